@@ -1,0 +1,143 @@
+//! The pure machine that runs a plan: `(now, event) -> actions`.
+//! Knows nothing of threads, clocks, files, terminals, or what a tool means.
+
+use std::time::Duration;
+
+use crate::plan::StepId;
+use crate::tools::{Command, Output};
+
+/// One running command.
+pub type TaskId = u64;
+
+/// What the world tells the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Time has passed, nothing else.
+    Tick,
+    /// A running command printed a line. For the screen; the engine passes it on as a note.
+    Line(TaskId, String),
+    /// A command ended.
+    Ended(TaskId, Output),
+    /// The user said stop (Ctrl-C, SIGTERM). The second one kills.
+    Interrupt,
+}
+
+/// What the engine wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Start this command; its end comes back as [`Event::Ended`].
+    Start {
+        /// Names the run of the command.
+        task: TaskId,
+        /// For whom.
+        step: StepId,
+        /// What; tokens are completed by the driver from the facts learnt so far.
+        command: Command,
+    },
+    /// End this command: politely, or at once.
+    Kill {
+        /// Which.
+        task: TaskId,
+        /// At once (SIGKILL) instead of politely (SIGTERM).
+        hard: bool,
+    },
+    /// A fact or secret was learnt.
+    Learnt {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+        /// Whether it is a secret.
+        secret: bool,
+    },
+    /// Something happened that people and journals want to know.
+    Note(Note),
+}
+
+/// What happened to a step. The screen, the event stream and the journal are fed by these alone.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// Its probe is asked for the first time.
+    Checking(StepId),
+    /// Nothing to do.
+    Kept(StepId),
+    /// A command of it begins: attempt (from 1), the case that chose it, and the command as shown.
+    Running {
+        /// Which step.
+        step: StepId,
+        /// Attempt, from 1.
+        attempt: u32,
+        /// The case of `instead` that chose the command.
+        case: Option<&'static str>,
+        /// The command as a person would paste it.
+        command: String,
+        /// Whether it changes anything.
+        mutates: bool,
+    },
+    /// A running command printed a line.
+    Line(StepId, String),
+    /// The probe says yes after an act.
+    Done {
+        /// Which step.
+        step: StepId,
+        /// From its first command to the yes.
+        took: Duration,
+        /// A command failed, yet the probe says yes (a launch that "timed out").
+        adopted: bool,
+    },
+    /// An attempt failed; the next begins after the pause.
+    Retrying {
+        /// Which step.
+        step: StepId,
+        /// The attempt that failed.
+        attempt: u32,
+        /// Pause.
+        pause: Duration,
+        /// Why.
+        failure: Box<Failure>,
+    },
+    /// All attempts failed.
+    Failed(Box<Failure>),
+    /// A step it needs failed or was not done.
+    Blocked(StepId, StepId),
+    /// Not chosen, and not needed.
+    Skipped(StepId),
+    /// The user said stop: nothing new starts.
+    Stopping,
+}
+
+/// Why a step failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Which step.
+    pub step: StepId,
+    /// Attempt, from 1.
+    pub attempt: u32,
+    /// Of how many.
+    pub attempts: u32,
+    /// The command that failed, or the probe that kept saying no.
+    pub command: Command,
+    /// Its last answer.
+    pub output: Output,
+    /// How long it ran.
+    pub took: Duration,
+    /// The reason in words: `exit 1`, `timed out after 10m`, `the probe still says no`.
+    pub why: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// Steps brought about now.
+    pub done: Vec<StepId>,
+    /// Steps that were so already.
+    pub kept: Vec<StepId>,
+    /// Steps that failed, with the reason.
+    pub failed: Vec<Failure>,
+    /// Steps that were not tried, because of the second.
+    pub blocked: Vec<(StepId, StepId)>,
+    /// Steps not chosen.
+    pub skipped: Vec<StepId>,
+    /// Whether the user stopped it.
+    pub interrupted: bool,
+}

@@ -1,0 +1,127 @@
+//! Names for values that only a run knows, written into text as `<fact:app1.cp.ip>`,
+//! `<secret:app1.join-token>` or `<digest:app1/cilium/values.yaml>`. Knows nothing of where the values come from.
+//!
+//! A plan and its files are complete texts with such names in them, so that they can be printed, compared and
+//! snapshotted without a cluster; [`complete`] puts the values in just before use.
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Token<'a> {
+    /// A value read from the world, such as a node's address. Shown freely.
+    Fact(&'a str),
+    /// A value that must never be seen: allowed in files and standard input, never in arguments.
+    Secret(&'a str),
+    /// The sha256 of a generated file once it is complete.
+    Digest(&'a str),
+}
+
+/// `<fact:name>`.
+pub fn fact(name: &str) -> String {
+    format!("<fact:{name}>")
+}
+
+/// `<secret:name>`.
+pub fn secret(name: &str) -> String {
+    format!("<secret:{name}>")
+}
+
+/// `<digest:file>`, the file named by its path below `out/`.
+pub fn digest(file: &str) -> String {
+    format!("<digest:{file}>")
+}
+
+/// Every token in `text`, in order, with repetitions.
+pub fn tokens(text: &str) -> Vec<Token<'_>> {
+    pieces(text).into_iter().filter_map(|p| p.ok()).collect()
+}
+
+/// Puts a value in place of every token.
+///
+/// # Errors
+/// The tokens for which `value` had nothing, each once, as they are written.
+pub fn complete(text: &str, mut value: impl FnMut(Token<'_>) -> Option<String>) -> Result<String, Vec<String>> {
+    let mut out = String::with_capacity(text.len());
+    let mut missing = Vec::new();
+    for piece in pieces(text) {
+        match piece {
+            Err(literal) => out.push_str(literal),
+            Ok(token) => match value(token) {
+                Some(v) => out.push_str(&v),
+                None => missing.push(written(token)),
+            },
+        }
+    }
+    missing.sort();
+    missing.dedup();
+    if missing.is_empty() { Ok(out) } else { Err(missing) }
+}
+
+fn written(token: Token<'_>) -> String {
+    match token {
+        Token::Fact(name) => fact(name),
+        Token::Secret(name) => secret(name),
+        Token::Digest(file) => digest(file),
+    }
+}
+
+/// Cuts text into tokens (`Ok`) and what lies between them (`Err`).
+fn pieces(text: &str) -> Vec<Result<Token<'_>, &str>> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    let mut from = 0;
+    while let Some(open) = rest[from..].find('<').map(|i| i + from) {
+        match token_at(&rest[open..]) {
+            Some((token, len)) => {
+                if open > 0 {
+                    out.push(Err(&rest[..open]));
+                }
+                out.push(Ok(token));
+                rest = &rest[open + len..];
+                from = 0;
+            }
+            None => from = open + 1,
+        }
+    }
+    if !rest.is_empty() {
+        out.push(Err(rest));
+    }
+    out
+}
+
+fn token_at(text: &str) -> Option<(Token<'_>, usize)> {
+    let end = text.find('>')?;
+    let (kind, name) = text[1..end].split_once(':')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "./-_".contains(c);
+    if name.is_empty() || !name.chars().all(plain) {
+        return None;
+    }
+    let token = match kind {
+        "fact" => Token::Fact(name),
+        "secret" => Token::Secret(name),
+        "digest" => Token::Digest(name),
+        _ => return None,
+    };
+    Some((token, end + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_take_the_place_of_tokens_and_nothing_else() {
+        let text = "<a> <fact:x.ip>:6443 <fact:x y> <<secret:s><fact:>";
+        let done = complete(text, |t| match t {
+            Token::Fact("x.ip") => Some("10.0.0.1".into()),
+            Token::Secret("s") => Some("hush".into()),
+            _ => None,
+        });
+        assert_eq!(done.unwrap(), "<a> 10.0.0.1:6443 <fact:x y> <hush<fact:>");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_once() {
+        let missing = complete("<fact:b> <fact:a> <fact:b>", |_| None).unwrap_err();
+        assert_eq!(missing, ["<fact:a>", "<fact:b>"]);
+    }
+}

@@ -1,0 +1,49 @@
+//! Small acts of xtask itself that stand in a plan like any other command: what they are called and what they promise.
+//! Knows nothing of how they are done: the driver does those about `out/`, the world does those about the machine.
+//!
+//! | command | does | done by |
+//! |---|---|---|
+//! | `machine` | prints JSON: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks` (of its interfaces) | world |
+//! | `dial ADDRESS PORT` | opens a TCP connection: exit 0, or 1 with the reason on stderr | world |
+//! | `mint NAME` | makes a random secret of 16 characters, `[a-z][a-z0-9]{15}`, and keeps it | driver |
+//! | `have NAME…` | exit 0 if all these secrets are kept, else 1 and the missing ones on stderr | driver |
+//! | `keep PATH` | writes stdin to a file below `out/`, 0600, atomically | driver |
+//! | `same PATH` | exit 0 if the file below `out/` holds exactly stdin, else 1 | driver |
+//! | `sha256 PATH` | prints the digest of a file below `out/`, exit 1 if there is none | driver |
+
+use super::{Command, Tool};
+
+/// What the machine has.
+pub fn machine() -> Command {
+    Command::ask(Tool::Own, ["machine"])
+}
+
+/// Whether a port answers.
+pub fn dial(address: &str, port: u16) -> Command {
+    Command::ask(Tool::Own, ["dial".to_owned(), address.to_owned(), port.to_string()])
+}
+
+/// Makes a secret.
+pub fn mint(name: &str) -> Command {
+    Command::act(Tool::Own, ["mint", name])
+}
+
+/// Whether secrets are there.
+pub fn have(names: &[&str]) -> Command {
+    Command::ask(Tool::Own, std::iter::once("have").chain(names.iter().copied()))
+}
+
+/// Writes a generated file to `out/`.
+pub fn keep(path: &str, file: &str) -> Command {
+    Command::act(Tool::Own, ["keep", path]).fed(file)
+}
+
+/// Whether a file in `out/` holds a generated file.
+pub fn same(path: &str, file: &str) -> Command {
+    Command::ask(Tool::Own, ["same", path]).fed(file)
+}
+
+/// The digest of a file in `out/`.
+pub fn sha256(path: &str) -> Command {
+    Command::ask(Tool::Own, ["sha256", path])
+}
