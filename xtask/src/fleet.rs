@@ -13,6 +13,16 @@ use semver::Version;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
+impl std::fmt::Display for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const UNITS: [(u64, &str); 3] = [(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
+        match UNITS.iter().find(|(size, _)| self.0 >= *size && self.0 % size == 0) {
+            Some((size, unit)) => write!(f, "{}{unit}", self.0 / size),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
 /// The whole input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fleet {
@@ -41,6 +51,8 @@ pub struct Host {
     pub usable: Bytes,
     /// RAM set aside for services in Docker.
     pub docker: Bytes,
+    /// Disk that must be free before anything begins. VM disks are sparse files that grow.
+    pub free_disk: Bytes,
 }
 
 /// What every VM is made from.
