@@ -87,7 +87,8 @@ fn has_word(text: &str, word: &str) -> bool {
     let inside = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(at, _)| {
         let after = &text[at + word.len()..];
-        !text[..at].ends_with(inside) && !(word.ends_with(inside) && after.starts_with(inside))
+        let goes_on = word.ends_with(inside) && after.starts_with(inside);
+        !(text[..at].ends_with(inside) || goes_on)
     })
 }
 
