@@ -52,7 +52,8 @@
 //! 1. No arrow points back, and no room names a crate that belongs to another. Guard: `the_house_is_tidy`, over a table
 //!    without a circle. Guard: `the_table_has_no_circle_and_no_arrow_back`.
 //! 2. A probe changes nothing. Guard: `probes_only_read_and_ask_something`.
-//! 3. Every step has a time limit for each command, a number of attempts and a bound on waiting. Guard: `limits_are_sane`.
+//! 3. Every step has a time limit for each command, a number of attempts and a bound on waiting. Guard:
+//!    `limits_are_sane`.
 //! 4. A secret is never in an argument, a journal, a log or on the screen. Guard: `secrets_stay_out_of_sight`. Nor is
 //!    what a tool printed while it told one. Guard: `what_a_hushed_command_printed_is_never_shown`.
 //! 5. A step runs only when every file it reads exists and every fact it names is learnt before. Guard:
