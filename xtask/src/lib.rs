@@ -36,16 +36,16 @@
 //! | `adr` | problem | the disk |
 //! | `fleet` | problem | YAML, commands, time, disk |
 //! | `release` | fleet, problem | rendering, fetching, applying |
-//! | `tools` | fleet, token | processes: it builds argv and reads text |
+//! | `tools` | fleet, release, token | processes: it builds argv and reads text |
 //! | `render` | fleet, problem, release, token | commands, disk |
 //! | `plan` | fleet, problem, release, render, token, tools | time, randomness, environment, what already ran |
 //! | `journal` | plan | files |
 //! | `engine` | journal, plan, token, tools | threads, clock, terminal, what a tool means |
-//! | `world` | engine, plan, tools | fleets, contracts, files of ours |
-//! | `workspace` | problem | what the bytes mean |
+//! | `world` | engine, plan, problem, tools | fleets, contracts, files of ours |
+//! | `workspace` | problem, render | what the bytes mean |
 //! | `ui` | engine, plan, problem, tools | the world |
-//! | `cmd` | everything but cli | argv parsing |
 //! | `cli` | ui | what a command does |
+//! | `cmd` | everything | how arguments are spelt |
 //!
 //! # What holds, and the test that shows it
 //!
