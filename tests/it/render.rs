@@ -61,7 +61,7 @@ fn fleet(count: u8) -> Fleet {
         versions: Versions {
             kubernetes: version("1.35.7"),
             kubeadm: version("1.35.7"),
-            pause: "registry.k8s.io/pause:3.10.1".into(),
+            pause: "3.10.1".into(),
             cilium: version("1.20.0"),
             gateway_api: version("1.6.1"),
             tools: Vec::new(),
@@ -312,6 +312,20 @@ fn an_unknown_binding_is_refused_with_the_likely_one() {
     assert_eq!(hint("`app1.cp.pi`"), "did you mean `fact:app1.cp.ip`?");
     assert_eq!(found.len(), 4);
     assert!(found.iter().all(|p| p.at.as_ref().is_some_and(|at| at.to_string() == "charts/releases.toml:20")));
+}
+
+#[test]
+fn nodes_are_prepared_for_the_fleets_versions() {
+    let text = &files()["mgmt/w1/cloud-init.yaml"];
+    let user_data = &documents(text)[0];
+    let written = user_data["write_files"].as_array().expect("a list");
+    let content = |path: &str| written.iter().find(|file| file["path"] == path).expect(path)["content"].clone();
+    let want = "K8S_MINOR=v1.35\nK8S_PATCH=1.35.7\nPAUSE_IMAGE=registry.k8s.io/pause:3.10.1\n";
+    assert_eq!(content("/etc/archipelago/prep.env"), want);
+    assert_eq!(render::cloud_init::prep_marker(&fleet(1)), "k8s=1.35.7 pause=registry.k8s.io/pause:3.10.1");
+    for script in render::cloud_init::SCRIPTS {
+        assert_eq!(content(&format!("/usr/local/sbin/{script}")), data()[&format!("infra/node/{script}")], "verbatim");
+    }
 }
 
 #[test]
