@@ -2,6 +2,7 @@
 //! Knows nothing of any one cluster: what is wanted stands in `infra/fleet.toml`, `charts/` and `infra/`.
 #![deny(missing_docs)]
 
+pub mod adr;
 pub mod cli;
 pub mod cmd;
 pub mod engine;

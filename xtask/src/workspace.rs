@@ -19,6 +19,7 @@ mod generated;
 mod lock;
 mod records;
 mod secrets;
+mod sources;
 
 pub use generated::{Drift, Written};
 pub use lock::Lock;

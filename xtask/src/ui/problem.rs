@@ -113,8 +113,7 @@ impl Tally {
             (self.blocked, "blocked"),
             (self.skipped, "skipped"),
         ];
-        let said: Vec<String> =
-            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        let said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
         if said.is_empty() { "nothing to do".to_owned() } else { said.join(", ") }
     }
 }

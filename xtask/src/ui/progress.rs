@@ -69,7 +69,8 @@ impl<'a> Progress<'a> {
     /// The permanent lines of a note.
     fn said(&self, shell: &Shell, now: Duration, note: &Note) -> Vec<String> {
         // On a live screen a step that starts can be seen below; only what is over scrolls up.
-        let seen_below = matches!((&self.shown, note), (Shown::Live(_), Note::Running { .. }));
+        let running = matches!((&self.shown, note), (Shown::Live(_), Note::Running { .. }));
+        let seen_below = running && shell.volume() < Volume::Verbose;
         let line = if seen_below { None } else { lines::line(&self.board, now, note, shell.volume()) };
         let line = line.map(|line| line.text(shell.paint()));
         let because = if self.explain { report::because(self.plan, note) } else { None };

@@ -115,7 +115,10 @@ mod tests {
 
     #[test]
     fn cutting_counts_characters_and_marks_the_cut() {
-        assert_eq!([cut("überall", 7), cut("überall", 5), cut("a b c", 3), cut("x", 0)], ["überall", "über…", "a…", ""]);
+        assert_eq!(
+            [cut("überall", 7), cut("überall", 5), cut("a b c", 3), cut("x", 0)],
+            ["überall", "über…", "a…", ""]
+        );
     }
 
     #[test]

@@ -166,7 +166,10 @@ mod tests {
     #[test]
     fn stopping_says_what_may_end() {
         let said = line(&board(50), Duration::from_secs(50), &Note::Stopping, Volume::Normal).unwrap();
-        assert_eq!(said.text(PLAIN), "    Stopping 1 running step may end, the longest runs for 50s; Ctrl-C again kills");
+        assert_eq!(
+            said.text(PLAIN),
+            "    Stopping 1 running step may end, the longest runs for 50s; Ctrl-C again kills"
+        );
     }
 
     #[test]
