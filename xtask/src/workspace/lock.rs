@@ -74,7 +74,6 @@ fn held(file: &mut File, name: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::super::tests::scratch;
-    use super::*;
 
     #[test]
     fn the_second_is_refused_and_told_who_is_first() {
