@@ -148,6 +148,18 @@ fn row(line: &str) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
+/// What `cargo xtask ci` runs, `.ci/run` runs too, to the letter.
+pub(super) fn same_checks(files: &[File]) -> Vec<Finding> {
+    let file = |path: &str| files.iter().find(|f| f.path == path);
+    let (Some(here), Some(there)) = (file("xtask/src/cmd/ci.rs"), file(".ci/run")) else { return vec![] };
+    let commands =
+        here.lines().filter_map(|(line, text)| Some((line, text.split("cmd!(sh, \"").nth(1)?.split('"').next()?)));
+    let missing = commands.filter(|(_, command)| !there.lines().any(|(_, text)| text.ends_with(command)));
+    let say =
+        |(line, command)| here.finding(line, "ci", format!("`{command}` is not in .ci/run"), "one list of checks");
+    missing.map(say).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::check;
@@ -194,5 +206,12 @@ mod tests {
         let files = [("README.md", good), ("README.ko.md", "| `cargo xtask bootstrap` |")];
         let want = ["README.ko.md:1 commands: its table has bootstrap, the command line bootstrap mesh-connect"];
         check(rule, &files, &want);
+    }
+
+    #[test]
+    fn a_check_that_ci_does_not_run_is_found() {
+        let code = "vec![(\"fmt\", cmd!(sh, \"cargo fmt\")),\n(\"x\", cmd!(sh, \"cargo x 1..2\"))]";
+        let files = [("xtask/src/cmd/ci.rs", code), (".ci/run", "part fmt 60 cargo fmt\npart x 60 cargo x 1..20\n")];
+        check(same_checks, &files, &["xtask/src/cmd/ci.rs:2 ci: `cargo x 1..2` is not in .ci/run"]);
     }
 }
