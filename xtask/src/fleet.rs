@@ -4,20 +4,45 @@
 //! A [`Fleet`] exists only if every rule holds: `load` reads `infra/fleet.toml` with the line of each value, `rules`
 //! refuses what cannot work, and both report all problems at once.
 
+mod compatibility;
+pub(crate) mod document;
+mod draft;
+mod load;
+mod nearest;
+mod rules;
+
 use std::collections::BTreeMap;
+use std::fmt;
 
 use ipnet::Ipv4Net;
 use semver::Version;
 
+pub use compatibility::Compatibility;
+pub use load::load;
+pub(crate) use rules::names::is_label;
+pub use rules::networks::{free_range, network_clash};
+
 /// A number of bytes. Written `4G`, `512M` (powers of 1024), as Multipass reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
-impl std::fmt::Display for Bytes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const UNITS: [(u64, &str); 3] = [(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
-        match UNITS.iter().find(|(size, _)| self.0 >= *size && self.0 % size == 0) {
-            Some((size, unit)) => write!(f, "{}{unit}", self.0 / size),
+impl Bytes {
+    const UNITS: [(char, u64); 3] = [('G', 1 << 30), ('M', 1 << 20), ('K', 1 << 10)];
+
+    /// Reads `4G`, `1700M`, `512K`. `None` if it is anything else, or too large to count.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (_, size) = Self::UNITS.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
+        let digits = &text[..text.len() - 1];
+        let number: u64 = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())??;
+        number.checked_mul(size).map(Bytes)
+    }
+}
+
+/// With the largest unit that leaves no rest: `3G`, `1700M`.
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Self::UNITS.into_iter().find(|(_, size)| self.0 > 0 && self.0.is_multiple_of(*size)) {
+            Some((unit, size)) => write!(f, "{}{unit}", self.0 / size),
             None => write!(f, "{}", self.0),
         }
     }
@@ -73,7 +98,7 @@ pub struct Versions {
     pub kubernetes: Version,
     /// kubeadm, kubelet and kubectl on the nodes; the same minor as `kubernetes`.
     pub kubeadm: Version,
-    /// The pause image that containerd pins; must be kubeadm's own.
+    /// Tag of the pause image that containerd pins, `3.10.1`; must be kubeadm's own.
     pub pause: String,
     /// The Cilium chart; its digests stand in `charts/releases.toml`.
     pub cilium: Version,

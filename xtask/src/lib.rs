@@ -70,6 +70,7 @@
 //! 12. The first build stays within the budget of ADR-0014. Guard: `the_first_build_stays_within_its_budget`.
 #![deny(missing_docs)]
 
+pub mod adr;
 pub mod cli;
 pub mod cmd;
 pub mod engine;
