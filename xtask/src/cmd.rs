@@ -1,1 +1,3 @@
 //! Placeholder until its room is built.
+
+pub mod drive;

@@ -20,6 +20,7 @@ mod lock;
 mod records;
 mod secrets;
 
+pub use files::sha256_of;
 pub use generated::{Drift, Written};
 pub use lock::Lock;
 
