@@ -9,6 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::render::Files;
 use crate::tools::{Command, Limits};
 
+pub mod check;
+pub mod choose;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod uses;
+pub mod want;
+
 /// Names a step by path: `app1/cp/launch`.
 pub type StepId = String;
 
@@ -45,7 +52,7 @@ pub enum Want {
     /// Exit 0 and the version at this pointer (or, with an empty pointer, the first version in stdout) is in this
     /// semver range.
     Version(String, String),
-    /// Exit 0 and no address or network at this JSON pointer (a string, or a list of strings) lies in one of these
+    /// Exit 0 and no address or network at this JSON pointer (a string, or a list of strings) overlaps one of these
     /// ranges.
     Outside(String, Vec<ipnet::Ipv4Net>),
     /// Each of these.

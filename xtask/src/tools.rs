@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::token;
 
 pub mod own;
+pub mod reading;
 
 /// A program that commands are given to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
