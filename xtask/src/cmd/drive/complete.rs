@@ -31,7 +31,8 @@ pub fn call(
     space: &mut Workspace,
 ) -> Result<Call, String> {
     let shown = command.args.iter().chain(command.env.iter().map(|(_, value)| value));
-    for secret in shown.flat_map(|text| token::tokens(text)).filter(|token| matches!(token, Token::Secret(_))) {
+    let secret = |token: &Token<'_>| matches!(token, Token::Secret(_));
+    if let Some(secret) = shown.flat_map(|text| token::tokens(text)).find(secret) {
         panic!("bug: {secret:?} in the arguments of `{command}`");
     }
     let mut values = Values { files, facts, space, troubles: BTreeSet::new() };
