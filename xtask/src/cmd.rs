@@ -19,6 +19,7 @@ use crate::workspace::Workspace;
 mod adr;
 mod ci;
 mod completions;
+pub mod drive;
 pub mod exit;
 mod fit;
 mod logs;
