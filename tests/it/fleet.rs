@@ -201,6 +201,19 @@ fn a_vm_network_in_a_range_names_the_one_line_to_change() {
     assert_eq!(network_clash(&moved, &nets(&["10.97.0.0/24"])), []);
 }
 
+#[test]
+fn a_pinned_vm_network_that_has_moved_is_noticed() {
+    let text = read("infra/fleet.toml").replace("# network = \"192.168.252.0/24\"", "network = \"192.168.252.0/24\"");
+    let fleet = load("infra/fleet.toml", &text, &known()).unwrap_or_else(|p| panic!("{}", shown(&p)));
+    let moved = network_clash(&fleet, &["192.168.2.0/24".parse().expect("a range")]);
+    insta::assert_snapshot!(shown(&moved), @r#"
+    error: `network` is not where the VMs are: 192.168.252.0/24 and 192.168.2.0/24
+      --> infra/fleet.toml:15
+       why: it was pinned so that a moved network is noticed before it breaks a cluster
+      hint: network = "192.168.2.0/24"
+    "#);
+}
+
 /// A small generator of its own (splitmix64), so that a failure can be repeated from its number.
 fn random(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
