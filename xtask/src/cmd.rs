@@ -57,6 +57,13 @@ pub struct Session {
     pub typed: String,
 }
 
+impl Session {
+    /// The folder that is written to, as a person names it.
+    pub fn out(&self) -> String {
+        self.space.shown(self.space.out()).to_owned()
+    }
+}
+
 /// Runs one command line, the program's own name first. Returns the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();

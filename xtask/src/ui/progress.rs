@@ -39,6 +39,7 @@ pub struct Progress<'a> {
     board: Board,
     shown: Shown,
     explain: bool,
+    began: Option<Duration>,
 }
 
 impl<'a> Progress<'a> {
@@ -50,20 +51,33 @@ impl<'a> Progress<'a> {
             Face::Lines => Shown::Lines,
             Face::Events => Shown::Events,
         };
-        Progress { plan, board, shown, explain }
+        Progress { plan, board, shown, explain, began: None }
     }
 
-    /// Takes a note, at the time that the driver gives with it.
+    /// Takes a note, at the time that the driver gives with it. The story's own time begins with the first one.
     pub fn see(&mut self, shell: &mut Shell, now: Duration, note: &Note) {
+        let now = self.since_begin(now);
         if let Shown::Events = self.shown {
             shell.data(&events::note(now, note));
         }
-        let mut said = self.said(shell, now, note);
+        let said = self.said(shell, now, note);
         self.board.see(now, note);
-        if !matches!(self.shown, Shown::Live(_)) {
-            said.extend(self.board.minutes(now).into_iter().map(|line| line.text(shell.paint())));
-        }
-        self.show(shell, now, note, &said);
+        self.show(shell, now, matches!(note, Note::Failed(_)), &said);
+    }
+
+    /// Nothing happened, but time has passed: elapsed times go on, and each minute of a long step is told.
+    pub fn beat(&mut self, shell: &mut Shell, now: Duration) {
+        let now = self.since_begin(now);
+        let said = match self.shown {
+            Shown::Live(_) => vec![],
+            Shown::Lines | Shown::Events => self.board.minutes(now),
+        };
+        let said: Vec<String> = said.iter().map(|line| line.text(shell.paint())).collect();
+        self.show(shell, now, false, &said);
+    }
+
+    fn since_begin(&mut self, now: Duration) -> Duration {
+        now.saturating_sub(*self.began.get_or_insert(now))
     }
 
     /// The permanent lines of a note.
@@ -78,8 +92,7 @@ impl<'a> Progress<'a> {
         line.into_iter().chain(because).collect()
     }
 
-    fn show(&mut self, shell: &mut Shell, now: Duration, note: &Note, said: &[String]) {
-        let loud = matches!(note, Note::Failed(_));
+    fn show(&mut self, shell: &mut Shell, now: Duration, loud: bool, said: &[String]) {
         let mut speak = || said.iter().for_each(|line| if loud { shell.tell(line) } else { shell.say(line) });
         match &mut self.shown {
             Shown::Live(bars) => {
@@ -122,8 +135,11 @@ mod tests {
         shell.set(false, volume);
         let plan = plan();
         let mut progress = Progress::new(&plan, &plan.ids(), face, false);
+        // A world's clock need not begin at zero.
         for (second, note) in told() {
-            progress.see(&mut shell, Duration::from_secs(second), &note);
+            let now = Duration::from_secs(1000 + second);
+            progress.beat(&mut shell, now);
+            progress.see(&mut shell, now, &note);
         }
         progress.close();
         (out.text(), err.text())
