@@ -2,3 +2,7 @@
 //! Knows nothing of how a module does its work, only of what it promises.
 
 mod host;
+mod node;
+mod render;
+mod tidy;
+mod tool;

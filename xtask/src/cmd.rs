@@ -7,11 +7,11 @@ use std::io::Write;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
-use indicatif::ProgressDrawTarget;
 
 use self::exit::{Ended, REFUSED, Stop, WRONG};
 use crate::cli::{Cli, Command, Flags, Format};
 use crate::problem::Problem;
+use crate::ui::progress::Screen;
 use crate::ui::shell::{Shell, Volume};
 use crate::ui::{events, problem};
 use crate::workspace::Workspace;
@@ -36,7 +36,7 @@ pub struct Env {
     /// Gets the story.
     pub err: Box<dyn Write>,
     /// The terminal that the story is shown on, if it is one.
-    pub screen: Option<ProgressDrawTarget>,
+    pub screen: Option<Screen>,
 }
 
 /// What every command works with.
@@ -52,7 +52,7 @@ pub struct Session {
     /// The environment.
     pub vars: BTreeMap<String, String>,
     /// The terminal, until a command takes it.
-    pub screen: Option<ProgressDrawTarget>,
+    pub screen: Option<Screen>,
     /// The command as it was typed, to be shown where one can go on with it.
     pub typed: String,
 }

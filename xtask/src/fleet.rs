@@ -76,6 +76,8 @@ pub struct Host {
     pub usable: Bytes,
     /// RAM set aside for services in Docker.
     pub docker: Bytes,
+    /// Disk that must be free before anything begins. VM disks are sparse files that grow.
+    pub free_disk: Bytes,
 }
 
 /// What every VM is made from.

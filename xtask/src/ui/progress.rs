@@ -2,9 +2,11 @@
 //! Knows nothing of the engine's state or of the world: rehearsal, tests and CI see what a terminal sees.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::ProgressDrawTarget;
+/// A terminal that a live screen can be drawn on.
+pub use indicatif::ProgressDrawTarget as Screen;
 
 use self::bars::Bars;
 use self::board::Board;
@@ -20,7 +22,7 @@ pub mod lines;
 /// How the story is shown.
 pub enum Face {
     /// Bars and running steps at the bottom of a terminal, finished steps scrolling up above them.
-    Live(ProgressDrawTarget),
+    Live(Screen),
     /// A line at the start and the end of each step, and one a minute while it runs. No carriage returns.
     Lines,
     /// One JSON object per line on stdout; see [`events`].
@@ -114,8 +116,17 @@ impl<'a> Progress<'a> {
     }
 }
 
+/// Redraws of the live screen per second, at most.
+const REDRAWS: u8 = 20;
+
+/// stderr, if it is a terminal that can move its cursor. A `dumb` one cannot: indicatif hides what it would draw there.
+pub fn terminal() -> Option<Screen> {
+    let screen = std::io::stderr().is_terminal().then(|| Screen::stderr_with_hz(REDRAWS));
+    screen.filter(|screen| !screen.is_hidden())
+}
+
 /// The face that suits flags and terminal: events if asked for, else live where there is a screen and it is not quiet.
-pub fn face(json: bool, screen: Option<ProgressDrawTarget>, volume: Volume) -> Face {
+pub fn face(json: bool, screen: Option<Screen>, volume: Volume) -> Face {
     match screen {
         _ if json => Face::Events,
         Some(target) if volume > Volume::Quiet => Face::Live(target),
@@ -166,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_live_screen_says_the_same_when_steps_end() {
-        let (_, err) = story(Face::Live(ProgressDrawTarget::hidden()), Volume::Normal);
+        let (_, err) = story(Face::Live(Screen::hidden()), Volume::Normal);
         assert_eq!(err.lines().count(), 4, "{err}");
         assert!(err.contains("        Done app1/cp/launch in 1m 31s\n"));
     }
