@@ -17,11 +17,21 @@ use crate::ui::{events, problem};
 use crate::workspace::Workspace;
 
 mod adr;
+mod bootstrap;
 mod ci;
 mod completions;
+pub mod drive;
+mod embedded;
 pub mod exit;
 mod fit;
+mod fleet;
+mod kubeconfig;
+mod load;
 mod logs;
+mod plan;
+mod rehearse;
+mod render;
+mod run;
 
 /// What surrounds a command: `main` takes it from the process, tests make their own.
 pub struct Env {
@@ -90,11 +100,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
 
 fn dispatch(session: &mut Session, command: &Command) -> Ended {
     match command {
+        Command::Bootstrap => bootstrap::run(session),
+        Command::Plan { of } => plan::run(session, *of),
+        Command::Render { check } => render::run(session, *check),
+        Command::Fleet(command) => fleet::run(session, command),
+        Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
         Command::Adr(command) => adr::run(session, command),
+        Command::Kubeconfig => kubeconfig::run(session),
         Command::Logs { step } => logs::run(session, step),
         Command::Ci => ci::run(session),
         Command::Completions { shell } => completions::run(session, *shell),
-        _ => Ok(0),
     }
 }
 

@@ -21,6 +21,7 @@ mod records;
 mod secrets;
 mod sources;
 
+pub use files::sha256_of;
 pub use generated::{Drift, Written};
 pub use lock::Lock;
 

@@ -1,11 +1,20 @@
 //! The wall clock, for records that people read: UTC, ISO 8601, to the second.
 //! Knows nothing of time zones and leap seconds; what limits a step is told by the world's own time.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Now, as `2026-11-22T14:02:07Z`. A clock before 1970 shows the first second of that year.
 pub fn now() -> String {
-    utc(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+    utc(since_1970().as_secs())
+}
+
+/// Now, in milliseconds since 1970, UTC.
+pub fn now_ms() -> u64 {
+    u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Seconds since 1970 as `2026-11-22T14:02:07Z`.

@@ -208,18 +208,19 @@ impl Waiter {
             Ok(answer) => exit(answer.status),
             Err(e) => Exit::NotStarted(format!("its end could not be learnt: {e}")),
         };
-        if self.killed.load(Ordering::SeqCst) {
+        let killed = self.killed.load(Ordering::SeqCst);
+        if killed {
             // The leader obeyed; what it spawned may not have.
             group::signal(self.group, true);
         }
-        let whole = self.settle();
+        let whole = self.settle(if killed { GRACE } else { GRACE_AT_MOST });
         let [(stdout, cut_out), (stderr, cut_err)] = self.streams.each_ref().map(|stream| stream.close());
         Event::Ended(self.task, Output { exit, stdout, stderr, cut: cut_out || cut_err || !whole })
     }
 
     /// Waits until both readers are done, or only a descendant keeps them waiting. Whether all was heard.
-    fn settle(&self) -> bool {
-        let end = Instant::now() + GRACE_AT_MOST;
+    fn settle(&self, at_most: Duration) -> bool {
+        let end = Instant::now() + at_most;
         let mut quiet_since = Instant::now();
         let mut seen = self.seen();
         while let Err(RecvTimeoutError::Timeout) = self.readers.recv_timeout(GLANCE) {

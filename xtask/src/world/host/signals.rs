@@ -58,7 +58,9 @@ mod tests {
     fn every_signal_is_an_event() {
         let (sender, events) = mpsc::sync_channel(8);
         let listener = Listener::new(sender).unwrap();
-        [SIGINT, SIGINT, SIGTERM, SIGHUP].map(|signal| raise(signal).unwrap());
+        for signal in [SIGINT, SIGINT, SIGTERM, SIGHUP] {
+            raise(signal).unwrap();
+        }
         for _ in 0..4 {
             assert_eq!(events.recv_timeout(Duration::from_secs(5)), Ok(Event::Interrupt));
         }
