@@ -21,6 +21,7 @@ pub(crate) struct Notes {
 /// A kind of value: how it is called, how one looks, how it is read.
 pub(crate) struct Kind<T> {
     pub(crate) want: &'static str,
+    /// As it would be written; empty where no example is right for every file.
     pub(crate) example: &'static str,
     pub(crate) read: fn(&DeValue<'_>) -> Option<T>,
 }
@@ -56,6 +57,8 @@ pub(crate) struct Table<'a> {
     pub(crate) line: Option<usize>,
     entries: Option<&'a DeTable<'a>>,
     typos: Vec<&'static str>,
+    /// Something stands in its place that has a problem already, so that nothing in it is called missing.
+    noted: bool,
 }
 
 /// Reads a text as TOML. What follows a syntax error is read as far as it can be.
@@ -71,7 +74,8 @@ pub(crate) fn parse<'t>(file: &str, text: &'t str) -> (DeTable<'t>, Notes) {
     };
     for error in errors {
         let line = error.span().map(|s| notes.line(s.start));
-        let hint = line.and_then(|l| quoted(text.lines().nth(l - 1)?));
+        let unquoted = line.filter(|_| error.message().contains("quoted"));
+        let hint = unquoted.and_then(|l| quoted(text.lines().nth(l - 1)?));
         let problem = Problem { hint, ..Problem::new(format!("not valid TOML: {}", error.message())) };
         notes.add(problem, line);
     }
@@ -115,7 +119,8 @@ impl<'a> Table<'a> {
     /// The whole file.
     pub(crate) fn root(notes: &mut Notes, entries: &'a DeTable<'a>, known: &[&'static str]) -> Self {
         let title = "the file".to_owned();
-        Table { title, path: String::new(), line: None, entries: Some(entries), typos: Vec::new() }.check(notes, known)
+        Table { title, path: String::new(), line: None, entries: Some(entries), typos: Vec::new(), noted: false }
+            .check(notes, known)
     }
 
     /// A table found by [`Table::table`] or [`Table::tables`]; notes every key that is not among `known`.
@@ -128,12 +133,13 @@ impl<'a> Table<'a> {
         let line = Some(notes.line(value.span().start));
         notes.lines.insert(path.clone(), line.unwrap_or_default());
         let entries = value.get_ref().as_table();
-        Table { title, path, line, entries, typos: Vec::new() }.check(notes, known)
+        Table { title, path, line, entries, typos: Vec::new(), noted: false }.check(notes, known)
     }
 
-    /// A table that is not in the file.
-    pub(crate) fn absent(title: &str, path: &str) -> Self {
-        Table { title: title.to_owned(), path: path.to_owned(), line: None, entries: None, typos: Vec::new() }
+    /// A table that is not in the file, or stands there misspelt and is noted already.
+    pub(crate) fn absent(title: &str, path: &str, noted: bool) -> Self {
+        let (title, path) = (title.to_owned(), path.to_owned());
+        Table { title, path, line: None, entries: None, typos: Vec::new(), noted }
     }
 
     fn check(mut self, notes: &mut Notes, known: &[&'static str]) -> Self {
@@ -154,11 +160,6 @@ impl<'a> Table<'a> {
         self
     }
 
-    /// The names of all keys, known or not.
-    pub(crate) fn keys(&self) -> Vec<String> {
-        self.entries.into_iter().flat_map(|t| t.keys()).map(|k| k.get_ref().to_string()).collect()
-    }
-
     /// The text of a key, before anything is checked: for the title of a table that carries its own name.
     pub(crate) fn peek<'v>(value: &'v Spanned<DeValue<'_>>, key: &str) -> Option<&'v str> {
         value.get_ref().as_table()?.get(key)?.get_ref().as_str()
@@ -167,14 +168,15 @@ impl<'a> Table<'a> {
     /// A value that may be left out.
     pub(crate) fn may<T>(&self, notes: &mut Notes, key: &str, kind: &Kind<T>) -> Field<T> {
         let Some(found) = self.entries.and_then(|t| t.get(key)) else {
-            return Field { value: None, line: self.line, written: self.typos.contains(&key) };
+            return Field { value: None, line: self.line, written: self.noted || self.typos.contains(&key) };
         };
         let line = Some(notes.line(found.span().start));
         notes.lines.insert(self.key_path(key), line.unwrap_or_default());
         let value = (kind.read)(found.get_ref());
         if value.is_none() {
             let what = format!("`{key}` of {} is not {}: {}", self.title, kind.want, shown(found.get_ref()));
-            notes.add(Problem::new(what).hint(format!("{key} = {}", kind.example)), line);
+            let hint = (!kind.example.is_empty()).then(|| format!("{key} = {}", kind.example));
+            notes.add(Problem { hint, ..Problem::new(what) }, line);
         }
         Field { value, line, written: true }
     }

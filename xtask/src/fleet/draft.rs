@@ -56,8 +56,12 @@ pub(super) struct DraftNode {
 }
 
 /// The tools whose versions are pinned: those that a run starts on this machine.
-const TOOLS: [(&str, &str); 4] =
-    [("multipass", ">=1.16.2"), ("helm", ">=3.14, <5"), ("kubectl", ">=1.34, <1.37"), ("cilium", ">=0.19")];
+const TOOLS: [(&str, &str); 4] = [
+    ("multipass", "\">=1.16.2\""),
+    ("helm", "\">=3.14, <5\""),
+    ("kubectl", "\">=1.34, <1.37\""),
+    ("cilium", "\">=0.19\""),
+];
 
 const TEXT: Kind<String> = Kind { want: "a text", example: "\"…\"", read: |v| v.as_str().map(str::to_owned) };
 const NAME: Kind<String> = Kind { example: "\"app1\"", ..TEXT };
@@ -69,6 +73,7 @@ const NUMBER: Kind<i64> = Kind {
     example: "2",
     read: |v| v.as_integer().and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok()),
 };
+const ID: Kind<i64> = Kind { example: "", ..NUMBER };
 const LANES: Kind<usize> = Kind {
     want: "a number from 1 to 16",
     example: "3",
@@ -76,13 +81,17 @@ const LANES: Kind<usize> = Kind {
 };
 const SIZE: Kind<Bytes> =
     Kind { want: "a size in K, M or G", example: "\"4G\"", read: |v| v.as_str().and_then(Bytes::parse) };
-const RANGE: Kind<Ipv4Net> = Kind {
-    want: "an IPv4 range with its mask",
-    example: "\"10.103.0.0/16\"",
-    read: |v| v.as_str().and_then(|s| s.parse().ok()),
-};
+const HOST_MEMORY: Kind<Bytes> = Kind { example: "\"64G\"", ..SIZE };
+const HOST_USABLE: Kind<Bytes> = Kind { example: "\"56G\"", ..SIZE };
+const HOST_DOCKER: Kind<Bytes> = Kind { example: "\"6G\"", ..SIZE };
+const CLUSTER_MEMORY: Kind<Bytes> = Kind { example: "\"7G\"", ..SIZE };
+const DISK: Kind<Bytes> = Kind { example: "\"20G\"", ..SIZE };
+const RANGE: Kind<Ipv4Net> =
+    Kind { want: "an IPv4 range with its mask", example: "", read: |v| v.as_str().and_then(|s| s.parse().ok()) };
 const VERSION: Kind<Version> =
     Kind { want: "a full version", example: "\"1.35.7\"", read: |v| v.as_str().and_then(|s| Version::parse(s).ok()) };
+const CILIUM: Kind<Version> = Kind { example: "\"1.20.0\"", ..VERSION };
+const GATEWAY_API: Kind<Version> = Kind { example: "\"1.6.1\"", ..VERSION };
 const VERSIONS: Kind<String> = Kind {
     want: "a range of versions",
     example: "\">=1.16.2\"",
@@ -126,7 +135,7 @@ pub(super) fn read(notes: &mut Notes, root: &Table<'_>) -> Draft {
     let mut section = |name: &'static str, keys: Vec<&'static str>| {
         let found = root.table(notes, name);
         found.map_or_else(
-            || Table::absent(&format!("[{name}]"), name),
+            || Table::absent(&format!("[{name}]"), name, root.has(name)),
             |v| Table::open(notes, v, (format!("[{name}]"), name.to_owned()), &keys),
         )
     };
@@ -135,17 +144,17 @@ pub(super) fn read(notes: &mut Notes, root: &Table<'_>) -> Draft {
     let versions = section("versions", known(&["kubernetes", "kubeadm", "pause", "cilium", "gateway_api", "tools"]));
     let mesh = section("mesh", known(&["first_node_port", "links"]));
     Draft {
-        memory: host.must(notes, "memory", &SIZE),
-        usable: host.must(notes, "usable", &SIZE),
-        docker: host.must(notes, "docker", &SIZE),
+        memory: host.must(notes, "memory", &HOST_MEMORY),
+        usable: host.must(notes, "usable", &HOST_USABLE),
+        docker: host.must(notes, "docker", &HOST_DOCKER),
         image: vm.must(notes, "image", &IMAGE),
         launch_lanes: vm.may(notes, "launch_lanes", &LANES).or(3),
         network: vm.may(notes, "network", &RANGE),
         kubernetes: versions.must(notes, "kubernetes", &VERSION),
         kubeadm: versions.must(notes, "kubeadm", &VERSION),
         pause: versions.must(notes, "pause", &PAUSE),
-        cilium: versions.must(notes, "cilium", &VERSION),
-        gateway_api: versions.must(notes, "gateway_api", &VERSION),
+        cilium: versions.must(notes, "cilium", &CILIUM),
+        gateway_api: versions.must(notes, "gateway_api", &GATEWAY_API),
         tools: read_tools(notes, &versions),
         first_node_port: mesh.may(notes, "first_node_port", &NUMBER).or(32379),
         links: mesh.may(notes, "links", &LINKS).or(Vec::new()),
@@ -159,10 +168,12 @@ fn read_tools(notes: &mut Notes, versions: &Table<'_>) -> Vec<(String, Field<Str
     let title = "[versions.tools]".to_owned();
     let table = match versions.table(notes, "tools") {
         Some(found) => Table::open(notes, found, (title, "versions.tools".to_owned()), &names),
-        None => Table::absent(&title, "versions.tools"),
+        None => Table::absent(&title, "versions.tools", versions.has("tools")),
     };
-    let read =
-        |(name, default): (&str, &str)| (name.to_owned(), table.may(notes, name, &VERSIONS).or(default.to_owned()));
+    let read = |(name, example): (&str, &'static str)| {
+        let kind = Kind { example, ..VERSIONS };
+        (name.to_owned(), table.may(notes, name, &kind).or(example.trim_matches('"').to_owned()))
+    };
     TOOLS.map(read).into()
 }
 
@@ -179,11 +190,11 @@ fn read_clusters(notes: &mut Notes, root: &Table<'_>) -> Vec<DraftCluster> {
             line: table.line,
             // These four are not reported here: what a tool would do without them is worth a reason of its own.
             name: table.may(notes, "name", &NAME),
-            id: table.may(notes, "id", &NUMBER),
+            id: table.may(notes, "id", &ID),
             pod_cidr: table.may(notes, "pod_cidr", &RANGE),
             service_cidr: table.may(notes, "service_cidr", &RANGE),
             role: table.must(notes, "role", &ROLE),
-            memory: table.must(notes, "memory", &SIZE),
+            memory: table.must(notes, "memory", &CLUSTER_MEMORY),
             nodes: read_nodes(notes, &table),
             title,
         });
@@ -206,7 +217,7 @@ fn read_nodes(notes: &mut Notes, cluster: &Table<'_>) -> Vec<DraftNode> {
             role: table.must(notes, "role", &NODE_ROLE),
             cpus: table.may(notes, "cpus", &NUMBER).or(2),
             memory: table.must(notes, "memory", &SIZE),
-            disk: table.may(notes, "disk", &SIZE).or(Bytes(20 << 30)),
+            disk: table.may(notes, "disk", &DISK).or(Bytes(20 << 30)),
         });
     }
     nodes

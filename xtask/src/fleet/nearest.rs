@@ -3,26 +3,32 @@
 
 /// The nearest of `known`, if it is near enough that guessing it helps: one mistake in three letters.
 pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    if word.len() > 64 {
+        return None;
+    }
     let plain = |s: &str| s.to_lowercase().replace('-', "_");
     let word = plain(word);
     let (best, distance) = known.iter().map(|k| (*k, distance(&word, &plain(k)))).min_by_key(|(_, d)| *d)?;
     (distance <= (word.chars().count().max(best.len()) / 3).max(1)).then_some(best)
 }
 
-/// Insertions, deletions and replacements that turn `a` into `b` (Levenshtein).
+/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b` (Damerau-Levenshtein, restricted).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -35,6 +41,7 @@ mod tests {
         assert_eq!(nearest("podcidr", &known), Some("pod_cidr"));
         assert_eq!(nearest("Pod-CIDR", &known), Some("pod_cidr"));
         assert_eq!(nearest("memroy", &known), Some("memory"));
+        assert_eq!(nearest("nmae", &known), Some("name"));
         assert_eq!(nearest("colour", &known), None);
         assert_eq!(nearest("", &known), None);
     }

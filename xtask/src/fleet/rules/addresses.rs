@@ -60,7 +60,7 @@ pub(super) fn check(notes: &mut Notes, draft: &Draft) {
 fn written(draft: &Draft) -> Vec<Range> {
     let vms = draft.network.value.map(|net| {
         let title = "the VM network".to_owned();
-        Range { what: Use::Vms, title, line: draft.network.line, net, nodes: 0, default_of: None }
+        Range { what: Use::Vms, title, owner: String::new(), line: draft.network.line, net, nodes: 0, default_of: None }
     });
     vms.into_iter().chain(draft.clusters.iter().flat_map(of_cluster)).chain(taken()).collect()
 }
@@ -78,7 +78,8 @@ fn of_cluster(cluster: &DraftCluster) -> Vec<Range> {
             None => (default, Some(tool)),
         };
         let title = format!("`{}` of {}", what.key(), cluster.title);
-        ranges.push(Range { what, title, line: field.line, net, nodes: cluster.nodes.len(), default_of });
+        let (owner, nodes) = (cluster.title.clone(), cluster.nodes.len());
+        ranges.push(Range { what, title, owner, line: field.line, net, nodes, default_of });
     }
     ranges
 }

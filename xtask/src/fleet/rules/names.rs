@@ -34,10 +34,13 @@ const TAKEN: [&str; 14] = [
 pub(super) fn check(notes: &mut Notes, draft: &Draft) {
     let mut names: BTreeMap<&str, &DraftCluster> = BTreeMap::new();
     for cluster in &draft.clusters {
-        cluster_name(notes, cluster);
+        cluster_name(notes, draft, cluster);
         if let Some(name) = cluster.name.value.as_deref() {
             match names.get(name) {
-                Some(first) => notes.add(twice("cluster", name, first.name.line), cluster.name.line),
+                Some(first) => {
+                    let problem = twice("the name of a cluster", &format!("`{name}`"), first.name.line);
+                    notes.add(problem.hint(format!("name = \"{}\"", free_cluster(draft, name))), cluster.name.line);
+                }
                 None => drop(names.insert(name, cluster)),
             }
         }
@@ -47,11 +50,11 @@ pub(super) fn check(notes: &mut Notes, draft: &Draft) {
     ids(notes, draft);
 }
 
-fn cluster_name(notes: &mut Notes, cluster: &DraftCluster) {
+fn cluster_name(notes: &mut Notes, draft: &Draft, cluster: &DraftCluster) {
     if !cluster.name.written {
         let problem = Problem::new(format!("`name` is missing in {}", cluster.title))
             .why("without it Cilium would call the cluster `default`, and a mesh refuses that name")
-            .hint("name = \"app3\"");
+            .hint(format!("name = \"{}\"", free_cluster(draft, "app1")));
         notes.add(problem, cluster.line);
     }
     let Some(name) = cluster.name.value.as_deref() else { return };
@@ -59,12 +62,13 @@ fn cluster_name(notes: &mut Notes, cluster: &DraftCluster) {
     if name == "default" {
         let problem = Problem::new("a cluster cannot be called `default`")
             .why("Cilium gives that name to clusters without one, and refuses it in a mesh");
-        notes.add(problem.hint("name = \"app3\""), cluster.name.line);
+        let hint = format!("name = \"{}\"", free_cluster(draft, "app1"));
+        notes.add(problem.hint(hint), cluster.name.line);
     }
     if TAKEN.contains(&name) {
         let problem = Problem::new(format!("a cluster cannot be called `{name}`"))
             .why(format!("its steps and files would mix with others of the same name; taken are {}", TAKEN.join(", ")));
-        notes.add(problem.hint(format!("name = \"{name}1\"")), cluster.name.line);
+        notes.add(problem.hint(format!("name = \"{}\"", free_cluster(draft, name))), cluster.name.line);
     }
 }
 
@@ -107,7 +111,10 @@ fn hosts(notes: &mut Notes, draft: &Draft) {
             hosts.insert(format!("{name}-api"), format!("the API server of {}", cluster.title));
         }
     }
-    for cluster in &draft.clusters {
+    for (index, cluster) in draft.clusters.iter().enumerate() {
+        if draft.clusters[..index].iter().any(|c| c.name.value.is_some() && c.name.value == cluster.name.value) {
+            continue; // a name that is there twice has its problem already
+        }
         for node in &cluster.nodes {
             let (Some(c), Some(n)) = (&cluster.name.value, &node.name.value) else { continue };
             let host = format!("{c}-{n}");
@@ -144,6 +151,13 @@ fn free_name(draft: &Draft, cluster: &str, node: &str) -> String {
     let stem = node.trim_end_matches(|c: char| c.is_ascii_digit());
     let mut names = (1..).map(|i| format!("{stem}{i}"));
     names.find(|n| !taken.contains(&format!("{cluster}-{n}"))).unwrap_or_default()
+}
+
+/// A name that no cluster has yet: the same letters with the next number.
+fn free_cluster(draft: &Draft, like: &str) -> String {
+    let stem = like.trim_end_matches(|c: char| c.is_ascii_digit());
+    let taken = |name: &str| draft.clusters.iter().any(|c| c.name.value.as_deref() == Some(name));
+    (1..).map(|i| format!("{stem}{i}")).find(|name| !taken(name)).unwrap_or_default()
 }
 
 fn ids(notes: &mut Notes, draft: &Draft) {

@@ -51,14 +51,16 @@ fn pinned(range: &Range, networks: &[Ipv4Net]) -> Problem {
 
 /// All ranges of a valid fleet.
 fn of_fleet(fleet: &Fleet) -> Vec<Range> {
-    let range = |what, title, path: &str, net| {
+    let range = |what, title, owner: &str, path: &str, net| {
         let line = fleet.lines.get(path).copied();
-        Range { what, title, line, net, nodes: 0, default_of: None }
+        Range { what, title, owner: owner.to_owned(), line, net, nodes: 0, default_of: None }
     };
-    let network = fleet.vm.network.map(|net| range(Use::Vms, "the VM network".into(), "vm.network", net));
+    let network = fleet.vm.network.map(|net| range(Use::Vms, "the VM network".into(), "", "vm.network", net));
     let of_cluster = fleet.clusters.iter().flat_map(|c| {
-        [(Use::Pods, "pod_cidr", c.pod_cidr), (Use::Services, "service_cidr", c.service_cidr)]
-            .map(|(what, key, net)| range(what, format!("`{key}` of `{}`", c.name), &format!("{}.{key}", c.name), net))
+        [(Use::Pods, c.pod_cidr), (Use::Services, c.service_cidr)].map(|(what, net)| {
+            let (title, path) = (format!("`{}` of `{}`", what.key(), c.name), format!("{}.{}", c.name, what.key()));
+            range(what, title, &c.name, &path, net)
+        })
     });
     network.into_iter().chain(of_cluster).collect()
 }

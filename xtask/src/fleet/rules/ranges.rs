@@ -48,6 +48,8 @@ pub(super) struct Range {
     pub(super) what: Use,
     /// As messages call it: "`pod_cidr` of `app1`", "Docker's bridge".
     pub(super) title: String,
+    /// The cluster, as messages call it; empty for what belongs to none.
+    pub(super) owner: String,
     pub(super) line: Option<usize>,
     pub(super) net: Ipv4Net,
     /// Of a pod range: nodes that want a /24 of it.
@@ -78,6 +80,7 @@ pub(super) fn taken() -> impl Iterator<Item = Range> {
     TAKEN.map(range).into_iter().map(|(what, title, net)| Range {
         what,
         title,
+        owner: String::new(),
         line: None,
         net,
         nodes: 0,
@@ -104,15 +107,21 @@ pub(super) fn overlap(range: &Range, other: &Range) -> Problem {
     let address = witness(range.net, other.net).unwrap_or(other.net.network());
     let place = other.line.map_or_else(String::new, |line| format!(" (line {line})"));
     let what = format!("{} overlaps {}: {} and {}", range.title, other.title, range.net, other.net);
-    Problem::new(what).why(format!("{address} lies in both{place}; {}", consequence(range.what, other.what)))
+    Problem::new(what).why(format!("{address} lies in both{place}; {}", consequence(range, other)))
 }
 
 /// What happens if nobody notices.
-fn consequence(a: Use, b: Use) -> &'static str {
-    match (a, b) {
-        // Measured, and kubernetes/kubernetes#103898: the event is not even a warning.
+fn consequence(a: &Range, b: &Range) -> &'static str {
+    match (a.what, b.what) {
         (Use::Pods, Use::Services) | (Use::Services, Use::Pods) => {
-            "a pod and a Service would share it, and kube-controller-manager may give no node a pod range (ADR-0007)"
+            let services = if a.what == Use::Services { a } else { b };
+            let (smaller, larger) = if a.net.prefix_len() > b.net.prefix_len() { (a, b) } else { (b, a) };
+            // Measured, and kubernetes/kubernetes#103898; the only sign is an event that is not even a warning.
+            if smaller.owner == larger.owner && larger.what == services.what {
+                "kube-controller-manager then gives no node a pod range, and says nothing (ADR-0007)"
+            } else {
+                "one address would be a pod and a Service (ADR-0007)"
+            }
         }
         (Use::Pods, Use::Pods) => "the mesh routes by pod address, so each cluster needs its own (ADR-0005)",
         (Use::Services, Use::Services) => "one address would be two Services (ADR-0007)",

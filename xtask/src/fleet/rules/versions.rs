@@ -31,12 +31,16 @@ fn minor(version: &Version) -> String {
 
 fn image(notes: &mut Notes, draft: &Draft) {
     let Some(image) = &draft.image.value else { return };
-    if MOVING_IMAGES.contains(&image.as_str()) || image.starts_with("daily:") {
-        let problem = Problem::new(format!("`image` is a name that moves: {image:?}"))
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-:".contains(c);
+    let problem = if MOVING_IMAGES.contains(&image.as_str()) || image.starts_with("daily:") {
+        Problem::new(format!("`image` is a name that moves: {image:?}"))
             .why("Multipass points it at each new release, and a VM made tomorrow would differ from one made today")
-            .hint("image = \"24.04\"");
-        notes.add(problem, draft.image.line);
-    }
+    } else if image.starts_with('-') || !image.chars().all(plain) {
+        Problem::new(format!("`image` is not the name of a release: {image:?}"))
+    } else {
+        return;
+    };
+    notes.add(problem.hint("image = \"24.04\""), draft.image.line);
 }
 
 fn kubeadm(notes: &mut Notes, draft: &Draft) {
@@ -85,7 +89,11 @@ fn cilium(notes: &mut Notes, draft: &Draft, known: &Compatibility) {
     if !entry.kubernetes.contains(&self::minor(kubernetes)) {
         let problem = Problem::new(format!("Cilium is not known to work with Kubernetes: {cilium} and {kubernetes}"))
             .why(format!("{} has {} for Cilium {minor}", known.file, entry.kubernetes.join(", ")))
-            .hint(format!("take one of these, or add the pair with its source to {}", known.file));
+            .hint(format!(
+                "take Kubernetes {}, or add the pair with its source to {}",
+                entry.kubernetes.join(" or "),
+                known.file
+            ));
         notes.add(problem, draft.kubernetes.line);
     }
 }
