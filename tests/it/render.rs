@@ -56,7 +56,12 @@ fn fleet(count: u8) -> Fleet {
     };
     let version = |text: &str| text.parse().expect("a version");
     Fleet {
-        host: Host { memory: Bytes(64 << 30), usable: Bytes(56 << 30), docker: Bytes(6 << 30) },
+        host: Host {
+            memory: Bytes(64 << 30),
+            usable: Bytes(56 << 30),
+            docker: Bytes(6 << 30),
+            free_disk: Bytes(20 << 30),
+        },
         vm: Vm { image: "24.04".into(), launch_lanes: 2, network: None },
         versions: Versions {
             kubernetes: version("1.35.7"),

@@ -5,6 +5,7 @@ use super::super::{Lane, Step, Want};
 use super::{host, kube_path, launch, on};
 use crate::fleet::{Cluster, Fleet, Node};
 use crate::release::Releases;
+use crate::render::kubeadm::{ca_hash_fact, token_id, token_secret};
 use crate::token::{fact, secret};
 use crate::tools::{Command, Limits, Reading, guest, kubectl::Kubectl, multipass, own};
 
@@ -32,12 +33,8 @@ fn ask(cluster: &Cluster, node: &Node) -> Command {
     guest::state(&cluster.vm(node), &cluster.api_name())
 }
 
-fn join_secret_name(cluster: &Cluster) -> String {
-    format!("{}.join-secret", cluster.name)
-}
-
 fn join_secret(cluster: &Cluster) -> Step {
-    let name = join_secret_name(cluster);
+    let name = token_secret(cluster);
     let doing = format!("make the join secret of {}", cluster.name);
     Step::new(format!("{}/secrets", cluster.name), doing, own::have(&[&name]), Want::Exit(0)).act([own::mint(&name)])
 }
@@ -105,7 +102,7 @@ fn init_file(cluster: &Cluster) -> String {
 fn authority(cluster: &Cluster) -> Step {
     let node = cluster.control_plane();
     let vm = cluster.vm(node);
-    let fact = format!("{}.ca-hash", cluster.name);
+    let fact = ca_hash_fact(cluster);
     let probe = ask(cluster, node).learn(fact, Reading::Pointer("/ca_hash".into()));
     let want = Want::Match(r#""ca_hash":\s*"sha256:[0-9a-f]{64}""#.into());
     Step::new(on(cluster, node, "ca"), format!("make the authority of {}", cluster.name), probe, want)
@@ -150,7 +147,7 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
     let control_plane = cluster.control_plane();
     let file = format!("{}/{}/kubeadm-join.yaml", cluster.name, worker.name);
     let join = [
-        guest::token(&cluster.vm(control_plane), &token_id(cluster), &secret(&join_secret_name(cluster))),
+        guest::token(&cluster.vm(control_plane), &token_id(cluster), &secret(&token_secret(cluster))),
         guest::install(&vm, guest::JOIN, &file),
         guest::validate(&vm, guest::JOIN),
         guest::join(&vm),
@@ -164,11 +161,6 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
         .undo([guest::reset(&vm)])
         .limits(Limits::QUICK.minutes(20).attempts(3, 5))
         .hint(format!("multipass exec -n {vm} -- sudo journalctl -u kubelet -n 50"))
-}
-
-/// The public half of the join token. It names the Secret that holds the token, so it is the same for ever.
-pub fn token_id(cluster: &Cluster) -> String {
-    format!("arc{:03}", cluster.id)
 }
 
 fn kubeconfig(cluster: &Cluster) -> Step {
