@@ -7,22 +7,31 @@ use std::io::Write;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
-use indicatif::ProgressDrawTarget;
 
 use self::exit::{Ended, REFUSED, Stop, WRONG};
 use crate::cli::{Cli, Command, Flags, Format};
 use crate::problem::Problem;
+use crate::ui::progress::Screen;
 use crate::ui::shell::{Shell, Volume};
 use crate::ui::{events, problem};
 use crate::workspace::Workspace;
 
 mod adr;
+mod bootstrap;
 mod ci;
 mod completions;
 pub mod drive;
+mod embedded;
 pub mod exit;
 mod fit;
+mod fleet;
+mod kubeconfig;
+mod load;
 mod logs;
+mod plan;
+mod rehearse;
+mod render;
+mod run;
 
 /// What surrounds a command: `main` takes it from the process, tests make their own.
 pub struct Env {
@@ -37,7 +46,7 @@ pub struct Env {
     /// Gets the story.
     pub err: Box<dyn Write>,
     /// The terminal that the story is shown on, if it is one.
-    pub screen: Option<ProgressDrawTarget>,
+    pub screen: Option<Screen>,
 }
 
 /// What every command works with.
@@ -53,9 +62,16 @@ pub struct Session {
     /// The environment.
     pub vars: BTreeMap<String, String>,
     /// The terminal, until a command takes it.
-    pub screen: Option<ProgressDrawTarget>,
+    pub screen: Option<Screen>,
     /// The command as it was typed, to be shown where one can go on with it.
     pub typed: String,
+}
+
+impl Session {
+    /// The folder that is written to, as a person names it.
+    pub fn out(&self) -> String {
+        self.space.shown(self.space.out()).to_owned()
+    }
 }
 
 /// Runs one command line, the program's own name first. Returns the exit code.
@@ -84,11 +100,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
 
 fn dispatch(session: &mut Session, command: &Command) -> Ended {
     match command {
+        Command::Bootstrap => bootstrap::run(session),
+        Command::Plan { of } => plan::run(session, *of),
+        Command::Render { check } => render::run(session, *check),
+        Command::Fleet(command) => fleet::run(session, command),
+        Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
         Command::Adr(command) => adr::run(session, command),
+        Command::Kubeconfig => kubeconfig::run(session),
         Command::Logs { step } => logs::run(session, step),
         Command::Ci => ci::run(session),
         Command::Completions { shell } => completions::run(session, *shell),
-        _ => Ok(0),
     }
 }
 

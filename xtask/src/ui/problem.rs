@@ -7,7 +7,7 @@ use super::shell::{Paint, Tone};
 use super::words;
 use crate::engine::Failure;
 use crate::problem::Problem;
-use crate::tools::{Exit, Output};
+use crate::tools::Output;
 
 /// How many lines of a failed command's output are shown; the log has all of them.
 const TAIL: usize = 12;
@@ -75,15 +75,20 @@ pub struct Unready {
     pub tool: String,
     /// `not found on PATH`, `3.9.4 found, want >=3.14, <5`.
     pub state: String,
+    /// Where to get it.
+    pub mend: Option<String>,
 }
 
-/// `error: 2 tools are not ready`, a table of them, and where to get them.
+/// `error: 2 tools are not ready`, a table of them with where to get each, and a way on.
 pub fn unready(tools: &[Unready], hint: &str, paint: Paint) -> String {
     let are = if tools.len() == 1 { "is" } else { "are" };
     let mut text = error(&format!("{} {are} not ready", words::count(tools.len(), "tool")), paint);
     let width = tools.iter().map(|t| t.tool.len()).max().unwrap_or(0).max(9) + 2;
-    for Unready { tool, state } in tools {
-        text.push_str(&format!("  {tool:<width$}{state}\n"));
+    let states = tools.iter().map(|t| t.state.chars().count()).max().unwrap_or(0);
+    for Unready { tool, state, mend } in tools {
+        let mend = paint.tone(Tone::Hint, mend.as_deref().unwrap_or_default());
+        text.push_str(format!("  {tool:<width$}{state:<states$}  {mend}").trim_end());
+        text.push('\n');
     }
     text + &way_on(hint, paint)
 }
@@ -141,22 +146,10 @@ pub fn last_words(output: &Output, hushed: bool) -> Vec<&str> {
     if lines.is_empty() && !hushed { words::tail(&output.stdout, TAIL) } else { lines }
 }
 
-/// `exit 1`, `timed out`, `not found on PATH`.
-pub fn exit(exit: &Exit) -> String {
-    match exit {
-        Exit::Code(code) => format!("exit {code}"),
-        Exit::Signal(number) => format!("killed by signal {number}"),
-        Exit::TimedOut => "timed out".to_owned(),
-        Exit::Stopped => "stopped".to_owned(),
-        Exit::Missing => "not found on PATH".to_owned(),
-        Exit::NotStarted(why) => format!("could not be started: {why}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::{Command, Tool};
+    use crate::tools::{Command, Exit, Tool};
     use std::time::Duration;
 
     const PLAIN: Paint = Paint { on: false };
@@ -186,7 +179,7 @@ mod tests {
     #[test]
     fn tools_stand_in_a_table() {
         let tools = [("cilium", "not found on PATH"), ("helm", "3.9.4 found, want >=3.14, <5")]
-            .map(|(tool, state)| Unready { tool: tool.into(), state: state.into() });
+            .map(|(tool, state)| Unready { tool: tool.into(), state: state.into(), mend: None });
         let want = "error: 2 tools are not ready\n  cilium     not found on PATH\n  helm       3.9.4 found, want \
                     >=3.14, <5\n  hint: see README.md\n";
         assert_eq!(unready(&tools, "see README.md", PLAIN), want);

@@ -2,9 +2,11 @@
 //! Knows nothing of the engine's state or of the world: rehearsal, tests and CI see what a terminal sees.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::ProgressDrawTarget;
+/// A terminal that a live screen can be drawn on.
+pub use indicatif::ProgressDrawTarget as Screen;
 
 use self::bars::Bars;
 use self::board::Board;
@@ -20,7 +22,7 @@ pub mod lines;
 /// How the story is shown.
 pub enum Face {
     /// Bars and running steps at the bottom of a terminal, finished steps scrolling up above them.
-    Live(ProgressDrawTarget),
+    Live(Screen),
     /// A line at the start and the end of each step, and one a minute while it runs. No carriage returns.
     Lines,
     /// One JSON object per line on stdout; see [`events`].
@@ -39,6 +41,7 @@ pub struct Progress<'a> {
     board: Board,
     shown: Shown,
     explain: bool,
+    began: Option<Duration>,
 }
 
 impl<'a> Progress<'a> {
@@ -50,20 +53,33 @@ impl<'a> Progress<'a> {
             Face::Lines => Shown::Lines,
             Face::Events => Shown::Events,
         };
-        Progress { plan, board, shown, explain }
+        Progress { plan, board, shown, explain, began: None }
     }
 
-    /// Takes a note, at the time that the driver gives with it.
+    /// Takes a note, at the time that the driver gives with it. The story's own time begins with the first one.
     pub fn see(&mut self, shell: &mut Shell, now: Duration, note: &Note) {
+        let now = self.since_begin(now);
         if let Shown::Events = self.shown {
             shell.data(&events::note(now, note));
         }
-        let mut said = self.said(shell, now, note);
+        let said = self.said(shell, now, note);
         self.board.see(now, note);
-        if !matches!(self.shown, Shown::Live(_)) {
-            said.extend(self.board.minutes(now).into_iter().map(|line| line.text(shell.paint())));
-        }
-        self.show(shell, now, note, &said);
+        self.show(shell, now, matches!(note, Note::Failed(_)), &said);
+    }
+
+    /// Nothing happened, but time has passed: elapsed times go on, and each minute of a long step is told.
+    pub fn beat(&mut self, shell: &mut Shell, now: Duration) {
+        let now = self.since_begin(now);
+        let said = match self.shown {
+            Shown::Live(_) => vec![],
+            Shown::Lines | Shown::Events => self.board.minutes(now),
+        };
+        let said: Vec<String> = said.iter().map(|line| line.text(shell.paint())).collect();
+        self.show(shell, now, false, &said);
+    }
+
+    fn since_begin(&mut self, now: Duration) -> Duration {
+        now.saturating_sub(*self.began.get_or_insert(now))
     }
 
     /// The permanent lines of a note.
@@ -78,8 +94,7 @@ impl<'a> Progress<'a> {
         line.into_iter().chain(because).collect()
     }
 
-    fn show(&mut self, shell: &mut Shell, now: Duration, note: &Note, said: &[String]) {
-        let loud = matches!(note, Note::Failed(_));
+    fn show(&mut self, shell: &mut Shell, now: Duration, loud: bool, said: &[String]) {
         let mut speak = || said.iter().for_each(|line| if loud { shell.tell(line) } else { shell.say(line) });
         match &mut self.shown {
             Shown::Live(bars) => {
@@ -101,8 +116,17 @@ impl<'a> Progress<'a> {
     }
 }
 
+/// Redraws of the live screen per second, at most.
+const REDRAWS: u8 = 20;
+
+/// stderr, if it is a terminal that can move its cursor. A `dumb` one cannot: indicatif hides what it would draw there.
+pub fn terminal() -> Option<Screen> {
+    let screen = std::io::stderr().is_terminal().then(|| Screen::stderr_with_hz(REDRAWS));
+    screen.filter(|screen| !screen.is_hidden())
+}
+
 /// The face that suits flags and terminal: events if asked for, else live where there is a screen and it is not quiet.
-pub fn face(json: bool, screen: Option<ProgressDrawTarget>, volume: Volume) -> Face {
+pub fn face(json: bool, screen: Option<Screen>, volume: Volume) -> Face {
     match screen {
         _ if json => Face::Events,
         Some(target) if volume > Volume::Quiet => Face::Live(target),
@@ -122,8 +146,11 @@ mod tests {
         shell.set(false, volume);
         let plan = plan();
         let mut progress = Progress::new(&plan, &plan.ids(), face, false);
+        // A world's clock need not begin at zero.
         for (second, note) in told() {
-            progress.see(&mut shell, Duration::from_secs(second), &note);
+            let now = Duration::from_secs(1000 + second);
+            progress.beat(&mut shell, now);
+            progress.see(&mut shell, now, &note);
         }
         progress.close();
         (out.text(), err.text())
@@ -150,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_live_screen_says_the_same_when_steps_end() {
-        let (_, err) = story(Face::Live(ProgressDrawTarget::hidden()), Volume::Normal);
+        let (_, err) = story(Face::Live(Screen::hidden()), Volume::Normal);
         assert_eq!(err.lines().count(), 4, "{err}");
         assert!(err.contains("        Done app1/cp/launch in 1m 31s\n"));
     }

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::problem::{self, Tally};
+use super::problem::{self, Tally, Unready};
 use super::shell::{self, Paint, Tone};
 use super::words;
 use crate::engine::{Failure, Note, Outcome};
 use crate::plan::{Plan, Step, StepId};
+use crate::tools::Exit;
 
 /// Steps of the critical path that took less than this are not shown.
 const NOTABLE: Duration = Duration::from_secs(1);
@@ -42,13 +43,30 @@ pub fn tally(outcome: &Outcome) -> Tally {
     }
 }
 
-/// The failed steps, each with its command and last words.
+/// The failed steps: tools that are not ready in one table, any other with its command and last words.
 pub fn failures(end: &End<'_>, paint: Paint) -> String {
+    let (tools, others): (Vec<_>, Vec<_>) = end.outcome.failed.iter().partition(|f| tool(end.plan, f).is_some());
     let block = |failure: &Failure| {
         let own = end.plan.step(&failure.step).and_then(|step| step.hint.clone());
         problem::step(failure, (end.log)(failure).as_deref(), own.as_deref().unwrap_or(end.again), paint)
     };
-    end.outcome.failed.iter().map(block).collect::<Vec<_>>().join("\n")
+    let mut texts: Vec<String> = others.into_iter().map(block).collect();
+    let unready: Vec<Unready> = tools.into_iter().filter_map(|failure| tool(end.plan, failure)).collect();
+    if !unready.is_empty() {
+        texts.push(problem::unready(&unready, "`cargo xtask bootstrap --rehearse` needs none of them", paint));
+    }
+    texts.join("\n")
+}
+
+/// A failed look for a tool: `host/helm`, which asks helm itself.
+fn tool(plan: &Plan, failure: &Failure) -> Option<Unready> {
+    let name = failure.step.strip_prefix("host/")?;
+    let step = plan.step(&failure.step).filter(|step| step.done_when.ask.tool.program() == name)?;
+    let state = match failure.output.exit {
+        Exit::Missing => "not found on PATH".to_owned(),
+        _ => failure.why.clone(),
+    };
+    Some(Unready { tool: name.to_owned(), state, mend: step.hint.clone() })
 }
 
 /// The last line: what happened, and how to go on if it is not finished.
@@ -123,7 +141,7 @@ pub fn because(plan: &Plan, note: &Note) -> Option<String> {
 }
 
 fn question(step: &Step) -> String {
-    format!("$ {}", step.done_when.ask)
+    format!("{} from $ {}", step.done_when.want, step.done_when.ask)
 }
 
 #[cfg(test)]

@@ -169,8 +169,8 @@ impl Board {
         &self.times
     }
 
-    /// When the last note came.
-    pub fn end(&self) -> Duration {
+    /// When the last note came, counted from the first: how long the run took.
+    pub fn took(&self) -> Duration {
         self.end
     }
 }
@@ -268,7 +268,7 @@ pub(crate) mod tests {
         told().iter().for_each(|(second, note)| board.see(Duration::from_secs(*second), note));
         let app1 = &board.groups()[1];
         assert_eq!((app1.name.as_str(), app1.total, app1.over, app1.failed), ("app1", 3, 1, 2));
-        assert_eq!(board.end(), Duration::from_secs(100));
+        assert_eq!(board.took(), Duration::from_secs(100));
         assert_eq!(board.times()["app1/cp/launch"], Duration::from_secs(91));
         assert!(board.running().is_empty());
     }

@@ -48,6 +48,8 @@ pub fn line(board: &Board, now: Duration, note: &Note, volume: Volume) -> Option
             let pause = words::duration(*pause);
             Some(Line::new(Tone::Warn, "Retrying", format!("{step} in {pause}: {} ({})", failure.why, tries(failure))))
         }
+        // What the machine lacks is told in one piece, at the end.
+        Note::Failed(failure) if failure.step.starts_with("host/") => None,
         Note::Failed(failure) => Some(Line::new(Tone::Bad, "Failed", failed(failure))),
         Note::Blocked(step, by) if verbose => Some(Line::new(Tone::Warn, "Blocked", format!("{step}: needs {by}"))),
         Note::Skipped(step) if verbose => Some(Line::new(Tone::Dim, "Skipped", step)),
