@@ -3,6 +3,7 @@
 
 mod drive;
 mod fleet;
+mod golden;
 mod host;
 mod node;
 mod render;
