@@ -2,4 +2,9 @@
 //! Knows nothing of how a module does its work, only of what it promises.
 
 mod drive;
+mod fleet;
 mod host;
+mod node;
+mod render;
+mod tidy;
+mod tool;

@@ -1,1 +1,35 @@
-fn main() {}
+//! The process around `cmd::run`: arguments, environment, streams and terminal go in, the exit code comes out.
+//! Knows nothing of commands.
+#![expect(clippy::disallowed_methods, reason = "main hands the process's surroundings down")]
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use indicatif::ProgressDrawTarget;
+use xtask::cmd::{self, Env};
+use xtask::{ui, workspace};
+
+/// Redraws of the live screen per second, at most.
+const REDRAWS: u8 = 20;
+
+fn main() -> ExitCode {
+    let here = std::env::current_dir().ok().and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok()).unwrap_or_default();
+    let built = Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let root = match workspace::find_root(&[&here, &built]) {
+        Ok(root) => root,
+        Err(problem) => return lost(&problem),
+    };
+    let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+    let screen = io::stderr().is_terminal().then(|| ProgressDrawTarget::stderr_with_hz(REDRAWS));
+    // A dumb terminal cannot move its cursor: indicatif hides what it would draw there.
+    let screen = screen.filter(|target| !target.is_hidden());
+    let env = Env { root, here, vars, out: Box::new(io::stdout()), err: Box::new(io::stderr()), screen };
+    ExitCode::from(cmd::run(std::env::args_os(), env))
+}
+
+fn lost(problem: &xtask::problem::Problem) -> ExitCode {
+    let mut shell = ui::shell::Shell::new(Box::new(io::stdout()), Box::new(io::stderr()));
+    shell.tell(&ui::problem::one(problem, ui::shell::Paint::default()));
+    ExitCode::from(cmd::exit::WRONG)
+}

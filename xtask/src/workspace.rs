@@ -19,6 +19,7 @@ mod generated;
 mod lock;
 mod records;
 mod secrets;
+mod sources;
 
 pub use files::sha256_of;
 pub use generated::{Drift, Written};

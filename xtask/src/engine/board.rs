@@ -169,13 +169,17 @@ impl Board {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// The step whose turn it is to be asked: first those under way, then those that now get a place in their lane,
-    /// then new ones.
-    pub(super) fn next(&mut self, now: Duration) -> Option<usize> {
+    /// Ends the rest of those whose time has come, whether or not a job is free for them.
+    pub(super) fn wake(&mut self, now: Duration) {
         while let Some((at, i)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(at, i));
             self.due.insert(i);
         }
+    }
+
+    /// The step whose turn it is to be asked: first those under way, then those that now get a place in their lane,
+    /// then new ones.
+    pub(super) fn next(&mut self) -> Option<usize> {
         if let Some(i) = self.due.first() {
             return Some(*i);
         }

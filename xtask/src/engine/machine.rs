@@ -236,8 +236,9 @@ impl Engine {
     // ---- starting ----
 
     fn start_what_can(&mut self) {
+        self.board.wake(self.now);
         while self.stop == Stop::No && self.tasks.len() < self.jobs {
-            match self.board.next(self.now) {
+            match self.board.next() {
                 Some(i) => self.ask(i),
                 None => break,
             }

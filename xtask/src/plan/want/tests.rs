@@ -103,3 +103,15 @@ fn tokens_are_completed_and_stand_for_themselves_in_a_regular_expression() {
     let both = Want::Any(vec![want.clone(), Want::Not(Box::new(Want::Stdout(s("<digest:f>"))))]);
     assert_eq!(both.complete(|_| None).unwrap_err(), ["<digest:f>", "<fact:ip>"]);
 }
+
+#[test]
+fn only_the_newest_revision_counts() {
+    let row =
+        |n: u32, state: &str, hash: &str| format!("ns sh.helm.release.v1.x.v{n} t 1 5m x {n} {state} x-1.0 {hash}\n");
+    let want = Want::Newest(r"\sdeployed\s+x-1\.0\s+abc\s*$".into());
+    let table = |rows: &[String]| Output { stdout: rows.concat(), ..Output::of(Exit::Code(0)) };
+    assert!(want.holds(&table(&[row(10, "deployed", "abc"), row(9, "failed", "abc")])));
+    assert!(!want.holds(&table(&[row(9, "deployed", "abc"), row(10, "failed", "abc")])));
+    assert!(!want.holds(&table(&[row(2, "deployed", "<none>")])));
+    assert!(!want.holds(&table(&[])));
+}
