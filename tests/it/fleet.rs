@@ -192,13 +192,26 @@ fn a_vm_network_in_a_range_names_the_one_line_to_change() {
     let fresh_linux = network_clash(&fleet, &nets(&["10.97.0.0/24", "10.97.1.0/24", "10.97.2.0/24"]));
     insta::assert_snapshot!(shown(&fresh_linux), @r#"
     error: `service_cidr` of `app1` overlaps the VM network: 10.97.0.0/16 and 10.97.0.0/24
-      --> infra/fleet.toml:71
+      --> infra/fleet.toml:72
        why: 10.97.0.1 lies in both; the nodes themselves have addresses there
       hint: service_cidr = "10.99.0.0/16"
     "#);
     let text = mended(&read("infra/fleet.toml"), &fresh_linux);
     let moved = load("infra/fleet.toml", &text, &known()).unwrap_or_else(|p| panic!("{}", shown(&p)));
     assert_eq!(network_clash(&moved, &nets(&["10.97.0.0/24"])), []);
+}
+
+#[test]
+fn a_pinned_vm_network_that_has_moved_is_noticed() {
+    let text = read("infra/fleet.toml").replace("# network = \"192.168.252.0/24\"", "network = \"192.168.252.0/24\"");
+    let fleet = load("infra/fleet.toml", &text, &known()).unwrap_or_else(|p| panic!("{}", shown(&p)));
+    let moved = network_clash(&fleet, &["192.168.2.0/24".parse().expect("a range")]);
+    insta::assert_snapshot!(shown(&moved), @r#"
+    error: `network` is not where the VMs are: 192.168.252.0/24 and 192.168.2.0/24
+      --> infra/fleet.toml:16
+       why: it was pinned so that a moved network is noticed before it breaks a cluster
+      hint: network = "192.168.2.0/24"
+    "#);
 }
 
 /// A small generator of its own (splitmix64), so that a failure can be repeated from its number.
@@ -247,15 +260,16 @@ fn a_broken_file_gives_problems_and_never_a_panic() {
 
 /// As many clusters as Cilium can tell apart.
 fn two_hundred_and_fifty_five(pods: impl Fn(usize) -> String) -> String {
-    let versions = "kubernetes = \"1.35.7\"\nkubeadm = \"1.35.7\"\npause = \"3.10.1\"\ncilium = \"1.20.0\"\ngateway_api = \"1.6.1\"";
-    let mut text = format!(
-        "[host]\nmemory = \"1024G\"\nusable = \"1000G\"\ndocker = \"0G\"\n[vm]\nimage = \"24.04\"\n[versions]\n{versions}\n"
-    );
+    let versions = ["kubernetes = \"1.35.7\"", "kubeadm = \"1.35.7\"", "pause = \"3.10.1\""].join("\n");
+    let versions = format!("{versions}\ncilium = \"1.20.0\"\ngateway_api = \"1.6.1\"");
+    let host = "memory = \"1024G\"\nusable = \"1000G\"\ndocker = \"0G\"";
+    let mut text = format!("[host]\n{host}\n[vm]\nimage = \"24.04\"\n[versions]\n{versions}\n");
     for i in 1..=255 {
         let role = if i == 1 { "platform" } else { "workload" };
+        let node = "[[cluster.node]]\nname = \"cp\"\nrole = \"control-plane\"\nmemory = \"3G\"";
         text += &format!(
-            "[[cluster]]\nname = \"c{i}\"\nid = {i}\nrole = \"{role}\"\nmemory = \"3G\"\npod_cidr = \"{}\"\n\
-             service_cidr = \"10.255.{i}.0/24\"\n[[cluster.node]]\nname = \"cp\"\nrole = \"control-plane\"\nmemory = \"3G\"\n",
+            "[[cluster]]\nname = \"c{i}\"\nid = {i}\nrole = \"{role}\"\nmemory = \"3G\"\n\
+             pod_cidr = \"{}\"\nservice_cidr = \"10.255.{i}.0/24\"\n{node}\n",
             pods(i)
         );
     }

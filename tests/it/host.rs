@@ -19,17 +19,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SLEEP: &str = "sleep 300";
 
 /// A world whose `curl` is `/bin/sh` and whose `helm` is this test binary.
-struct Bench {
-    /// Before the folder: it may still be used by what runs.
-    host: Host,
-    root: Utf8PathBuf,
+pub struct Bench {
+    /// Dropped before the folder: it may still be used by what runs.
+    pub host: Host,
+    /// The repository.
+    pub root: Utf8PathBuf,
     _dir: tempfile::TempDir,
     tasks: TaskId,
     lines: Vec<String>,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
         let bin = root.join("bin");
@@ -73,7 +74,8 @@ impl Bench {
         self.end_within(task, PATIENCE).expect("it ends in time")
     }
 
-    fn run(&mut self, script: &str) -> Output {
+    /// The whole answer of a script.
+    pub fn run(&mut self, script: &str) -> Output {
         let task = self.sh(script);
         self.end(task)
     }
@@ -94,7 +96,7 @@ impl Bench {
     }
 
     /// Whether a process is gone soon.
-    fn dies(&mut self, pid: &str) -> bool {
+    pub fn dies(&mut self, pid: &str) -> bool {
         (0..100).any(|_| {
             self.run("sleep 0.05");
             !self.lives(pid)

@@ -5,6 +5,8 @@
     reason = "reads the data files of this repository and writes samples for real tools"
 )]
 
+mod quotes;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,11 +15,8 @@ use serde_json::{Value, json};
 use xtask::fleet::{Bytes, Cluster, Fleet, Host, Mesh, Node, NodeRole, Role, Versions, Vm};
 use xtask::problem::Problem;
 use xtask::release::{Chart, Manifest, Placement, Releases, Source};
-use xtask::render::yaml11::{self, Kind};
 use xtask::render::{self, Data, Files, yaml};
 use xtask::token::{self, Token};
-
-use crate::tool;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
@@ -66,7 +65,7 @@ fn fleet(count: u8) -> Fleet {
         versions: Versions {
             kubernetes: version("1.35.7"),
             kubeadm: version("1.35.7"),
-            pause: "registry.k8s.io/pause:3.10.1".into(),
+            pause: "3.10.1".into(),
             cilium: version("1.20.0"),
             gateway_api: version("1.6.1"),
             tools: Vec::new(),
@@ -320,74 +319,15 @@ fn an_unknown_binding_is_refused_with_the_likely_one() {
 }
 
 #[test]
-fn cloud_init_survives_the_loss_of_its_quotes() {
-    let text = &files()["mgmt/cp/cloud-init.yaml"];
-    assert!(text.starts_with("#cloud-config\n"));
-    let (stripped, scalars) = without_quotes(text);
-    assert!(scalars.len() > 20, "{scalars:?}");
-    for (plain, quoted) in &scalars {
-        let before = if *quoted { Kind::Text } else { yaml11::kind(plain) };
-        assert_eq!(yaml11::kind(plain), before, "`{plain}` is something else without its quotes");
-    }
-    // The helper itself must be able to fail.
-    let (_, scalars) = without_quotes("mode: \"0755\"\nlist:\n- 'yes'\n\"on\": |\n  \"12:30\"\n");
-    let changed: Vec<&str> =
-        scalars.iter().filter(|(p, q)| *q && yaml11::kind(p) != Kind::Text).map(|(p, _)| &**p).collect();
-    assert_eq!(changed, ["0755", "yes", "on"]);
-
-    let Some(cloud_init) = tool::real("cloud-init") else { return };
-    let folder = tempfile::tempdir().expect("a folder");
-    for (name, text, good) in [("as-made", text, true), ("stripped", &stripped, true), ("bad", &bad_mode(text), false)]
-    {
-        let file = folder.path().join(name);
-        std::fs::write(&file, text).expect("written");
-        let (liked, said) = tool::run(tool::command(&cloud_init).args(["schema", "--config-file"]).arg(&file));
-        assert_eq!(liked, good, "{name}: {said}");
-    }
-}
-
-/// A file mode as it is mostly written: octal, hence a number once its quotes are lost.
-fn bad_mode(text: &str) -> String {
-    text.replace("permissions: \"0o755\"", "permissions: 0755").replace("permissions: 0o755", "permissions: 0755")
-}
-
-/// The text with the quotes of every scalar taken away, and every scalar with whether it had them. Reads the block
-/// style that `yaml::write` makes: one scalar a line, `key: scalar` or `- scalar`, and `|` blocks.
-fn without_quotes(text: &str) -> (String, Vec<(String, bool)>) {
-    let mut stripped = String::new();
-    let mut scalars = Vec::new();
-    let mut block: Option<usize> = None;
-    for line in text.lines() {
-        let indent = line.len() - line.trim_start().len();
-        if block.is_some_and(|outer| indent > outer || line.trim().is_empty()) || line.starts_with('#') {
-            stripped.extend([line, "\n"]);
-            continue;
-        }
-        let mut rest = line.trim_start();
-        let mut bare = " ".repeat(indent);
-        let mut owner = indent;
-        while let Some(item) = rest.strip_prefix("- ") {
-            bare += "- ";
-            owner += 2;
-            rest = item;
-        }
-        for (part, mark) in split(rest) {
-            let plain = part.trim_matches(['"', '\'']);
-            bare.extend([plain, mark]);
-            if !plain.is_empty() && !plain.starts_with('|') {
-                scalars.push((plain.to_owned(), plain != part));
-            }
-        }
-        block = rest.rsplit(' ').next().is_some_and(|last| last.starts_with('|')).then_some(owner);
-        stripped.extend([bare.trim_end(), "\n"]);
-    }
-    (stripped, scalars)
-}
-
-/// `key: value` as its parts, each with the mark that follows it.
-fn split(rest: &str) -> Vec<(&str, &str)> {
-    match rest.split_once(": ") {
-        Some((key, value)) => vec![(key, ": "), (value, "")],
-        None => rest.strip_suffix(':').map_or(vec![(rest, "")], |key| vec![(key, ":")]),
+fn nodes_are_prepared_for_the_fleets_versions() {
+    let text = &files()["mgmt/w1/cloud-init.yaml"];
+    let user_data = &documents(text)[0];
+    let written = user_data["write_files"].as_array().expect("a list");
+    let content = |path: &str| written.iter().find(|file| file["path"] == path).expect(path)["content"].clone();
+    let want = "K8S_MINOR=v1.35\nK8S_PATCH=1.35.7\nPAUSE_IMAGE=registry.k8s.io/pause:3.10.1\n";
+    assert_eq!(content("/etc/archipelago/prep.env"), want);
+    assert_eq!(render::cloud_init::prep_marker(&fleet(1)), "k8s=1.35.7 pause=registry.k8s.io/pause:3.10.1");
+    for script in render::cloud_init::SCRIPTS {
+        assert_eq!(content(&format!("/usr/local/sbin/{script}")), data()[&format!("infra/node/{script}")], "verbatim");
     }
 }

@@ -83,6 +83,7 @@ const RULES: &[Rule] = &[
     records::links,
     records::changelog,
     records::commands,
+    records::same_checks,
 ];
 
 #[test]

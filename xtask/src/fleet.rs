@@ -204,3 +204,20 @@ impl Fleet {
         self.mesh.first_node_port + index as u16
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_and_written_as_multipass_reads_them() {
+        for text in ["3G", "1700M", "512K"] {
+            assert_eq!(Bytes::parse(text).map(|b| b.to_string()).as_deref(), Some(text));
+        }
+        assert_eq!(Bytes::parse("2048M").map(|b| b.to_string()).as_deref(), Some("2G"));
+        assert_eq!(Bytes(0).to_string(), "0");
+        for wrong in ["", "G", "4", "4 G", "+4G", "-4G", "4.5G", "4GB", "99999999999G", "é"] {
+            assert_eq!(Bytes::parse(wrong), None, "{wrong}");
+        }
+    }
+}

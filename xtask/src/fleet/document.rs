@@ -130,10 +130,10 @@ impl<'a> Table<'a> {
         (title, path): (String, String),
         known: &[&'static str],
     ) -> Self {
-        let line = Some(notes.line(value.span().start));
-        notes.lines.insert(path.clone(), line.unwrap_or_default());
+        let line = notes.line(value.span().start);
+        notes.lines.insert(path.clone(), line);
         let entries = value.get_ref().as_table();
-        Table { title, path, line, entries, typos: Vec::new(), noted: false }.check(notes, known)
+        Table { title, path, line: Some(line), entries, typos: Vec::new(), noted: false }.check(notes, known)
     }
 
     /// A table that is not in the file, or stands there misspelt and is noted already.
@@ -170,8 +170,9 @@ impl<'a> Table<'a> {
         let Some(found) = self.entries.and_then(|t| t.get(key)) else {
             return Field { value: None, line: self.line, written: self.noted || self.typos.contains(&key) };
         };
-        let line = Some(notes.line(found.span().start));
-        notes.lines.insert(self.key_path(key), line.unwrap_or_default());
+        let line = notes.line(found.span().start);
+        notes.lines.insert(self.key_path(key), line);
+        let line = Some(line);
         let value = (kind.read)(found.get_ref());
         if value.is_none() {
             let what = format!("`{key}` of {} is not {}: {}", self.title, kind.want, shown(found.get_ref()));

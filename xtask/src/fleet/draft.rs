@@ -14,6 +14,7 @@ pub(super) struct Draft {
     pub(super) memory: Field<Bytes>,
     pub(super) usable: Field<Bytes>,
     pub(super) docker: Field<Bytes>,
+    pub(super) free_disk: Field<Bytes>,
     pub(super) image: Field<String>,
     pub(super) launch_lanes: Field<usize>,
     pub(super) network: Field<Ipv4Net>,
@@ -84,6 +85,7 @@ const SIZE: Kind<Bytes> =
 const HOST_MEMORY: Kind<Bytes> = Kind { example: "\"64G\"", ..SIZE };
 const HOST_USABLE: Kind<Bytes> = Kind { example: "\"56G\"", ..SIZE };
 const HOST_DOCKER: Kind<Bytes> = Kind { example: "\"6G\"", ..SIZE };
+const HOST_DISK: Kind<Bytes> = Kind { example: "\"40G\"", ..SIZE };
 const CLUSTER_MEMORY: Kind<Bytes> = Kind { example: "\"7G\"", ..SIZE };
 const DISK: Kind<Bytes> = Kind { example: "\"20G\"", ..SIZE };
 const RANGE: Kind<Ipv4Net> =
@@ -139,7 +141,7 @@ pub(super) fn read(notes: &mut Notes, root: &Table<'_>) -> Draft {
             |v| Table::open(notes, v, (format!("[{name}]"), name.to_owned()), &keys),
         )
     };
-    let host = section("host", known(&["memory", "usable", "docker"]));
+    let host = section("host", known(&["memory", "usable", "docker", "free_disk"]));
     let vm = section("vm", known(&["image", "launch_lanes", "network"]));
     let versions = section("versions", known(&["kubernetes", "kubeadm", "pause", "cilium", "gateway_api", "tools"]));
     let mesh = section("mesh", known(&["first_node_port", "links"]));
@@ -147,6 +149,7 @@ pub(super) fn read(notes: &mut Notes, root: &Table<'_>) -> Draft {
         memory: host.must(notes, "memory", &HOST_MEMORY),
         usable: host.must(notes, "usable", &HOST_USABLE),
         docker: host.must(notes, "docker", &HOST_DOCKER),
+        free_disk: host.may(notes, "free_disk", &HOST_DISK).or(Bytes(40 << 30)),
         image: vm.must(notes, "image", &IMAGE),
         launch_lanes: vm.may(notes, "launch_lanes", &LANES).or(3),
         network: vm.may(notes, "network", &RANGE),
@@ -227,7 +230,12 @@ impl Draft {
     /// The fleet, once every value is there and every rule holds. `None` if a value is not.
     pub(super) fn into_fleet(self, file: &str, lines: BTreeMap<String, usize>) -> Option<Fleet> {
         Some(Fleet {
-            host: Host { memory: self.memory.value?, usable: self.usable.value?, docker: self.docker.value? },
+            host: Host {
+                memory: self.memory.value?,
+                usable: self.usable.value?,
+                docker: self.docker.value?,
+                free_disk: self.free_disk.value?,
+            },
             vm: Vm {
                 image: self.image.value?,
                 launch_lanes: self.launch_lanes.value?,

@@ -60,12 +60,12 @@ fn commands(out: &mut String, title: &str, commands: &[Command]) {
     }
 }
 
-/// The label column is 12 wide; a step's first line has none.
+/// Labels stand in a column; a step's first line has none.
 fn line(out: &mut String, label: &str, text: &str) {
     let _ = if label.is_empty() && !text.starts_with(' ') {
         writeln!(out, "{}", text.trim_end())
     } else {
-        writeln!(out, "  {label:<12}{}", text.trim_end())
+        writeln!(out, "  {label:<13}{}", text.trim_end())
     };
 }
 
@@ -89,25 +89,28 @@ fn wants(out: &mut String, label: &str, want: &Want) {
     }
 }
 
-/// `$ program words` and then a line for each flag with its value.
+/// `$ program words`, then a line for each long flag with its value, and one for the words that follow.
+/// Single-letter flags belong to the words around them: `exec -n VM`, `install -m 0600`.
 fn command(out: &mut String, label: &str, command: &Command) {
     let env = command.env.iter().map(|(k, v)| format!("{k}={} ", quoted(v))).collect::<String>();
-    let mut lines = vec![format!(" $ {env}{}", command.tool.program())];
+    let mut lines = vec![format!("$ {env}{}", command.tool.program())];
+    // Words that the line at hand still takes: any number after the program, one after a flag.
+    let mut room = usize::MAX;
     for arg in &command.args {
-        let last = lines.last_mut().expect("bug: it begins with one line");
-        let flag = arg.starts_with('-') && arg.len() > 1 && arg != "--";
-        // Single-letter flags belong to the words around them: `exec -n VM`, `install -m 0600`.
-        let _ = if flag && arg.starts_with("--") {
-            lines.push(format!("     {}", quoted(arg)));
-            Ok(())
-        } else {
-            write!(last, " {}", quoted(arg))
-        };
+        let flag = arg.starts_with("--") && arg.len() > 2;
+        if flag || room == 0 {
+            lines.push(format!("    {}", quoted(arg)));
+            room = if flag { 1 } else { usize::MAX };
+        } else if let Some(last) = lines.last_mut() {
+            last.push(' ');
+            last.push_str(&quoted(arg));
+            room -= 1;
+        }
     }
     let mut label = label;
     for (index, text) in lines.iter().enumerate() {
         let more = if index + 1 < lines.len() { " \\" } else { "" };
-        line(out, label, &format!("{text}{more}"));
+        line(out, label, &format!(" {text}{more}"));
         label = "";
     }
     details(out, command);

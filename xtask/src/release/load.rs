@@ -1,16 +1,16 @@
 //! From the text of `charts/releases.toml` to [`Releases`], or to every problem that it has.
 //! Knows nothing of the disk, of rendering or of fetching.
 
+mod kinds;
 mod rules;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use toml::de::{DeTable, DeValue};
-
+use self::kinds::*;
 use super::{Chart, Manifest, Placement, Releases, Source};
-use crate::fleet::document::{Field, Kind, Notes, Table, parse};
-use crate::fleet::{Fleet, Role};
+use crate::fleet::Fleet;
+use crate::fleet::document::{Field, Notes, Table, parse};
 use crate::problem::Problem;
 
 const CHART: [&str; 15] = [
@@ -31,85 +31,6 @@ const CHART: [&str; 15] = [
     "set",
 ];
 const MANIFEST: [&str; 9] = ["name", "clusters", "wave", "needs", "timeout", "file", "url", "sha256", "crds"];
-
-/// A value, or one for each version of a thing that the fleet pins.
-#[derive(Debug, Clone)]
-enum Versioned {
-    One(String),
-    ByVersion(BTreeMap<String, String>),
-}
-
-const TEXT: Kind<String> = Kind { want: "a text", example: "\"…\"", read: |v| v.as_str().map(str::to_owned) };
-const NAME: Kind<String> = Kind { example: "\"cilium\"", ..TEXT };
-const REPOSITORY: Kind<String> = Kind { example: "\"https://helm.cilium.io\"", ..TEXT };
-const VERSION: Kind<String> = Kind { example: "\"1.20.0\"", ..TEXT };
-const NAMESPACE: Kind<String> = Kind { example: "\"kube-system\"", ..TEXT };
-const TEXTS: Kind<Vec<String>> = Kind {
-    want: "a list of texts",
-    example: "[\"cilium\"]",
-    read: |v| v.as_array()?.iter().map(|v| v.get_ref().as_str().map(str::to_owned)).collect(),
-};
-const ROLES: Kind<Vec<Role>> = Kind {
-    want: "a list of \"platform\" and \"workload\"",
-    example: "[\"platform\", \"workload\"]",
-    read: |v| {
-        let role = |v: &DeValue<'_>| match v.as_str()? {
-            "platform" => Some(Role::Platform),
-            "workload" => Some(Role::Workload),
-            _ => None,
-        };
-        v.as_array()?.iter().map(|v| role(v.get_ref())).collect()
-    },
-};
-const WAVE: Kind<u32> = Kind {
-    want: "a number from 1 to 99",
-    example: "3",
-    read: |v| v.as_integer().and_then(|n| n.as_str().parse().ok()).filter(|n| (1..=99).contains(n)),
-};
-const YES_OR_NO: Kind<bool> = Kind { want: "true or false", example: "false", read: |v| v.as_bool() };
-const TIME: Kind<Duration> =
-    Kind { want: "a time in s, m or h", example: "\"10m\"", read: |v| v.as_str().and_then(duration) };
-const VERSIONED: Kind<Versioned> = Kind {
-    want: "a text, or a table of texts by version",
-    example: "\"…\"",
-    read: |v| match v.as_table() {
-        None => v.as_str().map(|s| Versioned::One(s.to_owned())),
-        Some(table) => {
-            let entry = |(k, v): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
-                let key: &std::borrow::Cow<'_, str> = k.get_ref();
-                Some((key.to_string(), v.get_ref().as_str()?.to_owned()))
-            };
-            table.iter().map(entry).collect::<Option<_>>().map(Versioned::ByVersion)
-        }
-    },
-};
-const SET: Kind<BTreeMap<String, String>> = Kind {
-    want: "a table with a text for each dotted path",
-    example: "{ \"cluster.name\" = \"cluster.name\" }",
-    read: |v| {
-        let mut out = BTreeMap::new();
-        flatten(v.as_table()?, "", &mut out).then_some(out)
-    },
-};
-
-/// Tables below tables become dotted paths: `cluster.name = …` and `"cluster.name" = …` say the same.
-fn flatten(table: &DeTable<'_>, path: &str, out: &mut BTreeMap<String, String>) -> bool {
-    table.iter().all(|(key, value)| {
-        let key = if path.is_empty() { key.get_ref().to_string() } else { format!("{path}.{}", key.get_ref()) };
-        match value.get_ref() {
-            DeValue::Table(below) => flatten(below, &key, out),
-            DeValue::String(text) => out.insert(key, text.to_string()).is_none(),
-            _ => false,
-        }
-    })
-}
-
-/// `90s`, `10m`, `1h`.
-fn duration(text: &str) -> Option<Duration> {
-    let (unit, seconds) = [('s', 1), ('m', 60), ('h', 3600)].into_iter().find(|(unit, _)| text.ends_with(*unit))?;
-    let number: u64 = text.strip_suffix(unit)?.parse().ok().filter(|n| *n > 0)?;
-    number.checked_mul(seconds).filter(|s| *s <= 24 * 3600).map(Duration::from_secs)
-}
 
 /// One table, with what could be read of it.
 struct Entry<T> {

@@ -46,13 +46,21 @@ pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
     Ok(nodes.map(|node| (format!("{node}/cloud-init.yaml"), text.clone())).collect())
 }
 
+/// The image of the container that holds a pod's namespaces, as containerd must pin it: kubeadm's own.
+pub fn pause_image(fleet: &Fleet) -> String {
+    format!("registry.k8s.io/pause:{}", fleet.versions.pause)
+}
+
+/// What stands in `node-prep`'s marker, and hence in `node-state`'s `prep`, once a node has the fleet's versions.
+pub fn prep_marker(fleet: &Fleet) -> String {
+    format!("k8s={} pause={}", fleet.versions.kubeadm, pause_image(fleet))
+}
+
 /// What `node-prep` installs: sourced by it, so every line is a shell assignment without spaces.
 fn prep_env(fleet: &Fleet) -> String {
     let kubeadm = &fleet.versions.kubeadm;
-    format!(
-        "K8S_MINOR=v{}.{}\nK8S_PATCH={kubeadm}\nPAUSE_IMAGE={}\n",
-        kubeadm.major, kubeadm.minor, fleet.versions.pause
-    )
+    let image = pause_image(fleet);
+    format!("K8S_MINOR=v{}.{}\nK8S_PATCH={kubeadm}\nPAUSE_IMAGE={image}\n", kubeadm.major, kubeadm.minor)
 }
 
 fn write_files(fleet: &Fleet, data: &Data) -> Result<Value, Vec<Problem>> {

@@ -28,7 +28,7 @@ pub const BINDINGS: [(&str, &str); 15] = [
     ("platform.name", "name of the platform cluster"),
     ("versions.kubernetes", "Kubernetes version, without `v`"),
     ("versions.kubeadm", "version of kubeadm and the kubelets, without `v`"),
-    ("versions.pause", "the pause image"),
+    ("versions.pause", "tag of the pause image"),
     ("versions.cilium", "Cilium version"),
     ("versions.gateway_api", "Gateway API version"),
     ("secret:NAME", "a kept secret, put in only when Helm is fed"),
@@ -93,7 +93,10 @@ fn place(releases: &Releases, chart: &Chart, path: &str) -> At {
 }
 
 /// What a binding stands for on a cluster.
-fn resolve(fleet: &Fleet, cluster: &Cluster, binding: &str) -> Result<Value, Problem> {
+///
+/// # Errors
+/// A name that is not in [`BINDINGS`], or a fact that no step learns; without a place.
+pub fn resolve(fleet: &Fleet, cluster: &Cluster, binding: &str) -> Result<Value, Problem> {
     if let Some(name) = binding.strip_prefix("secret:") {
         return secret(name);
     }

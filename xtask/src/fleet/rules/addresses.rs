@@ -18,7 +18,7 @@ const NAMED: usize = 6;
 /// Every rule about ranges. The hints fit each other: all of them together make a fleet without a clash.
 pub(super) fn check(notes: &mut Notes, draft: &Draft) {
     let ranges = written(draft);
-    let mut wrong: Vec<Option<Problem>> = ranges.iter().map(|r| shape(r)).collect();
+    let mut wrong: Vec<Option<Problem>> = ranges.iter().map(shape).collect();
     for (range, problem) in ranges.iter().zip(&mut wrong) {
         if problem.is_none() && range.default_of.is_some() {
             *problem = Some(missing(range, &ranges));

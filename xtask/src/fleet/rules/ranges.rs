@@ -118,7 +118,7 @@ fn consequence(a: &Range, b: &Range) -> &'static str {
             let (smaller, larger) = if a.net.prefix_len() > b.net.prefix_len() { (a, b) } else { (b, a) };
             // Measured, and kubernetes/kubernetes#103898; the only sign is an event that is not even a warning.
             if smaller.owner == larger.owner && larger.what == services.what {
-                "kube-controller-manager then gives no node a pod range, and says nothing (ADR-0007)"
+                "kube-controller-manager then gives no node a pod range, without a warning (ADR-0007)"
             } else {
                 "one address would be a pod and a Service (ADR-0007)"
             }

@@ -5,6 +5,7 @@ use super::super::{Lane, Step, Want};
 use super::{host, kube_path, launch, on};
 use crate::fleet::{Cluster, Fleet, Node};
 use crate::release::Releases;
+use crate::render::cloud_init::prep_marker;
 use crate::render::kubeadm::{ca_hash_fact, token_id, token_secret};
 use crate::token::{fact, secret};
 use crate::tools::{Command, Limits, Reading, guest, kubectl::Kubectl, multipass, own};
@@ -75,7 +76,7 @@ fn reached(cluster: &Cluster, node: &Node) -> Step {
 
 fn prepared(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Step {
     let vm = cluster.vm(node);
-    let marker = format!("k8s={} pause={}", fleet.versions.kubeadm, fleet.versions.pause);
+    let marker = prep_marker(fleet);
     Step::new(on(cluster, node, "prep"), format!("prepare {vm}"), ask(cluster, node), state_is("prep", &marker))
         .needs([on(cluster, node, "reach")])
         .act([guest::cloud_init(&vm), guest::prepare(&vm)])
