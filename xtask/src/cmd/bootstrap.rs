@@ -5,10 +5,7 @@ use camino::Utf8Path;
 
 use super::exit::{Ended, NOT_READY, Stop};
 use super::load::Inputs;
-use super::{Session, drive, embedded, load, plan, run};
-use crate::engine::Engine;
-use crate::plan::{Plan, bootstrap};
-use crate::tools::helm::{self, Helm};
+use super::{Session, conduct, detect, embedded, load, plan};
 use crate::world::World;
 use crate::world::host::Host;
 
@@ -40,15 +37,6 @@ fn within(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Ende
         true => None,
         false => Some(session.space.lock("bootstrap").map_err(Stop::with(NOT_READY))?),
     };
-    let plan = inputs.bootstrap(helm(session, world, inputs));
-    if session.flags.dry_run { plan::print(session, plan) } else { run::run(session, world, &plan) }
-}
-
-/// Which Helm there is. Without one the plan is made for the newest: its first steps then say that there is none.
-fn helm(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Helm {
-    let plan: Plan = bootstrap::detect(&inputs.fleet);
-    let engine = Engine::new(&plan, plan.ids(), Default::default(), 1);
-    let outcome = drive::drive(&plan, engine, world, &mut session.space, &mut |_, _| {});
-    let found = run::facts(session).remove(bootstrap::HELM_FACT).filter(|_| !outcome.kept.is_empty());
-    found.and_then(|version| helm::read(&version)).unwrap_or(Helm::V4)
+    let plan = inputs.bootstrap(detect::helm(world)?);
+    if session.flags.dry_run { plan::print(session, plan) } else { conduct::run(session, world, &plan) }
 }
