@@ -13,7 +13,7 @@ use crate::fleet::Fleet;
 use crate::fleet::document::{Field, Notes, Table, parse};
 use crate::problem::Problem;
 
-const CHART: [&str; 15] = [
+const CHART: [&str; 16] = [
     "name",
     "chart",
     "repository",
@@ -26,6 +26,7 @@ const CHART: [&str; 15] = [
     "needs",
     "timeout",
     "arm64",
+    "free",
     "wait",
     "ready",
     "set",
@@ -114,6 +115,7 @@ fn chart(notes: &mut Notes, table: &Table<'_>, fleet: &Fleet) -> Option<Chart> {
     let app_version = table.may(notes, "app_version", &TEXT);
     let namespace = table.must(notes, "namespace", &NAMESPACE);
     let arm64 = table.may(notes, "arm64", &TEXT);
+    let free = table.may(notes, "free", &TEXTS).or(Vec::new());
     let set = table.may(notes, "set", &SET).or(BTreeMap::new());
     let ready = table.may(notes, "ready", &TEXTS).or(Vec::new());
     let wait = table.may(notes, "wait", &YES_OR_NO).or(true);
@@ -133,6 +135,7 @@ fn chart(notes: &mut Notes, table: &Table<'_>, fleet: &Fleet) -> Option<Chart> {
         version: version?,
         namespace: namespace.value?,
         arm64: arm64.value,
+        free: free.value?,
         set: set.value?,
         ready: ready.value?,
         wait: wait.value?,

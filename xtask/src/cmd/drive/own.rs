@@ -1,4 +1,4 @@
-//! Small acts of our own about `out/`: `mint`, `have`, `keep`, `same`, `sha256`, answered like commands.
+//! Small acts of our own about `out/`: `mint`, `have`, `keep`, `same`, `folder`, `sha256`, answered like commands.
 //! Knows nothing of the acts that are about the machine; those are the world's.
 
 use super::said;
@@ -15,6 +15,7 @@ pub fn answer(call: &Call, space: &mut Workspace) -> Option<Output> {
         ["have", ref names @ ..] => have(names, space),
         ["keep", path] => space.keep(path, &call.stdin).map(|()| yes("")),
         ["same", path] => space.same(path, &call.stdin).map(|same| if same { yes("") } else { no("it differs\n") }),
+        ["folder", path] => space.make(path).map(|()| yes("")),
         ["sha256", path] => space.sha256(path).map(|digest| match digest {
             Some(digest) => yes(&format!("{digest}\n")),
             None => no(&format!("no such file: {path}\n")),
@@ -67,6 +68,9 @@ mod tests {
         assert_eq!(check(own::same("kube/a.yaml", "x"), "abc"), yes(""));
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n";
         assert_eq!(check(own::sha256("kube/a.yaml"), ""), yes(digest));
+        assert_eq!(check(own::folder("charts"), ""), yes(""));
+        assert_eq!(check(own::folder("charts"), ""), yes(""), "it may be there");
+        assert!(dir.path().join("out/charts").is_dir() && check(own::folder("../x"), "").exit == Exit::Code(1));
         let refused = check(own::keep("../a", "x"), "");
         assert!(refused.stderr.starts_with("refused to touch `../a`: it leads out"), "{}", refused.stderr);
     }
