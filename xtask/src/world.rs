@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::engine::{Event, TaskId};
 use crate::tools::Tool;
 
+pub mod rehearsal;
+
 /// A command with every token completed, ready to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
