@@ -158,7 +158,10 @@ fn make(cluster: &mut Cluster, chart: &Chart, release: &str, namespace: &str, va
         let crd = Crd { kind: (*kind).into(), versions: vec![(*version).into()], namespaced, bundle: None, since: now };
         cluster.crds.entry((*name).to_owned()).or_insert(crd);
     }
-    let object = |kind: &str, version: &str, name: &str| json!({ "apiVersion": version, "kind": kind, "metadata": { "name": name } });
+    let object = |kind: &str, version: &str, name: &str| {
+        let metadata = json!({ "name": name });
+        json!({ "apiVersion": version, "kind": kind, "metadata": metadata })
+    };
     if chart.name == "local-path-provisioner" {
         let mut class = object("StorageClass", "storage.k8s.io/v1", "local-path");
         class["metadata"]["annotations"] = json!({ "storageclass.kubernetes.io/is-default-class": "true" });
