@@ -1,4 +1,12 @@
 //! The one test binary: every test that looks at more than one module of `xtask`.
 //! Knows nothing of how a module does its work, only of what it promises.
 
+mod drive;
+mod fleet;
+mod golden;
+mod host;
+mod node;
+mod render;
 mod standin;
+mod tidy;
+mod tool;

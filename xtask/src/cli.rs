@@ -1,1 +1,156 @@
-//! Placeholder until its room is built.
+//! What can be typed: commands and flags, and their help. Definitions only.
+//! Knows nothing of what a command does.
+
+use camino::Utf8PathBuf;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::ui::shell::Colour;
+
+/// What the help ends with.
+const AFTER: &str = "\
+Data goes to stdout, the story to stderr. Exit codes:
+  0 done   1 the world said no   2 what you gave is wrong   3 this machine is not ready   130 interrupted
+  a rehearsal found:   61 a crash   62 a contradiction   63 no convergence";
+
+/// Three Kubernetes clusters on one machine, and a contract that says the apps outlive the platform.
+#[derive(Debug, Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", version, disable_help_subcommand = true, after_help = AFTER)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// The same flags for every command.
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+/// Flags that mean the same everywhere. A command that can make nothing of one refuses it.
+#[derive(Debug, Clone, Args)]
+pub struct Flags {
+    /// The fleet to work on.
+    #[arg(long, global = true, value_name = "PATH", default_value = "infra/fleet.toml")]
+    pub fleet: Utf8PathBuf,
+    /// Do it in the embedded world: no VM, no network, no time. Its state stays under out/rehearsal/.
+    #[arg(long, global = true, help_heading = "Running")]
+    pub rehearse: bool,
+    /// Rehearse with the faults of this seed.
+    #[arg(long, global = true, value_name = "N", help_heading = "Running")]
+    pub seed: Option<u64>,
+    /// Print the plan, do nothing.
+    #[arg(long, global = true, help_heading = "Running")]
+    pub dry_run: bool,
+    /// Only these steps, by pattern (`app1/*`), and what they need. May be given again.
+    #[arg(long, global = true, value_name = "STEPS", help_heading = "Running")]
+    pub only: Vec<String>,
+    /// Not these steps. May be given again.
+    #[arg(long, global = true, value_name = "STEPS", help_heading = "Running")]
+    pub skip: Vec<String>,
+    /// Up to and with these steps. May be given again.
+    #[arg(long, global = true, value_name = "STEPS", help_heading = "Running")]
+    pub until: Vec<String>,
+    /// How many steps run at once.
+    #[arg(long, global = true, value_name = "N", help_heading = "Running", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Say why each step runs or is kept.
+    #[arg(long, global = true, help_heading = "Running")]
+    pub explain: bool,
+    /// Answer every question with yes. Nothing that exists today asks one.
+    #[arg(long, global = true, hide = true)]
+    pub yes: bool,
+    /// For people, or for scripts: one JSON object per line.
+    #[arg(long, global = true, value_name = "text|json", default_value = "text", help_heading = "Showing")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub format: Format,
+    /// Show each command as it starts.
+    #[arg(short, long, global = true, action = ArgAction::SetTrue, help_heading = "Showing")]
+    pub verbose: bool,
+    /// Show failures alone.
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Showing")]
+    pub quiet: bool,
+    /// Whether to use colour; auto looks at the terminal and at NO_COLOR.
+    #[arg(long, global = true, value_name = "auto|always|never", default_value = "auto", help_heading = "Showing")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub color: Colour,
+}
+
+/// For whom output is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// People.
+    Text,
+    /// Scripts.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Bring up every cluster of the fleet with everything on it, from whatever is there.
+    Bootstrap,
+    /// Print the exact commands that a command would run. Touches nothing.
+    Plan {
+        /// Whose plan.
+        #[arg(value_enum)]
+        of: Planned,
+    },
+    /// Write every generated file under out/, or compare.
+    Render {
+        /// Fail if a file differs from what would be written.
+        #[arg(long)]
+        check: bool,
+    },
+    /// The input.
+    #[command(subcommand)]
+    Fleet(Fleet),
+    /// Rehearse with faults: each seed a different disaster, and the way back from it.
+    Rehearse {
+        /// Seeds to sweep, first and last: `1..200` is 200 rehearsals.
+        #[arg(long, value_name = "A..B", required_unless_present = "seed", conflicts_with = "seed")]
+        seeds: Option<String>,
+    },
+    /// Records of decisions.
+    #[command(subcommand)]
+    Adr(Adr),
+    /// Print the path of the kubeconfig: export KUBECONFIG=$(cargo xtask kubeconfig)
+    Kubeconfig,
+    /// Print what the commands of a step printed, the last attempt last.
+    Logs {
+        /// The step, as `app1/cp/init`.
+        step: String,
+    },
+    /// Run every check of this repository.
+    Ci,
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Commands that have a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Planned {
+    /// From nothing to running clusters.
+    Bootstrap,
+}
+
+/// Commands about the input.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Fleet {
+    /// Name every problem of the input at once.
+    Check,
+}
+
+/// Commands about decisions.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Adr {
+    /// List them.
+    List,
+    /// Begin a new one with the next free number.
+    New {
+        /// What was decided, in a few words.
+        title: String,
+    },
+    /// Check numbers, front matter, sections and links.
+    Check,
+}

@@ -1,1 +1,170 @@
-//! Placeholder until its room is built.
+//! From what was typed to an exit code: one file per command, each a few calls into the rooms that do the work.
+//! Knows nothing of how arguments are parsed beyond handing them to `cli`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Parser;
+
+use self::exit::{Ended, REFUSED, Stop, WRONG};
+use crate::cli::{Cli, Command, Flags, Format};
+use crate::problem::Problem;
+use crate::ui::progress::Screen;
+use crate::ui::shell::{Shell, Volume};
+use crate::ui::{events, problem};
+use crate::workspace::Workspace;
+
+mod adr;
+mod bootstrap;
+mod ci;
+mod completions;
+mod conduct;
+mod detect;
+pub mod drive;
+mod embedded;
+pub mod exit;
+mod fit;
+mod fleet;
+mod kubeconfig;
+mod load;
+mod logs;
+mod plan;
+mod rehearse;
+mod render;
+
+/// What surrounds a command: `main` takes it from the process, tests make their own.
+pub struct Env {
+    /// The repository.
+    pub root: Utf8PathBuf,
+    /// Where the user stands: relative paths on the command line begin here.
+    pub here: Utf8PathBuf,
+    /// The environment.
+    pub vars: BTreeMap<String, String>,
+    /// Gets the data.
+    pub out: Box<dyn Write>,
+    /// Gets the story.
+    pub err: Box<dyn Write>,
+    /// The terminal that the story is shown on, if it is one.
+    pub screen: Option<Screen>,
+}
+
+/// What every command works with.
+pub struct Session {
+    /// The writer.
+    pub shell: Shell,
+    /// The flags.
+    pub flags: Flags,
+    /// The disk: `out/`, or `out/rehearsal/` when rehearsing.
+    pub space: Workspace,
+    /// Where the user stands.
+    pub here: Utf8PathBuf,
+    /// The environment.
+    pub vars: BTreeMap<String, String>,
+    /// The terminal, until a command takes it.
+    pub screen: Option<Screen>,
+    /// The command as it was typed, to be shown where one can go on with it.
+    pub typed: String,
+}
+
+impl Session {
+    /// The folder that is written to, as a person names it.
+    pub fn out(&self) -> String {
+        self.space.shown(self.space.out()).to_owned()
+    }
+}
+
+/// Runs one command line, the program's own name first. Returns the exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let mut shell = Shell::new(env.out, env.err);
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = usage(&mut shell, &error);
+            return last(&mut shell, code);
+        }
+    };
+    let Cli { command, flags } = cli;
+    let colour = flags.color.decide(env.screen.is_some(), env.vars.get("NO_COLOR").map(String::as_str));
+    shell.set(colour, volume(&flags));
+    let out = Utf8Path::new(if flags.rehearse { "out/rehearsal" } else { "out" });
+    let space = Workspace::open(&env.root, out);
+    let typed = typed(&args);
+    let mut session = Session { shell, flags, space, here: env.here, vars: env.vars, screen: env.screen, typed };
+    let code = fit::refuse_unfit(&session.flags, &command).and_then(|()| dispatch(&mut session, &command));
+    let code = code.unwrap_or_else(|stop| stopped(&mut session, &stop));
+    complain(&mut session);
+    last(&mut session.shell, code)
+}
+
+fn dispatch(session: &mut Session, command: &Command) -> Ended {
+    match command {
+        Command::Bootstrap => bootstrap::run(session),
+        Command::Plan { of } => plan::run(session, *of),
+        Command::Render { check } => render::run(session, *check),
+        Command::Fleet(command) => fleet::run(session, command),
+        Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
+        Command::Adr(command) => adr::run(session, command),
+        Command::Kubeconfig => kubeconfig::run(session),
+        Command::Logs { step } => logs::run(session, step),
+        Command::Ci => ci::run(session),
+        Command::Completions { shell } => completions::run(session, *shell),
+    }
+}
+
+/// Help was asked for, or what was typed is wrong. clap's own code for the latter is 2 as well.
+fn usage(shell: &mut Shell, error: &clap::Error) -> u8 {
+    let text = error.to_string();
+    if error.use_stderr() {
+        shell.tell(&text);
+        return WRONG;
+    }
+    shell.data(&text);
+    exit::DONE
+}
+
+/// A stream of events leaves stderr to failures, unless more is asked for.
+fn volume(flags: &Flags) -> Volume {
+    match flags {
+        Flags { verbose: true, .. } => Volume::Verbose,
+        Flags { quiet: true, .. } | Flags { format: Format::Json, .. } => Volume::Quiet,
+        _ => Volume::Normal,
+    }
+}
+
+fn typed(args: &[OsString]) -> String {
+    let words = args.iter().skip(1).map(|arg| crate::tools::quoted(&arg.to_string_lossy()));
+    std::iter::once("cargo xtask".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+fn stopped(session: &mut Session, stop: &Stop) -> u8 {
+    show(session, &stop.problems);
+    stop.code
+}
+
+/// Shows problems to people, and to scripts where those listen.
+pub(crate) fn show(session: &mut Session, problems: &[Problem]) {
+    if session.flags.format == Format::Json {
+        problems.iter().for_each(|problem| session.shell.data(&events::problem(problem)));
+    }
+    let text = problem::all(problems, session.shell.paint());
+    session.shell.tell(&text);
+}
+
+/// Troubles that did not stop the command are told at its end.
+fn complain(session: &mut Session) {
+    let complaints = session.space.complaints();
+    if !complaints.is_empty() {
+        show(session, &complaints);
+    }
+}
+
+/// Data that could not be written is a failure, however well the command went.
+fn last(shell: &mut Shell, code: u8) -> u8 {
+    let Some(error) = shell.lost() else { return code };
+    let problem = Problem::new("cannot write to stdout").why(error.to_string());
+    shell.tell(&problem::one(&problem, shell.paint()));
+    if code == exit::DONE { REFUSED } else { code }
+}

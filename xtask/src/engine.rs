@@ -6,6 +6,20 @@ use std::time::Duration;
 use crate::plan::StepId;
 use crate::tools::{Command, Output};
 
+mod board;
+mod failure;
+mod judge;
+mod life;
+mod machine;
+mod record;
+#[cfg(test)]
+mod script;
+mod task;
+#[cfg(test)]
+mod tests;
+
+pub use machine::Engine;
+
 /// One running command.
 pub type TaskId = u64;
 
@@ -18,6 +32,8 @@ pub enum Event {
     Line(TaskId, String),
     /// A command ended.
     Ended(TaskId, Output),
+    /// The digest of a generated file that [`Action::Start`] asked for: the very text that `<digest:FILE>` stands for.
+    Digest(String, String),
     /// The user said stop (Ctrl-C, SIGTERM). The second one kills.
     Interrupt,
 }
@@ -33,6 +49,9 @@ pub enum Action {
         step: StepId,
         /// What; tokens are completed by the driver from the facts learnt so far.
         command: Command,
+        /// Files whose digest the engine must know to judge the answer. The driver sends each as [`Event::Digest`]
+        /// before the end of the command; it alone has the secrets that are in them.
+        digests: Vec<String>,
     },
     /// End this command: politely, or at once.
     Kill {
@@ -130,14 +149,16 @@ pub struct Failure {
 pub struct Outcome {
     /// Steps brought about now.
     pub done: Vec<StepId>,
-    /// Steps that were so already.
+    /// Steps that were so, or became so, without a command of ours.
     pub kept: Vec<StepId>,
-    /// Steps that failed, with the reason.
+    /// Steps that failed, with the reason; among them those that are needed, not chosen, and not so.
     pub failed: Vec<Failure>,
     /// Steps that were not tried, because of the second.
     pub blocked: Vec<(StepId, StepId)>,
-    /// Steps not chosen.
+    /// Steps not chosen, and not needed.
     pub skipped: Vec<StepId>,
+    /// Steps that an interrupt left undecided, begun or not: neither done nor failed. The next run asks them first.
+    pub stopped: Vec<StepId>,
     /// Whether the user stopped it.
     pub interrupted: bool,
 }

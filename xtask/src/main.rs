@@ -1,1 +1,29 @@
-fn main() {}
+//! The process around `cmd::run`: arguments, environment, streams and terminal go in, the exit code comes out.
+//! Knows nothing of commands.
+#![expect(clippy::disallowed_methods, reason = "main hands the process's surroundings down")]
+
+use std::io;
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use xtask::cmd::{self, Env};
+use xtask::{ui, workspace};
+
+fn main() -> ExitCode {
+    let here = std::env::current_dir().ok().and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok()).unwrap_or_default();
+    let built = Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let root = match workspace::find_root(&[&here, &built]) {
+        Ok(root) => root,
+        Err(problem) => return lost(&problem),
+    };
+    let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+    let screen = ui::progress::terminal();
+    let env = Env { root, here, vars, out: Box::new(io::stdout()), err: Box::new(io::stderr()), screen };
+    ExitCode::from(cmd::run(std::env::args_os(), env))
+}
+
+fn lost(problem: &xtask::problem::Problem) -> ExitCode {
+    let mut shell = ui::shell::Shell::new(Box::new(io::stdout()), Box::new(io::stderr()));
+    shell.tell(&ui::problem::one(problem, ui::shell::Paint::default()));
+    ExitCode::from(cmd::exit::WRONG)
+}

@@ -9,6 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::render::Files;
 use crate::tools::{Command, Limits};
 
+pub mod bootstrap;
+pub mod check;
+pub mod choose;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod text;
+pub mod uses;
+pub mod want;
+
 /// Names a step by path: `app1/cp/launch`.
 pub type StepId = String;
 
@@ -45,15 +54,29 @@ pub enum Want {
     /// Exit 0 and the version at this pointer (or, with an empty pointer, the first version in stdout) is in this
     /// semver range.
     Version(String, String),
-    /// Exit 0 and no address or network at this JSON pointer (a string, or a list of strings) lies in one of these
+    /// Exit 0 and no address or network at this JSON pointer (a string, or a list of strings) overlaps one of these
     /// ranges.
     Outside(String, Vec<ipnet::Ipv4Net>),
-    /// Each of these.
+    /// Exit 0, and among rows that name Helm revisions (`sh.helm.release.v1.NAME.vN`) the one of the highest N matches
+    /// this regular expression.
+    Newest(String),
+    /// Each of these. An empty list always holds: see [`Want::ALWAYS`].
     All(Vec<Want>),
     /// One of these.
     Any(Vec<Want>),
     /// Not this.
     Not(Box<Want>),
+}
+
+impl Want {
+    /// Whatever the answer is.
+    pub const ALWAYS: Want = Want::All(vec![]);
+
+    /// The opposite of it.
+    #[must_use]
+    pub fn negated(self) -> Want {
+        Want::Not(Box::new(self))
+    }
 }
 
 /// The question that a step asks, and the answer that means there is nothing to do.
@@ -114,6 +137,81 @@ pub struct Plan {
     pub files: Files,
     /// Places per lane.
     pub lanes: BTreeMap<Lane, usize>,
+}
+
+impl Step {
+    /// A step that runs `act` unless `ask` is answered as wanted.
+    pub fn new(id: impl Into<String>, doing: impl Into<String>, ask: Command, want: Want) -> Self {
+        Step {
+            id: id.into(),
+            doing: doing.into(),
+            needs: vec![],
+            after: vec![],
+            lane: Lane::Free,
+            done_when: Probe { ask, want },
+            instead: vec![],
+            act: vec![],
+            undo: vec![],
+            limits: Limits::QUICK,
+            hint: None,
+        }
+    }
+
+    /// Steps that must be done before.
+    #[must_use]
+    pub fn needs<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
+        self.needs.extend(ids.into_iter().map(Into::into));
+        self
+    }
+
+    /// Steps that go first if they are chosen.
+    #[must_use]
+    pub fn after<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
+        self.after.extend(ids.into_iter().map(Into::into));
+        self
+    }
+
+    /// Which places it takes.
+    #[must_use]
+    pub fn lane(mut self, lane: Lane) -> Self {
+        self.lane = lane;
+        self
+    }
+
+    /// What brings it about.
+    #[must_use]
+    pub fn act(mut self, commands: impl IntoIterator<Item = Command>) -> Self {
+        self.act.extend(commands);
+        self
+    }
+
+    /// What to run in another state than the plain one.
+    #[must_use]
+    pub fn instead(mut self, name: &'static str, when: Want, act: impl IntoIterator<Item = Command>) -> Self {
+        self.instead.push(Case { name, when, act: act.into_iter().collect() });
+        self
+    }
+
+    /// What takes it back.
+    #[must_use]
+    pub fn undo(mut self, commands: impl IntoIterator<Item = Command>) -> Self {
+        self.undo.extend(commands);
+        self
+    }
+
+    /// How long it may take.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What a person can do when it fails.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
 }
 
 impl Plan {

@@ -63,3 +63,37 @@ impl Problem {
         self
     }
 }
+
+/// The name a person most likely meant, if one is near enough: at most a third of its letters differ.
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = known.into_iter().map(|name| (distance(given, name), name)).min()?;
+    (near.0 <= near.1.chars().count().max(3) / 3).then_some(near.1)
+}
+
+/// Letters to insert, remove or replace to make one word of the other (Levenshtein), row by row.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let change = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_slip_is_recognised_and_a_stranger_is_not() {
+        let known = ["memory", "cpus", "disk"];
+        assert_eq!(nearest("memroy", known), Some("memory"));
+        assert_eq!(nearest("cpu", known), Some("cpus"));
+        assert_eq!(nearest("network", known), None);
+    }
+}

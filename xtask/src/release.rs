@@ -1,10 +1,14 @@
 //! What is installed on the clusters: Helm releases and plain manifests, as `charts/releases.toml` lists them.
 //! Knows nothing of how they are rendered, fetched or applied.
 
+mod load;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::fleet::Role;
+
+pub use load::load;
 
 /// The one list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -6,7 +6,15 @@ use std::time::Duration;
 
 use crate::token;
 
+pub mod cilium;
+pub mod curl;
+pub mod guest;
+pub mod helm;
+pub mod kubectl;
+pub mod multipass;
+pub mod openssl;
 pub mod own;
+pub mod reading;
 
 /// A program that commands are given to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -256,4 +264,33 @@ pub struct Limits {
     pub pause: Duration,
     /// How long after an act the probe may still say no before the attempt counts as failed.
     pub settle: Duration,
+}
+
+impl Limits {
+    /// For what answers at once.
+    pub const QUICK: Limits = Limits {
+        ask: Duration::from_secs(60),
+        act: Duration::from_secs(120),
+        attempts: 3,
+        pause: Duration::from_secs(2),
+        settle: Duration::from_secs(10),
+    };
+
+    /// The act may take this many minutes.
+    #[must_use]
+    pub const fn minutes(self, act: u64) -> Self {
+        Limits { act: Duration::from_secs(60 * act), ..self }
+    }
+
+    /// The probe may go on saying no for this many seconds after the act.
+    #[must_use]
+    pub const fn settle(self, seconds: u64) -> Self {
+        Limits { settle: Duration::from_secs(seconds), ..self }
+    }
+
+    /// Attempts, and seconds between them.
+    #[must_use]
+    pub const fn attempts(self, attempts: u32, pause: u64) -> Self {
+        Limits { attempts, pause: Duration::from_secs(pause), ..self }
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::engine::{Event, TaskId};
 use crate::tools::Tool;
 
+pub mod host;
 pub mod rehearsal;
 
 /// A command with every token completed, ready to run.

@@ -1,0 +1,175 @@
+//! A small plan run to its end by real processes: values, secrets, records, time limits, and the second run.
+//! Knows nothing of clusters; every tool is a shell.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use xtask::cmd::drive::drive;
+use xtask::engine::{Engine, Note, Outcome};
+use xtask::journal;
+use xtask::plan::{Lane, Plan, Probe, Step, Want};
+use xtask::tools::{Command, Exit, Limits, Reading, Tool, own};
+use xtask::workspace::Workspace;
+
+use crate::host::{Bench, root_of_parent, say};
+
+fn sh(script: &str) -> Command {
+    Command::act(Tool::Curl, ["-c", script])
+}
+
+fn ask(script: &str) -> Command {
+    Command::ask(Tool::Curl, ["-c", script])
+}
+
+fn step(id: &str, needs: &[&str], ask: Command, act: Vec<Command>) -> Step {
+    Step {
+        id: id.into(),
+        doing: format!("bring about {id}"),
+        needs: needs.iter().map(|n| (*n).to_owned()).collect(),
+        after: vec![],
+        lane: Lane::Free,
+        done_when: Probe { ask, want: Want::Exit(0) },
+        instead: vec![],
+        act,
+        undo: vec![],
+        limits: Limits {
+            ask: Duration::from_secs(30),
+            act: Duration::from_secs(30),
+            attempts: 1,
+            pause: Duration::from_millis(100),
+            settle: Duration::ZERO,
+        },
+        hint: None,
+    }
+}
+
+fn plan(steps: Vec<Step>) -> Plan {
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let files = [file("join.yaml", "token: arc002.<secret:join>\nserver: <fact:ip>:6443\n")].into();
+    Plan { name: "bootstrap", steps, files, lanes: BTreeMap::from([(Lane::Free, 4)]) }
+}
+
+struct Ran {
+    outcome: Outcome,
+    notes: Vec<Note>,
+    space: Workspace,
+}
+
+fn run(bench: &mut Bench, plan: &Plan) -> Ran {
+    let mut space = Workspace::open(&bench.root, Utf8Path::new("out"));
+    let facts = journal::read(&space.journal().unwrap()).facts;
+    let engine = Engine::new(plan, plan.ids(), facts, 4);
+    let mut notes = Vec::new();
+    let mut watch = |_: Duration, note: &Note| notes.push(note.clone());
+    let outcome = drive(plan, engine, &mut bench.host, &mut space, &mut watch);
+    assert_eq!(space.complaints(), []);
+    Ran { outcome, notes, space }
+}
+
+/// Learns an address, makes two secrets, hands all to another "node", and keeps a file.
+fn small_story() -> Plan {
+    let address = ask("test -e vm && echo 10.0.0.7").learn("ip", Reading::Stdout);
+    let key = Command::act(Tool::Curl, ["-c", "printf secret-%s key | base64"]).learn_secret("key", Reading::Stdout);
+    plan(vec![
+        step("vm", &[], address, vec![sh("echo starting; touch vm")]),
+        step("secrets", &[], own::have(&["join", "key"]), vec![own::mint("join"), key]),
+        step("join", &["vm", "secrets"], ask("test -e joined"), vec![sh("cat > joined; cat joined").fed("join.yaml")]),
+        step(
+            "kept",
+            &["join"],
+            own::same("kube/join.yaml", "join.yaml"),
+            vec![own::keep("kube/join.yaml", "join.yaml")],
+        ),
+    ])
+}
+
+#[test]
+fn a_plan_is_brought_about_once() {
+    let mut bench = Bench::new();
+    let plan = small_story();
+    let first = run(&mut bench, &plan);
+    assert_eq!(first.outcome.failed, []);
+    assert_eq!(first.outcome.done, ["vm", "secrets", "join", "kept"]);
+    let joined = bench.run("cat joined").stdout;
+    let secret = joined.lines().next().unwrap().strip_prefix("token: arc002.").unwrap().to_owned();
+    assert!(secret.len() == 16 && joined.ends_with("server: 10.0.0.7:6443\n"), "{joined}");
+
+    let second = run(&mut bench, &plan);
+    assert_eq!(second.outcome.kept, first.outcome.done);
+    assert!(!second.notes.iter().any(|note| matches!(note, Note::Running { .. })), "nothing is run twice");
+}
+
+#[test]
+fn no_record_holds_a_secret() {
+    let mut bench = Bench::new();
+    let mut ran = run(&mut bench, &small_story());
+    let secrets = ["join", "key"].map(|name| ran.space.secret(name).unwrap().unwrap());
+    let log = ran.space.read(ran.space.log_path("join", 1).as_str().into()).unwrap();
+    assert!(log.contains("token: arc002.<secret:join>"), "{log}");
+    let logs = bench.run("cat out/logs/* out/journal.jsonl").stdout;
+    let told = format!("{logs}{:?}", ran.notes);
+    assert!(logs.contains("10.0.0.7") && !secrets.iter().any(|secret| told.contains(secret)), "{told}");
+    assert_eq!(bench.run("find out/secrets out/kube -type f ! -perm 600").stdout, "");
+}
+
+#[test]
+fn whose_time_is_over_is_ended_with_all_it_spawned() {
+    let mut bench = Bench::new();
+    let mut late = step("late", &[], ask("false"), vec![sh("sleep 300 & echo $! > pid; wait")]);
+    late.limits.act = Duration::from_secs(1);
+    let ran = run(&mut bench, &plan(vec![late, step("next", &["late"], ask("false"), vec![])]));
+    assert_eq!(ran.outcome.failed[0].output.exit, Exit::TimedOut);
+    assert_eq!(ran.outcome.blocked, [("next".to_owned(), "late".to_owned())]);
+    let pid = bench.run("cat pid").stdout;
+    assert!(bench.dies(pid.trim()));
+}
+
+#[test]
+fn a_missing_tool_and_a_failing_one_are_told_apart() {
+    let mut bench = Bench::new();
+    let missing = step("a", &[], Command::ask(Tool::Multipass, ["version"]), vec![]);
+    let failing = step("b", &[], ask("false"), vec![sh("echo no space >&2; exit 7")]);
+    let ran = run(&mut bench, &plan(vec![missing, failing]));
+    let exits: Vec<&Exit> = ran.outcome.failed.iter().map(|failure| &failure.output.exit).collect();
+    assert_eq!(exits, [&Exit::Missing, &Exit::Code(7)]);
+    assert_eq!(ran.outcome.failed[1].output.stderr, "no space\n");
+}
+
+#[test]
+fn the_second_interrupt_ends_what_runs() {
+    let mut bench = Bench::new();
+    let child = bench.in_process("drive::child_is_interrupted");
+    let next = |bench: &mut Bench, word: &str| {
+        let words = std::iter::repeat_with(|| bench.hear());
+        words.map(|line| line.strip_prefix(word).map(str::to_owned)).find_map(|rest| rest).unwrap()
+    };
+    let (pid, sleeper) = (next(&mut bench, "pid "), next(&mut bench, "sleeper "));
+    bench.run(&format!("kill -s INT {pid}"));
+    next(&mut bench, "stopping");
+    assert!(bench.lives(&sleeper), "the first lets it go on");
+    bench.run(&format!("kill -s INT {pid}"));
+    next(&mut bench, "interrupted");
+    assert!(bench.end(child).ok() && bench.dies(&sleeper));
+}
+
+#[test]
+fn child_is_interrupted() {
+    if root_of_parent().is_none() {
+        return;
+    }
+    let mut bench = Bench::new();
+    bench.host.heed_signals().unwrap();
+    say(&format!("\npid {}\n", std::process::id()));
+    let plan = plan(vec![step("long", &[], ask("false"), vec![sh("sleep 300 & echo sleeper $!; wait")])]);
+    let mut space = Workspace::open(&bench.root, Utf8Path::new("out"));
+    let engine = Engine::new(&plan, plan.ids(), BTreeMap::new(), 1);
+    let mut watch = |_: Duration, note: &Note| match note {
+        Note::Line(_, line) => say(&format!("{line}\n")),
+        Note::Stopping => say("stopping\n"),
+        _ => {}
+    };
+    let outcome = drive(&plan, engine, &mut bench.host, &mut space, &mut watch);
+    assert!(outcome.interrupted);
+    say("interrupted\n");
+}

@@ -1,0 +1,312 @@
+//! What is wrong with a fleet, as a person is told; and that nothing that can be written makes the reader fall over.
+//! Knows nothing of the rules, only of the files below `tests/fleets`.
+#![expect(clippy::disallowed_methods, reason = "tests read their fleets from the disk")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use xtask::fleet::{Compatibility, Fleet, Role, free_range, load, network_clash};
+use xtask::problem::Problem;
+use xtask::release;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+fn known() -> Compatibility {
+    let file = "infra/compatibility.toml";
+    Compatibility::load(file, &read(file)).unwrap_or_else(|p| panic!("{}", shown(&p)))
+}
+
+fn fleet(path: &str) -> Fleet {
+    load(path, &read(path), &known()).unwrap_or_else(|p| panic!("{}", shown(&p)))
+}
+
+/// Problems in the anatomy of every message.
+fn shown(problems: &[Problem]) -> String {
+    let mut out = String::new();
+    for p in problems {
+        out += &format!("error: {}\n", p.what);
+        let lines = [
+            ("  --> ", p.at.as_ref().map(|a| a.to_string())),
+            ("   why: ", p.why.clone()),
+            ("  hint: ", p.hint.clone()),
+        ];
+        for (label, text) in lines {
+            out += &text.map_or_else(String::new, |t| format!("{label}{t}\n"));
+        }
+    }
+    out
+}
+
+/// The files of a folder below `tests/fleets`, by name.
+fn files(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).expect("the folder is there");
+    let mut names: Vec<String> =
+        entries.map(|e| e.expect("readable").file_name().into_string().expect("a plain name")).collect();
+    names.sort();
+    names.retain(|n| n.ends_with(".toml"));
+    names
+}
+
+fn snapshots(folder: &str, check: impl FnOnce()) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(root().join("tests/snapshots").join(folder));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(check);
+}
+
+#[test]
+fn every_wrong_fleet_is_refused_with_all_its_problems() {
+    let known = known();
+    snapshots("wrong", || {
+        for name in files("tests/fleets/wrong") {
+            let path = format!("tests/fleets/wrong/{name}");
+            let problems = load(&path, &read(&path), &known).expect_err(&name);
+            for problem in &problems {
+                assert!(problem.at.is_some(), "{name}: `{}` says no place", problem.what);
+                assert!(!problem.what.starts_with("bug:"), "{name}: {}", problem.what);
+            }
+            insta::assert_snapshot!(name.trim_end_matches(".toml"), shown(&problems));
+        }
+    });
+}
+
+/// Does what the hints say, each at its line: `key = value` replaces the line of that key, or follows a header.
+fn mended(text: &str, problems: &[Problem]) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let mut added: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for problem in problems {
+        let (Some(hint), Some(line)) = (&problem.hint, problem.at.as_ref().and_then(|at| at.line)) else { continue };
+        let Some((key, _)) = hint.split_once(" = ") else { continue };
+        let at = &mut lines[line - 1];
+        if at.trim_start().starts_with(&format!("{key} =")) {
+            *at = hint.clone();
+        } else if at.trim_start().starts_with('[') {
+            added.entry(line).or_default().push(hint.clone());
+        }
+    }
+    let mut out = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        out += &format!("{line}\n");
+        added.get(&(index + 1)).into_iter().flatten().for_each(|hint| out += &format!("{hint}\n"));
+    }
+    out
+}
+
+#[test]
+fn hints_are_pasted_and_the_fleet_is_right() {
+    let known = known();
+    for name in files("tests/fleets/wrong") {
+        let path = format!("tests/fleets/wrong/{name}");
+        let text = read(&path);
+        if text.starts_with("# not to be mended by hints") {
+            continue;
+        }
+        let mut now = text;
+        for _ in 0..3 {
+            match load(&path, &now, &known) {
+                Ok(_) => break,
+                Err(problems) => now = mended(&now, &problems),
+            }
+        }
+        if let Err(left) = load(&path, &now, &known) {
+            panic!("{name} still has problems after its hints were pasted:\n{}\n{now}", shown(&left));
+        }
+    }
+}
+
+#[test]
+fn the_fleet_of_the_repository_and_those_of_the_tests_are_right() {
+    let default = fleet("infra/fleet.toml");
+    let three = fleet("tests/fleets/three.toml");
+    assert_eq!(Fleet { file: three.file.clone(), lines: three.lines.clone(), ..default }, three);
+    assert_eq!(fleet("tests/fleets/one.toml").clusters.len(), 1);
+    let wide = fleet("tests/fleets/wide.toml");
+    assert_eq!(wide.clusters.len(), 8);
+    assert_eq!(wide.mesh_port(&wide.clusters[7]), 32386);
+}
+
+#[test]
+fn the_default_fleet_is_the_one_of_the_design() {
+    let fleet = fleet("infra/fleet.toml");
+    let of = |c: &xtask::fleet::Cluster| {
+        let nodes: Vec<String> = c.nodes.iter().map(|n| format!("{} {}/{}", n.name, n.cpus, n.memory)).collect();
+        format!(
+            "{} {} {:?} {} {} {} [{}]",
+            c.name,
+            c.id,
+            c.role,
+            c.memory,
+            c.pod_cidr,
+            c.service_cidr,
+            nodes.join(", ")
+        )
+    };
+    let clusters: Vec<String> = fleet.clusters.iter().map(of).collect();
+    assert_eq!(
+        clusters,
+        [
+            "mgmt 1 Platform 10G 10.100.0.0/16 10.96.0.0/16 [cp 2/4G, w1 2/6G]",
+            "app1 2 Workload 7G 10.101.0.0/16 10.97.0.0/16 [cp 2/3G, w1 2/4G]",
+            "app2 3 Workload 7G 10.102.0.0/16 10.98.0.0/16 [cp 2/3G, w1 2/4G]",
+        ]
+    );
+    let text = read("infra/fleet.toml");
+    for (path, begins) in [
+        ("app1.service_cidr", "service_cidr = \"10.97"),
+        ("mgmt.w1.memory", "memory = \"6G\""),
+        ("app2", "[[cluster]]"),
+    ] {
+        let line = fleet.lines.get(path).unwrap_or_else(|| panic!("no line for {path}: {:?}", fleet.lines));
+        assert!(text.lines().nth(line - 1).expect("there").starts_with(begins), "{path} is not in line {line}");
+    }
+}
+
+#[test]
+fn one_cluster_more_needs_nothing_but_its_lines() {
+    let fleet = fleet("infra/fleet.toml");
+    let pods = free_range(&fleet, &[]);
+    let services = free_range(&fleet, &[pods]);
+    let more = format!(
+        "{}\n[[cluster]]\nname = \"app3\"\nid = 4\nrole = \"workload\"\nmemory = \"7G\"\npod_cidr = \"{pods}\"\n\
+         service_cidr = \"{services}\"\n[[cluster.node]]\nname = \"cp\"\nrole = \"control-plane\"\nmemory = \"3G\"\n",
+        read("infra/fleet.toml")
+    );
+    let four = load("infra/fleet.toml", &more, &known()).unwrap_or_else(|p| panic!("{}", shown(&p)));
+    assert_eq!((four.clusters[3].name.as_str(), four.clusters[3].role), ("app3", Role::Workload));
+    assert_eq!((pods.to_string(), services.to_string()), ("10.99.0.0/16".into(), "10.103.0.0/16".into()));
+}
+
+#[test]
+fn a_vm_network_in_a_range_names_the_one_line_to_change() {
+    let fleet = fleet("infra/fleet.toml");
+    let nets = |list: &[&str]| list.iter().map(|n| n.parse().expect("a range")).collect::<Vec<_>>();
+    assert_eq!(network_clash(&fleet, &nets(&["192.168.252.0/24"])), []);
+    let fresh_linux = network_clash(&fleet, &nets(&["10.97.0.0/24", "10.97.1.0/24", "10.97.2.0/24"]));
+    insta::assert_snapshot!(shown(&fresh_linux), @r#"
+    error: `service_cidr` of `app1` overlaps the VM network: 10.97.0.0/16 and 10.97.0.0/24
+      --> infra/fleet.toml:72
+       why: 10.97.0.1 lies in both; the nodes themselves have addresses there
+      hint: service_cidr = "10.99.0.0/16"
+    "#);
+    let text = mended(&read("infra/fleet.toml"), &fresh_linux);
+    let moved = load("infra/fleet.toml", &text, &known()).unwrap_or_else(|p| panic!("{}", shown(&p)));
+    assert_eq!(network_clash(&moved, &nets(&["10.97.0.0/24"])), []);
+}
+
+#[test]
+fn a_pinned_vm_network_that_has_moved_is_noticed() {
+    let text = read("infra/fleet.toml").replace("# network = \"192.168.252.0/24\"", "network = \"192.168.252.0/24\"");
+    let fleet = load("infra/fleet.toml", &text, &known()).unwrap_or_else(|p| panic!("{}", shown(&p)));
+    let moved = network_clash(&fleet, &["192.168.2.0/24".parse().expect("a range")]);
+    insta::assert_snapshot!(shown(&moved), @r#"
+    error: `network` is not where the VMs are: 192.168.252.0/24 and 192.168.2.0/24
+      --> infra/fleet.toml:16
+       why: it was pinned so that a moved network is noticed before it breaks a cluster
+      hint: network = "192.168.2.0/24"
+    "#);
+}
+
+/// A small generator of its own (splitmix64), so that a failure can be repeated from its number.
+fn random(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[test]
+fn a_broken_file_gives_problems_and_never_a_panic() {
+    let known = known();
+    let text = read("infra/fleet.toml");
+    let releases = read("charts/releases.toml");
+    let fleet = fleet("infra/fleet.toml");
+    let try_both = |fleet_text: &str, release_text: &str| {
+        if let Err(problems) = load("f", fleet_text, &known) {
+            assert!(
+                !problems.is_empty() && problems.iter().all(|p| !p.what.starts_with("bug:")),
+                "{}",
+                shown(&problems)
+            );
+        }
+        if let Err(problems) = release::load("r", release_text, &fleet) {
+            assert!(!problems.is_empty());
+        }
+    };
+    let cut = |text: &str, at: usize| text[..text.floor_char_boundary(at)].to_owned();
+    for at in (0..text.len()).step_by(13) {
+        try_both(&cut(&text, at), &cut(&releases, at.min(releases.len())));
+    }
+    for seed in 0..600_u64 {
+        let mut state = seed;
+        let flip = |text: &str, state: &mut u64| {
+            let mut bytes = text.as_bytes().to_vec();
+            for _ in 0..1 + random(state) % 4 {
+                let at = random(state) as usize % bytes.len();
+                bytes[at] = b"0[]{}=\"'#.,\n/-az9\xff\x00"[random(state) as usize % 19];
+            }
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        try_both(&flip(&text, &mut state), &flip(&releases, &mut state));
+    }
+}
+
+/// As many clusters as Cilium can tell apart.
+fn two_hundred_and_fifty_five(pods: impl Fn(usize) -> String) -> String {
+    let versions = ["kubernetes = \"1.35.7\"", "kubeadm = \"1.35.7\"", "pause = \"3.10.1\""].join("\n");
+    let versions = format!("{versions}\ncilium = \"1.20.0\"\ngateway_api = \"1.6.1\"");
+    let host = "memory = \"1024G\"\nusable = \"1000G\"\ndocker = \"0G\"";
+    let mut text = format!("[host]\n{host}\n[vm]\nimage = \"24.04\"\n[versions]\n{versions}\n");
+    for i in 1..=255 {
+        let role = if i == 1 { "platform" } else { "workload" };
+        let node = "[[cluster.node]]\nname = \"cp\"\nrole = \"control-plane\"\nmemory = \"3G\"";
+        text += &format!(
+            "[[cluster]]\nname = \"c{i}\"\nid = {i}\nrole = \"{role}\"\nmemory = \"3G\"\n\
+             pod_cidr = \"{}\"\nservice_cidr = \"10.255.{i}.0/24\"\n{node}\n",
+            pods(i)
+        );
+    }
+    text
+}
+
+#[test]
+fn as_many_clusters_as_cilium_knows_are_read_and_judged_quickly() {
+    let known = known();
+    let text = two_hundred_and_fifty_five(|i| format!("10.{}.{}.0/20", i / 16, i % 16 * 16));
+    let fleet = load("wide", &text, &known).unwrap_or_else(|p| panic!("{}", shown(&p)));
+    assert_eq!(fleet.mesh_port(&fleet.clusters[254]), 32633);
+    assert_eq!(free_range(&fleet, &[]).to_string(), "10.96.0.0/16");
+    let all_the_same = two_hundred_and_fifty_five(|_| "10.0.0.0/8".to_owned());
+    let problems = load("wide", &all_the_same, &known).expect_err("all overlap");
+    assert!(problems.len() < 255 * 8, "one range is named at most a few times: {}", problems.len());
+}
+
+#[test]
+fn the_releases_of_the_repository_are_right() {
+    let fleet = fleet("infra/fleet.toml");
+    let releases = release::load("charts/releases.toml", &read("charts/releases.toml"), &fleet);
+    let releases = releases.unwrap_or_else(|p| panic!("{}", shown(&p)));
+    let cilium = releases.charts.iter().find(|c| c.placement.name == "cilium").expect("there");
+    assert_eq!((cilium.version.as_str(), cilium.wait), ("1.20.0", false));
+    assert!(cilium.sha256.is_some());
+    assert_eq!(cilium.set["clustermesh.apiserver.service.nodePort"], "cluster.mesh_port");
+}
+
+#[test]
+fn every_wrong_list_of_releases_is_refused_with_all_its_problems() {
+    let fleet = fleet("infra/fleet.toml");
+    snapshots("wrong/releases", || {
+        for name in files("tests/fleets/wrong/releases") {
+            let path = format!("tests/fleets/wrong/releases/{name}");
+            let problems = release::load(&path, &read(&path), &fleet).expect_err(&name);
+            insta::assert_snapshot!(name.trim_end_matches(".toml"), shown(&problems));
+        }
+    });
+}

@@ -1,0 +1,368 @@
+//! Real processes in the real world: streams, floods, stubborn tools, signals.
+//! Knows nothing of what the commands are for; the tools are `/bin/sh` and this very test binary under their names.
+#![expect(clippy::disallowed_methods, reason = "tests build their own small worlds on disk")]
+
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use xtask::engine::{Event, TaskId};
+use xtask::tools::{Exit, Output, Tool, own};
+use xtask::world::host::Host;
+use xtask::world::{Call, World};
+
+mod files;
+
+/// Long enough for a busy machine; no test waits this long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Tells a process that it was started by a test, and where.
+const ROOT: &str = "XTASK_TEST_ROOT";
+/// Ends a command that a test means to kill, should the test fail to.
+const SLEEP: &str = "sleep 300";
+
+/// A world whose `curl` is `/bin/sh` and whose `helm` is this test binary.
+pub struct Bench {
+    /// Dropped before the folder: it may still be used by what runs.
+    pub host: Host,
+    /// The repository.
+    pub root: Utf8PathBuf,
+    _dir: tempfile::TempDir,
+    tasks: TaskId,
+    lines: Vec<String>,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
+        let bin = root.join("bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        // Links, not scripts: a script that was just written is "busy" while another test forks.
+        symlink("/bin/sh", bin.join("curl")).unwrap();
+        symlink(std::env::current_exe().unwrap(), bin.join("helm")).unwrap();
+        Bench { host: Self::new_host(&root), root, _dir: dir, tasks: 0, lines: Vec::new() }
+    }
+
+    pub fn new_host(root: &Utf8Path) -> Host {
+        Host::new(root, "out/bin".into(), &format!("{root}/bin:/usr/bin:/bin"))
+    }
+
+    fn start(&mut self, tool: Tool, args: &[&str], stdin: &[u8]) -> TaskId {
+        self.tasks += 1;
+        let args = args.iter().map(|a| (*a).to_owned()).collect();
+        let env = vec![(ROOT.to_owned(), self.root.to_string())];
+        self.host.start(Call { task: self.tasks, tool, args, stdin: stdin.to_vec(), env });
+        self.tasks
+    }
+
+    fn sh(&mut self, script: &str) -> TaskId {
+        self.start(Tool::Curl, &["-c", script], b"")
+    }
+
+    /// Runs one test in a process of its own, with [`ROOT`] in its environment.
+    pub fn in_process(&mut self, test: &str) -> TaskId {
+        self.start(Tool::Helm, &["--exact", test, "--nocapture", "--quiet"], b"")
+    }
+
+    /// The end of a task, within a time. Lines of all tasks are collected.
+    fn end_within(&mut self, task: TaskId, time: Duration) -> Option<Output> {
+        let until = self.host.now() + time;
+        while self.host.now() < until {
+            match self.host.wait(Some(until)) {
+                Event::Line(_, line) => self.lines.push(line),
+                Event::Ended(ended, output) if ended == task => return Some(output),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    pub fn end(&mut self, task: TaskId) -> Output {
+        self.end_within(task, PATIENCE).expect("it ends in time")
+    }
+
+    /// The whole answer of a script.
+    pub fn run(&mut self, script: &str) -> Output {
+        let task = self.sh(script);
+        self.end(task)
+    }
+
+    /// The next line that no test has looked at; waits for it.
+    pub fn hear(&mut self) -> String {
+        if !self.lines.is_empty() {
+            return self.lines.remove(0);
+        }
+        match self.host.wait(Some(self.host.now() + PATIENCE)) {
+            Event::Line(_, line) => line,
+            other => panic!("a line was expected: {other:?}"),
+        }
+    }
+
+    /// Whether a process runs. One that is dead but not yet buried does not.
+    pub fn lives(&mut self, pid: &str) -> bool {
+        let state = self.run(&format!("ps -o stat= -p {pid}")).stdout;
+        !state.trim().is_empty() && !state.trim().starts_with('Z')
+    }
+
+    /// Whether a process is gone soon.
+    pub fn dies(&mut self, pid: &str) -> bool {
+        (0..100).any(|_| {
+            self.run("sleep 0.05");
+            !self.lives(pid)
+        })
+    }
+}
+
+/// The repository of the test that started this process; nothing in the test run itself.
+pub fn root_of_parent() -> Option<Utf8PathBuf> {
+    std::env::var(ROOT).ok().map(Utf8PathBuf::from)
+}
+
+/// Past the harness, which keeps what `print` says.
+pub fn say(text: &str) {
+    use std::io::Write;
+    std::io::stdout().write_all(text.as_bytes()).unwrap();
+    std::io::stdout().flush().unwrap();
+}
+
+fn text(output: &Output) -> (&Exit, &str, &str) {
+    (&output.exit, &output.stdout, &output.stderr)
+}
+
+#[test]
+fn both_streams_are_heard_and_kept() {
+    let mut bench = Bench::new();
+    let output = bench.run("echo out; echo err >&2; printf half; pwd >&2; exit 3");
+    let err = format!("err\n{}\n", bench.root);
+    assert_eq!(text(&output), (&Exit::Code(3), "out\nhalf", err.as_str()));
+    bench.lines.sort();
+    let mut want = vec![bench.root.to_string(), "err".into(), "half".into(), "out".into()];
+    want.sort();
+    assert_eq!(bench.lines, want);
+    assert!(!output.cut);
+}
+
+#[test]
+fn invalid_utf8_is_replaced() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.run(r"printf 'a\377b\n'").stdout, "a\u{fffd}b\n");
+    assert_eq!(bench.lines, ["a\u{fffd}b"]);
+}
+
+#[test]
+fn ends_are_told_apart() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.run("exit 0").exit, Exit::Code(0));
+    assert_eq!(bench.run("exit 255").exit, Exit::Code(255));
+    assert_eq!(bench.run("kill -s KILL $$").exit, Exit::Signal(9));
+    let missing = bench.start(Tool::Multipass, &["version"], b"");
+    assert_eq!(bench.end(missing).exit, Exit::Missing);
+    let too_long = "x".repeat(8 << 20);
+    let refused = bench.start(Tool::Curl, &["-c", "true", &too_long], b"");
+    let Exit::NotStarted(reason) = bench.end(refused).exit else { panic!("no system takes such an argument") };
+    assert!(reason.contains("/bin/curl: "), "{reason}");
+}
+
+#[test]
+fn stdin_is_fed_and_closed() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.run("cat").stdout, "", "closed stdin ends at once");
+    let fed = "0123456789abcde\n".repeat(1 << 16);
+    let task = bench.start(Tool::Curl, &["-c", "cat"], fed.as_bytes());
+    let output = bench.end(task);
+    assert!(output.ok() && output.stdout == fed, "{} bytes", output.stdout.len());
+}
+
+#[test]
+fn a_tool_need_not_read_its_stdin() {
+    let mut bench = Bench::new();
+    let fed = vec![b'x'; 8 << 20];
+    for script in ["exit 0", "exec <&-; sleep 0.2; exit 0", "head -c 10 >/dev/null; exit 0"] {
+        let task = bench.start(Tool::Curl, &["-c", script], &fed);
+        assert_eq!(bench.end(task).exit, Exit::Code(0), "{script}");
+    }
+}
+
+#[test]
+fn a_flood_is_heard_to_its_end_in_little_memory() {
+    let mut bench = Bench::new();
+    let line = "x".repeat(499);
+    let task = bench.sh(&format!("yes {line} | head -c 50000000; echo last"));
+    let mut heard = 0;
+    let output = loop {
+        match bench.host.wait(Some(bench.host.now() + PATIENCE)) {
+            Event::Line(_, line) => heard += line.len() + 1,
+            Event::Ended(ended, output) if ended == task => break output,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(heard, 50_000_005);
+    assert!(output.cut && output.stdout.len() < 3 << 20, "{} bytes kept", output.stdout.len());
+    assert!(output.stdout.starts_with(&line) && output.stdout.ends_with("\nlast\n"));
+    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
+        let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
+        let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(kib < 400 << 10, "peak memory of all tests: {peak}");
+    }
+}
+
+#[test]
+fn a_flood_that_nobody_listens_to_waits() {
+    let mut bench = Bench::new();
+    let flood = bench.sh("yes");
+    std::thread::sleep(Duration::from_millis(300));
+    bench.host.kill(flood, true);
+    assert_eq!(bench.end(flood).exit, Exit::Signal(9));
+    assert!(bench.lines.len() < 1 << 17, "no more than pipe and channel hold: {}", bench.lines.len());
+}
+
+#[test]
+fn an_answer_in_json_is_whole() {
+    let mut bench = Bench::new();
+    let output = bench.run("head -c 12000000 /dev/zero | tr '\\0' j");
+    assert_eq!((output.stdout.len(), output.cut), (12_000_000, false));
+}
+
+#[test]
+fn a_slow_listener_loses_nothing() {
+    let mut bench = Bench::new();
+    let task = bench.sh("i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done");
+    std::thread::sleep(Duration::from_secs(2));
+    let output = bench.end(task);
+    assert!(output.stdout.ends_with("\n2999\n") && !output.cut);
+    assert_eq!(bench.lines.len(), 3000);
+}
+
+#[test]
+fn a_polite_end_reaches_the_whole_group() {
+    let mut bench = Bench::new();
+    let task = bench.sh(&format!("{SLEEP} & echo $!; {SLEEP}"));
+    let grandchild = bench.hear();
+    bench.host.kill(task, false);
+    assert_eq!(bench.end(task).exit, Exit::Signal(15));
+    assert!(bench.dies(&grandchild));
+}
+
+#[test]
+fn who_ignores_the_polite_end_is_killed() {
+    let mut bench = Bench::new();
+    let task = bench.sh("trap '' TERM; echo ready; while :; do sleep 1; done");
+    assert_eq!(bench.hear(), "ready");
+    bench.host.kill(task, false);
+    assert_eq!(bench.end_within(task, Duration::from_millis(1500)), None);
+    bench.host.kill(task, true);
+    assert_eq!(bench.end(task).exit, Exit::Signal(9));
+}
+
+#[test]
+fn a_stubborn_grandchild_does_not_outlive_an_obedient_child() {
+    let mut bench = Bench::new();
+    let stubborn = "trap '' TERM; echo $$; while :; do sleep 1; done";
+    let task = bench.sh(&format!("/bin/sh -c \"{}\" & wait", stubborn.replace('$', "\\$")));
+    let grandchild = bench.hear();
+    bench.host.kill(task, false);
+    assert_eq!(bench.end(task).exit, Exit::Signal(15));
+    assert!(bench.dies(&grandchild));
+}
+
+#[test]
+fn a_stopped_tool_hears_the_polite_end() {
+    let mut bench = Bench::new();
+    let task = bench.sh("echo ready; kill -s STOP $$; exit 7");
+    assert_eq!(bench.hear(), "ready");
+    assert_eq!(bench.end_within(task, Duration::from_millis(200)), None);
+    bench.host.kill(task, false);
+    assert_eq!(bench.end(task).exit, Exit::Signal(15));
+}
+
+#[test]
+fn who_holds_our_pipes_after_the_end_holds_us_only_shortly() {
+    let mut bench = Bench::new();
+    let before = bench.host.now();
+    let output = bench.run(&format!("{SLEEP} & echo $!"));
+    assert!(output.ok() && !output.cut);
+    assert!(bench.host.now() - before < Duration::from_secs(20));
+    let grandchild = output.stdout.trim().to_owned();
+    assert!(bench.lives(&grandchild), "a command that succeeded may leave something behind");
+    bench.host = Bench::new_host(&bench.root);
+    assert!(bench.dies(&grandchild), "but not beyond the end of its world");
+}
+
+#[test]
+fn nothing_outlives_its_world() {
+    let mut bench = Bench::new();
+    bench.sh(&format!("trap '' TERM; echo $$; {SLEEP} & echo $!; yes > /dev/null; wait"));
+    let (child, grandchild) = (bench.hear(), bench.hear());
+    bench.host = Bench::new_host(&bench.root);
+    assert!(bench.dies(&child) && bench.dies(&grandchild));
+}
+
+#[test]
+fn a_command_leads_a_group_of_its_own() {
+    let mut bench = Bench::new();
+    let output = bench.run("echo $$; ps -o pgid= -p $$");
+    let mut words = output.stdout.split_whitespace();
+    let (pid, group) = (words.next(), words.next());
+    assert!(group.is_none() || pid == group, "Ctrl-C must reach us alone");
+}
+
+#[test]
+fn killing_what_is_over_is_nothing() {
+    let mut bench = Bench::new();
+    let task = bench.sh("exit 4");
+    assert_eq!(bench.end_within(task, PATIENCE).unwrap().exit, Exit::Code(4));
+    bench.host.kill(task, true);
+    bench.host.kill(99, false);
+    assert_eq!(bench.run("exit 5").exit, Exit::Code(5));
+}
+
+#[test]
+fn many_run_side_by_side() {
+    let mut bench = Bench::new();
+    let tasks: Vec<TaskId> = (0..40).map(|n| bench.sh(&format!("sleep 0.1; exit {n}"))).collect();
+    let mut ends = std::collections::BTreeMap::new();
+    while ends.len() < tasks.len() {
+        match bench.host.wait(Some(bench.host.now() + PATIENCE)) {
+            Event::Ended(task, output) => drop(ends.insert(task, output.exit)),
+            other => panic!("{other:?}"),
+        }
+    }
+    for (n, task) in (0..).zip(tasks) {
+        assert_eq!(ends[&task], Exit::Code(n));
+    }
+}
+
+#[test]
+fn time_comes_without_events() {
+    let mut bench = Bench::new();
+    let until = bench.host.now() + Duration::from_millis(30);
+    assert_eq!(bench.host.wait(Some(until)), Event::Tick);
+    assert!(bench.host.now() >= until);
+    assert_eq!(bench.host.wait(Some(Duration::ZERO)), Event::Tick, "a time that is over is no wait");
+}
+
+#[test]
+fn our_own_tools_are_found_first() {
+    let bench = Bench::new();
+    assert_eq!(bench.host.find(Tool::Curl).unwrap(), bench.root.join("bin/curl"));
+    let own = bench.root.join("out/bin");
+    std::fs::create_dir_all(&own).unwrap();
+    symlink("/bin/sh", own.join("curl")).unwrap();
+    let host = Bench::new_host(&bench.root);
+    assert_eq!(host.find(Tool::Curl).unwrap(), own.join("curl"));
+    assert_eq!(host.find(Tool::Multipass), None);
+}
+
+#[test]
+fn small_acts_of_our_own_end_like_commands() {
+    let mut bench = Bench::new();
+    let mut act = |command: xtask::tools::Command| {
+        let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
+        let task = bench.start(Tool::Own, &args, b"");
+        bench.end(task)
+    };
+    let machine: serde_json::Value = serde_json::from_str(&act(own::machine()).stdout).unwrap();
+    assert!(machine["os"].is_string());
+    assert_eq!(act(own::dial("127.0.0.1", 1)).exit, Exit::Code(1));
+    assert!(matches!(act(own::mint("x")).exit, Exit::NotStarted(_)), "that one is the driver's");
+}

@@ -1,0 +1,333 @@
+//! Generated files of whole fleets, made from the data files as they are in this repository.
+//! Knows nothing of how a file is made, only of what its tool and a reader must find in it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads the data files of this repository and writes samples for real tools"
+)]
+
+mod quotes;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use xtask::fleet::{Bytes, Cluster, Fleet, Host, Mesh, Node, NodeRole, Role, Versions, Vm};
+use xtask::problem::Problem;
+use xtask::release::{Chart, Manifest, Placement, Releases, Source};
+use xtask::render::{self, Data, Files, yaml};
+use xtask::token::{self, Token};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
+}
+
+/// Every file under `infra/` and `charts/`.
+fn data() -> Data {
+    let mut data = Data::new();
+    let mut folders = vec![repository().join("infra"), repository().join("charts")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(repository()).expect("below it").to_str().expect("a name").to_owned();
+                data.insert(name, std::fs::read_to_string(&path).expect("text"));
+            }
+        }
+    }
+    data
+}
+
+/// A fleet of one platform cluster and `count - 1` others, each a control plane and a worker.
+fn fleet(count: u8) -> Fleet {
+    let node =
+        |name: &str, role| Node { name: name.into(), role, cpus: 2, memory: Bytes(3 << 30), disk: Bytes(20 << 30) };
+    let cluster = |id: u8| Cluster {
+        name: if id == 1 { "mgmt".into() } else { format!("app{}", id - 1) },
+        id,
+        role: if id == 1 { Role::Platform } else { Role::Workload },
+        memory: Bytes(7 << 30),
+        pod_cidr: format!("10.{}.0.0/16", id).parse().expect("a range"),
+        service_cidr: format!("172.{}.0.0/16", id).parse().expect("a range"),
+        nodes: vec![node("cp", NodeRole::ControlPlane), node("w1", NodeRole::Worker)],
+    };
+    let version = |text: &str| text.parse().expect("a version");
+    Fleet {
+        host: Host {
+            memory: Bytes(64 << 30),
+            usable: Bytes(56 << 30),
+            docker: Bytes(6 << 30),
+            free_disk: Bytes(20 << 30),
+        },
+        vm: Vm { image: "24.04".into(), launch_lanes: 2, network: None },
+        versions: Versions {
+            kubernetes: version("1.35.7"),
+            kubeadm: version("1.35.7"),
+            pause: "3.10.1".into(),
+            cilium: version("1.20.0"),
+            gateway_api: version("1.6.1"),
+            tools: Vec::new(),
+        },
+        mesh: Mesh { first_node_port: 32379, links: Vec::new() },
+        clusters: (1..=count).map(cluster).collect(),
+        file: "infra/fleet.toml".into(),
+        lines: BTreeMap::from([("app1.pod_cidr".into(), 31)]),
+    }
+}
+
+fn placement(name: &str, clusters: &[Role]) -> Placement {
+    let timeout = Duration::from_secs(600);
+    Placement { name: name.into(), clusters: clusters.to_vec(), wave: 1, needs: Vec::new(), timeout }
+}
+
+const BOTH: [Role; 2] = [Role::Platform, Role::Workload];
+
+fn releases(set: &[(&str, &str)]) -> Releases {
+    let chart = Chart {
+        placement: placement("cilium", &BOTH),
+        chart: "cilium".into(),
+        repository: "https://helm.cilium.io".into(),
+        version: "1.20.0".into(),
+        sha256: None,
+        app_version: "1.20.0".into(),
+        namespace: "kube-system".into(),
+        arm64: None,
+        set: set.iter().map(|(path, binding)| (path.to_string(), binding.to_string())).collect(),
+        ready: Vec::new(),
+        wait: false,
+    };
+    let manifest = |name: &str, clusters: &[Role]| Manifest {
+        placement: placement(name, clusters),
+        source: Source::File(format!("infra/manifests/{name}.yaml")),
+        crds: Vec::new(),
+    };
+    let manifests = vec![manifest("namespaces", &BOTH), manifest("namespaces-platform", &[Role::Platform])];
+    Releases {
+        charts: vec![chart],
+        manifests,
+        lines: BTreeMap::from([("cilium".into(), 9), ("cilium.set".into(), 20)]),
+    }
+}
+
+const CILIUM: [(&str, &str); 6] = [
+    ("cluster.name", "cluster.name"),
+    ("cluster.id", "cluster.id"),
+    ("k8sServiceHost", "cluster.ip"),
+    ("clustermesh.apiserver.service.nodePort", "cluster.mesh_port"),
+    ("tls.ca.cert", "secret:mesh-ca.cert"),
+    ("tls.ca.key", "secret:mesh-ca.key"),
+];
+
+fn files() -> Files {
+    render::files(&fleet(3), &releases(&CILIUM), &data()).expect("the repository's own data is good")
+}
+
+fn problems(change: impl FnOnce(&mut Data), set: &[(&str, &str)]) -> Vec<Problem> {
+    let mut data = data();
+    change(&mut data);
+    render::files(&fleet(3), &releases(set), &data).expect_err("there is something wrong")
+}
+
+fn append(data: &mut Data, file: &str, text: &str) {
+    data.get_mut(file).expect("a data file").push_str(text);
+}
+
+fn documents(text: &str) -> Vec<Value> {
+    yaml::parse("a generated file", text).expect("YAML").into_iter().map(|d| d.value).collect()
+}
+
+/// What a run might put in place of a token.
+fn sample(token: Token<'_>) -> Option<String> {
+    Some(match token {
+        Token::Fact(name) if name.ends_with(".ip") => "192.168.64.10".into(),
+        Token::Fact(_) => format!("sha256:{}", "0123456789abcdef".repeat(4)),
+        Token::Secret(name) if name.ends_with(".join-secret") => "a123456789e12345".into(),
+        Token::Secret(_) => "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==".into(),
+        Token::Digest(_) => return None,
+    })
+}
+
+#[test]
+fn every_cluster_gets_its_files() {
+    let files = files();
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    let mut want = vec!["kubeconfig.yaml", "mgmt/namespaces-platform.yaml"];
+    let own =
+        ["cilium/values.yaml", "cp/cloud-init.yaml", "cp/kubeadm-init.yaml", "kubeconfig.yaml", "namespaces.yaml"];
+    let own = own.into_iter().chain(["w1/cloud-init.yaml", "w1/kubeadm-join.yaml"]);
+    let all: Vec<String> = own.flat_map(|file| ["app1", "app2", "mgmt"].map(|c| format!("{c}/{file}"))).collect();
+    want.extend(all.iter().map(String::as_str));
+    want.sort();
+    assert_eq!(names, want);
+}
+
+#[test]
+fn a_control_plane_is_told_its_names_addresses_and_ranges() {
+    let documents = documents(&files()["app1/cp/kubeadm-init.yaml"]);
+    let [init, cluster, kubelet] = &documents[..] else { panic!("three documents") };
+    assert_eq!(init["bootstrapTokens"][0]["token"], "arc002.<secret:app1.join-secret>");
+    assert_eq!(init["bootstrapTokens"][0]["ttl"], "2h0m0s");
+    assert_eq!(init["localAPIEndpoint"], json!({"advertiseAddress": "<fact:app1.cp.ip>", "bindPort": 6443}));
+    assert_eq!(init["nodeRegistration"]["name"], "app1-cp");
+    assert_eq!(
+        init["nodeRegistration"]["kubeletExtraArgs"],
+        json!([{"name": "node-ip", "value": "<fact:app1.cp.ip>"}])
+    );
+    assert_eq!(init["nodeRegistration"]["taints"], json!([]), "an empty list, not a missing one");
+    assert_eq!(init["skipPhases"], json!(["addon/kube-proxy"]));
+    assert_eq!(cluster["proxy"], json!({"disabled": true}));
+    assert_eq!(cluster["kubernetesVersion"], "v1.35.7");
+    assert_eq!(cluster["controlPlaneEndpoint"], "app1-api:6443");
+    assert_eq!(cluster["networking"]["podSubnet"], "10.2.0.0/16");
+    assert_eq!(cluster["networking"]["serviceSubnet"], "172.2.0.0/16");
+    let names = cluster["apiServer"]["certSANs"].as_array().expect("a list");
+    for name in ["app1-api", "app1-cp", "app1-cp.local", "app1-cp.multipass", "127.0.0.1", "<fact:app1.cp.ip>"] {
+        assert!(names.contains(&name.into()), "{name}");
+    }
+    assert_eq!(kubelet["cgroupDriver"], "systemd");
+}
+
+#[test]
+fn a_worker_is_told_whom_to_trust() {
+    let join = &documents(&files()["app1/w1/kubeadm-join.yaml"])[0];
+    let want = json!({
+        "apiServerEndpoint": "app1-api:6443",
+        "token": "arc002.<secret:app1.join-secret>",
+        "caCertHashes": ["<fact:app1.ca-hash>"],
+    });
+    assert_eq!(join["discovery"]["bootstrapToken"], want);
+    assert_eq!(join["timeouts"]["discovery"], "15m0s");
+    assert_eq!(join["nodeRegistration"]["name"], "app1-w1");
+    assert_eq!(join["nodeRegistration"]["kubeletExtraArgs"][0]["value"], "<fact:app1.w1.ip>");
+}
+
+#[test]
+fn users_keep_apart_when_kubeconfigs_are_merged() {
+    let merged = &documents(&files()["kubeconfig.yaml"])[0];
+    let names = |list: &str| -> Vec<&str> {
+        merged[list].as_array().expect("a list").iter().filter_map(|entry| entry["name"].as_str()).collect()
+    };
+    assert_eq!(names("users"), ["mgmt-admin", "app1-admin", "app2-admin"]);
+    assert_eq!(names("contexts"), ["mgmt", "app1", "app2"]);
+    assert_eq!(merged["current-context"], "mgmt");
+    let own = &documents(&files()["app2/kubeconfig.yaml"])[0];
+    assert_eq!(own["clusters"][0]["cluster"]["server"], "https://<fact:app2.cp.ip>:6443");
+    assert_eq!(own["clusters"][0]["cluster"]["tls-server-name"], "app2-api");
+    assert_eq!(own["contexts"], json!([{"name": "app2", "context": {"cluster": "app2", "user": "app2-admin"}}]));
+}
+
+#[test]
+fn values_are_what_a_person_wrote_and_what_is_bound() {
+    let files = files();
+    let values = &documents(&files["app2/cilium/values.yaml"])[0];
+    assert_eq!(values["cluster"], json!({"name": "app2", "id": 3}));
+    assert_eq!(values["clustermesh"]["apiserver"]["service"], json!({"type": "NodePort", "nodePort": 32381}));
+    assert_eq!(values["k8sServiceHost"], "<fact:app2.cp.ip>");
+    assert_eq!(values["tls"]["ca"]["key"], "<secret:mesh-ca.key>");
+    assert_eq!(values["kubeProxyReplacement"], "true", "text stays text");
+}
+
+#[test]
+fn completed_files_have_text_where_a_token_stood() {
+    for (name, text) in files() {
+        if name.ends_with("cloud-init.yaml") {
+            assert_eq!(token::tokens(&text), [], "{name}: cloud-init is given before anything is known");
+            continue;
+        }
+        let before = documents(&text);
+        let after = documents(&token::complete(&text, sample).expect("all known"));
+        let filled: Vec<Value> = before.into_iter().map(fill).collect();
+        assert_eq!(filled, after, "{name}");
+    }
+}
+
+/// Puts values in place of tokens inside the values themselves, where they cannot be anything but text.
+fn fill(value: Value) -> Value {
+    match value {
+        Value::String(text) => token::complete(&text, sample).expect("all known").into(),
+        Value::Array(items) => items.into_iter().map(fill).collect(),
+        Value::Object(entries) => Value::Object(entries.into_iter().map(|(key, value)| (key, fill(value))).collect()),
+        other => other,
+    }
+}
+
+#[test]
+fn two_runs_are_the_same_and_a_wide_fleet_works() {
+    let wide = || render::files(&fleet(255), &releases(&CILIUM), &data()).expect("good");
+    let files = wide();
+    assert_eq!(files.len(), 255 * 7 + 2);
+    assert_eq!(files, wide());
+    assert_eq!(
+        documents(&files["app254/cilium/values.yaml"])[0]["clustermesh"]["apiserver"]["service"]["nodePort"],
+        32633
+    );
+}
+
+#[test]
+fn all_problems_of_all_files_come_at_once() {
+    let change = |data: &mut Data| {
+        append(data, "infra/kubeadm/init.yaml", "---\napiVersion: v1\nkind: ClusterConfiguration\n");
+        append(data, "infra/node/cloud-init.yaml", "package_upgrade: 'no'\n");
+        append(data, "infra/manifests/namespaces.yaml", "---\nkind: Namespace\nmetadata: {name: <fact:mgmt.cp.ip>}\n");
+        append(data, "charts/cilium/values.yaml", "cluster:\n  id: 9\ntunnel: on\n");
+        data.remove("infra/kubeadm/kubeconfig.yaml");
+    };
+    let found = problems(change, &CILIUM);
+    let what: Vec<&str> = found.iter().map(|p| p.what.as_str()).collect();
+    let want = [
+        "a data file holds a token: `<fact:…>`",
+        "a data file is missing: `infra/kubeadm/kubeconfig.yaml`",
+        "a value has two meanings: `on`",
+        "a value is text only by its quotes: `package_upgrade: \"no\"`",
+        "an object has no `apiVersion`",
+        "want one document of kind `ClusterConfiguration`, found 2",
+    ];
+    assert_eq!(what, want);
+}
+
+#[test]
+fn a_field_of_the_fleet_cannot_be_set_by_hand() {
+    let change = |data: &mut Data| {
+        let text = data.get_mut("infra/kubeadm/init.yaml").expect("there");
+        *text = text.replace("  dnsDomain: cluster.local", "  dnsDomain: cluster.local\n  podSubnet: 10.0.0.0/8");
+        append(data, "charts/cilium/values.yaml", "cluster:\n  id: 9\n");
+    };
+    let found = problems(change, &CILIUM);
+    assert_eq!(found.len(), 2, "each once, not once per cluster: {found:#?}");
+    let line = |file: &str, key: &str| {
+        let problem = found.iter().find(|p| p.what == format!("a field has two owners: `{key}`")).expect(key);
+        assert_eq!(problem.at.as_ref().expect("a place").file, file);
+        (problem.at.as_ref().and_then(|at| at.line).is_some(), problem.why.clone().unwrap_or_default())
+    };
+    let (placed, why) = line("infra/kubeadm/init.yaml", "networking.podSubnet");
+    assert!(placed && why.starts_with("infra/fleet.toml"), "{why}");
+    let (placed, why) = line("charts/cilium/values.yaml", "cluster.id");
+    assert!(placed && why.starts_with("charts/releases.toml:20 "), "{why}");
+}
+
+#[test]
+fn an_unknown_binding_is_refused_with_the_likely_one() {
+    let set = [("a", "cluster.mash_port"), ("b", "fact:app1.cp.pi"), ("c", "secret:a b"), ("d", "10.0.0.1")];
+    let found = problems(|_| {}, &set);
+    let hint = |what: &str| found.iter().find(|p| p.what.contains(what)).expect(what).hint.clone().unwrap_or_default();
+    assert_eq!(hint("`cluster.mash_port`"), "did you mean `cluster.mesh_port`?");
+    assert_eq!(hint("`app1.cp.pi`"), "did you mean `fact:app1.cp.ip`?");
+    assert_eq!(found.len(), 4);
+    assert!(found.iter().all(|p| p.at.as_ref().is_some_and(|at| at.to_string() == "charts/releases.toml:20")));
+}
+
+#[test]
+fn nodes_are_prepared_for_the_fleets_versions() {
+    let text = &files()["mgmt/w1/cloud-init.yaml"];
+    let user_data = &documents(text)[0];
+    let written = user_data["write_files"].as_array().expect("a list");
+    let content = |path: &str| written.iter().find(|file| file["path"] == path).expect(path)["content"].clone();
+    let want = "K8S_MINOR=v1.35\nK8S_PATCH=1.35.7\nPAUSE_IMAGE=registry.k8s.io/pause:3.10.1\n";
+    assert_eq!(content("/etc/archipelago/prep.env"), want);
+    assert_eq!(render::cloud_init::prep_marker(&fleet(1)), "k8s=1.35.7 pause=registry.k8s.io/pause:3.10.1");
+    for script in render::cloud_init::SCRIPTS {
+        assert_eq!(content(&format!("/usr/local/sbin/{script}")), data()[&format!("infra/node/{script}")], "verbatim");
+    }
+}

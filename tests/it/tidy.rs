@@ -1,0 +1,108 @@
+//! The house rules that a machine can check: every finding is collected and printed as `path:line: rule: what; mend`.
+//! Knows nothing of what the code does; each rule is a function over texts and is tested with a bad sample.
+
+mod crates;
+mod data;
+mod imports;
+mod records;
+mod rust;
+mod shape;
+mod tree;
+
+use std::fmt;
+
+/// A tracked file: its path from the repository, and its text.
+pub(crate) struct File {
+    path: String,
+    text: String,
+}
+
+impl File {
+    fn new(path: &str, text: &str) -> Self {
+        File { path: path.into(), text: text.into() }
+    }
+
+    /// Its lines, counted from 1.
+    fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text.lines().enumerate().map(|(i, line)| (i + 1, line))
+    }
+
+    fn ends(&self, endings: &[&str]) -> bool {
+        endings.iter().any(|ending| self.path.ends_with(ending))
+    }
+
+    fn below(&self, folders: &[&str]) -> bool {
+        folders.iter().any(|folder| self.path.starts_with(folder))
+    }
+
+    /// These rules name what they forbid, so words are not looked for in them.
+    fn is_tidy_itself(&self) -> bool {
+        self.below(&["tests/it/tidy"])
+    }
+
+    fn finding(&self, line: usize, rule: &'static str, what: impl Into<String>, mend: &'static str) -> Finding {
+        Finding { path: self.path.clone(), line, rule, what: what.into(), mend }
+    }
+}
+
+/// One breach of one rule.
+pub(crate) struct Finding {
+    path: String,
+    line: usize,
+    rule: &'static str,
+    what: String,
+    mend: &'static str,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}: {}; {}", self.path, self.line, self.rule, self.what, self.mend)
+    }
+}
+
+type Rule = fn(&[File]) -> Vec<Finding>;
+
+/// Every rule over the tracked files, in the order in which findings are printed.
+const RULES: &[Rule] = &[
+    imports::arrows,
+    imports::crates,
+    imports::told_in_the_crate_doc,
+    imports::guards_exist,
+    shape::doors,
+    shape::names,
+    shape::sizes,
+    shape::words,
+    shape::dry_run,
+    shape::pure_snapshots,
+    data::placeholders,
+    data::places,
+    data::lock_sources,
+    records::adrs,
+    records::claims,
+    records::mentions,
+    records::links,
+    records::changelog,
+    records::commands,
+    records::same_checks,
+];
+
+#[test]
+fn the_house_is_tidy() {
+    let files = tree::files();
+    let found: Vec<String> = RULES.iter().flat_map(|rule| rule(&files)).map(|f| f.to_string()).collect();
+    assert!(found.is_empty(), "{} findings\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn a_finding_says_where_what_and_how_to_mend_it() {
+    let finding = File::new("a.rs", "").finding(3, "width", "121 columns", "at most 120");
+    assert_eq!(finding.to_string(), "a.rs:3: width: 121 columns; at most 120");
+}
+
+/// Shows that a rule finds exactly these lines in a bad sample.
+fn check(rule: Rule, files: &[(&str, &str)], want: &[&str]) {
+    let files: Vec<File> = files.iter().map(|(path, text)| File::new(path, text)).collect();
+    let got: Vec<String> =
+        rule(&files).iter().map(|f| format!("{}:{} {}: {}", f.path, f.line, f.rule, f.what)).collect();
+    assert_eq!(got, want);
+}

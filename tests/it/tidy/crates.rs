@@ -1,0 +1,53 @@
+//! The budget of the first build and the licences of what is built from (ADR-0014).
+//! Knows nothing of files.
+
+use super::tree;
+
+const RECORD: &str = "adr/0014-dependencies.md";
+
+/// Permissive ones; every alternative that a crate offers must be among them.
+const LICENCES: &[&str] =
+    &["MIT", "Apache-2.0", "LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Unicode-3.0", "Unlicense", "Zlib"];
+
+/// The parts of a licence expression that are not allowed.
+fn strangers(licence: &str) -> Vec<&str> {
+    let words = licence.split(|c: char| c.is_whitespace() || "()/".contains(c)).filter(|w| !w.is_empty());
+    words.filter(|w| !["OR", "AND", "WITH"].contains(w) && !LICENCES.contains(w)).collect()
+}
+
+/// `Ceiling: 79 crates` in the record.
+fn ceiling(record: &str) -> Option<usize> {
+    record.split_once("Ceiling: ")?.1.split(' ').next()?.parse().ok()
+}
+
+#[test]
+fn the_first_build_stays_within_its_budget() {
+    let record = tree::files().into_iter().find(|f| f.path == RECORD).expect("the record is there");
+    let ceiling = ceiling(&record.text).expect("the record says `Ceiling: N crates`");
+    let mut crates = tree::crates("xtask", "normal,build");
+    crates.retain(|(name, _)| !name.starts_with("xtask "));
+    let names: Vec<&str> = crates.iter().map(|(name, _)| name.as_str()).collect();
+    let list = names.join(", ");
+    assert!(names.len() <= ceiling, "{} crates, {RECORD} allows {ceiling}; give the reason there: {list}", names.len());
+    let parsers = names.iter().filter(|name| name.starts_with("syn ")).count();
+    assert_eq!(parsers, 1, "one `syn` is enough: {list}");
+}
+
+#[test]
+fn every_licence_is_permissive() {
+    let crates = tree::crates("tests", "normal,build,dev");
+    let bad: Vec<String> = crates
+        .iter()
+        .filter(|(_, licence)| licence.is_empty() || !strangers(licence).is_empty())
+        .map(|(name, licence)| format!("{name}: `{licence}`"))
+        .collect();
+    assert!(crates.len() > 50 && bad.is_empty(), "of {} crates: {}", crates.len(), bad.join(", "));
+}
+
+#[test]
+fn licence_expressions_are_read_word_by_word() {
+    assert!(strangers("(Apache-2.0 OR MIT) AND BSD-3-Clause").is_empty());
+    assert!(strangers("Apache-2.0 WITH LLVM-exception OR MIT/Zlib").is_empty());
+    assert_eq!(strangers("MIT OR GPL-3.0-only"), ["GPL-3.0-only"]);
+    assert_eq!(ceiling("* Ceiling: 79 crates, one `syn`."), Some(79));
+}

@@ -1,0 +1,73 @@
+//! `adr list`, `adr new`, `adr check`.
+//! Knows nothing of what makes a record good: `crate::adr` does.
+
+use super::Session;
+use super::exit::{DONE, Ended, Stop, WRONG};
+use crate::adr::{self, Record};
+use crate::cli::{Adr, Format};
+use crate::render::Data;
+use crate::ui::shell::Tone;
+use crate::ui::words;
+use crate::workspace::clock;
+
+/// The folder of the records.
+const FOLDER: &str = "adr";
+
+/// Does one of them.
+///
+/// # Errors
+/// Records that are wrong or cannot be read.
+pub fn run(session: &mut Session, command: &Adr) -> Ended {
+    let texts = session.space.texts(FOLDER).map_err(Stop::all(WRONG))?;
+    match command {
+        Adr::List => list(session, &texts),
+        Adr::New { title } => new(session, &texts, title),
+        Adr::Check => check(session, &texts),
+    }
+}
+
+fn records(session: &Session, texts: &Data) -> Result<Vec<Record>, Stop> {
+    adr::check(texts, &|path| session.space.holds(path)).map_err(Stop::all(WRONG))
+}
+
+fn list(session: &mut Session, texts: &Data) -> Ended {
+    let records = records(session, texts)?;
+    let text = match session.flags.format {
+        Format::Text => table(&records),
+        Format::Json => records.iter().map(|r| format!("{}\n", json(r))).collect(),
+    };
+    session.shell.data(&text);
+    Ok(DONE)
+}
+
+fn table(records: &[Record]) -> String {
+    let wide = records.iter().map(|r| r.status.len()).max().unwrap_or(0);
+    let row = |r: &Record| {
+        let checks = r.checks.join(" ");
+        format!("{:04}  {}  {:wide$}  {checks:5}  {}\n", r.number, r.date, r.status, r.title)
+    };
+    records.iter().map(row).collect()
+}
+
+fn json(record: &Record) -> serde_json::Value {
+    let Record { number, title, status, date, checks, file } = record;
+    serde_json::json!({
+        "number": number, "title": title, "status": status, "date": date, "checks": checks, "file": file,
+    })
+}
+
+fn new(session: &mut Session, texts: &Data, title: &str) -> Ended {
+    let now = clock::now();
+    let day = now.split('T').next().unwrap_or_default();
+    let (file, text) = adr::draft(adr::next(texts), title, day).map_err(Stop::with(WRONG))?;
+    session.space.begin(&file, &text).map_err(Stop::with(WRONG))?;
+    session.shell.status(Tone::Good, "Began", "a record to be filled in");
+    session.shell.data(&format!("{file}\n"));
+    Ok(DONE)
+}
+
+fn check(session: &mut Session, texts: &Data) -> Ended {
+    let records = records(session, texts)?;
+    session.shell.status(Tone::Good, "Checked", &format!("{} in {FOLDER}/", words::count(records.len(), "record")));
+    Ok(DONE)
+}

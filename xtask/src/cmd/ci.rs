@@ -1,0 +1,102 @@
+//! `ci`: every check of this repository, the same here and in CI. What failed is printed last.
+//! Knows nothing of what the checks look at; runs them through xshell, as chores of the project and not of a plan.
+
+use anyhow::Context;
+use xshell::{Cmd, cmd};
+
+use super::Session;
+use super::exit::{DONE, Ended, REFUSED, Stop};
+use crate::problem::Problem;
+use crate::ui::shell::{Shell, Tone};
+use crate::ui::words;
+
+/// Lines of a failed check that are printed at the end.
+const TAIL: usize = 60;
+
+/// A check that failed, and what it printed.
+struct Failed {
+    name: &'static str,
+    command: String,
+    said: String,
+}
+
+/// Runs all checks, also behind one that failed.
+///
+/// # Errors
+/// A check could not be started.
+pub fn run(session: &mut Session) -> Ended {
+    let sh = xshell::Shell::new().map_err(|e| cannot(&e.into()))?;
+    sh.change_dir(session.space.root());
+    let checks = checks(&sh);
+    let mut failed = Vec::new();
+    let all = checks.len();
+    for (name, check) in checks {
+        let command = check.to_string();
+        session.shell.status(Tone::Dim, "Running", &command);
+        match one(check).map_err(|e| cannot(&e))? {
+            None => session.shell.status(Tone::Good, "Passed", name),
+            Some(said) => {
+                session.shell.status(Tone::Bad, "Failed", name);
+                failed.push(Failed { name, command, said });
+            }
+        }
+    }
+    Ok(answer(&mut session.shell, all, &failed))
+}
+
+fn checks(sh: &xshell::Shell) -> Vec<(&'static str, Cmd<'_>)> {
+    vec![
+        ("fmt", cmd!(sh, "cargo fmt --all --check")),
+        ("clippy", cmd!(sh, "cargo clippy --workspace --all-targets --locked -- -D warnings")),
+        ("test", cmd!(sh, "cargo test --workspace --locked")),
+        ("fleet", cmd!(sh, "cargo xtask fleet check")),
+        ("adr", cmd!(sh, "cargo xtask adr check")),
+        ("rehearse", cmd!(sh, "cargo xtask rehearse --seeds 1..100")),
+    ]
+}
+
+/// What a check said if it failed. It reads nothing, so none of them waits for an answer.
+fn one(check: Cmd<'_>) -> anyhow::Result<Option<String>> {
+    let name = check.to_string();
+    let output = check.quiet().ignore_status().stdin("").output().with_context(|| format!("cannot start `{name}`"))?;
+    let said = [output.stdout, output.stderr].map(|stream| String::from_utf8_lossy(&stream).into_owned()).concat();
+    Ok((!output.status.success()).then_some(said))
+}
+
+fn answer(shell: &mut Shell, all: usize, failed: &[Failed]) -> u8 {
+    for Failed { name, command, said } in failed {
+        let tail = words::tail(said, TAIL).join("\n");
+        shell.tell(&format!("\n== {name}: {command}\n{tail}"));
+    }
+    let checks = words::count(all, "check");
+    if failed.is_empty() {
+        shell.status(Tone::Good, "Finished", &format!("ci: {checks} passed"));
+        return DONE;
+    }
+    let names: Vec<String> = failed.iter().map(|f| f.name.to_owned()).collect();
+    shell.tell(&format!("      Failed ci: {} of {checks}: {}", failed.len(), words::list(&names)));
+    REFUSED
+}
+
+fn cannot(error: &anyhow::Error) -> Stop {
+    Stop::one(super::exit::NOT_READY, Problem::new("cannot run the checks").why(format!("{error:#}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::shell::tests::Page;
+
+    #[test]
+    fn what_failed_is_printed_last() {
+        let err = Page::default();
+        let mut shell = Shell::new(Box::new(std::io::sink()), Box::new(err.clone()));
+        let failed = |name, said: &str| Failed { name, command: format!("cargo {name}"), said: said.to_owned() };
+        let code = answer(&mut shell, 6, &[failed("fmt", "Diff in x\n"), failed("test", "boom\n\n")]);
+        assert_eq!(code, REFUSED);
+        let want = "\n== fmt: cargo fmt\nDiff in x\n\n== test: cargo test\nboom\n      Failed ci: 2 of 6 checks: fmt \
+                    and test\n";
+        assert_eq!(err.text(), want);
+        assert_eq!(answer(&mut shell, 6, &[]), DONE);
+    }
+}

@@ -1,0 +1,20 @@
+//! `completions <shell>`: a script for the user's shell, made from the definitions.
+//! Knows nothing of shells; `clap_complete` does.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::Session;
+use super::exit::{DONE, Ended};
+use crate::cli::Cli;
+
+/// Prints the script.
+///
+/// # Errors
+/// None.
+pub fn run(session: &mut Session, shell: Shell) -> Ended {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut script);
+    session.shell.data(&String::from_utf8_lossy(&script));
+    Ok(DONE)
+}

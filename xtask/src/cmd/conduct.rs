@@ -1,0 +1,174 @@
+//! Runs the chosen steps of a plan in a world, tells the story, and turns the outcome into an exit code.
+//! Knows nothing of which plan and which world.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::exit::{DONE, Ended, INTERRUPTED, NOT_READY, REFUSED, Stop, WRONG};
+use super::{Session, complain, drive};
+use crate::cli::Format;
+use crate::engine::{Engine, Event, Failure, Outcome, TaskId};
+use crate::journal;
+use crate::plan::choose::{Choice, choose};
+use crate::plan::{Plan, StepId};
+use crate::ui::events;
+use crate::ui::progress::board::Board;
+use crate::ui::progress::{self, Progress};
+use crate::ui::report::{self, End};
+use crate::ui::shell::Shell;
+use crate::world::{Call, World};
+
+/// Steps at once, if nothing else is asked for. They wait for other machines most of the time, so cores do not count;
+/// what is scarce (launches, downloads) has lanes of its own.
+const JOBS: usize = 16;
+/// How often elapsed times go on while nothing happens.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// The steps that `--only`, `--skip` and `--until` leave.
+///
+/// # Errors
+/// A pattern that matches nothing, or nothing left.
+pub fn chosen(session: &Session, plan: &Plan) -> Result<BTreeSet<StepId>, Stop> {
+    let flags = &session.flags;
+    let choice = Choice { only: flags.only.clone(), skip: flags.skip.clone(), until: flags.until.clone() };
+    choose(plan, &choice).map_err(Stop::all(WRONG))
+}
+
+/// Steps at once.
+pub fn jobs(session: &Session) -> usize {
+    session.flags.jobs.map_or(JOBS, usize::from)
+}
+
+/// What earlier runs learnt. A journal that cannot be read is no obstacle: probes learn it all again.
+pub fn facts(session: &Session) -> BTreeMap<String, String> {
+    session.space.journal().map(|text| journal::read(&text).facts).unwrap_or_default()
+}
+
+/// Runs them: first the checks of the machine, and if those hold all of it.
+///
+/// # Errors
+/// Problems of the choice.
+pub fn run(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Ended {
+    let chosen = chosen(session, plan)?;
+    if session.flags.format == Format::Json {
+        session.shell.data(&events::started(plan.name, chosen.len(), session.flags.rehearse));
+    }
+    let (outcome, board) = match preflight(session, world, plan, &chosen) {
+        Some(refusal) => refusal,
+        None => conduct(session, world, plan, chosen),
+    };
+    tell(session, plan, &outcome, &board);
+    Ok(code(&outcome))
+}
+
+/// Asks about the machine before anything begins: what it lacks is then told in one piece, and nothing was done yet.
+fn preflight(
+    session: &mut Session,
+    world: &mut dyn World,
+    plan: &Plan,
+    chosen: &BTreeSet<StepId>,
+) -> Option<(Outcome, Board)> {
+    let checks: BTreeSet<StepId> = chosen.iter().filter(|id| id.starts_with("host/")).cloned().collect();
+    let plan = Plan { steps: plan.steps.iter().filter(|s| checks.contains(&s.id)).cloned().collect(), ..plan.clone() };
+    let engine = Engine::new(&plan, checks.clone(), facts(session), jobs(session));
+    let mut board = Board::new(&plan, &checks);
+    let began = world.now();
+    let outcome = drive::drive(&plan, engine, world, &mut session.space, &mut |now, note| board.see(now - began, note));
+    (code(&outcome) != DONE).then_some((outcome, board))
+}
+
+fn conduct(session: &mut Session, world: &mut dyn World, plan: &Plan, chosen: BTreeSet<StepId>) -> (Outcome, Board) {
+    let json = session.flags.format == Format::Json;
+    let face = progress::face(json, session.screen.take(), session.shell.volume());
+    let progress = Progress::new(plan, &chosen, face, session.flags.explain);
+    let engine = Engine::new(plan, chosen, facts(session), jobs(session));
+    let Session { shell, space, .. } = session;
+    let story = RefCell::new((progress, shell));
+    let mut world = Beating { world, beat: &|now| tell_to(&story, |progress, shell| progress.beat(shell, now)) };
+    let outcome = drive::drive(plan, engine, &mut world, space, &mut |now, note| {
+        tell_to(&story, |progress, shell| progress.see(shell, now, note));
+    });
+    (outcome, story.into_inner().0.close())
+}
+
+/// The story is told from two sides that never speak at once: by the driver, and between two events by the clock.
+fn tell_to<'s, 'p>(story: &RefCell<(Progress<'p>, &'s mut Shell)>, tell: impl FnOnce(&mut Progress<'p>, &mut Shell)) {
+    let (progress, shell) = &mut *story.borrow_mut();
+    tell(progress, shell);
+}
+
+/// A world that wakes up now and then while nothing happens, so that elapsed times go on.
+struct Beating<'a> {
+    world: &'a mut dyn World,
+    beat: &'a dyn Fn(Duration),
+}
+
+impl World for Beating<'_> {
+    fn now(&self) -> Duration {
+        self.world.now()
+    }
+
+    fn start(&mut self, call: Call) {
+        self.world.start(call);
+    }
+
+    fn kill(&mut self, task: TaskId, hard: bool) {
+        self.world.kill(task, hard);
+    }
+
+    fn wait(&mut self, until: Option<Duration>) -> Event {
+        loop {
+            let next = self.world.now() + BEAT;
+            let sooner = until.is_none_or(|until| next < until);
+            let event = self.world.wait(if sooner { Some(next) } else { until });
+            if event != Event::Tick || !sooner {
+                return event;
+            }
+            (self.beat)(self.world.now());
+        }
+    }
+}
+
+/// The end of the story; its last line is the answer.
+fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board) {
+    complain(session);
+    let space = &session.space;
+    let log = |failure: &Failure| {
+        let path = space.log_path(&failure.step, failure.attempt);
+        space.holds(&path).then_some(path)
+    };
+    let (rehearsed, again) = (session.flags.rehearse, session.typed.as_str());
+    let end = End { plan, outcome, times: board.times(), took: board.took(), rehearsed, again, log: &log };
+    let shell = &mut session.shell;
+    let paint = shell.paint();
+    let failures = report::failures(&end, paint);
+    if !failures.is_empty() {
+        shell.tell(&failures);
+    }
+    let path = report::path(&end, paint);
+    if !path.is_empty() && session.flags.format == Format::Text {
+        shell.say(&path);
+    }
+    let answer = report::answer(&end, paint);
+    if code(outcome) == DONE {
+        shell.say(&answer)
+    } else {
+        shell.tell(&answer)
+    }
+    if session.flags.format == Format::Json {
+        let chain = report::critical_path(plan, board.times());
+        shell.data(&events::finished(report::tally(outcome), outcome.interrupted, board.took(), &chain));
+    }
+}
+
+/// The exit code of an outcome. A machine that is not ready is told apart from a world that said no.
+pub fn code(outcome: &Outcome) -> u8 {
+    let of_host = |failure: &Failure| failure.step.starts_with("host/");
+    match outcome {
+        Outcome { interrupted: true, .. } => INTERRUPTED,
+        Outcome { failed, .. } if failed.iter().any(of_host) => NOT_READY,
+        Outcome { failed, blocked, .. } if !failed.is_empty() || !blocked.is_empty() => REFUSED,
+        _ => DONE,
+    }
+}

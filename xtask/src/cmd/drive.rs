@@ -1,0 +1,255 @@
+//! The loop that runs a plan: what the engine wants is done by the world, and what the world says goes to the engine.
+//! Knows nothing of which plan it is, which world, or who watches.
+//!
+//! This is the one place where tokens become values. Nothing leaves it for a log, the journal or the screen with a
+//! secret in it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::engine::{Action, Engine, Event, Failure, Note, Outcome, TaskId};
+use crate::journal::{self, Entry};
+use crate::plan::{Plan, StepId};
+use crate::problem::Problem;
+use crate::tools::{Command, Exit, Output, Tool};
+use crate::workspace::{Workspace, clock, sha256_of};
+use crate::world::World;
+
+mod complete;
+mod own;
+
+/// Runs a plan to its end, or to the point where nothing more can be done.
+///
+/// What could not be recorded (a full disk under a log) is left with [`Workspace::complaints`].
+pub fn drive(
+    plan: &Plan,
+    mut engine: Engine,
+    world: &mut dyn World,
+    space: &mut Workspace,
+    watch: &mut dyn FnMut(Duration, &Note),
+) -> Outcome {
+    let mut driver = Driver::new(plan, world, space, watch);
+    driver.begin();
+    let mut event = Event::Tick;
+    loop {
+        let actions = engine.step(driver.world.now(), event);
+        driver.perform(actions, engine.facts());
+        if let Some(outcome) = engine.outcome() {
+            return driver.finish(outcome);
+        }
+        event = driver.next(engine.deadline());
+    }
+}
+
+/// What the loop knows beside the engine.
+struct Driver<'a> {
+    plan: &'a Plan,
+    world: &'a mut dyn World,
+    space: &'a mut Workspace,
+    watch: &'a mut dyn FnMut(Duration, &Note),
+    /// Commands that run in the world.
+    runs: BTreeMap<TaskId, Run>,
+    /// Ends of what was done at once.
+    ready: VecDeque<Event>,
+    /// The attempt that each step is at.
+    attempts: BTreeMap<StepId, u32>,
+    /// Steps whose beginning is in the journal.
+    begun: BTreeSet<StepId>,
+}
+
+struct Run {
+    step: StepId,
+    hushed: bool,
+    began: Duration,
+}
+
+impl<'a> Driver<'a> {
+    fn new(
+        plan: &'a Plan,
+        world: &'a mut dyn World,
+        space: &'a mut Workspace,
+        watch: &'a mut dyn FnMut(Duration, &Note),
+    ) -> Self {
+        let (runs, attempts) = (BTreeMap::new(), BTreeMap::new());
+        Driver { plan, world, space, watch, runs, ready: VecDeque::new(), attempts, begun: BTreeSet::new() }
+    }
+
+    fn begin(&mut self) {
+        let digest = sha256_of(format!("{:?}", self.plan.steps).as_bytes());
+        let command = self.plan.name.to_owned();
+        self.record(&Entry::RunStarted { command, plan: digest[..32].to_owned(), at_ms: clock::now_ms() });
+    }
+
+    fn finish(&mut self, mut outcome: Outcome) -> Outcome {
+        let ok = outcome.failed.is_empty() && outcome.blocked.is_empty() && !outcome.interrupted;
+        self.record(&Entry::RunEnded { ok, interrupted: outcome.interrupted });
+        outcome.failed.iter_mut().for_each(|failure| self.scrub(failure));
+        outcome
+    }
+
+    /// Does what the engine wants, in its order. Secrets that come together are kept together.
+    fn perform(&mut self, actions: Vec<Action>, facts: &BTreeMap<String, String>) {
+        let mut secrets = Vec::new();
+        for action in actions {
+            self.remember(&action);
+            if let Action::Learnt { name, value, secret: true } = action {
+                secrets.push((name, value));
+                continue;
+            }
+            self.keep(&mut secrets);
+            match action {
+                Action::Start { task, step, command, digests } => {
+                    self.digest(digests, facts);
+                    self.start(task, step, &command, facts);
+                }
+                Action::Kill { task, hard } if self.runs.contains_key(&task) => self.world.kill(task, hard),
+                Action::Kill { .. } | Action::Learnt { .. } => {}
+                Action::Note(note) => self.note(note),
+            }
+        }
+        self.keep(&mut secrets);
+    }
+
+    /// The next event for the engine: what was done here first, else what the world says.
+    fn next(&mut self, deadline: Option<Duration>) -> Event {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return event;
+            }
+            assert!(deadline.is_some() || !self.runs.is_empty(), "bug: nothing runs and nothing is due");
+            match self.world.wait(deadline) {
+                Event::Line(task, line) => {
+                    if let Some(line) = self.line(task, &line) {
+                        return Event::Line(task, line);
+                    }
+                }
+                Event::Ended(task, output) => {
+                    self.ended(task, &output);
+                    return Event::Ended(task, output);
+                }
+                event => return event,
+            }
+        }
+    }
+
+    /// Tells the engine what it needs to judge the coming answer. A file that cannot be completed has no digest yet,
+    /// and the engine says so.
+    fn digest(&mut self, files: Vec<String>, facts: &BTreeMap<String, String>) {
+        for file in files {
+            if let Some(digest) = complete::digest(&file, &self.plan.files, facts, self.space) {
+                self.ready.push_back(Event::Digest(file, digest));
+            }
+        }
+    }
+
+    fn start(&mut self, task: TaskId, step: StepId, command: &Command, facts: &BTreeMap<String, String>) {
+        self.log(&step, &format!("{} $ {command}", clock::now()));
+        let began = self.world.now();
+        self.runs.insert(task, Run { step, hushed: command.hushed(), began });
+        let call = complete::call(task, command, &self.plan.files, facts, self.space);
+        let output = match call {
+            Err(reason) => Some(Output::of(Exit::NotStarted(reason))),
+            Ok(call) if call.tool == Tool::Own => own::answer(&call, self.space).or_else(|| {
+                self.world.start(call);
+                None
+            }),
+            Ok(call) => {
+                self.world.start(call);
+                None
+            }
+        };
+        if let Some(output) = output {
+            self.ended(task, &output);
+            self.ready.push_back(Event::Ended(task, output));
+        }
+    }
+
+    /// A line as it may be shown; nothing if it must not be.
+    fn line(&mut self, task: TaskId, line: &str) -> Option<String> {
+        let run = self.runs.get(&task).filter(|run| !run.hushed)?;
+        let (step, line) = (run.step.clone(), self.space.scrub(line).into_owned());
+        self.log(&step, &line);
+        Some(line)
+    }
+
+    fn ended(&mut self, task: TaskId, output: &Output) {
+        let Some(run) = self.runs.remove(&task) else { return };
+        if run.hushed && !output.ok() {
+            output.stderr.lines().for_each(|line| self.log(&run.step, line));
+        }
+        let took = self.world.now().saturating_sub(run.began).as_secs_f64();
+        self.log(&run.step, &format!("{} {} after {took:.1}s", clock::now(), exit_in_words(&output.exit)));
+    }
+
+    fn keep(&mut self, secrets: &mut Vec<(String, String)>) {
+        let batch: Vec<(&str, &str)> = secrets.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        // The step that needs them will ask whether they are there; this says why they are not.
+        if !batch.is_empty()
+            && let Err(problem) = self.space.keep_secrets(&batch)
+        {
+            self.space.complain(problem);
+        }
+        secrets.clear();
+    }
+
+    fn note(&mut self, mut note: Note) {
+        match &mut note {
+            Note::Running { step, attempt, .. } => drop(self.attempts.insert(step.clone(), *attempt)),
+            Note::Retrying { failure, .. } | Note::Failed(failure) => self.scrub(failure),
+            _ => {}
+        }
+        (self.watch)(self.world.now(), &note);
+    }
+
+    /// Writes into the journal what belongs there; that a step began, once.
+    fn remember(&mut self, action: &Action) {
+        match action.entry() {
+            Some(Entry::StepStarted { step }) if !self.begun.insert(step.clone()) => {}
+            Some(entry) => self.record(&entry),
+            None => {}
+        }
+    }
+
+    fn scrub(&self, failure: &mut Failure) {
+        if failure.command.hushed() {
+            failure.output.stdout.clear();
+        }
+        for text in [&mut failure.output.stdout, &mut failure.output.stderr, &mut failure.why] {
+            *text = self.space.scrub(text).into_owned();
+        }
+    }
+
+    fn record(&mut self, entry: &Entry) {
+        if let Err(problem) = self.space.journal_add(&journal::line(entry)) {
+            self.space.complain(problem);
+        }
+    }
+
+    fn log(&mut self, step: &str, line: &str) {
+        let attempt = self.attempts.get(step).copied().unwrap_or(1);
+        self.space.log(step, attempt, line);
+    }
+}
+
+/// For the log; what the user reads is the engine's `why`.
+fn exit_in_words(exit: &Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exit {code}"),
+        Exit::Signal(signal) => format!("signal {signal}"),
+        Exit::TimedOut => "timed out".into(),
+        Exit::Stopped => "stopped".into(),
+        Exit::Missing => "not found on PATH".into(),
+        Exit::NotStarted(reason) => format!("not started: {reason}"),
+    }
+}
+
+/// A problem as a tool would print it: one line.
+fn said(problem: Problem) -> String {
+    match problem.why {
+        Some(why) => format!("{}: {why}\n", problem.what),
+        None => format!("{}\n", problem.what),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! Small acts of our own about `out/`: `mint`, `have`, `keep`, `same`, answered like commands.
+//! Knows nothing of the acts that are about the machine; those are the world's.
+
+use super::said;
+use crate::problem::Problem;
+use crate::tools::{Exit, Output};
+use crate::workspace::Workspace;
+use crate::world::Call;
+
+/// The answer, or nothing if the act is the world's.
+pub fn answer(call: &Call, space: &mut Workspace) -> Option<Output> {
+    let words: Vec<&str> = call.args.iter().map(String::as_str).collect();
+    let answer = match words[..] {
+        ["mint", name] => space.mint(name).map(|()| yes("")),
+        ["have", ref names @ ..] => have(names, space),
+        ["keep", path] => space.keep(path, &call.stdin).map(|()| yes("")),
+        ["same", path] => space.same(path, &call.stdin).map(|same| if same { yes("") } else { no("it differs\n") }),
+        _ => return None,
+    };
+    Some(answer.unwrap_or_else(|problem| no(&said(problem))))
+}
+
+fn have(names: &[&str], space: &mut Workspace) -> Result<Output, Problem> {
+    let mut missing = String::new();
+    for name in names {
+        if space.secret(name)?.is_none() {
+            missing.push_str(&format!("{name}\n"));
+        }
+    }
+    Ok(if missing.is_empty() { yes("") } else { no(&missing) })
+}
+
+fn yes(stdout: &str) -> Output {
+    Output { stdout: stdout.to_owned(), ..Output::of(Exit::Code(0)) }
+}
+
+fn no(stderr: &str) -> Output {
+    Output { stderr: stderr.to_owned(), ..Output::of(Exit::Code(1)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::{Command, own};
+
+    fn check(space: &mut Workspace, command: Command, stdin: &str) -> Option<Output> {
+        let stdin = stdin.as_bytes().to_vec();
+        answer(&Call { task: 1, tool: command.tool, args: command.args, stdin, env: vec![] }, space)
+    }
+
+    #[test]
+    fn acts_keep_their_promises() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut space = Workspace::open(camino::Utf8Path::from_path(dir.path()).unwrap(), "out".into());
+        let mut check = |command, stdin| check(&mut space, command, stdin).unwrap();
+        assert_eq!(check(own::have(&["a", "b"]), ""), no("a\nb\n"));
+        assert_eq!(check(own::mint("a"), ""), yes(""));
+        assert_eq!(check(own::have(&["a", "b"]), ""), no("b\n"));
+        assert_eq!(check(own::have(&["a"]), ""), yes(""));
+        assert_eq!(check(own::same("kube/a.yaml", "x"), "abc"), no("it differs\n"));
+        assert_eq!(check(own::keep("kube/a.yaml", "x"), "abc"), yes(""));
+        assert_eq!(check(own::same("kube/a.yaml", "x"), "abc"), yes(""));
+        let refused = check(own::keep("../a", "x"), "");
+        assert!(refused.stderr.starts_with("refused to touch `../a`: it leads out"), "{}", refused.stderr);
+    }
+
+    #[test]
+    fn the_rest_is_the_worlds() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut space = Workspace::open(camino::Utf8Path::from_path(dir.path()).unwrap(), "out".into());
+        assert_eq!(check(&mut space, own::machine(), ""), None);
+        assert_eq!(check(&mut space, own::sha256("charts/a.tgz"), ""), None);
+        assert_eq!(check(&mut space, own::dial("10.0.0.1", 6443), ""), None);
+    }
+}

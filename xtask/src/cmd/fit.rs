@@ -1,0 +1,81 @@
+//! Which flags a command can make something of. The others are refused: a `--dry-run` that is ignored would be a lie.
+//! Knows nothing of what the flags do.
+
+use super::exit::{Stop, WRONG};
+use crate::cli::{Command, Flags};
+use crate::problem::Problem;
+
+/// Refuses every flag that would mean nothing here.
+///
+/// # Errors
+/// A problem for each such flag.
+pub(super) fn refuse_unfit(flags: &Flags, command: &Command) -> Result<(), Stop> {
+    let (name, known) = fitting(command);
+    let unfit = given(flags).into_iter().filter(|flag| !known.contains(flag));
+    let mut problems: Vec<Problem> =
+        unfit.map(|flag| Problem::new(format!("`{name}` has no use for `{flag}`"))).collect();
+    let lonely = flags.seed.is_some() && !flags.rehearse && !matches!(command, Command::Rehearse { .. });
+    if lonely && problems.is_empty() {
+        problems.push(Problem::new("`--seed` means nothing without `--rehearse`").hint("--rehearse --seed N"));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Stop { code: WRONG, problems }) }
+}
+
+/// The flags that were given, of those that do not fit everywhere.
+fn given(flags: &Flags) -> Vec<&'static str> {
+    let all = [
+        ("--rehearse", flags.rehearse),
+        ("--seed", flags.seed.is_some()),
+        ("--dry-run", flags.dry_run),
+        ("--only", !flags.only.is_empty()),
+        ("--skip", !flags.skip.is_empty()),
+        ("--until", !flags.until.is_empty()),
+        ("--jobs", flags.jobs.is_some()),
+        ("--explain", flags.explain),
+    ];
+    all.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
+}
+
+fn fitting(command: &Command) -> (&'static str, &'static [&'static str]) {
+    let choosing = &["--dry-run", "--only", "--skip", "--until"];
+    let all = &["--rehearse", "--seed", "--dry-run", "--only", "--skip", "--until", "--jobs", "--explain"];
+    match command {
+        Command::Bootstrap => ("bootstrap", all),
+        Command::Plan { .. } => ("plan", choosing),
+        Command::Render { .. } => ("render", &["--rehearse"]),
+        Command::Fleet(_) => ("fleet", &[]),
+        Command::Rehearse { .. } => ("rehearse", &["--rehearse", "--seed", "--jobs"]),
+        Command::Adr(_) => ("adr", &[]),
+        Command::Kubeconfig => ("kubeconfig", &["--rehearse"]),
+        Command::Logs { .. } => ("logs", &["--rehearse"]),
+        Command::Ci => ("ci", &[]),
+        Command::Completions { .. } => ("completions", &[]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::Parser;
+
+    fn refused(line: &str) -> Vec<String> {
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+        refuse_unfit(&cli.flags, &cli.command)
+            .err()
+            .map_or(vec![], |s| s.problems.into_iter().map(|p| p.what).collect())
+    }
+
+    #[test]
+    fn flags_without_a_use_are_refused() {
+        assert_eq!(refused("xtask adr list --dry-run --jobs 3").len(), 2);
+        assert_eq!(refused("xtask bootstrap --seed 7"), ["`--seed` means nothing without `--rehearse`"]);
+        for line in [
+            "xtask bootstrap --rehearse --seed 7 --explain",
+            "xtask --only app1/* plan bootstrap",
+            "xtask rehearse --seed 7",
+        ] {
+            assert_eq!(refused(line), [""; 0], "{line}");
+        }
+    }
+}

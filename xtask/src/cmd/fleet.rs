@@ -1,0 +1,30 @@
+//! `fleet check`: every problem of the input at once.
+//! Knows nothing of the rules.
+
+use super::exit::{DONE, Ended};
+use super::{Session, load};
+use crate::cli::Fleet;
+use crate::ui::shell::Tone;
+use crate::ui::words;
+
+/// Does one of them.
+///
+/// # Errors
+/// All problems of the input.
+pub fn run(session: &mut Session, command: &Fleet) -> Ended {
+    let Fleet::Check = command;
+    let inputs = load::inputs(session)?;
+    let fleet = &inputs.fleet;
+    let nodes = fleet.clusters.iter().map(|c| c.nodes.len()).sum();
+    let memory: u64 = fleet.clusters.iter().map(|c| c.memory.0).sum::<u64>() + fleet.host.docker.0;
+    let said = format!(
+        "{}: {}, {}, {} of {} planned",
+        fleet.file,
+        words::count(fleet.clusters.len(), "cluster"),
+        words::count(nodes, "node"),
+        words::size(memory),
+        words::size(fleet.host.usable.0),
+    );
+    session.shell.status(Tone::Good, "Checked", &said);
+    Ok(DONE)
+}

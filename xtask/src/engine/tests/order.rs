@@ -1,0 +1,161 @@
+//! Steps among others: needs, order, choice, lanes, jobs and interrupts.
+//! Knows nothing of attempts.
+
+use super::*;
+
+/// Steps that are all brought about at once, their commands after one second.
+fn willing(ids: &[&str]) -> Script {
+    ids.iter().fold(Script::new(), |script, id| {
+        script.on(&format!("ask {id}"), [no(), yes()]).on(&format!("act {id}"), [well()])
+    })
+}
+
+#[test]
+fn a_step_begins_when_its_needs_are_done() {
+    let mut script = willing(&["a", "b"]);
+    run(&plan([step("a", &[]), step("b", &["a"])]), &mut script);
+    assert_eq!(script.log[3..5], ["3s done a in 2s", "3s $ kubectl ask b"]);
+}
+
+#[test]
+fn order_without_need_holds_even_after_a_failure() {
+    let after = with(step("b", &[]), |s| s.after = vec!["a".into()]);
+    let script = Script::new().on("ask a", [ends(Exit::Missing)]).on("ask b", [yes()]);
+    let outcome = check(
+        [step("a", &[]), after],
+        script,
+        &["0s $ kubectl ask a", "1s failed a 1/2: no such program on PATH", "1s $ kubectl ask b", "2s kept b"],
+    );
+    assert_eq!(outcome.kept, ["b"]);
+}
+
+#[test]
+fn a_failure_blocks_all_behind_it_and_nothing_else() {
+    let steps = [step("a", &[]), step("b", &["a"]), step("c", &["b"]), step("d", &[])];
+    let script = Script::new().on("ask a", [ends(Exit::Missing)]).on("ask d", [yes()]);
+    let outcome = run(&plan(steps), &mut { script });
+    assert_eq!(outcome.blocked, [("b".into(), "a".into()), ("c".into(), "a".into())]);
+    assert_eq!(outcome.kept, ["d"]);
+}
+
+#[test]
+fn jobs_limit_running_commands_and_the_plan_gives_the_order() {
+    let steps = ["a", "b", "c"].map(|id| step(id, &[]));
+    let mut script = ["a", "b", "c"].iter().fold(Script::new(), |s, id| s.on(&format!("ask {id}"), [yes()]));
+    run(&plan(steps), &mut script);
+    let log = ["0s $ kubectl ask a", "0s $ kubectl ask b", "1s kept a", "1s $ kubectl ask c", "1s kept b", "2s kept c"];
+    assert_eq!(script.log, log);
+}
+
+#[test]
+fn a_lane_place_is_held_for_the_act_and_asked_anew_when_it_was_waited_for() {
+    let launch = |id| with(step(id, &[]), |s| s.lane = Lane::Launch);
+    let mut script = Script::new()
+        .on("ask a", [no(), yes()])
+        .on("act a", [well().after(5)])
+        .on("ask b", [no(), no(), yes()])
+        .on("act b", [well()]);
+    let mut plan = plan([launch("a"), launch("b")]);
+    plan.lanes.insert(Lane::Launch, 1);
+    run(&plan, &mut script);
+    assert_eq!(
+        script.log,
+        [
+            "0s $ kubectl ask a",
+            "0s $ kubectl ask b",
+            "1s $ kubectl act a",
+            "6s $ kubectl ask a",
+            "6s $ kubectl ask b",
+            "7s done a in 6s",
+            "7s $ kubectl act b",
+            "8s $ kubectl ask b",
+            "9s done b in 2s",
+        ]
+    );
+}
+
+#[test]
+fn a_lane_place_is_free_while_its_step_pauses() {
+    let launch = |id| with(step(id, &[]), |s| (s.lane, s.limits.pause) = (Lane::Launch, Duration::from_secs(60)));
+    let mut script = Script::new()
+        .on("ask a", [no(), no(), yes()])
+        .on("act a", [fails()])
+        .on("ask b", [no(), no(), yes()])
+        .on("act b", [well()]);
+    let outcome = run(&plan([launch("a"), launch("b")]), &mut script);
+    assert_eq!(outcome.done, ["a", "b"]);
+    let at = |part: &str| script.log.iter().position(|l| l.contains(part)).unwrap();
+    assert!(at("retry a") < at("act b") && at("act b") < at("done a"), "{:#?}", script.log);
+}
+
+#[test]
+fn what_is_needed_and_not_chosen_is_only_asked() {
+    let steps = || plan([step("a", &[]), step("b", &["a"]), step("c", &[])]);
+    let mut script = Script::new().on("ask a", [yes()]).on("ask b", [yes()]);
+    let outcome = run_chosen(&steps(), &["b"], &mut script);
+    assert_eq!((outcome.kept, outcome.skipped), (vec!["a".into(), "b".into()], vec!["c".into()]));
+    let mut script = Script::new().on("ask a", [no()]);
+    let outcome = run_chosen(&steps(), &["b"], &mut script);
+    let why = r#"it is needed, not chosen, and not so: stdout: want "yes", got "no""#;
+    assert_eq!(outcome.failed[0].why, why);
+    assert_eq!(outcome.blocked, [("b".into(), "a".into())]);
+}
+
+#[test]
+fn nothing_chosen_is_over_at_once() {
+    let outcome = run_chosen(&plan([step("a", &[])]), &[], &mut Script::new());
+    assert_eq!(outcome.skipped, ["a"]);
+    assert_eq!(run(&plan([]), &mut Script::new()), Outcome::default());
+}
+
+#[test]
+fn a_plan_in_a_knot_still_has_an_end() {
+    let outcome = run(&plan([step("a", &["b"]), step("b", &["a"]), step("c", &["x"])]), &mut Script::new());
+    assert_eq!(outcome.blocked.len(), 3);
+    assert_eq!(outcome.blocked[2], ("c".into(), "x".into()));
+}
+
+#[test]
+fn one_interrupt_lets_the_running_command_end_and_starts_nothing() {
+    let two = with(step("a", &[]), |s| s.act = vec![kubectl("one").learn("x", Reading::Stdout), kubectl("two")]);
+    let script = Script::new().on("ask a", [no()]).on("one", [says(0, "1").after(9)]).at(3, Outside::Interrupt);
+    let outcome = check(
+        [two, step("b", &["a"])],
+        script,
+        &["0s $ kubectl ask a", "1s $ kubectl one", "3s stopping", "10s learnt x=1"],
+    );
+    let stopped = vec!["a".into(), "b".into()];
+    assert_eq!(outcome, Outcome { stopped, interrupted: true, ..Outcome::default() });
+}
+
+#[test]
+fn an_interrupted_question_still_counts() {
+    let script = Script::new().on("ask a", [yes().after(5)]).on("ask b", [no().after(5)]).at(3, Outside::Interrupt);
+    let outcome = run(&plan([step("a", &[]), step("b", &[])]), &mut { script });
+    assert_eq!((outcome.kept, outcome.stopped), (vec!["a".into()], vec!["b".into()]));
+}
+
+#[test]
+fn an_interrupted_command_has_no_more_than_its_time() {
+    let script = Script::new().on("ask a", [no()]).on("act a", [hangs(0)]).at(3, Outside::Interrupt);
+    let log = ["0s $ kubectl ask a", "1s $ kubectl act a", "3s stopping", "61s kill kubectl act a"];
+    check([step("a", &[])], script, &log);
+}
+
+#[test]
+fn two_interrupts_kill() {
+    for (stubborn, end) in [(1, 4), (2, 9)] {
+        let script = Script::new().on("ask a", [no()]).on("act a", [hangs(stubborn)]);
+        let mut script = script.at(3, Outside::Interrupt).at(4, Outside::Interrupt);
+        let outcome = run(&plan([step("a", &[])]), &mut script);
+        assert_eq!(script.log[2..], ["3s stopping", "4s kill hard kubectl act a"]);
+        assert_eq!(outcome.stopped, ["a"], "after {end}s");
+    }
+}
+
+#[test]
+fn an_interrupt_in_a_pause_is_an_end() {
+    let script = Script::new().on("ask a", [no()]).on("act a", [fails()]).at(4, Outside::Interrupt);
+    let outcome = run(&plan([step("a", &[])]), &mut { script });
+    assert_eq!(outcome.stopped, ["a"]);
+}

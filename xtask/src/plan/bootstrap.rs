@@ -1,0 +1,76 @@
+//! `bootstrap`: from nothing, or from whatever is there, to every cluster of the fleet with everything on it.
+//! Knows nothing of what has already run: each step asks the world.
+//!
+//! Clusters depend on each other only in the host's checks, the image that the first launch warms, and the mesh CA.
+//! Within a cluster nodes go side by side; workers join while the control plane is still being made (ADR-0012).
+
+use std::collections::BTreeMap;
+
+use super::{Lane, Plan, Step, Want};
+use crate::fleet::{Cluster, Fleet, Node};
+use crate::release::Releases;
+use crate::render::Files;
+use crate::tools::helm::Helm;
+use crate::tools::{openssl, own};
+
+mod host;
+mod node;
+mod releases;
+
+/// The plan for a fleet. `helm` is the version that `host/helm` finds.
+pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm) -> Plan {
+    let first = fleet.clusters.first().map(|c| launch(c, c.control_plane()));
+    let mut steps = host::steps(fleet);
+    steps.push(mesh_ca());
+    steps.extend(releases::downloads(releases));
+    for cluster in &fleet.clusters {
+        steps.extend(node::steps(fleet, cluster, first.as_deref()));
+        steps.extend(releases::steps(cluster, releases, helm));
+    }
+    steps.push(kubeconfig(fleet));
+    let lanes = BTreeMap::from([(Lane::Launch, fleet.vm.launch_lanes), (Lane::Pull, 4)]);
+    Plan { name: "bootstrap", steps, files, lanes }
+}
+
+/// Checks which Helm there is, before there can be a plan in its words.
+pub fn detect(fleet: &Fleet) -> Plan {
+    let steps = host::steps(fleet).into_iter().filter(|s| s.id == "host/helm").collect();
+    Plan { name: "detect", steps, files: Files::new(), lanes: BTreeMap::new() }
+}
+
+/// The fact in which `host/helm` leaves the version it found, as `v4.1.4`.
+pub const HELM_FACT: &str = "host.helm";
+
+/// Where the merged kubeconfig is kept, below `out/`. `render` writes the one with tokens beside it.
+pub const KUBECONFIG: &str = "kube/config.yaml";
+
+fn mesh_ca() -> Step {
+    let names = ["mesh-ca.cert", "mesh-ca.key"];
+    Step::new("fleet/mesh-ca", "make the authority that all clusters' meshes trust", own::have(&names), Want::Exit(0))
+        .needs(["host/openssl"])
+        .act([openssl::authority("mesh-ca", "infra/mesh/ca.cnf")])
+}
+
+/// One kubeconfig with a context per cluster. Each cluster's admin is renamed: kubeadm calls all of them
+/// `kubernetes-admin`, and a merge would keep one (measured).
+fn kubeconfig(fleet: &Fleet) -> Step {
+    let file = "kubeconfig.yaml";
+    Step::new("fleet/kubeconfig", "merge the clusters' kubeconfigs", own::same(KUBECONFIG, file), Want::Exit(0))
+        .needs(fleet.clusters.iter().map(|c| format!("{}/kubeconfig", c.name)))
+        .act([own::keep(KUBECONFIG, file)])
+}
+
+/// The id of a node's step.
+fn on(cluster: &Cluster, node: &Node, what: &str) -> String {
+    format!("{}/{}/{what}", cluster.name, node.name)
+}
+
+/// The step that launches a node's VM.
+fn launch(cluster: &Cluster, node: &Node) -> String {
+    on(cluster, node, "launch")
+}
+
+/// The kubeconfig that the steps of a cluster use, below the repository.
+fn kube_path(cluster: &Cluster) -> String {
+    format!("out/kube/{}.yaml", cluster.name)
+}

@@ -1,0 +1,79 @@
+//! The first steps: is this machine ready? They only check; nothing here changes anything.
+//! Knows nothing of the clusters but what they need of the machine.
+
+use super::super::{Step, Want};
+use super::HELM_FACT;
+use crate::fleet::{Bytes, Fleet};
+use crate::tools::{Command, Reading, cilium, curl, helm, kubectl, multipass, openssl, own};
+
+/// All checks of the machine and its tools.
+pub(super) fn steps(fleet: &Fleet) -> Vec<Step> {
+    let mut steps = vec![machine(fleet), network(fleet)];
+    for (name, ask) in tools() {
+        let Some(check) = tool(fleet, name, ask) else { continue };
+        steps.push(check);
+    }
+    steps
+}
+
+/// The ids of all checks, for whoever needs all of them.
+pub(super) fn ids(fleet: &Fleet) -> Vec<String> {
+    steps(fleet).into_iter().map(|s| s.id).collect()
+}
+
+fn tools() -> [(&'static str, Command); 6] {
+    [
+        ("multipass", multipass::version()),
+        ("helm", helm::version().learn(HELM_FACT, Reading::Stdout)),
+        ("kubectl", kubectl::version()),
+        ("cilium", cilium::version()),
+        ("openssl", openssl::version()),
+        ("curl", curl::version()),
+    ]
+}
+
+/// A tool is there and of a version that works. The range stands in `fleet.toml`; a tool without one may be any.
+fn tool(fleet: &Fleet, name: &str, ask: Command) -> Option<Step> {
+    let range = fleet.versions.tools.iter().find(|(tool, _)| tool == name).map(|(_, range)| range.clone());
+    let version = |pointer: &str| range.map(|r| Want::Version(pointer.into(), r)).unwrap_or(Want::Exit(0));
+    let want = match name {
+        // Exit 0 even with the daemon down; the JSON then lacks `multipassd`.
+        "multipass" => Want::All(vec![Want::JsonPresent("/multipassd".into()), version("/multipass")]),
+        "kubectl" => version("/clientVersion/gitVersion"),
+        _ => version(""),
+    };
+    Some(Step::new(format!("host/{name}"), format!("look for {name}"), ask, want).hint(mend(name)))
+}
+
+fn mend(name: &str) -> &'static str {
+    match name {
+        "multipass" => "macOS: brew install --cask multipass · Linux: sudo snap install multipass",
+        "helm" => "macOS: brew install helm · Linux: sudo snap install helm --classic",
+        "kubectl" => "macOS: brew install kubectl · Linux: sudo snap install kubectl --classic",
+        "cilium" => "macOS: brew install cilium-cli · Linux: https://github.com/cilium/cilium-cli/releases",
+        "openssl" => "macOS brings it · Debian, Ubuntu: sudo apt install openssl",
+        _ => "macOS brings it · Debian, Ubuntu: sudo apt install curl",
+    }
+}
+
+/// RAM for every VM and Docker; disk to begin with (images and VMs are sparse files).
+fn machine(fleet: &Fleet) -> Step {
+    let vms: u64 = fleet.clusters.iter().map(|c| c.memory.0).sum();
+    let memory = vms + fleet.host.docker.0;
+    let free = fleet.host.free_disk;
+    let want = Want::All(vec![
+        Want::JsonAtLeast("/memory_bytes".into(), memory),
+        Want::JsonAtLeast("/free_disk_bytes".into(), free.0),
+    ]);
+    let memory = Bytes(memory);
+    Step::new("host/machine", format!("look for {memory} of RAM and {free} of free disk"), own::machine(), want)
+        .hint("give the clusters less memory in infra/fleet.toml, or free some disk")
+}
+
+/// No network of this machine may lie in a range of ours: Multipass 1.17 on Linux puts VMs into 10.97.0.0/24.
+fn network(fleet: &Fleet) -> Step {
+    let ranges = fleet.clusters.iter().flat_map(|c| [c.pod_cidr, c.service_cidr]).collect();
+    let want = Want::Outside("/networks".into(), ranges);
+    Step::new("host/network", "compare this machine's networks with the clusters' ranges", own::machine(), want)
+        .hint("cargo xtask fleet check")
+}

@@ -1,0 +1,212 @@
+//! What is installed on a cluster: archives, manifests and Helm releases, in waves, from `charts/releases.toml`.
+//! Knows nothing of any particular chart.
+
+use super::super::{Lane, Step, Want};
+use super::{kube_path, node};
+use crate::fleet::Cluster;
+use crate::release::{Chart, Manifest, Placement, Releases, Source};
+use crate::token::digest;
+use crate::tools::helm::{self, Helm, Release};
+use crate::tools::kubectl::Kubectl;
+use crate::tools::{Command, Limits, curl, own};
+
+/// One step per archive, however many clusters use it.
+pub(super) fn downloads(releases: &Releases) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for chart in &releases.charts {
+        let pull = helm::pull(chart, "out/charts");
+        push_once(&mut steps, download(&chart.archive(), chart.sha256.as_deref(), pull, "host/helm"));
+    }
+    for manifest in &releases.manifests {
+        if let Source::Url { url, sha256 } = &manifest.source {
+            let get = curl::get(url, &archive_path(&file_of(manifest)));
+            push_once(&mut steps, download(&file_of(manifest), sha256.as_deref(), get, "host/curl"));
+        }
+    }
+    steps
+}
+
+fn push_once(steps: &mut Vec<Step>, step: Step) {
+    if !steps.iter().any(|s| s.id == step.id) {
+        steps.push(step);
+    }
+}
+
+fn archive_path(file: &str) -> String {
+    format!("out/charts/{file}")
+}
+
+fn archive_step(file: &str) -> String {
+    format!("charts/{}", file.trim_end_matches(".tgz").trim_end_matches(".yaml"))
+}
+
+/// The file name of a downloaded manifest: its name and the last two parts of its address, one of which is a version.
+fn file_of(manifest: &Manifest) -> String {
+    match &manifest.source {
+        Source::File(path) => path.clone(),
+        Source::Url { url, .. } => {
+            let mut tail: Vec<&str> = url.rsplit('/').take(2).collect();
+            tail.reverse();
+            format!("{}-{}", manifest.placement.name, tail.join("-"))
+        }
+    }
+}
+
+/// A pinned archive must have its digest. An unlocked one must at least be there.
+fn download(file: &str, sha256: Option<&str>, get: Command, tool: &str) -> Step {
+    let want = match sha256 {
+        Some(digest) => Want::Stdout(digest.into()),
+        None => Want::Match("^[0-9a-f]{64}$".into()),
+    };
+    let ask = own::sha256(archive_path(file).trim_start_matches("out/"));
+    Step::new(archive_step(file), format!("download {file}"), ask, want)
+        .needs([tool])
+        .lane(Lane::Pull)
+        .act([get])
+        .limits(Limits::QUICK.minutes(5).attempts(4, 5))
+        .hint("a digest that differs means another file than the one that was reviewed: do not go on")
+}
+
+/// The steps that install everything on one cluster, with the wait for its nodes among them.
+pub(super) fn steps(cluster: &Cluster, releases: &Releases, helm: Helm) -> Vec<Step> {
+    let here = Here { cluster, releases, helm };
+    let mut steps = vec![];
+    for manifest in releases.manifests.iter().filter(|m| here.has(&m.placement)) {
+        steps.push(here.manifest(manifest));
+    }
+    for chart in releases.charts.iter().filter(|c| here.has(&c.placement)) {
+        steps.push(here.chart(chart));
+        steps.extend(here.rollout(chart));
+    }
+    steps.push(node::ready(cluster, releases));
+    in_order(steps)
+}
+
+/// What makes nodes ready: the releases that Helm does not wait for.
+pub(super) fn unwaited(cluster: &Cluster, releases: &Releases) -> Vec<String> {
+    let on = |p: &Placement| p.clusters.contains(&cluster.role);
+    let charts = releases.charts.iter().filter(|c| !c.wait && on(&c.placement));
+    charts.map(|c| format!("{}/{}", cluster.name, c.placement.name)).collect()
+}
+
+/// Sorts steps so that each comes behind those it needs; among equals the given order stays.
+fn in_order(mut rest: Vec<Step>) -> Vec<Step> {
+    let mut sorted: Vec<Step> = Vec::new();
+    while !rest.is_empty() {
+        let ids: Vec<String> = rest.iter().map(|s| s.id.clone()).collect();
+        let free = rest.iter().position(|s| !s.needs.iter().any(|n| ids.contains(n)));
+        sorted.push(rest.remove(free.expect("bug: the waves of charts/releases.toml were checked for circles")));
+    }
+    sorted
+}
+
+struct Here<'a> {
+    cluster: &'a Cluster,
+    releases: &'a Releases,
+    helm: Helm,
+}
+
+impl Here<'_> {
+    fn has(&self, placement: &Placement) -> bool {
+        placement.clusters.contains(&self.cluster.role)
+    }
+
+    fn id(&self, name: &str) -> String {
+        format!("{}/{name}", self.cluster.name)
+    }
+
+    fn kubectl(&self) -> Kubectl {
+        Kubectl::on(&kube_path(self.cluster))
+    }
+
+    /// What must be there before: everything of a smaller wave and everything named; and, for what waits for its pods,
+    /// the nodes and the others' pods too.
+    fn needs(&self, placement: &Placement, waits: bool) -> Vec<String> {
+        let first = |p: &Placement| self.has(p) && (p.wave < placement.wave || placement.needs.contains(&p.name));
+        let mut needs = vec![self.id("kubeconfig")];
+        needs
+            .extend(self.releases.manifests.iter().filter(|m| first(&m.placement)).map(|m| self.id(&m.placement.name)));
+        for chart in self.releases.charts.iter().filter(|c| first(&c.placement)) {
+            needs.push(self.id(&chart.placement.name));
+            needs.extend(if waits { self.rollout_ids(chart) } else { vec![] });
+        }
+        needs.extend(waits.then(|| self.id("nodes")));
+        needs
+    }
+
+    /// The steps that wait for the pods of a release where Helm does not.
+    fn rollout_ids(&self, chart: &Chart) -> Vec<String> {
+        let ready = if chart.wait { &[][..] } else { &chart.ready };
+        ready.iter().map(|workload| self.id(&format!("{}/{workload}", chart.placement.name))).collect()
+    }
+
+    fn manifest(&self, manifest: &Manifest) -> Step {
+        let placement = &manifest.placement;
+        let name = &placement.name;
+        let (from, file) = match &manifest.source {
+            Source::File(_) => ("-".to_owned(), Some(format!("{}/{name}.yaml", self.cluster.name))),
+            Source::Url { .. } => (archive_path(&file_of(manifest)), None),
+        };
+        let fed = |command: Command| match &file {
+            Some(file) => command.fed(file),
+            None => command,
+        };
+        let kubectl = self.kubectl();
+        let mut act = vec![fed(kubectl.apply(&from))];
+        if !manifest.crds.is_empty() {
+            act.push(kubectl.established(&manifest.crds));
+        }
+        let needs = self.needs(placement, false).into_iter();
+        let archive = file.is_none().then(|| archive_step(&file_of(manifest)));
+        Step::new(self.id(name), format!("apply {name}"), fed(kubectl.diff(&from)), Want::Exit(0))
+            .needs(needs.chain(archive))
+            .act(act)
+            .undo([fed(kubectl.delete(&from))])
+            .limits(self.limits(placement))
+    }
+
+    fn chart(&self, chart: &Chart) -> Step {
+        let name = &chart.placement.name;
+        let values = format!("{}/{name}/values.yaml", self.cluster.name);
+        let digest = digest(&values);
+        let kubeconfig = kube_path(self.cluster);
+        let release = Release { chart, kubeconfig: &kubeconfig, helm: self.helm };
+        let upgrade = release.upgrade(&archive_path(&chart.archive()), &values, &digest);
+        let deployed = format!(r"\sdeployed\s+{}-{}\s+{digest}\s*$", chart.chart, chart.version.replace('.', r"\."));
+        let is = |state: &str| Want::Newest(format!(r"\s{state}\s"));
+        Step::new(
+            self.id(name),
+            format!("install {name} {} on {}", chart.version, self.cluster.name),
+            self.kubectl().revisions(&chart.namespace, name),
+            Want::Newest(deployed),
+        )
+        .needs(self.needs(&chart.placement, chart.wait))
+        .needs([archive_step(&chart.archive())])
+        .needs(chart.set.values().any(|v| v.starts_with("secret:mesh-ca")).then_some("fleet/mesh-ca"))
+        .instead("pending install", is("(pending-install|uninstalling)"), [release.uninstall(), upgrade.clone()])
+        .instead("pending upgrade", is("pending-(upgrade|rollback)"), [release.rollback(), upgrade.clone()])
+        .act([upgrade])
+        .undo([release.uninstall()])
+        .limits(self.limits(&chart.placement))
+        .hint(format!("helm history {name} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
+    }
+
+    /// Where Helm does not wait, a step per workload does, once the nodes can be ready.
+    fn rollout(&self, chart: &Chart) -> Vec<Step> {
+        let limits = Limits::QUICK.settle(chart.placement.timeout.as_secs()).attempts(1, 5);
+        let step = |(id, workload): (String, &String)| {
+            let ask = self.kubectl().rolled_out(&chart.namespace, workload);
+            Step::new(id, format!("wait for {workload}"), ask, Want::Exit(0))
+                .needs([self.id(&chart.placement.name), self.id("nodes")])
+                .instead("not yet", Want::ALWAYS, [])
+                .limits(limits)
+        };
+        self.rollout_ids(chart).into_iter().zip(&chart.ready).map(step).collect()
+    }
+
+    /// Half as much again as the placement allows: `helm --timeout` is not an overall limit (measured).
+    fn limits(&self, placement: &Placement) -> Limits {
+        let minutes = (placement.timeout.as_secs() * 3 / 2).div_ceil(60);
+        Limits::QUICK.minutes(minutes.max(2)).attempts(3, 10)
+    }
+}

@@ -1,0 +1,112 @@
+//! The kinds of values that a list of releases has.
+//! Knows nothing of which key has which kind.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::fleet::Role;
+use crate::fleet::document::Kind;
+
+/// A value, or one for each version of a thing that the fleet pins.
+#[derive(Debug, Clone)]
+pub(super) enum Versioned {
+    One(String),
+    ByVersion(BTreeMap<String, String>),
+}
+
+pub(super) const TEXT: Kind<String> =
+    Kind { want: "a text", example: "\"…\"", read: |v| v.as_str().map(str::to_owned) };
+pub(super) const NAME: Kind<String> = Kind { example: "\"cilium\"", ..TEXT };
+pub(super) const REPOSITORY: Kind<String> = Kind { example: "\"https://helm.cilium.io\"", ..TEXT };
+pub(super) const VERSION: Kind<String> = Kind { example: "\"1.20.0\"", ..TEXT };
+pub(super) const NAMESPACE: Kind<String> = Kind { example: "\"kube-system\"", ..TEXT };
+pub(super) const TEXTS: Kind<Vec<String>> = Kind {
+    want: "a list of texts",
+    example: "[\"cilium\"]",
+    read: |v| v.as_array()?.iter().map(|v| v.get_ref().as_str().map(str::to_owned)).collect(),
+};
+pub(super) const ROLES: Kind<Vec<Role>> = Kind {
+    want: "a list of \"platform\" and \"workload\"",
+    example: "[\"platform\", \"workload\"]",
+    read: |v| {
+        let role = |v: &DeValue<'_>| match v.as_str()? {
+            "platform" => Some(Role::Platform),
+            "workload" => Some(Role::Workload),
+            _ => None,
+        };
+        v.as_array()?.iter().map(|v| role(v.get_ref())).collect()
+    },
+};
+pub(super) const WAVE: Kind<u32> = Kind {
+    want: "a number from 1 to 99",
+    example: "3",
+    read: |v| v.as_integer().and_then(|n| n.as_str().parse().ok()).filter(|n| (1..=99).contains(n)),
+};
+pub(super) const YES_OR_NO: Kind<bool> = Kind { want: "true or false", example: "false", read: |v| v.as_bool() };
+pub(super) const TIME: Kind<Duration> =
+    Kind { want: "a time in s, m or h", example: "\"10m\"", read: |v| v.as_str().and_then(duration) };
+pub(super) const VERSIONED: Kind<Versioned> = Kind {
+    want: "a text, or a table of texts by version",
+    example: "\"…\"",
+    read: |v| match v.as_table() {
+        None => v.as_str().map(|s| Versioned::One(s.to_owned())),
+        Some(table) => {
+            let entry = |(k, v): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
+                let key: &std::borrow::Cow<'_, str> = k.get_ref();
+                Some((key.to_string(), v.get_ref().as_str()?.to_owned()))
+            };
+            table.iter().map(entry).collect::<Option<_>>().map(Versioned::ByVersion)
+        }
+    },
+};
+pub(super) const SET: Kind<BTreeMap<String, String>> = Kind {
+    want: "a table with a text for each dotted path",
+    example: "{ \"cluster.name\" = \"cluster.name\" }",
+    read: |v| {
+        let mut out = BTreeMap::new();
+        flatten(v.as_table()?, "", &mut out).then_some(out)
+    },
+};
+
+/// Tables below tables become dotted paths: `cluster.name = …` and `"cluster.name" = …` say the same.
+fn flatten(table: &DeTable<'_>, path: &str, out: &mut BTreeMap<String, String>) -> bool {
+    table.iter().all(|(key, value)| {
+        let key = if path.is_empty() { key.get_ref().to_string() } else { format!("{path}.{}", key.get_ref()) };
+        match value.get_ref() {
+            DeValue::Table(below) => flatten(below, &key, out),
+            DeValue::String(text) => out.insert(key, text.to_string()).is_none(),
+            _ => false,
+        }
+    })
+}
+
+/// `90s`, `10m`, `1h`.
+fn duration(text: &str) -> Option<Duration> {
+    let (unit, seconds) = [('s', 1), ('m', 60), ('h', 3600)].into_iter().find(|(unit, _)| text.ends_with(*unit))?;
+    let number: u64 = text.strip_suffix(unit)?.parse().ok().filter(|n| *n > 0)?;
+    number.checked_mul(seconds).filter(|s| *s <= 24 * 3600).map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_unit_and_an_end() {
+        assert_eq!(duration("90s"), Some(Duration::from_secs(90)));
+        assert_eq!(duration("1h"), Some(Duration::from_secs(3600)));
+        for wrong in ["", "m", "0m", "10", "-1m", "99999999999999999999s", "25h", "1.5m", "é"] {
+            assert_eq!(duration(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn dotted_and_quoted_paths_are_the_same() {
+        let read = |text: &str| (SET.read)(&DeValue::Table(DeTable::parse(text).expect("TOML").into_inner()));
+        assert_eq!(read("a.b = 'x'\nc = 'y'"), read("'a.b' = 'x'\nc = 'y'"));
+        assert_eq!(read("a.b = 'x'\n'a.b' = 'y'"), None, "one path, two texts");
+        assert_eq!(read("a = 3"), None);
+    }
+}

@@ -1,0 +1,163 @@
+//! Values of every Helm release: `charts/<release>/values.yaml`, plus what `set` in `charts/releases.toml` binds.
+//! Knows nothing of charts or of Helm's flags.
+//!
+//! A binding is a name for a value that follows from the fleet, never a template: [`BINDINGS`] is the whole language.
+
+use serde_json::Value;
+
+use super::merge::{Derived, merge};
+use super::yaml::{self, Document};
+use super::{Data, Files, document, kubeadm};
+use crate::fleet::{Cluster, Fleet, Role};
+use crate::problem::{At, Problem, nearest};
+use crate::release::{Chart, Releases};
+use crate::token;
+
+/// Where releases are listed.
+const RELEASES: &str = "charts/releases.toml";
+
+/// What `set` may name, and what it stands for.
+pub const BINDINGS: [(&str, &str); 15] = [
+    ("cluster.name", "the cluster's name"),
+    ("cluster.id", "its Cilium cluster id, a number"),
+    ("cluster.role", "`platform` or `workload`"),
+    ("cluster.ip", "address of its control plane"),
+    ("cluster.mesh_port", "NodePort of its clustermesh-apiserver, a number"),
+    ("cluster.pod_cidr", "its pod addresses"),
+    ("cluster.service_cidr", "its service addresses"),
+    ("platform.name", "name of the platform cluster"),
+    ("versions.kubernetes", "Kubernetes version, without `v`"),
+    ("versions.kubeadm", "version of kubeadm and the kubelets, without `v`"),
+    ("versions.pause", "tag of the pause image"),
+    ("versions.cilium", "Cilium version"),
+    ("versions.gateway_api", "Gateway API version"),
+    ("secret:NAME", "a kept secret, put in only when Helm is fed"),
+    ("fact:NAME", "a value read from the world, such as `fact:mgmt.cp.ip` or `fact:mgmt.ca-hash`"),
+];
+
+/// `<cluster>/<release>/values.yaml` of every release on every cluster of its roles.
+///
+/// # Errors
+/// A missing or broken values file, a field with two owners, or an unknown binding.
+pub fn files(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Files, Vec<Problem>> {
+    let mut files = Files::new();
+    let mut problems = Vec::new();
+    for chart in &releases.charts {
+        let name = &chart.placement.name;
+        let written = match document(data, &format!("charts/{name}/values.yaml")) {
+            Ok(written) => written,
+            Err(some) => {
+                problems.extend(some);
+                continue;
+            }
+        };
+        for cluster in fleet.clusters.iter().filter(|c| chart.placement.clusters.contains(&c.role)) {
+            match values(fleet, releases, cluster, chart, &written) {
+                Ok(text) => drop(files.insert(format!("{}/{name}/values.yaml", cluster.name), text)),
+                Err(some) => problems.extend(some),
+            }
+        }
+    }
+    if problems.is_empty() { Ok(files) } else { Err(problems) }
+}
+
+fn values(
+    fleet: &Fleet,
+    releases: &Releases,
+    cluster: &Cluster,
+    chart: &Chart,
+    written: &Document,
+) -> Result<String, Vec<Problem>> {
+    let mut keys = Vec::new();
+    let mut problems = Vec::new();
+    for (path, binding) in &chart.set {
+        let from = place(releases, chart, path);
+        match resolve(fleet, cluster, binding) {
+            Ok(value) => keys.push(Derived::new(path, value, from)),
+            Err(problem) => problems.push(problem.at(from.file, from.line)),
+        }
+    }
+    match merge(written, &keys) {
+        Ok(value) if problems.is_empty() => return Ok(yaml::write(&[value])),
+        Ok(_) => {}
+        Err(some) => problems.extend(some),
+    }
+    Err(problems)
+}
+
+/// The line of one `set` entry, or of the nearest table around it that is known.
+fn place(releases: &Releases, chart: &Chart, path: &str) -> At {
+    let name = &chart.placement.name;
+    let keys = [format!("{name}.set.{path}"), format!("{name}.set"), name.clone()];
+    At { file: RELEASES.to_owned(), line: keys.iter().find_map(|key| releases.lines.get(key)).copied() }
+}
+
+/// What a binding stands for on a cluster.
+///
+/// # Errors
+/// A name that is not in [`BINDINGS`], or a fact that no step learns; without a place.
+pub fn resolve(fleet: &Fleet, cluster: &Cluster, binding: &str) -> Result<Value, Problem> {
+    if let Some(name) = binding.strip_prefix("secret:") {
+        return secret(name);
+    }
+    if let Some(name) = binding.strip_prefix("fact:") {
+        return fact(fleet, name);
+    }
+    let versions = &fleet.versions;
+    let value = match binding {
+        "cluster.name" => cluster.name.as_str().into(),
+        "cluster.id" => cluster.id.into(),
+        "cluster.role" => role(cluster.role).into(),
+        "cluster.ip" => token::fact(&cluster.ip_fact(cluster.control_plane())).into(),
+        "cluster.mesh_port" => fleet.mesh_port(cluster).into(),
+        "cluster.pod_cidr" => cluster.pod_cidr.to_string().into(),
+        "cluster.service_cidr" => cluster.service_cidr.to_string().into(),
+        "platform.name" => fleet.clusters.iter().find(|c| c.role == Role::Platform).map(|c| c.name.as_str()).into(),
+        "versions.kubernetes" => versions.kubernetes.to_string().into(),
+        "versions.kubeadm" => versions.kubeadm.to_string().into(),
+        "versions.pause" => versions.pause.as_str().into(),
+        "versions.cilium" => versions.cilium.to_string().into(),
+        "versions.gateway_api" => versions.gateway_api.to_string().into(),
+        _ => return Err(unknown(binding)),
+    };
+    Ok(value)
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Platform => "platform",
+        Role::Workload => "workload",
+    }
+}
+
+fn secret(name: &str) -> Result<Value, Problem> {
+    let written = token::secret(name);
+    match token::tokens(&written)[..] {
+        [token::Token::Secret(_)] => Ok(written.into()),
+        _ => Err(Problem::new(format!("a secret's name has letters, digits and `./-_`: `{name}`"))),
+    }
+}
+
+/// A fact must be one that some step learns, or the run would wait for it in vain.
+fn fact(fleet: &Fleet, name: &str) -> Result<Value, Problem> {
+    let of = |c: &Cluster| c.nodes.iter().map(|n| c.ip_fact(n)).chain([kubeadm::ca_hash_fact(c)]).collect::<Vec<_>>();
+    let known: Vec<String> = fleet.clusters.iter().flat_map(of).collect();
+    if known.iter().any(|fact| fact == name) {
+        return Ok(token::fact(name).into());
+    }
+    let problem = Problem::new(format!("no step learns a fact of this name: `{name}`"));
+    Err(match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => problem.hint(format!("did you mean `fact:{near}`?")),
+        None => problem,
+    })
+}
+
+fn unknown(binding: &str) -> Problem {
+    let names = || BINDINGS.iter().map(|(name, _)| *name);
+    let why = format!("`set` may name {}", names().collect::<Vec<_>>().join(", "));
+    let problem = Problem::new(format!("unknown binding: `{binding}`")).why(why);
+    match nearest(binding, names()) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem.hint("a value that does not follow from the fleet belongs into the release's values.yaml"),
+    }
+}

@@ -1,0 +1,93 @@
+//! Command lines that run inside a VM: our node scripts (`infra/node/`) and kubeadm.
+//! Knows nothing of what they find there.
+//!
+//! Always `multipass exec -n`: without it the client maps the host's working directory first, and with `-d` it joins
+//! the arguments unquoted (multipass 1.16.3 `exec.cpp`).
+
+use super::{Command, Reading, Tool};
+
+/// Where a node keeps the kubeadm document it was given.
+pub const INIT: &str = "/etc/archipelago/kubeadm-init.yaml";
+/// The same of a worker.
+pub const JOIN: &str = "/etc/archipelago/kubeadm-join.yaml";
+/// Says that `kubeadm init` ended well here; without it a silent API server means a half-done one.
+pub const SEAL: &str = "/etc/archipelago/init.done";
+
+fn exec(vm: &str, args: &[&str]) -> Vec<String> {
+    ["exec", "-n", vm, "--"].iter().chain(args).map(|a| (*a).to_owned()).collect()
+}
+
+fn act(vm: &str, args: &[&str]) -> Command {
+    Command::act(Tool::Multipass, exec(vm, args))
+}
+
+/// What the node is: one line of JSON, see `infra/node/node-state`. `api` is the name of its cluster's API server.
+pub fn state(vm: &str, api: &str) -> Command {
+    Command::ask(Tool::Multipass, exec(vm, &["sudo", "/usr/local/sbin/node-state", api]))
+}
+
+/// Waits for cloud-init. Its exit code is no verdict: a flake in Multipass's own vendor-data fails it too.
+pub fn cloud_init(vm: &str) -> Command {
+    act(vm, &["cloud-init", "status", "--wait", "--format", "json"]).any_exit()
+}
+
+/// Prepares the node; re-runnable, and waits if cloud-init is at it.
+pub fn prepare(vm: &str) -> Command {
+    act(vm, &["sudo", "/usr/local/sbin/node-prep"])
+}
+
+/// Makes the API server's name point to an address.
+pub fn hosts(vm: &str, address: &str, api: &str) -> Command {
+    act(vm, &["sudo", "/usr/local/sbin/node-hosts", address, api])
+}
+
+/// Takes kubeadm's work back, all but the cluster's CA: workers have its hash pinned.
+pub fn reset(vm: &str) -> Command {
+    act(vm, &["sudo", "/usr/local/sbin/node-reset"])
+}
+
+/// Makes sure a bootstrap token lives, if there is an API server to hold it yet.
+pub fn token(vm: &str, id: &str, secret: &str) -> Command {
+    act(vm, &["sudo", "/usr/local/sbin/node-token", id]).told(secret)
+}
+
+/// Writes a generated file to the node, root's alone. (`tee` would repeat its secrets on stdout.)
+pub fn install(vm: &str, path: &str, file: &str) -> Command {
+    act(vm, &["sudo", "install", "-D", "-m", "0600", "/dev/stdin", path]).fed(file)
+}
+
+/// Strict decoding of a kubeadm document. `kubeadm init` itself only warns of an unknown key (measured on v1.35.6).
+pub fn validate(vm: &str, path: &str) -> Command {
+    act(vm, &["sudo", "kubeadm", "config", "validate", "--config", path])
+}
+
+/// Makes the cluster's CA, so that its hash is known before there is an API server.
+pub fn make_ca(vm: &str) -> Command {
+    act(vm, &["sudo", "kubeadm", "init", "phase", "certs", "ca", "--config", INIT])
+}
+
+/// Makes the control plane.
+pub fn init(vm: &str) -> Command {
+    act(vm, &["sudo", "kubeadm", "init", "--config", INIT])
+}
+
+/// Marks that init ended well.
+pub fn seal(vm: &str) -> Command {
+    act(vm, &["sudo", "touch", SEAL])
+}
+
+/// Joins a worker. May start before the API server answers: it polls (measured on v1.35.6).
+pub fn join(vm: &str) -> Command {
+    act(vm, &["sudo", "kubeadm", "join", "--config", JOIN])
+}
+
+/// Reads the admin's credentials as secrets `<cluster>.ca`, `.admin-cert` and `.admin-key` (base64, as they stand).
+pub fn credentials(vm: &str, cluster: &str) -> Command {
+    let admin = "/etc/kubernetes/admin.conf";
+    let args = ["sudo", "kubectl", "config", "view", "--kubeconfig", admin, "--raw", "--output", "json"];
+    let at = |pointer: &str| Reading::Pointer(pointer.to_owned());
+    Command::ask(Tool::Multipass, exec(vm, &args))
+        .learn_secret(format!("{cluster}.ca"), at("/clusters/0/cluster/certificate-authority-data"))
+        .learn_secret(format!("{cluster}.admin-cert"), at("/users/0/user/client-certificate-data"))
+        .learn_secret(format!("{cluster}.admin-key"), at("/users/0/user/client-key-data"))
+}

@@ -1,0 +1,20 @@
+//! openssl command lines.
+//! Knows nothing of who trusts the certificate.
+
+use super::{Command, Reading, Tool};
+
+/// Its version.
+pub fn version() -> Command {
+    Command::ask(Tool::Openssl, ["version"])
+}
+
+/// A certificate authority as secrets `<name>.cert` and `<name>.key`, base64 of PEM. Neither `-keyout` nor `-out` is
+/// given: only then OpenSSL and LibreSSL both write to stdout.
+pub fn authority(name: &str, config: &str) -> Command {
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256"];
+    let args = ["req", "-x509", "-config", config, "-days", "3650"];
+    let pem = |what: &str| Reading::MatchBase64(format!(r"(-----BEGIN {what}-----[\s\S]*?-----END {what}-----)"));
+    Command::act(Tool::Openssl, args.iter().chain(&curve).copied())
+        .learn_secret(format!("{name}.key"), pem("(?:EC )?PRIVATE KEY"))
+        .learn_secret(format!("{name}.cert"), pem("CERTIFICATE"))
+}

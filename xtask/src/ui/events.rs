@@ -1,0 +1,152 @@
+//! The event stream of `--format json`: one object per line on stdout, for scripts.
+//! Knows nothing of terminals.
+//!
+//! Every object has `event` (its kind) and, while a run goes on, `at_ms` (milliseconds of the run's own clock) and
+//! `step`. Objects and fields may be added; none is taken away or changes its meaning.
+//!
+//! | event | further fields |
+//! |---|---|
+//! | `started` | `command`, `steps` (chosen), `rehearsal` |
+//! | `checking` `kept` `skipped` | |
+//! | `running` | `attempt`, `case` (or null), `command`, `mutates` |
+//! | `line` | `text` |
+//! | `done` | `took_ms`, `adopted` (a command failed, yet it is so) |
+//! | `retrying` | `attempt` that failed, `pause_ms`, `failure` |
+//! | `failed` | `failure`: `attempt`, `attempts`, `command`, `exit`, `why`, `took_ms`, `stderr` (last lines) |
+//! | `blocked` | `by` |
+//! | `stopping` | |
+//! | `finished` | `done`, `kept`, `failed`, `blocked`, `skipped` (numbers), `interrupted`, `took_ms`, `path` (`step`, `took_ms`) |
+//! | `problem` | `what`, `file`, `line`, `why`, `hint` (or null) |
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::problem::{self, Tally};
+use crate::engine::{Failure, Note};
+use crate::plan::{Lane, Plan, Step, StepId};
+use crate::problem::Problem;
+use crate::tools::{Command, Stdin};
+
+/// A note as a line.
+pub fn note(now: Duration, note: &Note) -> String {
+    let step = |kind: &str, step: &str| json!({"event": kind, "step": step});
+    let mut event = match note {
+        Note::Checking(id) => step("checking", id),
+        Note::Kept(id) => step("kept", id),
+        Note::Skipped(id) => step("skipped", id),
+        Note::Running { step, attempt, case, command, mutates } => json!({
+            "event": "running", "step": step, "attempt": attempt, "case": case, "command": command, "mutates": mutates,
+        }),
+        Note::Line(id, text) => json!({"event": "line", "step": id, "text": super::words::plain(text)}),
+        Note::Done { step, took, adopted } => {
+            json!({"event": "done", "step": step, "took_ms": ms(*took), "adopted": adopted})
+        }
+        Note::Retrying { step, attempt, pause, failure } => json!({
+            "event": "retrying", "step": step, "attempt": attempt, "pause_ms": ms(*pause), "failure": failed(failure),
+        }),
+        Note::Failed(failure) => json!({"event": "failed", "step": failure.step, "failure": failed(failure)}),
+        Note::Blocked(id, by) => json!({"event": "blocked", "step": id, "by": by}),
+        Note::Stopping => json!({"event": "stopping"}),
+    };
+    event["at_ms"] = ms(now).into();
+    line(&event)
+}
+
+/// The first line of a run.
+pub fn started(command: &str, steps: usize, rehearsal: bool) -> String {
+    line(&json!({"event": "started", "at_ms": 0, "command": command, "steps": steps, "rehearsal": rehearsal}))
+}
+
+/// The last line of a run.
+pub fn finished(tally: Tally, interrupted: bool, took: Duration, path: &[(StepId, Duration)]) -> String {
+    let Tally { done, kept, failed, blocked, skipped } = tally;
+    let path: Vec<Value> = path.iter().map(|(step, took)| json!({"step": step, "took_ms": ms(*took)})).collect();
+    line(&json!({
+        "event": "finished", "at_ms": ms(took), "took_ms": ms(took), "interrupted": interrupted,
+        "done": done, "kept": kept, "failed": failed, "blocked": blocked, "skipped": skipped, "path": path,
+    }))
+}
+
+/// A problem as a line.
+pub fn problem(problem: &Problem) -> String {
+    let at = problem.at.as_ref();
+    line(&json!({
+        "event": "problem", "what": problem.what, "file": at.map(|at| &at.file), "line": at.and_then(|at| at.line),
+        "why": problem.why, "hint": problem.hint,
+    }))
+}
+
+/// A plan as one object: what the text of the plan says, for scripts.
+pub fn plan(plan: &Plan) -> String {
+    let steps: Vec<Value> = plan.steps.iter().map(planned).collect();
+    line(&json!({"plan": plan.name, "steps": steps}))
+}
+
+fn planned(step: &Step) -> Value {
+    let lane = match step.lane {
+        Lane::Free => "free",
+        Lane::Launch => "launch",
+        Lane::Pull => "pull",
+    };
+    let case = |case: &crate::plan::Case| json!({"name": case.name, "act": commands(&case.act)});
+    json!({
+        "step": step.id, "doing": step.doing, "needs": step.needs, "after": step.after, "lane": lane,
+        "asks": command(&step.done_when.ask), "instead": step.instead.iter().map(case).collect::<Vec<_>>(),
+        "act": commands(&step.act), "undo": commands(&step.undo), "attempts": step.limits.attempts,
+        "ask_ms": ms(step.limits.ask), "act_ms": ms(step.limits.act),
+    })
+}
+
+fn commands(commands: &[Command]) -> Vec<Value> {
+    commands.iter().map(command).collect()
+}
+
+fn command(command: &Command) -> Value {
+    let stdin = match &command.stdin {
+        Stdin::Closed => Value::Null,
+        Stdin::File(file) => json!({"file": file}),
+        Stdin::Text(text) => json!({"text": text}),
+    };
+    let env: serde_json::Map<String, Value> = command.env.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+    json!({"program": command.tool.program(), "args": command.args, "env": env, "stdin": stdin})
+}
+
+fn failed(failure: &Failure) -> Value {
+    let Failure { attempt, attempts, command, output, took, why, .. } = failure;
+    json!({
+        "attempt": attempt, "attempts": attempts, "command": command.to_string(), "exit": output.exit, "why": why,
+        "took_ms": ms(*took), "stderr": problem::last_words(output, command.hushed()),
+    })
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn line(value: &Value) -> String {
+    format!("{value}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::progress::board::tests as board;
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_whole() {
+        let told = note(Duration::from_secs(9), &Note::Failed(board::failure("app1/cp/init", 1, 2, 9)));
+        let event: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!((&event["event"], &event["at_ms"]), (&json!("failed"), &json!(9000)));
+        assert_eq!(event["failure"]["exit"], json!({"code": 1}));
+        assert_eq!(event["failure"]["stderr"], json!(["launch failed"]));
+    }
+
+    #[test]
+    fn a_plan_and_a_problem_are_one_line_each() {
+        let text = plan(&board::plan());
+        assert_eq!((text.lines().count(), text.contains(r#""step":"app1/cp/init""#)), (1, true));
+        let event: Value = serde_json::from_str(&super::problem(&Problem::new("x").at("f", Some(3)))).unwrap();
+        assert_eq!((&event["line"], &event["hint"]), (&json!(3), &Value::Null));
+    }
+}

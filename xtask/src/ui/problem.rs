@@ -1,0 +1,227 @@
+//! How problems and failed steps are written: what, where, why, and at most one way on.
+//! Knows nothing of who found them; pure text.
+
+use std::collections::BTreeSet;
+
+use super::shell::{Paint, Tone};
+use super::words;
+use crate::engine::Failure;
+use crate::problem::Problem;
+use crate::tools::Output;
+
+/// How many lines of a failed command's output are shown; the log has all of them.
+const TAIL: usize = 12;
+/// The widest column that others are aligned behind.
+const WIDE: usize = 40;
+
+/// All problems of a stage, and one line that counts them if there is more than one.
+pub fn all(problems: &[Problem], paint: Paint) -> String {
+    let mut text = problems.iter().map(|p| one(p, paint)).collect::<Vec<_>>().join("\n");
+    if problems.len() > 1 {
+        text.push('\n');
+        text.push_str(&error(&summary(problems), paint));
+    }
+    text
+}
+
+/// `3 problems in infra/fleet.toml`.
+fn summary(problems: &[Problem]) -> String {
+    let files: BTreeSet<&str> = problems.iter().filter_map(|p| p.at.as_ref()).map(|at| at.file.as_str()).collect();
+    let number = words::count(problems.len(), "problem");
+    match files.len() {
+        0 => number,
+        1..=3 => format!("{number} in {}", words::list(&files.into_iter().map(str::to_owned).collect::<Vec<_>>())),
+        many => format!("{number} in {many} files"),
+    }
+}
+
+/// One problem, in the anatomy that every message has.
+pub fn one(problem: &Problem, paint: Paint) -> String {
+    let mut text = error(&problem.what, paint);
+    if let Some(at) = &problem.at {
+        labelled(&mut text, "-->", &paint.tone(Tone::Hint, &at.to_string()), paint);
+    }
+    if let Some(why) = &problem.why {
+        labelled(&mut text, "why:", why, paint);
+    }
+    if let Some(hint) = &problem.hint {
+        text.push_str(&way_on(hint, paint));
+    }
+    text
+}
+
+/// `error: what`.
+pub fn error(what: &str, paint: Paint) -> String {
+    format!("{} {what}\n", paint.tone(Tone::Bad, "error:"))
+}
+
+/// `  hint: one thing that can be pasted`.
+pub fn way_on(hint: &str, paint: Paint) -> String {
+    let mut text = String::new();
+    labelled(&mut text, "hint:", hint, paint);
+    text
+}
+
+/// A label that ends in column 7 (`-->` in column 5), then text whose further lines stand below its first.
+fn labelled(text: &mut String, label: &str, value: &str, paint: Paint) {
+    let tone = if label == "hint:" { Tone::Hint } else { Tone::Dim };
+    let (width, gap) = if label == "-->" { (5, 6) } else { (7, 8) };
+    let value = value.lines().collect::<Vec<_>>().join(&format!("\n{:gap$}", ""));
+    text.push_str(&format!("{} {value}\n", paint.tone(tone, &format!("{label:>width$}"))));
+}
+
+/// One tool that is not ready, and in which way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unready {
+    /// As it is typed.
+    pub tool: String,
+    /// `not found on PATH`, `3.9.4 found, want >=3.14, <5`.
+    pub state: String,
+    /// Where to get it.
+    pub mend: Option<String>,
+}
+
+/// `error: 2 tools are not ready`, a table of them with where to get each, and a way on.
+pub fn unready(tools: &[Unready], hint: &str, paint: Paint) -> String {
+    let are = if tools.len() == 1 { "is" } else { "are" };
+    let mut text = error(&format!("{} {are} not ready", words::count(tools.len(), "tool")), paint);
+    let width = tools.iter().map(|t| t.tool.len()).max().unwrap_or(0).max(9) + 2;
+    let states = tools.iter().map(|t| t.state.chars().count()).max().unwrap_or(0).min(WIDE);
+    for Unready { tool, state, mend } in tools {
+        let mend = paint.tone(Tone::Hint, mend.as_deref().unwrap_or_default());
+        text.push_str(format!("  {tool:<width$}{state:<states$}  {mend}").trim_end());
+        text.push('\n');
+    }
+    text + &way_on(hint, paint)
+}
+
+/// How many steps ended in which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Brought about.
+    pub done: usize,
+    /// So already.
+    pub kept: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Not tried: what they need failed.
+    pub blocked: usize,
+    /// Not chosen.
+    pub skipped: usize,
+}
+
+impl Tally {
+    /// `12 done, 2 kept`: only what there is.
+    pub fn words(self) -> String {
+        let parts = [
+            (self.done, "done"),
+            (self.kept, "kept"),
+            (self.failed, "failed"),
+            (self.blocked, "blocked"),
+            (self.skipped, "skipped"),
+        ];
+        let said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        if said.is_empty() { "nothing to do".to_owned() } else { said.join(", ") }
+    }
+}
+
+/// A failed step: the command, how it ended, its last words, where the rest is, and how to go on.
+pub fn step(failure: &Failure, log: Option<&str>, hint: &str, paint: Paint) -> String {
+    let Failure { step, attempt, attempts, command, output, took, why } = failure;
+    let tried = format!("attempt {attempt} of {attempts}");
+    let after = words::duration(*took);
+    let mut text = error(&format!("step `{step}` failed: {why} after {after} ({tried})"), paint);
+    text.push_str(&format!("  $ {command}\n"));
+    for line in last_words(output, command.hushed()) {
+        text.push_str(format!("  | {}", words::plain(line)).trim_end());
+        text.push('\n');
+    }
+    if let Some(log) = log {
+        text.push_str(&format!("  {}   {}\n", paint.tone(Tone::Dim, "log"), paint.tone(Tone::Hint, log)));
+    }
+    text + &way_on(hint, paint)
+}
+
+/// The end of stderr, or of stdout if that is all there is. A hushed command's stdout may hold a secret.
+pub fn last_words(output: &Output, hushed: bool) -> Vec<&str> {
+    let lines = words::tail(&output.stderr, TAIL);
+    if lines.is_empty() && !hushed { words::tail(&output.stdout, TAIL) } else { lines }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::{Command, Exit, Tool};
+    use std::time::Duration;
+
+    const PLAIN: Paint = Paint { on: false };
+
+    #[test]
+    fn a_problem_has_one_anatomy() {
+        let p = Problem::new("pod CIDRs overlap: `east` 10.10.0.0/16 and `west` 10.10.128.0/17")
+            .at("infra/fleet.toml", Some(23))
+            .why("mesh routes pods by address,\nso each cluster needs its own range")
+            .hint("pod_cidr = \"10.11.0.0/16\"");
+        let want = "error: pod CIDRs overlap: `east` 10.10.0.0/16 and `west` 10.10.128.0/17\n  \
+                    --> infra/fleet.toml:23\n   why: mesh routes pods by address,\n        so each cluster needs its \
+                    own range\n  hint: pod_cidr = \"10.11.0.0/16\"\n";
+        assert_eq!(one(&p, PLAIN), want);
+        assert!(one(&p, Paint { on: true }).starts_with("\x1b[1;31merror:\x1b[0m pod"));
+    }
+
+    #[test]
+    fn many_problems_are_counted() {
+        let p = |file: &str| Problem::new("x").at(file, None);
+        assert!(!all(&[p("a")], PLAIN).contains("problem"));
+        assert!(all(&[p("a"), p("a")], PLAIN).ends_with("\n\nerror: 2 problems in a\n"));
+        assert!(all(&[p("a"), p("b")], PLAIN).ends_with("error: 2 problems in a and b\n"));
+        assert!(all(&[p("a"), p("b"), p("c"), p("d")], PLAIN).ends_with("error: 4 problems in 4 files\n"));
+    }
+
+    #[test]
+    fn tools_stand_in_a_table() {
+        let tools = [("cilium", "not found on PATH"), ("helm", "3.9.4 found, want >=3.14, <5")]
+            .map(|(tool, state)| Unready { tool: tool.into(), state: state.into(), mend: None });
+        let want = "error: 2 tools are not ready\n  cilium     not found on PATH\n  helm       3.9.4 found, want \
+                    >=3.14, <5\n  hint: see README.md\n";
+        assert_eq!(unready(&tools, "see README.md", PLAIN), want);
+        assert!(unready(&tools[..1], "x", PLAIN).starts_with("error: 1 tool is not ready\n"));
+    }
+
+    fn failed(stdout: &str, stderr: &str) -> Failure {
+        Failure {
+            step: "app1/w1/join".into(),
+            attempt: 3,
+            attempts: 3,
+            command: Command::act(Tool::Multipass, ["exec", "-n", "app1-w1"]),
+            output: Output { stdout: stdout.into(), stderr: stderr.into(), ..Output::of(Exit::Code(1)) },
+            took: Duration::from_secs(41),
+            why: "exit 1".into(),
+        }
+    }
+
+    #[test]
+    fn a_failed_step_shows_its_last_twelve_lines() {
+        let stderr: String = (1..=20).map(|n| format!("line {n}\n")).collect();
+        let text = step(&failed("no", &stderr), Some("out/logs/x.log"), "cargo xtask bootstrap", PLAIN);
+        assert!(text.starts_with(
+            "error: step `app1/w1/join` failed: exit 1 after 41s (attempt 3 of 3)\n  $ multipass exec -n app1-w1\n  \
+             | line 9\n"
+        ));
+        assert!(text.ends_with("  | line 20\n  log   out/logs/x.log\n  hint: cargo xtask bootstrap\n"));
+        assert!(step(&failed("only this", ""), None, "x", PLAIN).contains("  | only this\n"));
+    }
+
+    #[test]
+    fn what_a_hushed_command_printed_is_never_shown() {
+        let mut failure = failed("c2VjcmV0", "");
+        failure.command = failure.command.learn_secret("s", crate::tools::Reading::Stdout);
+        assert!(!step(&failure, None, "x", PLAIN).contains("c2VjcmV0"));
+    }
+
+    #[test]
+    fn a_tally_says_only_what_there_is() {
+        assert_eq!(Tally { done: 12, kept: 2, ..Tally::default() }.words(), "12 done, 2 kept");
+        assert_eq!(Tally::default().words(), "nothing to do");
+    }
+}

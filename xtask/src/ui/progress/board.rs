@@ -1,0 +1,302 @@
+//! What is known of a run from its notes: which steps run since when, what ended how and took how long.
+//! Knows nothing of terminals; the screen, the lines and the report read it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::lines::{self, Line};
+use crate::engine::Note;
+use crate::plan::{Plan, StepId};
+use crate::ui::words;
+
+/// What a step that is not over is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Its probe is asked.
+    Checking,
+    /// It is being brought about.
+    Acting,
+    /// It pauses before the next attempt, until then.
+    Pausing(Duration),
+}
+
+/// A step that is not over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// Its name.
+    pub step: StepId,
+    /// What it does, as a phrase.
+    pub doing: String,
+    /// When its probe was first asked.
+    pub since: Duration,
+    /// What it is at.
+    pub state: State,
+    /// The last line that a command of it printed.
+    pub last: String,
+    /// How many minutes of it have been told.
+    minutes: u64,
+}
+
+/// Steps that share a bar: those of a cluster, or those of the machine itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// `app1`, or `host` for what belongs to no cluster.
+    pub name: String,
+    /// Chosen steps.
+    pub total: usize,
+    /// Done or kept.
+    pub over: usize,
+    /// Failed or blocked.
+    pub failed: usize,
+}
+
+/// What is known of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Board {
+    /// A step that is not chosen may still be asked, where a chosen one needs it. It counts for no bar.
+    chosen: BTreeSet<StepId>,
+    doing: BTreeMap<StepId, String>,
+    groups: Vec<Group>,
+    running: Vec<Running>,
+    times: BTreeMap<StepId, Duration>,
+    end: Duration,
+}
+
+/// The bar that a step counts for: its cluster, or the machine for `host`, `fleet` and `charts`.
+pub fn group(step: &str) -> &str {
+    match step.split('/').next().unwrap_or(step) {
+        "host" | "fleet" | "charts" => "host",
+        cluster => cluster,
+    }
+}
+
+impl Board {
+    /// A run that has not begun.
+    pub fn new(plan: &Plan, chosen: &BTreeSet<StepId>) -> Self {
+        let mut board = Board::default();
+        for step in &plan.steps {
+            board.doing.insert(step.id.clone(), step.doing.clone());
+            if chosen.contains(&step.id) {
+                board.group_of(&step.id).total += 1;
+            }
+        }
+        board.chosen.clone_from(chosen);
+        board
+    }
+
+    /// Takes a note.
+    pub fn see(&mut self, now: Duration, note: &Note) {
+        self.end = self.end.max(now);
+        match note {
+            Note::Checking(step) => self.begin(step, now),
+            Note::Running { step, mutates, .. } => {
+                self.at(step, |it| it.state = if *mutates { State::Acting } else { it.state });
+            }
+            Note::Line(step, line) => self.at(step, |it| keep_last(&mut it.last, line)),
+            Note::Retrying { step, pause, .. } => self.at(step, |it| it.state = State::Pausing(now + *pause)),
+            Note::Kept(step) => self.over(step, now),
+            Note::Done { step, .. } => self.over(step, now),
+            Note::Failed(failure) => self.lost(&failure.step, now),
+            Note::Blocked(step, _) => self.count(step, |group| group.failed += 1),
+            Note::Skipped(_) | Note::Stopping => {}
+        }
+    }
+
+    fn begin(&mut self, step: &str, now: Duration) {
+        if self.running.iter().all(|it| it.step != step) {
+            let doing = self.doing.get(step).cloned().unwrap_or_default();
+            let (step, last) = (step.to_owned(), String::new());
+            self.running.push(Running { step, doing, since: now, state: State::Checking, last, minutes: 0 });
+        }
+    }
+
+    fn at(&mut self, step: &str, change: impl FnOnce(&mut Running)) {
+        if let Some(it) = self.running.iter_mut().find(|it| it.step == step) {
+            change(it);
+        }
+    }
+
+    fn over(&mut self, step: &str, now: Duration) {
+        self.count(step, |group| group.over += 1);
+        self.end_of(step, now);
+    }
+
+    fn lost(&mut self, step: &str, now: Duration) {
+        self.count(step, |group| group.failed += 1);
+        self.end_of(step, now);
+    }
+
+    fn end_of(&mut self, step: &str, now: Duration) {
+        let since = self.running.iter().find(|it| it.step == step).map_or(now, |it| it.since);
+        self.times.insert(step.to_owned(), now.saturating_sub(since));
+        self.running.retain(|it| it.step != step);
+    }
+
+    fn count(&mut self, step: &str, change: impl FnOnce(&mut Group)) {
+        if self.chosen.contains(step) {
+            change(self.group_of(step));
+        }
+    }
+
+    fn group_of(&mut self, step: &str) -> &mut Group {
+        let name = group(step);
+        let index = self.groups.iter().position(|g| g.name == name).unwrap_or_else(|| {
+            self.groups.push(Group { name: name.to_owned(), total: 0, over: 0, failed: 0 });
+            self.groups.len() - 1
+        });
+        &mut self.groups[index]
+    }
+
+    /// A line for each step that has run for one more whole minute since this was last asked.
+    pub fn minutes(&mut self, now: Duration) -> Vec<Line> {
+        let mut said = Vec::new();
+        for it in &mut self.running {
+            let minutes = now.saturating_sub(it.since).as_secs() / 60;
+            if minutes > it.minutes {
+                it.minutes = minutes;
+                said.push(lines::still(it, minutes));
+            }
+        }
+        said
+    }
+
+    /// Bars, in the order of the plan.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// Steps that are not over, in the order in which they began.
+    pub fn running(&self) -> &[Running] {
+        &self.running
+    }
+
+    /// What a step does, as a phrase.
+    pub fn doing(&self, step: &str) -> &str {
+        self.doing.get(step).map_or("", String::as_str)
+    }
+
+    /// How long each step took that is over, from its first question to its end.
+    pub fn times(&self) -> &BTreeMap<StepId, Duration> {
+        &self.times
+    }
+
+    /// When the last note came, counted from the first: how long the run took.
+    pub fn took(&self) -> Duration {
+        self.end
+    }
+}
+
+/// Empty lines say nothing, so the line before them stays.
+fn keep_last(last: &mut String, line: &str) {
+    let line = words::plain(line);
+    if !line.trim().is_empty() {
+        line.trim().clone_into(last);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::engine::Failure;
+    use crate::plan::{Lane, Probe, Step, Want};
+    use crate::tools::{Command, Exit, Limits, Output, Tool};
+
+    pub(crate) fn step(id: &str, doing: &str, needs: &[&str]) -> Step {
+        let second = Duration::from_secs(1);
+        Step {
+            id: id.into(),
+            doing: doing.into(),
+            needs: needs.iter().map(|&s| s.into()).collect(),
+            after: vec![],
+            lane: Lane::Free,
+            done_when: Probe { ask: Command::ask(Tool::Helm, ["version"]), want: Want::Exit(0) },
+            instead: vec![],
+            act: vec![],
+            undo: vec![],
+            limits: Limits { ask: second, act: second, attempts: 2, pause: second, settle: second },
+            hint: None,
+        }
+    }
+
+    pub(crate) fn plan() -> Plan {
+        let steps = vec![
+            step("host/helm", "find helm", &[]),
+            step("app1/cp/launch", "launch VM app1-cp", &["host/helm"]),
+            step("app1/cp/init", "make the control plane", &["app1/cp/launch"]),
+            step("app1/w1/join", "join", &["app1/cp/init"]),
+        ];
+        Plan { name: "bootstrap", steps, files: BTreeMap::new(), lanes: BTreeMap::new() }
+    }
+
+    pub(crate) fn failure(step: &str, code: i32, attempts: u32, took: u64) -> Box<Failure> {
+        Box::new(Failure {
+            step: step.into(),
+            attempt: 1,
+            attempts,
+            command: Command::act(Tool::Multipass, ["launch", "24.04"]),
+            output: Output { stderr: "launch failed\n".into(), ..Output::of(Exit::Code(code)) },
+            took: Duration::from_secs(took),
+            why: format!("exit {code}"),
+        })
+    }
+
+    /// A short run: seconds and notes.
+    pub(crate) fn told() -> Vec<(u64, Note)> {
+        let launch = || "app1/cp/launch".to_owned();
+        let running = |attempt| Note::Running {
+            step: launch(),
+            attempt,
+            case: None,
+            command: "multipass launch 24.04".into(),
+            mutates: true,
+        };
+        let again = Note::Retrying {
+            step: launch(),
+            attempt: 1,
+            pause: Duration::from_secs(5),
+            failure: failure("app1/cp/launch", 2, 2, 70),
+        };
+        vec![
+            (0, Note::Checking("host/helm".into())),
+            (0, Note::Kept("host/helm".into())),
+            (0, Note::Checking(launch())),
+            (0, running(1)),
+            (50, Note::Line(launch(), "Waiting for initialization to complete\r\n".into())),
+            (61, Note::Line(launch(), "\n".into())),
+            (70, again),
+            (75, running(2)),
+            (91, Note::Done { step: launch(), took: Duration::from_secs(91), adopted: false }),
+            (91, Note::Checking("app1/cp/init".into())),
+            (100, Note::Failed(failure("app1/cp/init", 1, 1, 9))),
+            (100, Note::Blocked("app1/w1/join".into(), "app1/cp/init".into())),
+        ]
+    }
+
+    #[test]
+    fn groups_are_clusters_and_the_machine() {
+        assert_eq!(["host/x", "charts/y", "fleet/z", "app1/cp/init"].map(group), ["host", "host", "host", "app1"]);
+        let mut board = Board::new(&plan(), &plan().ids());
+        told().iter().for_each(|(second, note)| board.see(Duration::from_secs(*second), note));
+        let app1 = &board.groups()[1];
+        assert_eq!((app1.name.as_str(), app1.total, app1.over, app1.failed), ("app1", 3, 1, 2));
+        assert_eq!(board.took(), Duration::from_secs(100));
+        assert_eq!(board.times()["app1/cp/launch"], Duration::from_secs(91));
+        assert!(board.running().is_empty());
+    }
+
+    #[test]
+    fn a_step_that_is_only_asked_counts_for_no_bar() {
+        let mut board = Board::new(&plan(), &BTreeSet::from(["app1/cp/launch".to_owned()]));
+        told().iter().for_each(|(second, note)| board.see(Duration::from_secs(*second), note));
+        let bars: Vec<_> = board.groups().iter().map(|g| (g.name.as_str(), g.over, g.total)).collect();
+        assert_eq!(bars, [("app1", 1, 1)]);
+    }
+
+    #[test]
+    fn each_minute_is_told_once() {
+        let mut board = Board::new(&plan(), &plan().ids());
+        board.see(Duration::ZERO, &Note::Checking("host/helm".into()));
+        let mut said = |second| board.minutes(Duration::from_secs(second)).len();
+        assert_eq!([said(59), said(60), said(61), said(130), said(179)], [0, 1, 0, 1, 0]);
+    }
+}

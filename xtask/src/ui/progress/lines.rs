@@ -1,0 +1,185 @@
+//! A note as a status line, and a running step as a line of the live screen. Pure.
+//! Knows nothing of what else is shown.
+
+use std::time::Duration;
+
+use super::board::{Board, Running, State};
+use crate::engine::{Failure, Note};
+use crate::ui::shell::{self, Paint, Tone, Volume};
+use crate::ui::words;
+
+/// How many running steps the live screen shows.
+const ROWS: usize = 8;
+
+/// A permanent status line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The colour of its verb.
+    pub tone: Tone,
+    /// One word.
+    pub verb: &'static str,
+    /// The rest.
+    pub rest: String,
+}
+
+impl Line {
+    fn new(tone: Tone, verb: &'static str, rest: impl Into<String>) -> Self {
+        Line { tone, verb, rest: rest.into() }
+    }
+
+    /// As it is written.
+    pub fn text(&self, paint: Paint) -> String {
+        shell::status(paint, self.tone, self.verb, &self.rest)
+    }
+}
+
+/// What a note says for good. `board` is as it was before the note.
+pub fn line(board: &Board, now: Duration, note: &Note, volume: Volume) -> Option<Line> {
+    let verbose = volume == Volume::Verbose;
+    match note {
+        Note::Checking(_) | Note::Line(..) => None,
+        Note::Kept(step) => Some(Line::new(Tone::Dim, "Kept", step)),
+        Note::Running { step, command, .. } if verbose => {
+            Some(Line::new(Tone::Dim, "Running", format!("{step}\n             $ {command}")))
+        }
+        Note::Running { step, attempt, mutates, .. } => started(board, step, *attempt, *mutates),
+        Note::Done { step, adopted, took } => Some(done(step, *took, *adopted)),
+        Note::Retrying { step, pause, failure, .. } => {
+            let pause = words::duration(*pause);
+            Some(Line::new(Tone::Warn, "Retrying", format!("{step} in {pause}: {} ({})", failure.why, tries(failure))))
+        }
+        // What the machine lacks is told in one piece, at the end.
+        Note::Failed(failure) if failure.step.starts_with("host/") => None,
+        Note::Failed(failure) => Some(Line::new(Tone::Bad, "Failed", failed(failure))),
+        Note::Blocked(step, by) if verbose => Some(Line::new(Tone::Warn, "Blocked", format!("{step}: needs {by}"))),
+        Note::Skipped(step) if verbose => Some(Line::new(Tone::Dim, "Skipped", step)),
+        Note::Blocked(..) | Note::Skipped(_) => None,
+        Note::Stopping => Some(stopping(board, now)),
+    }
+}
+
+/// The first command that changes something is the start that people care for.
+fn started(board: &Board, step: &str, attempt: u32, mutates: bool) -> Option<Line> {
+    let fresh = board.running().iter().any(|it| it.step == step && it.state == State::Checking);
+    let first = mutates && attempt == 1 && fresh;
+    first.then(|| Line::new(Tone::Good, "Started", format!("{step}: {}", board.doing(step))))
+}
+
+fn done(step: &str, took: Duration, adopted: bool) -> Line {
+    let note = if adopted { " (its command failed, yet it is so)" } else { "" };
+    Line::new(Tone::Good, "Done", format!("{step} in {}{note}", words::duration(took)))
+}
+
+fn failed(failure: &Failure) -> String {
+    let Failure { step, why, took, .. } = failure;
+    format!("{step}: {why} after {} ({})", words::duration(*took), tries(failure))
+}
+
+fn tries(failure: &Failure) -> String {
+    format!("attempt {} of {}", failure.attempt, failure.attempts)
+}
+
+fn stopping(board: &Board, now: Duration) -> Line {
+    let running = board.running();
+    let longest = running.iter().map(|it| now.saturating_sub(it.since)).max().unwrap_or_default();
+    let rest = match running.len() {
+        0 => "nothing runs".to_owned(),
+        n => format!(
+            "{} may end, the longest runs for {}; Ctrl-C again kills",
+            words::count(n, "running step"),
+            words::duration(longest)
+        ),
+    };
+    Line::new(Tone::Warn, "Stopping", rest)
+}
+
+/// What is said of a step each minute where there is no live screen.
+pub fn still(running: &Running, minutes: u64) -> Line {
+    let time = words::duration(Duration::from_secs(60 * minutes));
+    let last = if running.last.is_empty() { String::new() } else { format!(" ({})", words::cut(&running.last, 80)) };
+    Line::new(Tone::Dim, "Still", format!("running {time}: {}{last}", running.step))
+}
+
+/// The running steps as the live screen shows them: at most eight, then `…and 3 more`.
+pub fn rows(board: &Board, now: Duration, paint: Paint) -> Vec<String> {
+    let running = board.running();
+    let mut rows: Vec<String> = running.iter().take(ROWS).map(|it| row(it, now, paint)).collect();
+    if running.len() > ROWS {
+        rows.push(format!("{:13}…and {} more", "", running.len() - ROWS));
+    }
+    rows
+}
+
+/// `             app1/cp/launch  launch VM app1-cp  12s  last line`; seconds only from the second on.
+fn row(it: &Running, now: Duration, paint: Paint) -> String {
+    let elapsed = now.saturating_sub(it.since);
+    let mut text = format!("{:13}{}  {}", "", it.step, it.doing);
+    if elapsed >= Duration::from_secs(2) {
+        text.push_str(&format!("  {}", words::duration(elapsed)));
+    }
+    let last = match it.state {
+        State::Pausing(until) => format!("again in {}", words::duration(until.saturating_sub(now))),
+        State::Checking | State::Acting => it.last.clone(),
+    };
+    if !last.is_empty() {
+        text.push_str(&format!("  {}", paint.tone(Tone::Dim, &last)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::board::tests::{failure, plan, told};
+    use super::*;
+
+    const PLAIN: Paint = Paint { on: false };
+
+    fn board(until: u64) -> Board {
+        let mut board = Board::new(&plan(), &plan().ids());
+        let past = told().into_iter().filter(|(second, _)| *second <= until);
+        past.for_each(|(second, note)| board.see(Duration::from_secs(second), &note));
+        board
+    }
+
+    #[test]
+    fn a_row_shows_time_from_two_seconds_on_and_the_last_line() {
+        let at = |second| rows(&board(second), Duration::from_secs(second), PLAIN);
+        assert_eq!(at(0), ["             app1/cp/launch  launch VM app1-cp"]);
+        let last = "Waiting for initialization to complete";
+        assert_eq!(at(61), [format!("             app1/cp/launch  launch VM app1-cp  1m 1s  {last}")]);
+        assert!(at(70)[0].ends_with("1m 10s  again in 5s"));
+    }
+
+    #[test]
+    fn no_more_than_eight_rows() {
+        let mut board = board(0);
+        (0..10).for_each(|n| board.see(Duration::ZERO, &Note::Checking(format!("app{n}/x"))));
+        let rows = rows(&board, Duration::ZERO, PLAIN);
+        assert_eq!((rows.len(), rows[8].trim()), (9, "…and 3 more"));
+    }
+
+    #[test]
+    fn an_adopted_step_says_so() {
+        let note = Note::Done { step: "a/b".into(), took: Duration::from_secs(3), adopted: true };
+        let said = line(&board(0), Duration::ZERO, &note, Volume::Normal).unwrap();
+        assert_eq!(said.text(PLAIN), "        Done a/b in 3s (its command failed, yet it is so)");
+    }
+
+    #[test]
+    fn stopping_says_what_may_end() {
+        let said = line(&board(50), Duration::from_secs(50), &Note::Stopping, Volume::Normal).unwrap();
+        assert_eq!(
+            said.text(PLAIN),
+            "    Stopping 1 running step may end, the longest runs for 50s; Ctrl-C again kills"
+        );
+    }
+
+    #[test]
+    fn verbose_shows_commands_and_what_was_left_out() {
+        let note = |note| line(&board(0), Duration::ZERO, &note, Volume::Verbose).map(|l| l.text(PLAIN));
+        assert_eq!(note(Note::Blocked("a".into(), "b".into())).unwrap(), "     Blocked a: needs b");
+        assert!(note(told()[3].1.clone()).unwrap().ends_with("\n             $ multipass launch 24.04"));
+        assert!(note(Note::Failed(failure("a", 1, 1, 9))).is_some());
+        assert!(line(&board(0), Duration::ZERO, &Note::Skipped("a".into()), Volume::Normal).is_none());
+    }
+}

@@ -1,0 +1,209 @@
+//! The end of a run: what failed and how to go on, where the time went, and a last line that is the answer.
+//! Knows nothing of how steps are run; pure text and a pure longest path.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::problem::{self, Tally, Unready};
+use super::shell::{self, Paint, Tone};
+use super::words;
+use crate::engine::{Failure, Note, Outcome};
+use crate::plan::{Plan, Step, StepId};
+use crate::tools::Exit;
+
+/// Steps of the critical path that took less than this are not shown.
+const NOTABLE: Duration = Duration::from_secs(1);
+
+/// Everything that the end of a run is told from.
+pub struct End<'a> {
+    /// What was to be done.
+    pub plan: &'a Plan,
+    /// How it ended.
+    pub outcome: &'a Outcome,
+    /// How long each step took.
+    pub times: &'a BTreeMap<StepId, Duration>,
+    /// How long all of it took, by the world's clock.
+    pub took: Duration,
+    /// Whether that clock was simulated.
+    pub rehearsed: bool,
+    /// The command that goes on from here.
+    pub again: &'a str,
+    /// The log of a step's last attempt, as a person would open it.
+    pub log: &'a dyn Fn(&Failure) -> Option<String>,
+}
+
+/// How many steps ended in which way.
+pub fn tally(outcome: &Outcome) -> Tally {
+    Tally {
+        done: outcome.done.len(),
+        kept: outcome.kept.len(),
+        failed: outcome.failed.len(),
+        blocked: outcome.blocked.len(),
+        skipped: outcome.skipped.len(),
+    }
+}
+
+/// The failed steps: tools that are not ready in one table, any other with its command and last words.
+pub fn failures(end: &End<'_>, paint: Paint) -> String {
+    let (tools, others): (Vec<_>, Vec<_>) = end.outcome.failed.iter().partition(|f| tool(end.plan, f).is_some());
+    let block = |failure: &Failure| {
+        let own = end.plan.step(&failure.step).and_then(|step| step.hint.clone());
+        problem::step(failure, (end.log)(failure).as_deref(), own.as_deref().unwrap_or(end.again), paint)
+    };
+    let mut texts: Vec<String> = others.into_iter().map(block).collect();
+    let unready: Vec<Unready> = tools.into_iter().filter_map(|failure| tool(end.plan, failure)).collect();
+    if !unready.is_empty() {
+        texts.push(problem::unready(&unready, "`cargo xtask bootstrap --rehearse` needs none of them", paint));
+    }
+    texts.join("\n")
+}
+
+/// A failed look for a tool: `host/helm`, which asks helm itself.
+fn tool(plan: &Plan, failure: &Failure) -> Option<Unready> {
+    let name = failure.step.strip_prefix("host/")?;
+    let step = plan.step(&failure.step).filter(|step| step.done_when.ask.tool.program() == name)?;
+    let state = match failure.output.exit {
+        Exit::Missing => "not found on PATH".to_owned(),
+        _ => step.done_when.want.explain(&failure.output),
+    };
+    Some(Unready { tool: name.to_owned(), state, mend: step.hint.clone() })
+}
+
+/// The last line: what happened, and how to go on if it is not finished.
+pub fn answer(end: &End<'_>, paint: Paint) -> String {
+    let (name, counts, took) = (end.plan.name, tally(end.outcome).words(), words::duration(end.took));
+    let (tone, verb, rest) = match end {
+        End { outcome, .. } if outcome.interrupted => {
+            (Tone::Warn, "Stopped", format!("{name} after {took}: {counts}; to go on: {}", end.again))
+        }
+        End { outcome, .. } if !outcome.failed.is_empty() || !outcome.blocked.is_empty() => {
+            (Tone::Bad, "Failed", format!("{name} after {took}: {counts}; to go on: {}", end.again))
+        }
+        End { outcome, rehearsed: true, .. } if outcome.done.is_empty() => {
+            (Tone::Good, "Rehearsed", format!("{name}: {counts}, nothing to do"))
+        }
+        End { rehearsed: true, .. } => (Tone::Good, "Rehearsed", format!("{name}: {counts}; would have taken {took}")),
+        End { outcome, .. } if outcome.done.is_empty() => {
+            (Tone::Good, "Finished", format!("{name} in {took}: {counts}, nothing to do"))
+        }
+        _ => (Tone::Good, "Finished", format!("{name} in {took}: {counts}")),
+    };
+    shell::status(paint, tone, verb, &rest)
+}
+
+/// Where the time went: the steps of the longest chain, one per line. Empty if nothing took long enough to matter.
+pub fn path(end: &End<'_>, paint: Paint) -> String {
+    let chain = critical_path(end.plan, end.times);
+    let sum: Duration = chain.iter().map(|(_, took)| *took).sum();
+    if sum < NOTABLE * 2 || end.outcome.done.is_empty() {
+        return String::new();
+    }
+    let head = format!("chain of steps: {} of {}", words::duration(sum), words::duration(end.took));
+    let mut lines = vec![shell::status(paint, Tone::Hint, "Longest", &head)];
+    let notable = chain.iter().filter(|(_, took)| *took >= NOTABLE);
+    lines.extend(notable.map(|(id, took)| shell::status(paint, Tone::Dim, &words::duration(*took), id)));
+    lines.join("\n")
+}
+
+/// The chain of steps, each needing or waiting for the one before, that took longest by measured times. Steps without
+/// a time did not run and are passed over. The plan's order is one in which its steps could run.
+pub fn critical_path(plan: &Plan, times: &BTreeMap<StepId, Duration>) -> Vec<(StepId, Duration)> {
+    let mut best: BTreeMap<&str, (Duration, Option<&str>)> = BTreeMap::new();
+    for step in &plan.steps {
+        let own = times.get(&step.id).copied().unwrap_or_default();
+        let before = step.needs.iter().chain(&step.after).filter_map(|id| best.get_key_value(id.as_str()));
+        let longest = before.max_by_key(|(_, (sum, _))| *sum).map(|(id, (sum, _))| (*id, *sum));
+        let sum = own + longest.map_or(Duration::ZERO, |(_, sum)| sum);
+        best.insert(&step.id, (sum, longest.map(|(id, _)| id)));
+    }
+    let mut at = best.iter().max_by_key(|(_, (sum, _))| *sum).map(|(id, _)| *id);
+    let mut chain = Vec::new();
+    while let Some(id) = at {
+        chain.extend(times.get(id).map(|took| (id.to_owned(), *took)));
+        at = best[id].1;
+    }
+    chain.reverse();
+    chain
+}
+
+/// Why a step is kept or run: for `--explain`.
+pub fn because(plan: &Plan, note: &Note) -> Option<String> {
+    match note {
+        Note::Kept(id) => plan.step(id).map(|step| format!("the answer is: {}", question(step))),
+        Note::Running { step, case: Some(case), mutates: true, .. } => Some(format!("{step} is in state `{case}`")),
+        Note::Running { step, mutates: true, attempt: 1, .. } => {
+            plan.step(step).map(|step| format!("the answer is not yet: {}", question(step)))
+        }
+        _ => None,
+    }
+}
+
+fn question(step: &Step) -> String {
+    format!("{} from $ {}", step.done_when.want, step.done_when.ask)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::progress::board::tests::{failure, plan, step};
+    use super::*;
+
+    const PLAIN: Paint = Paint { on: false };
+
+    fn seconds(times: &[(&str, u64)]) -> BTreeMap<StepId, Duration> {
+        times.iter().map(|(id, s)| ((*id).to_owned(), Duration::from_secs(*s))).collect()
+    }
+
+    fn said(outcome: &Outcome, rehearsed: bool) -> String {
+        let (plan, times) = (plan(), seconds(&[]));
+        let (took, again) = (Duration::from_secs(372), "cargo xtask bootstrap");
+        let log = |_: &Failure| Some("out/logs/x.log".to_owned());
+        answer(&End { plan: &plan, outcome, times: &times, took, rehearsed, again, log: &log }, PLAIN)
+    }
+
+    #[test]
+    fn the_last_line_is_the_answer() {
+        let ids = |n: usize| (0..n).map(|i| format!("s{i}")).collect::<Vec<_>>();
+        let done = Outcome { done: ids(12), kept: ids(2), ..Outcome::default() };
+        assert_eq!(said(&done, false), "    Finished bootstrap in 6m 12s: 12 done, 2 kept");
+        assert_eq!(said(&done, true), "   Rehearsed bootstrap: 12 done, 2 kept; would have taken 6m 12s");
+        let kept = Outcome { kept: ids(2), ..Outcome::default() };
+        assert_eq!(said(&kept, false), "    Finished bootstrap in 6m 12s: 2 kept, nothing to do");
+        let failed = Outcome { failed: vec![*failure("s1", 1, 1, 9)], ..done.clone() };
+        let want = "      Failed bootstrap after 6m 12s: 12 done, 2 kept, 1 failed; to go on: cargo xtask bootstrap";
+        assert_eq!(said(&failed, false), want);
+        let stopped = Outcome { interrupted: true, ..failed };
+        assert!(said(&stopped, false).starts_with("     Stopped bootstrap after 6m 12s: 12 done"));
+    }
+
+    #[test]
+    fn the_longest_chain_counts_times_not_steps() {
+        let mut plan = plan();
+        plan.steps.push(step("app2/cp/launch", "launch", &["host/helm"]));
+        let chain = |times: &[(&str, u64)]| {
+            let chain = critical_path(&plan, &seconds(times));
+            chain.into_iter().map(|(id, took)| format!("{id} {}", took.as_secs())).collect::<Vec<_>>()
+        };
+        let times = [("host/helm", 1), ("app1/cp/launch", 10), ("app1/cp/init", 5), ("app2/cp/launch", 20)];
+        assert_eq!(chain(&times), ["host/helm 1", "app2/cp/launch 20"]);
+        // A step without a time is passed over, and what stands behind it still counts.
+        assert_eq!(chain(&[("host/helm", 1), ("app1/w1/join", 3)]), ["host/helm 1", "app1/w1/join 3"]);
+        assert!(chain(&[]).is_empty());
+    }
+
+    #[test]
+    fn explaining_names_the_question_and_the_state() {
+        let plan = plan();
+        let running = |case, attempt| Note::Running {
+            step: "app1/cp/init".into(),
+            attempt,
+            case,
+            command: String::new(),
+            mutates: true,
+        };
+        let why = |note| because(&plan, &note);
+        assert!(why(Note::Kept("host/helm".into())).unwrap().ends_with("$ helm version"));
+        assert_eq!(why(running(Some("half done"), 1)).unwrap(), "app1/cp/init is in state `half done`");
+        assert!(why(running(None, 1)).unwrap().starts_with("the answer is not yet"));
+        assert_eq!(why(running(None, 2)), None);
+    }
+}

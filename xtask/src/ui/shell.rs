@@ -1,0 +1,232 @@
+//! The only writer: stdout gets the data that was asked for, stderr the story, in colour or not, loud or quiet.
+//! Knows nothing of steps, problems or what the words mean.
+
+use std::io::{self, ErrorKind, Write};
+
+/// Whether colour is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Colour {
+    /// On a terminal that is not `dumb`, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Colour {
+    /// Decides from the terminal and the environment (<https://no-color.org>: set and not empty).
+    pub fn decide(self, terminal: bool, no_color: Option<&str>) -> bool {
+        match self {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => terminal && no_color.is_none_or(str::is_empty),
+        }
+    }
+}
+
+/// How much of the story is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Volume {
+    /// Failures alone.
+    Quiet,
+    /// What happened.
+    #[default]
+    Normal,
+    /// And each command as it starts.
+    Verbose,
+}
+
+/// What colour would repeat of the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing.
+    Plain,
+    /// It is so.
+    Good,
+    /// One should look.
+    Warn,
+    /// It is not so.
+    Bad,
+    /// A way on, or a place.
+    Hint,
+    /// Of less weight.
+    Dim,
+}
+
+/// Puts colour around text, or leaves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Paint {
+    /// Whether there is colour.
+    pub on: bool,
+}
+
+impl Paint {
+    /// The text in a tone.
+    pub fn tone(self, tone: Tone, text: &str) -> String {
+        let code = match tone {
+            Tone::Plain => "",
+            Tone::Good => "\x1b[1;32m",
+            Tone::Warn => "\x1b[1;33m",
+            Tone::Bad => "\x1b[1;31m",
+            Tone::Hint => "\x1b[36m",
+            Tone::Dim => "\x1b[2m",
+        };
+        if self.on && !code.is_empty() { format!("{code}{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// `        Done app1/cp/launch in 41s`: the verb right-aligned in 12 columns, as cargo does.
+pub fn status(paint: Paint, tone: Tone, verb: &str, rest: &str) -> String {
+    format!("{} {rest}", paint.tone(tone, &format!("{verb:>12}"))).trim_end().to_owned()
+}
+
+/// Both streams and how to write to them.
+pub struct Shell {
+    out: Box<dyn Write>,
+    err: Box<dyn Write>,
+    paint: Paint,
+    volume: Volume,
+    closed: bool,
+    lost: Option<io::Error>,
+}
+
+impl Shell {
+    /// A shell over two writers.
+    pub fn new(out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
+        Shell { out, err, paint: Paint::default(), volume: Volume::default(), closed: false, lost: None }
+    }
+
+    /// Sets colour and volume, once the flags are known.
+    pub fn set(&mut self, colour: bool, volume: Volume) {
+        self.paint = Paint { on: colour };
+        self.volume = volume;
+    }
+
+    /// The colour of the story. Data has none: it is the same bytes on a terminal and in a file.
+    pub fn paint(&self) -> Paint {
+        self.paint
+    }
+
+    /// How much is told.
+    pub fn volume(&self) -> Volume {
+        self.volume
+    }
+
+    /// Data, as it is. A reader that has gone away (`| head`) is no error: the rest is dropped.
+    pub fn data(&mut self, text: &str) {
+        if self.closed || self.lost.is_some() {
+            return;
+        }
+        match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+            Ok(()) => {}
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => self.closed = true,
+            Err(e) => self.lost = Some(e),
+        }
+    }
+
+    /// A part of the story, unless quiet.
+    pub fn say(&mut self, text: &str) {
+        if self.volume > Volume::Quiet {
+            self.tell(text);
+        }
+    }
+
+    /// A status line, unless quiet.
+    pub fn status(&mut self, tone: Tone, verb: &str, rest: &str) {
+        self.say(&status(self.paint, tone, verb, rest));
+    }
+
+    /// A part of the story that is told however quiet it shall be: failures. If stderr is gone, nobody is there to hear.
+    pub fn tell(&mut self, text: &str) {
+        let line = if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
+        let _ = self.err.write_all(line.as_bytes()).and_then(|()| self.err.flush());
+    }
+
+    /// Whether nobody reads the data any more.
+    pub fn closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Why data could not be written, if so: `No space left on device`. Asked once, at the end.
+    pub fn lost(&mut self) -> Option<io::Error> {
+        self.lost.take()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    /// A writer that can be read afterwards.
+    #[derive(Clone, Default)]
+    pub(crate) struct Page(Rc<RefCell<Vec<u8>>>);
+
+    impl Page {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.borrow().clone()).unwrap()
+        }
+    }
+
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Broken(ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn data_and_story_go_separate_ways() {
+        let (out, err) = (Page::default(), Page::default());
+        let mut shell = Shell::new(Box::new(out.clone()), Box::new(err.clone()));
+        shell.set(true, Volume::Normal);
+        shell.data("a: 1\n");
+        shell.status(Tone::Good, "Done", "app1/cp/launch in 41s");
+        assert_eq!(out.text(), "a: 1\n");
+        assert_eq!(err.text(), "\x1b[1;32m        Done\x1b[0m app1/cp/launch in 41s\n");
+    }
+
+    #[test]
+    fn quiet_tells_failures_alone() {
+        let err = Page::default();
+        let mut shell = Shell::new(Box::new(io::sink()), Box::new(err.clone()));
+        shell.set(false, Volume::Quiet);
+        shell.status(Tone::Good, "Done", "x");
+        shell.tell("error: y");
+        assert_eq!(err.text(), "error: y\n");
+    }
+
+    #[test]
+    fn a_reader_that_left_is_no_error_but_a_full_disk_is() {
+        let mut shell = Shell::new(Box::new(Broken(ErrorKind::BrokenPipe)), Box::new(io::sink()));
+        shell.data("x");
+        assert!(shell.closed() && shell.lost().is_none());
+        let mut shell = Shell::new(Box::new(Broken(ErrorKind::StorageFull)), Box::new(io::sink()));
+        shell.data("x");
+        assert!(shell.lost().is_some());
+    }
+
+    #[test]
+    fn colour_follows_flag_terminal_and_no_color() {
+        assert!(Colour::Auto.decide(true, None) && Colour::Auto.decide(true, Some("")));
+        assert!(!Colour::Auto.decide(false, None) && !Colour::Auto.decide(true, Some("1")));
+        assert!(Colour::Always.decide(false, Some("1")) && !Colour::Never.decide(true, None));
+    }
+}

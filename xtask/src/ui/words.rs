@@ -1,0 +1,134 @@
+//! How durations, sizes and numbers of things are written, everywhere the same.
+//! Knows nothing of where they come from.
+
+use std::time::Duration;
+
+/// `850ms`, `41s`, `6m 12s`, `1h 5m`: at most two units, rounded down, as a person would say it.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 if time.is_zero() => "0s".to_owned(),
+        0 => format!("{}ms", time.as_millis().max(1)),
+        1..60 => format!("{seconds}s"),
+        60..3600 => two(seconds / 60, "m", seconds % 60, "s"),
+        _ => two(seconds / 3600, "h", seconds % 3600 / 60, "m"),
+    }
+}
+
+fn two(large: u64, unit: &str, small: u64, sub: &str) -> String {
+    if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit} {small}{sub}") }
+}
+
+/// `512 MiB`, `4 GiB`, `1.5 GiB`: powers of 1024, one decimal where it says something.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    let mut scale = 1u64;
+    while unit + 1 < UNITS.len() && bytes / scale >= 1024 {
+        scale *= 1024;
+        unit += 1;
+    }
+    let tenths = u128::from(bytes) * 10 / u128::from(scale);
+    match tenths % 10 {
+        0 => format!("{} {}", tenths / 10, UNITS[unit]),
+        tenth => format!("{}.{tenth} {}", tenths / 10, UNITS[unit]),
+    }
+}
+
+/// `1 step`, `2 steps`.
+pub fn count(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// At most `width` characters, the last one `…` where something was cut off.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    if width == 0 { kept } else { format!("{}…", kept.trim_end()) }
+}
+
+/// The last lines of a text, without the empty ones at its end.
+pub fn tail(text: &str, lines: usize) -> Vec<&str> {
+    let all: Vec<&str> = text.trim_end().lines().collect();
+    all[all.len().saturating_sub(lines)..].to_vec()
+}
+
+/// A line of a tool's output as it may go to a terminal: what an own rewrite of the line left (after the last carriage
+/// return), without escape sequences or other control characters.
+pub fn plain(line: &str) -> String {
+    let last = line.trim_end().rsplit('\r').next().unwrap_or_default();
+    let mut out = String::with_capacity(last.len());
+    let mut rest = last.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\u{1b}' => skip_escape(&mut rest),
+            '\t' => out.push(' '),
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Reads past `[…letter`, or the one character of a short sequence.
+fn skip_escape(rest: &mut std::str::Chars<'_>) {
+    if rest.next() == Some('[') {
+        rest.by_ref().find(|c| ('@'..='~').contains(c));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_at_most_two_units() {
+        let said = |ms| duration(Duration::from_millis(ms));
+        assert_eq!([said(0), said(850), said(41_900), said(60_000)], ["0s", "850ms", "41s", "1m"]);
+        assert_eq!([said(372_000), said(3_600_000), said(3_900_000)], ["6m 12s", "1h", "1h 5m"]);
+        assert_eq!(duration(Duration::from_nanos(1)), "1ms");
+    }
+
+    #[test]
+    fn sizes_are_in_powers_of_1024() {
+        assert_eq!([size(0), size(1023), size(1536), size(4 << 30)], ["0 B", "1023 B", "1.5 KiB", "4 GiB"]);
+        assert_eq!(size(u64::MAX), "16777215.9 TiB");
+    }
+
+    #[test]
+    fn one_thing_has_no_s() {
+        assert_eq!([count(0, "step"), count(1, "step"), count(2, "step")], ["0 steps", "1 step", "2 steps"]);
+        let names = ["a", "b", "c"].map(str::to_owned);
+        assert_eq!([list(&names[..1]), list(&names[..2]), list(&names)], ["a", "a and b", "a, b and c"]);
+    }
+
+    #[test]
+    fn cutting_counts_characters_and_marks_the_cut() {
+        assert_eq!(
+            [cut("überall", 7), cut("überall", 5), cut("a b c", 3), cut("x", 0)],
+            ["überall", "über…", "a…", ""]
+        );
+    }
+
+    #[test]
+    fn a_tail_skips_the_empty_end() {
+        assert_eq!(tail("a\nb\n\nc\n\n", 2), ["", "c"]);
+        assert!(tail("", 3).is_empty());
+    }
+
+    #[test]
+    fn output_cannot_move_the_cursor() {
+        assert_eq!(plain("10%\r20%\r\x1b[1;32mdone\x1b[0m\x07 \tok\r\n"), "done  ok");
+    }
+}
