@@ -34,7 +34,6 @@ mod plan;
 mod rehearse;
 mod render;
 
-
 /// What surrounds a command: `main` takes it from the process, tests make their own.
 pub struct Env {
     /// The repository.
