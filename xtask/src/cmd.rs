@@ -17,7 +17,9 @@ use crate::ui::{events, problem};
 use crate::workspace::Workspace;
 
 mod adr;
+mod ask;
 mod bootstrap;
+mod charts;
 mod ci;
 mod completions;
 mod conduct;
@@ -30,6 +32,7 @@ mod fleet;
 mod kubeconfig;
 mod load;
 mod logs;
+mod place;
 mod plan;
 mod rehearse;
 mod render;
@@ -105,6 +108,7 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
         Command::Plan { of } => plan::run(session, *of),
         Command::Render { check } => render::run(session, *check),
         Command::Fleet(command) => fleet::run(session, command),
+        Command::Charts(command) => charts::run(session, command),
         Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
         Command::Adr(command) => adr::run(session, command),
         Command::Kubeconfig => kubeconfig::run(session),

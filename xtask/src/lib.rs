@@ -13,6 +13,7 @@
 //! * [`fleet`] is what is wanted: typed, valid, refused with every problem at once. [`release`] is what goes onto it.
 //! * [`render`] makes every file as text in memory, [`plan`] every step with its exact arguments, probe and limits.
 //!   Both are pure. Printing the plan is the dry run, the snapshot and the documentation at once.
+//! * [`charts`] keeps the list of releases alive: digests, newer versions, what a chart renders against the fleet.
 //! * [`engine`] is a pure machine, `(now, event) -> actions`. A step asks the world first, acts only if it must, and
 //!   asks again (ADR-0011).
 //! * [`world`] is the one seam, with two implementors: `Host` starts real processes, `Rehearsal` answers the same
@@ -38,6 +39,7 @@
 //! | `release` | fleet, problem | rendering, fetching, applying |
 //! | `tools` | fleet, release, token | processes: it builds argv and reads text |
 //! | `render` | fleet, problem, release, token | commands, disk |
+//! | `charts` | fleet, problem, release, render, token | commands, disk: texts go in, findings and texts come out |
 //! | `plan` | fleet, problem, release, render, token, tools | time, randomness, environment, what already ran |
 //! | `journal` | plan | files |
 //! | `engine` | journal, plan, token, tools | threads, clock, terminal, what a tool means |
@@ -71,6 +73,7 @@
 #![deny(missing_docs)]
 
 pub mod adr;
+pub mod charts;
 pub mod cli;
 pub mod cmd;
 pub mod engine;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::fleet::Role;
 
-pub use load::load;
+pub use load::{load, pinned};
 
 /// The one list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -25,6 +25,8 @@ pub struct Inputs {
     pub releases: Releases,
     /// Generated files.
     pub files: Files,
+    /// The data files that all of it was read from.
+    pub data: Data,
 }
 
 impl Inputs {
@@ -42,14 +44,41 @@ pub fn inputs(session: &Session) -> Result<Inputs, Stop> {
     all(session).map_err(Stop::all(WRONG))
 }
 
+/// Everything as it would be with other texts of the fleet and of the list of releases.
+///
+/// # Errors
+/// As for [`inputs`].
+pub fn with(session: &Session, fleet: &str, releases: &str) -> Result<Inputs, Stop> {
+    let read = || {
+        let mut data = session.space.data()?;
+        data.insert(RELEASES.to_owned(), releases.to_owned());
+        let (file, _) = fleet_text(session).map_err(|problem| vec![problem])?;
+        // Of the fleet only what the flag names counts, wherever it lies.
+        check(data, &file, fleet)
+    };
+    read().map_err(Stop::all(WRONG))
+}
+
+/// A text of the list of releases, read for a fleet.
+///
+/// # Errors
+/// All problems that it has.
+pub fn releases(text: &str, fleet: &Fleet) -> Result<Releases, Stop> {
+    release::load(RELEASES, text, fleet).map_err(Stop::all(WRONG))
+}
+
 fn all(session: &Session) -> Result<Inputs, Vec<Problem>> {
     let data = session.space.data()?;
-    let known = Compatibility::load(COMPATIBILITY, text(&data, COMPATIBILITY)?)?;
     let (file, text_of_fleet) = fleet_text(session).map_err(|problem| vec![problem])?;
-    let fleet = fleet::load(&file, &text_of_fleet, &known)?;
+    check(data, &file, &text_of_fleet)
+}
+
+fn check(data: Data, file: &str, text_of_fleet: &str) -> Result<Inputs, Vec<Problem>> {
+    let known = Compatibility::load(COMPATIBILITY, text(&data, COMPATIBILITY)?)?;
+    let fleet = fleet::load(file, text_of_fleet, &known)?;
     let releases = release::load(RELEASES, text(&data, RELEASES)?, &fleet)?;
     let files = render::files(&fleet, &releases, &data)?;
-    Ok(Inputs { fleet, releases, files })
+    Ok(Inputs { fleet, releases, files, data })
 }
 
 /// The fleet's file as the user named it: from where they stand, or from the repository if it is only there.

@@ -172,7 +172,7 @@ fn manifest(notes: &mut Notes, table: &Table<'_>, fleet: &Fleet) -> Option<Manif
 }
 
 /// What the fleet pins under the name of an entry: `gateway-api` is `versions.gateway_api`.
-fn pinned(fleet: &Fleet, name: &str) -> Option<String> {
+pub fn pinned(fleet: &Fleet, name: &str) -> Option<String> {
     let versions = &fleet.versions;
     match name {
         "cilium" => Some(versions.cilium.to_string()),

@@ -76,7 +76,10 @@ mod tests {
         space.rewrite("charts/a.toml", "1", "2").unwrap();
         let why = space.rewrite("charts/a.toml", "1", "3").unwrap_err().why.unwrap();
         assert_eq!(why, "somebody else wrote it in the meantime");
-        assert_eq!(space.texts("charts").unwrap().into_iter().collect::<Vec<_>>(), [("charts/a.toml".into(), "2".into())]);
+        assert_eq!(
+            space.texts("charts").unwrap().into_iter().collect::<Vec<_>>(),
+            [("charts/a.toml".into(), "2".into())]
+        );
     }
 
     #[test]
