@@ -129,7 +129,7 @@ mod tests {
         let mut releases = list(LIST, &fleet());
         let chart = &mut releases.charts[1];
         chart.free = free.iter().map(|s| (*s).to_owned()).collect();
-        chart.set = [("server.prot".to_owned(), "cluster.name".to_owned())].into();
+        chart.set = [("server.porrt".to_owned(), "cluster.name".to_owned())].into();
         let chart = releases.charts[1].clone();
         let values = yaml::foreign("values.yaml", CHART).unwrap().remove(0);
         let written = yaml::parse("charts/plain/values.yaml", ours).unwrap().remove(0);
@@ -139,7 +139,7 @@ mod tests {
         found.into_iter().map(told).collect()
     }
 
-    const SET: &str = "charts/releases.toml:18 `server.prot` is not in the chart of `plain` did you mean `port`?";
+    const SET: &str = "charts/releases.toml:19 `server.porrt` is not in the chart of `plain` did you mean `port`?";
 
     #[test]
     fn a_slip_is_found_with_what_was_meant() {
