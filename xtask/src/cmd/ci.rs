@@ -51,7 +51,7 @@ fn checks(sh: &xshell::Shell) -> Vec<(&'static str, Cmd<'_>)> {
         ("test", cmd!(sh, "cargo test --workspace --locked")),
         ("fleet", cmd!(sh, "cargo xtask fleet check")),
         ("adr", cmd!(sh, "cargo xtask adr check")),
-        ("rehearse", cmd!(sh, "cargo xtask rehearse --seeds 1..100")),
+        ("rehearse", cmd!(sh, "cargo xtask rehearse --seeds 1..200")),
     ]
 }
 

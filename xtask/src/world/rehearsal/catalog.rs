@@ -175,8 +175,8 @@ pub fn opened(archive: &str) -> Option<(String, String)> {
     Some((chart.to_owned(), rest.strip_suffix('\n')?.to_owned()))
 }
 
-/// sha256 of what is downloaded, as the projects' own indexes publish it (August 2026); of the Gateway API file, as it is
-/// built from its tag.
+/// sha256 of what is downloaded, as the projects' own indexes publish it (August 2026); of the Gateway API file, as it
+/// is built from its tag.
 pub fn digests() -> BTreeMap<String, String> {
     [
         ("cilium-1.20.0.tgz", "c5f013912360d1a334f44ef25f36da59ba3414cdb48f466ee12d0c4fdff27883"),
