@@ -1,5 +1,5 @@
 //! kubeadm in a VM, joins, and what becomes of a control plane whose VM moves.
-//! Knows nothing of a real kubeadm.
+//! Knows nothing of the other tools.
 
 use super::*;
 

@@ -1,5 +1,5 @@
 //! kubectl and cilium-cli against a simulated API server.
-//! Knows nothing of a real API server.
+//! Knows nothing of the other tools.
 
 use super::*;
 

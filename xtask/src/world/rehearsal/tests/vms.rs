@@ -1,5 +1,5 @@
 //! Multipass and what runs in its VMs.
-//! Knows nothing of a real VM.
+//! Knows nothing of the other tools.
 
 use super::*;
 

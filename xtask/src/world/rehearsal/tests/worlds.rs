@@ -1,5 +1,5 @@
 //! The world itself: order, faults, saving and loading.
-//! Knows nothing of what any tool answers.
+//! Knows nothing of any one tool.
 
 use super::*;
 
