@@ -27,6 +27,7 @@ const FLAGS: Known = Known {
         "retry-all-errors",
         "retry-connrefused",
         "create-dirs",
+        "remove-on-error",
         "tlsv1.2",
         "no-progress-meter",
         "fail-with-body",
