@@ -75,7 +75,7 @@ pub fn resume(space: &Workspace, story: &str) -> Result<Rehearsal, String> {
 }
 
 fn disk(space: &Workspace) -> Box<dyn Disk> {
-    Box::new(Folder(Workspace::open(space.root(), space.out())))
+    Box::new(Folder(Workspace::open(space.root(), space.out()).fleeting()))
 }
 
 /// The simulated tools' files. Plans name them as `out/…`; here they lie in the folder of the rehearsal.

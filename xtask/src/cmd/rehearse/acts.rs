@@ -149,7 +149,7 @@ impl<'a> Theatre<'a> {
 
     fn space(&self) -> Workspace {
         let root = Utf8Path::from_path(self.folder.path()).expect("bug: checked when it was made");
-        Workspace::open(root, Utf8Path::new("out"))
+        Workspace::open(root, Utf8Path::new("out")).fleeting()
     }
 
     /// Runs the whole plan once, as one process would.
