@@ -86,10 +86,7 @@ fn status(stage: &Stage, cluster: &Cluster, ask: &Ask, parsed: &Parsed, now: Dur
         );
         if ready < wanted {
             let text = format!("{} pods of {} {} are not ready", wanted - ready, workload.kind, workload.name);
-            errors.insert(
-                workload.name.clone(),
-                json!({ workload.name.clone(): { "Errors": [text], "Warnings": null, "Disabled": false } }),
-            );
+            errors.insert(workload.name.clone(), fault(&workload.name, &text));
         }
         if workload.name == "cilium" {
             for (index, node) in cluster.nodes.keys().enumerate() {
@@ -99,7 +96,7 @@ fn status(stage: &Stage, cluster: &Cluster, ask: &Ask, parsed: &Parsed, now: Dur
         }
     }
     if pods.is_empty() {
-        errors.insert("cilium".into(), json!({ "cilium": { "Errors": ["daemonsets.apps \"cilium\" not found"], "Warnings": null, "Disabled": false } }));
+        errors.insert("cilium".into(), fault("cilium", "daemonsets.apps \"cilium\" not found"));
     }
     if parsed.on("wait") && !errors.is_empty() {
         let limit = parsed.get("wait-duration").and_then(duration).unwrap_or(Duration::from_secs(300));
@@ -116,10 +113,16 @@ fn status(stage: &Stage, cluster: &Cluster, ask: &Ask, parsed: &Parsed, now: Dur
     Answer::Done(said(serde_json::to_string_pretty(&all).unwrap_or_default() + "\n"))
 }
 
+/// What a workload is reported for.
+fn fault(name: &str, text: &str) -> Value {
+    json!({ name: { "Errors": [text], "Warnings": null, "Disabled": false } })
+}
+
 /// What an agent says of itself; VXLAN must be read from here, not from values (they can be ahead of it).
 fn agent() -> Value {
     json!({
-        "routing": { "inter-host-routing-mode": "Tunnel", "intra-host-routing-mode": "BPF", "tunnel-protocol": "vxlan" },
+        "routing": { "inter-host-routing-mode": "Tunnel",
+            "intra-host-routing-mode": "BPF", "tunnel-protocol": "vxlan" },
         "kube-proxy-replacement": { "mode": "True" },
         "cilium": { "state": "Ok", "msg": "OK" },
     })
@@ -133,7 +136,8 @@ fn mesh(cluster: &Cluster) -> Output {
     };
     let values = &release.values;
     let id = values["cluster"]["id"].to_string();
-    let all = json!({ "access_information": { "service_type": "NodePort", "service_ips": [cluster.advertise.to_string()],
+    let all = json!({ "access_information": { "service_type": "NodePort",
+        "service_ips": [cluster.advertise.to_string()],
         "service_port": values["clustermesh"]["apiserver"]["service"]["nodePort"], "cluster_id": id,
         "cluster_name": cluster.name, "tunnel": "vxlan", "max_connected_clusters": 255 },
         "kvstoremesh": { "enabled": true } });

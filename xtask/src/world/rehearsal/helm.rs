@@ -185,10 +185,9 @@ fn pull(stage: &mut Stage, ask: &Ask, parsed: &Parsed, disk: &mut dyn Disk) -> G
     };
     let published = catalog::find(&name).is_some_and(|chart| chart.from.contains(&from.as_str()));
     if !published || semver::Version::parse(version).is_err() {
-        let text = if from.starts_with("oci://") {
-            format!("Error: {}/{name}:{version}: not found", &from["oci://".len()..])
-        } else {
-            format!("Error: chart \"{name}\" version \"{version}\" not found in {from} repository")
+        let text = match from.strip_prefix("oci://") {
+            Some(registry) => format!("Error: {registry}/{name}:{version}: not found"),
+            None => format!("Error: chart \"{name}\" version \"{version}\" not found in {from} repository"),
         };
         return Err(stage.strange(ask, refused(1, text)));
     }
@@ -196,11 +195,8 @@ fn pull(stage: &mut Stage, ask: &Ask, parsed: &Parsed, disk: &mut dyn Disk) -> G
     let path = format!("{folder}/{name}-{version}.tgz");
     disk.write(&path, catalog::archive(&name, version).as_bytes())
         .map_err(|why| refused(1, format!("Error: {why}")))?;
-    Ok(said(if from.starts_with("oci://") {
-        format!("Pulled: {}/{name}:{version}\n", &from["oci://".len()..])
-    } else {
-        String::new()
-    }))
+    let registry = from.strip_prefix("oci://");
+    Ok(said(registry.map(|registry| format!("Pulled: {registry}/{name}:{version}\n")).unwrap_or_default()))
 }
 
 /// Helm is ended from outside. SIGTERM: the release becomes `failed`, exit 1; SIGKILL: it stays `pending-…` for ever

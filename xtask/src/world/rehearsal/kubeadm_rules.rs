@@ -19,7 +19,8 @@ pub fn validate(documents: &[Value]) -> Result<(), String> {
         let (version, kind) = (text(document, "/apiVersion"), text(document, "/kind"));
         let kubelet = version == "kubelet.config.k8s.io/v1beta1" && kind == "KubeletConfiguration";
         let ours = ["InitConfiguration", "ClusterConfiguration", "JoinConfiguration"].contains(&kind);
-        if !kubelet && !(version == "kubeadm.k8s.io/v1beta4" && ours) {
+        let known = kubelet || version == "kubeadm.k8s.io/v1beta4" && ours;
+        if !known {
             return Err(unfit(version, kind));
         }
         strict(document, version, kind)?;
@@ -52,7 +53,8 @@ fn unfit(version: &str, kind: &str) -> String {
 fn group(version: &str, kind: &str) -> String {
     let (group, version) = version.split_once('/').unwrap_or_default();
     format!(
-        "error unmarshaling configuration schema.GroupVersionKind{{Group:\"{group}\", Version:\"{version}\", Kind:\"{kind}\"}}"
+        "error unmarshaling configuration \
+         schema.GroupVersionKind{{Group:\"{group}\", Version:\"{version}\", Kind:\"{kind}\"}}"
     )
 }
 
@@ -202,7 +204,8 @@ fn join(document: &Value) -> Result<(), String> {
     }
     if !given("caCertHashes") && !given("unsafeSkipCAVerification") {
         let rule = "using token-based discovery without caCertHashes can be unsafe. Set unsafeSkipCAVerification as \
-                    true in your kubeadm config file or pass --discovery-token-unsafe-skip-ca-verification flag to continue";
+                    true in your kubeadm config file or pass --discovery-token-unsafe-skip-ca-verification flag to \
+                    continue";
         return Err(format!("discovery.bootstrapToken.caCertHashes: Invalid value: \"\": {rule}"));
     }
     registration(document)

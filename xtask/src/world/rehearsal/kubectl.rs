@@ -137,7 +137,8 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
 fn understood(stage: &mut Stage, ask: &Ask) -> Go<(Parsed, String)> {
     let all = ask.args.iter().find(|a| known(a).is_some()).cloned();
     let Some(subcommand) = all else {
-        let first = ask.args.iter().find(|a| !a.starts_with('-')).cloned().unwrap_or_default();
+        let words = parse(&ask.args, &[GLOBAL]).map(|parsed| parsed.words).unwrap_or_default();
+        let first = words.first().cloned().unwrap_or_default();
         return Err(stage.strange(ask, refused(1, format!("error: unknown command \"{first}\" for \"kubectl\""))));
     };
     let table = known(&subcommand).unwrap_or(GLOBAL);

@@ -13,7 +13,8 @@ pub fn pem(label: &str, what: &str) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", base64(what.as_bytes()))
 }
 
-/// What [`pem`] was made of, if the text is such a block.
+/// What a block was made of.
+#[cfg(test)]
 pub fn what(pem: &str) -> Option<String> {
     let body: String = pem.lines().filter(|l| !l.starts_with("-----")).collect();
     String::from_utf8(unbase64(&body)?).ok()

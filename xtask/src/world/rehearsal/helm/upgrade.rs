@@ -37,7 +37,9 @@ pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer
         return Err(timed_out(stage, desk, own, &cause));
     }
     let cluster = stage.cluster_mut(&desk.vm).ok_or_else(|| refused(1, "Error: the server is gone"))?;
-    Ok(Answer::Done(deployed(cluster, own)))
+    // Ten are kept by default (upstream).
+    let most = desk.parsed.get("history-max").and_then(|n| n.parse().ok()).unwrap_or(10);
+    Ok(Answer::Done(deployed(cluster, own, most)))
 }
 
 /// The chart, its version, and all values merged.
@@ -158,7 +160,10 @@ fn make(cluster: &mut Cluster, chart: &Chart, release: &str, namespace: &str, va
         let crd = Crd { kind: (*kind).into(), versions: vec![(*version).into()], namespaced, bundle: None, since: now };
         cluster.crds.entry((*name).to_owned()).or_insert(crd);
     }
-    let object = |kind: &str, version: &str, name: &str| json!({ "apiVersion": version, "kind": kind, "metadata": { "name": name } });
+    let object = |kind: &str, version: &str, name: &str| {
+        let metadata = json!({ "name": name });
+        json!({ "apiVersion": version, "kind": kind, "metadata": metadata })
+    };
     if chart.name == "local-path-provisioner" {
         let mut class = object("StorageClass", "storage.k8s.io/v1", "local-path");
         class["metadata"]["annotations"] = json!({ "storageclass.kubernetes.io/is-default-class": "true" });
@@ -215,7 +220,7 @@ fn timed_out(stage: &mut Stage, desk: &Desk<'_>, own: usize, cause: &str) -> Out
     refused(1, format!("{prefix}{cause}context deadline exceeded"))
 }
 
-fn deployed(cluster: &mut Cluster, own: usize) -> Output {
+fn deployed(cluster: &mut Cluster, own: usize, most: u32) -> Output {
     let (name, number) = (cluster.releases[own].name.clone(), cluster.releases[own].number);
     for revision in cluster.releases.iter_mut().filter(|r| r.name == name && r.status == "deployed") {
         revision.status = "superseded".into();
@@ -224,7 +229,7 @@ fn deployed(cluster: &mut Cluster, own: usize) -> Output {
     revision.run = None;
     revision.status = "deployed".into();
     revision.description = if number == 1 { "Install complete" } else { "Upgrade complete" }.into();
-    trim(cluster, &name);
+    trim(cluster, &name, most);
     let head = if number == 1 {
         format!("Release \"{name}\" does not exist. Installing it now.\n")
     } else {
@@ -233,10 +238,10 @@ fn deployed(cluster: &mut Cluster, own: usize) -> Output {
     said(format!("{head}NAME: {name}\nSTATUS: deployed\nREVISION: {number}\n"))
 }
 
-/// Ten revisions are kept (upstream default of `--history-max`).
-fn trim(cluster: &mut Cluster, name: &str) {
+/// Revisions beyond `--history-max` go.
+fn trim(cluster: &mut Cluster, name: &str, most: u32) {
     let newest = cluster.release(name).map_or(0, |r| r.number);
-    cluster.releases.retain(|r| r.name != name || r.number + 10 > newest);
+    cluster.releases.retain(|r| r.name != name || r.number + most > newest);
 }
 
 /// The API went away under a running Helm: its revision stays pending, nobody is at it any more.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::ask::{Disk, Go, refused};
+use super::super::ask::{Disk, refused};
 use super::super::pki;
 use super::super::stage::Stage;
 use super::super::yaml::{self, text};
@@ -130,9 +130,4 @@ fn trusted(stage: &Stage, vm: &str, server: &str, cluster: &Value, user: &Value)
     } else {
         Err(Closed::Unauthorized)
     }
-}
-
-/// The same, for tools that stop with kubectl's words.
-pub fn reached(stage: &Stage, path: &str, context: Option<&str>, now: Duration, disk: &dyn Disk) -> Go<String> {
-    reach(stage, path, context, now, disk).map_err(|closed| closed.by_kubectl())
 }

@@ -181,7 +181,8 @@ mod tests {
     fn nodes() -> Value {
         let node = |name: &str, ready: &str| {
             json!({ "metadata": { "name": name, "labels": { "a.b/c": "x" } }, "spec": { "podCIDRs": ["p", "q"] },
-                "status": { "conditions": [{ "type": "Disk", "status": "False" }, { "type": "Ready", "status": ready }] } })
+                "status": { "conditions": [{ "type": "Disk", "status": "False" },
+                    { "type": "Ready", "status": ready }] } })
         };
         json!({ "items": [node("n1", "True"), node("n2", "False")] })
     }

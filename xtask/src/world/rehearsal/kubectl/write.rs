@@ -62,7 +62,8 @@ fn mapped(cluster: &Cluster, from: &str, object: &Value) -> Result<Kind, String>
     kinds::of_manifest(cluster, version, kind).ok_or_else(|| {
         let namespace = text(object, "/metadata/namespace");
         format!(
-            "resource mapping not found for name: \"{name}\" namespace: \"{namespace}\" from \"{from}\": no matches for \
+            "resource mapping not found for name: \"{name}\" namespace: \"{namespace}\" from \"{from}\": no matches \
+             for \
              kind \"{kind}\" in version \"{version}\"\nensure CRDs are installed first"
         )
     })
@@ -99,7 +100,8 @@ fn older_bundle(cluster: &Cluster, kind: &Kind, object: &Value) -> Result<(), St
     Err(format!(
         "Error from server (Invalid): customresourcedefinitions.apiextensions.k8s.io \"{name}\" is forbidden: \
          ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied request: Installing CRDs with version \
-         before v1.5.0 is prohibited by default. Uninstall ValidatingAdmissionPolicy {policy} to install older versions."
+         before v1.5.0 is prohibited by default. Uninstall ValidatingAdmissionPolicy {policy} to install older \
+         versions."
     ))
 }
 

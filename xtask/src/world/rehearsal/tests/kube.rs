@@ -12,7 +12,8 @@ fn diff(scene: &mut Scene, text: &str) -> Exit {
     scene.fed(&format!("{K} diff --server-side --force-conflicts --field-manager archipelago --filename -"), text).exit
 }
 
-const NAMESPACE: &str = "{apiVersion: v1, kind: Namespace, metadata: {name: monitoring, labels: {pod-security.kubernetes.io/enforce: baseline}}}";
+const NAMESPACE: &str = "{apiVersion: v1, kind: Namespace, \
+    metadata: {name: monitoring, labels: {pod-security.kubernetes.io/enforce: baseline}}}";
 
 #[test]
 fn the_ways_not_to_reach_a_server_have_their_texts() {
@@ -78,7 +79,8 @@ fn what_the_server_refuses_is_refused_and_the_rest_goes_in() {
             "no matches for kind \"CiliumLoadBalancerIPPool\" in version \"cilium.io/v2\"\nensure CRDs",
         ),
         (
-            "{apiVersion: v1, kind: Namespace, metadata: {name: other, labels: {pod-security.kubernetes.io/enforce: basline}}}",
+            "{apiVersion: v1, kind: Namespace, \
+             metadata: {name: other, labels: {pod-security.kubernetes.io/enforce: basline}}}",
             "must be one of privileged, baseline, restricted",
         ),
         ("{kind: ConfigMap, metadata: {name: c}}", "apiVersion not set"),
@@ -165,7 +167,8 @@ fn cilium_status_exits_0_whatever_is_wrong_unless_it_waits() {
 #[test]
 fn the_mesh_authority_is_two_blocks_on_stdout() {
     let mut scene = Scene::new();
-    let line = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout - -days 3650 -subj '/CN=mesh ca' -addext keyUsage=critical,keyCertSign";
+    let line = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+        -keyout - -days 3650 -subj '/CN=mesh ca' -addext keyUsage=critical,keyCertSign";
     let out = scene.ok(line);
     assert!(out.starts_with("-----BEGIN PRIVATE KEY-----\n") && out.contains("-----BEGIN CERTIFICATE-----\n"));
     assert_ne!(out, scene.ok(line));

@@ -2,12 +2,20 @@
 
 use super::*;
 
-const UP: &str = "helm upgrade --install cilium out/charts/cilium-1.20.0.tgz --kubeconfig app1.yaml --namespace kube-system --values - --labels archipelago/chart=cilium-1.20.0,archipelago/values=abc";
-const ROWS: &str = "kubectl --kubeconfig app1.yaml get secrets --all-namespaces --selector owner=helm,name=cilium,status!=superseded --label-columns name,version,status,archipelago/chart,archipelago/values --no-headers";
+const UP: &str = "helm upgrade --install cilium out/charts/cilium-1.20.0.tgz --kubeconfig app1.yaml \
+    --namespace kube-system --values - --labels archipelago/chart=cilium-1.20.0,archipelago/values=abc";
+const ROWS: &str = "kubectl --kubeconfig app1.yaml get secrets --all-namespaces \
+    --selector owner=helm,name=cilium,status!=superseded \
+    --label-columns name,version,status,archipelago/chart,archipelago/values --no-headers";
 
 fn rows(scene: &mut Scene) -> Vec<Vec<String>> {
     let out = scene.ok(ROWS);
     out.lines().map(|l| l.split_whitespace().skip(5).map(str::to_owned).collect()).collect()
+}
+
+fn labelled(level: &str) -> String {
+    let labels = format!("pod-security.kubernetes.io/enforce: {level}");
+    format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: kube-system, labels: {{{labels}}}}}}}")
 }
 
 fn scene() -> Scene {
@@ -44,7 +52,7 @@ fn a_wrong_api_address_keeps_the_agents_down() {
 fn waiting_names_what_is_not_ready_and_leaves_failed() {
     let mut scene = scene();
     let apply = "kubectl --kubeconfig app1.yaml apply --server-side --filename -";
-    scene.fed(apply, "{apiVersion: v1, kind: Namespace, metadata: {name: kube-system, labels: {pod-security.kubernetes.io/enforce: baseline}}}");
+    scene.fed(apply, &labelled("baseline"));
     let wait = format!("{UP} --wait --timeout 20s");
     scene.no_fed(
         &wait,
@@ -53,7 +61,7 @@ fn waiting_names_what_is_not_ready_and_leaves_failed() {
         "resource DaemonSet/kube-system/cilium not ready. status: InProgress, message: Current: 0/1",
     );
     assert_eq!(rows(&mut scene)[0][2], "failed");
-    scene.fed(apply, "{apiVersion: v1, kind: Namespace, metadata: {name: kube-system, labels: {pod-security.kubernetes.io/enforce: privileged}}}");
+    scene.fed(apply, &labelled("privileged"));
     assert!(scene.fed(&format!("{UP} --wait --timeout 5m"), "{}").ok());
     assert_eq!(rows(&mut scene)[1][2], "deployed");
 }
@@ -101,7 +109,8 @@ fn deleting_the_pending_secret_unlocks_too() {
     let task = scene.start(UP, "{}");
     scene.pass(3);
     scene.world.kill(task, true);
-    scene.ok("kubectl --kubeconfig app1.yaml delete secret --namespace kube-system --selector owner=helm,name=cilium,status=pending-install");
+    scene.ok("kubectl --kubeconfig app1.yaml delete secret --namespace kube-system \
+         --selector owner=helm,name=cilium,status=pending-install");
     assert!(scene.fed(UP, "{}").ok());
 }
 
@@ -110,7 +119,8 @@ fn the_server_may_go_away_under_a_running_helm() {
     let mut scene = scene();
     let task = scene.start(UP, "{}");
     scene.pass(2);
-    scene.ok("multipass stop app1-cp");
+    let now = scene.world.now();
+    scene.world.stage_mut().halt("app1-cp", now);
     let output = scene.end(task);
     assert!(output.stderr.contains("kubernetes cluster unreachable"), "{output:?}");
     scene.ok("multipass start app1-cp");
