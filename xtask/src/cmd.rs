@@ -91,6 +91,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     shell.set(colour, volume(&flags));
     let out = Utf8Path::new(if flags.rehearse { "out/rehearsal" } else { "out" });
     let space = Workspace::open(&env.root, out);
+    let space = if flags.rehearse { space.fleeting() } else { space };
     let typed = typed(&args);
     let mut session = Session { shell, flags, space, here: env.here, vars: env.vars, screen: env.screen, typed };
     let code = fit::refuse_unfit(&session.flags, &command).and_then(|()| dispatch(&mut session, &command));

@@ -8,6 +8,7 @@ use super::exit::{Ended, NOT_READY, Stop};
 use super::load::Inputs;
 use super::{Session, conduct, detect, load, plan};
 use crate::problem::Problem;
+use crate::tools::helm::Helm;
 use crate::world::World;
 use crate::world::host::Host;
 
@@ -37,7 +38,7 @@ fn real(session: &mut Session, inputs: &Inputs) -> Ended {
 }
 
 fn rehearsed(session: &mut Session, inputs: &Inputs) -> Ended {
-    let mut world = embedded::open(session)?;
+    let mut world = embedded::open(session, &inputs.bootstrap(Helm::V4))?;
     let code = within(session, &mut Mortal::new(&mut world), inputs);
     if world.crashed() {
         let problem = Problem::new("a fault of this seed killed the process itself");
