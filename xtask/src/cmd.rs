@@ -31,6 +31,7 @@ mod kubeconfig;
 mod load;
 mod logs;
 mod plan;
+mod ready;
 mod rehearse;
 mod render;
 

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use super::embedded::{self, Mortal};
 use super::exit::{Ended, NOT_READY, Stop};
 use super::load::Inputs;
-use super::{Session, conduct, detect, load, plan};
+use super::{Session, conduct, detect, load, plan, ready};
 use crate::problem::Problem;
 use crate::tools::helm::Helm;
 use crate::world::World;
@@ -52,5 +52,8 @@ fn rehearsed(session: &mut Session, inputs: &Inputs) -> Ended {
 
 fn within(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Ended {
     let plan = inputs.bootstrap(detect::helm(world)?);
-    if session.flags.dry_run { plan::print(session, plan) } else { conduct::run(session, world, &plan) }
+    if session.flags.dry_run {
+        return plan::print(session, plan);
+    }
+    conduct::run(session, world, &plan, &|failure| ready::problems(&inputs.fleet, failure))
 }

@@ -2,7 +2,7 @@
 //! Knows nothing of any particular chart.
 
 use super::super::{Lane, Step, Want};
-use super::{kube_path, node};
+use super::{kube_path, on};
 use crate::fleet::Cluster;
 use crate::release::{Chart, Manifest, Placement, Releases, Source};
 use crate::token::digest;
@@ -78,15 +78,8 @@ pub(super) fn steps(cluster: &Cluster, releases: &Releases, helm: Helm) -> Vec<S
         steps.push(here.chart(chart));
         steps.extend(here.rollout(chart));
     }
-    steps.push(node::ready(cluster, releases));
+    steps.push(here.nodes());
     in_order(steps)
-}
-
-/// What makes nodes ready: the releases that Helm does not wait for.
-pub(super) fn unwaited(cluster: &Cluster, releases: &Releases) -> Vec<String> {
-    let on = |p: &Placement| p.clusters.contains(&cluster.role);
-    let charts = releases.charts.iter().filter(|c| !c.wait && on(&c.placement));
-    charts.map(|c| format!("{}/{}", cluster.name, c.placement.name)).collect()
 }
 
 /// Sorts steps so that each comes behind those it needs; among equals the given order stays.
@@ -138,6 +131,22 @@ impl Here<'_> {
     fn rollout_ids(&self, chart: &Chart) -> Vec<String> {
         let ready = if chart.wait { &[][..] } else { &chart.ready };
         ready.iter().map(|workload| self.id(&format!("{}/{workload}", chart.placement.name))).collect()
+    }
+
+    /// Every node is known, has its pod addresses, and is ready. That takes the network: the releases that Helm does
+    /// not wait for go before, and whatever waits for its pods goes after.
+    fn nodes(&self) -> Step {
+        let cluster = self.cluster;
+        let network = self.releases.charts.iter().filter(|c| !c.wait && self.has(&c.placement));
+        let line = |n| Want::Match(format!(r"^{} \S+ True$", cluster.vm(n)));
+        let doing = format!("wait for the nodes of {}", cluster.name);
+        let want = Want::All(cluster.nodes.iter().map(line).collect());
+        Step::new(self.id("nodes"), doing, self.kubectl().nodes(), want)
+            .needs(network.map(|c| self.id(&c.placement.name)))
+            .needs(cluster.workers().map(|w| on(cluster, w, "join")))
+            .instead("not yet", Want::ALWAYS, [])
+            .limits(Limits::QUICK.settle(600).attempts(1, 5))
+            .hint(format!("kubectl --kubeconfig {} describe nodes", kube_path(cluster)))
     }
 
     fn manifest(&self, manifest: &Manifest) -> Step {
