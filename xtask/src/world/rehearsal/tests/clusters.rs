@@ -88,6 +88,24 @@ fn a_power_cut_in_the_middle_leaves_half_an_init() {
 }
 
 #[test]
+fn a_node_that_was_lost_comes_back_when_its_kubelet_starts() {
+    let (mut scene, pin) = pair();
+    assert!(scene.exec("app1-cp", KUBEADM).ok());
+    let task = join(&mut scene, "abcdefghij012345", &pin);
+    assert!(scene.end(task).ok());
+    assert!(scene.exec("app1-cp", "sudo /usr/local/sbin/node-reset").ok());
+    assert!(scene.exec("app1-cp", KUBEADM).ok());
+    scene.kubeconfig();
+    let nodes = "kubectl --kubeconfig app1.yaml get nodes --output name";
+    scene.pass(600);
+    assert_eq!((scene.ok(nodes), scene.state("app1-w1")["worker"] == "joined"), ("node/app1-cp\n".into(), true));
+    scene.ok("multipass stop app1-w1");
+    scene.ok("multipass start app1-w1");
+    scene.pass(30);
+    assert_eq!(scene.ok(nodes), "node/app1-cp\nnode/app1-w1\n");
+}
+
+#[test]
 fn an_init_goes_on_without_its_asker() {
     let mut scene = Scene::prepared("10.97.0.0/16");
     let task = scene.start(&format!("multipass exec -n app1-cp -- {KUBEADM}"), "");
