@@ -175,26 +175,26 @@ pub fn opened(archive: &str) -> Option<(String, String)> {
     Some((chart.to_owned(), rest.strip_suffix('\n')?.to_owned()))
 }
 
-/// sha256 of what is downloaded, as the projects' own indexes publish it (August 2026); of the Gateway API file, as it is
-/// built from its tag.
+/// sha256 of archives as the projects' own indexes publish them (August 2026).
 pub fn digests() -> BTreeMap<String, String> {
+    // The server is taken to hold the file that `charts/releases.toml` pins.
+    let gateway = "24d931f22abd8e40c973264319ead7cfa09d0fb7716b7ab1ee2ff174cb063a73".to_owned();
+    let gateway = ("gateway-api-v1.6.1-standard-install.yaml".to_owned(), gateway);
     [
-        ("cilium-1.20.0.tgz", "c5f013912360d1a334f44ef25f36da59ba3414cdb48f466ee12d0c4fdff27883"),
-        ("argo-cd-10.1.1.tgz", "a677dfa6ca7e9f9a71fe9bf54ea86a9011d5c7db8e137c5171e78c4493af20e5"),
-        ("external-secrets-2.9.0.tgz", "da2d5c126a103b4c1b16a9dc1c168c4332a3687144e88ac070e594f81a0b6578"),
-        ("loki-18.11.0.tgz", "d4d99424d197e1460878093c9fced02346669ab0698a0dca7c575ab76fff7aeb"),
-        ("grafana-12.11.1.tgz", "5dddbb4efe49f502a50264592637f4d2b99db50a0a800abde2f8cba3f8da0a74"),
-        ("promtail-6.17.1.tgz", "12115103a3b94932473fb3873aa670a68da9504e2f323c03790257088b479d9f"),
-        ("kyverno-3.9.0.tgz", "9663e8d3d15b070e5925b4f26b3f9a8824872a42ac7bf27ca105c897cb5aba51"),
-        ("kyverno-policies-3.9.0.tgz", "75eece1dd8c5f995c5818ed05a60f7714a2c60cac0a9eec69d331dbba24fc501"),
-        ("velero-12.1.0.tgz", "cd23589ad1b2d25cdd3220f6866b3f6f4c5683c4c09494e76a14700b33f81f83"),
-        ("thanos-0.38.0.tgz", "afb8dc54203894f83aa98ac00284a175a40cb6e1d06f4aa3e73f9df6a20fff44"),
-        ("seaweedfs-4.44.0.tgz", "cf7741928657659424a7011a903f925bc1c480a00cb4c0a6df93da8feaaa9cf2"),
-        (
-            "gateway-api-v1.6.1-standard-install.yaml",
-            "24d931f22abd8e40c973264319ead7cfa09d0fb7716b7ab1ee2ff174cb063a73",
-        ),
+        ("cilium-1.20.0", "c5f013912360d1a334f44ef25f36da59ba3414cdb48f466ee12d0c4fdff27883"),
+        ("argo-cd-10.1.1", "a677dfa6ca7e9f9a71fe9bf54ea86a9011d5c7db8e137c5171e78c4493af20e5"),
+        ("external-secrets-2.9.0", "da2d5c126a103b4c1b16a9dc1c168c4332a3687144e88ac070e594f81a0b6578"),
+        ("loki-18.11.0", "d4d99424d197e1460878093c9fced02346669ab0698a0dca7c575ab76fff7aeb"),
+        ("grafana-12.11.1", "5dddbb4efe49f502a50264592637f4d2b99db50a0a800abde2f8cba3f8da0a74"),
+        ("promtail-6.17.1", "12115103a3b94932473fb3873aa670a68da9504e2f323c03790257088b479d9f"),
+        ("kyverno-3.9.0", "9663e8d3d15b070e5925b4f26b3f9a8824872a42ac7bf27ca105c897cb5aba51"),
+        ("kyverno-policies-3.9.0", "75eece1dd8c5f995c5818ed05a60f7714a2c60cac0a9eec69d331dbba24fc501"),
+        ("velero-12.1.0", "cd23589ad1b2d25cdd3220f6866b3f6f4c5683c4c09494e76a14700b33f81f83"),
+        ("thanos-0.38.0", "afb8dc54203894f83aa98ac00284a175a40cb6e1d06f4aa3e73f9df6a20fff44"),
+        ("seaweedfs-4.44.0", "cf7741928657659424a7011a903f925bc1c480a00cb4c0a6df93da8feaaa9cf2"),
     ]
-    .map(|(file, digest)| (file.to_owned(), digest.to_owned()))
-    .into()
+    .map(|(file, digest)| (format!("{file}.tgz"), digest.to_owned()))
+    .into_iter()
+    .chain([gateway])
+    .collect()
 }

@@ -1,4 +1,5 @@
 //! kubeadm in a VM, joins, and what becomes of a control plane whose VM moves.
+//! Knows nothing of the other tools.
 
 use super::*;
 
