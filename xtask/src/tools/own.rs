@@ -1,5 +1,6 @@
 //! Small acts of xtask itself that stand in a plan like any other command: what they are called and what they promise.
-//! Knows nothing of how they are done: the driver does those about `out/`, the world does those about the machine.
+//! Knows nothing of how they are done: the driver does those about what it keeps, the world those about the machine and
+//! what tools left on it.
 //!
 //! | command | does | done by |
 //! |---|---|---|
