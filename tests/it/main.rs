@@ -1,6 +1,7 @@
 //! The one test binary: every test that looks at more than one module of `xtask`.
 //! Knows nothing of how a module does its work, only of what it promises.
 
+mod charts;
 mod drive;
 mod fleet;
 mod golden;
@@ -10,3 +11,4 @@ mod render;
 mod standin;
 mod tidy;
 mod tool;
+mod ui;

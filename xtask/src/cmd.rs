@@ -24,6 +24,7 @@ mod ci;
 mod completions;
 mod conduct;
 mod detect;
+mod digests;
 pub mod drive;
 mod embedded;
 pub mod exit;
@@ -34,6 +35,7 @@ mod load;
 mod logs;
 mod place;
 mod plan;
+mod ready;
 mod rehearse;
 mod render;
 
@@ -94,6 +96,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     shell.set(colour, volume(&flags));
     let out = Utf8Path::new(if flags.rehearse { "out/rehearsal" } else { "out" });
     let space = Workspace::open(&env.root, out);
+    let space = if flags.rehearse { space.fleeting() } else { space };
     let typed = typed(&args);
     let mut session = Session { shell, flags, space, here: env.here, vars: env.vars, screen: env.screen, typed };
     let code = fit::refuse_unfit(&session.flags, &command).and_then(|()| dispatch(&mut session, &command));

@@ -2,7 +2,8 @@
 //! Knows nothing of the steps.
 
 use super::exit::Ended;
-use super::{Session, conduct, detect, load, place, plan};
+use super::{Session, conduct, detect, digests, load, place, plan, ready};
+use crate::tools::helm::Helm;
 
 /// Runs it, or prints what it would run.
 ///
@@ -10,8 +11,14 @@ use super::{Session, conduct, detect, load, place, plan};
 /// Problems of the input, the choice or the machine.
 pub fn run(session: &mut Session) -> Ended {
     let inputs = load::inputs(session)?;
-    place::within(session, Some("bootstrap"), &mut |session, world| {
+    let offered = inputs.bootstrap(Helm::V4);
+    place::within(session, Some("bootstrap"), &offered, &mut |session, world| {
         let plan = inputs.bootstrap(detect::helm(world)?);
-        if session.flags.dry_run { plan::print(session, plan) } else { conduct::run(session, world, &plan) }
+        if session.flags.dry_run {
+            return plan::print(session, plan);
+        }
+        conduct::run(session, world, &plan, &|failure| {
+            [ready::problems(&inputs.fleet, failure), digests::problems(&inputs.releases, failure)].concat()
+        })
     })
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
 use super::load::Inputs;
-use super::{Session, ask, conduct, load, place, plan};
+use super::{Session, ask, conduct, digests, load, place, plan};
 use crate::charts::{RELEASES, lock};
 use crate::cli::Charts;
 use crate::plan::{Plan, bootstrap};
 use crate::problem::Problem;
-use crate::release::{Releases, Source};
+use crate::release::Releases;
 use crate::tools::own;
 use crate::ui::shell::Tone;
 use crate::ui::words;
@@ -29,17 +29,20 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Problems of the input, of what was downloaded, or of what was found.
 pub fn run(session: &mut Session, command: &Charts) -> Ended {
     let inputs = load::inputs(session)?;
-    match command {
-        Charts::Pull => place::within(session, Some("charts pull"), &mut |s, world| pull(s, world, &inputs)),
-        Charts::Lock => place::within(session, Some("charts lock"), &mut |s, world| learn(s, world, &inputs)),
-        Charts::Verify { values_only } => {
-            place::within(session, None, &mut |s, world| verify::run(s, world, &inputs, *values_only))
-        }
-        Charts::Outdated => place::within(session, None, &mut |s, world| outdated::run(s, world, &inputs)),
-        Charts::Bump { release, to } => place::within(session, Some("charts bump"), &mut |s, world| {
-            bump::run(s, world, &inputs, release, to.as_deref())
-        }),
-    }
+    let offered = bootstrap::downloads(&inputs.fleet, &inputs.releases);
+    let lock = match command {
+        Charts::Pull => Some("charts pull"),
+        Charts::Lock => Some("charts lock"),
+        Charts::Bump { .. } => Some("charts bump"),
+        Charts::Verify { .. } | Charts::Outdated => None,
+    };
+    place::within(session, lock, &offered, &mut |session, world| match command {
+        Charts::Pull => pull(session, world, &inputs),
+        Charts::Lock => learn(session, world, &inputs),
+        Charts::Verify { values_only } => verify::run(session, world, &inputs, *values_only),
+        Charts::Outdated => outdated::run(session, world, &inputs),
+        Charts::Bump { release, to } => bump::run(session, world, &inputs, release, to.as_deref()),
+    })
 }
 
 fn pull(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Ended {
@@ -47,9 +50,7 @@ fn pull(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Ended 
     if session.flags.dry_run {
         return plan::print(session, plan);
     }
-    let code = conduct::run(session, world, &plan)?;
-    refuse_others(world, &inputs.releases)?;
-    Ok(code)
+    fetch(session, world, inputs, &plan)
 }
 
 /// Learns the digests that are missing and writes them into the list.
@@ -63,7 +64,7 @@ fn learn(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Ended
         session.shell.status(Tone::Good, "Locked", &format!("{RELEASES}: every download has its digest"));
         return Ok(DONE);
     }
-    let code = conduct::run(session, world, &plan)?;
+    let code = fetch(session, world, inputs, &plan)?;
     let old = read(session, RELEASES)?;
     let (text, left) = locked(session, world, inputs, &open, old.clone())?;
     if text != old {
@@ -86,7 +87,7 @@ fn locked(
 ) -> Result<(String, Vec<String>), Stop> {
     let mut left = Vec::new();
     for name in names {
-        let digest = match file(&inputs.releases, name) {
+        let digest = match digests::file(&inputs.releases, name) {
             Some(file) => digest(world, &file)?,
             None => None,
         };
@@ -104,19 +105,15 @@ fn locked(
 /// The downloads of these entries alone, with the checks that they need.
 fn fetching(inputs: &Inputs, names: &[String]) -> Plan {
     let mut plan = bootstrap::downloads(&inputs.fleet, &inputs.releases);
-    let wanted: Vec<String> =
-        names.iter().filter_map(|name| file(&inputs.releases, name)).map(|f| bootstrap::archive_step(&f)).collect();
+    let wanted: Vec<String> = names
+        .iter()
+        .filter_map(|name| digests::file(&inputs.releases, name))
+        .map(|f| bootstrap::archive_step(&f))
+        .collect();
     let archives: Vec<_> = plan.steps.iter().filter(|step| wanted.contains(&step.id)).cloned().collect();
     let needed = |id: &String| wanted.contains(id) || archives.iter().any(|step| step.needs.contains(id));
     plan.steps.retain(|step| needed(&step.id));
     plan
-}
-
-/// The file in `out/charts` that an entry is downloaded to.
-fn file(releases: &Releases, name: &str) -> Option<String> {
-    let chart = releases.charts.iter().find(|c| c.placement.name == name).map(|c| c.archive());
-    let manifest = releases.manifests.iter().find(|m| m.placement.name == name);
-    chart.or_else(|| manifest.filter(|m| matches!(m.source, Source::Url { .. })).map(bootstrap::file_of))
 }
 
 /// The digest of a file in `out/charts`, if it is there.
@@ -127,21 +124,18 @@ fn digest(world: &mut dyn World, file: &str) -> Result<Option<String>, Stop> {
 
 /// Names each archive that is not the one whose digest the list has.
 fn refuse_others(world: &mut dyn World, releases: &Releases) -> Result<(), Stop> {
-    let charts = releases.charts.iter().map(|c| (&c.placement.name, c.sha256.as_ref()));
-    let manifests = releases.manifests.iter().filter_map(|m| match &m.source {
-        Source::Url { sha256, .. } => Some((&m.placement.name, sha256.as_ref())),
-        Source::File(_) => None,
-    });
     let mut problems = Vec::new();
-    for (name, want) in charts.chain(manifests) {
-        let (Some(want), Some(file)) = (want, file(releases, name)) else { continue };
+    for (name, file, want) in digests::pinned(releases) {
         if let Some(got) = digest(world, &file)?.filter(|got| got != want) {
-            let line = [format!("{name}.sha256"), name.clone()].iter().find_map(|key| releases.lines.get(key)).copied();
-            let problem = Problem::new(format!("the archive of `{name}` is another file than the list says: `{file}`"));
-            problems.push(problem.at(RELEASES, line).why(format!("sha256\nwant {want}\ngot  {got}")));
+            problems.push(digests::other(releases, name, &got));
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Stop { code: REFUSED, problems }) }
+}
+
+/// Runs the downloads of a plan.
+fn fetch(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Ended {
+    conduct::run(session, world, plan, &|failure| digests::problems(&inputs.releases, failure))
 }
 
 fn read(session: &Session, file: &str) -> Result<String, Stop> {

@@ -6,6 +6,7 @@ use camino::Utf8Path;
 use super::Session;
 use super::embedded::{self, Mortal};
 use super::exit::{Ended, NOT_READY, Stop};
+use crate::plan::Plan;
 use crate::problem::Problem;
 use crate::world::World;
 use crate::world::host::Host;
@@ -16,16 +17,17 @@ const BIN: &str = "out/bin";
 /// Something to do in a world.
 pub type Work<'a> = &'a mut dyn FnMut(&mut Session, &mut dyn World) -> Ended;
 
-/// Does it where the flags say. A command that changes something holds the lock meanwhile.
+/// Does it where the flags say. A command that changes something holds the lock meanwhile. The embedded world offers
+/// what the plan `offered` downloads.
 ///
 /// # Errors
 /// Another run holds the lock, or what the work itself says.
-pub fn within(session: &mut Session, lock: Option<&str>, work: Work<'_>) -> Ended {
+pub fn within(session: &mut Session, lock: Option<&str>, offered: &Plan, work: Work<'_>) -> Ended {
     let _lock = match lock.filter(|_| !session.flags.dry_run) {
         None => None,
         Some(name) => Some(session.space.lock(name).map_err(Stop::with(NOT_READY))?),
     };
-    if session.flags.rehearse { rehearsed(session, work) } else { real(session, work) }
+    if session.flags.rehearse { rehearsed(session, offered, work) } else { real(session, work) }
 }
 
 fn real(session: &mut Session, work: Work<'_>) -> Ended {
@@ -37,8 +39,8 @@ fn real(session: &mut Session, work: Work<'_>) -> Ended {
     work(session, &mut world)
 }
 
-fn rehearsed(session: &mut Session, work: Work<'_>) -> Ended {
-    let mut world = embedded::open(session)?;
+fn rehearsed(session: &mut Session, offered: &Plan, work: Work<'_>) -> Ended {
+    let mut world = embedded::open(session, offered)?;
     let code = work(session, &mut Mortal::new(&mut world));
     if world.crashed() {
         let problem = Problem::new("a fault of this seed killed the process itself");

@@ -3,8 +3,8 @@
 
 use super::super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
 use super::super::load::{self, Inputs};
-use super::super::{Session, ask, conduct};
-use super::{LIMIT, fetching, locked, read};
+use super::super::{Session, ask};
+use super::{LIMIT, fetch, fetching, locked, read};
 use crate::charts::bump::{self, Bumped};
 use crate::charts::outdated::{About, about};
 use crate::charts::{RELEASES, lock};
@@ -38,7 +38,7 @@ pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, name: 
         return Err(Stop::one(WRONG, problem.at(RELEASES, inputs.releases.lines.get(name).copied())));
     }
     let names = [name.to_owned()];
-    let code = conduct::run(session, world, &fetching(&raised, &names))?;
+    let code = fetch(session, world, &raised, &fetching(&raised, &names))?;
     if code != DONE {
         return Ok(code);
     }

@@ -4,7 +4,6 @@
 use super::super::{Lane, Step, Want};
 use super::{host, kube_path, launch, on};
 use crate::fleet::{Cluster, Fleet, Node};
-use crate::release::Releases;
 use crate::render::cloud_init::prep_marker;
 use crate::render::kubeadm::{ca_hash_fact, token_id, token_secret};
 use crate::token::{fact, secret};
@@ -118,12 +117,8 @@ fn authority(cluster: &Cluster) -> Step {
 fn initialised(cluster: &Cluster) -> Step {
     let node = cluster.control_plane();
     let vm = cluster.vm(node);
-    let init = [
-        guest::install(&vm, guest::INIT, &init_file(cluster)),
-        guest::validate(&vm, guest::INIT),
-        guest::init(&vm),
-        guest::seal(&vm),
-    ];
+    let init =
+        [guest::install(&vm, guest::INIT, &init_file(cluster)), guest::validate(&vm, guest::INIT), guest::init(&vm)];
     let again = [guest::reset(&vm)].into_iter().chain(init.clone());
     let up = state_is("control_plane", "up");
     let want = Want::All(vec![up.clone(), state_is("sealed", "true")]);
@@ -135,6 +130,7 @@ fn initialised(cluster: &Cluster) -> Step {
     )
     .needs([on(cluster, node, "ca"), on(cluster, node, "hosts")])
     .instead("unsealed", up, [guest::seal(&vm)])
+    .instead("busy", state_is("control_plane", "busy"), [])
     .instead("booting", state_is("control_plane", "booting"), [])
     .instead("half done", state_is("control_plane", "partial"), again)
     .act(init)
@@ -157,10 +153,11 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
     let doing = format!("join {vm} to {}", cluster.name);
     Step::new(on(cluster, worker, "join"), doing, ask(cluster, worker), state_is("worker", "joined"))
         .needs([on(cluster, worker, "hosts"), on(cluster, control_plane, "ca")])
+        .instead("busy", state_is("worker", "busy"), [])
         .instead("half done", state_is("worker", "partial"), again)
         .act(join)
         .undo([guest::reset(&vm)])
-        .limits(Limits::QUICK.minutes(20).attempts(3, 5))
+        .limits(Limits::QUICK.minutes(20).settle(300).attempts(4, 5))
         .hint(format!("multipass exec -n {vm} -- sudo journalctl -u kubelet -n 50"))
 }
 
@@ -175,23 +172,4 @@ fn kubeconfig(cluster: &Cluster) -> Step {
         .needs([on(cluster, node, "init")])
         .act([guest::credentials(&cluster.vm(node), &cluster.name), own::keep(below_out, &file)])
         .limits(Limits::QUICK.settle(30))
-}
-
-/// Every node is known, has its pod addresses, and is ready: which takes the network, so what installs the network
-/// goes before, and everything that waits for its pods goes after.
-pub(super) fn ready(cluster: &Cluster, releases: &Releases) -> Step {
-    let network = super::releases::unwaited(cluster, releases);
-    let lines = cluster.nodes.iter().map(|n| Want::Match(format!(r"^{} \S+ True$", cluster.vm(n)))).collect();
-    let ask = Kubectl::on(&kube_path(cluster)).nodes();
-    Step::new(
-        format!("{}/nodes", cluster.name),
-        format!("wait for the nodes of {}", cluster.name),
-        ask,
-        Want::All(lines),
-    )
-    .needs(network)
-    .needs(cluster.workers().map(|w| on(cluster, w, "join")))
-    .instead("not yet", Want::ALWAYS, [])
-    .limits(Limits::QUICK.settle(600).attempts(1, 5))
-    .hint(format!("kubectl --kubeconfig {} describe nodes", kube_path(cluster)))
 }

@@ -2,13 +2,13 @@
 //! Knows nothing of any particular chart.
 
 use super::super::{Lane, Step, Want};
-use super::{kube_path, node};
+use super::{kube_path, on};
 use crate::fleet::Cluster;
 use crate::release::{Chart, Manifest, Placement, Releases, Source};
 use crate::token::digest;
 use crate::tools::helm::{self, Helm, Release};
 use crate::tools::kubectl::Kubectl;
-use crate::tools::{Command, Limits, curl, own};
+use crate::tools::{Command, Limits, curl, guest, own};
 
 /// One step per archive, however many clusters use it.
 pub(super) fn downloads(releases: &Releases) -> Vec<Step> {
@@ -79,15 +79,8 @@ pub(super) fn steps(cluster: &Cluster, releases: &Releases, helm: Helm) -> Vec<S
         steps.push(here.chart(chart));
         steps.extend(here.rollout(chart));
     }
-    steps.push(node::ready(cluster, releases));
+    steps.push(here.nodes());
     in_order(steps)
-}
-
-/// What makes nodes ready: the releases that Helm does not wait for.
-pub(super) fn unwaited(cluster: &Cluster, releases: &Releases) -> Vec<String> {
-    let on = |p: &Placement| p.clusters.contains(&cluster.role);
-    let charts = releases.charts.iter().filter(|c| !c.wait && on(&c.placement));
-    charts.map(|c| format!("{}/{}", cluster.name, c.placement.name)).collect()
 }
 
 /// Sorts steps so that each comes behind those it needs; among equals the given order stays.
@@ -139,6 +132,26 @@ impl Here<'_> {
     fn rollout_ids(&self, chart: &Chart) -> Vec<String> {
         let ready = if chart.wait { &[][..] } else { &chart.ready };
         ready.iter().map(|workload| self.id(&format!("{}/{workload}", chart.placement.name))).collect()
+    }
+
+    /// Every node is known, has its pod addresses, and is ready. That takes the network: the releases that Helm does
+    /// not wait for go before, and whatever waits for its pods goes after.
+    fn nodes(&self) -> Step {
+        let cluster = self.cluster;
+        let network = self.releases.charts.iter().filter(|c| !c.wait && self.has(&c.placement));
+        let line = |n| Want::Match(format!(r"^{} \S+ True$", cluster.vm(n)));
+        let doing = format!("wait for the nodes of {}", cluster.name);
+        // A control plane that was made anew does not know its workers, and a kubelet registers only when it starts.
+        let unknown = |n| Want::Match(format!(r"^{} ", cluster.vm(n))).negated();
+        let missing = Want::All(vec![Want::Exit(0), Want::Any(cluster.nodes.iter().map(unknown).collect())]);
+        let want = Want::All(cluster.nodes.iter().map(line).collect());
+        Step::new(self.id("nodes"), doing, self.kubectl().nodes(), want)
+            .needs(network.map(|c| self.id(&c.placement.name)))
+            .needs(cluster.workers().map(|w| on(cluster, w, "join")))
+            .instead("one missing", missing, cluster.nodes.iter().map(|n| guest::restart_kubelet(&cluster.vm(n))))
+            .instead("not yet", Want::ALWAYS, [])
+            .limits(Limits::QUICK.settle(600).attempts(2, 5))
+            .hint(format!("kubectl --kubeconfig {} describe nodes", kube_path(cluster)))
     }
 
     fn manifest(&self, manifest: &Manifest) -> Step {

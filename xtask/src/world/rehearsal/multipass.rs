@@ -252,7 +252,7 @@ fn fresh(stage: &mut Stage, ask: &Ask, parsed: &Parsed, now: Duration) -> Go<Vm>
     };
     if preparing != Preparing::No {
         let next = initialised + clockwork::PREP;
-        vm.guest.jobs.push(Job { run: 0, work: Work::Prep, began: initialised, next });
+        vm.guest.jobs.push(Job { run: 0, work: Work::Prep, began: initialised, next, then: None });
     }
     Ok(vm)
 }
@@ -290,7 +290,7 @@ fn launching(vm: &Vm, name: &str, ask: &Ask, parsed: &Parsed, now: Duration) -> 
     let timeout =
         parsed.get("timeout").and_then(|t| t.parse().ok()).map_or(Duration::from_secs(600), Duration::from_secs);
     let over = ask.since + timeout;
-    let preparing = vm.guest.jobs.iter().find(|job| job.run == 0).map(|job| job.next);
+    let preparing = vm.guest.jobs.iter().find(|job| job.run == 0 && job.work == Work::Prep).map(|job| job.next);
     let end = preparing.filter(|_| vm.waits_for_prep).unwrap_or_default().max(vm.initialised);
     if vm.power != Power::Running {
         let text = "launch failed: The following errors occurred:";

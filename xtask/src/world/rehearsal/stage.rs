@@ -136,6 +136,8 @@ pub(super) struct Job {
     pub began: Duration,
     /// When it looks at the world next: its end, unless it waits for something.
     pub next: Duration,
+    /// A file that is touched when it ends well.
+    pub then: Option<String>,
 }
 
 /// What a job does.
@@ -147,6 +149,8 @@ pub(super) enum Work {
     /// The file it reads, and whether the API has been found.
     Join(String, bool),
     Reset,
+    /// A worker's kubelet makes its Node object if there is none; it does so when it starts, and only then.
+    Register,
 }
 
 /// The whole simulated world.
@@ -272,7 +276,7 @@ impl Stage {
         for job in jobs {
             match job.work {
                 // cloud-init's own run comes back with the next boot only through `node-prep`.
-                Work::Prep | Work::Reset => {}
+                Work::Prep | Work::Reset | Work::Register => {}
                 Work::Init(_) => vm.guest.control = Control::Partial,
                 Work::Join(..) => vm.guest.worker = Worker::Partial,
             }
@@ -289,6 +293,10 @@ impl Stage {
         vm.turned = now + clockwork::BOOT;
         vm.initialised = vm.turned + clockwork::CLOUD_INIT;
         vm.boots += 1;
+        if vm.guest.worker == Worker::Joined {
+            let next = vm.turned + clockwork::KUBELET;
+            vm.guest.jobs.push(Job { run: 0, work: Work::Register, began: now, next, then: None });
+        }
         if let Control::Made(cluster) = &mut vm.guest.control {
             cluster.api_from = vm.turned + clockwork::API_AFTER_BOOT;
         }
