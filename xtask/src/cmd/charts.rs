@@ -113,6 +113,8 @@ fn fetching(inputs: &Inputs, names: &[String]) -> Plan {
     let archives: Vec<_> = plan.steps.iter().filter(|step| wanted.contains(&step.id)).cloned().collect();
     let needed = |id: &String| wanted.contains(id) || archives.iter().any(|step| step.needs.contains(id));
     plan.steps.retain(|step| needed(&step.id));
+    // A person waits, and a version that does not exist will not come by waiting.
+    plan.steps.iter_mut().for_each(|step| step.limits = step.limits.attempts(2, 1));
     plan
 }
 

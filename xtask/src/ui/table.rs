@@ -1,7 +1,7 @@
 //! Rows of words as columns that stand below each other, for what is asked for as data.
 //! Knows nothing of what the words mean.
 
-/// A table: a heading and rows of as many cells. Cells that begin with a digit or a sign before one stand to the right.
+/// A table: a heading and rows of as many cells. A column of whole numbers stands to the right.
 pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
@@ -24,8 +24,8 @@ pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 fn is_number(row: &[String], column: usize) -> bool {
-    let cell = row.get(column).map_or("", |cell| cell.trim_start_matches('-'));
-    cell.starts_with(|c: char| c.is_ascii_digit())
+    let cell = row.get(column).map_or("", |cell| cell.strip_prefix('-').unwrap_or(cell));
+    !cell.is_empty() && cell.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]
