@@ -2,11 +2,12 @@
 //! Knows nothing of schemas: none of the charts' schemas refuses an unknown key (measured), so the chart's own
 //! `values.yaml` is the list of what there is.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::charts::RELEASES;
 use crate::problem::{Problem, nearest};
 use crate::release::{Chart, Releases};
+use crate::render::merge;
 use crate::render::yaml::{Document, Path};
 
 /// What a chart offers.
@@ -19,25 +20,26 @@ pub struct Offer<'a> {
     pub parts: &'a [String],
 }
 
-/// A problem for each key of ours that the chart does not have: those of `charts/<release>/values.yaml`, and those that
-/// `set` adds.
+/// Problems for the keys of ours that the chart does not have: those of `charts/<release>/values.yaml`, and those that
+/// `set` adds. Keys of one section for which there is no likely other name are one problem.
 pub fn unknown(releases: &Releases, chart: &Chart, written: &Document, offer: &Offer<'_>) -> Vec<Problem> {
-    let mut strange = Vec::new();
-    let free: Vec<Vec<&str>> = chart.free.iter().map(|path| path.split('.').collect()).collect();
+    let free: Vec<Path> = chart.free.iter().map(|dotted| merge::path(dotted)).collect();
     let walk = Walk { offer, free: &free };
+    let mut strange = Vec::new();
     walk.below(&written.value, &offer.values.value, &mut Path::new(), &mut strange);
-    let mut problems: Vec<Problem> = strange
-        .into_iter()
-        .map(|path| problem(chart, offer, &path).at(written.file.clone(), line(written, &path)))
-        .collect();
+    let mut problems = Vec::new();
+    for paths in strange.chunk_by(|a, b| a[..a.len() - 1] == b[..b.len() - 1]) {
+        let (slips, others): (Vec<&Path>, Vec<&Path>) = paths.iter().partition(|path| meant(offer, path).is_some());
+        let groups = slips.into_iter().map(|path| vec![path]).chain((!others.is_empty()).then_some(others));
+        problems.extend(groups.map(|g| problem(chart, offer, &g).at(written.file.clone(), line(written, g[0]))));
+    }
+    let at = [format!("{}.set", chart.placement.name), chart.placement.name.clone()];
+    let at = at.iter().find_map(|key| releases.lines.get(key)).copied();
     for key in chart.set.keys() {
-        let path: Path = key.split('.').map(str::to_owned).collect();
-        let value = path.iter().rev().fold(Value::Null, |below, key| serde_json::json!({ key: below }));
+        let value = merge::path(key).into_iter().rev().fold(Value::Null, |below, key| json!({ key: below }));
         let mut strange = Vec::new();
         walk.below(&value, &offer.values.value, &mut Path::new(), &mut strange);
-        let at = [format!("{}.set", chart.placement.name), chart.placement.name.clone()];
-        let at = at.iter().find_map(|key| releases.lines.get(key)).copied();
-        problems.extend(strange.iter().map(|path| problem(chart, offer, path).at(RELEASES, at)));
+        problems.extend(strange.iter().map(|path| problem(chart, offer, &[path]).at(RELEASES, at)));
     }
     problems
 }
@@ -47,24 +49,32 @@ fn line(document: &Document, path: &Path) -> Option<usize> {
     (0..=path.len()).rev().find_map(|n| document.lines.get(&path[..n])).copied()
 }
 
-fn problem(chart: &Chart, offer: &Offer<'_>, path: &Path) -> Problem {
-    let what = format!("`{}` is not in the chart of `{}`", path.join("."), chart.placement.name);
-    let problem = Problem::new(what).why(format!("{} {} has no such key in its values", chart.chart, chart.version));
+/// The key of the chart that was most likely meant.
+fn meant<'a>(offer: &'a Offer<'_>, path: &Path) -> Option<&'a str> {
     let (last, above) = path.split_last().expect("bug: a key has a name");
-    let there = above.iter().try_fold(&offer.values.value, |value, key| value.get(key));
-    let known = there.and_then(Value::as_object).into_iter().flat_map(|map| map.keys().map(String::as_str));
-    match nearest(last, known) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem.hint(format!(
-            "if the chart passes it on as it is: free = [\"{}\"] in {RELEASES}",
-            if above.is_empty() { last.clone() } else { above.join(".") }
-        )),
+    let section = above.iter().try_fold(&offer.values.value, |value, key| value.get(key))?;
+    nearest(last, section.as_object()?.keys().map(String::as_str))
+}
+
+/// Keys of one section that the chart does not have.
+fn problem(chart: &Chart, offer: &Offer<'_>, paths: &[&Path]) -> Problem {
+    let names: Vec<String> = paths.iter().map(|path| format!("`{}`", path.join("."))).collect();
+    let are = if names.len() == 1 { "is" } else { "are" };
+    let what = format!("{} {are} not in the chart of `{}`", names.join(", "), chart.placement.name);
+    let problem = Problem::new(what).why(format!("the values of {} {} have no such key", chart.chart, chart.version));
+    if let Some(near) = meant(offer, paths[0]) {
+        return problem.hint(format!("did you mean `{near}`?"));
     }
+    let above = &paths[0][..paths[0].len() - 1];
+    let free = if above.is_empty() { paths[0] } else { above };
+    // As `helm --set` has it: a dot that belongs to a key is escaped.
+    let free = free.iter().map(|key| key.replace('.', "\\.")).collect::<Vec<_>>().join(".");
+    problem.hint(format!("if the chart passes it on as it is, in {RELEASES}: free = ['{free}']"))
 }
 
 struct Walk<'a> {
     offer: &'a Offer<'a>,
-    free: &'a [Vec<&'a str>],
+    free: &'a [Path],
 }
 
 impl Walk<'_> {
@@ -87,7 +97,7 @@ impl Walk<'_> {
     }
 
     fn is_free(&self, path: &Path) -> bool {
-        self.free.iter().any(|free| free.iter().eq(path.iter()))
+        self.free.contains(path)
     }
 
     /// Helm's own keys, what belongs to a chart inside, what was declared free, and what the chart mentions in a comment.
@@ -143,15 +153,16 @@ mod tests {
 
     #[test]
     fn a_slip_is_found_with_what_was_meant() {
-        let found = check("server:\n  limits:\n    rat: 2\n  porrt: 81\nzzz: 1\n", &[]);
+        let found = check("server:\n  limits:\n    rat: 2\n  porrt: 81\nx.y: 1\nzzz: 1\n", &[]);
         let want = [
             "charts/plain/values.yaml:3 `server.limits.rat` is not in the chart of `plain` did you mean `rate`?",
             "charts/plain/values.yaml:4 `server.porrt` is not in the chart of `plain` did you mean `port`?",
-            "charts/plain/values.yaml:5 `zzz` is not in the chart of `plain` if the chart passes it on as it is: \
-             free = [\"zzz\"] in charts/releases.toml",
+            "charts/plain/values.yaml:5 `x.y`, `zzz` are not in the chart of `plain` \
+             if the chart passes it on as it is, in charts/releases.toml: free = ['x\\.y']",
             SET,
         ];
         assert_eq!(found, want);
+        assert_eq!(check("x.y: 1\n", &["x\\.y"]), [SET]);
     }
 
     #[test]
