@@ -32,6 +32,8 @@ impl Node {
         }
         let node = Node(tempfile::tempdir().expect("a folder"));
         node.write("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 app1-cp app1-cp\n");
+        // Another test's stand-in may be running on this machine.
+        node.stub("pgrep", "exit 1");
         Some(node)
     }
 
