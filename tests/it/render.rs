@@ -95,6 +95,7 @@ fn releases(set: &[(&str, &str)]) -> Releases {
         namespace: "kube-system".into(),
         arm64: None,
         free: vec![],
+        memory: None,
         set: set.iter().map(|(path, binding)| (path.to_string(), binding.to_string())).collect(),
         ready: Vec::new(),
         wait: false,

@@ -109,14 +109,52 @@ impl Workload {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "---\n# Source: x/templates/crd.yaml\napiVersion: apiextensions.k8s.io/v1\n\
-        kind: CustomResourceDefinition\nmetadata: {name: [not read}\n---\n# Source: x/ds.yaml\nkind: DaemonSet\n\
-        metadata:\n  name: agent\nspec:\n  template:\n    spec:\n      containers:\n      - name: a\n        mode: 0755\n\
-        \x20     volumes:\n      - name: log\n        hostPath: {path: /var/log}\n      - name: none\n        emptyDir: {}\n\
-        ---\nkind: Job\nmetadata:\n  name: once\n  namespace: other\nspec:\n  template:\n    spec: {}\n---\nkind: List\n\
-        items:\n- kind: Deployment\n  metadata:\n    name: web\n    annotations: {helm.sh/hook: pre-install}\n  spec:\n\
-        \x20   template: {spec: {}}\n- kind: Service\n  metadata: {name: web}\n---\n\n---\nkind: StatefulSet\n\
-        metadata: {name: db}\nspec: {replicas: 2, template: {spec: {}}}\n";
+    const TEXT: &str = r#"---
+# Source: x/templates/crd.yaml
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: [not read}
+---
+# Source: x/ds.yaml
+kind: DaemonSet
+metadata:
+  name: agent
+spec:
+  template:
+    spec:
+      containers:
+      - name: a
+        mode: 0755
+      volumes:
+      - name: log
+        hostPath: {path: /var/log}
+      - name: none
+        emptyDir: {}
+---
+kind: Job
+metadata:
+  name: once
+  namespace: other
+spec:
+  template: {spec: {}}
+---
+kind: List
+items:
+- kind: Deployment
+  metadata:
+    name: web
+    annotations: {helm.sh/hook: pre-install}
+  spec:
+    template: {spec: {}}
+- kind: Service
+  metadata: {name: web}
+---
+
+---
+kind: StatefulSet
+metadata: {name: db}
+spec: {replicas: 2, template: {spec: {}}}
+"#;
 
     #[test]
     fn workloads_are_found_and_all_else_is_not() {

@@ -27,12 +27,8 @@ pub fn all(world: &mut dyn World, commands: &[Command], limit: Duration) -> Resu
             next += 1;
         }
         match world.wait(running.values().min().copied()) {
-            Event::Ended(task, output) => {
-                // One that was ended for its time has its answer already.
-                if running.remove(&task).is_some() {
-                    answers[task as usize] = Some(output);
-                }
-            }
+            // One that was ended for its time has its answer already.
+            Event::Ended(task, output) if running.remove(&task).is_some() => answers[task as usize] = Some(output),
             Event::Interrupt => {
                 running.keys().for_each(|task| world.kill(*task, true));
                 return Err(Stop { code: INTERRUPTED, problems: vec![] });

@@ -74,7 +74,8 @@ fn learn(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Ended
         return Ok(code);
     }
     let problem = Problem::new(format!("{} still unlocked: {}", words::count(left.len(), "release"), left.join(", ")));
-    Err(Stop::one(REFUSED, problem.at(RELEASES, None).hint("cargo xtask charts lock")))
+    let code = if code == DONE { REFUSED } else { code };
+    Err(Stop::one(code, problem.at(RELEASES, None).hint("cargo xtask charts lock")))
 }
 
 /// The list with the digest of each of these whose archive is there, and the names of the others.

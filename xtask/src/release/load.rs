@@ -13,7 +13,7 @@ use crate::fleet::Fleet;
 use crate::fleet::document::{Field, Notes, Table, parse};
 use crate::problem::Problem;
 
-const CHART: [&str; 16] = [
+const CHART: [&str; 17] = [
     "name",
     "chart",
     "repository",
@@ -27,6 +27,7 @@ const CHART: [&str; 16] = [
     "timeout",
     "arm64",
     "free",
+    "memory",
     "wait",
     "ready",
     "set",
@@ -115,6 +116,7 @@ fn chart(notes: &mut Notes, table: &Table<'_>, fleet: &Fleet) -> Option<Chart> {
     let app_version = table.may(notes, "app_version", &TEXT);
     let namespace = table.must(notes, "namespace", &NAMESPACE);
     let arm64 = table.may(notes, "arm64", &TEXT);
+    let memory = table.may(notes, "memory", &MEMORY);
     let free = table.may(notes, "free", &TEXTS).or(Vec::new());
     let set = table.may(notes, "set", &SET).or(BTreeMap::new());
     let ready = table.may(notes, "ready", &TEXTS).or(Vec::new());
@@ -135,6 +137,7 @@ fn chart(notes: &mut Notes, table: &Table<'_>, fleet: &Fleet) -> Option<Chart> {
         version: version?,
         namespace: namespace.value?,
         arm64: arm64.value,
+        memory: memory.value,
         free: free.value?,
         set: set.value?,
         ready: ready.value?,

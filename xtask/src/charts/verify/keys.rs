@@ -100,7 +100,7 @@ impl Walk<'_> {
         self.free.contains(path)
     }
 
-    /// Helm's own keys, what belongs to a chart inside, what was declared free, and what the chart mentions in a comment.
+    /// Helm's own keys, what belongs to a chart inside, what was declared free, and what a comment mentions.
     fn is_known(&self, path: &Path) -> bool {
         let (last, above) = path.split_last().expect("bug: a key has a name");
         let helm = above.is_empty() && ["global", "tags"].contains(&last.as_str());

@@ -3,10 +3,11 @@
 
 use serde_json::Value;
 
+use crate::charts::RELEASES;
 use crate::charts::rendered::{Spread, Workload};
-use crate::fleet::{Bytes, Cluster, NodeRole};
+use crate::fleet::{Cluster, NodeRole};
 use crate::problem::Problem;
-use crate::release::Chart;
+use crate::release::{Chart, Releases};
 
 /// What kubeadm itself asks for: etcd on the control plane, two CoreDNS anywhere; its other pods ask for CPU alone
 /// (kubeadm 1.35, `phases/etcd/local.go` and `phases/addons/dns/manifests.go`).
@@ -61,6 +62,22 @@ pub fn need(release: &str, workload: &Workload) -> Need {
     Need { who: format!("{release} {}", workload.name), spread: workload.spread, each }
 }
 
+/// A problem for each pod of a release that asks for more than the list allows it.
+pub fn over(releases: &Releases, chart: &Chart, needs: &[Need]) -> Vec<Problem> {
+    let Some(most) = chart.memory else { return vec![] };
+    let name = &chart.placement.name;
+    let line = releases.lines.get(&format!("{name}.memory")).copied();
+    let over = needs.iter().filter(|need| need.each > most);
+    over.map(|need| {
+        let what =
+            format!("a pod of `{}` asks for more memory than it may: {} of {}", need.who, said(need.each), said(most));
+        Problem::new(what)
+            .at(RELEASES, line)
+            .why("the design counts on that figure; `memory` in the list is the place to change it")
+    })
+    .collect()
+}
+
 /// What a release asks for as far as its values say, where there is no chart to render: every
 /// `resources.requests.memory` in them, times the `replicas` beside it. A release that waits for a DaemonSet is counted
 /// on every node as a whole, which is more than it takes.
@@ -78,7 +95,7 @@ fn asked(values: &Value) -> u64 {
         return 0;
     }
     let count = ["replicas", "replicaCount"].iter().find_map(|key| map.get(*key)?.as_u64()).unwrap_or(1);
-    let own = map.get("resources").map_or(0, |resources| of(resources)) * count;
+    let own = map.get("resources").map_or(0, of) * count;
     own + map.iter().filter(|(key, _)| *key != "resources").map(|(_, value)| asked(value)).sum::<u64>()
 }
 
@@ -195,7 +212,8 @@ fn place(rows: &mut [Row], pods: &[(String, u64, bool)]) -> Vec<Problem> {
             row.floating += if *passing { 0 } else { *each };
             continue;
         }
-        let why = format!("it asks for {}, and the node with most room has {}", said(*each), said_signed(row.free()));
+        let why =
+            format!("it asks for {}, and the node with most room has {}", said(*each), said(row.free().max(0) as u64));
         let what = format!("no node of the cluster has room for a pod of `{who}`");
         left.push(Problem::new(what).why(why).hint("give a node more memory, or ask for less"));
     }
@@ -203,13 +221,9 @@ fn place(rows: &mut [Row], pods: &[(String, u64, bool)]) -> Vec<Problem> {
     left
 }
 
+/// In Mi, as pods write it.
 fn said(bytes: u64) -> String {
-    Bytes(bytes - bytes % (1 << 20)).to_string()
-}
-
-/// In whole MiB, as the table has them.
-fn said_signed(bytes: i64) -> String {
-    if bytes < 0 { format!("-{}", said(bytes.unsigned_abs())) } else { said(bytes as u64) }
+    format!("{}Mi", bytes >> 20)
 }
 
 #[cfg(test)]
@@ -246,6 +260,16 @@ mod tests {
             "evictionHard": {"memory.available": "200Mi"}});
         assert_eq!(reserve(&kubelet), Reserve { fixed: 712 * MIB, percent: 0.0 });
         assert_eq!(reserve(&json!({"evictionHard": {"memory.available": "5%"}})).percent, 5.0);
+    }
+
+    #[test]
+    fn a_pod_above_its_figure_is_found() {
+        let releases = list(&LIST.replace("arm64 =", "memory = \"128Mi\"\narm64 ="), &fleet());
+        let needs = [need("plain a", Spread::EveryNode, 128), need("plain b", Spread::Passing, 129)];
+        let problems = over(&releases, &releases.charts[1], &needs);
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].what, "a pod of `plain b` asks for more memory than it may: 129Mi of 128Mi");
+        assert_eq!(problems[0].at.as_ref().unwrap().to_string(), "charts/releases.toml:28");
     }
 
     #[test]

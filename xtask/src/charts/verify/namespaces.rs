@@ -225,7 +225,8 @@ mod tests {
         ];
         assert_eq!(violations(&daemonset(node_exporter)), want);
         let operator = json!({"containers": [{"name": "o", "ports": [{"hostPort": 9234}, {"hostPort": 9963}],
-            "livenessProbe": {"httpGet": {"host": "127.0.0.1"}}, "readinessProbe": {"httpGet": {"host": "127.0.0.1"}}}]});
+            "livenessProbe": {"httpGet": {"host": "127.0.0.1"}},
+            "readinessProbe": {"httpGet": {"host": "127.0.0.1"}}}]});
         let want = [
             "hostPort (container \"o\" uses hostPorts 9234, 9963)",
             "probe or lifecycle host (container \"o\" uses probe or lifecycle host \"127.0.0.1\")",

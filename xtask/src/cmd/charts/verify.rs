@@ -153,8 +153,10 @@ impl Findings {
         self.problems.extend(namespaces::missing(&inputs.releases, chart, &levels, &cluster.name));
         self.problems.extend(namespaces::forbidden(name, found, &levels));
         self.problems.extend(images::moving(name, found));
+        let needs: Vec<Need> = found.iter().map(|workload| memory::need(name, workload)).collect();
+        self.problems.extend(memory::over(&inputs.releases, chart, &needs));
+        self.needs.entry(cluster.name.clone()).or_default().extend(needs);
         for workload in found {
-            self.needs.entry(cluster.name.clone()).or_default().push(memory::need(name, workload));
             for (_, path) in workload.host_paths() {
                 let path = (name.clone(), workload.name.clone(), path.to_owned());
                 if !self.paths.contains(&path) {
