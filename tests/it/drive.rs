@@ -12,7 +12,7 @@ use xtask::plan::{Lane, Plan, Probe, Step, Want};
 use xtask::tools::{Command, Exit, Limits, Reading, Tool, own};
 use xtask::workspace::Workspace;
 
-use crate::host::Bench;
+use crate::host::{Bench, root_of_parent, say};
 
 fn sh(script: &str) -> Command {
     Command::act(Tool::Curl, ["-c", script])
@@ -134,4 +134,42 @@ fn a_missing_tool_and_a_failing_one_are_told_apart() {
     let exits: Vec<&Exit> = ran.outcome.failed.iter().map(|failure| &failure.output.exit).collect();
     assert_eq!(exits, [&Exit::Missing, &Exit::Code(7)]);
     assert_eq!(ran.outcome.failed[1].output.stderr, "no space\n");
+}
+
+#[test]
+fn the_second_interrupt_ends_what_runs() {
+    let mut bench = Bench::new();
+    let child = bench.in_process("drive::child_is_interrupted");
+    let next = |bench: &mut Bench, word: &str| {
+        let words = std::iter::repeat_with(|| bench.hear());
+        words.map(|line| line.strip_prefix(word).map(str::to_owned)).find_map(|rest| rest).unwrap()
+    };
+    let (pid, sleeper) = (next(&mut bench, "pid "), next(&mut bench, "sleeper "));
+    bench.run(&format!("kill -s INT {pid}"));
+    next(&mut bench, "stopping");
+    assert!(bench.lives(&sleeper), "the first lets it go on");
+    bench.run(&format!("kill -s INT {pid}"));
+    next(&mut bench, "interrupted");
+    assert!(bench.end(child).ok() && bench.dies(&sleeper));
+}
+
+#[test]
+fn child_is_interrupted() {
+    if root_of_parent().is_none() {
+        return;
+    }
+    let mut bench = Bench::new();
+    bench.host.heed_signals().unwrap();
+    say(&format!("\npid {}\n", std::process::id()));
+    let plan = plan(vec![step("long", &[], ask("false"), vec![sh("sleep 300 & echo sleeper $!; wait")])]);
+    let mut space = Workspace::open(&bench.root, Utf8Path::new("out"));
+    let engine = Engine::new(&plan, plan.ids(), BTreeMap::new(), 1);
+    let mut watch = |_: Duration, note: &Note| match note {
+        Note::Line(_, line) => say(&format!("{line}\n")),
+        Note::Stopping => say("stopping\n"),
+        _ => {}
+    };
+    let outcome = drive(&plan, engine, &mut bench.host, &mut space, &mut watch);
+    assert!(outcome.interrupted);
+    say("interrupted\n");
 }

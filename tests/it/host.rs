@@ -15,6 +15,8 @@ mod files;
 
 /// Long enough for a busy machine; no test waits this long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Tells a process that it was started by a test, and where.
+const ROOT: &str = "XTASK_TEST_ROOT";
 /// Ends a command that a test means to kill, should the test fail to.
 const SLEEP: &str = "sleep 300";
 
@@ -41,20 +43,25 @@ impl Bench {
         Bench { host: Self::new_host(&root), root, _dir: dir, tasks: 0, lines: Vec::new() }
     }
 
-    fn new_host(root: &Utf8Path) -> Host {
+    pub fn new_host(root: &Utf8Path) -> Host {
         Host::new(root, "out/bin".into(), &format!("{root}/bin:/usr/bin:/bin"))
     }
 
     fn start(&mut self, tool: Tool, args: &[&str], stdin: &[u8]) -> TaskId {
         self.tasks += 1;
         let args = args.iter().map(|a| (*a).to_owned()).collect();
-        let env = vec![(files::ROOT.to_owned(), self.root.to_string())];
+        let env = vec![(ROOT.to_owned(), self.root.to_string())];
         self.host.start(Call { task: self.tasks, tool, args, stdin: stdin.to_vec(), env });
         self.tasks
     }
 
     fn sh(&mut self, script: &str) -> TaskId {
         self.start(Tool::Curl, &["-c", script], b"")
+    }
+
+    /// Runs one test in a process of its own, with [`ROOT`] in its environment.
+    pub fn in_process(&mut self, test: &str) -> TaskId {
+        self.start(Tool::Helm, &["--exact", test, "--nocapture", "--quiet"], b"")
     }
 
     /// The end of a task, within a time. Lines of all tasks are collected.
@@ -70,7 +77,7 @@ impl Bench {
         None
     }
 
-    fn end(&mut self, task: TaskId) -> Output {
+    pub fn end(&mut self, task: TaskId) -> Output {
         self.end_within(task, PATIENCE).expect("it ends in time")
     }
 
@@ -80,17 +87,19 @@ impl Bench {
         self.end(task)
     }
 
-    /// Waits for a line and hands it on.
-    fn hear(&mut self) -> String {
-        let until = self.host.now() + PATIENCE;
-        match self.host.wait(Some(until)) {
+    /// The next line that no test has looked at; waits for it.
+    pub fn hear(&mut self) -> String {
+        if !self.lines.is_empty() {
+            return self.lines.remove(0);
+        }
+        match self.host.wait(Some(self.host.now() + PATIENCE)) {
             Event::Line(_, line) => line,
             other => panic!("a line was expected: {other:?}"),
         }
     }
 
     /// Whether a process runs. One that is dead but not yet buried does not.
-    fn lives(&mut self, pid: &str) -> bool {
+    pub fn lives(&mut self, pid: &str) -> bool {
         let state = self.run(&format!("ps -o stat= -p {pid}")).stdout;
         !state.trim().is_empty() && !state.trim().starts_with('Z')
     }
@@ -102,6 +111,18 @@ impl Bench {
             !self.lives(pid)
         })
     }
+}
+
+/// The repository of the test that started this process; nothing in the test run itself.
+pub fn root_of_parent() -> Option<Utf8PathBuf> {
+    std::env::var(ROOT).ok().map(Utf8PathBuf::from)
+}
+
+/// Past the harness, which keeps what `print` says.
+pub fn say(text: &str) {
+    use std::io::Write;
+    std::io::stdout().write_all(text.as_bytes()).unwrap();
+    std::io::stdout().flush().unwrap();
 }
 
 fn text(output: &Output) -> (&Exit, &str, &str) {

@@ -7,5 +7,6 @@ mod golden;
 mod host;
 mod node;
 mod render;
+mod standin;
 mod tidy;
 mod tool;

@@ -6,12 +6,15 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::ui::shell::Colour;
 
+/// What the help ends with.
+const AFTER: &str = "\
+Data goes to stdout, the story to stderr. Exit codes:
+  0 done   1 the world said no   2 what you gave is wrong   3 this machine is not ready   130 interrupted
+  a rehearsal found:   61 a crash   62 a contradiction   63 no convergence";
+
 /// Three Kubernetes clusters on one machine, and a contract that says the apps outlive the platform.
-///
-/// Data goes to stdout, the story to stderr. Exit codes: 0 done; 1 the world said no; 2 what you gave is wrong;
-/// 3 this machine is not ready; 61 to 63 a rehearsal found a crash, a contradiction, no convergence; 130 interrupted.
 #[derive(Debug, Parser)]
-#[command(name = "xtask", bin_name = "cargo xtask", version, disable_help_subcommand = true)]
+#[command(name = "xtask", bin_name = "cargo xtask", version, disable_help_subcommand = true, after_help = AFTER)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -54,8 +57,9 @@ pub struct Flags {
     /// Answer every question with yes. Nothing that exists today asks one.
     #[arg(long, global = true, hide = true)]
     pub yes: bool,
-    /// For people, or one JSON object per line.
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = "Showing")]
+    /// For people, or for scripts: one JSON object per line.
+    #[arg(long, global = true, value_name = "text|json", default_value = "text", help_heading = "Showing")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
     pub format: Format,
     /// Show each command as it starts.
     #[arg(short, long, global = true, action = ArgAction::SetTrue, help_heading = "Showing")]
@@ -63,8 +67,9 @@ pub struct Flags {
     /// Show failures alone.
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Showing")]
     pub quiet: bool,
-    /// Whether to use colour.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Showing")]
+    /// Whether to use colour; auto looks at the terminal and at NO_COLOR.
+    #[arg(long, global = true, value_name = "auto|always|never", default_value = "auto", help_heading = "Showing")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
     pub color: Colour,
 }
 

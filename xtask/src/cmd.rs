@@ -20,6 +20,8 @@ mod adr;
 mod bootstrap;
 mod ci;
 mod completions;
+mod conduct;
+mod detect;
 pub mod drive;
 mod embedded;
 pub mod exit;
@@ -31,7 +33,6 @@ mod logs;
 mod plan;
 mod rehearse;
 mod render;
-mod run;
 
 /// What surrounds a command: `main` takes it from the process, tests make their own.
 pub struct Env {

@@ -72,9 +72,9 @@ impl Want {
     /// Whatever the answer is.
     pub const ALWAYS: Want = Want::All(vec![]);
 
-    /// The opposite.
+    /// The opposite of it.
     #[must_use]
-    pub fn not(self) -> Want {
+    pub fn negated(self) -> Want {
         Want::Not(Box::new(self))
     }
 }

@@ -7,6 +7,7 @@ use crate::engine::{Event, TaskId};
 use crate::tools::Tool;
 
 pub mod host;
+pub mod rehearsal;
 
 /// A command with every token completed, ready to run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,35 +4,21 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use xtask::engine::TaskId;
-use xtask::tools::{Exit, Tool};
+use camino::Utf8Path;
+use xtask::tools::Exit;
 use xtask::workspace::Workspace;
 use xtask::world::World;
 
-use super::Bench;
-
-/// Tells a process that it was started by a test, and where.
-pub const ROOT: &str = "XTASK_TEST_ROOT";
-
-/// Runs a test of this file in a process of its own, with [`ROOT`] in its environment.
-fn in_process(bench: &mut Bench, test: &str) -> TaskId {
-    bench.start(Tool::Helm, &["--exact", &format!("host::files::{test}"), "--nocapture", "--quiet"], b"")
-}
+use super::{Bench, root_of_parent, say};
 
 fn space_of(root: &Utf8Path) -> Workspace {
     Workspace::open(root, Utf8Path::new("out"))
 }
 
-/// The repository of the test that started this process; nothing in the test run itself.
-fn root_of_parent() -> Option<Utf8PathBuf> {
-    std::env::var(ROOT).ok().map(Utf8PathBuf::from)
-}
-
 #[test]
 fn a_lock_is_held_across_processes_and_lost_with_its_holder() {
     let mut bench = Bench::new();
-    let holder = in_process(&mut bench, "child_holds_the_lock");
+    let holder = bench.in_process("host::files::child_holds_the_lock");
     while bench.hear() != "held" {}
     let space = space_of(&bench.root);
     let problem = space.lock("destroy").unwrap_err();
@@ -56,7 +42,7 @@ fn a_killed_writer_leaves_a_whole_and_private_file() {
     let space = space_of(&bench.root);
     let file = space.out().join("kube/app1.yaml");
     for round in 0..5 {
-        let writer = in_process(&mut bench, "child_writes_for_ever");
+        let writer = bench.in_process("host::files::child_writes_for_ever");
         while bench.hear() != "writing" {}
         for _ in 0..200 {
             let mode = file.metadata().unwrap().permissions().mode() & 0o777;
@@ -80,13 +66,6 @@ fn child_writes_for_ever() {
     for byte in (b'a'..=b'z').cycle() {
         space.keep("kube/app1.yaml", &vec![byte; 1 << 20]).unwrap();
     }
-}
-
-/// Past the harness, which keeps what `print` says.
-fn say(text: &str) {
-    use std::io::Write;
-    std::io::stdout().write_all(text.as_bytes()).unwrap();
-    std::io::stdout().flush().unwrap();
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `plan <command>`: the exact commands, and nothing else. The same bytes each time, on every machine.
 //! Knows nothing of which tools this machine has: it plans for the newest Helm that the fleet accepts.
 
+use super::conduct::chosen;
 use super::exit::{DONE, Ended};
-use super::run::chosen;
 use super::{Session, load};
 use crate::cli::{Format, Planned};
 use crate::plan::{Plan, text};

@@ -41,18 +41,18 @@ fn compare(session: &mut Session, files: &Files) -> Ended {
         session.shell.status(Tone::Good, "Checked", &said);
         return Ok(DONE);
     }
-    let problems: Vec<Problem> = drifts.iter().map(|drift| problem(&session.out(), drift)).collect();
-    show(session, &problems);
+    show(session, &[problem(&session.out(), &drifts)]);
     Ok(REFUSED)
 }
 
-fn problem(out: &str, drift: &Drift) -> Problem {
-    let (path, what) = match drift {
-        Drift::Missing(path) => (path, "is not written"),
-        Drift::Differs(path) => (path, "differs from what is rendered"),
-        Drift::Stale(path) => (path, "is no longer rendered"),
+fn problem(out: &str, drifts: &[Drift]) -> Problem {
+    let row = |drift: &Drift| match drift {
+        Drift::Missing(path) => format!("missing  {out}/{path}"),
+        Drift::Differs(path) => format!("differs  {out}/{path}"),
+        Drift::Stale(path) => format!("stale    {out}/{path}"),
     };
-    Problem::new(format!("a generated file {what}: `{out}/{path}`"))
-        .at(format!("{out}/{path}"), None)
+    let are = if drifts.len() == 1 { "is" } else { "are" };
+    Problem::new(format!("{} {are} not as rendered", words::count(drifts.len(), "generated file")))
+        .why(drifts.iter().map(row).collect::<Vec<_>>().join("\n"))
         .hint("cargo xtask render")
 }

@@ -74,7 +74,7 @@ impl Engine {
                     return self.board.set(i, State::Queued);
                 }
                 let run = &mut self.runs[i];
-                (run.rest, run.case, run.slip) = (rest, case, None);
+                (run.rest, run.case, run.slipped) = (rest, case, false);
                 return self.run_next(i);
             }
         };
@@ -86,6 +86,7 @@ impl Engine {
     fn slip(&mut self, i: usize, failure: Failure) {
         self.runs[i].rest.clear();
         self.runs[i].slip = Some(failure);
+        self.runs[i].slipped = true;
         self.confirm(i);
     }
 
@@ -113,7 +114,7 @@ impl Engine {
 
     fn not_yet(&mut self, task: &Task, output: Output, verdict: &Verdict) {
         let i = task.step;
-        if let Some(slip) = self.runs[i].slip.clone() {
+        if let Some(slip) = self.runs[i].slip.take() {
             self.attempt_over(i, slip);
         } else if task.began < self.runs[i].settle_until {
             // Asked before the time was over: the answer says nothing of its end.
@@ -149,7 +150,7 @@ impl Engine {
         let (state, note) = match run.began {
             None => (State::Kept, Note::Kept(self.id(i))),
             Some(began) => {
-                let (took, adopted) = (self.now.saturating_sub(began), run.slip.is_some());
+                let (took, adopted) = (self.now.saturating_sub(began), run.slipped);
                 (State::Done, Note::Done { step: self.id(i), took, adopted })
             }
         };

@@ -56,8 +56,10 @@ pub(super) struct Run {
     pub(super) began: Option<Duration>,
     /// Until when the probe may say no.
     pub(super) settle_until: Duration,
-    /// The command that failed in the last act.
+    /// The command that failed in this attempt.
     pub(super) slip: Option<Failure>,
+    /// Whether the last act, of this attempt or an earlier one, had a failing command.
+    pub(super) slipped: bool,
 }
 
 /// Runs a plan.

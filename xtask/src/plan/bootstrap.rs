@@ -41,6 +41,9 @@ pub fn detect(fleet: &Fleet) -> Plan {
 /// The fact in which `host/helm` leaves the version it found, as `v4.1.4`.
 pub const HELM_FACT: &str = "host.helm";
 
+/// Where the merged kubeconfig is kept, below `out/`. `render` writes the one with tokens beside it.
+pub const KUBECONFIG: &str = "kube/config.yaml";
+
 fn mesh_ca() -> Step {
     let names = ["mesh-ca.cert", "mesh-ca.key"];
     Step::new("fleet/mesh-ca", "make the authority that all clusters' meshes trust", own::have(&names), Want::Exit(0))
@@ -52,9 +55,9 @@ fn mesh_ca() -> Step {
 /// `kubernetes-admin`, and a merge would keep one (measured).
 fn kubeconfig(fleet: &Fleet) -> Step {
     let file = "kubeconfig.yaml";
-    Step::new("fleet/kubeconfig", "merge the clusters' kubeconfigs", own::same(file, file), Want::Exit(0))
+    Step::new("fleet/kubeconfig", "merge the clusters' kubeconfigs", own::same(KUBECONFIG, file), Want::Exit(0))
         .needs(fleet.clusters.iter().map(|c| format!("{}/kubeconfig", c.name)))
-        .act([own::keep(file, file)])
+        .act([own::keep(KUBECONFIG, file)])
 }
 
 /// The id of a node's step.

@@ -1,5 +1,5 @@
 //! Small acts of xtask itself that stand in a plan like any other command: what they are called and what they promise.
-//! Knows nothing of how they are done: the driver does those about `out/`, the world does those about the machine.
+//! Knows nothing of how they are done: the driver does those about what it keeps, the world those about the machine and what tools left on it.
 //!
 //! | command | does | done by |
 //! |---|---|---|
@@ -9,7 +9,7 @@
 //! | `have NAME…` | exit 0 if all these secrets are kept, else 1 and the missing ones on stderr | driver |
 //! | `keep PATH` | writes stdin to a file below `out/`, 0600, atomically | driver |
 //! | `same PATH` | exit 0 if the file below `out/` holds exactly stdin, else 1 | driver |
-//! | `sha256 PATH` | prints the digest of a file below `out/`, exit 1 if there is none | driver |
+//! | `sha256 PATH` | prints the digest of a download below `out/`, exit 1 if there is none | world |
 
 use super::{Command, Tool};
 

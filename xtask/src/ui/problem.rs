@@ -11,6 +11,8 @@ use crate::tools::Output;
 
 /// How many lines of a failed command's output are shown; the log has all of them.
 const TAIL: usize = 12;
+/// The widest column that others are aligned behind.
+const WIDE: usize = 40;
 
 /// All problems of a stage, and one line that counts them if there is more than one.
 pub fn all(problems: &[Problem], paint: Paint) -> String {
@@ -84,7 +86,7 @@ pub fn unready(tools: &[Unready], hint: &str, paint: Paint) -> String {
     let are = if tools.len() == 1 { "is" } else { "are" };
     let mut text = error(&format!("{} {are} not ready", words::count(tools.len(), "tool")), paint);
     let width = tools.iter().map(|t| t.tool.len()).max().unwrap_or(0).max(9) + 2;
-    let states = tools.iter().map(|t| t.state.chars().count()).max().unwrap_or(0);
+    let states = tools.iter().map(|t| t.state.chars().count()).max().unwrap_or(0).min(WIDE);
     for Unready { tool, state, mend } in tools {
         let mend = paint.tone(Tone::Hint, mend.as_deref().unwrap_or_default());
         text.push_str(format!("  {tool:<width$}{state:<states$}  {mend}").trim_end());

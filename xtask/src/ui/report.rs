@@ -64,7 +64,7 @@ fn tool(plan: &Plan, failure: &Failure) -> Option<Unready> {
     let step = plan.step(&failure.step).filter(|step| step.done_when.ask.tool.program() == name)?;
     let state = match failure.output.exit {
         Exit::Missing => "not found on PATH".to_owned(),
-        _ => failure.why.clone(),
+        _ => step.done_when.want.explain(&failure.output),
     };
     Some(Unready { tool: name.to_owned(), state, mend: step.hint.clone() })
 }
@@ -126,7 +126,7 @@ pub fn critical_path(plan: &Plan, times: &BTreeMap<StepId, Duration>) -> Vec<(St
     chain
 }
 
-/// Why a step is kept, run, or left out: for `--explain`.
+/// Why a step is kept or run: for `--explain`.
 pub fn because(plan: &Plan, note: &Note) -> Option<String> {
     match note {
         Note::Kept(id) => plan.step(id).map(|step| format!("the answer is: {}", question(step))),
@@ -134,8 +134,6 @@ pub fn because(plan: &Plan, note: &Note) -> Option<String> {
         Note::Running { step, mutates: true, attempt: 1, .. } => {
             plan.step(step).map(|step| format!("the answer is not yet: {}", question(step)))
         }
-        Note::Skipped(id) => Some(format!("{id} is not among the chosen steps, and none of those needs it")),
-        Note::Blocked(id, by) => Some(format!("{id} needs {by}")),
         _ => None,
     }
 }

@@ -21,6 +21,7 @@ use crate::tools::{Exit, Output, Tool};
 mod capture;
 mod child;
 mod dial;
+mod digest;
 mod group;
 mod lines;
 mod machine;
@@ -99,6 +100,10 @@ impl Host {
             ["dial", address, port] => {
                 let (address, port) = (address.to_owned(), port.to_owned());
                 self.thread(task, move || dial::answer(&address, &port))
+            }
+            ["sha256", path] => {
+                let path = self.setting.root.join("out").join(path);
+                self.thread(task, move || digest::answer(&path))
             }
             _ => self.over(task, Exit::NotStarted(format!("no such act of our own: {}", words.join(" ")))),
         }

@@ -50,12 +50,7 @@ pub fn call(
 }
 
 /// What `<digest:file>` stands for, or nothing while the file has tokens without a value.
-pub fn digest(
-    file: &str,
-    files: &Files,
-    facts: &BTreeMap<String, String>,
-    space: &mut Workspace,
-) -> Option<String> {
+pub fn digest(file: &str, files: &Files, facts: &BTreeMap<String, String>, space: &mut Workspace) -> Option<String> {
     let mut values = Values { files, facts, space, troubles: BTreeSet::new() };
     let digest = values.value(Token::Digest(file), DEPTH)?;
     values.troubles.is_empty().then_some(digest)

@@ -1,4 +1,4 @@
-//! Small acts of our own about `out/`: `mint`, `have`, `keep`, `same`, `sha256`, answered like commands.
+//! Small acts of our own about `out/`: `mint`, `have`, `keep`, `same`, answered like commands.
 //! Knows nothing of the acts that are about the machine; those are the world's.
 
 use super::said;
@@ -15,10 +15,6 @@ pub fn answer(call: &Call, space: &mut Workspace) -> Option<Output> {
         ["have", ref names @ ..] => have(names, space),
         ["keep", path] => space.keep(path, &call.stdin).map(|()| yes("")),
         ["same", path] => space.same(path, &call.stdin).map(|same| if same { yes("") } else { no("it differs\n") }),
-        ["sha256", path] => space.sha256(path).map(|digest| match digest {
-            Some(digest) => yes(&format!("{digest}\n")),
-            None => no(&format!("no such file: {path}\n")),
-        }),
         _ => return None,
     };
     Some(answer.unwrap_or_else(|problem| no(&said(problem))))
@@ -62,11 +58,8 @@ mod tests {
         assert_eq!(check(own::have(&["a", "b"]), ""), no("b\n"));
         assert_eq!(check(own::have(&["a"]), ""), yes(""));
         assert_eq!(check(own::same("kube/a.yaml", "x"), "abc"), no("it differs\n"));
-        assert_eq!(check(own::sha256("kube/a.yaml"), ""), no("no such file: kube/a.yaml\n"));
         assert_eq!(check(own::keep("kube/a.yaml", "x"), "abc"), yes(""));
         assert_eq!(check(own::same("kube/a.yaml", "x"), "abc"), yes(""));
-        let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n";
-        assert_eq!(check(own::sha256("kube/a.yaml"), ""), yes(digest));
         let refused = check(own::keep("../a", "x"), "");
         assert!(refused.stderr.starts_with("refused to touch `../a`: it leads out"), "{}", refused.stderr);
     }
@@ -76,6 +69,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut space = Workspace::open(camino::Utf8Path::from_path(dir.path()).unwrap(), "out".into());
         assert_eq!(check(&mut space, own::machine(), ""), None);
+        assert_eq!(check(&mut space, own::sha256("charts/a.tgz"), ""), None);
         assert_eq!(check(&mut space, own::dial("10.0.0.1", 6443), ""), None);
     }
 }

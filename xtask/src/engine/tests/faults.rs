@@ -218,6 +218,26 @@ fn a_case_without_commands_waits() {
 }
 
 #[test]
+fn after_a_failed_command_a_case_still_has_its_time_to_wait() {
+    let boots = with(step("a", &[]), |s| s.instead = vec![case("boots", "boots", &[])]);
+    let script = Script::new().on("ask a", [no(), says(0, "boots"), says(0, "boots"), says(0, "boots"), yes()]);
+    check(
+        [boots],
+        script.on("act a", [fails()]),
+        &[
+            "0s $ kubectl ask a",
+            "1s $ kubectl act a",
+            "2s $ kubectl ask a",
+            "3s retry a after 1 in 2s: exit 1",
+            "5s $ kubectl ask a",
+            "8s $ kubectl ask a",
+            "11s $ kubectl ask a",
+            "12s done a in 11s, adopted",
+        ],
+    );
+}
+
+#[test]
 fn without_commands_it_can_only_be_checked() {
     let script = Script::new().on("ask a", [no()]);
     let why = r#"1s failed a 1/2: it can only be checked: stdout: want "yes", got "no""#;

@@ -47,7 +47,7 @@ fn launched(fleet: &Fleet, cluster: &Cluster, node: &Node, first: Option<&str>) 
     let any = |states: &[&str]| Want::Any(states.iter().map(|s| state(s)).collect());
     let address = format!("/info/{vm}/ipv4/0");
     let user_data = format!("{}/{}/cloud-init.yaml", cluster.name, node.name);
-    let addressed = Want::Json(address.clone(), "N/A".into()).not();
+    let addressed = Want::Json(address.clone(), "N/A".into()).negated();
     let want = Want::All(vec![state("Running"), Want::JsonPresent(address.clone()), addressed]);
     let probe = multipass::info(&vm).learn(cluster.ip_fact(node), Reading::Pointer(address));
     Step::new(&id, format!("launch VM {vm}"), probe, want)

@@ -53,6 +53,8 @@ pub struct Group {
 /// What is known of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Board {
+    /// A step that is not chosen may still be asked, where a chosen one needs it. It counts for no bar.
+    chosen: BTreeSet<StepId>,
     doing: BTreeMap<StepId, String>,
     groups: Vec<Group>,
     running: Vec<Running>,
@@ -72,10 +74,13 @@ impl Board {
     /// A run that has not begun.
     pub fn new(plan: &Plan, chosen: &BTreeSet<StepId>) -> Self {
         let mut board = Board::default();
-        for step in plan.steps.iter().filter(|step| chosen.contains(&step.id)) {
+        for step in &plan.steps {
             board.doing.insert(step.id.clone(), step.doing.clone());
-            board.group_of(&step.id).total += 1;
+            if chosen.contains(&step.id) {
+                board.group_of(&step.id).total += 1;
+            }
         }
+        board.chosen.clone_from(chosen);
         board
     }
 
@@ -92,7 +97,7 @@ impl Board {
             Note::Kept(step) => self.over(step, now),
             Note::Done { step, .. } => self.over(step, now),
             Note::Failed(failure) => self.lost(&failure.step, now),
-            Note::Blocked(step, _) => self.group_of(step).failed += 1,
+            Note::Blocked(step, _) => self.count(step, |group| group.failed += 1),
             Note::Skipped(_) | Note::Stopping => {}
         }
     }
@@ -112,12 +117,12 @@ impl Board {
     }
 
     fn over(&mut self, step: &str, now: Duration) {
-        self.group_of(step).over += 1;
+        self.count(step, |group| group.over += 1);
         self.end_of(step, now);
     }
 
     fn lost(&mut self, step: &str, now: Duration) {
-        self.group_of(step).failed += 1;
+        self.count(step, |group| group.failed += 1);
         self.end_of(step, now);
     }
 
@@ -125,6 +130,12 @@ impl Board {
         let since = self.running.iter().find(|it| it.step == step).map_or(now, |it| it.since);
         self.times.insert(step.to_owned(), now.saturating_sub(since));
         self.running.retain(|it| it.step != step);
+    }
+
+    fn count(&mut self, step: &str, change: impl FnOnce(&mut Group)) {
+        if self.chosen.contains(step) {
+            change(self.group_of(step));
+        }
     }
 
     fn group_of(&mut self, step: &str) -> &mut Group {
@@ -271,6 +282,14 @@ pub(crate) mod tests {
         assert_eq!(board.took(), Duration::from_secs(100));
         assert_eq!(board.times()["app1/cp/launch"], Duration::from_secs(91));
         assert!(board.running().is_empty());
+    }
+
+    #[test]
+    fn a_step_that_is_only_asked_counts_for_no_bar() {
+        let mut board = Board::new(&plan(), &BTreeSet::from(["app1/cp/launch".to_owned()]));
+        told().iter().for_each(|(second, note)| board.see(Duration::from_secs(*second), note));
+        let bars: Vec<_> = board.groups().iter().map(|g| (g.name.as_str(), g.over, g.total)).collect();
+        assert_eq!(bars, [("app1", 1, 1)]);
     }
 
     #[test]

@@ -12,11 +12,11 @@ use crate::engine::{Engine, Event, Failure, Outcome, TaskId};
 use crate::journal;
 use crate::plan::choose::{Choice, choose};
 use crate::plan::{Plan, StepId};
+use crate::ui::events;
 use crate::ui::progress::board::Board;
 use crate::ui::progress::{self, Progress};
 use crate::ui::report::{self, End};
 use crate::ui::shell::Shell;
-use crate::ui::events;
 use crate::world::{Call, World};
 
 /// Steps at once, if nothing else is asked for. They wait for other machines most of the time, so cores do not count;
@@ -45,16 +45,41 @@ pub fn facts(session: &Session) -> BTreeMap<String, String> {
     session.space.journal().map(|text| journal::read(&text).facts).unwrap_or_default()
 }
 
-/// Runs them.
+/// Runs them: first the checks of the machine, and if those hold all of it.
 ///
 /// # Errors
 /// Problems of the choice.
 pub fn run(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Ended {
     let chosen = chosen(session, plan)?;
-    let json = session.flags.format == Format::Json;
-    if json {
+    if session.flags.format == Format::Json {
         session.shell.data(&events::started(plan.name, chosen.len(), session.flags.rehearse));
     }
+    let (outcome, board) = match preflight(session, world, plan, &chosen) {
+        Some(refusal) => refusal,
+        None => conduct(session, world, plan, chosen),
+    };
+    tell(session, plan, &outcome, &board);
+    Ok(code(&outcome))
+}
+
+/// Asks about the machine before anything begins: what it lacks is then told in one piece, and nothing was done yet.
+fn preflight(
+    session: &mut Session,
+    world: &mut dyn World,
+    plan: &Plan,
+    chosen: &BTreeSet<StepId>,
+) -> Option<(Outcome, Board)> {
+    let checks: BTreeSet<StepId> = chosen.iter().filter(|id| id.starts_with("host/")).cloned().collect();
+    let plan = Plan { steps: plan.steps.iter().filter(|s| checks.contains(&s.id)).cloned().collect(), ..plan.clone() };
+    let engine = Engine::new(&plan, checks.clone(), facts(session), jobs(session));
+    let mut board = Board::new(&plan, &checks);
+    let began = world.now();
+    let outcome = drive::drive(&plan, engine, world, &mut session.space, &mut |now, note| board.see(now - began, note));
+    (code(&outcome) != DONE).then_some((outcome, board))
+}
+
+fn conduct(session: &mut Session, world: &mut dyn World, plan: &Plan, chosen: BTreeSet<StepId>) -> (Outcome, Board) {
+    let json = session.flags.format == Format::Json;
     let face = progress::face(json, session.screen.take(), session.shell.volume());
     let progress = Progress::new(plan, &chosen, face, session.flags.explain);
     let engine = Engine::new(plan, chosen, facts(session), jobs(session));
@@ -64,16 +89,11 @@ pub fn run(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Ended {
     let outcome = drive::drive(plan, engine, &mut world, space, &mut |now, note| {
         tell_to(&story, |progress, shell| progress.see(shell, now, note));
     });
-    let board = story.into_inner().0.close();
-    tell(session, plan, &outcome, &board);
-    Ok(code(&outcome))
+    (outcome, story.into_inner().0.close())
 }
 
 /// The story is told from two sides that never speak at once: by the driver, and between two events by the clock.
-fn tell_to<'s, 'p>(
-    story: &RefCell<(Progress<'p>, &'s mut Shell)>,
-    tell: impl FnOnce(&mut Progress<'p>, &mut Shell),
-) {
+fn tell_to<'s, 'p>(story: &RefCell<(Progress<'p>, &'s mut Shell)>, tell: impl FnOnce(&mut Progress<'p>, &mut Shell)) {
     let (progress, shell) = &mut *story.borrow_mut();
     tell(progress, shell);
 }
@@ -131,7 +151,11 @@ fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board) {
         shell.say(&path);
     }
     let answer = report::answer(&end, paint);
-    if code(outcome) == DONE { shell.say(&answer) } else { shell.tell(&answer) }
+    if code(outcome) == DONE {
+        shell.say(&answer)
+    } else {
+        shell.tell(&answer)
+    }
     if session.flags.format == Format::Json {
         let chain = report::critical_path(plan, board.times());
         shell.data(&events::finished(report::tally(outcome), outcome.interrupted, board.took(), &chain));

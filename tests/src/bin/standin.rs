@@ -1,0 +1,145 @@
+//! A stand-in for multipass, kubectl, helm, cilium, openssl, curl and docker: which one, its own name on disk says.
+//! Knows nothing of what the tools do; it keeps a `Stage` in a file, and asks that.
+//!
+//! `STANDIN_STATE` names the state file. It is read and replaced under an exclusive lock on `<file>.lock`, always as a
+//! whole, so that a kill at any moment leaves either the old state or the new one. Time is the file's own: it stands
+//! still while nobody asks, and moves on by what commands take; a command really takes a two-thousandth of that.
+#![expect(clippy::disallowed_methods, reason = "a process of its own, on a real disk, in a test")]
+#![expect(clippy::disallowed_macros, reason = "what it prints is what the tool would print")]
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use xtask::tools::{Exit, Output, Tool};
+use xtask::world::rehearsal::{Answer, Ask, Disk, Machine, Stage};
+
+/// How much faster than life.
+const PACE: u32 = 2000;
+
+/// The real disk, paths relative to the working directory.
+struct RealDisk;
+
+impl Disk for RealDisk {
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        fs::read(path).ok()
+    }
+
+    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
+        let path = Path::new(path);
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+        replace(path, bytes).map_err(|e| e.to_string())
+    }
+}
+
+/// The state file and its lock.
+struct Book {
+    file: PathBuf,
+}
+
+/// What the state file holds.
+struct Page {
+    now: Duration,
+    stage: Stage,
+}
+
+impl Book {
+    /// Does something with the state while nobody else can, and keeps the outcome.
+    fn turn<T>(&self, act: impl FnOnce(&mut Page) -> Result<T>) -> Result<T> {
+        let lock = File::create(self.file.with_extension("lock")).context("the lock file")?;
+        lock.lock().context("the lock")?;
+        let mut page = self.read()?;
+        let outcome = act(&mut page)?;
+        let nanos = page.now.as_nanos() as u64;
+        let text = serde_json::to_vec(&json!({ "now": nanos, "stage": page.stage }))?;
+        replace(&self.file, &text)?;
+        Ok(outcome)
+    }
+
+    fn read(&self) -> Result<Page> {
+        if !self.file.exists() {
+            return Ok(Page { now: Duration::ZERO, stage: Stage::new(Machine::default()) });
+        }
+        let mut all: Value = serde_json::from_slice(&fs::read(&self.file)?).context("the state file")?;
+        let now = Duration::from_nanos(all["now"].as_u64().context("no time in the state file")?);
+        Ok(Page { now, stage: serde_json::from_value(all["stage"].take()).context("the stage")? })
+    }
+}
+
+/// Writes a neighbour and renames it: the file is never half there.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let neighbour = path.with_file_name(name);
+    fs::write(&neighbour, bytes)?;
+    fs::rename(neighbour, path)
+}
+
+fn tool(name: &str) -> Result<Tool> {
+    let all = [Tool::Multipass, Tool::Kubectl, Tool::Helm, Tool::Cilium, Tool::Docker, Tool::Openssl, Tool::Curl];
+    all.into_iter().find(|t| t.program() == name).with_context(|| format!("no tool is called {name}"))
+}
+
+/// What the command reads. A terminal is never read: the real tools would wait there, and so would a test.
+fn stdin() -> Result<Vec<u8>> {
+    use std::io::IsTerminal;
+    let mut bytes = Vec::new();
+    if !std::io::stdin().is_terminal() {
+        std::io::stdin().read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn run() -> Result<Output> {
+    let mut args = std::env::args();
+    let me = args.next().unwrap_or_default();
+    let name = Path::new(&me).file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+    let Some(file) = std::env::var_os("STANDIN_STATE") else { bail!("STANDIN_STATE is not set") };
+    let book = Book { file: file.into() };
+    let (tool, args, stdin) = (tool(&name)?, args.collect(), stdin()?);
+    let env = std::env::var("KUBECONFIG").map(|value| ("KUBECONFIG".to_owned(), value)).into_iter().collect();
+    let mut ask = Ask { run: 0, tool, args, stdin, env, since: Duration::ZERO };
+    let mut due = book.turn(|page| {
+        ask.run = page.stage.next_run();
+        ask.since = page.now;
+        Ok(page.now)
+    })?;
+    loop {
+        let answer = book.turn(|page| {
+            // Others may have moved time on meanwhile; it never goes back.
+            page.now = page.now.max(due);
+            let answer = page.stage.answer(&ask, page.now, &mut RealDisk);
+            if let Answer::Again(after) = &answer {
+                due = page.now + *after;
+            }
+            Ok(answer)
+        })?;
+        match answer {
+            Answer::Done(output) => return Ok(output),
+            Answer::Again(after) => std::thread::sleep(after / PACE),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(output) => {
+            // Whoever reads may be gone; that is no reason for another exit code.
+            let _ = std::io::stdout().write_all(output.stdout.as_bytes());
+            let _ = std::io::stderr().write_all(output.stderr.as_bytes());
+            match output.exit {
+                Exit::Code(code) => ExitCode::from(code.clamp(0, 255) as u8),
+                _ => ExitCode::from(127),
+            }
+        }
+        Err(error) => {
+            eprintln!("standin: {error:#}");
+            ExitCode::from(99)
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The embedded world as a command opens it: its files and its story below one folder, and a process that can die.
+//! Knows nothing of what is simulated.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::Session;
+use super::exit::{NOT_READY, Stop};
+use crate::engine::{Event, TaskId};
+use crate::problem::Problem;
+use crate::tools::{Exit, Output};
+use crate::workspace::Workspace;
+use crate::world::rehearsal::{Disk, Faults, Machine, Rehearsal, Stage};
+use crate::world::{Call, World};
+
+/// The story, below the folder of the rehearsal.
+const STORY: &str = "world.json";
+/// More waits than any run needs; a run that goes beyond turns in a circle.
+const WAITS: u64 = 2_000_000;
+
+/// Goes on with the story that the last rehearsal left, or begins one.
+///
+/// # Errors
+/// The story cannot be read.
+pub fn open(session: &Session) -> Result<Rehearsal, Stop> {
+    let faults = session.flags.seed.map_or_else(Faults::none, Faults::seeded);
+    let path = session.space.out().join(STORY);
+    if !session.space.holds(path.as_str()) {
+        return Ok(begin(&session.space, faults));
+    }
+    let story = session.space.read(&path).map_err(Stop::with(NOT_READY))?;
+    let mut world = resume(&session.space, &story).map_err(|reason| {
+        let problem = Problem::new("the last rehearsal cannot be read").at(session.space.shown(&path), None);
+        Stop::one(NOT_READY, problem.why(reason).hint(format!("rm -r {}", session.out())))
+    })?;
+    world.with_faults(faults);
+    Ok(world)
+}
+
+/// Leaves the story for the next rehearsal.
+///
+/// # Errors
+/// The disk says no.
+pub fn close(session: &Session, world: &Rehearsal) -> Result<(), Stop> {
+    session.space.keep(STORY, world.save().as_bytes()).map_err(Stop::with(NOT_READY))
+}
+
+/// A machine with every tool and nothing else.
+pub fn begin(space: &Workspace, faults: Faults) -> Rehearsal {
+    Rehearsal::new(Stage::new(Machine::default()), faults, disk(space))
+}
+
+/// A story that was saved.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn resume(space: &Workspace, story: &str) -> Result<Rehearsal, String> {
+    Rehearsal::load(story, disk(space))
+}
+
+fn disk(space: &Workspace) -> Box<dyn Disk> {
+    Box::new(Folder(Workspace::open(space.root(), space.out())))
+}
+
+/// The simulated tools' files. Plans name them as `out/…`; here they lie in the folder of the rehearsal.
+struct Folder(Workspace);
+
+impl Folder {
+    fn below(path: &str) -> &str {
+        path.strip_prefix("out/").unwrap_or(path)
+    }
+}
+
+impl Disk for Folder {
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        let path = self.0.out().join(Folder::below(path));
+        self.0.read(&path).ok().map(String::into_bytes)
+    }
+
+    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
+        self.0.keep(Folder::below(path), bytes).map_err(|problem| problem.what)
+    }
+}
+
+/// The embedded world as a process sees it that dies with the fault `crash`: from then on nothing that it starts or
+/// ends reaches the world. What runs there goes on alone.
+pub struct Mortal<'a> {
+    /// The world that outlives the process.
+    pub world: &'a mut Rehearsal,
+    told: bool,
+    running: BTreeSet<TaskId>,
+    lost: VecDeque<TaskId>,
+    waits: u64,
+}
+
+impl<'a> Mortal<'a> {
+    /// A process that begins.
+    pub fn new(world: &'a mut Rehearsal) -> Self {
+        Mortal { world, told: false, running: BTreeSet::new(), lost: VecDeque::new(), waits: 0 }
+    }
+
+    /// The last that a dying process hears: to stop, and that all it had started is gone.
+    fn dying(&mut self) -> Event {
+        if !self.told {
+            self.told = true;
+            self.lost.extend(std::mem::take(&mut self.running));
+            return Event::Interrupt;
+        }
+        let end = |task| Event::Ended(task, Output::of(Exit::Stopped));
+        self.lost.pop_front().map_or(Event::Interrupt, end)
+    }
+}
+
+impl World for Mortal<'_> {
+    fn now(&self) -> Duration {
+        self.world.now()
+    }
+
+    fn start(&mut self, call: Call) {
+        if self.world.crashed() {
+            self.lost.push_back(call.task);
+            return;
+        }
+        self.running.insert(call.task);
+        self.world.start(call);
+    }
+
+    fn kill(&mut self, task: TaskId, hard: bool) {
+        if !self.world.crashed() {
+            self.world.kill(task, hard);
+        }
+    }
+
+    fn wait(&mut self, until: Option<Duration>) -> Event {
+        self.waits += 1;
+        assert!(self.waits < WAITS, "bug: the run turns in a circle");
+        if self.world.crashed() {
+            return self.dying();
+        }
+        let event = self.world.wait(until);
+        if self.world.crashed() {
+            return self.dying();
+        }
+        if let Event::Ended(task, _) = &event {
+            self.running.remove(task);
+        }
+        event
+    }
+}

@@ -1,0 +1,27 @@
+//! `kubeconfig`: where the kubeconfig with a context per cluster is.
+//! Knows nothing of what is in it.
+
+use super::Session;
+use super::exit::{DONE, Ended, REFUSED, Stop};
+use crate::plan::bootstrap::KUBECONFIG;
+use crate::problem::Problem;
+use crate::ui::shell::Tone;
+
+/// Prints its path.
+///
+/// # Errors
+/// There is none yet.
+pub fn run(session: &mut Session) -> Ended {
+    let path = session.space.out().join(KUBECONFIG);
+    if !session.space.holds(path.as_str()) {
+        let mut hint = "cargo xtask bootstrap".to_owned();
+        if session.flags.rehearse {
+            hint.push_str(" --rehearse");
+        }
+        let problem = Problem::new("there is no kubeconfig yet").at(session.space.shown(&path), None).hint(hint);
+        return Err(Stop::one(REFUSED, problem));
+    }
+    session.shell.status(Tone::Hint, "Use", "export KUBECONFIG=$(cargo xtask kubeconfig)");
+    session.shell.data(&format!("{path}\n"));
+    Ok(DONE)
+}

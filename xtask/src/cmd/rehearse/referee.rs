@@ -1,0 +1,124 @@
+//! Watches a run by its notes and says where it contradicts itself.
+//! Knows nothing of what the steps mean.
+
+use std::collections::BTreeSet;
+
+use crate::engine::{Note, Outcome};
+use crate::plan::{Plan, StepId};
+
+/// What was seen of one run.
+pub struct Referee<'a> {
+    plan: &'a Plan,
+    asked: BTreeSet<StepId>,
+    so: BTreeSet<StepId>,
+    over: BTreeSet<StepId>,
+    /// What should never have been.
+    pub contradictions: Vec<String>,
+}
+
+impl<'a> Referee<'a> {
+    /// Before a run of a plan.
+    pub fn new(plan: &'a Plan) -> Self {
+        let (asked, so, over) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Referee { plan, asked, so, over, contradictions: Vec::new() }
+    }
+
+    /// Looks at a note.
+    pub fn see(&mut self, note: &Note) {
+        match note {
+            Note::Checking(step) => drop(self.asked.insert(step.clone())),
+            Note::Running { step, mutates: true, command, .. } => self.acts(step, command),
+            Note::Kept(step) | Note::Done { step, .. } => {
+                self.so.insert(step.clone());
+                self.ends(step);
+            }
+            Note::Failed(failure) => self.ends(&failure.step),
+            Note::Blocked(step, _) => self.ends(step),
+            _ => {}
+        }
+    }
+
+    fn acts(&mut self, id: &StepId, command: &str) {
+        let Some(step) = self.plan.step(id) else {
+            return self.contradictions.push(format!("{id} acts and is not in the plan"));
+        };
+        let missing = step.needs.iter().filter(|need| !self.so.contains(*need));
+        self.contradictions.extend(missing.map(|need| format!("{id} acts before {need} is so: {command}")));
+        if !self.asked.contains(id) {
+            self.contradictions.push(format!("{id} acts without asking first: {command}"));
+        }
+        if self.over.contains(id) {
+            self.contradictions.push(format!("{id} acts after it was over: {command}"));
+        }
+    }
+
+    fn ends(&mut self, id: &StepId) {
+        if !self.over.insert(id.clone()) {
+            self.contradictions.push(format!("{id} ends twice"));
+        }
+    }
+
+    /// Compares what was told with what is said at the end. A run that was killed says nothing.
+    pub fn end(&mut self, outcome: &Outcome) {
+        let good = outcome.done.iter().chain(&outcome.kept);
+        let untrue = good.filter(|id| !self.so.contains(*id)).map(|id| format!("{id} is said to be so, and never was"));
+        self.contradictions.extend(untrue.collect::<Vec<_>>());
+        let told = outcome.done.len() + outcome.kept.len() + outcome.failed.len() + outcome.blocked.len();
+        if told + outcome.skipped.len() != self.plan.steps.len() && !outcome.interrupted {
+            let all = self.plan.steps.len();
+            self.contradictions.push(format!("the end tells of {told} of {all} steps"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::plan::{Step, Want};
+    use crate::tools::{Command, Tool};
+
+    fn plan() -> Plan {
+        let step = |id: &str| Step::new(id, id, Command::ask(Tool::Helm, ["version"]), Want::Exit(0));
+        let steps = vec![step("a"), step("b").needs(["a"])];
+        Plan { name: "test", steps, files: Default::default(), lanes: Default::default() }
+    }
+
+    fn acts(step: &str) -> Note {
+        Note::Running { step: step.into(), attempt: 1, case: None, command: "x".into(), mutates: true }
+    }
+
+    fn done(step: &str) -> Note {
+        Note::Done { step: step.into(), took: Duration::ZERO, adopted: false }
+    }
+
+    #[test]
+    fn a_good_run_has_no_contradiction() {
+        let plan = plan();
+        let mut referee = Referee::new(&plan);
+        let checking = |id: &str| Note::Checking(id.into());
+        for note in [checking("a"), acts("a"), done("a"), checking("b"), Note::Kept("b".into())] {
+            referee.see(&note);
+        }
+        referee.end(&Outcome { done: vec!["a".into()], kept: vec!["b".into()], ..Outcome::default() });
+        assert_eq!(referee.contradictions, [""; 0]);
+    }
+
+    #[test]
+    fn every_contradiction_is_named() {
+        let plan = plan();
+        let mut referee = Referee::new(&plan);
+        for note in [acts("b"), done("b"), acts("b"), done("b"), acts("c")] {
+            referee.see(&note);
+        }
+        referee.end(&Outcome { done: vec!["a".into()], ..Outcome::default() });
+        let all = referee.contradictions.join("\n");
+        for part in
+            ["before a is so", "without asking", "after it was over", "ends twice", "not in the plan", "never was"]
+        {
+            assert!(all.contains(part), "{part}: {all}");
+        }
+        assert!(all.ends_with("the end tells of 1 of 2 steps"));
+    }
+}

@@ -1,0 +1,137 @@
+//! Disturbances of the stage that no command asks for, and the summary by which two ends are compared.
+//! Knows nothing of when a disturbance comes.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::ask::{Ask, refused};
+use super::catalog;
+use super::cluster::Crd;
+use super::faults::Kind;
+use super::stage::{Control, Power, Stage, Work, Worker};
+use crate::tools::{Output, Tool};
+
+impl Stage {
+    /// Does to one of the VMs what a fault wants; `which` chooses it.
+    pub(super) fn disturb(&mut self, kind: Kind, which: usize, now: Duration) {
+        let fresh = |stage: &Stage, vm: &str| {
+            let guest = &stage.vms[vm].guest;
+            guest.control == Control::None
+                && guest.worker == Worker::None
+                && guest.jobs.iter().all(|j| j.work == Work::Prep)
+        };
+        let mut names: Vec<String> = self.vms.keys().cloned().collect();
+        match kind {
+            Kind::Readdress => names.retain(|vm| fresh(self, vm) && self.vms[vm].reachable(now)),
+            Kind::Refuse => names.retain(|vm| self.cluster(vm).is_some()),
+            // A VM that is still being created belongs to its launch.
+            _ => names.retain(|vm| self.vms[vm].reachable(now)),
+        }
+        if names.is_empty() {
+            return;
+        }
+        let name = names.swap_remove(which % names.len());
+        match kind {
+            Kind::Refuse => drop(self.refusing.insert(name, now + Duration::from_secs(45))),
+            Kind::Stop => self.halt(&name, now),
+            Kind::Delete => {
+                self.halt(&name, now);
+                if let Some(vm) = self.vms.get_mut(&name) {
+                    vm.power = Power::Deleted;
+                }
+            }
+            Kind::Readdress => {
+                self.halt(&name, now);
+                let ip = self.lease();
+                if let Some(vm) = self.vms.get_mut(&name) {
+                    vm.ip = ip;
+                }
+                self.boot(&name, now);
+            }
+            _ => {
+                self.halt(&name, now);
+                self.boot(&name, now);
+            }
+        }
+    }
+
+    /// A command dies in the middle of what it does, and what it did stays.
+    pub(super) fn halved(&mut self, ask: &Ask, now: Duration) -> Output {
+        self.killed(ask, true, now);
+        for vm in self.vms.values_mut() {
+            let Some(index) = vm.guest.jobs.iter().position(|job| job.run == ask.run) else { continue };
+            match vm.guest.jobs.remove(index).work {
+                Work::Init(_) => vm.guest.control = Control::Partial,
+                Work::Join(..) => vm.guest.worker = Worker::Partial,
+                Work::Prep | Work::Reset => {}
+            }
+        }
+        match ask.tool {
+            Tool::Helm => refused(1, "Error: UPGRADE FAILED: context deadline exceeded"),
+            _ => super::kubeadm::failed("error execution phase wait-control-plane: context deadline exceeded"),
+        }
+    }
+
+    /// What controllers did since anyone looked last: the Cilium operator makes its CRDs and takes its GatewayClass
+    /// when it runs, not when the chart is installed (measured).
+    pub(super) fn settle_cluster(&mut self, vm: &str, now: Duration) {
+        let Some(cluster) = self.cluster(vm) else { return };
+        let Some(operator) = cluster.workloads.get("kube-system/deployment/cilium-operator").cloned() else { return };
+        if !self.rolled_out(cluster, &operator, now) {
+            return;
+        }
+        let Some(cluster) = self.cluster_mut(vm) else { return };
+        for (name, kind, version) in catalog::CILIUM_CRDS {
+            let namespaced = !kind.contains("Clusterwide") && ["CiliumNetworkPolicy", "CiliumEndpoint"].contains(kind);
+            let crd =
+                Crd { kind: (*kind).into(), versions: vec![(*version).into()], namespaced, bundle: None, since: now };
+            cluster.crds.entry((*name).to_owned()).or_insert(crd);
+        }
+        // It looks for Gateway API's CRDs once, at its start (upstream: no retry).
+        let started = operator.since + super::clockwork::IMAGE;
+        let seen = cluster.crds.get("gateways.gateway.networking.k8s.io").is_some_and(|crd| crd.since <= started);
+        if let Some(class) = cluster.objects.get_mut("gatewayclass//cilium").filter(|_| seen) {
+            class["status"]["conditions"] = json!([{ "type": "Accepted", "status": "True", "reason": "Accepted" }]);
+        }
+    }
+
+    /// Where everything stands, without what may differ between equal ends: times, addresses, revisions.
+    pub fn summary(&mut self, now: Duration) -> Value {
+        self.advance(now);
+        for vm in self.vms.keys().cloned().collect::<Vec<_>>() {
+            self.settle_cluster(&vm, now);
+        }
+        let vms = self.vms.iter().map(|(name, vm)| {
+            let guest = &vm.guest;
+            let state = json!({ "power": vm.power, "cpus": vm.cpus, "memory": vm.memory, "disk": vm.disk,
+                "prep": guest.prep, "sealed": guest.sealed, "worker": guest.worker,
+                "partial": guest.control == Control::Partial,
+                "cluster": self.cluster(name).map(|c| self.cluster_summary(c, now)) });
+            (name.clone(), state)
+        });
+        Value::Object(vms.collect())
+    }
+
+    fn cluster_summary(&self, cluster: &super::cluster::Cluster, now: Duration) -> Value {
+        let nodes: Value = cluster
+            .nodes
+            .keys()
+            .map(|name| (name.clone(), json!(self.node_ready(cluster, name, now) == super::cluster::Ready::Yes)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        let names = |all: Vec<&String>| json!(all);
+        let releases: Value = cluster
+            .releases
+            .iter()
+            .filter(|r| cluster.release(&r.name).is_some_and(|newest| newest.number == r.number))
+            .map(|r| (r.name.clone(), json!([r.status, r.chart, r.version])))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        let rolled: Vec<&String> =
+            cluster.workloads.iter().filter(|(_, w)| self.rolled_out(cluster, w, now)).map(|(name, _)| name).collect();
+        json!({ "name": cluster.name, "pods": cluster.pods, "services": cluster.services, "nodes": nodes,
+            "releases": releases, "namespaces": cluster.namespaces, "crds": names(cluster.crds.keys().collect()),
+            "objects": names(cluster.objects.keys().collect()), "ready": names(rolled) })
+    }
+}

@@ -1,0 +1,283 @@
+//! What runs inside a VM: the node scripts, file delivery, kubeadm, and the jobs that outlive whoever asked for them.
+//! Knows nothing of how the command got there.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::ask::{Answer, Ask, refused, said};
+use super::clockwork;
+use super::kubeadm;
+use super::pki;
+use super::stage::{Control, Job, Power, Stage, Work, Worker};
+
+const SBIN: &str = "/usr/local/sbin/";
+
+/// Runs one command in a VM that is up.
+pub fn run(stage: &mut Stage, vm: &str, args: &[String], ask: &Ask, now: Duration) -> Answer {
+    let root = args.first().is_some_and(|a| a == "sudo");
+    let words: Vec<&str> = args.iter().skip(usize::from(root)).map(String::as_str).collect();
+    // `multipass exec` only waits: a job in the guest goes on by itself and keeps its answer.
+    let waiting = stage.vms[vm].guest.jobs.iter().find(|job| job.run == ask.run).map(|job| job.next);
+    if let Some(next) = waiting {
+        return Answer::Again(next.saturating_sub(now).max(Duration::from_millis(1)));
+    }
+    match words.as_slice() {
+        [script, rest @ ..] if script.starts_with(SBIN) => scripted(stage, vm, script, rest, root, ask, now),
+        ["kubeadm", rest @ ..] => kubeadm::answer(stage, vm, rest, root, ask, now),
+        ["kubectl", rest @ ..] => Answer::Done(kubectl(stage, vm, rest, root, ask)),
+        ["install", rest @ ..] => Answer::Done(install(stage, vm, rest, root, ask)),
+        ["touch", path] => Answer::Done(touch(stage, vm, path, root)),
+        ["cat", path] => Answer::Done(cat(stage, vm, path)),
+        ["true"] => Answer::Done(said("")),
+        ["cloud-init", "status", rest @ ..] => cloud_init(stage, vm, rest, now),
+        _ => {
+            let name = words.first().copied().unwrap_or_default();
+            Answer::Done(stage.strange(ask, refused(127, format!("bash: line 1: {name}: command not found"))))
+        }
+    }
+}
+
+fn scripted(stage: &mut Stage, vm: &str, script: &str, rest: &[&str], root: bool, ask: &Ask, now: Duration) -> Answer {
+    if !stage.vms[vm].guest.files.contains_key(script) {
+        return Answer::Done(refused(1, format!("sudo: {script}: command not found")));
+    }
+    if !root {
+        return Answer::Done(refused(1, format!("{script}: must run as root")));
+    }
+    match (&script[SBIN.len()..], rest) {
+        ("node-prep", []) => prep(stage, vm, ask, now),
+        ("node-state", [api]) => Answer::Done(state(stage, vm, api, now)),
+        ("node-hosts", [ip, name]) => Answer::Done(hosts(stage, vm, ip, name)),
+        ("node-token", [id]) => Answer::Done(token(stage, vm, id, &ask.text(), now)),
+        ("node-reset", []) => reset(stage, vm, ask, now),
+        _ => Answer::Done(stage.strange(ask, refused(2, format!("{script}: wrong arguments")))),
+    }
+}
+
+/// Puts a job into the guest and waits for it.
+pub fn begin(stage: &mut Stage, vm: &str, ask: &Ask, work: Work, now: Duration, takes: Duration) -> Answer {
+    let next = now + takes;
+    if let Some(vm) = stage.vms.get_mut(vm) {
+        vm.guest.jobs.push(Job { run: ask.run, work, began: now, next });
+    }
+    Answer::Again(takes)
+}
+
+/// A job is due: it ends, or looks again later. Called by the stage in the order of time.
+pub fn work(stage: &mut Stage, vm: &str, index: usize) {
+    let Some(machine) = stage.vms.get_mut(vm) else { return };
+    let job = machine.guest.jobs.remove(index);
+    let output = match &job.work {
+        Work::Prep => {
+            machine.guest.prep = marker(&machine.guest);
+            Some(said("node-prep: done\n"))
+        }
+        Work::Reset => {
+            machine.guest.control = Control::None;
+            machine.guest.worker = Worker::None;
+            machine.guest.trusts = None;
+            machine.guest.sealed = false;
+            Some(said("[reset] Deleting contents of directories\n"))
+        }
+        Work::Init(config) => Some(kubeadm::inited(stage, vm, &config.clone(), job.next)),
+        Work::Join(..) => kubeadm::joining(stage, vm, &job),
+    };
+    // Nobody ever asks for the answer of cloud-init's own run.
+    if let Some(output) = output.filter(|_| job.run != 0) {
+        stage.results.insert(job.run, output);
+        // Answers whose askers were killed are never fetched.
+        while stage.results.len() > 64 {
+            stage.results.pop_first();
+        }
+    }
+}
+
+/// The marker names what the script installed: the versions of `prep.env`, which cloud-init wrote beside it.
+fn marker(guest: &super::stage::Guest) -> String {
+    let environment = guest.files.get("/etc/archipelago/prep.env").map_or("", String::as_str);
+    let value = |name: &str| {
+        let line = environment.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
+    };
+    format!("k8s={} pause={}", value("K8S_PATCH"), value("PAUSE_IMAGE"))
+}
+
+/// The version of the packages that preparation installed.
+pub fn installed(guest: &super::stage::Guest) -> &str {
+    let version = guest.prep.strip_prefix("k8s=").and_then(|rest| rest.split(' ').next());
+    version.unwrap_or_default()
+}
+
+fn prep(stage: &mut Stage, vm: &str, ask: &Ask, now: Duration) -> Answer {
+    let guest = &stage.vms[vm].guest;
+    if guest.prep == marker(guest) {
+        return Answer::Done(said("node-prep: already done\n"));
+    }
+    // Behind the lock of another run: cloud-init's, or one whose asker was killed.
+    if let Some(job) = guest.jobs.iter().find(|job| job.work == Work::Prep) {
+        return Answer::Again(job.next.saturating_sub(now).max(Duration::from_millis(1)));
+    }
+    begin(stage, vm, ask, Work::Prep, now, clockwork::PREP)
+}
+
+fn reset(stage: &mut Stage, vm: &str, ask: &Ask, now: Duration) -> Answer {
+    // `kubeadm reset` stops what it finds; an init under it ends with an error of its own.
+    if let Some(machine) = stage.vms.get_mut(vm) {
+        let dead: Vec<Job> = machine.guest.jobs.drain(..).collect();
+        for job in dead {
+            match job.work {
+                Work::Prep => machine.guest.jobs.push(job),
+                _ => drop(stage.results.insert(job.run, refused(1, "error: interrupted by kubeadm reset"))),
+            }
+        }
+    }
+    begin(stage, vm, ask, Work::Reset, now, clockwork::RESET)
+}
+
+/// `node-state`: what the guest can see of itself, without a question to anyone else.
+fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Output {
+    let machine = &stage.vms[vm];
+    let guest = &machine.guest;
+    let ca = guest.ca.as_ref().or(guest.trusts.as_ref());
+    // The script asks on the loopback address, so a stale hosts file does not matter here.
+    let control = match &guest.control {
+        Control::None if guest.sealed => "partial",
+        Control::None => "none",
+        Control::Partial => "partial",
+        Control::Made(_) if stage.api_up(vm, now) => "up",
+        Control::Made(_) if guest.sealed => "booting",
+        Control::Made(_) => "partial",
+    };
+    // An init that runs at this moment has its manifests there and no API yet.
+    let busy = guest.jobs.iter().any(|job| matches!(job.work, Work::Init(_)));
+    let joining = guest.jobs.iter().any(|job| matches!(job.work, Work::Join(_, true)));
+    // A control plane has a kubelet.conf and a CA too, and the script looks at nothing else.
+    let worker = match (guest.worker, &guest.control) {
+        (Worker::Joined, _) | (_, Control::Made(_)) => "joined",
+        (Worker::None, _) if !joining && ca.is_none() => "none",
+        _ => "partial",
+    };
+    let kubelet = installed(guest);
+    let state = json!({
+        "prep": guest.prep,
+        "api_address": guest.hosts.get(api).map(ToString::to_string).unwrap_or_default(),
+        "ca_hash": ca.map(|ca| pki::pin(ca)).unwrap_or_default(),
+        "control_plane": if busy { "partial" } else { control },
+        "sealed": guest.sealed,
+        "worker": worker,
+        "kubelet": if kubelet.is_empty() { String::new() } else { format!("v{kubelet}") },
+        "clock": 1_763_855_000 + now.as_secs(),
+    });
+    said(format!("{state}\n"))
+}
+
+fn hosts(stage: &mut Stage, vm: &str, ip: &str, name: &str) -> crate::tools::Output {
+    let Ok(ip) = ip.parse() else { return refused(2, format!("node-hosts: not an address: {ip}")) };
+    if let Some(machine) = stage.vms.get_mut(vm) {
+        machine.guest.hosts.insert(name.to_owned(), ip);
+    }
+    said("")
+}
+
+fn token(stage: &mut Stage, vm: &str, id: &str, secret: &str, now: Duration) -> crate::tools::Output {
+    let secret = secret.trim();
+    if secret.len() != 16 || !secret.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()) {
+        return refused(2, "node-token: not a token secret on standard input");
+    }
+    if stage.api_up(vm, now) {
+        let expires = now + Duration::from_secs(2 * 3600);
+        if let Some(cluster) = stage.cluster_mut(vm) {
+            cluster.tokens.insert(id.to_owned(), (secret.to_owned(), expires));
+        }
+    }
+    said("")
+}
+
+/// `install -D -m MODE /dev/stdin PATH` (coreutils).
+fn install(stage: &mut Stage, vm: &str, rest: &[&str], root: bool, ask: &Ask) -> crate::tools::Output {
+    let (["-D", "-m", mode, "/dev/stdin", path] | ["-Dm", mode, "/dev/stdin", path]) = rest else {
+        return stage.strange(ask, refused(1, "install: missing file operand"));
+    };
+    if mode.parse::<u32>().is_err() {
+        return stage.strange(ask, refused(1, format!("install: invalid mode '{mode}'")));
+    }
+    if !root && !path.starts_with("/home/") && !path.starts_with("/tmp/") {
+        return refused(1, format!("install: cannot create regular file '{path}': Permission denied"));
+    }
+    if let Some(machine) = stage.vms.get_mut(vm) {
+        machine.guest.files.insert((*path).to_owned(), ask.text());
+    }
+    said("")
+}
+
+fn touch(stage: &mut Stage, vm: &str, path: &str, root: bool) -> crate::tools::Output {
+    let Some(machine) = stage.vms.get_mut(vm) else { return refused(1, "") };
+    if !root {
+        return refused(1, format!("touch: cannot touch '{path}': Permission denied"));
+    }
+    machine.guest.sealed |= path == "/etc/archipelago/init.done";
+    machine.guest.files.entry(path.to_owned()).or_default();
+    said("")
+}
+
+fn cat(stage: &Stage, vm: &str, path: &str) -> crate::tools::Output {
+    match stage.vms[vm].guest.files.get(path) {
+        Some(text) => said(text.clone()),
+        None => refused(1, format!("cat: {path}: No such file or directory")),
+    }
+}
+
+/// `cloud-init status --wait`: 0 done, and the VM's own vendor-data may fail without any fault of ours.
+fn cloud_init(stage: &Stage, vm: &str, rest: &[&str], now: Duration) -> Answer {
+    let machine = &stage.vms[vm];
+    let preparing = machine.guest.jobs.iter().find(|job| job.run == 0).map(|job| job.next);
+    let end = preparing.filter(|_| machine.waits_for_prep).unwrap_or_default().max(machine.initialised);
+    let status = if end <= now { "done" } else { "running" };
+    if end > now && rest.contains(&"--wait") {
+        return Answer::Again(end - now);
+    }
+    let text = if rest.contains(&"json") {
+        json!({ "status": status, "errors": [], "recoverable_errors": {} }).to_string()
+    } else {
+        format!("status: {status}")
+    };
+    Answer::Done(said(format!("{text}\n")))
+}
+
+/// `kubectl config view --raw` over admin.conf. Without the file it prints an empty configuration and exits 0
+/// (measured with kubectl 1.32 and 1.35).
+fn kubectl(stage: &mut Stage, vm: &str, rest: &[&str], root: bool, ask: &Ask) -> crate::tools::Output {
+    let wanted = ["config", "view", "--kubeconfig", "/etc/kubernetes/admin.conf", "--raw", "--output", "json"];
+    if rest != wanted {
+        return stage.strange(ask, refused(1, "error: unknown command for the kubectl in this VM"));
+    }
+    if installed(&stage.vms[vm].guest).is_empty() {
+        return refused(1, "sudo: kubectl: command not found");
+    }
+    if !root {
+        return refused(1, "error: open /etc/kubernetes/admin.conf: permission denied");
+    }
+    let mut config = json!({ "kind": "Config", "apiVersion": "v1", "preferences": {}, "clusters": null,
+        "users": null, "contexts": null, "current-context": "" });
+    if let Some(cluster) = stage.cluster(vm) {
+        let (name, user) = (&cluster.name, "kubernetes-admin");
+        let coded = |pem: String| pki::base64(pem.as_bytes());
+        let key = pki::pem("RSA PRIVATE KEY", &format!("key of kubernetes-admin by {}", cluster.ca));
+        config["clusters"] = json!([{ "name": name, "cluster": {
+            "certificate-authority-data": coded(pki::authority(&cluster.ca)),
+            "server": format!("https://{}", cluster.endpoint) } }]);
+        config["users"] = json!([{ "name": user, "user": {
+            "client-certificate-data": coded(pki::admin(&cluster.ca)), "client-key-data": coded(key) } }]);
+        let context = format!("{user}@{name}");
+        config["contexts"] = json!([{ "name": context, "context": { "cluster": name, "user": user } }]);
+        config["current-context"] = json!(context);
+    }
+    let text = serde_json::to_string_pretty(&config).unwrap_or_default();
+    said(text + "\n")
+}
+
+/// Whether a VM is there and its power is on.
+pub fn powered(stage: &Stage, vm: &str) -> bool {
+    stage.vms.get(vm).is_some_and(|vm| vm.power == Power::Running)
+}

@@ -1,0 +1,255 @@
+//! Helm 3 and 4 as they are seen from their command line; states and texts as measured on real API servers.
+//! Knows nothing of what the charts make ready, or when.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::ask::{Answer, Ask, Disk, Go, refused, said};
+use super::catalog;
+use super::flags::{Bad, Known, Parsed, parse};
+use super::kubectl::access;
+use super::stage::Stage;
+use crate::tools::{Exit, Output, Tool};
+
+mod release;
+mod upgrade;
+
+const GLOBAL: Known = Known {
+    takes: &[
+        "kubeconfig",
+        "kube-context",
+        "namespace",
+        "registry-config",
+        "repository-cache",
+        "repository-config",
+        "qps",
+        "burst-limit",
+    ],
+    bare: &["debug"],
+    short: &[('n', "namespace")],
+};
+
+const UPGRADE: Known = Known {
+    takes: &[
+        "values",
+        "set",
+        "set-string",
+        "set-file",
+        "set-json",
+        "version",
+        "repo",
+        "timeout",
+        "history-max",
+        "labels",
+        "description",
+        "output",
+    ],
+    bare: &[
+        "install",
+        "create-namespace",
+        "reset-values",
+        "reuse-values",
+        "reset-then-reuse-values",
+        "skip-crds",
+        "no-hooks",
+        "cleanup-on-fail",
+        "wait",
+        "wait-for-jobs",
+        "take-ownership",
+        "dry-run",
+        "devel",
+    ],
+    short: &[('i', "install"), ('f', "values"), ('l', "labels"), ('o', "output")],
+};
+
+/// Flags that only Helm 4 has (`helm upgrade --help` of 4.1.4). Helm 3 calls two of them `--atomic` and `--force`.
+const UPGRADE_4: Known =
+    Known { takes: &["server-side"], bare: &["rollback-on-failure", "force-conflicts", "force-replace"], short: &[] };
+const UPGRADE_3: Known = Known { takes: &[], bare: &["atomic", "force"], short: &[] };
+
+fn known(words: &[&str], three: bool) -> Option<Vec<Known>> {
+    let with = |takes, bare, short| vec![Known { takes, bare, short }];
+    Some(match words {
+        ["version"] => with(&["template"], &["short"], &[]),
+        ["pull"] => with(
+            &["repo", "version", "destination", "untardir"],
+            &["untar", "verify", "prov", "devel"],
+            &[('d', "destination")],
+        ),
+        ["upgrade"] => vec![UPGRADE, if three { UPGRADE_3 } else { UPGRADE_4 }],
+        ["rollback"] => {
+            let mut all = with(
+                &["timeout", "history-max"],
+                &["wait", "cleanup-on-fail", "no-hooks", "wait-for-jobs", "dry-run"],
+                &[],
+            );
+            all.push(if three { UPGRADE_3 } else { UPGRADE_4 });
+            all
+        }
+        ["uninstall"] => with(
+            &["timeout", "description", "cascade"],
+            &["wait", "ignore-not-found", "keep-history", "no-hooks", "dry-run"],
+            &[],
+        ),
+        ["list"] => with(
+            &["output", "filter", "max", "offset", "selector"],
+            &["all-namespaces", "all", "pending", "failed", "deployed", "short"],
+            &[('A', "all-namespaces"), ('a', "all"), ('o', "output"), ('l', "selector"), ('q', "short")],
+        ),
+        ["history"] => with(&["output", "max"], &[], &[('o', "output")]),
+        ["status"] => with(&["output", "revision"], &[], &[('o', "output")]),
+        ["get", "values"] => with(&["output", "revision"], &["all"], &[('o', "output"), ('a', "all")]),
+        _ => return None,
+    })
+}
+
+/// What a subcommand has to work with.
+pub(super) struct Desk<'a> {
+    pub ask: &'a Ask,
+    pub parsed: &'a Parsed,
+    pub now: Duration,
+    /// The VM whose API server is asked.
+    pub vm: String,
+    /// Helm 3 instead of 4.
+    pub three: bool,
+}
+
+impl Desk<'_> {
+    /// The namespace given, or `default`.
+    pub fn namespace(&self) -> &str {
+        self.parsed.get("namespace").unwrap_or("default")
+    }
+}
+
+/// Answers one command line.
+pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) -> Answer {
+    let version = stage.machine.tools[Tool::Helm.program()].clone();
+    let three = version.starts_with('3');
+    let words: Vec<&str> = ask.args.iter().map(String::as_str).collect();
+    let subcommand =
+        if words.first() == Some(&"get") { &words[..words.len().min(2)] } else { &words[..words.len().min(1)] };
+    let Some(mut tables) = known(subcommand, three) else {
+        let text = format!("Error: unknown command \"{}\" for \"helm\"", subcommand.join(" "));
+        return Answer::Done(stage.strange(ask, refused(1, text)));
+    };
+    tables.push(GLOBAL);
+    let parsed = match parse(&ask.args[subcommand.len()..], &tables) {
+        Ok(parsed) => parsed,
+        Err(Bad::Unknown(flag)) => {
+            return Answer::Done(stage.strange(ask, refused(1, format!("Error: unknown flag: {flag}"))));
+        }
+        Err(Bad::NoValue(flag)) => {
+            return Answer::Done(stage.strange(ask, refused(1, format!("Error: flag needs an argument: {flag}"))));
+        }
+    };
+    match subcommand {
+        ["version"] => Answer::Done(match parsed.get("template") {
+            None | Some("{{.Version}}") => said(format!("v{version}")),
+            Some(_) => stage.strange(ask, refused(1, "Error: the embedded world knows the template {{.Version}} only")),
+        }),
+        ["pull"] => Answer::Done(pull(stage, ask, &parsed, disk).unwrap_or_else(|output| output)),
+        _ => {
+            let path = parsed.get("kubeconfig").or(ask.variable("KUBECONFIG")).unwrap_or("~/.kube/config");
+            let vm = match access::reach(stage, path, parsed.get("kube-context"), now, disk) {
+                Ok(vm) => vm,
+                Err(closed) => return Answer::Done(upgrade::cut_off(stage, ask, closed.by_helm(three))),
+            };
+            stage.settle_cluster(&vm, now);
+            let desk = Desk { ask, parsed: &parsed, now, vm, three };
+            connected(stage, subcommand, &desk, disk).unwrap_or_else(Answer::Done)
+        }
+    }
+}
+
+fn connected(stage: &mut Stage, subcommand: &[&str], desk: &Desk<'_>, disk: &mut dyn Disk) -> Go<Answer> {
+    match subcommand {
+        ["upgrade"] => upgrade::upgrade(stage, desk, disk),
+        ["rollback"] => release::rollback(stage, desk).map(Answer::Done),
+        ["uninstall"] => release::uninstall(stage, desk).map(Answer::Done),
+        _ => release::read(stage, subcommand, desk).map(Answer::Done),
+    }
+}
+
+/// `helm pull`: the archive is written as the very last act.
+fn pull(stage: &mut Stage, ask: &Ask, parsed: &Parsed, disk: &mut dyn Disk) -> Go<Output> {
+    let given = parsed.word(0);
+    let version = parsed.get("version").unwrap_or_default();
+    let (name, from) = match given.strip_prefix("oci://") {
+        Some(path) => match path.rsplit_once('/') {
+            Some((folder, name)) => (name.to_owned(), format!("oci://{folder}")),
+            None => (path.to_owned(), String::new()),
+        },
+        None => (given.to_owned(), parsed.get("repo").unwrap_or_default().trim_end_matches('/').to_owned()),
+    };
+    let published = catalog::find(&name).is_some_and(|chart| chart.from.contains(&from.as_str()));
+    if !published || semver::Version::parse(version).is_err() {
+        let text = match from.strip_prefix("oci://") {
+            Some(registry) => format!("Error: {registry}/{name}:{version}: not found"),
+            None => format!("Error: chart \"{name}\" version \"{version}\" not found in {from} repository"),
+        };
+        return Err(stage.strange(ask, refused(1, text)));
+    }
+    let folder = parsed.get("destination").unwrap_or(".").trim_end_matches('/');
+    let path = format!("{folder}/{name}-{version}.tgz");
+    disk.write(&path, catalog::archive(&name, version).as_bytes())
+        .map_err(|why| refused(1, format!("Error: {why}")))?;
+    let registry = from.strip_prefix("oci://");
+    Ok(said(registry.map(|registry| format!("Pulled: {registry}/{name}:{version}\n")).unwrap_or_default()))
+}
+
+/// Helm is ended from outside. SIGTERM: the release becomes `failed`, exit 1; SIGKILL: it stays `pending-…` for ever
+/// (both measured).
+pub fn killed(stage: &mut Stage, ask: &Ask, hard: bool) -> Output {
+    let mut name = None;
+    for vm in stage.vms.keys().cloned().collect::<Vec<_>>() {
+        let Some(cluster) = stage.cluster_mut(&vm) else { continue };
+        for revision in cluster.releases.iter_mut().filter(|r| r.run == Some(ask.run)) {
+            revision.run = None;
+            if !hard {
+                name = Some(revision.name.clone());
+                revision.description = "context canceled".into();
+                revision.status = "failed".into();
+            }
+        }
+    }
+    match name {
+        Some(name) => Output {
+            stdout: format!("Release {name} has been cancelled.\n"),
+            ..refused(1, "Error: UPGRADE FAILED: context canceled")
+        },
+        None => Output::of(Exit::Signal(if hard { 9 } else { 15 })),
+    }
+}
+
+/// `k=v,k=v`; `null` takes a label away.
+fn labels(given: &str, sticky: &BTreeMap<String, String>) -> Go<BTreeMap<String, String>> {
+    let mut labels = sticky.clone();
+    for (key, value) in given.split(',').filter_map(|pair| pair.split_once('=')) {
+        if ["name", "owner", "status", "version", "createdAt", "modifiedAt"].contains(&key) {
+            let system = "System labels: [name owner status version createdAt modifiedAt]";
+            return Err(refused(
+                1,
+                format!("Error: user supplied labels contains system reserved label name. {system}"),
+            ));
+        }
+        match value {
+            "null" => drop(labels.remove(key)),
+            _ => drop(labels.insert(key.to_owned(), value.to_owned())),
+        }
+    }
+    Ok(labels)
+}
+
+/// Later documents win, key by key; lists are replaced whole.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(json!({})), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}

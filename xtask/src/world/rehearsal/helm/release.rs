@@ -1,0 +1,109 @@
+//! `helm rollback`, `uninstall`, `list`, `history`, `status` and `get values`.
+//! Knows nothing of installing.
+
+use serde_json::{Value, json};
+
+use super::super::ask::{Go, refused, said};
+use super::super::cluster::{Cluster, Revision};
+use super::super::stage::Stage;
+use super::Desk;
+use crate::tools::Output;
+
+fn cluster<'a>(stage: &'a mut Stage, desk: &Desk<'_>) -> Go<&'a mut Cluster> {
+    stage.cluster_mut(&desk.vm).ok_or_else(|| refused(1, "Error: the server is gone"))
+}
+
+/// Goes back to the revision given, or to the last deployed one. A release that never was deployed has none
+/// (measured: `release has no 0 version`).
+pub fn rollback(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
+    let name = desk.parsed.word(0).to_owned();
+    let cluster = cluster(stage, desk)?;
+    let newest = cluster.release(&name).cloned().ok_or_else(|| refused(1, "Error: release: not found"))?;
+    let given = desk.parsed.word(1).parse::<u32>().unwrap_or(0);
+    let earlier = |r: &&Revision| r.name == name && (r.number == given || given == 0 && r.number < newest.number);
+    let target = cluster.releases.iter().filter(earlier).max_by_key(|r| (r.status == "deployed", r.number)).cloned();
+    let target = target.ok_or_else(|| refused(1, format!("Error: release has no {given} version")))?;
+    for revision in cluster.releases.iter_mut().filter(|r| r.name == name && r.status == "deployed") {
+        revision.status = "superseded".into();
+    }
+    let description = format!("Rollback to {}", target.number);
+    cluster.releases.push(Revision {
+        number: newest.number + 1,
+        status: "deployed".into(),
+        description,
+        run: None,
+        ..target
+    });
+    Ok(said("Rollback was a success! Happy Helming!\n"))
+}
+
+/// Takes a release away in whatever state. What stays is measured: claims, Argo CD's CRDs; Kyverno takes its CRDs and
+/// with them every policy.
+pub fn uninstall(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
+    let name = desk.parsed.word(0).to_owned();
+    let cluster = cluster(stage, desk)?;
+    let Some(release) = cluster.release(&name).cloned() else {
+        if desk.parsed.on("ignore-not-found") {
+            return Ok(said(format!("release \"{name}\" uninstalled\n")));
+        }
+        return Err(refused(1, format!("Error: uninstall: Release not loaded: {name}: release: not found")));
+    };
+    cluster.releases.retain(|r| r.name != name);
+    cluster.workloads.retain(|_, w| w.release != name);
+    match release.chart.as_str() {
+        "kyverno" => cluster.crds.retain(|crd, _| !crd.ends_with("kyverno.io")),
+        "local-path-provisioner" => drop(cluster.objects.remove("storageclass//local-path")),
+        _ => {}
+    }
+    Ok(said(format!("release \"{name}\" uninstalled\n")))
+}
+
+/// The subcommands that only read.
+pub fn read(stage: &mut Stage, subcommand: &[&str], desk: &Desk<'_>) -> Go<Output> {
+    if desk.parsed.get("output") != Some("json") {
+        let text = "Error: the embedded world prints JSON only: --output json";
+        return Err(stage.strange(desk.ask, refused(1, text)));
+    }
+    let three = desk.three;
+    let cluster = cluster(stage, desk)?;
+    let name = desk.parsed.word(0);
+    let found =
+        |cluster: &Cluster| cluster.release(name).cloned().ok_or_else(|| refused(1, "Error: release: not found"));
+    let value = match subcommand {
+        ["list"] => list(cluster, desk, three),
+        ["history"] => {
+            found(cluster)?;
+            cluster.releases.iter().filter(|r| r.name == name).map(|r| row(r, false)).collect()
+        }
+        ["status"] => {
+            let r = found(cluster)?;
+            // Neither chart nor its version is in there (measured).
+            json!({ "name": r.name, "info": { "description": r.description, "status": r.status }, "config": r.values,
+                "version": r.number, "namespace": r.namespace })
+        }
+        _ => found(cluster)?.values,
+    };
+    Ok(said(format!("{value}\n")))
+}
+
+/// Helm 3 hides pending releases without `--all`; Helm 4 shows them (measured).
+fn list(cluster: &Cluster, desk: &Desk<'_>, three: bool) -> Value {
+    let newest = |r: &&Revision| cluster.release(&r.name).is_some_and(|n| n.number == r.number);
+    let here = |r: &&Revision| desk.parsed.on("all-namespaces") || r.namespace == desk.namespace();
+    let shown = |r: &&Revision| !three || desk.parsed.on("all") || !r.status.starts_with("pending");
+    cluster.releases.iter().filter(newest).filter(here).filter(shown).map(|r| row(r, true)).collect()
+}
+
+fn row(r: &Revision, named: bool) -> Value {
+    let mut row = json!({ "updated": "2026-11-22 09:02:36.679215979 +0000 UTC", "status": r.status,
+        "chart": format!("{}-{}", r.chart, r.version), "app_version": r.version });
+    if named {
+        row["name"] = json!(r.name);
+        row["namespace"] = json!(r.namespace);
+        row["revision"] = json!(r.number.to_string());
+    } else {
+        row["revision"] = json!(r.number);
+        row["description"] = json!(r.description);
+    }
+    row
+}

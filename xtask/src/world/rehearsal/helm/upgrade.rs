@@ -1,0 +1,251 @@
+//! `helm upgrade --install`: what it refuses, the pending revision, what the chart makes, waiting, and how it ends.
+//! Knows nothing of other subcommands.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::ask::{Answer, Ask, Disk, Go, refused, said};
+use super::super::catalog::{self, Chart};
+use super::super::clockwork;
+use super::super::cluster::{Cluster, Crd, Revision, Workload};
+use super::super::flags::duration;
+use super::super::kubectl::objects::key;
+use super::super::stage::Stage;
+use super::super::yaml;
+use super::{Desk, labels, merge};
+use crate::tools::Output;
+
+const BUSY: &str = "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress";
+
+/// Answers until it is done: at first the revision becomes pending, then the objects are there, then it waits.
+pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer> {
+    let (chart, version, values) = sources(stage, desk, disk)?;
+    let cluster = stage.cluster_mut(&desk.vm).ok_or_else(|| refused(1, "Error: the server is gone"))?;
+    let Some(own) = cluster.releases.iter().position(|r| r.run == Some(desk.ask.run)) else {
+        begin(cluster, desk, chart, &version, values)?;
+        return Ok(Answer::Again(clockwork::helm_upgrade(chart.name)));
+    };
+    let revision = cluster.releases[own].clone();
+    if let Some(cause) = unready(stage, desk, chart, &revision) {
+        let limit = desk.parsed.get("timeout").and_then(duration).unwrap_or(Duration::from_secs(300));
+        let over = desk.ask.since + limit + clockwork::helm_upgrade(chart.name);
+        if desk.now < over {
+            return Ok(Answer::Again(clockwork::LOOK.min(over - desk.now)));
+        }
+        return Err(timed_out(stage, desk, own, &cause));
+    }
+    let cluster = stage.cluster_mut(&desk.vm).ok_or_else(|| refused(1, "Error: the server is gone"))?;
+    // Ten are kept by default (upstream).
+    let most = desk.parsed.get("history-max").and_then(|n| n.parse().ok()).unwrap_or(10);
+    Ok(Answer::Done(deployed(cluster, own, most)))
+}
+
+/// The chart, its version, and all values merged.
+fn sources(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<(&'static Chart, String, Value)> {
+    let (parsed, ask) = (desk.parsed, desk.ask);
+    if parsed.words.len() != 2 || !parsed.on("install") {
+        let text = "Error: \"helm upgrade\" requires 2 arguments\n\nUsage:  helm upgrade [RELEASE] [CHART] [flags]";
+        return Err(stage.strange(ask, refused(1, text)));
+    }
+    let path = parsed.word(1);
+    let bytes = disk.read(path).ok_or_else(|| refused(1, format!("Error: path \"{path}\" not found")))?;
+    let (name, version) = catalog::opened(&String::from_utf8_lossy(&bytes)).ok_or_else(|| {
+        let kind = "application/octet-stream";
+        refused(1, format!("Error: file '{path}' does not appear to be a gzipped archive; got '{kind}'"))
+    })?;
+    let chart = catalog::find(&name).ok_or_else(|| refused(1, format!("Error: chart \"{name}\" is not known here")))?;
+    let mut values = json!({});
+    for file in parsed.all("values") {
+        let text = match file {
+            "-" => ask.text(),
+            path => {
+                let bytes = disk.read(path);
+                let bytes =
+                    bytes.ok_or_else(|| refused(1, format!("Error: open {path}: no such file or directory")))?;
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+        };
+        let documents = yaml::documents(&text).map_err(|why| {
+            refused(1, format!("Error: failed to parse {file}: error converting YAML to JSON: yaml: {why}"))
+        })?;
+        for document in documents {
+            merge(&mut values, document);
+        }
+    }
+    Ok((chart, version, values))
+}
+
+/// Checks, and the first effects: a pending revision whose Secret is there from now on, and the objects.
+fn begin(cluster: &mut Cluster, desk: &Desk<'_>, chart: &'static Chart, version: &str, values: Value) -> Go<()> {
+    let (name, namespace) = (desk.parsed.word(0), desk.namespace());
+    let last = cluster.release(name).cloned();
+    if last.as_ref().is_some_and(|r| r.status.starts_with("pending")) {
+        return Err(refused(1, BUSY));
+    }
+    if !cluster.namespaces.contains_key(namespace) {
+        if !desk.parsed.on("create-namespace") {
+            return Err(refused(1, format!("Error: create: failed to create: namespaces \"{namespace}\" not found")));
+        }
+        cluster.namespaces.insert(namespace.to_owned(), BTreeMap::new());
+    }
+    needs_met(cluster, chart, &values)?;
+    let sticky = last.as_ref().map(|r| r.labels.clone()).unwrap_or_default();
+    let labels = labels(desk.parsed.get("labels").unwrap_or_default(), &sticky)?;
+    let fresh = !cluster.releases.iter().any(|r| r.name == name && r.status == "deployed");
+    let first = last.is_none();
+    cluster.releases.push(Revision {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        number: last.map_or(1, |r| r.number + 1),
+        status: if first { "pending-install" } else { "pending-upgrade" }.into(),
+        chart: chart.name.to_owned(),
+        version: version.to_owned(),
+        description: if fresh { "Initial install underway" } else { "Preparing upgrade" }.into(),
+        labels,
+        values: values.clone(),
+        run: Some(desk.ask.run),
+    });
+    make(cluster, chart, name, namespace, &values, desk.now);
+    Ok(())
+}
+
+/// Kinds that the rendered chart uses must be there before.
+fn needs_met(cluster: &Cluster, chart: &Chart, values: &Value) -> Go<()> {
+    let missing = |kind: &str, version: &str, name: &str| {
+        refused(
+            1,
+            format!(
+                "Error: unable to build kubernetes objects from release manifest: resource mapping not found for name: \
+                 \"{name}\" namespace: \"\" from \"\": no matches for kind \"{kind}\" in version \"{version}\"\nensure \
+                 CRDs are installed first"
+            ),
+        )
+    };
+    let class = &values["gatewayAPI"]["gatewayClass"]["create"];
+    let gateway = values["gatewayAPI"]["enabled"] == json!(true) && (class == "true" || class == &json!(true));
+    if chart.name == "cilium" && gateway && !cluster.crds.contains_key("gatewayclasses.gateway.networking.k8s.io") {
+        return Err(missing("GatewayClass", "gateway.networking.k8s.io/v1", "cilium"));
+    }
+    if chart.name == "kyverno-policies" && !cluster.crds.contains_key("validatingpolicies.policies.kyverno.io") {
+        return Err(missing("ValidatingPolicy", "policies.kyverno.io/v1beta1", "disallow-capabilities"));
+    }
+    Ok(())
+}
+
+/// What the chart puts into the cluster.
+fn make(cluster: &mut Cluster, chart: &Chart, release: &str, namespace: &str, values: &Value, now: Duration) {
+    let mut workloads: Vec<(&str, String)> =
+        chart.workloads.iter().map(|(kind, name)| (*kind, name.replace("{r}", release))).collect();
+    if chart.name == "cilium" && values["clustermesh"]["useAPIServer"] == json!(true) {
+        workloads.push(("Deployment", "clustermesh-apiserver".into()));
+    }
+    for (kind, marked) in workloads {
+        let name = marked.trim_start_matches(['*', '!']).to_owned();
+        let workload = Workload {
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            host_network: marked.contains('*'),
+            privileged: marked.contains('!'),
+            release: release.to_owned(),
+            since: now,
+            name: name.clone(),
+        };
+        // A second identical upgrade touches nothing, not even a resourceVersion (measured).
+        cluster.workloads.entry(format!("{namespace}/{}/{name}", kind.to_lowercase())).or_insert(workload);
+    }
+    for (name, kind, version) in chart.crds {
+        let namespaced = !kind.starts_with("Cluster") && !kind.ends_with("Policy");
+        let crd = Crd { kind: (*kind).into(), versions: vec![(*version).into()], namespaced, bundle: None, since: now };
+        cluster.crds.entry((*name).to_owned()).or_insert(crd);
+    }
+    let object = |kind: &str, version: &str, name: &str| {
+        let metadata = json!({ "name": name });
+        json!({ "apiVersion": version, "kind": kind, "metadata": metadata })
+    };
+    if chart.name == "local-path-provisioner" {
+        let mut class = object("StorageClass", "storage.k8s.io/v1", "local-path");
+        class["metadata"]["annotations"] = json!({ "storageclass.kubernetes.io/is-default-class": "true" });
+        class["provisioner"] = json!("rancher.io/local-path");
+        cluster.objects.entry(key("StorageClass", "", "local-path")).or_insert(class);
+    }
+    let gateway = values["gatewayAPI"]["enabled"] == json!(true);
+    if chart.name == "cilium" && gateway && cluster.crds.contains_key("gatewayclasses.gateway.networking.k8s.io") {
+        let class = object("GatewayClass", "gateway.networking.k8s.io/v1", "cilium");
+        cluster.objects.entry(key("GatewayClass", "", "cilium")).or_insert(class);
+    }
+}
+
+/// What a release still waits for: with `--wait` its pods, without only hook Jobs (both measured).
+fn unready(stage: &Stage, desk: &Desk<'_>, chart: &Chart, revision: &Revision) -> Option<String> {
+    let cluster = stage.cluster(&desk.vm)?;
+    let ready = |node: &String| stage.node_ready(cluster, node, desk.now) == super::super::cluster::Ready::Yes;
+    if chart.hooks && !cluster.nodes.keys().any(ready) {
+        return Some(format!(
+            "failed pre-install: resource Job/{}/hook not ready. status: InProgress, message: Job in progress",
+            revision.namespace
+        ));
+    }
+    if !desk.parsed.on("wait") {
+        return None;
+    }
+    let lines: Vec<String> = cluster
+        .workloads
+        .values()
+        .filter(|w| w.release == revision.name && !stage.rolled_out(cluster, w, desk.now))
+        .map(|w| {
+            let (wanted, ready) = stage.pods(cluster, w, desk.now);
+            // "Current" means that the pods could not even be created (measured: PodSecurity).
+            let what = if stage.pods_allowed(cluster, w) { "Available" } else { "Current" };
+            format!(
+                "resource {}/{}/{} not ready. status: InProgress, message: {what}: {ready}/{wanted}",
+                w.kind, w.namespace, w.name
+            )
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn timed_out(stage: &mut Stage, desk: &Desk<'_>, own: usize, cause: &str) -> Output {
+    let Some(cluster) = stage.cluster_mut(&desk.vm) else { return refused(1, "Error: the server is gone") };
+    let revision = &mut cluster.releases[own];
+    let first = revision.number == 1;
+    revision.run = None;
+    revision.status = "failed".into();
+    revision.description = cause.lines().next().unwrap_or_default().to_owned();
+    let prefix = if first { "Error: " } else { "Error: UPGRADE FAILED: " };
+    // Helm 3 names no object.
+    let cause = if desk.three { String::new() } else { format!("{cause}\n") };
+    refused(1, format!("{prefix}{cause}context deadline exceeded"))
+}
+
+fn deployed(cluster: &mut Cluster, own: usize, most: u32) -> Output {
+    let (name, number) = (cluster.releases[own].name.clone(), cluster.releases[own].number);
+    for revision in cluster.releases.iter_mut().filter(|r| r.name == name && r.status == "deployed") {
+        revision.status = "superseded".into();
+    }
+    let revision = &mut cluster.releases[own];
+    revision.run = None;
+    revision.status = "deployed".into();
+    revision.description = if number == 1 { "Install complete" } else { "Upgrade complete" }.into();
+    trim(cluster, &name, most);
+    let head = if number == 1 {
+        format!("Release \"{name}\" does not exist. Installing it now.\n")
+    } else {
+        format!("Release \"{name}\" has been upgraded. Happy Helming!\n")
+    };
+    said(format!("{head}NAME: {name}\nSTATUS: deployed\nREVISION: {number}\n"))
+}
+
+/// Revisions beyond `--history-max` go.
+fn trim(cluster: &mut Cluster, name: &str, most: u32) {
+    let newest = cluster.release(name).map_or(0, |r| r.number);
+    cluster.releases.retain(|r| r.name != name || r.number + most > newest);
+}
+
+/// The API went away under a running Helm: its revision stays pending, nobody is at it any more.
+pub fn cut_off(stage: &mut Stage, ask: &Ask, output: Output) -> Output {
+    super::killed(stage, ask, true);
+    output
+}

@@ -1,0 +1,174 @@
+//! Objects as the simulated API server shows them: nodes, releases' Secrets, workloads, CRDs, and what was applied.
+//! Knows nothing of how they are printed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::cluster::{Cluster, Ready, Revision, Workload};
+use super::super::stage::Stage;
+use super::super::yaml::text;
+use super::kinds::Kind;
+
+/// The key of a plain object.
+pub fn key(kind: &str, namespace: &str, name: &str) -> String {
+    format!("{}/{namespace}/{name}", kind.to_lowercase())
+}
+
+/// Every object of a kind; `namespace` limits it.
+pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&str>, now: Duration) -> Vec<Value> {
+    let prefix = format!("{}/", kind.kind.to_lowercase());
+    let stored = cluster.objects.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(_, v)| v.clone());
+    let mut all: Vec<Value> = match kind.kind.as_str() {
+        "Node" => cluster.nodes.keys().map(|name| node(stage, cluster, name, now)).collect(),
+        "Namespace" => cluster.namespaces.iter().map(|(name, labels)| namespaced(name, labels)).collect(),
+        "Secret" => cluster.releases.iter().map(secret).collect(),
+        "CustomResourceDefinition" => cluster.crds.iter().map(|(name, crd)| definition(name, crd, now)).collect(),
+        "ServiceCIDR" => vec![services(cluster)],
+        _ => vec![],
+    };
+    if ["DaemonSet", "Deployment", "StatefulSet"].contains(&kind.kind.as_str()) {
+        let ours = cluster.workloads.values().filter(|w| w.kind == kind.kind);
+        all.extend(ours.map(|w| workload(stage, cluster, w, now)));
+    }
+    all.extend(stored);
+    all.retain(|v| !kind.namespaced || namespace.is_none_or(|ns| text(v, "/metadata/namespace") == ns));
+    all.sort_by_key(|v| (text(v, "/metadata/namespace").to_owned(), text(v, "/metadata/name").to_owned()));
+    all
+}
+
+fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {
+    json!({ "type": kind, "status": status, "reason": reason, "message": message })
+}
+
+fn node(stage: &Stage, cluster: &Cluster, name: &str, now: Duration) -> Value {
+    let member = &cluster.nodes[name];
+    let ready = match stage.node_ready(cluster, name, now) {
+        Ready::Yes => condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+        Ready::No => condition(
+            "Ready",
+            "False",
+            "KubeletNotReady",
+            "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network \
+             plugin returns error: cni plugin not initialized",
+        ),
+        Ready::Unknown => condition("Ready", "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status."),
+    };
+    let mut labels = json!({ "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" });
+    if member.control_plane {
+        labels["node-role.kubernetes.io/control-plane"] = json!("");
+    }
+    let mut spec = json!({});
+    // Handed out within three seconds, or never (measured).
+    if let Some(net) = member.pod_cidr.filter(|_| member.joined + super::super::clockwork::POD_CIDR <= now) {
+        spec = json!({ "podCIDR": net.to_string(), "podCIDRs": [net.to_string()] });
+    }
+    let version = stage.vms.get(&member.vm).map(|vm| super::super::guest::installed(&vm.guest)).unwrap_or_default();
+    json!({
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": { "name": name, "labels": labels },
+        "spec": spec,
+        "status": {
+            "addresses": [
+                { "type": "InternalIP", "address": member.ip.to_string() },
+                { "type": "Hostname", "address": name },
+            ],
+            "conditions": [ready],
+            "nodeInfo": { "kubeletVersion": format!("v{version}"), "containerRuntimeVersion": "containerd://2.2.1",
+                "osImage": "Ubuntu 24.04.3 LTS", "architecture": "arm64", "kubeProxyVersion": "" },
+        },
+    })
+}
+
+fn namespaced(name: &str, labels: &BTreeMap<String, String>) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels },
+        "status": { "phase": "Active" } })
+}
+
+/// A release's Secret: chart and values are not in its labels, only what `--labels` put there (measured).
+fn secret(revision: &Revision) -> Value {
+    let mut labels = revision.labels.clone();
+    labels.insert("owner".into(), "helm".into());
+    labels.insert("name".into(), revision.name.clone());
+    labels.insert("version".into(), revision.number.to_string());
+    labels.insert("status".into(), revision.status.clone());
+    let name = format!("sh.helm.release.v1.{}.v{}", revision.name, revision.number);
+    json!({ "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
+        "metadata": { "name": name, "namespace": revision.namespace, "labels": labels } })
+}
+
+fn definition(name: &str, crd: &super::super::cluster::Crd, now: Duration) -> Value {
+    let (plural, group) = name.split_once('.').unwrap_or((name, ""));
+    let versions: Vec<Value> = crd.versions.iter().map(|v| json!({ "name": v, "served": true })).collect();
+    // Established a moment after creation.
+    let status = if crd.since + Duration::from_secs(1) <= now { "True" } else { "False" };
+    let annotations = match &crd.bundle {
+        Some(bundle) => json!({ "gateway.networking.k8s.io/bundle-version": bundle }),
+        None => json!({}),
+    };
+    json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": { "name": name, "annotations": annotations },
+        "spec": { "group": group, "names": { "kind": crd.kind, "plural": plural },
+            "scope": if crd.namespaced { "Namespaced" } else { "Cluster" }, "versions": versions },
+        "status": { "conditions": [condition("Established", status, "InitialNamesAccepted", "")] } })
+}
+
+/// The range as the API server understands it: masked, whatever was written (measured).
+fn services(cluster: &Cluster) -> Value {
+    json!({ "apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": { "name": "kubernetes" },
+        "spec": { "cidrs": [cluster.services.trunc().to_string()] },
+        "status": { "conditions": [condition("Ready", "True", "", "Kubernetes Service CIDR is ready")] } })
+}
+
+fn workload(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) -> Value {
+    let (wanted, ready) = stage.pods(cluster, workload, now);
+    let status = if workload.kind == "DaemonSet" {
+        json!({ "desiredNumberScheduled": wanted, "numberReady": ready, "numberAvailable": ready,
+            "updatedNumberScheduled": wanted, "observedGeneration": 1 })
+    } else {
+        let available = if ready == wanted { "True" } else { "False" };
+        json!({ "replicas": wanted, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": wanted,
+            "observedGeneration": 1, "conditions": [condition("Available", available, "", "")] })
+    };
+    json!({ "apiVersion": "apps/v1", "kind": workload.kind,
+        "metadata": { "name": workload.name, "namespace": workload.namespace, "generation": 1 },
+        "spec": { "replicas": wanted }, "status": status })
+}
+
+/// Whether labels fit a selector: `a=b,c!=d,e,!f`.
+pub fn selected(object: &Value, selector: &str) -> bool {
+    let labels = &object["metadata"]["labels"];
+    let value = |name: &str| labels.get(name.trim()).and_then(Value::as_str);
+    selector.split(',').filter(|s| !s.is_empty()).all(|term| {
+        if let Some((name, wanted)) = term.split_once("!=") {
+            value(name) != Some(wanted.trim())
+        } else if let Some((name, wanted)) = term.split_once("==").or_else(|| term.split_once('=')) {
+            value(name) == Some(wanted.trim())
+        } else if let Some(name) = term.strip_prefix('!') {
+            value(name).is_none()
+        } else {
+            value(term).is_some()
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_are_read_as_the_api_server_reads_them() {
+        let object = json!({ "metadata": { "labels": { "owner": "helm", "status": "deployed" } } });
+        for (selector, fits) in [
+            ("owner=helm,status!=superseded", true),
+            ("owner=helm,status!=deployed", false),
+            ("owner", true),
+            ("!owner", false),
+            ("name!=x", true),
+            ("owner==helm", true),
+        ] {
+            assert_eq!(selected(&object, selector), fits, "{selector}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! `kubectl get`, `wait` and `rollout`: what is there, and waiting for it.
+//! Knows nothing of how it came there.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::ask::{Answer, Go, refused, said};
+use super::super::clockwork;
+use super::super::cluster::Cluster;
+use super::super::flags::duration;
+use super::super::stage::Stage;
+use super::super::yaml::text;
+use super::kinds::{self, Kind};
+use super::{Desk, jsonpath, objects};
+use crate::tools::Output;
+
+fn cluster<'a>(stage: &'a Stage, desk: &Desk<'_>) -> Go<&'a Cluster> {
+    stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))
+}
+
+fn kind(cluster: &Cluster, word: &str) -> Go<Kind> {
+    kinds::of_word(cluster, word)
+        .ok_or_else(|| refused(1, format!("error: the server doesn't have a resource type \"{word}\"")))
+}
+
+/// The objects that words name: `crd NAME…`, `deploy/x ds/y`, `nodes`. With no name, all that the selector fits.
+fn named(stage: &Stage, desk: &Desk<'_>, words: &[String], quiet: bool) -> Go<Vec<(Kind, Value)>> {
+    let cluster = cluster(stage, desk)?;
+    let all = desk.parsed.on("all-namespaces");
+    let namespace = (!all).then(|| desk.namespace());
+    let mut wanted: Vec<(Kind, Option<&str>)> = Vec::new();
+    match words {
+        [] => return Err(refused(1, "error: Required resource not specified.")),
+        pairs if pairs[0].contains('/') => {
+            for pair in pairs {
+                let (word, name) = pair.split_once('/').unwrap_or_default();
+                wanted.push((kind(cluster, word)?, Some(name)));
+            }
+        }
+        [word] => wanted.push((kind(cluster, word)?, None)),
+        [word, names @ ..] => {
+            let kind = kind(cluster, word)?;
+            wanted.extend(names.iter().map(|name| (kind.clone(), Some(name.as_str()))));
+        }
+    }
+    let mut found = Vec::new();
+    for (kind, name) in wanted {
+        let list = objects::list(stage, cluster, &kind, namespace, desk.now);
+        let Some(name) = name else {
+            let selector = desk.parsed.get("selector").unwrap_or_default();
+            found.extend(list.into_iter().filter(|v| objects::selected(v, selector)).map(|v| (kind.clone(), v)));
+            continue;
+        };
+        match list.into_iter().find(|v| text(v, "/metadata/name") == name) {
+            Some(object) => found.push((kind, object)),
+            None if quiet => {}
+            None => {
+                let plural =
+                    if kind.group.is_empty() { kind.plural } else { format!("{}.{}", kind.plural, kind.group) };
+                return Err(refused(1, format!("Error from server (NotFound): {plural} \"{name}\" not found")));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// `kubectl get`.
+pub fn get(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
+    if let Some(path) = desk.parsed.get("raw") {
+        // Printed without a newline (measured).
+        return match path {
+            "/readyz" | "/livez" | "/healthz" => Ok(said("ok")),
+            _ => Err(stage.strange(desk.ask, refused(1, "Error from server (NotFound): the server could not find it"))),
+        };
+    }
+    let found = named(stage, desk, &desk.parsed.words, desk.parsed.on("ignore-not-found"))?;
+    let one = desk.parsed.words.len() == 2 || desk.parsed.word(0).contains('/');
+    let items: Vec<Value> = found.iter().map(|(_, v)| v.clone()).collect();
+    let value = match items.as_slice() {
+        [single] if one => single.clone(),
+        _ => json!({ "apiVersion": "v1", "kind": "List", "items": items }),
+    };
+    let bare = one && items.is_empty();
+    match desk.parsed.get("output") {
+        _ if bare => Ok(said("")),
+        Some("json") => Ok(said(serde_json::to_string_pretty(&value).unwrap_or_default() + "\n")),
+        Some("name") => Ok(said(
+            found.iter().map(|(k, v)| format!("{}/{}\n", k.shown(), text(v, "/metadata/name"))).collect::<String>(),
+        )),
+        Some(format) if format.starts_with("jsonpath=") => {
+            let template = &format["jsonpath=".len()..];
+            jsonpath::print(template, &value)
+                .map(said)
+                .map_err(|why| refused(1, format!("error: error parsing jsonpath {template}, {why}")))
+        }
+        None => Ok(table(desk, &items)),
+        Some(other) => {
+            let text = format!("error: unable to match a printer suitable for the output format \"{other}\"");
+            Err(stage.strange(desk.ask, refused(1, text)))
+        }
+    }
+}
+
+/// Columns three spaces apart, as kubectl's tab writer lays them out.
+fn table(desk: &Desk<'_>, items: &[Value]) -> Output {
+    let all = desk.parsed.on("all-namespaces");
+    if items.is_empty() {
+        let place = if all { String::new() } else { format!(" in {} namespace", desk.namespace()) };
+        return Output { stderr: format!("No resources found{place}\n"), ..said("") };
+    }
+    let labels: Vec<&str> = desk.parsed.all("label-columns").flat_map(|l| l.split(',')).collect();
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    if !desk.parsed.on("no-headers") {
+        let mut head = vec!["NAME".to_owned()];
+        head.extend(extra(&items[0], true));
+        head.extend(labels.iter().map(|l| l.rsplit('/').next().unwrap_or(l).to_uppercase()));
+        rows.push(head);
+    }
+    for item in items {
+        let mut row = vec![text(item, "/metadata/name").to_owned()];
+        row.extend(extra(item, false));
+        // A label that is not there prints as nothing.
+        row.extend(labels.iter().map(|l| item["metadata"]["labels"][*l].as_str().unwrap_or_default().to_owned()));
+        rows.push(row);
+    }
+    if all {
+        let spaces = items.iter().map(|v| text(v, "/metadata/namespace").to_owned());
+        let spaces = (!desk.parsed.on("no-headers")).then(|| "NAMESPACE".to_owned()).into_iter().chain(spaces);
+        rows = spaces.zip(rows).map(|(ns, row)| std::iter::once(ns).chain(row).collect()).collect();
+    }
+    let widths: Vec<usize> = (0..rows[0].len()).map(|i| rows.iter().map(|r| r[i].len()).max().unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect::<Vec<_>>();
+        cells.join("   ") + "\n"
+    };
+    said(rows.iter().map(line).collect::<String>())
+}
+
+/// The columns between name and labels.
+fn extra(item: &Value, head: bool) -> Vec<String> {
+    let columns: &[(&str, String)] = match text(item, "/kind") {
+        "Secret" => &[("TYPE", text(item, "/type").to_owned()), ("DATA", "1".into()), ("AGE", "1m".into())],
+        "Node" => {
+            let ready = text(item, "/status/conditions/0/status");
+            let status = if ready == "True" { "Ready" } else { "NotReady" };
+            &[("STATUS", status.into()), ("VERSION", text(item, "/status/nodeInfo/kubeletVersion").to_owned())]
+        }
+        _ => &[("AGE", "1m".to_owned())],
+    };
+    columns.iter().map(|(name, value)| if head { (*name).to_owned() } else { value.clone() }).collect()
+}
+
+/// How long a command that waits may, from its `--timeout`.
+fn limit(desk: &Desk<'_>, default: Duration) -> Duration {
+    desk.parsed.get("timeout").and_then(duration).unwrap_or(default)
+}
+
+/// Waits, or gives up with this.
+fn wait_or(desk: &Desk<'_>, limit: Duration, stdout: String, stderr: &str) -> Answer {
+    let over = desk.ask.since + limit;
+    if over <= desk.now {
+        return Answer::Done(Output { stdout, ..refused(1, stderr) });
+    }
+    Answer::Again(clockwork::LOOK.min(over - desk.now))
+}
+
+/// `kubectl wait`: a missing object or an empty selection ends it at once, unless it waits for creation (measured).
+pub fn wait(stage: &mut Stage, desk: &Desk<'_>) -> Go<Answer> {
+    let goal = desk.parsed.get("for").unwrap_or_default().to_owned();
+    let limit = limit(desk, Duration::from_secs(30));
+    if goal == "create" || goal == "delete" {
+        let found = match named(stage, desk, &desk.parsed.words, false) {
+            Ok(found) => !found.is_empty(),
+            // Of a kind that is not there yet, nothing is there yet.
+            Err(_) => false,
+        };
+        let words = desk.parsed.words.join("/");
+        return Ok(if found == (goal == "create") {
+            Answer::Done(said(format!("{words} condition met\n")))
+        } else {
+            wait_or(desk, limit, String::new(), "error: timed out waiting for the condition")
+        });
+    }
+    let found = named(stage, desk, &desk.parsed.words, false)?;
+    if found.is_empty() {
+        return Err(refused(1, "error: no matching resources found"));
+    }
+    let mut met = String::new();
+    for (kind, object) in &found {
+        let name = format!("{}/{}", kind.shown(), text(object, "/metadata/name"));
+        let Some(fits) = meets(object, &goal) else {
+            return Err(stage.strange(desk.ask, refused(1, format!("error: unrecognized condition: \"{goal}\""))));
+        };
+        if !fits {
+            let plural = format!("{}/{}", kind.plural, text(object, "/metadata/name"));
+            let stderr = format!("error: timed out waiting for the condition on {plural}");
+            return Ok(wait_or(desk, limit, met, &stderr));
+        }
+        met.push_str(&format!("{name} condition met\n"));
+    }
+    Ok(Answer::Done(said(met)))
+}
+
+/// Whether an object meets `condition=NAME[=STATUS]` or `jsonpath=TEMPLATE[=VALUE]`; `None` is another kind of goal.
+fn meets(object: &Value, goal: &str) -> Option<bool> {
+    if let Some(condition) = goal.strip_prefix("condition=") {
+        let (kind, status) = condition.split_once('=').unwrap_or((condition, "True"));
+        let conditions = object["status"]["conditions"].as_array();
+        let fits =
+            |c: &Value| text(c, "/type").eq_ignore_ascii_case(kind) && text(c, "/status").eq_ignore_ascii_case(status);
+        return Some(conditions.is_some_and(|all| all.iter().any(fits)));
+    }
+    let template = goal.strip_prefix("jsonpath=")?;
+    let (template, wanted) =
+        template.split_once("}=").map_or((template.to_owned(), None), |(t, w)| (format!("{t}}}"), Some(w)));
+    let found = jsonpath::print(&template, object).ok()?;
+    Some(wanted.map_or(!found.is_empty(), |w| found == w))
+}
+
+/// `kubectl rollout status` waits for all pods; `restart` makes new ones.
+pub fn rollout(stage: &mut Stage, desk: &Desk<'_>) -> Go<Answer> {
+    let (verb, words) =
+        desk.parsed.words.split_first().ok_or_else(|| refused(1, "error: required resource not specified"))?;
+    let found = named(stage, desk, words, false)?;
+    let (vm, now) = (desk.vm.clone(), desk.now);
+    let mut out = String::new();
+    for (kind, object) in &found {
+        let (name, namespace) = (text(object, "/metadata/name"), text(object, "/metadata/namespace"));
+        let shown = kind.kind.to_lowercase();
+        let workload = cluster(stage, desk)?.workloads.get(&format!("{namespace}/{shown}/{name}")).cloned();
+        let Some(mut workload) = workload else {
+            return Err(refused(1, format!("error: no status viewer has been implemented for {}", kind.kind)));
+        };
+        match verb.as_str() {
+            "status" => {
+                let cluster = cluster(stage, desk)?;
+                let (wanted, ready) = stage.pods(cluster, &workload, now);
+                if !stage.rolled_out(cluster, &workload, now) {
+                    let text = format!("{ready} of {wanted} updated pods are available...");
+                    let stdout = format!("Waiting for {shown} \"{name}\" rollout to finish: {text}\n");
+                    let stderr = "error: timed out waiting for the condition";
+                    // Without --timeout it waits for ever.
+                    return Ok(wait_or(desk, limit(desk, Duration::from_secs(86_400)), stdout, stderr));
+                }
+                out.push_str(&match shown.as_str() {
+                    "statefulset" => format!("partitioned roll out complete: {wanted} new pods have been updated...\n"),
+                    "daemonset" => format!("daemon set \"{name}\" successfully rolled out\n"),
+                    _ => format!("deployment \"{name}\" successfully rolled out\n"),
+                });
+            }
+            "restart" => {
+                workload.since = now;
+                if let Some(cluster) = stage.cluster_mut(&vm) {
+                    cluster.workloads.insert(format!("{namespace}/{shown}/{name}"), workload);
+                }
+                out.push_str(&format!("{}/{name} restarted\n", kind.shown()));
+            }
+            other => return Err(stage.strange(desk.ask, refused(1, format!("error: unknown command \"{other}\"")))),
+        }
+    }
+    Ok(Answer::Done(said(out)))
+}

@@ -1,0 +1,341 @@
+//! `kubectl apply`, `diff`, `delete`, `label` and `annotate`: what the API server takes and what it refuses.
+//! Knows nothing of Helm or of readiness.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::ask::{Disk, Go, refused, said};
+use super::super::cluster::{Cluster, Crd};
+use super::super::stage::Stage;
+use super::super::yaml::{self, text};
+use super::kinds::{self, Kind};
+use super::{Desk, objects};
+use crate::tools::Output;
+
+const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
+const BUNDLE: &str = "gateway.networking.k8s.io/bundle-version";
+
+/// The objects of `--filename`, with where they are from. `-` is standard input.
+fn given(desk: &Desk<'_>, disk: &dyn Disk, code: i32) -> Go<Vec<(String, Value)>> {
+    let mut all = Vec::new();
+    for file in desk.parsed.all("filename") {
+        let (from, source) = match file {
+            "-" => ("STDIN".to_owned(), desk.ask.text()),
+            path => {
+                let bytes = disk
+                    .read(path)
+                    .ok_or_else(|| refused(code, format!("error: the path \"{path}\" does not exist")))?;
+                (path.to_owned(), String::from_utf8_lossy(&bytes).into_owned())
+            }
+        };
+        let documents = yaml::documents(&source).map_err(|why| {
+            refused(code, format!("error: error parsing {from}: error converting YAML to JSON: yaml: {why}"))
+        })?;
+        for document in documents {
+            let items = document["items"].as_array().filter(|_| text(&document, "/kind").ends_with("List")).cloned();
+            all.extend(items.unwrap_or(vec![document]).into_iter().map(|d| (from.clone(), d)));
+        }
+    }
+    if desk.parsed.get("filename").is_none() {
+        return Err(refused(code, "error: must specify one of -f and -k"));
+    }
+    if all.is_empty() {
+        return Err(refused(code, "error: no objects passed to apply"));
+    }
+    Ok(all)
+}
+
+/// What is wrong with an object before anything is sent, or its kind.
+fn mapped(cluster: &Cluster, from: &str, object: &Value) -> Result<Kind, String> {
+    let (version, kind, name) = (text(object, "/apiVersion"), text(object, "/kind"), text(object, "/metadata/name"));
+    for (value, field) in [(version, "apiVersion"), (kind, "kind")] {
+        if value.is_empty() {
+            return Err(format!("error validating \"{from}\": error validating data: {field} not set"));
+        }
+    }
+    if name.is_empty() {
+        return Err(format!(
+            "error when retrieving current configuration of {kind} from \"{from}\": resource name may not be empty"
+        ));
+    }
+    kinds::of_manifest(cluster, version, kind).ok_or_else(|| {
+        let namespace = text(object, "/metadata/namespace");
+        format!(
+            "resource mapping not found for name: \"{name}\" namespace: \"{namespace}\" from \"{from}\": no matches \
+             for \
+             kind \"{kind}\" in version \"{version}\"\nensure CRDs are installed first"
+        )
+    })
+}
+
+/// What the API server says against an object.
+fn admitted(cluster: &Cluster, kind: &Kind, object: &Value, namespace: &str) -> Result<(), String> {
+    let name = text(object, "/metadata/name");
+    if kind.namespaced && !cluster.namespaces.contains_key(namespace) {
+        return Err(format!("Error from server (NotFound): namespaces \"{namespace}\" not found"));
+    }
+    if kind.kind == "Namespace" {
+        let level = object["metadata"]["labels"][ENFORCE].as_str().unwrap_or("privileged");
+        if !["privileged", "baseline", "restricted"].contains(&level) {
+            let rule = "must be one of privileged, baseline, restricted";
+            let path = format!("metadata.labels[{ENFORCE}]");
+            return Err(format!("The Namespace \"{name}\" is invalid: {path}: Invalid value: \"{level}\": {rule}"));
+        }
+    }
+    older_bundle(cluster, kind, object)
+}
+
+/// The policy that ships with Gateway API from v1.5 keeps older CRDs out (measured: v1.4.1 over v1.6.1).
+fn older_bundle(cluster: &Cluster, kind: &Kind, object: &Value) -> Result<(), String> {
+    let policy = "safe-upgrades.gateway.networking.k8s.io";
+    let guarded = cluster.objects.contains_key(&objects::key("ValidatingAdmissionPolicy", "", policy));
+    let bundle = object["metadata"]["annotations"][BUNDLE].as_str().unwrap_or_default();
+    let version = semver::Version::parse(bundle.trim_start_matches('v')).ok();
+    if kind.kind != "CustomResourceDefinition" || !guarded || version.is_none_or(|v| v >= semver::Version::new(1, 5, 0))
+    {
+        return Ok(());
+    }
+    let name = text(object, "/metadata/name");
+    Err(format!(
+        "Error from server (Invalid): customresourcedefinitions.apiextensions.k8s.io \"{name}\" is forbidden: \
+         ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied request: Installing CRDs with version \
+         before v1.5.0 is prohibited by default. Uninstall ValidatingAdmissionPolicy {policy} to install older \
+         versions."
+    ))
+}
+
+/// Puts an object in.
+pub fn put(cluster: &mut Cluster, kind: &Kind, object: &Value, namespace: &str, now: Duration) {
+    let name = text(object, "/metadata/name").to_owned();
+    match kind.kind.as_str() {
+        "Namespace" => {
+            let labels = cluster.namespaces.entry(name.clone()).or_default();
+            labels.insert("kubernetes.io/metadata.name".into(), name);
+            for (label, value) in object["metadata"]["labels"].as_object().into_iter().flatten() {
+                labels.insert(label.clone(), value.as_str().unwrap_or_default().to_owned());
+            }
+        }
+        "CustomResourceDefinition" => {
+            let versions = object["spec"]["versions"].as_array().into_iter().flatten();
+            let since = cluster.crds.get(&name).map_or(now, |crd| crd.since);
+            let crd = Crd {
+                kind: text(object, "/spec/names/kind").to_owned(),
+                versions: versions
+                    .filter(|v| v["served"] != json!(false))
+                    .map(|v| text(v, "/name").to_owned())
+                    .collect(),
+                namespaced: text(object, "/spec/scope") == "Namespaced",
+                bundle: object["metadata"]["annotations"][BUNDLE].as_str().map(Into::into),
+                since,
+            };
+            cluster.crds.insert(name, crd);
+        }
+        _ => {
+            let mut object = object.clone();
+            if kind.namespaced {
+                object["metadata"]["namespace"] = json!(namespace);
+            }
+            cluster.objects.insert(objects::key(&kind.kind, namespace, &name), object);
+        }
+    }
+}
+
+fn place<'a>(kind: &Kind, object: &'a Value, desk: &'a Desk<'_>) -> &'a str {
+    let own = text(object, "/metadata/namespace");
+    match (kind.namespaced, own) {
+        (false, _) => "",
+        (true, "") => desk.namespace(),
+        (true, own) => own,
+    }
+}
+
+/// `kubectl apply --server-side`: goes on behind a refused object, and exits 1 if any was.
+pub fn apply(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> {
+    let given = given(desk, disk, 1)?;
+    if !desk.parsed.on("server-side") {
+        let text = "error: the embedded world applies on the server side only: --server-side";
+        return Err(stage.strange(desk.ask, refused(1, text)));
+    }
+    let dry = desk.parsed.get("dry-run") == Some("server");
+    let (mut out, mut bad, mut missing) = (String::new(), Vec::new(), Vec::new());
+    let Some(cluster) = stage.cluster_mut(&desk.vm) else { return Err(refused(1, "error: the server is gone")) };
+    for (from, object) in &given {
+        let kind = match mapped(cluster, from, object) {
+            Ok(kind) => kind,
+            Err(why) => {
+                missing.push(why);
+                continue;
+            }
+        };
+        let namespace = place(&kind, object, desk);
+        match admitted(cluster, &kind, object, namespace) {
+            Err(why) => bad.push(why),
+            Ok(()) => {
+                if !dry {
+                    put(cluster, &kind, object, namespace, desk.now);
+                }
+                let mode = if dry { " (server dry run)" } else { "" };
+                out.push_str(&format!(
+                    "{}/{} serverside-applied{mode}\n",
+                    kind.shown(),
+                    text(object, "/metadata/name")
+                ));
+            }
+        }
+    }
+    match missing.as_slice() {
+        [] => {}
+        [one] => bad.push(format!("error: {one}")),
+        many => bad.push(format!("error: [{}]", many.join(", "))),
+    }
+    if bad.is_empty() { Ok(said(out)) } else { Err(Output { stdout: out, ..refused(1, bad.join("\n")) }) }
+}
+
+/// `kubectl diff --server-side`: 0 the same, 1 different, above 1 it could not tell (upstream: CheckDiffErr).
+pub fn diff(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> {
+    let given = given(desk, disk, 2)?;
+    let cluster = stage.cluster(&desk.vm).ok_or_else(|| refused(2, "error: the server is gone"))?;
+    let mut out = String::new();
+    for (from, object) in &given {
+        let kind = mapped(cluster, from, object).map_err(|why| refused(2, format!("error: {why}")))?;
+        let namespace = place(&kind, object, desk);
+        admitted(cluster, &kind, object, namespace).map_err(|why| refused(2, why))?;
+        let name = text(object, "/metadata/name");
+        let live = objects::list(stage, cluster, &kind, Some(namespace), desk.now);
+        let live = live.into_iter().find(|v| text(v, "/metadata/name") == name);
+        if !live.is_some_and(|live| holds(&live, object, &kind)) {
+            let file = format!("{}.{}.{namespace}.{name}", kind.group, kind.kind);
+            out.push_str(&format!("diff -u -N LIVE/{file} MERGED/{file}\n"));
+        }
+    }
+    if out.is_empty() { Ok(said("")) } else { Err(Output { stdout: out, ..refused(1, "exit status 1") }) }
+}
+
+/// Whether a live object already has every field that is applied. The embedded world keeps of a CRD what it needs.
+fn holds(live: &Value, wanted: &Value, kind: &Kind) -> bool {
+    if kind.kind == "CustomResourceDefinition" {
+        let bundle = |v: &Value| v["metadata"]["annotations"][BUNDLE].clone();
+        return bundle(live) == bundle(wanted);
+    }
+    within(live, wanted)
+}
+
+fn within(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, value)| live.get(key).is_some_and(|l| within(l, value)) || empty(value))
+        }
+        (Value::Array(live), Value::Array(wanted)) => {
+            live.len() == wanted.len() && live.iter().zip(wanted).all(|(l, w)| within(l, w))
+        }
+        _ => live == wanted,
+    }
+}
+
+/// Fields that the API server drops.
+fn empty(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
+/// `kubectl delete`, by name, selector or file.
+pub fn delete(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> {
+    let Some(cluster) = stage.cluster(&desk.vm) else { return Err(refused(1, "error: the server is gone")) };
+    let mut doomed: Vec<(Kind, String, String)> = Vec::new();
+    if desk.parsed.get("filename").is_some() {
+        for (from, object) in given(desk, disk, 1)? {
+            let kind = mapped(cluster, &from, &object).map_err(|why| refused(1, format!("error: {why}")))?;
+            doomed.push((
+                kind.clone(),
+                place(&kind, &object, desk).to_owned(),
+                text(&object, "/metadata/name").to_owned(),
+            ));
+        }
+    } else {
+        let word = desk.parsed.word(0);
+        let (word, mut names) = match word.split_once('/') {
+            Some((word, name)) => (word, vec![name.to_owned()]),
+            None => (word, desk.parsed.words[1.min(desk.parsed.words.len())..].to_vec()),
+        };
+        let kind = kinds::of_word(cluster, word)
+            .ok_or_else(|| refused(1, format!("error: the server doesn't have a resource type \"{word}\"")))?;
+        let namespace = if kind.namespaced { desk.namespace() } else { "" };
+        if let Some(selector) = desk.parsed.get("selector") {
+            let list = objects::list(stage, cluster, &kind, Some(namespace), desk.now);
+            names.extend(
+                list.iter().filter(|v| objects::selected(v, selector)).map(|v| text(v, "/metadata/name").to_owned()),
+            );
+        }
+        doomed.extend(names.into_iter().map(|name| (kind.clone(), namespace.to_owned(), name)));
+    }
+    let quiet = desk.parsed.on("ignore-not-found") || desk.parsed.get("selector").is_some();
+    let Some(cluster) = stage.cluster_mut(&desk.vm) else { return Err(refused(1, "error: the server is gone")) };
+    let mut out = String::new();
+    for (kind, namespace, name) in &doomed {
+        if remove(cluster, kind, namespace, name) {
+            out.push_str(&format!("{} \"{name}\" deleted\n", kind.shown()));
+        } else if !quiet {
+            let text = format!("Error from server (NotFound): {} \"{name}\" not found", kind.plural);
+            return Err(Output { stdout: out, ..refused(1, text) });
+        }
+    }
+    if out.is_empty() { Ok(said("No resources found\n")) } else { Ok(said(out)) }
+}
+
+fn remove(cluster: &mut Cluster, kind: &Kind, namespace: &str, name: &str) -> bool {
+    let releases = cluster.releases.len();
+    match kind.kind.as_str() {
+        "Secret" => {
+            let secret = |r: &super::super::cluster::Revision| format!("sh.helm.release.v1.{}.v{}", r.name, r.number);
+            cluster.releases.retain(|r| r.namespace != namespace || secret(r) != name);
+        }
+        "Namespace" => {
+            let inside = |key: &String| key.split('/').nth(1) == Some(name);
+            cluster.objects.retain(|key, _| !inside(key));
+            cluster.workloads.retain(|_, w| w.namespace != name);
+            cluster.releases.retain(|r| r.namespace != name);
+            return cluster.namespaces.remove(name).is_some();
+        }
+        "CustomResourceDefinition" => return cluster.crds.remove(name).is_some(),
+        "Node" => return cluster.nodes.remove(name).is_some(),
+        _ => {
+            let key = format!("{namespace}/{}/{name}", kind.kind.to_lowercase());
+            if cluster.workloads.remove(&key).is_some() {
+                return true;
+            }
+        }
+    }
+    cluster.objects.remove(&objects::key(&kind.kind, namespace, name)).is_some() || cluster.releases.len() < releases
+}
+
+/// `kubectl label` and `annotate`.
+pub fn mark(stage: &mut Stage, desk: &Desk<'_>, verb: &str) -> Go<Output> {
+    let Some(cluster) = stage.cluster_mut(&desk.vm) else { return Err(refused(1, "error: the server is gone")) };
+    let words: Vec<String> = desk
+        .parsed
+        .words
+        .iter()
+        .flat_map(|w| match w.split_once('/') {
+            Some((kind, name)) if !w.contains('=') => vec![kind.to_owned(), name.to_owned()],
+            _ => vec![w.clone()],
+        })
+        .collect();
+    let [word, name, pairs @ ..] = words.as_slice() else {
+        return Err(refused(1, "error: at least one label update is required"));
+    };
+    let kind = kinds::of_word(cluster, word)
+        .ok_or_else(|| refused(1, format!("error: the server doesn't have a resource type \"{word}\"")))?;
+    let absent = || refused(1, format!("Error from server (NotFound): {} \"{name}\" not found", kind.plural));
+    if kind.kind != "Namespace" || verb != "label" {
+        // What marks mean to other kinds, the embedded world has no use for.
+        return Ok(said(format!("{}/{name} {verb}d\n", kind.shown())));
+    }
+    let labels = cluster.namespaces.get_mut(name).ok_or_else(absent)?;
+    for pair in pairs {
+        match pair.split_once('=') {
+            Some((label, value)) => drop(labels.insert(label.to_owned(), value.to_owned())),
+            None => drop(labels.remove(pair.trim_end_matches('-'))),
+        }
+    }
+    Ok(said(format!("namespace/{name} labeled\n")))
+}

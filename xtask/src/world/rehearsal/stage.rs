@@ -1,0 +1,308 @@
+//! What the simulated tools see and change: VMs, what is inside them, clusters, releases. A value that can be saved.
+//! Knows nothing of events, processes or faults; time comes in with every question.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::net::Net;
+use serde::{Deserialize, Serialize};
+
+use super::ask::{Answer, Ask, Disk, refused};
+use super::cluster::Cluster;
+use super::{cilium, clockwork, curl, helm, kubectl, multipass, openssl, own};
+use crate::tools::{Exit, Output, Tool};
+
+/// The machine that everything runs on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// `linux` or `macos`.
+    pub os: String,
+    /// `x86_64` or `aarch64`.
+    pub arch: String,
+    /// Cores.
+    pub cpus: u32,
+    /// RAM, in bytes.
+    pub memory_bytes: u64,
+    /// Free disk where VMs are kept, in bytes.
+    pub free_disk_bytes: u64,
+    /// Networks of its interfaces.
+    pub networks: Vec<String>,
+    /// The network that Multipass gives VMs their addresses from.
+    pub vm_network: Net,
+    /// Version of each installed tool, by the name of its executable. What is not here is not installed.
+    pub tools: BTreeMap<String, String>,
+}
+
+impl Default for Machine {
+    /// The machine of ADR-0001 with every tool, in the versions whose behaviour was measured.
+    fn default() -> Self {
+        let tools = [
+            ("multipass", "1.16.3"),
+            ("kubectl", "1.35.2"),
+            ("helm", "4.1.4"),
+            ("cilium", "0.19.7"),
+            ("openssl", "3.0.19"),
+            ("curl", "8.5.0"),
+            ("docker", "28.3.0"),
+        ];
+        Machine {
+            os: "macos".into(),
+            arch: "aarch64".into(),
+            cpus: 12,
+            memory_bytes: 64 << 30,
+            free_disk_bytes: 400 << 30,
+            networks: vec!["127.0.0.0/8".into(), "192.168.1.0/24".into()],
+            vm_network: Net(ipnet::Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 252, 0), 24)),
+            tools: tools.map(|(name, version)| (name.to_owned(), version.to_owned())).into(),
+        }
+    }
+}
+
+/// Whether a VM runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Power {
+    Running,
+    Stopped,
+    Deleted,
+    Unknown,
+}
+
+/// A virtual machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Vm {
+    pub power: Power,
+    pub ip: Ipv4Addr,
+    pub cpus: u32,
+    pub memory: u64,
+    pub disk: u64,
+    /// When SSH answers, or when the power went off.
+    pub turned: Duration,
+    /// When cloud-init has written boot-finished, if our preparation is not part of it.
+    pub initialised: Duration,
+    /// Whether cloud-init runs the preparation and waits for it.
+    pub waits_for_prep: bool,
+    pub boots: u32,
+    /// The launch that made it.
+    pub made_by: u64,
+    pub guest: Guest,
+}
+
+/// What is inside a VM.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Guest {
+    /// Files by path: what cloud-init wrote and what was delivered later.
+    pub files: BTreeMap<String, String>,
+    /// Lines of ours in `/etc/hosts`.
+    pub hosts: BTreeMap<String, Ipv4Addr>,
+    /// The marker that preparation leaves, when it is done.
+    pub prep: String,
+    /// The certificate authority in `/etc/kubernetes/pki`, by name.
+    pub ca: Option<String>,
+    /// The authority a worker was given by its cluster.
+    pub trusts: Option<String>,
+    pub control: Control,
+    pub sealed: bool,
+    pub worker: Worker,
+    /// What runs inside, whether or not anyone outside still waits for it.
+    pub jobs: Vec<Job>,
+}
+
+/// How far a control plane is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Control {
+    #[default]
+    None,
+    /// An init that died.
+    Partial,
+    Made(Box<Cluster>),
+}
+
+/// How far a worker is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Worker {
+    #[default]
+    None,
+    Partial,
+    Joined,
+}
+
+/// Something that takes time inside a VM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Job {
+    /// The command that started it; 0 is cloud-init.
+    pub run: u64,
+    pub work: Work,
+    pub began: Duration,
+    /// When it looks at the world next: its end, unless it waits for something.
+    pub next: Duration,
+}
+
+/// What a job does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Work {
+    Prep,
+    /// The file it reads.
+    Init(String),
+    /// The file it reads, and whether the API has been found.
+    Join(String, bool),
+    Reset,
+}
+
+/// The whole simulated world.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    pub(super) machine: Machine,
+    pub(super) vms: BTreeMap<String, Vm>,
+    pub(super) image_cached: bool,
+    /// Addresses given so far.
+    pub(super) leases: u32,
+    /// Runs, certificate authorities: numbers that are never used twice.
+    pub(super) serial: u64,
+    /// What jobs inside VMs said to the commands that started them.
+    pub(super) results: BTreeMap<u64, Output>,
+    /// How often a VM of each name was made.
+    pub(super) launches: BTreeMap<String, u32>,
+    /// Digest of each file that the outside world offers, where it is known.
+    pub(super) published: BTreeMap<String, String>,
+    /// Until when API servers refuse connections, by the VM they are on.
+    pub(super) refusing: BTreeMap<String, Duration>,
+    /// Command lines that no simulated tool knows.
+    pub(super) unknown: Vec<String>,
+}
+
+impl Stage {
+    /// A machine with tools and nothing else.
+    pub fn new(machine: Machine) -> Self {
+        Stage { machine, published: super::catalog::digests(), ..Stage::default() }
+    }
+
+    /// Says what digest the outside world's copy of a file has (`cilium-1.20.0.tgz`), on top of those it knows.
+    #[must_use]
+    pub fn publishing(mut self, file: &str, sha256: &str) -> Self {
+        self.published.insert(file.to_owned(), sha256.to_owned());
+        self
+    }
+
+    /// A number for the next run of a command.
+    pub fn next_run(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    /// Command lines that were asked and no simulated tool knows. A test of a plan wants this empty.
+    pub fn unknown(&self) -> &[String] {
+        &self.unknown
+    }
+
+    /// How often a VM of each name was made.
+    pub fn launches(&self) -> &BTreeMap<String, u32> {
+        &self.launches
+    }
+
+    /// What the tool says at this moment. Ask again with the same `ask` until it is done.
+    pub fn answer(&mut self, ask: &Ask, now: Duration, disk: &mut dyn Disk) -> Answer {
+        self.advance(now);
+        if ask.tool != Tool::Own && !self.machine.tools.contains_key(ask.tool.program()) {
+            return Answer::Done(Output::of(Exit::Missing));
+        }
+        let ready = ask.since + clockwork::latency(ask.tool, &ask.args);
+        if now < ready {
+            return Answer::Again(ready - now);
+        }
+        match ask.tool {
+            Tool::Multipass => multipass::answer(self, ask, now),
+            Tool::Helm => helm::answer(self, ask, now, disk),
+            Tool::Kubectl => kubectl::answer(self, ask, now, disk),
+            Tool::Cilium => cilium::answer(self, ask, now, disk),
+            Tool::Openssl => Answer::Done(openssl::answer(self, ask)),
+            Tool::Curl => Answer::Done(curl::answer(self, ask, disk)),
+            Tool::Own => own::answer(self, ask, now, disk),
+            Tool::Docker => Answer::Done(self.strange(ask, refused(1, "docker: unknown command"))),
+        }
+    }
+
+    /// A command is ended from outside, politely or at once: what it leaves behind, and what it still says.
+    pub fn killed(&mut self, ask: &Ask, hard: bool, now: Duration) -> Output {
+        self.advance(now);
+        match ask.tool {
+            Tool::Helm => helm::killed(self, ask, hard),
+            _ => Output::of(Exit::Signal(if hard { 9 } else { 15 })),
+        }
+    }
+
+    /// Remembers a command line that no simulated tool knows, and answers as given.
+    pub(super) fn strange(&mut self, ask: &Ask, output: Output) -> Output {
+        let line = format!("{}  ({})", ask.line(), output.stderr.lines().next().unwrap_or_default());
+        if !self.unknown.contains(&line) {
+            self.unknown.push(line);
+        }
+        output
+    }
+
+    /// Lets everything inside VMs happen that is due, in the order in which it is due.
+    pub(super) fn advance(&mut self, now: Duration) {
+        while let Some((name, index)) = self.due(now) {
+            super::guest::work(self, &name, index);
+        }
+    }
+
+    fn due(&self, now: Duration) -> Option<(String, usize)> {
+        let jobs = self
+            .vms
+            .iter()
+            .filter(|(_, vm)| vm.power == Power::Running)
+            .flat_map(|(name, vm)| vm.guest.jobs.iter().enumerate().map(move |(i, job)| (job.next, name, i)));
+        jobs.filter(|(next, ..)| *next <= now).min().map(|(_, name, i)| (name.clone(), i))
+    }
+
+    /// The next free address of the VM network: `.11` first, never the gateway.
+    pub(super) fn lease(&mut self) -> Ipv4Addr {
+        self.leases += 1;
+        let first = u32::from(self.machine.vm_network.network());
+        Ipv4Addr::from(first + 10 + self.leases % 240)
+    }
+
+    /// The power of a VM goes away, with everything that ran in it.
+    pub(super) fn halt(&mut self, name: &str, now: Duration) {
+        let Some(vm) = self.vms.get_mut(name).filter(|vm| vm.power == Power::Running) else { return };
+        vm.power = Power::Stopped;
+        vm.turned = now;
+        let jobs = std::mem::take(&mut vm.guest.jobs);
+        for job in jobs {
+            match job.work {
+                // cloud-init's own run comes back with the next boot only through `node-prep`.
+                Work::Prep | Work::Reset => {}
+                Work::Init(_) => vm.guest.control = Control::Partial,
+                Work::Join(..) => vm.guest.worker = Worker::Partial,
+            }
+            if job.run != 0 {
+                self.results.insert(job.run, refused(255, ""));
+            }
+        }
+    }
+
+    /// A stopped VM boots.
+    pub(super) fn boot(&mut self, name: &str, now: Duration) {
+        let Some(vm) = self.vms.get_mut(name).filter(|vm| vm.power == Power::Stopped) else { return };
+        vm.power = Power::Running;
+        vm.turned = now + clockwork::BOOT;
+        vm.initialised = vm.turned + clockwork::CLOUD_INIT;
+        vm.boots += 1;
+        if let Control::Made(cluster) = &mut vm.guest.control {
+            cluster.api_from = vm.turned + clockwork::API_AFTER_BOOT;
+        }
+    }
+
+    /// The running VM that has this address.
+    pub(super) fn at(&self, ip: Ipv4Addr) -> Option<(&String, &Vm)> {
+        self.vms.iter().find(|(_, vm)| vm.ip == ip && vm.power == Power::Running)
+    }
+}
+
+impl Vm {
+    /// Whether SSH answers.
+    pub fn reachable(&self, now: Duration) -> bool {
+        self.power == Power::Running && self.turned <= now
+    }
+}
