@@ -4,7 +4,7 @@
 //! Clusters depend on each other only in the host's checks, the image that the first launch warms, and the mesh CA.
 //! Within a cluster nodes go side by side; workers join while the control plane is still being made (ADR-0012).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Lane, Plan, Step, Want};
 use crate::fleet::{Cluster, Fleet, Node};
@@ -13,21 +13,30 @@ use crate::render::Files;
 use crate::tools::helm::Helm;
 use crate::tools::{openssl, own};
 
+mod argocd;
+mod docker;
 mod host;
 mod node;
 mod releases;
+mod secrets;
+mod vault;
 
 /// The plan for a fleet. `helm` is the version that `host/helm` finds.
 pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm) -> Plan {
     let first = fleet.clusters.first().map(|c| launch(c, c.control_plane()));
     let mut steps = host::steps(fleet);
     steps.push(mesh_ca());
+    steps.extend(minted(fleet, releases));
     steps.extend(releases::downloads(releases));
     for cluster in &fleet.clusters {
         steps.extend(node::steps(fleet, cluster, first.as_deref()));
-        steps.extend(releases::steps(cluster, releases, helm));
+        steps.extend(releases::steps(fleet, cluster, releases, helm));
     }
+    steps.extend(vault::steps(fleet, releases));
+    steps.extend(argocd::steps(fleet, releases));
     steps.push(kubeconfig(fleet));
+    steps.extend(docker::steps(fleet));
+    let steps = in_order(steps);
     let lanes = BTreeMap::from([(Lane::Launch, fleet.vm.launch_lanes), (Lane::Pull, 4)]);
     Plan { name: "bootstrap", steps, files, lanes }
 }
@@ -43,6 +52,24 @@ pub const HELM_FACT: &str = "host.helm";
 
 /// Where the merged kubeconfig is kept, below `out/`. `render` writes the one with tokens beside it.
 pub const KUBECONFIG: &str = "kube/config.yaml";
+
+/// Secrets that are made here.
+fn minted(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
+    let vault = (!vault::steps(fleet, releases).is_empty()).then_some(vault::SAMPLE);
+    let others: Vec<&str> = vault.into_iter().chain(docker::secrets(fleet)).collect();
+    secrets::steps(fleet, releases, &others)
+}
+
+/// Sorts steps so that each comes behind those it waits for; among equals the given order stays.
+fn in_order(mut rest: Vec<Step>) -> Vec<Step> {
+    let mut sorted: Vec<Step> = Vec::with_capacity(rest.len());
+    while !rest.is_empty() {
+        let ids: BTreeSet<&str> = rest.iter().map(|s| s.id.as_str()).collect();
+        let free = rest.iter().position(|s| !s.needs.iter().chain(&s.after).any(|n| ids.contains(n.as_str())));
+        sorted.push(rest.remove(free.expect("bug: the waves of charts/releases.toml were checked for circles")));
+    }
+    sorted
+}
 
 fn mesh_ca() -> Step {
     let names = ["mesh-ca.cert", "mesh-ca.key"];

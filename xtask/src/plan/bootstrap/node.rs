@@ -180,7 +180,7 @@ fn kubeconfig(cluster: &Cluster) -> Step {
 /// Every node is known, has its pod addresses, and is ready: which takes the network, so what installs the network
 /// goes before, and everything that waits for its pods goes after.
 pub(super) fn ready(cluster: &Cluster, releases: &Releases) -> Step {
-    let network = super::releases::unwaited(cluster, releases);
+    let network = super::releases::network(cluster, releases);
     let lines = cluster.nodes.iter().map(|n| Want::Match(format!(r"^{} \S+ True$", cluster.vm(n)))).collect();
     let ask = Kubectl::on(&kube_path(cluster)).nodes();
     Step::new(

@@ -2,8 +2,8 @@
 //! Knows nothing of any particular chart.
 
 use super::super::{Lane, Step, Want};
-use super::{kube_path, node};
-use crate::fleet::Cluster;
+use super::{kube_path, node, secrets, vault};
+use crate::fleet::{Cluster, Fleet};
 use crate::release::{Chart, Manifest, Placement, Releases, Source};
 use crate::token::digest;
 use crate::tools::helm::{self, Helm, Release};
@@ -68,8 +68,8 @@ fn download(file: &str, sha256: Option<&str>, get: Command, tool: &str) -> Step 
 }
 
 /// The steps that install everything on one cluster, with the wait for its nodes among them.
-pub(super) fn steps(cluster: &Cluster, releases: &Releases, helm: Helm) -> Vec<Step> {
-    let here = Here { cluster, releases, helm };
+pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, releases: &Releases, helm: Helm) -> Vec<Step> {
+    let here = Here { cluster, releases, helm, login: vault::login(fleet, releases, cluster) };
     let mut steps = vec![];
     for manifest in releases.manifests.iter().filter(|m| here.has(&m.placement)) {
         steps.push(here.manifest(manifest));
@@ -79,31 +79,24 @@ pub(super) fn steps(cluster: &Cluster, releases: &Releases, helm: Helm) -> Vec<S
         steps.extend(here.rollout(chart));
     }
     steps.push(node::ready(cluster, releases));
-    in_order(steps)
+    steps
 }
 
-/// What makes nodes ready: the releases that Helm does not wait for.
-pub(super) fn unwaited(cluster: &Cluster, releases: &Releases) -> Vec<String> {
-    let on = |p: &Placement| p.clusters.contains(&cluster.role);
-    let charts = releases.charts.iter().filter(|c| !c.wait && on(&c.placement));
-    charts.map(|c| format!("{}/{}", cluster.name, c.placement.name)).collect()
-}
-
-/// Sorts steps so that each comes behind those it needs; among equals the given order stays.
-fn in_order(mut rest: Vec<Step>) -> Vec<Step> {
-    let mut sorted: Vec<Step> = Vec::new();
-    while !rest.is_empty() {
-        let ids: Vec<String> = rest.iter().map(|s| s.id.clone()).collect();
-        let free = rest.iter().position(|s| !s.needs.iter().any(|n| ids.contains(n)));
-        sorted.push(rest.remove(free.expect("bug: the waves of charts/releases.toml were checked for circles")));
-    }
-    sorted
+/// What makes nodes ready: the releases that Helm does not wait for, as long as none came that it waits for (those have
+/// pods, and pods need nodes).
+pub(super) fn network(cluster: &Cluster, releases: &Releases) -> Vec<String> {
+    let here: Vec<&Chart> = releases.charts.iter().filter(|c| c.placement.clusters.contains(&cluster.role)).collect();
+    let pods = here.iter().filter(|c| c.wait).map(|c| c.placement.wave).min().unwrap_or(u32::MAX);
+    let first = here.iter().filter(|c| !c.wait && c.placement.wave < pods);
+    first.map(|c| format!("{}/{}", cluster.name, c.placement.name)).collect()
 }
 
 struct Here<'a> {
     cluster: &'a Cluster,
     releases: &'a Releases,
     helm: Helm,
+    /// The step after which this cluster can log in at Vault.
+    login: Option<String>,
 }
 
 impl Here<'_> {
@@ -159,7 +152,8 @@ impl Here<'_> {
         let needs = self.needs(placement, false).into_iter();
         let archive = file.is_none().then(|| archive_step(&file_of(manifest)));
         Step::new(self.id(name), format!("apply {name}"), fed(kubectl.diff(&from)), Want::Exit(0))
-            .needs(needs.chain(archive))
+            .needs(needs.chain(archive).chain(secrets::needs(&manifest.set)))
+            .after(self.login(placement))
             .act(act)
             .undo([fed(kubectl.delete(&from))])
             .limits(self.limits(placement))
@@ -182,13 +176,19 @@ impl Here<'_> {
         )
         .needs(self.needs(&chart.placement, chart.wait))
         .needs([archive_step(&chart.archive())])
-        .needs(chart.set.values().any(|v| v.starts_with("secret:mesh-ca")).then_some("fleet/mesh-ca"))
+        .needs(secrets::needs(&chart.set))
+        .after(self.login(&chart.placement))
         .instead("pending install", is("(pending-install|uninstalling)"), [release.uninstall(), upgrade.clone()])
         .instead("pending upgrade", is("pending-(upgrade|rollback)"), [release.rollback(), upgrade.clone()])
         .act([upgrade])
         .undo([release.uninstall()])
         .limits(self.limits(&chart.placement))
         .hint(format!("helm history {name} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
+    }
+
+    /// Entries that use what Vault holds come when their cluster can log in there: an order, for they also work later.
+    fn login(&self, placement: &Placement) -> Option<String> {
+        self.login.clone().filter(|_| vault::is_read_by(&placement.needs))
     }
 
     /// Where Helm does not wait, a step per workload does, once the nodes can be ready.
