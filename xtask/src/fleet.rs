@@ -133,8 +133,8 @@ pub struct Docker {
 /// Where nodes pull images from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
-    /// A mirror that every node asks first: `http://harbor.archipelago.test:8082`. Below its `/v2/` it has a project per
-    /// registry, named like that one. Without an answer from it nodes ask the registry itself.
+    /// A mirror that every node asks first: `http://192.168.64.1:8082`. Below its `/v2/` it has a project per registry,
+    /// named like that one. Without an answer from it nodes ask the registry itself.
     pub mirror: Option<String>,
 }
 

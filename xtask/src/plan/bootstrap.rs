@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Lane, Plan, Step, Want};
-use crate::fleet::{Cluster, Fleet, Node};
+use crate::fleet::{Cluster, Fleet, Node, Role};
 use crate::release::Releases;
 use crate::render::Files;
 use crate::tools::helm::Helm;
@@ -31,9 +31,11 @@ pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm) -> Pla
     for cluster in &fleet.clusters {
         steps.extend(node::steps(fleet, cluster, first.as_deref()));
         steps.extend(releases::steps(fleet, cluster, releases, helm));
+        if cluster.role == Role::Platform {
+            steps.extend(vault::steps(fleet, releases));
+            steps.extend(argocd::steps(fleet, releases));
+        }
     }
-    steps.extend(vault::steps(fleet, releases));
-    steps.extend(argocd::steps(fleet, releases));
     steps.push(kubeconfig(fleet));
     steps.extend(docker::steps(fleet));
     let steps = in_order(steps);

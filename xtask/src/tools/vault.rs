@@ -69,7 +69,7 @@ impl Vault {
         self.told(&["sh", "-c", &script], format!("{}\n", secret(ROOT_TOKEN)))
     }
 
-    /// Writes to a path. The answer is not printed: it may repeat what was written.
+    /// Writes JSON to a path.
     pub fn write(&self, path: &str, value: &Value) -> Command {
         let script = format!("{TOKEN} exec vault write {path} -");
         let input = format!("{}\n{value}\n", secret(ROOT_TOKEN));

@@ -37,7 +37,8 @@ fn token(cluster: &Cluster) -> Step {
 fn registered(platform: &Cluster, cluster: &Cluster) -> Step {
     let kubectl = Kubectl::on(&kube_path(platform));
     let file = file(platform, cluster);
-    let id = format!("{}/{ARGO_CD}/{}", platform.name, cluster.name);
+    // Of the fleet and of no cluster: it needs two, and choosing one must not bring up the other.
+    let id = format!("fleet/{ARGO_CD}/{}", cluster.name);
     let doing = format!("register {} at Argo CD", cluster.name);
     Step::new(id, doing, kubectl.diff("-").fed(&file), Want::Exit(0))
         .needs([format!("{}/{ARGO_CD}", platform.name), token_step(cluster)])

@@ -1,5 +1,5 @@
-//! Vault after Helm installed it: keys, unsealing, the engine of secrets, a login for every workload cluster (ADR-0018).
-//! Knows nothing of Vault's chart. These steps are also what says that Vault is ready: Helm cannot wait for a sealed one.
+//! Vault once it is installed: keys, unsealing, its store of secrets, a login for every workload cluster (ADR-0018).
+//! Knows nothing of Vault's chart. These steps are also what says that it is ready: Helm cannot wait for a sealed one.
 
 use serde_json::json;
 
@@ -37,9 +37,14 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
 
 /// The step after which a workload cluster can log in, for whoever is to come after it.
 pub(super) fn login(fleet: &Fleet, releases: &Releases, cluster: &Cluster) -> Option<String> {
-    let (platform, _) = there(fleet, releases)?;
+    there(fleet, releases)?;
     reader(releases).filter(|_| cluster.role == Role::Workload)?;
-    Some(format!("{}/{VAULT}/auth/{}/role", platform.name, cluster.name))
+    Some(login_step(cluster, "role"))
+}
+
+/// Of the fleet and of no cluster: these steps need two clusters, and choosing one must not bring up the other.
+fn login_step(cluster: &Cluster, what: &str) -> String {
+    format!("fleet/{VAULT}/{}/{what}", cluster.name)
 }
 
 /// Whether a release's entry uses what Vault holds: it needs the one that reads from there.
@@ -86,7 +91,8 @@ impl Here {
     fn keys(&self) -> Step {
         let ask = own::have(&[UNSEAL_KEY, ROOT_TOKEN]);
         Step::new(self.id("keys"), "look for Vault's keys", ask, Want::Exit(0)).needs([self.id("init")]).hint(format!(
-            "restore {UNSEAL_KEY} and {ROOT_TOKEN} in out/secrets, or give up what is in Vault: delete claim data-{VAULT}-0"
+            "restore {UNSEAL_KEY} and {ROOT_TOKEN} in out/secrets, or give up what Vault holds and delete its claim \
+             data-{VAULT}-0"
         ))
     }
 
@@ -102,12 +108,12 @@ impl Here {
     /// A step that writes a path unless it is as wanted. Patient: an unsealed Vault takes seconds to become active.
     fn written(
         &self,
-        id: &str,
+        id: String,
         doing: String,
         (read, wants): (&str, Vec<Want>),
         write: (&str, serde_json::Value),
     ) -> Step {
-        Step::new(self.id(id), doing, self.vault.read(read), Want::All(wants))
+        Step::new(id, doing, self.vault.read(read), Want::All(wants))
             .needs([self.id("unseal")])
             .act([self.vault.write(write.0, &write.1)])
             .limits(Limits::QUICK.attempts(5, 3))
@@ -117,7 +123,7 @@ impl Here {
         let path = "sys/mounts/secret";
         let wants = vec![is("/type", "kv"), is("/options/version", "2")];
         let value = json!({"type": "kv", "options": {"version": "2"}});
-        self.written("secrets", "make Vault's store of secrets".into(), (path, wants), (path, value))
+        self.written(self.id("secrets"), "make Vault's store of secrets".into(), (path, wants), (path, value))
     }
 
     /// Written once; whoever changes it in Vault is the owner from then on.
@@ -125,7 +131,7 @@ impl Here {
         let there = vec![Want::JsonAtLeast("/data/current_version".into(), 1)];
         let value = json!({"data": {"password": secret(SAMPLE)}, "options": {"cas": 0}});
         self.written(
-            "sample",
+            self.id("sample"),
             "put a sample secret into Vault".into(),
             ("secret/metadata/sample", there),
             ("secret/data/sample", value),
@@ -138,7 +144,7 @@ impl Here {
         let path = format!("sys/auth/{name}");
         let doing = format!("give {name} a login of its own at Vault");
         let value = json!({"type": "kubernetes"});
-        self.written(&format!("auth/{name}"), doing, (&path, vec![is("/type", "kubernetes")]), (&path, value))
+        self.written(login_step(cluster, "mount"), doing, (&path, vec![is("/type", "kubernetes")]), (&path, value))
     }
 
     fn trust(&self, cluster: &Cluster) -> Step {
@@ -147,8 +153,8 @@ impl Here {
         let ca = format!("{name}.ca");
         let wants = vec![is("/kubernetes_host", &host), is("/disable_local_ca_jwt", "true")];
         let doing = format!("tell Vault where the API of {name} is");
-        Step::new(self.id(&format!("auth/{name}/config")), doing, self.vault.read_trust(name, &ca), Want::All(wants))
-            .needs([self.id(&format!("auth/{name}")), format!("{name}/kubeconfig")])
+        Step::new(login_step(cluster, "config"), doing, self.vault.read_trust(name, &ca), Want::All(wants))
+            .needs([login_step(cluster, "mount"), format!("{name}/kubeconfig")])
             .act([self.vault.write_trust(name, &host, &ca)])
             .limits(Limits::QUICK.attempts(5, 3))
     }
@@ -159,7 +165,7 @@ impl Here {
         let text = r#"path "secret/data/*" { capabilities = ["read"] }"#;
         let doing = format!("say what {name} may read in Vault");
         let value = json!({ "policy": text });
-        self.written(&format!("auth/{name}/policy"), doing, (&path, vec![is("/policy", text)]), (&path, value))
+        self.written(login_step(cluster, "policy"), doing, (&path, vec![is("/policy", text)]), (&path, value))
     }
 
     fn role(&self, cluster: &Cluster, reader: &Chart) -> Step {
@@ -181,8 +187,8 @@ impl Here {
             is("/token_ttl", "3600"),
         ];
         let doing = format!("let External Secrets of {name} log in at Vault");
-        self.written(&format!("auth/{name}/role"), doing, (&path, wants), (&path, value))
-            .needs([self.id(&format!("auth/{name}/config")), self.id(&format!("auth/{name}/policy"))])
+        self.written(login_step(cluster, "role"), doing, (&path, wants), (&path, value))
+            .needs([login_step(cluster, "config"), login_step(cluster, "policy")])
     }
 }
 
