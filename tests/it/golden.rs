@@ -1,4 +1,4 @@
-//! Every plan and every generated file of the golden fleets, as snapshots: a change to a real command is seen in review.
+//! Every plan and every generated file of the golden fleets, as snapshots: review sees each change to a real command.
 //! Knows nothing of how they are made; the tree under `snapshots/` mirrors `out/`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,8 +106,8 @@ fn switches_that_are_off() {
     assert_eq!(check::check(&plan), Vec::<String>::new());
     let off = self::plan("tests/fleets/one.toml", Helm::V4);
     let mut seen = BTreeSet::new();
-    let more: String =
-        plan.steps.iter().filter(|s| off.step(&s.id).is_none()).map(|s| text::print_step(s) + "\n").collect();
+    let more = plan.steps.iter().filter(|s| off.step(&s.id).is_none());
+    let more: String = more.map(|s| text::print_step(s) + "\n").collect();
     snapshot("switches", "bootstrap.plan", &more, &mut seen);
     for (path, text) in plan.files.iter().filter(|(path, text)| off.files.get(*path) != Some(text)) {
         if !path.contains("/w") {
@@ -162,11 +162,13 @@ fn the_default_fleet_is_the_tests_three() {
 #[test]
 fn a_cluster_more_changes_no_other() {
     let before = plan("infra/fleet.toml", Helm::V4);
-    let more = read("infra/fleet.toml")
-        + "\n[[cluster]]\nname = \"app3\"\nid = 4\nrole = \"workload\"\nmemory = \"7G\"\npod_cidr = \"10.103.0.0/16\"\n\
-           service_cidr = \"10.99.0.0/16\"\n[[cluster.node]]\nname = \"cp\"\nrole = \"control-plane\"\ncpus = 2\n\
-           memory = \"3G\"\ndisk = \"20G\"\n[[cluster.node]]\nname = \"w1\"\nrole = \"worker\"\ncpus = 2\nmemory = \"4G\"\n\
-           disk = \"20G\"\n";
+    let node = |name, role, memory| {
+        format!("[[cluster.node]]\nname = '{name}'\nrole = '{role}'\ncpus = 2\nmemory = '{memory}'\ndisk = '20G'\n")
+    };
+    let app3 = "[[cluster]]\nname = 'app3'\nid = 4\nrole = 'workload'\nmemory = '7G'\n\
+                pod_cidr = '10.103.0.0/16'\nservice_cidr = '10.99.0.0/16'\n";
+    let nodes = node("cp", "control-plane", "3G") + &node("w1", "worker", "4G");
+    let more = format!("{}\n{app3}{nodes}", read("infra/fleet.toml"));
     let table = "infra/compatibility.toml";
     let compatibility = Compatibility::load(table, &read(table)).expect("the table is in order");
     let fleet = fleet::load("f", &more, &compatibility).unwrap_or_else(|p| panic!("{p:#?}"));

@@ -10,3 +10,4 @@ mod render;
 mod standin;
 mod tidy;
 mod tool;
+mod ui;

@@ -2,7 +2,6 @@
 //! Knows nothing of plans.
 #![expect(clippy::disallowed_methods, reason = "the stand-ins are processes, and these tests are about them")]
 
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ struct Bench(TempDir);
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for tool in ["multipass", "kubectl", "helm", "cilium", "openssl", "curl"] {
+        for tool in ["multipass", "kubectl", "helm", "cilium", "openssl", "curl", "xtask"] {
             std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_standin"), folder.path().join(tool)).unwrap();
         }
         Bench(folder)
@@ -58,7 +57,8 @@ fn the_tools_share_one_state() {
     assert!(code == 2 && err.contains("already exists"), "{err}");
     let pull = ["pull", "cilium", "--repo", "https://helm.cilium.io", "--version", "1.20.0", "--destination", "out"];
     assert_eq!(bench.run("helm", &pull, "").0, 0);
-    assert!(bench.0.path().join("out/cilium-1.20.0.tgz").exists());
+    let (code, out, _) = bench.run("xtask", &["sha256", "out/cilium-1.20.0.tgz"], "");
+    assert!(code == 0 && out.starts_with("c5f013912360"), "{out}");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_kill_at_any_moment_leaves_a_whole_state() {
         let (code, out, err) = bench.run("multipass", &["list", "--format", "json"], "");
         assert_eq!(code, 0, "round {round}: {out} {err}");
     }
-    assert!(Path::new(&bench.0.path().join("state.json")).exists());
+    assert!(bench.0.path().join("state.json").exists());
 }
 
 #[test]

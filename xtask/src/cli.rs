@@ -49,7 +49,8 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "STEPS", help_heading = "Running")]
     pub until: Vec<String>,
     /// How many steps run at once.
-    #[arg(long, global = true, value_name = "N", help_heading = "Running", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, global = true, value_name = "N", help_heading = "Running")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Say why each step runs or is kept.
     #[arg(long, global = true, help_heading = "Running")]

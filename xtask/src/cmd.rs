@@ -31,6 +31,7 @@ mod kubeconfig;
 mod load;
 mod logs;
 mod plan;
+mod ready;
 mod rehearse;
 mod render;
 
@@ -91,6 +92,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     shell.set(colour, volume(&flags));
     let out = Utf8Path::new(if flags.rehearse { "out/rehearsal" } else { "out" });
     let space = Workspace::open(&env.root, out);
+    let space = if flags.rehearse { space.fleeting() } else { space };
     let typed = typed(&args);
     let mut session = Session { shell, flags, space, here: env.here, vars: env.vars, screen: env.screen, typed };
     let code = fit::refuse_unfit(&session.flags, &command).and_then(|()| dispatch(&mut session, &command));

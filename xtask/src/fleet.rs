@@ -19,6 +19,7 @@ use semver::Version;
 
 pub use compatibility::Compatibility;
 pub use load::load;
+pub use rules::machine::machine_short;
 pub(crate) use rules::names::is_label;
 pub use rules::networks::{free_range, network_clash};
 

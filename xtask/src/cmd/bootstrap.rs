@@ -6,8 +6,9 @@ use camino::Utf8Path;
 use super::embedded::{self, Mortal};
 use super::exit::{Ended, NOT_READY, Stop};
 use super::load::Inputs;
-use super::{Session, conduct, detect, load, plan};
+use super::{Session, conduct, detect, load, plan, ready};
 use crate::problem::Problem;
+use crate::tools::helm::Helm;
 use crate::world::World;
 use crate::world::host::Host;
 
@@ -37,7 +38,7 @@ fn real(session: &mut Session, inputs: &Inputs) -> Ended {
 }
 
 fn rehearsed(session: &mut Session, inputs: &Inputs) -> Ended {
-    let mut world = embedded::open(session)?;
+    let mut world = embedded::open(session, &inputs.bootstrap(Helm::V4))?;
     let code = within(session, &mut Mortal::new(&mut world), inputs);
     if world.crashed() {
         let problem = Problem::new("a fault of this seed killed the process itself");
@@ -51,5 +52,8 @@ fn rehearsed(session: &mut Session, inputs: &Inputs) -> Ended {
 
 fn within(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Ended {
     let plan = inputs.bootstrap(detect::helm(world)?);
-    if session.flags.dry_run { plan::print(session, plan) } else { conduct::run(session, world, &plan) }
+    if session.flags.dry_run {
+        return plan::print(session, plan);
+    }
+    conduct::run(session, world, &plan, &|failure| ready::problems(&inputs.fleet, failure))
 }

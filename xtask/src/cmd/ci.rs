@@ -51,7 +51,9 @@ fn checks(sh: &xshell::Shell) -> Vec<(&'static str, Cmd<'_>)> {
         ("test", cmd!(sh, "cargo test --workspace --locked")),
         ("fleet", cmd!(sh, "cargo xtask fleet check")),
         ("adr", cmd!(sh, "cargo xtask adr check")),
-        ("rehearse", cmd!(sh, "cargo xtask rehearse --seeds 1..100")),
+        ("render", cmd!(sh, "cargo xtask render")),
+        ("rendered", cmd!(sh, "cargo xtask render --check")),
+        ("rehearse", cmd!(sh, "cargo xtask rehearse --seeds 1..200")),
     ]
 }
 

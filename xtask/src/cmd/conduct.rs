@@ -12,6 +12,7 @@ use crate::engine::{Engine, Event, Failure, Outcome, TaskId};
 use crate::journal;
 use crate::plan::choose::{Choice, choose};
 use crate::plan::{Plan, StepId};
+use crate::problem::Problem;
 use crate::ui::events;
 use crate::ui::progress::board::Board;
 use crate::ui::progress::{self, Progress};
@@ -24,6 +25,9 @@ use crate::world::{Call, World};
 const JOBS: usize = 16;
 /// How often elapsed times go on while nothing happens.
 const BEAT: Duration = Duration::from_millis(500);
+
+/// What a failure means in the input, where it is known.
+pub type Meaning<'a> = dyn Fn(&Failure) -> Vec<Problem> + 'a;
 
 /// The steps that `--only`, `--skip` and `--until` leave.
 ///
@@ -49,7 +53,7 @@ pub fn facts(session: &Session) -> BTreeMap<String, String> {
 ///
 /// # Errors
 /// Problems of the choice.
-pub fn run(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Ended {
+pub fn run(session: &mut Session, world: &mut dyn World, plan: &Plan, meaning: &Meaning<'_>) -> Ended {
     let chosen = chosen(session, plan)?;
     if session.flags.format == Format::Json {
         session.shell.data(&events::started(plan.name, chosen.len(), session.flags.rehearse));
@@ -58,7 +62,7 @@ pub fn run(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Ended {
         Some(refusal) => refusal,
         None => conduct(session, world, plan, chosen),
     };
-    tell(session, plan, &outcome, &board);
+    tell(session, plan, &outcome, &board, meaning);
     Ok(code(&outcome))
 }
 
@@ -131,7 +135,7 @@ impl World for Beating<'_> {
 }
 
 /// The end of the story; its last line is the answer.
-fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board) {
+fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board, meaning: &Meaning<'_>) {
     complain(session);
     let space = &session.space;
     let log = |failure: &Failure| {
@@ -139,7 +143,8 @@ fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board) {
         space.holds(&path).then_some(path)
     };
     let (rehearsed, again) = (session.flags.rehearse, session.typed.as_str());
-    let end = End { plan, outcome, times: board.times(), took: board.took(), rehearsed, again, log: &log };
+    let (times, took) = (board.times(), board.took());
+    let end = End { plan, outcome, times, took, rehearsed, again, meaning, log: &log };
     let shell = &mut session.shell;
     let paint = shell.paint();
     let failures = report::failures(&end, paint);

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::Session;
 use super::exit::{NOT_READY, Stop};
 use crate::engine::{Event, TaskId};
+use crate::plan::{Plan, Probe, Want};
 use crate::problem::Problem;
-use crate::tools::{Exit, Output};
+use crate::tools::{Exit, Output, Tool};
 use crate::workspace::Workspace;
 use crate::world::rehearsal::{Disk, Faults, Machine, Rehearsal, Stage};
 use crate::world::{Call, World};
@@ -22,11 +23,11 @@ const WAITS: u64 = 2_000_000;
 ///
 /// # Errors
 /// The story cannot be read.
-pub fn open(session: &Session) -> Result<Rehearsal, Stop> {
+pub fn open(session: &Session, plan: &Plan) -> Result<Rehearsal, Stop> {
     let faults = session.flags.seed.map_or_else(Faults::none, Faults::seeded);
     let path = session.space.out().join(STORY);
     if !session.space.holds(path.as_str()) {
-        return Ok(begin(&session.space, faults));
+        return Ok(begin(&session.space, faults, plan));
     }
     let story = session.space.read(&path).map_err(Stop::with(NOT_READY))?;
     let mut world = resume(&session.space, &story).map_err(|reason| {
@@ -34,6 +35,7 @@ pub fn open(session: &Session) -> Result<Rehearsal, Stop> {
         Stop::one(NOT_READY, problem.why(reason).hint(format!("rm -r {}", session.out())))
     })?;
     world.with_faults(faults);
+    publish(world.stage_mut(), plan);
     Ok(world)
 }
 
@@ -46,8 +48,22 @@ pub fn close(session: &Session, world: &Rehearsal) -> Result<(), Stop> {
 }
 
 /// A machine with every tool and nothing else.
-pub fn begin(space: &Workspace, faults: Faults) -> Rehearsal {
-    Rehearsal::new(Stage::new(Machine::default()), faults, disk(space))
+pub fn begin(space: &Workspace, faults: Faults, plan: &Plan) -> Rehearsal {
+    let mut stage = Stage::new(Machine::default());
+    publish(&mut stage, plan);
+    Rehearsal::new(stage, faults, disk(space))
+}
+
+/// The outside world offers what the plan pins: simulated archives are not the real ones, but have their digests.
+fn publish(stage: &mut Stage, plan: &Plan) {
+    for Probe { ask, want } in plan.steps.iter().map(|step| &step.done_when) {
+        if let ([act, path], Want::Stdout(digest), Tool::Own) = (&ask.args[..], want, ask.tool)
+            && act == "sha256"
+        {
+            let file = path.rsplit('/').next().unwrap_or(path);
+            *stage = std::mem::take(stage).publishing(file, digest);
+        }
+    }
 }
 
 /// A story that was saved.
@@ -59,7 +75,7 @@ pub fn resume(space: &Workspace, story: &str) -> Result<Rehearsal, String> {
 }
 
 fn disk(space: &Workspace) -> Box<dyn Disk> {
-    Box::new(Folder(Workspace::open(space.root(), space.out())))
+    Box::new(Folder(Workspace::open(space.root(), space.out()).fleeting()))
 }
 
 /// The simulated tools' files. Plans name them as `out/…`; here they lie in the folder of the rehearsal.

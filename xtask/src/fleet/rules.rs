@@ -3,6 +3,7 @@
 
 mod addresses;
 mod budget;
+pub(super) mod machine;
 pub(crate) mod names;
 pub(super) mod networks;
 mod ranges;

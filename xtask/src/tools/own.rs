@@ -1,9 +1,10 @@
 //! Small acts of xtask itself that stand in a plan like any other command: what they are called and what they promise.
-//! Knows nothing of how they are done: the driver does those about what it keeps, the world those about the machine and what tools left on it.
+//! Knows nothing of how they are done: the driver does those about what it keeps, the world those about the machine and
+//! what tools left on it.
 //!
 //! | command | does | done by |
 //! |---|---|---|
-//! | `machine` | prints JSON: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks` (of its interfaces) | world |
+//! | `machine` | JSON: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks` | world |
 //! | `dial ADDRESS PORT` | opens a TCP connection: exit 0, or 1 with the reason on stderr | world |
 //! | `mint NAME` | makes a random secret of 16 characters, `[a-z][a-z0-9]{15}`, and keeps it | driver |
 //! | `have NAME…` | exit 0 if all these secrets are kept, else 1 and the missing ones on stderr | driver |

@@ -16,6 +16,7 @@
 //! | `blocked` | `by` |
 //! | `stopping` | |
 //! | `finished` | `done`, `kept`, `failed`, `blocked`, `skipped` (numbers), `interrupted`, `took_ms`, `path` (`step`, `took_ms`) |
+//! | `rehearsed` | `seed`, `points`, `struck`, `runs`, `exit`, `why` (or null): one seed of a sweep |
 //! | `problem` | `what`, `file`, `line`, `why`, `hint` (or null) |
 
 use std::time::Duration;

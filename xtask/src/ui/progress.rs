@@ -1,4 +1,4 @@
-//! The story of a run while it goes on: a live screen, plain lines, or one event per line; all three fed by notes alone.
+//! The story of a run while it goes on: a live screen, plain lines, or one event per line; all fed by notes alone.
 //! Knows nothing of the engine's state or of the world: rehearsal, tests and CI see what a terminal sees.
 
 use std::collections::BTreeSet;

@@ -9,6 +9,7 @@ use super::shell::{self, Paint, Tone};
 use super::words;
 use crate::engine::{Failure, Note, Outcome};
 use crate::plan::{Plan, Step, StepId};
+use crate::problem::Problem;
 use crate::tools::Exit;
 
 /// Steps of the critical path that took less than this are not shown.
@@ -28,6 +29,8 @@ pub struct End<'a> {
     pub rehearsed: bool,
     /// The command that goes on from here.
     pub again: &'a str,
+    /// What a failure means in the input, where it is known: told in place of the command and its last words.
+    pub meaning: &'a dyn Fn(&Failure) -> Vec<Problem>,
     /// The log of a step's last attempt, as a person would open it.
     pub log: &'a dyn Fn(&Failure) -> Option<String>,
 }
@@ -47,6 +50,10 @@ pub fn tally(outcome: &Outcome) -> Tally {
 pub fn failures(end: &End<'_>, paint: Paint) -> String {
     let (tools, others): (Vec<_>, Vec<_>) = end.outcome.failed.iter().partition(|f| tool(end.plan, f).is_some());
     let block = |failure: &Failure| {
+        let problems = (end.meaning)(failure);
+        if !problems.is_empty() {
+            return problem::all(&problems, paint);
+        }
         let own = end.plan.step(&failure.step).and_then(|step| step.hint.clone());
         problem::step(failure, (end.log)(failure).as_deref(), own.as_deref().unwrap_or(end.again), paint)
     };
@@ -157,7 +164,11 @@ mod tests {
         let (plan, times) = (plan(), seconds(&[]));
         let (took, again) = (Duration::from_secs(372), "cargo xtask bootstrap");
         let log = |_: &Failure| Some("out/logs/x.log".to_owned());
-        answer(&End { plan: &plan, outcome, times: &times, took, rehearsed, again, log: &log }, PLAIN)
+        let meaning = |_: &Failure| vec![];
+        answer(
+            &End { plan: &plan, outcome, times: &times, took, rehearsed, again, meaning: &meaning, log: &log },
+            PLAIN,
+        )
     }
 
     #[test]

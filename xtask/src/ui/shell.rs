@@ -138,7 +138,7 @@ impl Shell {
         self.say(&status(self.paint, tone, verb, rest));
     }
 
-    /// A part of the story that is told however quiet it shall be: failures. If stderr is gone, nobody is there to hear.
+    /// A part of the story that is told however quiet it shall be: failures. If stderr is gone, nobody hears.
     pub fn tell(&mut self, text: &str) {
         let line = if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
         let _ = self.err.write_all(line.as_bytes()).and_then(|()| self.err.flush());

@@ -106,9 +106,11 @@ impl Workspace {
             let permissions = Permissions::from_mode(access.file());
             let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(&scratch)?;
             file.write_all(bytes)?;
-            file.as_file().sync_all()?;
+            if self.lasting {
+                file.as_file().sync_all()?;
+            }
             file.persist(path).map_err(|e| e.error)?;
-            sync_folder(folder)
+            if self.lasting { sync_folder(folder) } else { Ok(()) }
         };
         write().map_err(|e| trouble("write", self.shown(path), &e))
     }

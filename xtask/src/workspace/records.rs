@@ -49,7 +49,7 @@ impl Workspace {
             let whole = ends_with_newline(&mut file)?;
             let line = if whole { line.clone() } else { format!("\n{line}") };
             file.write_all(line.as_bytes())?;
-            file.sync_data()
+            if self.lasting { file.sync_data() } else { Ok(()) }
         };
         add().map_err(|e| trouble("write", self.shown(&path), &e))
     }

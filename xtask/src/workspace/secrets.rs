@@ -30,7 +30,9 @@ impl Workspace {
         let folder = self.out.join("secrets");
         self.folder(&folder, Access::Private)?;
         paths.iter().try_for_each(|path| self.remove(path))?;
-        sync_folder(&folder).map_err(|e| trouble("write", self.shown(&folder), &e))?;
+        if self.lasting {
+            sync_folder(&folder).map_err(|e| trouble("write", self.shown(&folder), &e))?;
+        }
         for (path, (_, value)) in paths.iter().zip(batch) {
             self.put(path, value.as_bytes(), Access::Private)?;
         }

@@ -42,7 +42,7 @@ pub struct Played {
 /// Even that run fails, or does not rest; the reason.
 pub fn undisturbed(plan: &Plan, jobs: usize) -> Result<Value, String> {
     let stage = Theatre::new(plan, jobs)?;
-    let mut world = embedded::begin(&stage.space(), Faults::none());
+    let mut world = embedded::begin(&stage.space(), Faults::none(), plan);
     let mut wrong = Vec::new();
     let outcome = stage.run(&mut world, &mut wrong);
     wrong.extend(unfinished(&outcome).map(|why| format!("an undisturbed run does not finish: {why}")));
@@ -65,7 +65,7 @@ fn both(plan: &Plan, jobs: usize, seed: u64, want: &Value) -> Played {
         Ok(stage) => stage,
         Err(reason) => return Played { verdict: Some((CRASH, reason)), ..Played::default() },
     };
-    let mut world = embedded::begin(&stage.space(), Faults::seeded(seed));
+    let mut world = embedded::begin(&stage.space(), Faults::seeded(seed), plan);
     let mut played = Played::default();
     let mut wrong = Vec::new();
     loop {
@@ -149,7 +149,7 @@ impl<'a> Theatre<'a> {
 
     fn space(&self) -> Workspace {
         let root = Utf8Path::from_path(self.folder.path()).expect("bug: checked when it was made");
-        Workspace::open(root, Utf8Path::new("out"))
+        Workspace::open(root, Utf8Path::new("out")).fleeting()
     }
 
     /// Runs the whole plan once, as one process would.

@@ -3,7 +3,7 @@
 
 use super::super::{Step, Want};
 use super::HELM_FACT;
-use crate::fleet::{Bytes, Fleet};
+use crate::fleet::Fleet;
 use crate::tools::{Command, Reading, cilium, curl, docker, helm, kubectl, multipass, openssl, own};
 
 /// All checks of the machine and its tools.
@@ -70,14 +70,12 @@ fn mend(name: &str) -> &'static str {
 
 /// RAM for every VM and Docker; disk to begin with (images and VMs are sparse files).
 fn machine(fleet: &Fleet) -> Step {
-    let vms: u64 = fleet.clusters.iter().map(|c| c.memory.0).sum();
-    let memory = vms + fleet.host.docker.0;
+    let memory = fleet.memory();
     let free = fleet.host.free_disk;
     let want = Want::All(vec![
-        Want::JsonAtLeast("/memory_bytes".into(), memory),
+        Want::JsonAtLeast("/memory_bytes".into(), memory.0),
         Want::JsonAtLeast("/free_disk_bytes".into(), free.0),
     ]);
-    let memory = Bytes(memory);
     Step::new("host/machine", format!("look for {memory} of RAM and {free} of free disk"), own::machine(), want)
         .hint("give the clusters less memory in infra/fleet.toml, or free some disk")
 }

@@ -4,7 +4,6 @@
 use super::super::{Lane, Step, Want};
 use super::{host, kube_path, launch, on};
 use crate::fleet::{Cluster, Fleet, Node};
-use crate::release::Releases;
 use crate::render::cloud_init::prep_marker;
 use crate::render::kubeadm::{ca_hash_fact, token_id, token_secret};
 use crate::token::{fact, secret};
@@ -175,23 +174,4 @@ fn kubeconfig(cluster: &Cluster) -> Step {
         .needs([on(cluster, node, "init")])
         .act([guest::credentials(&cluster.vm(node), &cluster.name), own::keep(below_out, &file)])
         .limits(Limits::QUICK.settle(30))
-}
-
-/// Every node is known, has its pod addresses, and is ready: which takes the network, so what installs the network
-/// goes before, and everything that waits for its pods goes after.
-pub(super) fn ready(cluster: &Cluster, releases: &Releases) -> Step {
-    let network = super::releases::network(cluster, releases);
-    let lines = cluster.nodes.iter().map(|n| Want::Match(format!(r"^{} \S+ True$", cluster.vm(n)))).collect();
-    let ask = Kubectl::on(&kube_path(cluster)).nodes();
-    Step::new(
-        format!("{}/nodes", cluster.name),
-        format!("wait for the nodes of {}", cluster.name),
-        ask,
-        Want::All(lines),
-    )
-    .needs(network)
-    .needs(cluster.workers().map(|w| on(cluster, w, "join")))
-    .instead("not yet", Want::ALWAYS, [])
-    .limits(Limits::QUICK.settle(600).attempts(1, 5))
-    .hint(format!("kubectl --kubeconfig {} describe nodes", kube_path(cluster)))
 }

@@ -2,7 +2,7 @@
 //! Knows nothing of any particular chart.
 
 use super::super::{Lane, Step, Want};
-use super::{kube_path, node, secrets, vault};
+use super::{kube_path, on, secrets, vault};
 use crate::fleet::{Cluster, Fleet};
 use crate::release::{Chart, Manifest, Placement, Releases, Source};
 use crate::token::digest;
@@ -78,17 +78,8 @@ pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, releases: &Releases, helm:
         steps.push(here.chart(chart));
         steps.extend(here.rollout(chart));
     }
-    steps.push(node::ready(cluster, releases));
+    steps.push(here.nodes());
     steps
-}
-
-/// What makes nodes ready: the releases that Helm does not wait for, as long as none came that it waits for (those have
-/// pods, and pods need nodes).
-pub(super) fn network(cluster: &Cluster, releases: &Releases) -> Vec<String> {
-    let here: Vec<&Chart> = releases.charts.iter().filter(|c| c.placement.clusters.contains(&cluster.role)).collect();
-    let pods = here.iter().filter(|c| c.wait).map(|c| c.placement.wave).min().unwrap_or(u32::MAX);
-    let first = here.iter().filter(|c| !c.wait && c.placement.wave < pods);
-    first.map(|c| format!("{}/{}", cluster.name, c.placement.name)).collect()
 }
 
 struct Here<'a> {
@@ -131,6 +122,29 @@ impl Here<'_> {
     fn rollout_ids(&self, chart: &Chart) -> Vec<String> {
         let ready = if chart.wait { &[][..] } else { &chart.ready };
         ready.iter().map(|workload| self.id(&format!("{}/{workload}", chart.placement.name))).collect()
+    }
+
+    /// What makes nodes ready: the releases that Helm does not wait for, as long as none came that it waits for (those
+    /// have pods, and pods need nodes).
+    fn network(&self) -> impl Iterator<Item = &Chart> {
+        let here = || self.releases.charts.iter().filter(|c| self.has(&c.placement));
+        let pods = here().filter(|c| c.wait).map(|c| c.placement.wave).min().unwrap_or(u32::MAX);
+        here().filter(move |c| !c.wait && c.placement.wave < pods)
+    }
+
+    /// Every node is known, has its pod addresses, and is ready. That takes the network, which goes before; whatever
+    /// waits for its pods goes after.
+    fn nodes(&self) -> Step {
+        let cluster = self.cluster;
+        let line = |n| Want::Match(format!(r"^{} \S+ True$", cluster.vm(n)));
+        let doing = format!("wait for the nodes of {}", cluster.name);
+        let want = Want::All(cluster.nodes.iter().map(line).collect());
+        Step::new(self.id("nodes"), doing, self.kubectl().nodes(), want)
+            .needs(self.network().map(|c| self.id(&c.placement.name)))
+            .needs(cluster.workers().map(|w| on(cluster, w, "join")))
+            .instead("not yet", Want::ALWAYS, [])
+            .limits(Limits::QUICK.settle(600).attempts(1, 5))
+            .hint(format!("kubectl --kubeconfig {} describe nodes", kube_path(cluster)))
     }
 
     fn manifest(&self, manifest: &Manifest) -> Step {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::lines::{self, Line};
 use crate::engine::Note;
-use crate::plan::{Plan, StepId};
+use crate::plan::{Lane, Plan, StepId};
 use crate::ui::words;
 
 /// What a step that is not over is at.
@@ -27,14 +27,31 @@ pub struct Running {
     pub step: StepId,
     /// What it does, as a phrase.
     pub doing: String,
-    /// When its probe was first asked.
+    /// When it was first acted on; until then, when its probe was first asked.
     pub since: Duration,
+    /// Whether it needs a place in a lane to be acted on. What it waits for one is not its own time.
+    pub queues: bool,
     /// What it is at.
     pub state: State,
     /// The last line that a command of it printed.
     pub last: String,
     /// How many minutes of it have been told.
     minutes: u64,
+}
+
+impl Running {
+    fn act(&mut self, now: Duration) {
+        if self.state == State::Checking {
+            self.since = now;
+        }
+        self.state = State::Acting;
+    }
+
+    /// Whether it waits for a place in its lane: there is no note for that, but after the question there is no other
+    /// reason to be neither over nor acted on.
+    pub fn waits(&self) -> bool {
+        self.queues && self.state == State::Checking
+    }
 }
 
 /// Steps that share a bar: those of a cluster, or those of the machine itself.
@@ -56,6 +73,7 @@ pub struct Board {
     /// A step that is not chosen may still be asked, where a chosen one needs it. It counts for no bar.
     chosen: BTreeSet<StepId>,
     doing: BTreeMap<StepId, String>,
+    queuing: BTreeSet<StepId>,
     groups: Vec<Group>,
     running: Vec<Running>,
     times: BTreeMap<StepId, Duration>,
@@ -76,6 +94,9 @@ impl Board {
         let mut board = Board::default();
         for step in &plan.steps {
             board.doing.insert(step.id.clone(), step.doing.clone());
+            if step.lane != Lane::Free {
+                board.queuing.insert(step.id.clone());
+            }
             if chosen.contains(&step.id) {
                 board.group_of(&step.id).total += 1;
             }
@@ -89,9 +110,8 @@ impl Board {
         self.end = self.end.max(now);
         match note {
             Note::Checking(step) => self.begin(step, now),
-            Note::Running { step, mutates, .. } => {
-                self.at(step, |it| it.state = if *mutates { State::Acting } else { it.state });
-            }
+            Note::Running { step, mutates: true, .. } => self.at(step, |it| it.act(now)),
+            Note::Running { mutates: false, .. } => {}
             Note::Line(step, line) => self.at(step, |it| keep_last(&mut it.last, line)),
             Note::Retrying { step, pause, .. } => self.at(step, |it| it.state = State::Pausing(now + *pause)),
             Note::Kept(step) => self.over(step, now),
@@ -105,8 +125,9 @@ impl Board {
     fn begin(&mut self, step: &str, now: Duration) {
         if self.running.iter().all(|it| it.step != step) {
             let doing = self.doing.get(step).cloned().unwrap_or_default();
-            let (step, last) = (step.to_owned(), String::new());
-            self.running.push(Running { step, doing, since: now, state: State::Checking, last, minutes: 0 });
+            let queues = self.queuing.contains(step);
+            let (step, last, state) = (step.to_owned(), String::new(), State::Checking);
+            self.running.push(Running { step, doing, since: now, queues, state, last, minutes: 0 });
         }
     }
 
@@ -152,7 +173,7 @@ impl Board {
         let mut said = Vec::new();
         for it in &mut self.running {
             let minutes = now.saturating_sub(it.since).as_secs() / 60;
-            if minutes > it.minutes {
+            if minutes > it.minutes && !it.waits() {
                 it.minutes = minutes;
                 said.push(lines::still(it, minutes));
             }
@@ -175,7 +196,7 @@ impl Board {
         self.doing.get(step).map_or("", String::as_str)
     }
 
-    /// How long each step took that is over, from its first question to its end.
+    /// How long each step took that is over; for one that was acted on, from then on.
     pub fn times(&self) -> &BTreeMap<StepId, Duration> {
         &self.times
     }
@@ -198,24 +219,11 @@ fn keep_last(last: &mut String, line: &str) {
 pub(crate) mod tests {
     use super::*;
     use crate::engine::Failure;
-    use crate::plan::{Lane, Probe, Step, Want};
-    use crate::tools::{Command, Exit, Limits, Output, Tool};
+    use crate::plan::{Step, Want};
+    use crate::tools::{Command, Exit, Output, Tool};
 
     pub(crate) fn step(id: &str, doing: &str, needs: &[&str]) -> Step {
-        let second = Duration::from_secs(1);
-        Step {
-            id: id.into(),
-            doing: doing.into(),
-            needs: needs.iter().map(|&s| s.into()).collect(),
-            after: vec![],
-            lane: Lane::Free,
-            done_when: Probe { ask: Command::ask(Tool::Helm, ["version"]), want: Want::Exit(0) },
-            instead: vec![],
-            act: vec![],
-            undo: vec![],
-            limits: Limits { ask: second, act: second, attempts: 2, pause: second, settle: second },
-            hint: None,
-        }
+        Step::new(id, doing, Command::ask(Tool::Helm, ["version"]), Want::Exit(0)).needs(needs.iter().copied())
     }
 
     pub(crate) fn plan() -> Plan {
@@ -290,6 +298,21 @@ pub(crate) mod tests {
         told().iter().for_each(|(second, note)| board.see(Duration::from_secs(*second), note));
         let bars: Vec<_> = board.groups().iter().map(|g| (g.name.as_str(), g.over, g.total)).collect();
         assert_eq!(bars, [("app1", 1, 1)]);
+    }
+
+    #[test]
+    fn waiting_for_a_place_is_not_a_steps_own_time() {
+        let mut plan = plan();
+        plan.steps[1].lane = Lane::Launch;
+        let mut board = Board::new(&plan, &plan.ids());
+        let second = Duration::from_secs;
+        board.see(second(0), &Note::Checking("app1/cp/launch".into()));
+        assert!(board.minutes(second(100)).is_empty() && board.running()[0].waits());
+        let (_, running) = told().remove(3);
+        board.see(second(100), &running);
+        let done = Note::Done { step: "app1/cp/launch".into(), took: second(9), adopted: false };
+        board.see(second(109), &done);
+        assert_eq!(board.times()["app1/cp/launch"], second(9));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use crate::ui::words;
 
 /// How many running steps the live screen shows.
 const ROWS: usize = 8;
+/// A question takes less, so whoever is at it for longer waits for something else.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A permanent status line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,11 +116,12 @@ pub fn rows(board: &Board, now: Duration, paint: Paint) -> Vec<String> {
 fn row(it: &Running, now: Duration, paint: Paint) -> String {
     let elapsed = now.saturating_sub(it.since);
     let mut text = format!("{:13}{}  {}", "", it.step, it.doing);
-    if elapsed >= Duration::from_secs(2) {
+    if elapsed >= Duration::from_secs(2) && !it.waits() {
         text.push_str(&format!("  {}", words::duration(elapsed)));
     }
     let last = match it.state {
         State::Pausing(until) => format!("again in {}", words::duration(until.saturating_sub(now))),
+        State::Checking if it.waits() && elapsed >= PATIENCE => "waits for its turn".to_owned(),
         State::Checking | State::Acting => it.last.clone(),
     };
     if !last.is_empty() {

@@ -177,6 +177,9 @@ pub fn opened(archive: &str) -> Option<(String, String)> {
 
 /// sha256 of archives as the projects' own indexes publish them (August 2026).
 pub fn digests() -> BTreeMap<String, String> {
+    // The server is taken to hold the file that `charts/releases.toml` pins.
+    let gateway = "24d931f22abd8e40c973264319ead7cfa09d0fb7716b7ab1ee2ff174cb063a73".to_owned();
+    let gateway = ("gateway-api-v1.6.1-standard-install.yaml".to_owned(), gateway);
     [
         ("cilium-1.20.0", "c5f013912360d1a334f44ef25f36da59ba3414cdb48f466ee12d0c4fdff27883"),
         ("argo-cd-10.1.1", "a677dfa6ca7e9f9a71fe9bf54ea86a9011d5c7db8e137c5171e78c4493af20e5"),
@@ -191,5 +194,7 @@ pub fn digests() -> BTreeMap<String, String> {
         ("seaweedfs-4.44.0", "cf7741928657659424a7011a903f925bc1c480a00cb4c0a6df93da8feaaa9cf2"),
     ]
     .map(|(file, digest)| (format!("{file}.tgz"), digest.to_owned()))
-    .into()
+    .into_iter()
+    .chain([gateway])
+    .collect()
 }

@@ -64,7 +64,7 @@ impl Stage {
             match vm.guest.jobs.remove(index).work {
                 Work::Init(_) => vm.guest.control = Control::Partial,
                 Work::Join(..) => vm.guest.worker = Worker::Partial,
-                Work::Prep | Work::Reset => {}
+                Work::Prep | Work::Reset | Work::Register => {}
             }
         }
         match ask.tool {

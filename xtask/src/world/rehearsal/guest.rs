@@ -82,6 +82,10 @@ pub fn work(stage: &mut Stage, vm: &str, index: usize) {
         }
         Work::Init(config) => Some(kubeadm::inited(stage, vm, &config.clone(), job.next)),
         Work::Join(..) => kubeadm::joining(stage, vm, &job),
+        Work::Register => {
+            kubeadm::registering(stage, vm, &job);
+            None
+        }
     };
     // Nobody ever asks for the answer of cloud-init's own run.
     if let Some(output) = output.filter(|_| job.run != 0) {
@@ -231,7 +235,7 @@ fn cat(stage: &Stage, vm: &str, path: &str) -> crate::tools::Output {
 /// `cloud-init status --wait`: 0 done, and the VM's own vendor-data may fail without any fault of ours.
 fn cloud_init(stage: &Stage, vm: &str, rest: &[&str], now: Duration) -> Answer {
     let machine = &stage.vms[vm];
-    let preparing = machine.guest.jobs.iter().find(|job| job.run == 0).map(|job| job.next);
+    let preparing = machine.guest.jobs.iter().find(|job| job.run == 0 && job.work == Work::Prep).map(|job| job.next);
     let end = preparing.filter(|_| machine.waits_for_prep).unwrap_or_default().max(machine.initialised);
     let status = if end <= now { "done" } else { "running" };
     if end > now && rest.contains(&"--wait") {

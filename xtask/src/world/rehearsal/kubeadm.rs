@@ -286,6 +286,27 @@ fn discover(stage: &Stage, vm: &str, join: &Value, now: Duration) -> Result<Stri
     Err(Trouble::Now(format!("{text} \"{pin}\" are pinned")))
 }
 
+/// A kubelet that has started looks for its cluster until it answers, and makes its Node object if there is none
+/// (upstream: `registerWithAPIServer`). With the certificate of another authority it never gets in.
+pub fn registering(stage: &mut Stage, vm: &str, job: &Job) {
+    let Some(machine) = stage.vms.get(vm) else { return };
+    let (ip, trusts, now) = (machine.ip, machine.guest.trusts.clone(), job.next);
+    let known: Vec<Ipv4Addr> = machine.guest.hosts.values().copied().collect();
+    let found =
+        known.iter().filter_map(|ip| stage.at(*ip)).map(|(name, _)| name.clone()).find(|name| {
+            stage.api_up(name, now) && stage.cluster(name).is_some_and(|c| Some(&c.ca) == trusts.as_ref())
+        });
+    match found.and_then(|control| stage.cluster_mut(&control)) {
+        Some(cluster) if cluster.nodes.contains_key(vm) => {}
+        Some(cluster) => cluster.register(vm, vm, ip, false, now),
+        None => {
+            if let Some(machine) = stage.vms.get_mut(vm) {
+                machine.guest.jobs.push(Job { next: now + clockwork::DISCOVERY, ..job.clone() });
+            }
+        }
+    }
+}
+
 fn joined(stage: &mut Stage, vm: &str, control: &str, join: &Value, now: Duration) -> Output {
     let name = text(join, "/nodeRegistration/name").to_lowercase();
     let name = if name.is_empty() { vm.to_owned() } else { name };

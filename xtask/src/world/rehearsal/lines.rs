@@ -15,7 +15,7 @@ pub fn of(ask: &Ask, now: Duration, takes: Duration) -> Vec<(Duration, String)> 
         }
         Tool::Multipass if has("node-prep") => &[
             "node-prep: kernel modules and sysctls",
-            "Get:14 http://ports.ubuntu.com/ubuntu-ports noble-updates/main arm64 containerd",
+            "Get:14 noble-updates/main arm64 containerd",
             "Setting up kubelet (1.35) ...",
             "node-prep: containerd config written",
             "node-prep: pause image pulled",

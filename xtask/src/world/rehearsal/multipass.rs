@@ -290,7 +290,7 @@ fn launching(vm: &Vm, name: &str, ask: &Ask, parsed: &Parsed, now: Duration) -> 
     let timeout =
         parsed.get("timeout").and_then(|t| t.parse().ok()).map_or(Duration::from_secs(600), Duration::from_secs);
     let over = ask.since + timeout;
-    let preparing = vm.guest.jobs.iter().find(|job| job.run == 0).map(|job| job.next);
+    let preparing = vm.guest.jobs.iter().find(|job| job.run == 0 && job.work == Work::Prep).map(|job| job.next);
     let end = preparing.filter(|_| vm.waits_for_prep).unwrap_or_default().max(vm.initialised);
     if vm.power != Power::Running {
         let text = "launch failed: The following errors occurred:";

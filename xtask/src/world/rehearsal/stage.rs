@@ -147,6 +147,8 @@ pub(super) enum Work {
     /// The file it reads, and whether the API has been found.
     Join(String, bool),
     Reset,
+    /// A worker's kubelet makes its Node object if there is none; it does so when it starts, and only then.
+    Register,
 }
 
 /// The whole simulated world.
@@ -272,7 +274,7 @@ impl Stage {
         for job in jobs {
             match job.work {
                 // cloud-init's own run comes back with the next boot only through `node-prep`.
-                Work::Prep | Work::Reset => {}
+                Work::Prep | Work::Reset | Work::Register => {}
                 Work::Init(_) => vm.guest.control = Control::Partial,
                 Work::Join(..) => vm.guest.worker = Worker::Partial,
             }
@@ -289,6 +291,10 @@ impl Stage {
         vm.turned = now + clockwork::BOOT;
         vm.initialised = vm.turned + clockwork::CLOUD_INIT;
         vm.boots += 1;
+        if vm.guest.worker == Worker::Joined {
+            let next = vm.turned + clockwork::KUBELET;
+            vm.guest.jobs.push(Job { run: 0, work: Work::Register, began: now, next });
+        }
         if let Control::Made(cluster) = &mut vm.guest.control {
             cluster.api_from = vm.turned + clockwork::API_AFTER_BOOT;
         }

@@ -1,4 +1,5 @@
 //! kubeadm in a VM, joins, and what becomes of a control plane whose VM moves.
+//! Knows nothing of the other tools.
 
 use super::*;
 
@@ -84,6 +85,24 @@ fn a_power_cut_in_the_middle_leaves_half_an_init() {
     assert_eq!(scene.end(task).exit, Exit::Code(255));
     assert_eq!(scene.state("app1-cp")["control_plane"], "partial");
     scene.no(&format!("multipass exec -n app1-cp -- {KUBEADM}"), 1, "/var/lib/etcd is not empty");
+}
+
+#[test]
+fn a_node_that_was_lost_comes_back_when_its_kubelet_starts() {
+    let (mut scene, pin) = pair();
+    assert!(scene.exec("app1-cp", KUBEADM).ok());
+    let task = join(&mut scene, "abcdefghij012345", &pin);
+    assert!(scene.end(task).ok());
+    assert!(scene.exec("app1-cp", "sudo /usr/local/sbin/node-reset").ok());
+    assert!(scene.exec("app1-cp", KUBEADM).ok());
+    scene.kubeconfig();
+    let nodes = "kubectl --kubeconfig app1.yaml get nodes --output name";
+    scene.pass(600);
+    assert_eq!((scene.ok(nodes), scene.state("app1-w1")["worker"] == "joined"), ("node/app1-cp\n".into(), true));
+    scene.ok("multipass stop app1-w1");
+    scene.ok("multipass start app1-w1");
+    scene.pass(30);
+    assert_eq!(scene.ok(nodes), "node/app1-cp\nnode/app1-w1\n");
 }
 
 #[test]

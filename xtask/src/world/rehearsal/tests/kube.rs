@@ -1,4 +1,5 @@
 //! kubectl and cilium-cli against a simulated API server.
+//! Knows nothing of the other tools.
 
 use super::*;
 

@@ -1,4 +1,5 @@
 //! Helm 3 and 4: downloads, installs, and what a killed one leaves.
+//! Knows nothing of the other tools.
 
 use super::*;
 

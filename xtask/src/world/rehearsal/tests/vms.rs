@@ -1,4 +1,5 @@
 //! Multipass and what runs in its VMs.
+//! Knows nothing of the other tools.
 
 use super::*;
 

@@ -1,4 +1,5 @@
 //! The world itself: order, faults, saving and loading.
+//! Knows nothing of any one tool.
 
 use super::*;
 

@@ -1,0 +1,27 @@
+//! What a failed look at the machine means for this fleet: which line to change, and to what.
+//! Knows nothing of the rules themselves; `fleet` has them.
+
+use ipnet::Ipv4Net;
+use serde_json::Value;
+
+use crate::engine::Failure;
+use crate::fleet::{self, Bytes, Fleet};
+use crate::problem::Problem;
+
+/// The problems behind a failed `host/machine` or `host/network`. None for any other step.
+pub fn problems(fleet: &Fleet, failure: &Failure) -> Vec<Problem> {
+    let Ok(machine) = serde_json::from_str::<Value>(&failure.output.stdout) else { return vec![] };
+    match failure.step.as_str() {
+        "host/machine" => {
+            let bytes = |key: &str| machine[key].as_u64().map(Bytes);
+            fleet::machine_short(fleet, bytes("memory_bytes"), bytes("free_disk_bytes"))
+        }
+        "host/network" => {
+            let all = machine["networks"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let ranges: Vec<Ipv4Net> = fleet.clusters.iter().flat_map(|c| [c.pod_cidr, c.service_cidr]).collect();
+            let clash = |n: &Ipv4Net| ranges.iter().any(|r| r.contains(n) || n.contains(r));
+            fleet::network_clash(fleet, &all.filter_map(|n| n.parse().ok()).filter(clash).collect::<Vec<_>>())
+        }
+        _ => vec![],
+    }
+}
