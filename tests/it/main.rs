@@ -6,6 +6,7 @@ mod fleet;
 mod golden;
 mod host;
 mod node;
+mod references;
 mod render;
 mod standin;
 mod tidy;
