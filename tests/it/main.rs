@@ -7,6 +7,7 @@ mod fleet;
 mod golden;
 mod host;
 mod node;
+mod platform;
 mod references;
 mod render;
 mod standin;
