@@ -10,6 +10,7 @@ use xtask::plan::{Plan, bootstrap, check};
 use xtask::release;
 use xtask::render::{self, Data};
 use xtask::tools::helm::Helm;
+use xtask::tools::{Exit, Output};
 
 use crate::golden::{data, load, plan, read};
 
@@ -126,7 +127,8 @@ fn one_value_changes_one_release() {
 fn a_release_more_needs_no_rust() {
     let (fleet, _) = load(FLEET);
     let entry = "\n[[chart]]\nname = \"more\"\nchart = \"more\"\nrepository = \"https://charts.example.org\"\n\
-        version = \"1.2.3\"\nclusters = [\"workload\"]\nnamespace = \"sample\"\nwave = 6\nneeds = [\"external-secrets\"]\n\
+        version = \"1.2.3\"\nclusters = [\"workload\"]\nnamespace = \"sample\"\nwave = 6\n\
+        needs = [\"external-secrets\"]\n\
         ready = [\"deployment/more\"]\n[chart.set]\n\"password\" = \"secret:more-password\"\n";
     let mut data = data();
     data.insert("charts/more/values.yaml".into(), "replicas: 1\n".into());
@@ -156,4 +158,23 @@ fn what_is_not_installed_has_no_steps() {
     let ids: Vec<_> = plan.steps.iter().map(|s| s.id.as_str()).collect();
     assert!(!ids.iter().any(|id| id.contains("/vault") || id.contains("argo-cd")), "{ids:?}");
     assert!(!ids.contains(&"fleet/secrets/sample-password"));
+}
+
+/// A Vault that has keys is never given others, whatever became of the ones that we kept.
+#[test]
+fn vault_is_initialised_once_and_unsealed_always() {
+    let plan = plan(FLEET, Helm::V4);
+    let answer = |initialised: bool, sealed: bool| Output {
+        stdout: format!(r#"{{"type":"shamir","initialized":{initialised},"sealed":{sealed},"t":1}}"#),
+        ..Output::of(Exit::Code(0))
+    };
+    let holds = |id: &str, output: &Output| plan.step(id).expect("a step").done_when.want.holds(output);
+    assert!(holds("mgmt/vault/init", &answer(true, true)) && holds("mgmt/vault/init", &answer(true, false)));
+    assert!(!holds("mgmt/vault/init", &answer(false, true)));
+    assert!(holds("mgmt/vault/unseal", &answer(true, false)) && !holds("mgmt/vault/unseal", &answer(true, true)));
+    let init = |s: &&xtask::plan::Step| s.act.iter().any(|c| c.args.iter().any(|a| a == "init") && c.hushed());
+    assert_eq!(plan.steps.iter().filter(init).map(|s| s.id.as_str()).collect::<Vec<_>>(), ["mgmt/vault/init"]);
+    let keys = plan.step("mgmt/vault/keys").expect("a step");
+    assert!(keys.act.is_empty() && keys.instead.is_empty(), "it can only be checked");
+    assert!(plan.step("mgmt/vault/init").is_some_and(|s| s.instead.is_empty()));
 }
