@@ -32,6 +32,8 @@ impl Node {
         }
         let node = Node(tempfile::tempdir().expect("a folder"));
         node.write("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 app1-cp app1-cp\n");
+        // Another test's stand-in may be running on this machine.
+        node.stub("pgrep", "exit 1");
         Some(node)
     }
 
@@ -97,7 +99,7 @@ impl Node {
 
     /// An API server that answers `/readyz` and has, or has not, what the last phase of `kubeadm init` leaves.
     fn api(&self, ready: bool, configured: bool) {
-        let body = format!("case \"$*\" in */readyz) {ready} ;; */kubeadm-config) {configured} ;; esac");
+        let body = format!("case \"$*\" in */readyz) {ready} ;; */kubeadm-config|*/coredns) {configured} ;; esac");
         self.stub("kubectl", &body);
     }
 }
@@ -119,6 +121,16 @@ fn scripts_are_clean() {
             assert!(good, "{said}");
         }
     }
+}
+
+/// An init, a join or a reset goes on in the node when whoever asked for it is gone.
+#[test]
+fn a_kubeadm_at_work_is_left_alone() {
+    let Some(node) = Node::new() else { return };
+    node.api(false, false);
+    node.stub("pgrep", "[ \"$*\" = '-x kubeadm' ]");
+    let state = node.state();
+    assert_eq!((&state["control_plane"], &state["worker"]), (&json!("busy"), &json!("busy")));
 }
 
 #[test]

@@ -66,14 +66,20 @@ pub fn make_ca(vm: &str) -> Command {
     act(vm, &["sudo", "kubeadm", "init", "phase", "certs", "ca", "--config", INIT])
 }
 
-/// Makes the control plane.
+/// Makes the control plane, and marks that it ended well. Both in one command of the node's own: it goes on when we
+/// are killed, and an init that ended must never be taken for one that died.
 pub fn init(vm: &str) -> Command {
-    act(vm, &["sudo", "kubeadm", "init", "--config", INIT])
+    act(vm, &["sudo", "sh", "-c", &format!("kubeadm init --config {INIT} && touch {SEAL}")])
 }
 
-/// Marks that init ended well.
+/// Marks that init ended well, where it was killed between the two.
 pub fn seal(vm: &str) -> Command {
     act(vm, &["sudo", "touch", SEAL])
+}
+
+/// Starts the kubelet anew, which makes it register its node again.
+pub fn restart_kubelet(vm: &str) -> Command {
+    act(vm, &["sudo", "systemctl", "restart", "kubelet"])
 }
 
 /// Joins a worker. May start before the API server answers: it polls (measured on v1.35.6).

@@ -117,12 +117,8 @@ fn authority(cluster: &Cluster) -> Step {
 fn initialised(cluster: &Cluster) -> Step {
     let node = cluster.control_plane();
     let vm = cluster.vm(node);
-    let init = [
-        guest::install(&vm, guest::INIT, &init_file(cluster)),
-        guest::validate(&vm, guest::INIT),
-        guest::init(&vm),
-        guest::seal(&vm),
-    ];
+    let init =
+        [guest::install(&vm, guest::INIT, &init_file(cluster)), guest::validate(&vm, guest::INIT), guest::init(&vm)];
     let again = [guest::reset(&vm)].into_iter().chain(init.clone());
     let up = state_is("control_plane", "up");
     let want = Want::All(vec![up.clone(), state_is("sealed", "true")]);
@@ -134,6 +130,7 @@ fn initialised(cluster: &Cluster) -> Step {
     )
     .needs([on(cluster, node, "ca"), on(cluster, node, "hosts")])
     .instead("unsealed", up, [guest::seal(&vm)])
+    .instead("busy", state_is("control_plane", "busy"), [])
     .instead("booting", state_is("control_plane", "booting"), [])
     .instead("half done", state_is("control_plane", "partial"), again)
     .act(init)
@@ -156,10 +153,11 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
     let doing = format!("join {vm} to {}", cluster.name);
     Step::new(on(cluster, worker, "join"), doing, ask(cluster, worker), state_is("worker", "joined"))
         .needs([on(cluster, worker, "hosts"), on(cluster, control_plane, "ca")])
+        .instead("busy", state_is("worker", "busy"), [])
         .instead("half done", state_is("worker", "partial"), again)
         .act(join)
         .undo([guest::reset(&vm)])
-        .limits(Limits::QUICK.minutes(20).attempts(3, 5))
+        .limits(Limits::QUICK.minutes(20).settle(300).attempts(4, 5))
         .hint(format!("multipass exec -n {vm} -- sudo journalctl -u kubelet -n 50"))
 }
 

@@ -8,7 +8,7 @@ use crate::release::{Chart, Manifest, Placement, Releases, Source};
 use crate::token::digest;
 use crate::tools::helm::{self, Helm, Release};
 use crate::tools::kubectl::Kubectl;
-use crate::tools::{Command, Limits, curl, own};
+use crate::tools::{Command, Limits, curl, guest, own};
 
 /// One step per archive, however many clusters use it.
 pub(super) fn downloads(releases: &Releases) -> Vec<Step> {
@@ -138,12 +138,16 @@ impl Here<'_> {
         let cluster = self.cluster;
         let line = |n| Want::Match(format!(r"^{} \S+ True$", cluster.vm(n)));
         let doing = format!("wait for the nodes of {}", cluster.name);
+        // A control plane that was made anew does not know its workers, and a kubelet registers only when it starts.
+        let unknown = |n| Want::Match(format!(r"^{} ", cluster.vm(n))).negated();
+        let missing = Want::All(vec![Want::Exit(0), Want::Any(cluster.nodes.iter().map(unknown).collect())]);
         let want = Want::All(cluster.nodes.iter().map(line).collect());
         Step::new(self.id("nodes"), doing, self.kubectl().nodes(), want)
             .needs(self.network().map(|c| self.id(&c.placement.name)))
             .needs(cluster.workers().map(|w| on(cluster, w, "join")))
+            .instead("one missing", missing, cluster.nodes.iter().map(|n| guest::restart_kubelet(&cluster.vm(n))))
             .instead("not yet", Want::ALWAYS, [])
-            .limits(Limits::QUICK.settle(600).attempts(1, 5))
+            .limits(Limits::QUICK.settle(600).attempts(2, 5))
             .hint(format!("kubectl --kubeconfig {} describe nodes", kube_path(cluster)))
     }
 

@@ -25,8 +25,10 @@ pub fn run(stage: &mut Stage, vm: &str, args: &[String], ask: &Ask, now: Duratio
     match words.as_slice() {
         [script, rest @ ..] if script.starts_with(SBIN) => scripted(stage, vm, script, rest, root, ask, now),
         ["kubeadm", rest @ ..] => kubeadm::answer(stage, vm, rest, root, ask, now),
+        ["sh", "-c", script] => chained(stage, vm, script, root, ask, now),
         ["kubectl", rest @ ..] => Answer::Done(kubectl(stage, vm, rest, root, ask)),
         ["install", rest @ ..] => Answer::Done(install(stage, vm, rest, root, ask)),
+        ["systemctl", "restart", "kubelet"] => Answer::Done(restart(stage, vm, root, now)),
         ["touch", path] => Answer::Done(touch(stage, vm, path, root)),
         ["cat", path] => Answer::Done(cat(stage, vm, path)),
         ["true"] => Answer::Done(said("")),
@@ -36,6 +38,25 @@ pub fn run(stage: &mut Stage, vm: &str, args: &[String], ask: &Ask, now: Duratio
             Answer::Done(stage.strange(ask, refused(127, format!("bash: line 1: {name}: command not found"))))
         }
     }
+}
+
+/// `kubeadm … && touch FILE`, one process of the node's: the second half happens whoever waits for it.
+fn chained(stage: &mut Stage, vm: &str, script: &str, root: bool, ask: &Ask, now: Duration) -> Answer {
+    let parts = script.split_once(" && touch ").filter(|(first, _)| first.starts_with("kubeadm "));
+    let Some((first, path)) = parts else {
+        return Answer::Done(stage.strange(ask, refused(127, format!("sh: 1: {script}: not found"))));
+    };
+    let words: Vec<&str> = first.split(' ').skip(1).collect();
+    let answer = kubeadm::answer(stage, vm, &words, root, ask, now);
+    match &answer {
+        Answer::Done(output) if output.ok() => drop(touch(stage, vm, path, root)),
+        Answer::Done(_) => {}
+        Answer::Again(_) => {
+            let jobs = stage.vms.get_mut(vm).into_iter().flat_map(|vm| &mut vm.guest.jobs);
+            jobs.filter(|job| job.run == ask.run).for_each(|job| job.then = Some(path.to_owned()));
+        }
+    }
+    answer
 }
 
 fn scripted(stage: &mut Stage, vm: &str, script: &str, rest: &[&str], root: bool, ask: &Ask, now: Duration) -> Answer {
@@ -59,7 +80,7 @@ fn scripted(stage: &mut Stage, vm: &str, script: &str, rest: &[&str], root: bool
 pub fn begin(stage: &mut Stage, vm: &str, ask: &Ask, work: Work, now: Duration, takes: Duration) -> Answer {
     let next = now + takes;
     if let Some(vm) = stage.vms.get_mut(vm) {
-        vm.guest.jobs.push(Job { run: ask.run, work, began: now, next });
+        vm.guest.jobs.push(Job { run: ask.run, work, began: now, next, then: None });
     }
     Answer::Again(takes)
 }
@@ -87,6 +108,9 @@ pub fn work(stage: &mut Stage, vm: &str, index: usize) {
             None
         }
     };
+    if let (Some(path), Some(true)) = (&job.then, output.as_ref().map(crate::tools::Output::ok)) {
+        touch(stage, vm, path, true);
+    }
     // Nobody ever asks for the answer of cloud-init's own run.
     if let Some(output) = output.filter(|_| job.run != 0) {
         stage.results.insert(job.run, output);
@@ -153,13 +177,13 @@ fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Out
         Control::Made(_) if guest.sealed => "booting",
         Control::Made(_) => "partial",
     };
-    // An init that runs at this moment has its manifests there and no API yet.
-    let busy = guest.jobs.iter().any(|job| matches!(job.work, Work::Init(_)));
-    let joining = guest.jobs.iter().any(|job| matches!(job.work, Work::Join(_, true)));
+    // The script looks for a process named `kubeadm`.
+    let kubeadm = |work: &Work| matches!(work, Work::Init(_) | Work::Reset | Work::Join(..));
+    let busy = guest.jobs.iter().any(|job| kubeadm(&job.work));
     // A control plane has a kubelet.conf and a CA too, and the script looks at nothing else.
     let worker = match (guest.worker, &guest.control) {
         (Worker::Joined, _) | (_, Control::Made(_)) => "joined",
-        (Worker::None, _) if !joining && ca.is_none() => "none",
+        (Worker::None, _) if ca.is_none() => "none",
         _ => "partial",
     };
     let kubelet = installed(guest);
@@ -167,9 +191,9 @@ fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Out
         "prep": guest.prep,
         "api_address": guest.hosts.get(api).map(ToString::to_string).unwrap_or_default(),
         "ca_hash": ca.map(|ca| pki::pin(ca)).unwrap_or_default(),
-        "control_plane": if busy { "partial" } else { control },
+        "control_plane": if busy { "busy" } else { control },
         "sealed": guest.sealed,
-        "worker": worker,
+        "worker": if busy { "busy" } else { worker },
         "kubelet": if kubelet.is_empty() { String::new() } else { format!("v{kubelet}") },
         "clock": 1_763_855_000 + now.as_secs(),
     });
@@ -211,6 +235,18 @@ fn install(stage: &mut Stage, vm: &str, rest: &[&str], root: bool, ask: &Ask) ->
     }
     if let Some(machine) = stage.vms.get_mut(vm) {
         machine.guest.files.insert((*path).to_owned(), ask.text());
+    }
+    said("")
+}
+
+/// The kubelet of a joined node registers again; one that has nothing to do fails and is started again by systemd.
+fn restart(stage: &mut Stage, vm: &str, root: bool, now: Duration) -> crate::tools::Output {
+    if !root {
+        return refused(1, "Failed to restart kubelet.service: Interactive authentication required.");
+    }
+    if let Some(machine) = stage.vms.get_mut(vm).filter(|vm| vm.guest.worker == Worker::Joined) {
+        let next = now + clockwork::KUBELET;
+        machine.guest.jobs.push(Job { run: 0, work: Work::Register, began: now, next, then: None });
     }
     said("")
 }

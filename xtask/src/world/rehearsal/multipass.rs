@@ -252,7 +252,7 @@ fn fresh(stage: &mut Stage, ask: &Ask, parsed: &Parsed, now: Duration) -> Go<Vm>
     };
     if preparing != Preparing::No {
         let next = initialised + clockwork::PREP;
-        vm.guest.jobs.push(Job { run: 0, work: Work::Prep, began: initialised, next });
+        vm.guest.jobs.push(Job { run: 0, work: Work::Prep, began: initialised, next, then: None });
     }
     Ok(vm)
 }

@@ -136,6 +136,8 @@ pub(super) struct Job {
     pub began: Duration,
     /// When it looks at the world next: its end, unless it waits for something.
     pub next: Duration,
+    /// A file that is touched when it ends well.
+    pub then: Option<String>,
 }
 
 /// What a job does.
@@ -293,7 +295,7 @@ impl Stage {
         vm.boots += 1;
         if vm.guest.worker == Worker::Joined {
             let next = vm.turned + clockwork::KUBELET;
-            vm.guest.jobs.push(Job { run: 0, work: Work::Register, began: now, next });
+            vm.guest.jobs.push(Job { run: 0, work: Work::Register, began: now, next, then: None });
         }
         if let Control::Made(cluster) = &mut vm.guest.control {
             cluster.api_from = vm.turned + clockwork::API_AFTER_BOOT;

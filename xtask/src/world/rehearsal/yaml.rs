@@ -1,13 +1,35 @@
 //! YAML as the simulated tools read it: into JSON values. The one user of the YAML crate on this side of the world.
 //! Knows nothing of what the documents mean.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+
+/// Texts remembered before all are forgotten: a run has some forty.
+const REMEMBERED: usize = 256;
+
+type Read = Result<Vec<Value>, String>;
+
+thread_local! {
+    /// The same few texts are fed over and over, and reading them was three quarters of a rehearsal.
+    static READ: RefCell<BTreeMap<String, Read>> = const { RefCell::new(BTreeMap::new()) };
+}
 
 /// Every document of a stream; empty ones are left out.
 ///
 /// # Errors
 /// Where and why the text is not YAML.
-pub fn documents(text: &str) -> Result<Vec<Value>, String> {
+pub fn documents(text: &str) -> Read {
+    READ.with_borrow_mut(|read| {
+        if read.len() >= REMEMBERED && !read.contains_key(text) {
+            read.clear();
+        }
+        read.entry(text.to_owned()).or_insert_with(|| parse(text)).clone()
+    })
+}
+
+fn parse(text: &str) -> Read {
     let all = serde_saphyr::from_multiple::<Value>(text).map_err(|e| first_line(&e.to_string()))?;
     Ok(all.into_iter().filter(|v| !v.is_null()).collect())
 }
