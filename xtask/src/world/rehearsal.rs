@@ -9,12 +9,16 @@ use super::{Call, World};
 use crate::engine::{Event, TaskId};
 use crate::tools::{Exit, Output, Tool};
 
+mod admission;
 mod ask;
+mod baseline;
 mod catalog;
 mod cilium;
 mod clockwork;
 mod cluster;
+mod controllers;
 mod curl;
+mod docker;
 mod end;
 mod faults;
 mod flags;
@@ -30,9 +34,13 @@ mod net;
 mod openssl;
 mod own;
 mod pki;
+mod pods;
+mod safe;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod vault;
+mod workload;
 mod yaml;
 
 pub use ask::{Answer, Ask, Disk, MemoryDisk};

@@ -76,6 +76,8 @@ impl Stage {
     /// What controllers did since anyone looked last: the Cilium operator makes its CRDs and takes its GatewayClass
     /// when it runs, not when the chart is installed (measured).
     pub(super) fn settle_cluster(&mut self, vm: &str, now: Duration) {
+        self.settle_pods(vm, now);
+        self.settle_objects(vm, now);
         let Some(cluster) = self.cluster(vm) else { return };
         let Some(operator) = cluster.workloads.get("kube-system/deployment/cilium-operator").cloned() else { return };
         if !self.rolled_out(cluster, &operator, now) {
@@ -130,7 +132,12 @@ impl Stage {
             .into();
         let rolled: Vec<&String> =
             cluster.workloads.iter().filter(|(_, w)| self.rolled_out(cluster, w, now)).map(|(name, _)| name).collect();
-        json!({ "name": cluster.name, "pods": cluster.pods, "services": cluster.services, "nodes": nodes,
+        let vault = json!([
+            cluster.vault.keys.is_some(),
+            self.vault_sealed(cluster),
+            cluster.vault.paths.keys().collect::<Vec<_>>()
+        ]);
+        json!({ "vault": vault, "name": cluster.name, "pods": cluster.pods, "services": cluster.services, "nodes": nodes,
             "releases": releases, "namespaces": cluster.namespaces, "crds": names(cluster.crds.keys().collect()),
             "objects": names(cluster.objects.keys().collect()), "ready": names(rolled) })
     }

@@ -13,6 +13,7 @@ use super::kubectl::access;
 use super::stage::Stage;
 use crate::tools::{Exit, Output, Tool};
 
+mod made;
 mod release;
 mod upgrade;
 

@@ -1,7 +1,7 @@
 //! What the simulated tools see and change: VMs, what is inside them, clusters, releases. A value that can be saved.
 //! Knows nothing of events, processes or faults; time comes in with every question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ask::{Answer, Ask, Disk, refused};
 use super::cluster::Cluster;
-use super::{cilium, clockwork, curl, helm, kubectl, multipass, openssl, own};
+use super::{cilium, clockwork, curl, docker, helm, kubectl, multipass, openssl, own};
 use crate::tools::{Exit, Output, Tool};
 
 /// The machine that everything runs on.
@@ -171,6 +171,8 @@ pub struct Stage {
     pub(super) published: BTreeMap<String, String>,
     /// Until when API servers refuse connections, by the VM they are on.
     pub(super) refusing: BTreeMap<String, Duration>,
+    /// Services of the machine's own Docker that run.
+    pub(super) services: BTreeSet<String>,
     /// Command lines that no simulated tool knows.
     pub(super) unknown: Vec<String>,
 }
@@ -222,7 +224,7 @@ impl Stage {
             Tool::Openssl => Answer::Done(openssl::answer(self, ask)),
             Tool::Curl => Answer::Done(curl::answer(self, ask, disk)),
             Tool::Own => own::answer(self, ask, now, disk),
-            Tool::Docker => Answer::Done(self.strange(ask, refused(1, "docker: unknown command"))),
+            Tool::Docker => docker::answer(self, ask, now),
         }
     }
 
