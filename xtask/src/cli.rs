@@ -93,6 +93,12 @@ pub enum Command {
         /// Whose plan.
         #[arg(value_enum)]
         of: Planned,
+        /// Print what has changed since a commit, step by step, with the files that each step uses.
+        #[arg(long, value_name = "GIT-REF", conflicts_with = "graph")]
+        diff: Option<String>,
+        /// Print a picture of the steps and what they need.
+        #[arg(long, value_name = "mermaid", hide_possible_values = true)]
+        graph: Option<Graph>,
     },
     /// Write every generated file under out/, or compare.
     Render {
@@ -133,6 +139,13 @@ pub enum Command {
 pub enum Planned {
     /// From nothing to running clusters.
     Bootstrap,
+}
+
+/// What draws the picture of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Graph {
+    /// A flowchart for Mermaid.
+    Mermaid,
 }
 
 /// Commands about the input.

@@ -27,6 +27,7 @@ mod embedded;
 pub mod exit;
 mod fit;
 mod fleet;
+mod git;
 mod kubeconfig;
 mod load;
 mod logs;
@@ -104,7 +105,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
 fn dispatch(session: &mut Session, command: &Command) -> Ended {
     match command {
         Command::Bootstrap => bootstrap::run(session),
-        Command::Plan { of } => plan::run(session, *of),
+        Command::Plan { of, diff, graph } => plan::run(session, *of, diff.as_deref(), *graph),
         Command::Render { check } => render::run(session, *check),
         Command::Fleet(command) => fleet::run(session, command),
         Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
