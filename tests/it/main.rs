@@ -2,6 +2,7 @@
 //! Knows nothing of how a module does its work, only of what it promises.
 
 mod argv;
+mod charts;
 mod diff;
 mod drive;
 mod fleet;

@@ -17,11 +17,14 @@ use crate::ui::{events, problem};
 use crate::workspace::Workspace;
 
 mod adr;
+mod ask;
 mod bootstrap;
+mod charts;
 mod ci;
 mod completions;
 mod conduct;
 mod detect;
+mod digests;
 pub mod drive;
 mod embedded;
 pub mod exit;
@@ -31,6 +34,7 @@ mod git;
 mod kubeconfig;
 mod load;
 mod logs;
+mod place;
 mod plan;
 mod ready;
 mod rehearse;
@@ -108,6 +112,7 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
         Command::Plan { of, diff, graph } => plan::run(session, *of, diff.as_deref(), *graph),
         Command::Render { check } => render::run(session, *check),
         Command::Fleet(command) => fleet::run(session, command),
+        Command::Charts(command) => charts::run(session, command),
         Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
         Command::Adr(command) => adr::run(session, command),
         Command::Kubeconfig => kubeconfig::run(session),
