@@ -30,11 +30,12 @@ pub fn run(session: &mut Session) -> Ended {
 
 fn real(session: &mut Session, inputs: &Inputs) -> Ended {
     let path = session.vars.get("PATH").cloned().unwrap_or_default();
-    let mut world = Host::new(session.space.root(), Utf8Path::new(BIN), &path);
+    let mut host = Host::new(session.space.root(), Utf8Path::new(BIN), &path);
     if !session.flags.dry_run {
-        world.heed_signals().map_err(Stop::with(NOT_READY))?;
+        host.heed_signals().map_err(Stop::with(NOT_READY))?;
     }
-    within(session, &mut world, inputs)
+    let mut world = (session.door)(host);
+    within(session, world.as_mut(), inputs)
 }
 
 fn rehearsed(session: &mut Session, inputs: &Inputs) -> Ended {
