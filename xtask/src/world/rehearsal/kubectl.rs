@@ -10,9 +10,11 @@ use super::clockwork;
 use super::flags::{Bad, Known, Parsed, parse};
 use super::stage::Stage;
 use crate::tools::Output;
+use desk::Desk;
 
 mod accept;
 pub mod access;
+mod desk;
 mod exec;
 mod gotemplate;
 mod jsonpath;
@@ -88,22 +90,6 @@ fn known(subcommand: &str) -> Option<Known> {
         },
         _ => return None,
     })
-}
-
-/// What a subcommand has to work with.
-pub(super) struct Desk<'a> {
-    pub ask: &'a Ask,
-    pub parsed: &'a Parsed,
-    pub now: Duration,
-    /// The VM whose API server is asked.
-    pub vm: String,
-}
-
-impl Desk<'_> {
-    /// The namespace given, or `default`.
-    pub fn namespace(&self) -> &str {
-        self.parsed.get("namespace").unwrap_or("default")
-    }
 }
 
 /// Answers one command line.

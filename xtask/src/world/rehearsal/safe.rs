@@ -21,6 +21,8 @@ pub struct Safe {
     pub open: Option<String>,
     /// What was written, by path.
     pub paths: BTreeMap<String, Value>,
+    /// Files of ours next to its data.
+    pub files: BTreeMap<String, String>,
 }
 
 /// `vault status -format=json`.

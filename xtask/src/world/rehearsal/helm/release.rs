@@ -9,7 +9,7 @@ use super::super::catalog;
 use super::super::cluster::{Cluster, Revision};
 use super::super::pods::claim_key;
 use super::super::stage::Stage;
-use super::Desk;
+use super::desk::Desk;
 use crate::tools::Output;
 
 fn cluster<'a>(stage: &'a mut Stage, desk: &Desk<'_>) -> Go<&'a mut Cluster> {

@@ -13,7 +13,8 @@ use super::super::cluster::{Cluster, Revision};
 use super::super::flags::duration;
 use super::super::stage::Stage;
 use super::super::yaml;
-use super::{Desk, labels, made, merge};
+use super::desk::Desk;
+use super::made;
 use crate::tools::Output;
 
 const BUSY: &str = "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress";
@@ -23,7 +24,13 @@ pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer
     let (chart, version, values) = sources(stage, desk, disk)?;
     let cluster = stage.cluster_mut(&desk.vm).ok_or_else(|| refused(1, "Error: the server is gone"))?;
     let Some(own) = cluster.releases.iter().position(|r| r.run == Some(desk.ask.run)) else {
+        if stage.begun.contains(&desk.ask.run) {
+            // Someone took its revision away meanwhile (upstream: the Secret to update is gone).
+            let secret = format!("secrets \"sh.helm.release.v1.{}.v1\" not found", desk.parsed.word(0));
+            return Err(refused(1, format!("Error: UPGRADE FAILED: update: failed to update: {secret}")));
+        }
         begin(cluster, desk, chart, &version, values)?;
+        stage.begun.insert(desk.ask.run);
         return Ok(Answer::Again(clockwork::helm_upgrade(chart.name)));
     };
     let revision = cluster.releases[own].clone();
@@ -198,4 +205,35 @@ fn trim(cluster: &mut Cluster, name: &str, most: u32) {
 pub fn cut_off(stage: &mut Stage, ask: &Ask, output: Output) -> Output {
     super::killed(stage, ask, true);
     output
+}
+
+/// `k=v,k=v`; `null` takes a label away.
+fn labels(given: &str, sticky: &BTreeMap<String, String>) -> Go<BTreeMap<String, String>> {
+    let mut labels = sticky.clone();
+    for (key, value) in given.split(',').filter_map(|pair| pair.split_once('=')) {
+        if ["name", "owner", "status", "version", "createdAt", "modifiedAt"].contains(&key) {
+            let system = "System labels: [name owner status version createdAt modifiedAt]";
+            return Err(refused(
+                1,
+                format!("Error: user supplied labels contains system reserved label name. {system}"),
+            ));
+        }
+        match value {
+            "null" => drop(labels.remove(key)),
+            _ => drop(labels.insert(key.to_owned(), value.to_owned())),
+        }
+    }
+    Ok(labels)
+}
+
+/// Later documents win, key by key; lists are replaced whole.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(json!({})), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
 }

@@ -4,7 +4,7 @@
 use super::super::ask::{Go, refused};
 use super::super::stage::Stage;
 use super::super::vault;
-use super::Desk;
+use super::desk::Desk;
 use crate::tools::Output;
 
 /// Runs a command in a container. The exit code is the remote command's.

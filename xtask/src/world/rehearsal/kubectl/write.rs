@@ -12,8 +12,9 @@ use super::super::safe::Safe;
 use super::super::stage::Stage;
 use super::super::workload::Workload;
 use super::super::yaml::{self, text};
+use super::desk::Desk;
 use super::kinds::{self, Kind};
-use super::{Desk, accept, objects};
+use super::{accept, objects};
 use crate::tools::Output;
 
 /// The objects of `--filename`, with where they are from. `-` is standard input.
