@@ -71,6 +71,8 @@
 //! 11. There is no second code path for a dry run, no placeholder in a data file, no filter in a snapshot. Guard:
 //!     `the_house_is_tidy`.
 //! 12. The first build stays within the budget of ADR-0014. Guard: `the_first_build_stays_within_its_budget`.
+//! 13. Killed at any moment, the same command arrives where an undisturbed run does, and no VM is made twice. Guards:
+//!     `killed_at_random_moments_it_arrives_all_the_same`, `each_fault_alone_is_survived`.
 #![deny(missing_docs)]
 
 pub mod adr;
