@@ -173,6 +173,10 @@ pub struct Stage {
     pub(super) published: BTreeMap<String, String>,
     /// Until when API servers refuse connections, by the VM they are on.
     pub(super) refusing: BTreeMap<String, Duration>,
+    /// Runs of Helm that have made their revision.
+    pub(super) begun: BTreeSet<u64>,
+    /// Services of the machine's own Docker that run.
+    pub(super) services: BTreeSet<String>,
     /// Command lines that no simulated tool knows.
     pub(super) unknown: Vec<String>,
 }
