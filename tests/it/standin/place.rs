@@ -18,7 +18,7 @@ use crate::golden;
 
 const TOOLS: [&str; 7] = ["multipass", "kubectl", "helm", "cilium", "openssl", "curl", "xtask"];
 /// Long enough for a busy machine; no test waits this long unless it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// In which everything that was under way in the embedded world is over.
 const REST: Duration = Duration::from_secs(1200);
 
