@@ -11,6 +11,7 @@ mod host;
 mod node;
 mod platform;
 mod references;
+mod refusals;
 mod render;
 mod standin;
 mod tidy;
