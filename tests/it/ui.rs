@@ -170,6 +170,7 @@ fn the_event_stream_has_a_fixed_form() {
         lines += &place.run(&format!("bootstrap --rehearse --format json --seed {seed}")).out;
     }
     lines += &place.run("rehearse --format json --seed 1").out;
+    lines += &place.run("rehearse --format json --fault 17:crash").out;
     lines += &place.run("fleet check --format json --fleet nowhere.toml").out;
     for line in lines.lines() {
         let event: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
@@ -201,6 +202,8 @@ fn exit_codes_tell_who_must_act() {
         ("adr list --dry-run", 2),
         ("fleet check --fleet nowhere.toml", 2),
         ("rehearse --seeds 9..1", 2),
+        ("rehearse --every 0", 2),
+        ("rehearse --fault 17:boom", 2),
     ] {
         let ran = place.run(line);
         assert_eq!(ran.code, code, "{line}: {}{}", ran.out, ran.err);
@@ -253,4 +256,12 @@ fn seeds_with_faults_arrive_where_an_undisturbed_run_does() {
     let ran = Place::new().run("rehearse --seeds 1..12");
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(last(&ran.err).starts_with("   Rehearsed 12 seeds: ") && last(&ran.err).contains(" fault points, "));
+}
+
+/// A handful; CI takes more of them, and `--every` takes all.
+#[test]
+fn each_fault_alone_is_survived() {
+    let ran = Place::new().run("rehearse --every 400");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(last(&ran.err).contains(" faults, each alone, of ") && last(&ran.err).ends_with(", all arrived"));
 }

@@ -12,6 +12,11 @@ Data goes to stdout, the story to stderr. Exit codes:
   0 done   1 the world said no   2 what you gave is wrong   3 this machine is not ready   130 interrupted
   a rehearsal found:   61 a crash   62 a contradiction   63 no convergence";
 
+/// What the help of the commands with seeds ends with.
+const SEEDS: &str = "\
+Faults strike by the order of commands, so what is there already shifts them: `rehearse --seed N` always begins
+with nothing, `bootstrap --rehearse --seed N` with what the last rehearsal left under out/rehearsal/.";
+
 /// Three Kubernetes clusters on one machine, and a contract that says the apps outlive the platform.
 #[derive(Debug, Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask", version, disable_help_subcommand = true, after_help = AFTER)]
@@ -87,6 +92,7 @@ pub enum Format {
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Bring up every cluster of the fleet with everything on it, from whatever is there.
+    #[command(after_help = SEEDS)]
     Bootstrap,
     /// Print the exact commands that a command would run. Touches nothing.
     Plan {
@@ -113,10 +119,19 @@ pub enum Command {
     #[command(subcommand)]
     Charts(Charts),
     /// Rehearse with faults: each seed a different disaster, and the way back from it.
+    #[command(after_help = SEEDS)]
     Rehearse {
         /// Seeds to sweep, first and last: `1..200` is 200 rehearsals.
-        #[arg(long, value_name = "A..B", required_unless_present = "seed", conflicts_with = "seed")]
+        #[arg(long, value_name = "A..B", required_unless_present_any = ["seed", "every", "fault"])]
+        #[arg(conflicts_with_all = ["seed", "every", "fault"])]
         seeds: Option<String>,
+        /// Every fault that could strike an undisturbed run, each alone; or each K-th of them.
+        #[arg(long, value_name = "K", num_args = 0..=1, default_missing_value = "1")]
+        #[arg(value_parser = stride, conflicts_with_all = ["seed", "fault"])]
+        every: Option<usize>,
+        /// One fault alone, by its point and its kind: `17:crash`. A failing rehearsal names it.
+        #[arg(long, value_name = "POINT:KIND", conflicts_with = "seed")]
+        fault: Option<String>,
     },
     /// Records of decisions.
     #[command(subcommand)]
@@ -195,4 +210,9 @@ pub enum Adr {
     },
     /// Check numbers, front matter, sections and links.
     Check,
+}
+
+/// A step length: 0 would never arrive.
+fn stride(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|stride| *stride > 0).ok_or_else(|| "it is a number from 1 on".to_owned())
 }

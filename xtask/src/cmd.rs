@@ -124,7 +124,10 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
         Command::Render { check } => render::run(session, *check),
         Command::Fleet(command) => fleet::run(session, command),
         Command::Charts(command) => charts::run(session, command),
-        Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
+        Command::Rehearse { seeds, every, fault } => {
+            let (seeds, fault) = (seeds.as_deref(), fault.as_deref());
+            rehearse::run(session, &rehearse::Wanted { seeds, every: *every, fault })
+        }
         Command::Adr(command) => adr::run(session, command),
         Command::Kubeconfig => kubeconfig::run(session),
         Command::Logs { step } => logs::run(session, step),

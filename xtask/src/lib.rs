@@ -71,7 +71,9 @@
 //! 11. There is no second code path for a dry run, no placeholder in a data file, no filter in a snapshot. Guard:
 //!     `the_house_is_tidy`.
 //! 12. The first build stays within the budget of ADR-0014. Guard: `the_first_build_stays_within_its_budget`.
-//! 13. No cluster is made by way of another one. Guard: `no_cluster_needs_another`. And every name in a manifest or a
+//! 13. Killed at any moment, the same command arrives where an undisturbed run does, and no VM is made twice. Guards:
+//!     `killed_at_random_moments_it_arrives_all_the_same`, `each_fault_alone_is_survived`.
+//! 14. No cluster is made by way of another one. Guard: `no_cluster_needs_another`. And every name in a manifest or a
 //!     values file leads somewhere. Guard: `every_name_leads_somewhere`.
 #![deny(missing_docs)]
 

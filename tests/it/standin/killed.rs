@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::place::{Place, undisturbed};
 
 /// Kills per place. Each run goes on where the last was cut off, so together they cross the whole bootstrap.
-const KILLS: u32 = 8;
+const KILLS: u32 = 10;
 /// A run lives this part of an undisturbed one at most.
 const PART: u32 = 3;
 
@@ -57,9 +57,4 @@ fn cut_journal(place: &Place) {
 #[test]
 fn killed_at_random_moments_it_arrives_all_the_same() {
     check(11);
-}
-
-#[test]
-fn killed_at_other_moments_it_arrives_all_the_same() {
-    check(4242);
 }

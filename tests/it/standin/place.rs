@@ -18,7 +18,7 @@ use crate::golden;
 
 const TOOLS: [&str; 7] = ["multipass", "kubectl", "helm", "cilium", "openssl", "curl", "xtask"];
 /// Long enough for a busy machine; no test waits this long unless it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// In which everything that was under way in the embedded world is over.
 const REST: Duration = Duration::from_secs(1200);
 
@@ -153,17 +153,18 @@ impl Place {
         all
     }
 
-    /// Ends every stand-in that still runs.
-    pub fn sweep(&self) {
-        self.asked().iter().filter_map(|asked| asked["pid"].as_u64()).filter(|pid| alive(*pid)).for_each(|pid| {
-            send("KILL", pid);
-        });
+    /// Stand-ins that still run. A number may be another process's by now: what was started tells.
+    pub fn running(&self) -> Vec<u64> {
+        let pids = self.asked().into_iter().filter_map(|asked| asked["pid"].as_u64());
+        pids.filter(|pid| command_line(*pid).contains(self.root().as_str())).collect()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.sweep();
+        for pid in self.running() {
+            send("KILL", pid);
+        }
     }
 }
 
@@ -219,18 +220,19 @@ impl Drop for Run<'_> {
     }
 }
 
-/// Whether a process of ours is there and not only waiting to be buried.
-pub fn alive(pid: u64) -> bool {
-    let state = |status: String| status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'));
-    if cfg!(target_os = "linux") {
-        return std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(state);
-    }
-    send("0", pid)
-}
-
 /// Whether the signal could be sent.
 fn send(signal: &str, pid: u64) -> bool {
     let mut kill = Command::new("/bin/sh");
     kill.args(["-c", "kill -s $0 $1", signal, &pid.to_string()]).stderr(Stdio::null());
     kill.status().unwrap().success()
+}
+
+/// What a process was started as; empty if it is gone, or only waits to be buried.
+fn command_line(pid: u64) -> String {
+    if cfg!(target_os = "linux") {
+        return String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
+            .into_owned();
+    }
+    let ps = Command::new("ps").args(["-o", "command=", "-p", &pid.to_string()]).output().unwrap();
+    String::from_utf8_lossy(&ps.stdout).into_owned()
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::place::{Place, alive, undisturbed};
+use super::place::{Place, undisturbed};
 
 /// In life's own time: a launch then takes longer than any test.
 const LIFELIKE: u32 = 1;
@@ -27,7 +27,7 @@ fn check_once(signal: &str) {
     let last = journal(&place).pop().expect("a line");
     assert_eq!((&last["event"], &last["interrupted"]), (&"run-ended".into(), &true.into()));
     assert_eq!(place.below("out/tmp"), [""; 0], "nothing is half written");
-    assert!(place.asked().iter().all(|asked| !alive(asked["pid"].as_u64().expect("a pid"))), "what runs may end");
+    assert!(place.running().is_empty(), "what runs may end");
     let again = place.run("bootstrap");
     assert_eq!(again.code, Some(0), "{}", again.err);
     assert_eq!(place.end(), undisturbed().end);
@@ -47,6 +47,7 @@ fn check_twice(signal: &str, then: impl FnOnce(&Place, u64)) {
     let place = Place::new();
     let mut run = place.start("bootstrap", LIFELIKE);
     run.until("Started mgmt/cp/launch");
+    assert!(!place.running().is_empty(), "the launch runs");
     then(&place, run.pid());
     run.signal(signal);
     run.until("Ctrl-C again kills");
@@ -57,7 +58,7 @@ fn check_twice(signal: &str, then: impl FnOnce(&Place, u64)) {
     assert!(before.elapsed() < Duration::from_secs(5), "at once: {:?}", before.elapsed());
     assert!(ran.err.trim_end().ends_with("to go on: cargo xtask bootstrap"), "{}", ran.err);
     journal(&place);
-    let left: Vec<_> = place.asked().into_iter().filter(|asked| alive(asked["pid"].as_u64().expect("a pid"))).collect();
+    let left = place.running();
     assert!(left.is_empty(), "nothing outlives it: {left:?}");
 }
 

@@ -4,34 +4,45 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use serde_json::Value;
+
 use super::place::{Place, undisturbed};
 
-/// How commands begin that change nothing. `--kubeconfig out/kube/…` and its like are left out before.
-const READING: &[&str] = &[
-    "own machine",
-    "own dial",
-    "own sha256",
-    "multipass version",
-    "multipass info",
-    "helm version",
-    "kubectl version",
-    "kubectl get",
-    "kubectl diff",
-    "kubectl rollout status",
-    "cilium version",
-    "cilium status",
-    "openssl version",
-    "curl --version",
+/// Words of commands that change something, as the tools themselves call it.
+const CHANGING: &[&str] = &[
+    " launch ",
+    " start ",
+    " stop ",
+    " recover ",
+    " delete ",
+    " install ",
+    " node-prep",
+    " node-hosts",
+    " node-reset",
+    " node-token",
+    " kubeadm ",
+    " touch ",
+    " restart ",
+    " apply ",
+    " patch ",
+    " upgrade ",
+    " uninstall ",
+    " rollback ",
+    " pull ",
+    " --output ",
+    " req ",
+    "vault write",
+    "vault operator init",
+    "vault operator unseal",
+    "vault kv put",
 ];
 
-fn is_reading(asked: &serde_json::Value) -> bool {
-    let args = asked["args"].as_array().into_iter().flatten().filter_map(|arg| arg.as_str());
-    let line = std::iter::once(asked["tool"].as_str().unwrap_or_default()).chain(args).collect::<Vec<_>>().join(" ");
-    let line = regex::Regex::new(r" --(kubeconfig|request-timeout) [^ ]+").unwrap().replace_all(&line, "").into_owned();
-    let state = line.starts_with("multipass exec -n ") && line.contains(" -- sudo /usr/local/sbin/node-state ");
-    let vault = line.starts_with("kubectl exec ")
-        && [" vault status ", " -- test ! -e ", "exec vault read -format=json "].iter().any(|read| line.contains(read));
-    state || vault || READING.iter().any(|reading| line.starts_with(reading))
+fn is_changing(asked: &Value) -> bool {
+    let args = asked["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    // A `kubectl` that only reads says how to print it.
+    let line: String = args.map(|arg| format!(" {arg} ")).collect();
+    let printed = asked["tool"] == "kubectl" || asked["tool"] == "cilium";
+    CHANGING.iter().any(|word| line.contains(word) && !(printed && *word == " --output "))
 }
 
 #[test]
@@ -51,12 +62,14 @@ fn the_whole_bootstrap_runs_through_real_processes_and_then_rests() {
         );
     }
     let asked = place.asked();
-    assert!(!asked.iter().all(is_reading), "the first run has changed something");
-    let second = place.run("bootstrap");
+    assert!(asked.iter().any(is_changing), "the first run has changed something");
+    let second = place.run("bootstrap --format json");
     assert_eq!(second.code, Some(0), "{}", second.err);
-    assert!(second.err.trim_end().ends_with("nothing to do"), "{}", second.err);
+    let events: Vec<Value> = second.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let acts: Vec<_> = events.iter().filter(|event| event["mutates"] == true || event["event"] == "done").collect();
+    assert!(acts.is_empty() && !events.is_empty(), "the second run has something to do: {acts:?}");
     let all = place.asked();
-    let acts: Vec<_> = all[asked.len()..].iter().filter(|asked| !is_reading(asked)).collect();
+    let acts: Vec<_> = all[asked.len()..].iter().filter(|asked| is_changing(asked)).collect();
     assert!(acts.is_empty() && all.len() > asked.len(), "the second run changes something: {acts:?}");
     assert_eq!(place.end(), end);
 }
@@ -72,17 +85,16 @@ fn helm_3_is_as_good() {
 #[test]
 fn no_secret_leaves_its_place_and_nobody_else_may_read_it() {
     let place = Place::new();
-    // A run that is cut off, one that goes on, and one that has nothing to do: all their words are looked at.
+    // A run that is cut off, and one that goes on: all their words are looked at.
     place.start("bootstrap -v", 2000).kill_after(undisturbed().took / 2);
-    assert_eq!(place.run("bootstrap --format json").code, Some(0));
-    assert_eq!(place.run("bootstrap --explain").code, Some(0));
+    assert_eq!(place.run("bootstrap --format json --explain").code, Some(0));
     let secrets: Vec<(String, String)> = place
         .below("out/secrets")
         .into_iter()
         .map(|path| (path.to_string(), std::fs::read_to_string(path).unwrap().trim().to_owned()))
         .collect();
     assert!(secrets.len() >= 14 && secrets.iter().all(|(_, value)| value.len() >= 16), "{}", secrets.len());
-    let streams = (0..3).flat_map(|run| [format!("stdout.{run}"), format!("stderr.{run}")]);
+    let streams = (0..2).flat_map(|run| [format!("stdout.{run}"), format!("stderr.{run}")]);
     let files = ["out/journal.jsonl", "state.asked"].map(str::to_owned).into_iter().chain(streams);
     let logs = place.below("out/logs").into_iter().map(|path| path.strip_prefix(place.root()).unwrap().to_string());
     let files: Vec<String> = files.chain(logs).collect();

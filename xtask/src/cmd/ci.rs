@@ -54,6 +54,7 @@ fn checks(sh: &xshell::Shell) -> Vec<(&'static str, Cmd<'_>)> {
         ("render", cmd!(sh, "cargo xtask render")),
         ("rendered", cmd!(sh, "cargo xtask render --check")),
         ("rehearse", cmd!(sh, "cargo xtask rehearse --seeds 1..200")),
+        ("every", cmd!(sh, "cargo xtask rehearse --every 23")),
     ]
 }
 

@@ -1,8 +1,9 @@
-//! `rehearse --seeds A..B`: each seed is another disaster; the way back from each must be the same command again.
+//! `rehearse`: by seeds, or each fault alone; the way back from every disaster must be the same command again.
 //! Knows nothing of the simulated tools.
 
 mod acts;
 mod referee;
+mod trial;
 
 use super::conduct::jobs;
 use super::exit::{CRASH, DONE, Ended, Stop, WRONG};
@@ -12,41 +13,66 @@ use crate::problem::Problem;
 use crate::tools::helm::Helm;
 use crate::ui::shell::{Tone, Volume};
 use crate::ui::words;
-use acts::Played;
+use acts::{Played, Undisturbed};
+use trial::Trial;
 
-/// Sums over all seeds.
+/// Which rehearsals are wanted, as it was typed.
+pub struct Wanted<'a> {
+    /// Seeds, first and last.
+    pub seeds: Option<&'a str>,
+    /// Each fault alone, or each so many-th of them.
+    pub every: Option<usize>,
+    /// One fault alone.
+    pub fault: Option<&'a str>,
+}
+
+/// Sums over all trials.
 #[derive(Default)]
 struct Sum {
     seeds: usize,
     points: u64,
     struck: usize,
-    failing: Vec<(u64, u8)>,
+    failing: Vec<(Trial, u8)>,
 }
 
-/// Plays the seeds one after another, each alone in its own world.
+/// Plays the trials one after another, each alone in its own world.
 ///
 /// # Errors
-/// Problems of the input, or seeds that are no range.
-pub fn run(session: &mut Session, seeds: Option<&str>) -> Ended {
-    let seeds = match (seeds, session.flags.seed) {
-        (Some(text), _) => range(text).map_err(Stop::with(WRONG))?,
-        (None, Some(seed)) => seed..=seed,
-        (None, None) => return Err(Stop::one(WRONG, Problem::new("which seeds?").hint("--seeds 1..200"))),
-    };
+/// Problems of the input, or of what is wanted.
+pub fn run(session: &mut Session, wanted: &Wanted<'_>) -> Ended {
+    let named = named(wanted, session.flags.seed).map_err(Stop::with(WRONG))?;
     let plan = load::inputs(session)?.bootstrap(Helm::V4);
     let jobs = jobs(session);
-    let want = acts::undisturbed(&plan, jobs)
+    let Undisturbed { end, possible } = acts::undisturbed(&plan, jobs)
         .map_err(|reason| Stop::one(CRASH, Problem::new("a rehearsal without any fault fails").why(reason)))?;
+    let single = || possible.iter().step_by(wanted.every.unwrap_or(1)).map(|s| Trial::Fault(s.point, s.kind));
+    let trials = named.unwrap_or_else(|| single().collect());
     let mut sum = Sum::default();
-    for seed in seeds {
-        let played = acts::play(&plan, jobs, seed, &want);
-        tell(session, seed, &played);
-        sum.seeds += 1;
+    let alone = trials.len() == 1;
+    for trial in trials {
+        let played = acts::play(&plan, jobs, trial.faults(), &end);
+        tell(session, trial, &played, alone);
+        sum.seeds += usize::from(matches!(trial, Trial::Seed(_)));
         sum.points += played.points;
         sum.struck += played.struck.len();
-        sum.failing.extend(played.verdict.map(|(code, _)| (seed, code)));
+        sum.failing.extend(played.verdict.map(|(code, _)| (trial, code)));
     }
-    Ok(answer(session, &sum))
+    let what = what(&sum, possible.len());
+    Ok(answer(session, &sum, &what))
+}
+
+/// The trials that have a name; nothing if it is every fault.
+fn named(wanted: &Wanted<'_>, seed: Option<u64>) -> Result<Option<Vec<Trial>>, Problem> {
+    match (wanted.seeds, wanted.fault, seed) {
+        (Some(text), ..) => range(text).map(|seeds| Some(seeds.map(Trial::Seed).collect())),
+        (_, Some(text), _) => {
+            let wrong = |why: String| Problem::new(format!("not a fault: `{text}`")).why(why).hint("--fault 17:crash");
+            text.parse().map(|trial| Some(vec![trial])).map_err(wrong)
+        }
+        (.., Some(seed)) => Ok(Some(vec![Trial::Seed(seed)])),
+        _ if wanted.every.is_some() => Ok(None),
+        _ => Err(Problem::new("which rehearsals?").hint("--seeds 1..200")),
+    }
 }
 
 /// `1..200`, both ends included.
@@ -58,54 +84,61 @@ fn range(text: &str) -> Result<std::ops::RangeInclusive<u64>, Problem> {
     }
 }
 
-/// One seed: always if it failed, else when it is the only one or more is asked for.
-fn tell(session: &mut Session, seed: u64, played: &Played) {
+/// One trial: always if it failed, else when it is the only one or more is asked for.
+fn tell(session: &mut Session, trial: Trial, played: &Played, alone: bool) {
     if session.flags.format == Format::Json {
-        session.shell.data(&format!("{}\n", json(seed, played)));
+        session.shell.data(&format!("{}\n", json(trial, played)));
     }
-    let alone = session.flags.seed.is_some() || session.shell.volume() == Volume::Verbose;
-    if alone || played.verdict.is_some() {
-        story(session, seed, played);
+    if alone || session.shell.volume() == Volume::Verbose || played.verdict.is_some() {
+        story(session, trial, played);
     }
     if let Some((_, reason)) = &played.verdict {
-        let problem = Problem::new(format!("rehearsal with seed {seed} failed"))
+        let problem = Problem::new(format!("rehearsal with {trial} failed"))
             .why(reason.clone())
-            .hint(format!("reproduce: cargo xtask rehearse --seed {seed}"));
+            .hint(format!("reproduce: cargo xtask rehearse {}", trial.flag()));
         let text = crate::ui::problem::one(&problem, session.shell.paint());
         session.shell.tell(&text);
     }
 }
 
-fn story(session: &mut Session, seed: u64, played: &Played) {
+fn story(session: &mut Session, trial: Trial, played: &Played) {
     for struck in &played.struck {
-        let kind =
-            serde_json::to_value(struck.kind).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-        let line = format!("at point {}: {kind}: $ {}", struck.point, words::cut(&struck.command, 90));
+        let line = format!("at point {}: {}: $ {}", struck.point, struck.kind, words::cut(&struck.command, 90));
         session.shell.status(Tone::Warn, "Struck", &line);
     }
     let act = |outcome| crate::ui::report::tally(outcome).words();
     let lives = words::count(played.lives, "run");
-    let said =
-        format!("seed {seed}: in {lives} with faults: {}; then calm: {}", act(&played.first), act(&played.second));
+    let said = format!("{trial}: in {lives} with faults: {}; then calm: {}", act(&played.first), act(&played.second));
     session.shell.status(Tone::Dim, "Played", &said);
 }
 
-fn json(seed: u64, played: &Played) -> serde_json::Value {
+fn json(trial: Trial, played: &Played) -> serde_json::Value {
     let (code, why) = played.verdict.clone().map_or((DONE, None), |(code, why)| (code, Some(why)));
-    serde_json::json!({
-        "event": "rehearsed", "seed": seed, "points": played.points, "struck": played.struck, "runs": played.lives,
-        "exit": code, "why": why,
-    })
+    let mut event = serde_json::json!({
+        "event": "rehearsed", "points": played.points, "struck": played.struck, "runs": played.lives, "exit": code,
+        "why": why,
+    });
+    let (name, value) = trial.field();
+    event[name] = value;
+    event
 }
 
-fn answer(session: &mut Session, sum: &Sum) -> u8 {
-    let Sum { seeds, points, struck, failing } = sum;
-    let what = format!("{}: {points} fault points, {}", words::count(*seeds, "seed"), words::count(*struck, "fault"));
-    let Some((first, code)) = failing.first() else {
+/// How much was rehearsed; `possible` faults could strike alone.
+fn what(sum: &Sum, possible: usize) -> String {
+    let Sum { seeds, points, struck, .. } = sum;
+    let faults = words::count(*struck, "fault");
+    match seeds {
+        0 => format!("{faults}, each alone, of {possible} that could strike"),
+        _ => format!("{}: {points} fault points, {faults}", words::count(*seeds, "seed")),
+    }
+}
+
+fn answer(session: &mut Session, sum: &Sum, what: &str) -> u8 {
+    let Some((first, code)) = sum.failing.first() else {
         session.shell.status(Tone::Good, "Rehearsed", &format!("{what}, all arrived"));
         return DONE;
     };
-    let line = format!("{what}, {} failing; reproduce: cargo xtask rehearse --seed {first}", failing.len());
+    let line = format!("{what}, {} failing; reproduce: cargo xtask rehearse {}", sum.failing.len(), first.flag());
     let line = crate::ui::shell::status(session.shell.paint(), Tone::Bad, "Failed", &line);
     session.shell.tell(&line);
     *code

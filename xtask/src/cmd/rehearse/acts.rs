@@ -1,4 +1,4 @@
-//! One seed in two acts: with faults, where the engine may fail but must not contradict itself; then calm, where the
+//! One trial in two acts: with faults, where the engine may fail but must not contradict itself; then calm, where the
 //! same command must arrive at the same end as an undisturbed run. Knows nothing of how it is told.
 
 use std::panic::{self, AssertUnwindSafe};
@@ -19,7 +19,7 @@ use crate::world::rehearsal::{Faults, Rehearsal, Struck};
 /// A killed process is started again this often before the calm.
 const LIVES: usize = 20;
 
-/// What one seed came to.
+/// What one trial came to.
 #[derive(Debug, Default)]
 pub struct Played {
     /// Commands that a fault could have struck.
@@ -36,23 +36,32 @@ pub struct Played {
     pub verdict: Option<(u8, String)>,
 }
 
-/// Where the fleet stands after a run that nothing disturbed, the measure of all others.
+/// A run that nothing disturbed.
+pub struct Undisturbed {
+    /// Where the fleet stands afterwards, the measure of all others.
+    pub end: Value,
+    /// Every single fault that could have struck it.
+    pub possible: Vec<Struck>,
+}
+
+/// Plays the run that nothing disturbs.
 ///
 /// # Errors
 /// Even that run fails, or does not rest; the reason.
-pub fn undisturbed(plan: &Plan, jobs: usize) -> Result<Value, String> {
+pub fn undisturbed(plan: &Plan, jobs: usize) -> Result<Undisturbed, String> {
     let stage = Theatre::new(plan, jobs)?;
-    let mut world = embedded::begin(&stage.space(), Faults::none(), plan);
+    let mut world = embedded::begin(&stage.space(), Faults::scouting(), plan);
     let mut wrong = Vec::new();
     let outcome = stage.run(&mut world, &mut wrong);
     wrong.extend(unfinished(&outcome).map(|why| format!("an undisturbed run does not finish: {why}")));
     wrong.extend(world.unknown().iter().map(|line| format!("no simulated tool knows: {line}")));
-    if wrong.is_empty() { Ok(world.summary()) } else { Err(wrong.join("\n")) }
+    let possible = world.faults().struck().to_vec();
+    if wrong.is_empty() { Ok(Undisturbed { end: world.summary(), possible }) } else { Err(wrong.join("\n")) }
 }
 
-/// Plays one seed. A panic of ours is caught and is a crash.
-pub fn play(plan: &Plan, jobs: usize, seed: u64, want: &Value) -> Played {
-    let played = panic::catch_unwind(AssertUnwindSafe(|| both(plan, jobs, seed, want)));
+/// Plays one trial. A panic of ours is caught and is a crash.
+pub fn play(plan: &Plan, jobs: usize, faults: Faults, want: &Value) -> Played {
+    let played = panic::catch_unwind(AssertUnwindSafe(|| both(plan, jobs, faults, want)));
     played.unwrap_or_else(|cause| {
         let text = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
         let reason = text.unwrap_or("it panicked").to_owned();
@@ -60,12 +69,12 @@ pub fn play(plan: &Plan, jobs: usize, seed: u64, want: &Value) -> Played {
     })
 }
 
-fn both(plan: &Plan, jobs: usize, seed: u64, want: &Value) -> Played {
+fn both(plan: &Plan, jobs: usize, faults: Faults, want: &Value) -> Played {
     let stage = match Theatre::new(plan, jobs) {
         Ok(stage) => stage,
         Err(reason) => return Played { verdict: Some((CRASH, reason)), ..Played::default() },
     };
-    let mut world = embedded::begin(&stage.space(), Faults::seeded(seed), plan);
+    let mut world = embedded::begin(&stage.space(), faults, plan);
     let mut played = Played::default();
     let mut wrong = Vec::new();
     loop {
@@ -131,7 +140,7 @@ fn difference(path: &str, want: &Value, got: &Value) -> String {
     format!("{path}: want {want}, got {got}")
 }
 
-/// A place for one seed: an empty repository folder that goes away with it.
+/// A place for one trial: an empty repository folder that goes away with it.
 struct Theatre<'a> {
     plan: &'a Plan,
     jobs: usize,

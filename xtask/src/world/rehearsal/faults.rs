@@ -2,6 +2,8 @@
 //! Knows nothing of how a fault is carried out.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +86,22 @@ impl Kind {
     }
 }
 
+/// As it is written: `launch-timeout`.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = KINDS.iter().find(|kind| kind.to_string() == text);
+        named.copied().ok_or_else(|| format!("no kind of fault is called `{text}`"))
+    }
+}
+
 /// A fault that struck.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Struck {
@@ -103,6 +121,8 @@ pub struct Faults {
     per_mille: u64,
     random: u64,
     single: Option<(u64, Kind)>,
+    /// Notes what could strike, and strikes nothing.
+    scouting: bool,
     calm: bool,
     points: u64,
     struck: Vec<Struck>,
@@ -111,7 +131,16 @@ pub struct Faults {
 impl Faults {
     /// Nothing goes wrong.
     pub fn none() -> Self {
-        Faults { kinds: BTreeSet::new(), per_mille: 0, random: 0, single: None, calm: true, points: 0, struck: vec![] }
+        Faults {
+            kinds: BTreeSet::new(),
+            per_mille: 0,
+            random: 0,
+            single: None,
+            scouting: false,
+            calm: true,
+            points: 0,
+            struck: vec![],
+        }
     }
 
     /// The seed decides which kinds are on (about half of them) and how often they strike (1 to 8 of 100 commands).
@@ -126,9 +155,15 @@ impl Faults {
         faults
     }
 
-    /// Exactly one fault: at the n-th command (from 0), if it fits that command.
+    /// Exactly one fault: at the n-th command (from 0), if it fits that command. Which VM it strikes, if it is one that
+    /// strikes a VM, follows from the point.
     pub fn single(point: u64, kind: Kind) -> Self {
-        Faults { single: Some((point, kind)), calm: false, ..Faults::none() }
+        Faults { single: Some((point, kind)), random: point, calm: false, ..Faults::none() }
+    }
+
+    /// Nothing goes wrong, and [`Faults::struck`] has every fault that could have struck alone.
+    pub fn scouting() -> Self {
+        Faults { scouting: true, ..Faults::none() }
     }
 
     /// From now on nothing goes wrong.
@@ -150,6 +185,10 @@ impl Faults {
     pub(super) fn strike(&mut self, ask: &Ask) -> Option<Kind> {
         let point = self.points;
         self.points += 1;
+        if self.scouting {
+            let fit = KINDS.iter().copied().filter(|kind| kind.fits(ask));
+            self.struck.extend(fit.map(|kind| Struck { point, kind, command: ask.line() }));
+        }
         if self.calm {
             return None;
         }
@@ -209,6 +248,22 @@ mod tests {
         let mut faults = Faults::single(0, Kind::Fail);
         faults.calm();
         assert_eq!(faults.strike(&ask), None);
+    }
+
+    #[test]
+    fn a_scout_names_what_could_strike_and_strikes_nothing() {
+        let ask = ask(Tool::Curl, "--version");
+        let mut faults = Faults::scouting();
+        assert_eq!([faults.strike(&ask), faults.strike(&ask)], [None, None]);
+        let found: Vec<_> = faults.struck().iter().map(|s| (s.point, s.kind)).collect();
+        assert!(found.contains(&(0, Kind::Download)) && found.contains(&(1, Kind::Crash)), "{found:?}");
+        assert!(!found.contains(&(0, Kind::Reboot)));
+    }
+
+    #[test]
+    fn kinds_are_written_as_they_are_read() {
+        assert_eq!(Kind::LaunchTimeout.to_string(), "launch-timeout");
+        assert!(KINDS.iter().all(|kind| kind.to_string().parse() == Ok(*kind)) && "boom".parse::<Kind>().is_err());
     }
 
     #[test]
