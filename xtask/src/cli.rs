@@ -112,6 +112,14 @@ pub enum Command {
     /// Records of decisions.
     #[command(subcommand)]
     Adr(Adr),
+    /// One screen: VMs, nodes and releases, and what is not as wanted. Changes nothing.
+    Status,
+    /// Name everything amiss on this machine and in the clusters, each with its mend.
+    Doctor {
+        /// Do the mends that make and replace nothing.
+        #[arg(long)]
+        fix: bool,
+    },
     /// Print the path of the kubeconfig: export KUBECONFIG=$(cargo xtask kubeconfig)
     Kubeconfig,
     /// Print what the commands of a step printed, the last attempt last.

@@ -22,6 +22,7 @@ mod ci;
 mod completions;
 mod conduct;
 mod detect;
+mod doctor;
 pub mod drive;
 mod embedded;
 pub mod exit;
@@ -30,10 +31,12 @@ mod fleet;
 mod kubeconfig;
 mod load;
 mod logs;
+mod place;
 mod plan;
 mod ready;
 mod rehearse;
 mod render;
+mod status;
 
 /// What surrounds a command: `main` takes it from the process, tests make their own.
 pub struct Env {
@@ -109,6 +112,8 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
         Command::Fleet(command) => fleet::run(session, command),
         Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
         Command::Adr(command) => adr::run(session, command),
+        Command::Status => status::run(session),
+        Command::Doctor { fix } => doctor::run(session, *fix),
         Command::Kubeconfig => kubeconfig::run(session),
         Command::Logs { step } => logs::run(session, step),
         Command::Ci => ci::run(session),

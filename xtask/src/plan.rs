@@ -14,6 +14,7 @@ pub mod check;
 pub mod choose;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod survey;
 pub mod text;
 pub mod uses;
 pub mod want;

@@ -17,6 +17,7 @@ pub mod clock;
 mod files;
 mod generated;
 mod lock;
+mod modes;
 mod records;
 mod secrets;
 mod sources;

@@ -46,6 +46,8 @@ fn fitting(command: &Command) -> (&'static str, &'static [&'static str]) {
         Command::Fleet(_) => ("fleet", &[]),
         Command::Rehearse { .. } => ("rehearse", &["--rehearse", "--seed", "--jobs"]),
         Command::Adr(_) => ("adr", &[]),
+        Command::Status => ("status", &["--rehearse", "--seed", "--jobs"]),
+        Command::Doctor { .. } => ("doctor", &["--rehearse", "--seed", "--jobs", "--explain"]),
         Command::Kubeconfig => ("kubeconfig", &["--rehearse"]),
         Command::Logs { .. } => ("logs", &["--rehearse"]),
         Command::Ci => ("ci", &[]),

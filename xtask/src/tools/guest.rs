@@ -82,6 +82,11 @@ pub fn restart_kubelet(vm: &str) -> Command {
     act(vm, &["sudo", "systemctl", "restart", "kubelet"])
 }
 
+/// Sets the clock anew by whichever of the two services this node has; the other one is refused, exit 5.
+pub fn synchronise(vm: &str) -> Command {
+    act(vm, &["sudo", "systemctl", "try-restart", "systemd-timesyncd", "chrony"]).any_exit()
+}
+
 /// Joins a worker. May start before the API server answers: it polls (measured on v1.35.6).
 pub fn join(vm: &str) -> Command {
     act(vm, &["sudo", "kubeadm", "join", "--config", JOIN])

@@ -4,7 +4,7 @@
 //!
 //! | command | does | done by |
 //! |---|---|---|
-//! | `machine` | JSON: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks` | world |
+//! | `machine` | JSON: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks`, `clock` (seconds since 1970) | world |
 //! | `dial ADDRESS PORT` | opens a TCP connection: exit 0, or 1 with the reason on stderr | world |
 //! | `mint NAME` | makes a random secret of 16 characters, `[a-z][a-z0-9]{15}`, and keeps it | driver |
 //! | `have NAME…` | exit 0 if all these secrets are kept, else 1 and the missing ones on stderr | driver |

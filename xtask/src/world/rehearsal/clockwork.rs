@@ -13,6 +13,8 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// What clocks show when a story begins: seconds since 1970.
+pub const EPOCH: u64 = 1_763_855_000;
 /// First launch of all: 600 MB of image, then boot (assumption: 100 Mbit/s).
 pub const FIRST_BOOT_WITH_IMAGE: Duration = s(90);
 /// Launch from the cached image to the first SSH (assumption; upstream's own samples show 20 to 45 s).

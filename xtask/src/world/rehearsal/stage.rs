@@ -83,6 +83,9 @@ pub(super) struct Vm {
     /// Whether cloud-init runs the preparation and waits for it.
     pub waits_for_prep: bool,
     pub boots: u32,
+    /// How far its clock is behind, in seconds: a guest's clock stands still while the machine sleeps (multipass#982).
+    #[serde(default)]
+    pub lag: u64,
     /// The launch that made it.
     pub made_by: u64,
     pub guest: Guest,
@@ -197,6 +200,11 @@ impl Stage {
     /// Command lines that were asked and no simulated tool knows. A test of a plan wants this empty.
     pub fn unknown(&self) -> &[String] {
         &self.unknown
+    }
+
+    /// The machine slept: every guest's clock that ran is behind by this many seconds.
+    pub fn sleep(&mut self, seconds: u64) {
+        self.vms.values_mut().filter(|vm| vm.power == Power::Running).for_each(|vm| vm.lag += seconds);
     }
 
     /// How often a VM of each name was made.
