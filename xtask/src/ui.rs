@@ -11,4 +11,5 @@ pub mod progress;
 pub mod report;
 pub mod shell;
 pub mod status;
+pub mod table;
 pub mod words;

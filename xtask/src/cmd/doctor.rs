@@ -15,6 +15,7 @@ use crate::plan::survey::State;
 use crate::plan::survey::findings::{Finding, Seen, findings, repair};
 use crate::plan::survey::overview::overview;
 use crate::problem::Problem;
+use crate::tools::helm::Helm;
 use crate::ui::doctor;
 use crate::world::World;
 
@@ -24,7 +25,9 @@ use crate::world::World;
 /// Problems of the input.
 pub fn run(session: &mut Session, fix: bool) -> Ended {
     let inputs = load::inputs(session)?;
-    place::within(session, &inputs, &mut |session, world| examine(session, world, &inputs, fix))
+    place::within(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
+        examine(session, world, &inputs, fix)
+    })
 }
 
 fn examine(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: bool) -> Ended {
@@ -58,7 +61,7 @@ fn rehearsed(finding: &mut Finding) {
 
 /// The machine and its tools; where the fleet is in the way, the line to change.
 fn of_host(inputs: &Inputs, survey: &Survey) -> Vec<Finding> {
-    let plan = inputs.bootstrap(crate::tools::helm::Helm::V4);
+    let plan = inputs.bootstrap(Helm::V4);
     let mut problems = Vec::new();
     for step in plan.steps.iter().filter(|step| step.id.starts_with("host/")) {
         let Some(answer) = survey.answers.get(&step.id).filter(|answer| answer.state != State::So) else { continue };
@@ -99,7 +102,7 @@ fn of_folder(session: &mut Session) -> Vec<Finding> {
 const MODES: &str = "out/modes";
 
 fn of_fleet(inputs: &Inputs, survey: &Survey, before: &BTreeMap<String, String>) -> Vec<Finding> {
-    let plan = inputs.bootstrap(crate::tools::helm::Helm::V4);
+    let plan = inputs.bootstrap(Helm::V4);
     let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers);
     let (fleet, answers) = (&inputs.fleet, &survey.answers);
     findings(&Seen { fleet, plan: &plan, answers, overview: &overview, before })

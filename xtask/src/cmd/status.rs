@@ -9,6 +9,7 @@ use super::{Session, detect, load, place};
 use crate::cli::Format;
 use crate::plan::survey::overview::overview;
 use crate::plan::survey::questions;
+use crate::tools::helm::Helm;
 use crate::ui::shell::Tone;
 use crate::ui::status;
 use crate::world::World;
@@ -19,7 +20,7 @@ use crate::world::World;
 /// Problems of the input.
 pub fn run(session: &mut Session) -> Ended {
     let inputs = load::inputs(session)?;
-    place::within(session, &inputs, &mut |session, world| {
+    place::within(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
         let survey = look(session, world, &inputs)?;
         let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers);
         let again = if session.flags.rehearse { "cargo xtask doctor --rehearse" } else { "cargo xtask doctor" };
