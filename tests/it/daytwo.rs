@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::ui::{Place, settings};
+use xtask::plan::{check, power};
 
 /// A fleet that was brought up.
 pub fn fleet() -> Place {
@@ -98,4 +99,104 @@ fn doctor_speaks_json() {
     let out = place.run("doctor --rehearse --format json").out;
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!((lines[0]["fix"].as_str(), &lines[1]["findings"]), (Some("app1/w1/launch"), &json!(1)));
+}
+
+/// Plans are pure, so their snapshots show every command.
+#[test]
+fn the_plans_are_as_reviewed() {
+    let place = Place::new();
+    for name in ["stop", "start", "destroy"] {
+        let ran = place.run(&format!("plan {name}"));
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        settings().bind(|| insta::assert_snapshot!(format!("{name}.plan"), ran.out));
+    }
+    for of in ["infra/fleet.toml", "tests/fleets/one.toml", "tests/fleets/wide.toml"] {
+        let (fleet, _) = crate::golden::load(of);
+        let bootstrap = crate::golden::plan(of, xtask::tools::helm::Helm::V4);
+        for plan in [power::stop(&fleet), power::start(&fleet, bootstrap), power::destroy(&fleet)] {
+            assert_eq!(check::check(&plan), [""; 0], "{} of {of}", plan.name);
+        }
+    }
+}
+
+#[test]
+fn what_is_stopped_starts_again_and_then_rests() {
+    let place = fleet();
+    let stopped = place.run("stop --rehearse");
+    assert_eq!(stopped.code, 0, "{}", stopped.err);
+    assert_eq!(place.run("stop --rehearse --format json").out.matches("\"event\":\"kept\"").count(), 7);
+    let started = place.run("start --rehearse");
+    assert_eq!(started.code, 0, "{}", started.err);
+    assert_eq!(place.run("status --rehearse").code, 0);
+    assert!(!place.run("start --rehearse --format json").out.contains("\"running\""), "nothing is left to do");
+}
+
+#[test]
+fn stop_and_start_find_their_way_through_faults() {
+    for seed in 1..=12 {
+        let place = fleet();
+        for line in ["stop", "start"] {
+            place.run(&format!("{line} --rehearse --seed {seed} -q"));
+            // A VM that was deleted meanwhile is recovered by the same command, but is none of a stop's business.
+            let calm = place.run(&format!("{line} --rehearse -q"));
+            assert_eq!(calm.code, 0, "{line}, seed {seed}: {}", calm.err);
+        }
+        assert_eq!(place.run("status --rehearse").code, 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn start_makes_no_vm() {
+    let place = Place::new();
+    let ran = place.run("start --rehearse");
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("cargo xtask bootstrap makes what is not there"), "{}", ran.err);
+}
+
+#[test]
+fn destroy_takes_the_fleet_alone_and_ends_the_story() {
+    let place = fleet();
+    disturb(&place, |vms| {
+        vms["mine"] = vms["app1-w1"].clone();
+        vms["mine-deleted"] = vms["app1-w1"].clone();
+        vms["mine-deleted"]["power"] = json!("Deleted");
+    });
+    let part = place.run("destroy --rehearse --only app1/*");
+    assert_eq!(part.code, 0, "{}", part.err);
+    let story = place.root().join("out/rehearsal/world.json");
+    let vms = || -> Value { serde_json::from_str(&std::fs::read_to_string(&story).expect("a story")).expect("JSON") };
+    let names: Vec<String> = vms()["stage"]["vms"].as_object().expect("VMs").keys().cloned().collect();
+    assert_eq!(names, ["app2-cp", "app2-w1", "mgmt-cp", "mgmt-w1", "mine", "mine-deleted"]);
+    assert!(!place.root().join("out/rehearsal/kube/app1.yaml").exists());
+    assert!(place.root().join("out/rehearsal/kube/app2.yaml").exists());
+    let again = place.run("bootstrap --rehearse -q");
+    assert_eq!((again.code, place.run("status --rehearse").code), (0, 0), "{}", again.err);
+    assert_eq!(place.run("destroy --rehearse").code, 0);
+    assert!(!story.exists() && !place.root().join("out/rehearsal/journal.jsonl").exists());
+    assert_eq!(place.root().join("out/rehearsal/secrets").read_dir_utf8().expect("a folder").count(), 0);
+}
+
+#[test]
+fn another_cluster_fits_and_leaves_the_others_alone() {
+    let place = Place::new();
+    let ran = place.run("add-cluster app3");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    snapshot("add-cluster", &ran.out);
+    let text = crate::golden::read("infra/fleet.toml") + &ran.out;
+    std::fs::write(place.root().join("grown.toml"), text).expect("written");
+    assert_eq!(place.run("fleet check --fleet grown.toml").code, 0);
+    assert_eq!(place.run("bootstrap --rehearse -q").code, 0);
+    let grown = place.run("bootstrap --rehearse --fleet grown.toml --format json");
+    let acts = grown.out.lines().filter(|l| l.contains("\"mutates\":true"));
+    let others: Vec<&str> = acts.filter(|l| !l.contains("\"app3/") && !l.contains("\"fleet/kubeconfig\"")).collect();
+    assert_eq!((grown.code, others), (0, vec![]));
+}
+
+#[test]
+fn a_cluster_that_cannot_be_is_refused() {
+    let place = Place::new();
+    for name in ["app1", "App3", "--x", "a\"b", "a;b", "$(a)", "default", "é"] {
+        let ran = place.run(&format!("add-cluster -- {name}"));
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{name}: {}", ran.err);
+    }
 }

@@ -71,7 +71,7 @@ impl Place {
 
     fn env(&self, out: Box<dyn Write>, err: Box<dyn Write>) -> Env {
         let vars = BTreeMap::from([("PATH".to_owned(), "/nowhere".to_owned())]);
-        Env { root: self.root().to_owned(), here: self.root().to_owned(), vars, out, err, screen: None }
+        Env { root: self.root().to_owned(), here: self.root().to_owned(), vars, out, err, screen: None, keyboard: None }
     }
 
     /// Runs a command line.

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{BufRead, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 
 use self::exit::{Ended, REFUSED, Stop, WRONG};
+use self::power::Power;
 use crate::cli::{Cli, Command, Flags, Format};
 use crate::problem::Problem;
 use crate::ui::progress::Screen;
@@ -16,6 +17,7 @@ use crate::ui::shell::{Shell, Volume};
 use crate::ui::{events, problem};
 use crate::workspace::Workspace;
 
+mod add_cluster;
 mod adr;
 mod ask;
 mod bootstrap;
@@ -37,6 +39,7 @@ mod load;
 mod logs;
 mod place;
 mod plan;
+mod power;
 mod ready;
 mod rehearse;
 mod render;
@@ -56,6 +59,8 @@ pub struct Env {
     pub err: Box<dyn Write>,
     /// The terminal that the story is shown on, if it is one.
     pub screen: Option<Screen>,
+    /// The keyboard that a question is answered on, if there is one.
+    pub keyboard: Option<Box<dyn BufRead>>,
 }
 
 /// What every command works with.
@@ -72,6 +77,8 @@ pub struct Session {
     pub vars: BTreeMap<String, String>,
     /// The terminal, until a command takes it.
     pub screen: Option<Screen>,
+    /// The keyboard, if there is one.
+    pub keyboard: Option<Box<dyn BufRead>>,
     /// The command as it was typed, to be shown where one can go on with it.
     pub typed: String,
 }
@@ -101,7 +108,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     let space = Workspace::open(&env.root, out);
     let space = if flags.rehearse { space.fleeting() } else { space };
     let typed = typed(&args);
-    let mut session = Session { shell, flags, space, here: env.here, vars: env.vars, screen: env.screen, typed };
+    let mut session = Session {
+        shell,
+        flags,
+        space,
+        here: env.here,
+        vars: env.vars,
+        screen: env.screen,
+        keyboard: env.keyboard,
+        typed,
+    };
     let code = fit::refuse_unfit(&session.flags, &command).and_then(|()| dispatch(&mut session, &command));
     let code = code.unwrap_or_else(|stop| stopped(&mut session, &stop));
     complain(&mut session);
@@ -117,6 +133,10 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
         Command::Charts(command) => charts::run(session, command),
         Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
         Command::Adr(command) => adr::run(session, command),
+        Command::Stop => power::run(session, Power::Stop),
+        Command::Start => power::run(session, Power::Start),
+        Command::Destroy => power::run(session, Power::Destroy),
+        Command::AddCluster { name } => add_cluster::run(session, name),
         Command::Status => status::run(session),
         Command::Doctor { fix } => doctor::run(session, *fix),
         Command::Kubeconfig => kubeconfig::run(session),

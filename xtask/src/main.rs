@@ -2,7 +2,7 @@
 //! Knows nothing of commands.
 #![expect(clippy::disallowed_methods, reason = "main hands the process's surroundings down")]
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
@@ -18,7 +18,8 @@ fn main() -> ExitCode {
     };
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
     let screen = ui::progress::terminal();
-    let env = Env { root, here, vars, out: Box::new(io::stdout()), err: Box::new(io::stderr()), screen };
+    let keyboard = io::stdin().is_terminal().then(|| -> Box<dyn io::BufRead> { Box::new(io::stdin().lock()) });
+    let env = Env { root, here, vars, out: Box::new(io::stdout()), err: Box::new(io::stderr()), screen, keyboard };
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }
 

@@ -15,6 +15,7 @@ use crate::render::Data;
 
 pub mod clock;
 mod files;
+mod forget;
 mod generated;
 mod lock;
 mod modes;
