@@ -200,3 +200,54 @@ fn a_cluster_that_cannot_be_is_refused() {
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{name}: {}", ran.err);
     }
 }
+
+/// Each subset of the clusters comes back with other addresses, and `start` moves those and leaves the others alone.
+#[test]
+fn whatever_moves_comes_home_and_the_others_are_left_alone() {
+    let place = fleet();
+    let clusters = ["mgmt", "app1", "app2"];
+    for subset in 1..8u8 {
+        let moves: Vec<&str> = (0..3).filter(|bit| subset & (1 << bit) != 0).map(|bit| clusters[bit]).collect();
+        assert_eq!(place.run("stop --rehearse -q").code, 0);
+        disturb(&place, |vms| {
+            for vm in moves.iter().flat_map(|c| [format!("{c}-cp"), format!("{c}-w1")]) {
+                let last: u16 =
+                    vms[&vm]["ip"].as_str().and_then(|ip| ip.rsplit('.').next()?.parse().ok()).expect("an ip");
+                vms[&vm]["ip"] = json!(format!("192.168.252.{}", 20 + (last - 5) % 200));
+            }
+        });
+        let started = place.run("start --rehearse --format json");
+        assert_eq!(started.code, 0, "{moves:?}: {}", started.err);
+        let acts = started.out.lines().filter(|l| l.contains("\"mutates\":true") && !l.contains("/launch\""));
+        let strange =
+            |line: &&str| !moves.iter().any(|c| line.contains(&format!("\"{c}/"))) && !line.contains("fleet/");
+        assert_eq!(acts.filter(strange).collect::<Vec<_>>(), [""; 0], "{moves:?}");
+        assert!(started.out.contains("\"case\":\"moved\""), "{moves:?}");
+        assert_eq!(place.run("status --rehearse").code, 0, "{moves:?}");
+        assert!(
+            !place.run("start --rehearse --format json").out.contains("\"running\""),
+            "{moves:?}: it does not rest"
+        );
+    }
+}
+
+/// A worker alone, and a control plane alone: the one needs the other's address, not the other way round.
+#[test]
+fn a_single_vm_that_moves_is_named_and_mended() {
+    for (vm, mends) in [("app1-w1", "app1/w1/join"), ("app1-cp", "app1/cp/init")] {
+        let place = fleet();
+        assert_eq!(place.run("stop --rehearse -q").code, 0);
+        disturb(&place, |vms| vms[vm]["ip"] = json!("192.168.252.77"));
+        for (_, one) in [(0, "mgmt/*"), (1, "app2/*"), (2, "*/launch")] {
+            assert_eq!(place.run(&format!("start --rehearse -q --only {one}")).code, 0);
+        }
+        let ill = place.run("doctor --rehearse");
+        assert_eq!(ill.code, 1);
+        snapshot(&format!("doctor-moved-{vm}"), &ill.out);
+        let mended = place.run("start --rehearse --format json");
+        assert_eq!(mended.code, 0, "{}", mended.err);
+        let moved = mended.out.lines().find(|line| line.contains("\"case\":\"moved\"")).expect("a case");
+        assert!(moved.contains(mends), "{moved}");
+        assert_eq!(place.run("doctor --rehearse").out, "nothing is amiss (79 questions)\n");
+    }
+}

@@ -12,8 +12,8 @@ pub fn another(fleet: &Fleet, name: &str) -> Option<String> {
     let most = fleet.clusters.iter().map(|c| c.id).max().unwrap_or(0);
     let id = (most..=255).find(free).or_else(|| (1..=255).find(free))?;
     let model = fleet.clusters.iter().find(|c| c.role == Role::Workload).or(fleet.clusters.first())?;
-    let pods = free_range(fleet, &[]);
-    let services = free_range(fleet, &[pods]);
+    let services = free_range(fleet, &[]);
+    let pods = free_range(fleet, &[services]);
     let mut out =
         format!("\n[[cluster]]\nname = \"{name}\"\nid = {id}\nrole = \"workload\"\nmemory = \"{}\"\n", model.memory);
     let _ = write!(out, "pod_cidr = \"{pods}\"\nservice_cidr = \"{services}\"\n");

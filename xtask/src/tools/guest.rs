@@ -41,6 +41,11 @@ pub fn hosts(vm: &str, address: &str, api: &str) -> Command {
     act(vm, &["sudo", "/usr/local/sbin/node-hosts", address, api])
 }
 
+/// Moves a control plane or a worker to the address that its VM has now; see `infra/node/node-readdress`.
+pub fn readdress(vm: &str, address: &str) -> Command {
+    act(vm, &["sudo", "/usr/local/sbin/node-readdress", address])
+}
+
 /// Takes kubeadm's work back, all but the cluster's CA: workers have its hash pinned.
 pub fn reset(vm: &str) -> Command {
     act(vm, &["sudo", "/usr/local/sbin/node-reset"])

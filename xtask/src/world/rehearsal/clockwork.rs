@@ -35,6 +35,8 @@ pub const API_AFTER_BOOT: Duration = s(25);
 pub const JOIN: Duration = s(20);
 /// kubeadm's pause between two reads of cluster-info (upstream: DiscoveryRetryInterval).
 pub const DISCOVERY: Duration = s(5);
+/// `node-readdress` until the API answers again (assumption: certificates and manifests within seconds, then a boot).
+pub const READDRESS: Duration = s(30);
 /// `kubeadm reset` of a half-made control plane (assumption).
 pub const RESET: Duration = s(12);
 /// From a workload's creation to readiness: image download and start (assumption).

@@ -153,8 +153,8 @@ impl Stage {
         }
     }
 
-    /// Whether the API server in this VM answers. With another address than it was made for it never does: etcd and
-    /// the liveness probes are bound to the old one.
+    /// Whether the API server in this VM answers. With another address than it was made for it does not: etcd and the
+    /// liveness probes are bound to the old one, until `node-readdress` moves them.
     pub(super) fn api_up(&self, vm: &str, now: Duration) -> bool {
         let Some(machine) = self.vms.get(vm).filter(|vm| vm.reachable(now)) else { return false };
         let refusing = self.refusing.get(vm).is_some_and(|until| now < *until);
@@ -169,7 +169,7 @@ impl Stage {
     /// From when the kubelet of a node reports, while its VM runs. A changed address silences it: `node-ip` is fixed.
     fn kubelet_since(&self, cluster: &Cluster, node: &str) -> Option<Duration> {
         let (vm, member) = self.member_vm(cluster, node)?;
-        let runs = vm.power == Power::Running && vm.ip == member.ip;
+        let runs = vm.power == Power::Running && vm.ip == member.ip && vm.guest.node_ip == Some(vm.ip);
         runs.then(|| member.joined.max(vm.turned).max(cluster.api_from) + clockwork::KUBELET)
     }
 

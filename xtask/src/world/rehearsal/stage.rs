@@ -107,6 +107,9 @@ pub(super) struct Guest {
     pub control: Control,
     pub sealed: bool,
     pub worker: Worker,
+    /// The address that the kubelet is told. On a machine without it a kubelet does not run.
+    #[serde(default)]
+    pub node_ip: Option<Ipv4Addr>,
     /// What runs inside, whether or not anyone outside still waits for it.
     pub jobs: Vec<Job>,
 }
@@ -152,6 +155,8 @@ pub(super) enum Work {
     /// The file it reads, and whether the API has been found.
     Join(String, bool),
     Reset,
+    /// What kubeadm wrote down moves to this address.
+    Readdress(Ipv4Addr),
     /// A worker's kubelet makes its Node object if there is none; it does so when it starts, and only then.
     Register,
 }
@@ -284,7 +289,7 @@ impl Stage {
         for job in jobs {
             match job.work {
                 // cloud-init's own run comes back with the next boot only through `node-prep`.
-                Work::Prep | Work::Reset | Work::Register => {}
+                Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) => {}
                 Work::Init(_) => vm.guest.control = Control::Partial,
                 Work::Join(..) => vm.guest.worker = Worker::Partial,
             }
