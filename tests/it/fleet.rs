@@ -192,7 +192,7 @@ fn a_vm_network_in_a_range_names_the_one_line_to_change() {
     let fresh_linux = network_clash(&fleet, &nets(&["10.97.0.0/24", "10.97.1.0/24", "10.97.2.0/24"]));
     insta::assert_snapshot!(shown(&fresh_linux), @r#"
     error: `service_cidr` of `app1` overlaps the VM network: 10.97.0.0/16 and 10.97.0.0/24
-      --> infra/fleet.toml:72
+      --> infra/fleet.toml:84
        why: 10.97.0.1 lies in both; the nodes themselves have addresses there
       hint: service_cidr = "10.99.0.0/16"
     "#);

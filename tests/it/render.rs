@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use xtask::fleet::{Bytes, Cluster, Fleet, Host, Mesh, Node, NodeRole, Role, Versions, Vm};
+use xtask::fleet::{Bytes, Cluster, Docker, Fleet, Host, Mesh, Node, NodeRole, Registry, Role, Versions, Vm};
 use xtask::problem::Problem;
 use xtask::release::{Chart, Manifest, Placement, Releases, Source};
 use xtask::render::{self, Data, Files, yaml};
@@ -71,6 +71,8 @@ fn fleet(count: u8) -> Fleet {
             tools: Vec::new(),
         },
         mesh: Mesh { first_node_port: 32379, links: Vec::new() },
+        docker: Docker::default(),
+        registry: Registry::default(),
         clusters: (1..=count).map(cluster).collect(),
         file: "infra/fleet.toml".into(),
         lines: BTreeMap::from([("app1.pod_cidr".into(), 31)]),
@@ -104,6 +106,7 @@ fn releases(set: &[(&str, &str)]) -> Releases {
         placement: placement(name, clusters),
         source: Source::File(format!("infra/manifests/{name}.yaml")),
         crds: Vec::new(),
+        set: BTreeMap::new(),
     };
     let manifests = vec![manifest("namespaces", &BOTH), manifest("namespaces-platform", &[Role::Platform])];
     Releases {
@@ -124,6 +127,43 @@ const CILIUM: [(&str, &str); 6] = [
 
 fn files() -> Files {
     render::files(&fleet(3), &releases(&CILIUM), &data()).expect("the repository's own data is good")
+}
+
+/// What stands in the manifest `namespaces` of app1 once this is bound in it.
+fn bound(set: &[(&str, &str)]) -> Result<Vec<Value>, Vec<Problem>> {
+    let mut releases = releases(&CILIUM);
+    releases.manifests[0].set = set.iter().map(|(path, binding)| (path.to_string(), binding.to_string())).collect();
+    render::files(&fleet(3), &releases, &data()).map(|files| documents(&files["app1/namespaces.yaml"]))
+}
+
+#[test]
+fn a_manifest_gets_what_is_bound_in_its_objects() {
+    let path = "Namespace/monitoring:metadata.annotations";
+    let set = [(&*format!("{path}.cluster"), "cluster.name"), (&*format!("{path}.pass"), "secret:some-password")];
+    let before = bound(&[]).expect("nothing is bound");
+    let after = bound(&set).expect("two keys are bound");
+    for (before, after) in before.iter().zip(&after) {
+        if after["metadata"]["name"] == "monitoring" {
+            let want = json!({"cluster": "app1", "pass": "<secret:some-password>"});
+            assert_eq!(after["metadata"]["annotations"], want);
+        } else {
+            assert_eq!(before, after);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_bound_in_a_manifest_is_said() {
+    let said = |path: &str, binding: &str| bound(&[(path, binding)]).expect_err(path).remove(0);
+    let place = |p: &Problem| p.at.as_ref().map(ToString::to_string).unwrap_or_default();
+    let none = said("Namespace/none:a", "cluster.name");
+    assert_eq!(none.what, "`set` names no object of the file: `Namespace/none`");
+    assert!(place(&none).starts_with("charts/releases.toml"), "{none:?}");
+    let taken = said("Namespace/default:metadata.name", "cluster.name");
+    assert!(place(&taken).starts_with("infra/manifests/namespaces.yaml:"), "{taken:?}");
+    assert!(said("Namespace/default:a", "cluster.nmae").hint.is_some_and(|h| h.contains("cluster.name")));
+    let unmade = said("Namespace/default:a", "secret:app1.key");
+    assert_eq!(unmade.what, "no step makes a secret of this name: `app1.key`");
 }
 
 fn problems(change: impl FnOnce(&mut Data), set: &[(&str, &str)]) -> Vec<Problem> {

@@ -71,7 +71,16 @@ impl Place {
 
     fn env(&self, out: Box<dyn Write>, err: Box<dyn Write>) -> Env {
         let vars = BTreeMap::from([("PATH".to_owned(), "/nowhere".to_owned())]);
-        Env { root: self.root().to_owned(), here: self.root().to_owned(), vars, out, err, screen: None, keyboard: None }
+        Env {
+            root: self.root().to_owned(),
+            here: self.root().to_owned(),
+            vars,
+            out,
+            err,
+            screen: None,
+            keyboard: None,
+            door: |host| Box::new(host),
+        }
     }
 
     /// Runs a command line.

@@ -16,6 +16,8 @@ use crate::ui::progress::Screen;
 use crate::ui::shell::{Shell, Volume};
 use crate::ui::{events, problem};
 use crate::workspace::Workspace;
+use crate::world::World;
+use crate::world::host::Host;
 
 mod add_cluster;
 mod adr;
@@ -45,6 +47,10 @@ mod rehearse;
 mod render;
 mod status;
 
+/// What commands work with in place of the real world. `main` gives back what it gets; a test may put something around
+/// it, and everything else about a run is then still the real thing.
+pub type Door = fn(Host) -> Box<dyn World>;
+
 /// What surrounds a command: `main` takes it from the process, tests make their own.
 pub struct Env {
     /// The repository.
@@ -61,6 +67,8 @@ pub struct Env {
     pub screen: Option<Screen>,
     /// The keyboard that a question is answered on, if there is one.
     pub keyboard: Option<Box<dyn BufRead>>,
+    /// The way to the real world.
+    pub door: Door,
 }
 
 /// What every command works with.
@@ -79,6 +87,8 @@ pub struct Session {
     pub screen: Option<Screen>,
     /// The keyboard, if there is one.
     pub keyboard: Option<Box<dyn BufRead>>,
+    /// The way to the real world.
+    pub door: Door,
     /// The command as it was typed, to be shown where one can go on with it.
     pub typed: String,
 }
@@ -108,16 +118,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     let space = Workspace::open(&env.root, out);
     let space = if flags.rehearse { space.fleeting() } else { space };
     let typed = typed(&args);
-    let mut session = Session {
-        shell,
-        flags,
-        space,
-        here: env.here,
-        vars: env.vars,
-        screen: env.screen,
-        keyboard: env.keyboard,
-        typed,
-    };
+    let Env { here, vars, screen, keyboard, door, .. } = env;
+    let mut session = Session { shell, flags, space, here, vars, screen, keyboard, door, typed };
     let code = fit::refuse_unfit(&session.flags, &command).and_then(|()| dispatch(&mut session, &command));
     let code = code.unwrap_or_else(|stop| stopped(&mut session, &stop));
     complain(&mut session);

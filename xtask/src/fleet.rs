@@ -62,6 +62,10 @@ pub struct Fleet {
     pub versions: Versions,
     /// The mesh between the clusters.
     pub mesh: Mesh,
+    /// Services outside Kubernetes.
+    pub docker: Docker,
+    /// Where nodes pull images from.
+    pub registry: Registry,
     /// The clusters, in the order written.
     pub clusters: Vec<Cluster>,
     /// The file it was read from, as the user named it.
@@ -118,6 +122,23 @@ pub struct Mesh {
     pub first_node_port: u16,
     /// Pairs to link. Empty: every pair.
     pub links: Vec<(String, String)>,
+}
+
+/// Services outside Kubernetes, on the machine's own Docker. All off unless asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Docker {
+    /// Whether there are any: Nexus.
+    pub services: bool,
+    /// Whether Harbor is among them. Its images are for amd64 alone up to v2.15.
+    pub harbor: bool,
+}
+
+/// Where nodes pull images from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registry {
+    /// A mirror that every node asks first: `http://192.168.64.1:8082`. Below its `/v2/` it has a project per registry,
+    /// named like that one. Without an answer from it nodes ask the registry itself.
+    pub mirror: Option<String>,
 }
 
 /// What a cluster is for.

@@ -21,6 +21,18 @@ pub struct Releases {
     pub lines: BTreeMap<String, usize>,
 }
 
+impl Releases {
+    /// The chart of this name, if it is for clusters of this role.
+    pub fn on(&self, role: Role, name: &str) -> Option<&Chart> {
+        self.charts.iter().find(|c| c.placement.name == name && c.placement.clusters.contains(&role))
+    }
+
+    /// Whether there is a manifest of this name for clusters of this role.
+    pub fn manifest_on(&self, role: Role, name: &str) -> bool {
+        self.manifests.iter().any(|m| m.placement.name == name && m.placement.clusters.contains(&role))
+    }
+}
+
 /// What charts and manifests have in common: where and when they are installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
@@ -84,6 +96,9 @@ pub struct Manifest {
     pub source: Source,
     /// CRDs that must be established before it counts as ready.
     pub crds: Vec<String>,
+    /// Values that follow from the fleet: `Kind/name:dotted.path` in the file, and what stands there (the bindings are
+    /// those of [`Chart::set`]).
+    pub set: BTreeMap<String, String>,
 }
 
 /// Where objects come from.

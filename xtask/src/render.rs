@@ -4,7 +4,9 @@
 //! Data files are real files for their own tools and never templates: a derived key is merged in, and refused where a
 //! person set it too (`merge`). What only a run knows stands in the files as a token, which a person may not write.
 
+pub mod argocd;
 pub mod cloud_init;
+pub mod docker;
 pub mod helm;
 pub mod kubeadm;
 pub mod kubeconfig;
@@ -40,6 +42,8 @@ pub fn files(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Files, V
         kubeconfig::files(fleet, data),
         helm::files(fleet, releases, data),
         manifests::files(fleet, releases, data),
+        Ok(argocd::files(fleet, releases)),
+        docker::files(fleet, data),
     ];
     for part in parts {
         match part {

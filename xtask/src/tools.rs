@@ -8,6 +8,7 @@ use crate::token;
 
 pub mod cilium;
 pub mod curl;
+pub mod docker;
 pub mod guest;
 pub mod helm;
 pub mod kubectl;
@@ -15,6 +16,7 @@ pub mod multipass;
 pub mod openssl;
 pub mod own;
 pub mod reading;
+pub mod vault;
 
 /// A program that commands are given to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]

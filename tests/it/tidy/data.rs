@@ -15,10 +15,11 @@ const REGISTRIES: &[&str] = &[
     "ports.ubuntu.com",
 ];
 
-/// Double braces that are no placeholder of ours but the language of the tool that reads the file.
+/// Braces that are no placeholder of ours but the language of the tool that reads the file.
 const OWN_BRACES: &[(&str, &str)] = &[
     ("infra/manifests/grafana-dashboard.yaml", "legends of Grafana"),
     ("infra/manifests/argocd-apps.yaml", "generators of an ApplicationSet"),
+    ("infra/docker/compose.yaml", "variables of compose, with what they are if nobody sets them"),
 ];
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -33,9 +34,10 @@ pub(super) fn placeholders(files: &[File]) -> Vec<Finding> {
         let shell = is_shell(file);
         for (line, text) in file.lines() {
             for mark in ["{{", "${", "@@", "<%", "<fact:", "<secret:"] {
+                let tools = OWN_BRACES.iter().any(|(path, _)| file.path == *path);
                 let own = match mark {
-                    "${" => shell,
-                    "{{" => OWN_BRACES.iter().any(|(path, _)| file.path == *path),
+                    "${" => shell || tools,
+                    "{{" => tools,
                     _ => false,
                 };
                 if text.contains(mark) && !own {

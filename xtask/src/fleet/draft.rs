@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 use semver::{Version, VersionReq};
 
 use super::document::{Field, Kind, Notes, Table};
-use super::{Bytes, Cluster, Fleet, Host, Mesh, Node, NodeRole, Role, Versions, Vm};
+use super::{Bytes, Cluster, Docker, Fleet, Host, Mesh, Node, NodeRole, Registry, Role, Versions, Vm};
 
 /// The whole input, as written.
 pub(super) struct Draft {
@@ -26,6 +26,9 @@ pub(super) struct Draft {
     pub(super) tools: Vec<(String, Field<String>)>,
     pub(super) first_node_port: Field<i64>,
     pub(super) links: Field<Vec<(String, String)>>,
+    pub(super) services: Field<bool>,
+    pub(super) harbor: Field<bool>,
+    pub(super) mirror: Field<String>,
     pub(super) clusters: Vec<DraftCluster>,
     /// Whether `[[cluster]]` tables were meant at all: a misspelt one is noted already.
     pub(super) has_clusters: bool,
@@ -99,6 +102,12 @@ const VERSIONS: Kind<String> = Kind {
     example: "\">=1.16.2\"",
     read: |v| v.as_str().filter(|s| VersionReq::parse(s).is_ok()).map(str::to_owned),
 };
+const SWITCH: Kind<bool> = Kind { want: "true or false", example: "true", read: |v| v.as_bool() };
+const MIRROR: Kind<String> = Kind {
+    want: "the address of a registry",
+    example: "\"http://harbor.archipelago.test:8082\"",
+    read: |v| v.as_str().filter(|s| is_registry(s)).map(str::to_owned),
+};
 const ROLE: Kind<Role> = Kind {
     want: "\"platform\" or \"workload\"",
     example: "\"workload\"",
@@ -131,6 +140,12 @@ const LINKS: Kind<Vec<(String, String)>> = Kind {
     },
 };
 
+/// `http://host:port` or `https://host`, without a path: each registry has its own below it.
+fn is_registry(text: &str) -> bool {
+    let host = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    host.is_some_and(|h| !h.is_empty() && h.chars().all(|c| c.is_ascii_alphanumeric() || ".-:".contains(c)))
+}
+
 /// Reads the tables of the file.
 pub(super) fn read(notes: &mut Notes, root: &Table<'_>) -> Draft {
     let known = |keys: &[&'static str]| keys.to_vec();
@@ -145,6 +160,8 @@ pub(super) fn read(notes: &mut Notes, root: &Table<'_>) -> Draft {
     let vm = section("vm", known(&["image", "launch_lanes", "network"]));
     let versions = section("versions", known(&["kubernetes", "kubeadm", "pause", "cilium", "gateway_api", "tools"]));
     let mesh = section("mesh", known(&["first_node_port", "links"]));
+    let docker = section("docker", known(&["services", "harbor"]));
+    let registry = section("registry", known(&["mirror"]));
     Draft {
         memory: host.must(notes, "memory", &HOST_MEMORY),
         usable: host.must(notes, "usable", &HOST_USABLE),
@@ -161,6 +178,9 @@ pub(super) fn read(notes: &mut Notes, root: &Table<'_>) -> Draft {
         tools: read_tools(notes, &versions),
         first_node_port: mesh.may(notes, "first_node_port", &NUMBER).or(32379),
         links: mesh.may(notes, "links", &LINKS).or(Vec::new()),
+        services: docker.may(notes, "services", &SWITCH).or(false),
+        harbor: docker.may(notes, "harbor", &SWITCH).or(false),
+        mirror: registry.may(notes, "mirror", &MIRROR),
         clusters: read_clusters(notes, root),
         has_clusters: root.has("cluster"),
     }
@@ -250,6 +270,8 @@ impl Draft {
                 tools: self.tools.into_iter().map(|(name, range)| Some((name, range.value?))).collect::<Option<_>>()?,
             },
             mesh: Mesh { first_node_port: self.first_node_port.value?.try_into().ok()?, links: self.links.value? },
+            docker: Docker { services: self.services.value?, harbor: self.harbor.value? },
+            registry: Registry { mirror: self.mirror.value },
             clusters: self.clusters.into_iter().map(DraftCluster::into_cluster).collect::<Option<_>>()?,
             file: file.to_owned(),
             lines,

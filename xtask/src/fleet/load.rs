@@ -5,7 +5,7 @@ use super::{Compatibility, Fleet, document, draft, rules};
 use crate::problem::Problem;
 
 /// The tables of the file.
-const KEYS: [&str; 5] = ["host", "vm", "versions", "mesh", "cluster"];
+const KEYS: [&str; 7] = ["host", "vm", "versions", "mesh", "docker", "registry", "cluster"];
 
 /// Reads a fleet. `file` is its name as the user typed it, for messages.
 ///

@@ -25,6 +25,10 @@ pub(super) fn check(notes: &mut Notes, draft: &Draft, known: &Compatibility) {
     } else {
         roles(notes, draft);
     }
+    if draft.harbor.value == Some(true) && draft.services.value == Some(false) {
+        let problem = Problem::new("`harbor` is one of the services in Docker, and there are to be none");
+        notes.add(problem.hint("services = true"), draft.harbor.line);
+    }
     names::check(notes, draft);
     addresses::check(notes, draft);
     budget::check(notes, draft);

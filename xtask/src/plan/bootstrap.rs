@@ -4,18 +4,22 @@
 //! Clusters depend on each other only in the host's checks, the image that the first launch warms, and the mesh CA.
 //! Within a cluster nodes go side by side; workers join while the control plane is still being made (ADR-0012).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Lane, Plan, Step, Want};
-use crate::fleet::{Cluster, Fleet, Node};
+use crate::fleet::{Cluster, Fleet, Node, Role};
 use crate::release::Releases;
 use crate::render::Files;
 use crate::tools::helm::Helm;
 use crate::tools::{openssl, own};
 
+mod argocd;
+mod docker;
 mod host;
 mod node;
 mod releases;
+mod secrets;
+mod vault;
 
 /// Downloads at once.
 const PULLS: usize = 4;
@@ -25,12 +29,19 @@ pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm) -> Pla
     let first = fleet.clusters.first().map(|c| launch(c, c.control_plane()));
     let mut steps = host::steps(fleet);
     steps.push(mesh_ca());
+    steps.extend(minted(fleet, releases));
     steps.extend(releases::downloads(releases));
     for cluster in &fleet.clusters {
         steps.extend(node::steps(fleet, cluster, first.as_deref()));
-        steps.extend(releases::steps(cluster, releases, helm));
+        steps.extend(releases::steps(fleet, cluster, releases, helm));
+        if cluster.role == Role::Platform {
+            steps.extend(vault::steps(fleet, releases));
+            steps.extend(argocd::steps(fleet, releases));
+        }
     }
     steps.push(kubeconfig(fleet));
+    steps.extend(docker::steps(fleet));
+    let steps = in_order(steps);
     let lanes = BTreeMap::from([(Lane::Launch, fleet.vm.launch_lanes), (Lane::Pull, PULLS)]);
     Plan { name: "bootstrap", steps, files, lanes }
 }
@@ -66,6 +77,38 @@ pub const HELM_FACT: &str = "host.helm";
 
 /// Where the merged kubeconfig is kept, below `out/`. `render` writes the one with tokens beside it.
 pub const KUBECONFIG: &str = "kube/config.yaml";
+
+/// Secrets that are made here.
+fn minted(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
+    let vault = (!vault::steps(fleet, releases).is_empty()).then_some(vault::SAMPLE);
+    let others: Vec<&str> = vault.into_iter().chain(docker::secrets(fleet)).collect();
+    secrets::steps(fleet, releases, &others)
+}
+
+/// Sorts steps so that each comes behind those it waits for; among those that could be next, the first as given is.
+fn in_order(steps: Vec<Step>) -> Vec<Step> {
+    let places: BTreeMap<&str, usize> = steps.iter().enumerate().map(|(at, s)| (s.id.as_str(), at)).collect();
+    let mut waits_for = vec![0; steps.len()];
+    let mut behind = vec![Vec::new(); steps.len()];
+    for (at, step) in steps.iter().enumerate() {
+        for before in step.needs.iter().chain(&step.after).filter_map(|id| places.get(id.as_str())) {
+            waits_for[at] += 1;
+            behind[*before].push(at);
+        }
+    }
+    let mut free: BTreeSet<usize> = (0..steps.len()).filter(|at| waits_for[*at] == 0).collect();
+    let mut order = Vec::with_capacity(steps.len());
+    while let Some(next) = free.pop_first() {
+        order.push(next);
+        for at in &behind[next] {
+            waits_for[*at] -= 1;
+            free.extend((waits_for[*at] == 0).then_some(*at));
+        }
+    }
+    assert_eq!(order.len(), steps.len(), "bug: the waves of charts/releases.toml were checked for circles");
+    let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|at| steps[at].take()).collect()
+}
 
 fn mesh_ca() -> Step {
     let names = ["mesh-ca.cert", "mesh-ca.key"];

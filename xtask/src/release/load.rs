@@ -32,7 +32,7 @@ const CHART: [&str; 17] = [
     "ready",
     "set",
 ];
-const MANIFEST: [&str; 9] = ["name", "clusters", "wave", "needs", "timeout", "file", "url", "sha256", "crds"];
+const MANIFEST: [&str; 10] = ["name", "clusters", "wave", "needs", "timeout", "file", "url", "sha256", "crds", "set"];
 
 /// One table, with what could be read of it.
 struct Entry<T> {
@@ -151,12 +151,18 @@ fn manifest(notes: &mut Notes, table: &Table<'_>, fleet: &Fleet) -> Option<Manif
     let url = table.may(notes, "url", &VERSIONED);
     let sha256 = table.may(notes, "sha256", &VERSIONED);
     let crds = table.may(notes, "crds", &TEXTS).or(Vec::new());
+    let set = table.may(notes, "set", &SET).or(BTreeMap::new());
     if file.written == url.written {
         let what = if file.written { "has both `file` and `url`" } else { "has neither `file` nor `url`" };
         notes
             .add(Problem::new(format!("{} {what}", table.title)).hint("file = \"infra/manifests/….yaml\""), table.line);
     }
+    if set.written && !file.written && url.written {
+        let problem = Problem::new(format!("`set` of {} has nothing to go into", table.title));
+        notes.add(problem.why("a download is applied as it is, or its digest would say nothing"), set.line);
+    }
     rules::path(notes, &file);
+    rules::set_objects(notes, table, &set);
     rules::crds(notes, &crds);
     let version = pinned(fleet, &table.path);
     let address = match &url.value {
@@ -171,7 +177,7 @@ fn manifest(notes: &mut Notes, table: &Table<'_>, fleet: &Fleet) -> Option<Manif
         (Some(file), _) => Source::File(file),
         (None, url) => Source::Url { url: url?, sha256 },
     };
-    Some(Manifest { placement: placement?, source, crds: crds.value? })
+    Some(Manifest { placement: placement?, source, crds: crds.value?, set: set.value? })
 }
 
 /// What the fleet pins under the name of an entry: `gateway-api` is `versions.gateway_api`.

@@ -25,6 +25,16 @@ const PLACED: [(&str, &str); 8] = [
     ("containerd-v3.toml", "/etc/archipelago/containerd-v3.toml"),
 ];
 
+/// Registries that images of ours come from, and where each answers.
+const REGISTRIES: [(&str, &str); 6] = [
+    ("docker.io", "https://registry-1.docker.io"),
+    ("ghcr.io", "https://ghcr.io"),
+    ("quay.io", "https://quay.io"),
+    ("registry.k8s.io", "https://registry.k8s.io"),
+    ("public.ecr.aws", "https://public.ecr.aws"),
+    ("reg.kyverno.io", "https://reg.kyverno.io"),
+];
+
 /// Scripts, put into `/usr/local/sbin`.
 pub const SCRIPTS: [&str; 7] =
     ["node-prep", "node-state", "node-hosts", "node-keep", "node-readdress", "node-reset", "node-token"];
@@ -68,6 +78,7 @@ fn write_files(fleet: &Fleet, data: &Data) -> Result<Value, Vec<Problem>> {
     let source = |name: &str| text(data, &format!("infra/node/{name}"));
     let mut problems = Vec::new();
     let mut entries = vec![json!({"path": "/etc/archipelago/prep.env", "content": prep_env(fleet)})];
+    entries.extend(mirrors(fleet));
     for (name, path) in PLACED {
         match source(name) {
             Ok(content) => entries.push(json!({"path": path, "content": content})),
@@ -83,6 +94,19 @@ fn write_files(fleet: &Fleet, data: &Data) -> Result<Value, Vec<Problem>> {
         }
     }
     if problems.is_empty() { Ok(entries.into()) } else { Err(problems) }
+}
+
+/// For each registry the mirror's project of its name, with the registry itself behind it: containerd goes on to
+/// `server` when a host does not answer (<https://github.com/containerd/containerd/blob/main/docs/hosts.md>).
+fn mirrors(fleet: &Fleet) -> Vec<Value> {
+    let Some(mirror) = &fleet.registry.mirror else { return vec![] };
+    let entry = |(registry, server): (&str, &str)| {
+        let host = format!("[host.\"{mirror}/v2/{registry}\"]");
+        let rest = "capabilities = [\"pull\", \"resolve\"]\noverride_path = true";
+        let content = format!("server = \"{server}\"\n\n{host}\n{rest}\n");
+        json!({"path": format!("/etc/containerd/certs.d/{registry}/hosts.toml"), "content": content})
+    };
+    REGISTRIES.into_iter().map(entry).collect()
 }
 
 /// Problems for every scalar that is text only by its quotes.

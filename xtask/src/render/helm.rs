@@ -16,6 +16,9 @@ use crate::token;
 /// Where releases are listed.
 const RELEASES: &str = "charts/releases.toml";
 
+/// The secrets of the mesh's authority.
+const AUTHORITY: [&str; 2] = ["mesh-ca.cert", "mesh-ca.key"];
+
 /// What `set` may name, and what it stands for.
 pub const BINDINGS: [(&str, &str); 15] = [
     ("cluster.name", "the cluster's name"),
@@ -31,7 +34,7 @@ pub const BINDINGS: [(&str, &str); 15] = [
     ("versions.pause", "tag of the pause image"),
     ("versions.cilium", "Cilium version"),
     ("versions.gateway_api", "Gateway API version"),
-    ("secret:NAME", "a kept secret, put in only when Helm is fed"),
+    ("secret:NAME", "a kept secret, put in only when the tool is fed; made at random unless its name has a dot"),
     ("fact:NAME", "a value read from the world, such as `fact:mgmt.cp.ip` or `fact:mgmt.ca-hash`"),
 ];
 
@@ -71,7 +74,7 @@ fn values(
     let mut keys = Vec::new();
     let mut problems = Vec::new();
     for (path, binding) in &chart.set {
-        let from = place(releases, chart, path);
+        let from = place(releases, &chart.placement.name, path);
         match resolve(fleet, cluster, binding) {
             Ok(value) => keys.push(Derived::new(path, value, from)),
             Err(problem) => problems.push(problem.at(from.file, from.line)),
@@ -86,9 +89,8 @@ fn values(
 }
 
 /// The line of one `set` entry, or of the nearest table around it that is known.
-fn place(releases: &Releases, chart: &Chart, path: &str) -> At {
-    let name = &chart.placement.name;
-    let keys = [format!("{name}.set.{path}"), format!("{name}.set"), name.clone()];
+pub(super) fn place(releases: &Releases, name: &str, path: &str) -> At {
+    let keys = [format!("{name}.set.{path}"), format!("{name}.set"), name.to_owned()];
     At { file: RELEASES.to_owned(), line: keys.iter().find_map(|key| releases.lines.get(key)).copied() }
 }
 
@@ -98,7 +100,7 @@ fn place(releases: &Releases, chart: &Chart, path: &str) -> At {
 /// A name that is not in [`BINDINGS`], or a fact that no step learns; without a place.
 pub fn resolve(fleet: &Fleet, cluster: &Cluster, binding: &str) -> Result<Value, Problem> {
     if let Some(name) = binding.strip_prefix("secret:") {
-        return secret(name);
+        return secret(fleet, name);
     }
     if let Some(name) = binding.strip_prefix("fact:") {
         return fact(fleet, name);
@@ -130,12 +132,23 @@ fn role(role: Role) -> &'static str {
     }
 }
 
-fn secret(name: &str) -> Result<Value, Problem> {
+/// A secret must be one that some step makes, or the run would wait for it in vain. Those without a dot are minted.
+fn secret(fleet: &Fleet, name: &str) -> Result<Value, Problem> {
     let written = token::secret(name);
-    match token::tokens(&written)[..] {
-        [token::Token::Secret(_)] => Ok(written.into()),
-        _ => Err(Problem::new(format!("a secret's name has letters, digits and `./-_`: `{name}`"))),
+    if !matches!(token::tokens(&written)[..], [token::Token::Secret(_)]) {
+        return Err(Problem::new(format!("a secret's name has letters, digits and `./-_`: `{name}`")));
     }
+    let of = |c: &Cluster| ["ca", "admin-cert", "admin-key"].map(|what| format!("{}.{what}", c.name));
+    let told: Vec<String> =
+        AUTHORITY.iter().map(|n| (*n).to_owned()).chain(fleet.clusters.iter().flat_map(of)).collect();
+    if !name.contains('.') || told.iter().any(|t| t == name) {
+        return Ok(written.into());
+    }
+    let problem = Problem::new(format!("no step makes a secret of this name: `{name}`"));
+    Err(match nearest(name, told.iter().map(String::as_str)) {
+        Some(near) => problem.hint(format!("did you mean `secret:{near}`?")),
+        None => problem.hint("a secret that is made here, once and at random, has a name without a dot"),
+    })
 }
 
 /// A fact must be one that some step learns, or the run would wait for it in vain.

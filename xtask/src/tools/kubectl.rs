@@ -79,6 +79,24 @@ impl Kubectl {
         self.ask(&[&rest[..], &table[..]].concat())
     }
 
+    /// Runs a command in a container; its exit code is the remote one.
+    pub fn exec(&self, namespace: &str, pod: &str, container: &str, words: &[&str]) -> Command {
+        let place = ["exec", "--namespace", namespace, pod, "--container", container, "--"];
+        self.ask(&[&place[..], words].concat())
+    }
+
+    /// The same with standard input.
+    pub fn exec_fed(&self, namespace: &str, pod: &str, container: &str, words: &[&str]) -> Command {
+        let place = ["exec", "--stdin", "--namespace", namespace, pod, "--container", container, "--"];
+        self.ask(&[&place[..], words].concat())
+    }
+
+    /// One key of a Secret, decoded. Exit 1 while the key is not there.
+    pub fn secret_value(&self, namespace: &str, name: &str, key: &str) -> Command {
+        let template = format!("go-template={{{{.data.{key} | base64decode}}}}");
+        self.ask(&["get", "secret", name, "--namespace", namespace, "--output", &template])
+    }
+
     /// Takes objects away again.
     pub fn delete(&self, from: &str) -> Command {
         self.act(&["delete", "--ignore-not-found", "--filename", from])

@@ -4,7 +4,7 @@
 use super::super::{Step, Want};
 use super::HELM_FACT;
 use crate::fleet::Fleet;
-use crate::tools::{Command, Reading, cilium, curl, helm, kubectl, multipass, openssl, own};
+use crate::tools::{Command, Reading, cilium, curl, docker, helm, kubectl, multipass, openssl, own};
 
 /// All checks of the machine and its tools.
 pub(super) fn steps(fleet: &Fleet) -> Vec<Step> {
@@ -19,6 +19,18 @@ pub(super) fn steps(fleet: &Fleet) -> Vec<Step> {
 /// The ids of all checks, for whoever needs all of them.
 pub(super) fn ids(fleet: &Fleet) -> Vec<String> {
     steps(fleet).into_iter().map(|s| s.id).collect()
+}
+
+/// Docker, for those who want services in it. `env_file` with `required` is known to compose since 2.24.
+pub(super) fn docker() -> Vec<Step> {
+    let server = Want::JsonPresent("/Server/Version".into());
+    let compose = Want::Version(String::new(), ">=2.24".into());
+    vec![
+        Step::new("host/docker", "look for docker", docker::version(), server)
+            .hint("start Docker, or set `services = false` in [docker] of infra/fleet.toml"),
+        Step::new("host/compose", "look for docker compose", docker::compose_version(), compose)
+            .hint("Debian, Ubuntu: sudo apt install docker-compose-v2 · Docker Desktop brings it"),
+    ]
 }
 
 fn tools() -> [(&'static str, Command); 6] {

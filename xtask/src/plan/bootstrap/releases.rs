@@ -2,8 +2,8 @@
 //! Knows nothing of any particular chart.
 
 use super::super::{Lane, Step, Want};
-use super::{kube_path, on};
-use crate::fleet::Cluster;
+use super::{kube_path, on, secrets, vault};
+use crate::fleet::{Cluster, Fleet};
 use crate::release::{Chart, Manifest, Placement, Releases, Source};
 use crate::token::digest;
 use crate::tools::helm::{self, Helm, Release};
@@ -69,8 +69,8 @@ fn download(file: &str, sha256: Option<&str>, get: Command, tool: &str) -> Step 
 }
 
 /// The steps that install everything on one cluster, with the wait for its nodes among them.
-pub(super) fn steps(cluster: &Cluster, releases: &Releases, helm: Helm) -> Vec<Step> {
-    let here = Here { cluster, releases, helm };
+pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, releases: &Releases, helm: Helm) -> Vec<Step> {
+    let here = Here { cluster, releases, helm, login: vault::login(fleet, releases, cluster) };
     let mut steps = vec![];
     for manifest in releases.manifests.iter().filter(|m| here.has(&m.placement)) {
         steps.push(here.manifest(manifest));
@@ -80,24 +80,15 @@ pub(super) fn steps(cluster: &Cluster, releases: &Releases, helm: Helm) -> Vec<S
         steps.extend(here.rollout(chart));
     }
     steps.push(here.nodes());
-    in_order(steps)
-}
-
-/// Sorts steps so that each comes behind those it needs; among equals the given order stays.
-fn in_order(mut rest: Vec<Step>) -> Vec<Step> {
-    let mut sorted: Vec<Step> = Vec::new();
-    while !rest.is_empty() {
-        let ids: Vec<String> = rest.iter().map(|s| s.id.clone()).collect();
-        let free = rest.iter().position(|s| !s.needs.iter().any(|n| ids.contains(n)));
-        sorted.push(rest.remove(free.expect("bug: the waves of charts/releases.toml were checked for circles")));
-    }
-    sorted
+    steps
 }
 
 struct Here<'a> {
     cluster: &'a Cluster,
     releases: &'a Releases,
     helm: Helm,
+    /// The step after which this cluster can log in at Vault.
+    login: Option<String>,
 }
 
 impl Here<'_> {
@@ -134,11 +125,18 @@ impl Here<'_> {
         ready.iter().map(|workload| self.id(&format!("{}/{workload}", chart.placement.name))).collect()
     }
 
-    /// Every node is known, has its pod addresses, and is ready. That takes the network: the releases that Helm does
-    /// not wait for go before, and whatever waits for its pods goes after.
+    /// What makes nodes ready: the releases that Helm does not wait for, as long as none came that it waits for (those
+    /// have pods, and pods need nodes).
+    fn network(&self) -> impl Iterator<Item = &Chart> {
+        let here = || self.releases.charts.iter().filter(|c| self.has(&c.placement));
+        let pods = here().filter(|c| c.wait).map(|c| c.placement.wave).min().unwrap_or(u32::MAX);
+        here().filter(move |c| !c.wait && c.placement.wave < pods)
+    }
+
+    /// Every node is known, has its pod addresses, and is ready. That takes the network, which goes before; whatever
+    /// waits for its pods goes after.
     fn nodes(&self) -> Step {
         let cluster = self.cluster;
-        let network = self.releases.charts.iter().filter(|c| !c.wait && self.has(&c.placement));
         let line = |n| Want::Match(format!(r"^{} \S+ True$", cluster.vm(n)));
         let doing = format!("wait for the nodes of {}", cluster.name);
         // A control plane that was made anew does not know its workers, and a kubelet registers only when it starts.
@@ -146,7 +144,7 @@ impl Here<'_> {
         let missing = Want::All(vec![Want::Exit(0), Want::Any(cluster.nodes.iter().map(unknown).collect())]);
         let want = Want::All(cluster.nodes.iter().map(line).collect());
         Step::new(self.id("nodes"), doing, self.kubectl().nodes(), want)
-            .needs(network.map(|c| self.id(&c.placement.name)))
+            .needs(self.network().map(|c| self.id(&c.placement.name)))
             .needs(cluster.workers().map(|w| on(cluster, w, "join")))
             .instead("one missing", missing, cluster.nodes.iter().map(|n| guest::restart_kubelet(&cluster.vm(n))))
             .instead("not yet", Want::ALWAYS, [])
@@ -173,7 +171,8 @@ impl Here<'_> {
         let needs = self.needs(placement, false).into_iter();
         let archive = file.is_none().then(|| archive_step(&file_of(manifest)));
         Step::new(self.id(name), format!("apply {name}"), fed(kubectl.diff(&from)), Want::Exit(0))
-            .needs(needs.chain(archive))
+            .needs(needs.chain(archive).chain(secrets::needs(&manifest.set)))
+            .after(self.login(placement))
             .act(act)
             .undo([fed(kubectl.delete(&from))])
             .limits(self.limits(placement))
@@ -196,13 +195,19 @@ impl Here<'_> {
         )
         .needs(self.needs(&chart.placement, chart.wait))
         .needs([archive_step(&chart.archive())])
-        .needs(chart.set.values().any(|v| v.starts_with("secret:mesh-ca")).then_some("fleet/mesh-ca"))
+        .needs(secrets::needs(&chart.set))
+        .after(self.login(&chart.placement))
         .instead("pending install", is("(pending-install|uninstalling)"), [release.uninstall(), upgrade.clone()])
         .instead("pending upgrade", is("pending-(upgrade|rollback)"), [release.rollback(), upgrade.clone()])
         .act([upgrade])
         .undo([release.uninstall()])
         .limits(self.limits(&chart.placement))
         .hint(format!("helm history {name} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
+    }
+
+    /// Entries that use what Vault holds come when their cluster can log in there: an order, for they also work later.
+    fn login(&self, placement: &Placement) -> Option<String> {
+        self.login.clone().filter(|_| vault::is_read_by(&placement.needs))
     }
 
     /// Where Helm does not wait, a step per workload does, once the nodes can be ready.

@@ -15,6 +15,9 @@ const SKEW: i64 = 5;
 /// Per cent of a VM's disk. The kubelet begins to evict at 92 (`nodefs.available` in infra/kubeadm/init.yaml).
 const FULL: u64 = 85;
 
+/// States of a step whose mends neither make nor replace anything.
+const SAFE: [&str; 2] = ["moved", "unsealed"];
+
 /// Something amiss.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -163,7 +166,7 @@ fn is_safe(id: &str, case: Option<&str>) -> bool {
     let last = id.rsplit('/').next().unwrap_or_default();
     match last {
         "hosts" | "kubeconfig" | "nodes" => true,
-        "init" | "join" => matches!(case, Some("moved" | "unsealed")),
+        "init" | "join" => case.is_some_and(|case| SAFE.contains(&case)),
         _ => false,
     }
 }
@@ -173,7 +176,7 @@ fn only_waits(step: &Step) -> bool {
     step.act.is_empty() && step.instead.iter().all(|case| case.act.is_empty())
 }
 
-/// The plan that mends: the steps chosen, and all they need as mere questions, so that nothing else is brought about.
+/// The plan that mends: the steps chosen, and of all they need what is as safe; the rest are mere questions.
 /// `clock` is the machine's, in seconds since 1970.
 pub fn repair(plan: &Plan, fleet: &Fleet, fixes: &BTreeSet<StepId>, clock: Option<u64>) -> Plan {
     let mut steps: Vec<Step> = plan.steps.iter().cloned().map(|step| only_ask(step, fixes)).collect();
@@ -195,8 +198,10 @@ fn only_ask(step: Step, fixes: &BTreeSet<StepId>) -> Step {
     if fixes.contains(&step.id) {
         return step;
     }
-    let instead = step.instead.into_iter().filter(|case| case.act.is_empty()).collect();
-    Step { act: vec![], undo: vec![], instead, ..step }
+    // What only shows once something before it is mended may be mended too, if that is as safe.
+    let act = if is_safe(&step.id, None) { step.act } else { vec![] };
+    let instead = step.instead.into_iter().filter(|case| case.act.is_empty() || SAFE.contains(&case.name)).collect();
+    Step { act, undo: vec![], instead, ..step }
 }
 
 #[cfg(test)]

@@ -98,11 +98,36 @@ pub(super) fn crds(notes: &mut Notes, crds: &Field<Vec<String>>) {
 
 /// Paths in the values: keys with dots between. What a binding may say is known where it is rendered.
 pub(super) fn set(notes: &mut Notes, table: &Table<'_>, set: &Field<BTreeMap<String, String>>) {
+    entries(notes, table, set, is_path, "\"cluster.name\" = \"cluster.name\"");
+}
+
+/// The same in a manifest, where a path begins with the object: `Kind/name:dotted.path`.
+pub(super) fn set_objects(notes: &mut Notes, table: &Table<'_>, set: &Field<BTreeMap<String, String>>) {
+    let object = |text: &str| {
+        text.split_once('/').is_some_and(|(kind, name)| {
+            !kind.is_empty() && kind.chars().all(|c| c.is_ascii_alphanumeric()) && name.split('.').all(is_label)
+        })
+    };
+    let good = |path: &str| path.split_once(':').is_some_and(|(of, path)| object(of) && is_path(path));
+    entries(notes, table, set, good, "\"ConfigMap/sample:data.CLUSTER\" = \"cluster.name\"");
+}
+
+fn is_path(path: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    path.split('.').all(|key| !key.is_empty() && key.chars().all(plain))
+}
+
+fn entries(
+    notes: &mut Notes,
+    table: &Table<'_>,
+    set: &Field<BTreeMap<String, String>>,
+    good: impl Fn(&str) -> bool,
+    example: &str,
+) {
     for (path, binding) in set.value.iter().flatten() {
-        if binding.is_empty() || !path.split('.').all(|key| !key.is_empty() && key.chars().all(plain)) {
+        if binding.is_empty() || !good(path) {
             let problem = Problem::new(format!("`set` of {} has a bad entry: {path:?} = {binding:?}", table.title));
-            notes.add(problem.hint("\"cluster.name\" = \"cluster.name\""), set.line);
+            notes.add(problem.hint(example), set.line);
         }
     }
 }
