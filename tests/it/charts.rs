@@ -113,6 +113,7 @@ impl Repository {
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
             screen: None,
+            keyboard: None,
             door: |host| Box::new(host),
         };
         let code = run(format!("xtask {line}").split(' ').map(OsString::from), env);

@@ -3,6 +3,7 @@
 
 mod argv;
 mod charts;
+mod daytwo;
 mod diff;
 mod drive;
 mod fleet;

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "builds the folder that stands for a node's disk, and starts scripts")]
 
 mod prep;
+mod readdress;
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -156,7 +157,7 @@ fn state_of_a_fresh_node() {
     assert!(state["clock"].take().as_u64().is_some_and(|clock| clock > 1_700_000_000));
     let want = json!({
         "prep": "", "api_address": "", "ca_hash": "", "control_plane": "none", "sealed": false,
-        "worker": "none", "kubelet": "", "clock": null,
+        "worker": "none", "advertised": "", "node_ip": "", "kubelet": "", "clock": null,
     });
     assert_eq!(state, want);
     node.stub("kubelet", "echo Kubernetes v1.35.7");

@@ -40,19 +40,23 @@ impl Write for Gone {
 }
 
 /// A repository of its own: the data of this one by link, and an `out/` that goes away.
-struct Place {
+pub struct Place {
     folder: tempfile::TempDir,
 }
 
 /// What a command did.
-struct Ran {
-    code: u8,
-    out: String,
-    err: String,
+pub struct Ran {
+    /// Its exit code.
+    pub code: u8,
+    /// Data.
+    pub out: String,
+    /// Story.
+    pub err: String,
 }
 
 impl Place {
-    fn new() -> Self {
+    /// A fresh one.
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for data in ["infra", "charts", "adr", "README.md", "xtask"] {
             std::os::unix::fs::symlink(golden::root().join(data), folder.path().join(data)).expect("a link");
@@ -60,7 +64,8 @@ impl Place {
         Place { folder }
     }
 
-    fn root(&self) -> &Utf8Path {
+    /// Its folder.
+    pub fn root(&self) -> &Utf8Path {
         Utf8Path::from_path(self.folder.path()).expect("UTF-8")
     }
 
@@ -73,11 +78,13 @@ impl Place {
             out,
             err,
             screen: None,
+            keyboard: None,
             door: |host| Box::new(host),
         }
     }
 
-    fn run(&self, line: &str) -> Ran {
+    /// Runs a command line.
+    pub fn run(&self, line: &str) -> Ran {
         let (out, err) = (Page::default(), Page::default());
         let args = std::iter::once("xtask").chain(line.split(' ')).map(Into::into);
         let code = cmd::run(args, self.env(Box::new(out.clone()), Box::new(err.clone())));
@@ -96,7 +103,8 @@ fn last(text: &str) -> &str {
     text.lines().last().unwrap_or_default()
 }
 
-fn settings() -> insta::Settings {
+/// Where snapshots of screens lie.
+pub fn settings() -> insta::Settings {
     let mut settings = insta::Settings::new();
     settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/ui"));
     settings.set_prepend_module_to_snapshot(false);

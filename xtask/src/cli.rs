@@ -60,8 +60,8 @@ pub struct Flags {
     /// Say why each step runs or is kept.
     #[arg(long, global = true, help_heading = "Running")]
     pub explain: bool,
-    /// Answer every question with yes. Nothing that exists today asks one.
-    #[arg(long, global = true, hide = true)]
+    /// Answer every question with yes.
+    #[arg(long, global = true, help_heading = "Running")]
     pub yes: bool,
     /// For people, or for scripts: one JSON object per line.
     #[arg(long, global = true, value_name = "text|json", default_value = "text", help_heading = "Showing")]
@@ -136,6 +136,25 @@ pub enum Command {
     /// Records of decisions.
     #[command(subcommand)]
     Adr(Adr),
+    /// Stop every VM: workers before control planes, the platform last.
+    Stop,
+    /// Start what was stopped and mend what a new address or a long sleep broke. Makes no VM.
+    Start,
+    /// Delete the fleet's VMs for good, and their kubeconfigs and secrets. Shows the list and asks.
+    Destroy,
+    /// Print the block that makes the fleet one cluster larger. Edits nothing.
+    AddCluster {
+        /// Its name.
+        name: String,
+    },
+    /// One screen: VMs, nodes and releases, and what is not as wanted. Changes nothing.
+    Status,
+    /// Name everything amiss on this machine and in the clusters, each with its mend.
+    Doctor {
+        /// Do the mends that make and replace nothing.
+        #[arg(long)]
+        fix: bool,
+    },
     /// Print the path of the kubeconfig: export KUBECONFIG=$(cargo xtask kubeconfig)
     Kubeconfig,
     /// Print what the commands of a step printed, the last attempt last.
@@ -157,6 +176,12 @@ pub enum Command {
 pub enum Planned {
     /// From nothing to running clusters.
     Bootstrap,
+    /// VMs that stop.
+    Stop,
+    /// VMs that start, and all that is in them.
+    Start,
+    /// VMs that go away.
+    Destroy,
 }
 
 /// What draws the picture of a plan.

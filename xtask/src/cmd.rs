@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{BufRead, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 
 use self::exit::{Ended, REFUSED, Stop, WRONG};
+use self::power::Power;
 use crate::cli::{Cli, Command, Flags, Format};
 use crate::problem::Problem;
 use crate::ui::progress::Screen;
@@ -18,6 +19,7 @@ use crate::workspace::Workspace;
 use crate::world::World;
 use crate::world::host::Host;
 
+mod add_cluster;
 mod adr;
 mod ask;
 mod bootstrap;
@@ -27,6 +29,7 @@ mod completions;
 mod conduct;
 mod detect;
 mod digests;
+mod doctor;
 pub mod drive;
 mod embedded;
 pub mod exit;
@@ -38,9 +41,11 @@ mod load;
 mod logs;
 mod place;
 mod plan;
+mod power;
 mod ready;
 mod rehearse;
 mod render;
+mod status;
 
 /// What commands work with in place of the real world. `main` gives back what it gets; a test may put something around
 /// it, and everything else about a run is then still the real thing.
@@ -60,6 +65,8 @@ pub struct Env {
     pub err: Box<dyn Write>,
     /// The terminal that the story is shown on, if it is one.
     pub screen: Option<Screen>,
+    /// The keyboard that a question is answered on, if there is one.
+    pub keyboard: Option<Box<dyn BufRead>>,
     /// The way to the real world.
     pub door: Door,
 }
@@ -78,6 +85,8 @@ pub struct Session {
     pub vars: BTreeMap<String, String>,
     /// The terminal, until a command takes it.
     pub screen: Option<Screen>,
+    /// The keyboard, if there is one.
+    pub keyboard: Option<Box<dyn BufRead>>,
     /// The way to the real world.
     pub door: Door,
     /// The command as it was typed, to be shown where one can go on with it.
@@ -109,8 +118,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     let space = Workspace::open(&env.root, out);
     let space = if flags.rehearse { space.fleeting() } else { space };
     let typed = typed(&args);
-    let Env { here, vars, screen, door, .. } = env;
-    let mut session = Session { shell, flags, space, here, vars, screen, door, typed };
+    let Env { here, vars, screen, keyboard, door, .. } = env;
+    let mut session = Session { shell, flags, space, here, vars, screen, keyboard, door, typed };
     let code = fit::refuse_unfit(&session.flags, &command).and_then(|()| dispatch(&mut session, &command));
     let code = code.unwrap_or_else(|stop| stopped(&mut session, &stop));
     complain(&mut session);
@@ -129,6 +138,12 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
             rehearse::run(session, &rehearse::Wanted { seeds, every: *every, fault })
         }
         Command::Adr(command) => adr::run(session, command),
+        Command::Stop => power::run(session, Power::Stop),
+        Command::Start => power::run(session, Power::Start),
+        Command::Destroy => power::run(session, Power::Destroy),
+        Command::AddCluster { name } => add_cluster::run(session, name),
+        Command::Status => status::run(session),
+        Command::Doctor { fix } => doctor::run(session, *fix),
         Command::Kubeconfig => kubeconfig::run(session),
         Command::Logs { step } => logs::run(session, step),
         Command::Ci => ci::run(session),

@@ -7,6 +7,7 @@
 mod compatibility;
 pub(crate) mod document;
 mod draft;
+mod grow;
 mod load;
 mod nearest;
 mod rules;
@@ -18,6 +19,7 @@ use ipnet::Ipv4Net;
 use semver::Version;
 
 pub use compatibility::Compatibility;
+pub use grow::another;
 pub use load::load;
 pub use rules::machine::machine_short;
 pub(crate) use rules::names::is_label;

@@ -2,7 +2,7 @@
 //! Knows nothing of commands.
 #![expect(clippy::disallowed_methods, reason = "main hands the process's surroundings down")]
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
@@ -18,8 +18,9 @@ fn main() -> ExitCode {
     };
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
     let screen = ui::progress::terminal();
+    let keyboard = io::stdin().is_terminal().then(|| -> Box<dyn io::BufRead> { Box::new(io::stdin().lock()) });
     let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
-    let env = Env { root, here, vars, out, err, screen, door: |host| Box::new(host) };
+    let env = Env { root, here, vars, out, err, screen, keyboard, door: |host| Box::new(host) };
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }
 

@@ -14,8 +14,10 @@ pub mod check;
 pub mod choose;
 pub mod diff;
 pub mod graph;
+pub mod power;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod survey;
 pub mod text;
 pub mod uses;
 pub mod want;

@@ -4,10 +4,12 @@
 //! stdout carries the data that was asked for, stderr the story. [`shell::Shell`] is the only writer; everything else
 //! here is a pure function from values to text, so that what is shown can be tested without a terminal.
 
+pub mod doctor;
 pub mod events;
 pub mod problem;
 pub mod progress;
 pub mod report;
 pub mod shell;
+pub mod status;
 pub mod table;
 pub mod words;

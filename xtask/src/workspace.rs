@@ -15,8 +15,10 @@ use crate::render::Data;
 
 pub mod clock;
 mod files;
+mod forget;
 mod generated;
 mod lock;
+mod modes;
 mod records;
 mod secrets;
 mod sources;

@@ -68,6 +68,6 @@ fn main() -> ExitCode {
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
     let (out, err): (Box<dyn Write>, Box<dyn Write>) = (Box::new(io::stdout()), Box::new(io::stderr()));
     let door = |host| -> Box<dyn World> { Box::new(Around { host, ready: VecDeque::new() }) };
-    let env = Env { root: here.clone(), here, vars, out, err, screen: None, door };
+    let env = Env { root: here.clone(), here, vars, out, err, screen: None, keyboard: None, door };
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }

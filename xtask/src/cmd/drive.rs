@@ -17,6 +17,7 @@ use crate::world::World;
 
 mod complete;
 mod own;
+pub mod survey;
 
 /// Runs a plan to its end, or to the point where nothing more can be done.
 ///

@@ -65,6 +65,15 @@ pub fn with(session: &Session, fleet: &str, releases: &str) -> Result<Inputs, St
     read().map_err(Stop::all(WRONG))
 }
 
+/// Reads everything as it would be with more text at the end of the fleet's file.
+///
+/// # Errors
+/// All problems of the first stage that has any.
+pub fn with_more(session: &Session, more: &str) -> Result<Inputs, Vec<Problem>> {
+    let (file, text) = fleet_text(session).map_err(|problem| vec![problem])?;
+    all(session.space.data()?, &file, &format!("{text}{more}"))
+}
+
 /// A text of the list of releases, read for a fleet.
 ///
 /// # Errors

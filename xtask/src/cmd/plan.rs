@@ -3,9 +3,10 @@
 
 use super::conduct::chosen;
 use super::exit::{DONE, Ended, Stop};
+use super::load::Inputs;
 use super::{Session, load};
 use crate::cli::{Format, Graph, Planned};
-use crate::plan::{Plan, StepId, diff, graph, text};
+use crate::plan::{Plan, StepId, diff, graph, power, text};
 use crate::tools::helm::Helm;
 use crate::ui::shell::Tone;
 use crate::ui::{events, words};
@@ -15,10 +16,9 @@ use crate::ui::{events, words};
 /// # Errors
 /// Problems of the input or of the choice.
 pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Option<Graph>) -> Ended {
-    let Planned::Bootstrap = of;
-    let plan = load::inputs(session)?.bootstrap(Helm::V4);
+    let plan = planned(&load::inputs(session)?, of);
     match (since, graph) {
-        (Some(commit), _) => changes(session, plan, commit),
+        (Some(commit), _) => changes(session, plan, of, commit),
         (None, Some(Graph::Mermaid)) => {
             let plan = narrow(session, plan)?;
             session.shell.data(&graph::mermaid(&plan));
@@ -28,9 +28,18 @@ pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Optio
     }
 }
 
+fn planned(inputs: &Inputs, of: Planned) -> Plan {
+    match of {
+        Planned::Bootstrap => inputs.bootstrap(Helm::V4),
+        Planned::Stop => power::stop(&inputs.fleet),
+        Planned::Start => power::start(&inputs.fleet, inputs.bootstrap(Helm::V4)),
+        Planned::Destroy => power::destroy(&inputs.fleet),
+    }
+}
+
 /// Prints what differs from the plan that a commit would have made, with the code of today.
-fn changes(session: &mut Session, plan: Plan, commit: &str) -> Ended {
-    let then = load::inputs_at(session, commit)?.bootstrap(Helm::V4);
+fn changes(session: &mut Session, plan: Plan, of: Planned, commit: &str) -> Ended {
+    let then = planned(&load::inputs_at(session, commit)?, of);
     let chosen = chosen(session, &plan)?;
     let there = |step: &StepId| chosen.contains(step) || plan.step(step).is_none();
     let changes: Vec<_> = diff::diff(&then, &plan).into_iter().filter(|change| there(&change.step)).collect();

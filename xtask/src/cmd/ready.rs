@@ -10,8 +10,13 @@ use crate::problem::Problem;
 
 /// The problems behind a failed `host/machine` or `host/network`. None for any other step.
 pub fn problems(fleet: &Fleet, failure: &Failure) -> Vec<Problem> {
-    let Ok(machine) = serde_json::from_str::<Value>(&failure.output.stdout) else { return vec![] };
-    match failure.step.as_str() {
+    meaning(fleet, &failure.step, &failure.output.stdout)
+}
+
+/// The problems that an unwanted answer to such a step's question means. None for any other step.
+pub fn meaning(fleet: &Fleet, step: &str, stdout: &str) -> Vec<Problem> {
+    let Ok(machine) = serde_json::from_str::<Value>(stdout) else { return vec![] };
+    match step {
         "host/machine" => {
             let bytes = |key: &str| machine[key].as_u64().map(Bytes);
             fleet::machine_short(fleet, bytes("memory_bytes"), bytes("free_disk_bytes"))

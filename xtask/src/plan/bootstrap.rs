@@ -66,6 +66,12 @@ pub fn detect(fleet: &Fleet) -> Plan {
     Plan { name: "detect", steps, files: Files::new(), lanes: BTreeMap::new() }
 }
 
+/// The check that Multipass is there and its daemon answers.
+pub(super) fn multipass_check(fleet: &Fleet) -> Step {
+    let check = host::steps(fleet).into_iter().find(|step| step.id == "host/multipass");
+    check.expect("bug: Multipass is among the tools")
+}
+
 /// The fact in which `host/helm` leaves the version it found, as `v4.1.4`.
 pub const HELM_FACT: &str = "host.helm";
 
@@ -126,7 +132,7 @@ fn on(cluster: &Cluster, node: &Node, what: &str) -> String {
 }
 
 /// The step that launches a node's VM.
-fn launch(cluster: &Cluster, node: &Node) -> String {
+pub(super) fn launch(cluster: &Cluster, node: &Node) -> String {
     on(cluster, node, "launch")
 }
 

@@ -41,6 +41,11 @@ pub fn hosts(vm: &str, address: &str, api: &str) -> Command {
     act(vm, &["sudo", "/usr/local/sbin/node-hosts", address, api])
 }
 
+/// Moves a control plane or a worker to the address that its VM has now; see `infra/node/node-readdress`.
+pub fn readdress(vm: &str, address: &str) -> Command {
+    act(vm, &["sudo", "/usr/local/sbin/node-readdress", address])
+}
+
 /// Takes kubeadm's work back, all but the cluster's CA: workers have its hash pinned.
 pub fn reset(vm: &str) -> Command {
     act(vm, &["sudo", "/usr/local/sbin/node-reset"])
@@ -80,6 +85,11 @@ pub fn seal(vm: &str) -> Command {
 /// Starts the kubelet anew, which makes it register its node again.
 pub fn restart_kubelet(vm: &str) -> Command {
     act(vm, &["sudo", "systemctl", "restart", "kubelet"])
+}
+
+/// Sets the clock anew by whichever of the two services this node has; the other one is refused, exit 5.
+pub fn synchronise(vm: &str) -> Command {
+    act(vm, &["sudo", "systemctl", "try-restart", "systemd-timesyncd", "chrony"]).any_exit()
 }
 
 /// Joins a worker. May start before the API server answers: it polls (measured on v1.35.6).

@@ -42,6 +42,11 @@ pub fn start(vm: &str) -> Command {
     Command::act(Tool::Multipass, ["start", vm])
 }
 
+/// Stops a VM as its power button would.
+pub fn stop(vm: &str) -> Command {
+    Command::act(Tool::Multipass, ["stop", vm])
+}
+
 /// Stops a VM that does not answer.
 pub fn stop_by_force(vm: &str) -> Command {
     Command::act(Tool::Multipass, ["stop", "--force", vm])

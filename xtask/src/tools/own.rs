@@ -4,13 +4,15 @@
 //!
 //! | command | does | done by |
 //! |---|---|---|
-//! | `machine` | JSON: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks` | world |
+//! | `machine` | JSON: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks`, `clock` (seconds since 1970) | world |
 //! | `dial ADDRESS PORT` | opens a TCP connection: exit 0, or 1 with the reason on stderr | world |
 //! | `mint NAME` | makes a random secret of 16 characters, `[a-z][a-z0-9]{15}`, and keeps it | driver |
 //! | `have NAME…` | exit 0 if all these secrets are kept, else 1 and the missing ones on stderr | driver |
 //! | `keep PATH` | writes stdin to a file below `out/`, 0600, atomically | driver |
 //! | `same PATH` | exit 0 if the file below `out/` holds exactly stdin, else 1 | driver |
 //! | `folder PATH` | makes a folder below `out/`, if there is none | driver |
+//! | `forget CLUSTER` | removes a cluster's kubeconfig and secrets; `.` is all of them | driver |
+//! | `forgotten CLUSTER` | exit 0 if there are none, else 1 and their names on stderr | driver |
 //! | `sha256 PATH` | prints the digest of a download below `out/`, exit 1 if there is none | world |
 
 use super::{Command, Tool};
@@ -48,6 +50,16 @@ pub fn same(path: &str, file: &str) -> Command {
 /// Makes a folder in `out/`: `helm pull` does not make its destination (measured in 3.18 and 4.1).
 pub fn folder(path: &str) -> Command {
     Command::act(Tool::Own, ["folder", path])
+}
+
+/// Removes what is kept of a cluster; `.` is everything.
+pub fn forget(cluster: &str) -> Command {
+    Command::act(Tool::Own, ["forget", cluster])
+}
+
+/// Whether nothing is kept of a cluster.
+pub fn forgotten(cluster: &str) -> Command {
+    Command::ask(Tool::Own, ["forgotten", cluster])
 }
 
 /// The digest of a file in `out/`.

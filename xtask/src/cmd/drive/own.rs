@@ -1,4 +1,4 @@
-//! Small acts of our own about `out/`: `mint`, `have`, `keep`, `same`, `folder`, answered like commands.
+//! Small acts of our own about `out/`: `mint`, `have`, `keep`, `same`, `forget`, `folder`, answered like commands.
 //! Knows nothing of the acts that are about the machine; those are the world's.
 
 use super::said;
@@ -16,6 +16,11 @@ pub fn answer(call: &Call, space: &mut Workspace) -> Option<Output> {
         ["keep", path] => space.keep(path, &call.stdin).map(|()| yes("")),
         ["same", path] => space.same(path, &call.stdin).map(|same| if same { yes("") } else { no("it differs\n") }),
         ["folder", path] => space.make(path).map(|()| yes("")),
+        ["forget", name] => space.forget(name).map(|()| yes("")),
+        ["forgotten", name] => Ok(match space.kept_of(name) {
+            kept if kept.is_empty() => yes(""),
+            kept => no(&format!("{}\n", kept.join("\n"))),
+        }),
         _ => return None,
     };
     Some(answer.unwrap_or_else(|problem| no(&said(problem))))

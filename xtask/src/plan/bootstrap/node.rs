@@ -33,6 +33,12 @@ fn ask(cluster: &Cluster, node: &Node) -> Command {
     guest::state(&cluster.vm(node), &cluster.api_name())
 }
 
+/// What kubeadm wrote down is the address that the VM has now. It may change with any boot: no VM keeps its address.
+fn at_home(cluster: &Cluster, node: &Node, fields: &[&str]) -> Want {
+    let address = fact(&cluster.ip_fact(node));
+    Want::All(fields.iter().map(|field| state_is(field, &address)).collect())
+}
+
 fn join_secret(cluster: &Cluster) -> Step {
     let name = token_secret(cluster);
     let doing = format!("make the join secret of {}", cluster.name);
@@ -121,7 +127,17 @@ fn initialised(cluster: &Cluster) -> Step {
         [guest::keep(&vm, guest::INIT, &init_file(cluster)), guest::validate(&vm, guest::INIT), guest::init(&vm)];
     let again = [guest::reset(&vm)].into_iter().chain(init.clone());
     let up = state_is("control_plane", "up");
-    let want = Want::All(vec![up.clone(), state_is("sealed", "true")]);
+    let sealed = state_is("sealed", "true");
+    let here = at_home(cluster, node, &["advertised", "node_ip"]);
+    let want = Want::All(vec![up.clone(), sealed.clone(), here.clone()]);
+    let made = Want::Any(vec![up.clone(), state_is("control_plane", "booting")]);
+    let moved = Want::All(vec![made, sealed, here.clone().negated()]);
+    let address = fact(&cluster.ip_fact(node));
+    let readdress = [
+        guest::keep(&vm, guest::INIT, &init_file(cluster)),
+        guest::validate(&vm, guest::INIT),
+        guest::readdress(&vm, &address),
+    ];
     Step::new(
         on(cluster, node, "init"),
         format!("make the control plane of {}", cluster.name),
@@ -129,7 +145,8 @@ fn initialised(cluster: &Cluster) -> Step {
         want,
     )
     .needs([on(cluster, node, "ca"), on(cluster, node, "hosts")])
-    .instead("unsealed", up, [guest::seal(&vm)])
+    .instead("unsealed", Want::All(vec![up, here]), [guest::seal(&vm)])
+    .instead("moved", moved, readdress)
     .instead("busy", state_is("control_plane", "busy"), [])
     .instead("booting", state_is("control_plane", "booting"), [])
     .instead("half done", state_is("control_plane", "partial"), again)
@@ -151,9 +168,13 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
     ];
     let again = [guest::reset(&vm)].into_iter().chain(join.clone());
     let doing = format!("join {vm} to {}", cluster.name);
-    Step::new(on(cluster, worker, "join"), doing, ask(cluster, worker), state_is("worker", "joined"))
+    let (joined, here) = (state_is("worker", "joined"), at_home(cluster, worker, &["node_ip"]));
+    let moved = Want::All(vec![joined.clone(), here.clone().negated()]);
+    let want = Want::All(vec![joined, here]);
+    Step::new(on(cluster, worker, "join"), doing, ask(cluster, worker), want)
         .needs([on(cluster, worker, "hosts"), on(cluster, control_plane, "ca")])
         .instead("busy", state_is("worker", "busy"), [])
+        .instead("moved", moved, [guest::readdress(&vm, &fact(&cluster.ip_fact(worker)))])
         .instead("half done", state_is("worker", "partial"), again)
         .act(join)
         .undo([guest::reset(&vm)])

@@ -2,7 +2,7 @@
 //! Knows nothing of how much is needed.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use duct::cmd;
 use ipnet::Ipv4Net;
@@ -14,7 +14,7 @@ use crate::tools::{Exit, Output};
 /// None of the programs asked takes longer than milliseconds, unless something is very wrong.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The answer: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks`.
+/// The answer: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks`, `clock`.
 pub fn answer(setting: &Setting) -> Output {
     let ask = |words: &[&str]| ask(setting, words);
     let mut facts = json!({ "os": std::env::consts::OS, "arch": std::env::consts::ARCH });
@@ -32,6 +32,7 @@ pub fn answer(setting: &Setting) -> Output {
         .or_else(|| ask(&["ifconfig"]).map(|text| ifconfig_networks(&text)))
         .or_else(|| read("/proc/net/route").map(|text| route_networks(&text)));
     add("networks", networks.map(distinct));
+    add("clock", SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|now| json!(now.as_secs())));
     Output { stdout: format!("{facts}\n"), ..Output::of(Exit::Code(0)) }
 }
 

@@ -13,6 +13,8 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// What clocks show when a story begins: seconds since 1970.
+pub const EPOCH: u64 = 1_763_855_000;
 /// First launch of all: 600 MB of image, then boot (assumption: 100 Mbit/s).
 pub const FIRST_BOOT_WITH_IMAGE: Duration = s(90);
 /// Launch from the cached image to the first SSH (assumption; upstream's own samples show 20 to 45 s).
@@ -33,6 +35,8 @@ pub const API_AFTER_BOOT: Duration = s(25);
 pub const JOIN: Duration = s(20);
 /// kubeadm's pause between two reads of cluster-info (upstream: DiscoveryRetryInterval).
 pub const DISCOVERY: Duration = s(5);
+/// `node-readdress` until the API answers again (assumption: certificates and manifests within seconds, then a boot).
+pub const READDRESS: Duration = s(30);
 /// `kubeadm reset` of a half-made control plane (assumption).
 pub const RESET: Duration = s(12);
 /// Seconds from a pod's creation until its images are there and it has started, by the size of the images: 100 Mbit/s

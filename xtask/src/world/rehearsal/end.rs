@@ -15,15 +15,8 @@ use crate::tools::{Output, Tool};
 impl Stage {
     /// Does to one of the VMs what a fault wants; `which` chooses it.
     pub(super) fn disturb(&mut self, kind: Kind, which: usize, now: Duration) {
-        let fresh = |stage: &Stage, vm: &str| {
-            let guest = &stage.vms[vm].guest;
-            guest.control == Control::None
-                && guest.worker == Worker::None
-                && guest.jobs.iter().all(|j| j.work == Work::Prep)
-        };
         let mut names: Vec<String> = self.vms.keys().cloned().collect();
         match kind {
-            Kind::Readdress => names.retain(|vm| fresh(self, vm) && self.vms[vm].reachable(now)),
             Kind::Refuse => names.retain(|vm| self.cluster(vm).is_some()),
             // A VM that is still being created belongs to its launch.
             _ => names.retain(|vm| self.vms[vm].reachable(now)),
@@ -41,19 +34,22 @@ impl Stage {
                     vm.power = Power::Deleted;
                 }
             }
-            Kind::Readdress => {
-                self.halt(&name, now);
-                let ip = self.lease();
-                if let Some(vm) = self.vms.get_mut(&name) {
-                    vm.ip = ip;
-                }
-                self.boot(&name, now);
-            }
+            Kind::Readdress => self.readdress(&name, now),
             _ => {
                 self.halt(&name, now);
                 self.boot(&name, now);
             }
         }
+    }
+
+    /// A VM is rebooted and gets another address, as after a long time off.
+    pub fn readdress(&mut self, vm: &str, now: Duration) {
+        self.halt(vm, now);
+        let ip = self.lease();
+        if let Some(vm) = self.vms.get_mut(vm) {
+            vm.ip = ip;
+        }
+        self.boot(vm, now);
     }
 
     /// A command dies in the middle of what it does, and what it did stays.
@@ -64,7 +60,7 @@ impl Stage {
             match vm.guest.jobs.remove(index).work {
                 Work::Init(_) => vm.guest.control = Control::Partial,
                 Work::Join(..) => vm.guest.worker = Worker::Partial,
-                Work::Prep | Work::Reset | Work::Register => {}
+                Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) => {}
             }
         }
         match ask.tool {

@@ -34,7 +34,7 @@ pub enum Kind {
     Refuse,
     /// A VM is rebooted.
     Reboot,
-    /// A VM that holds no part of a cluster yet is rebooted and gets another address.
+    /// A VM is rebooted and gets another address.
     Readdress,
     /// A VM is stopped.
     Stop,

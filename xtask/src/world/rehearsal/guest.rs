@@ -28,6 +28,7 @@ pub fn run(stage: &mut Stage, vm: &str, args: &[String], ask: &Ask, now: Duratio
         ["sh", "-c", script] => chained(stage, vm, script, root, ask, now),
         ["kubectl", rest @ ..] => Answer::Done(kubectl(stage, vm, rest, root, ask)),
         ["systemctl", "restart", "kubelet"] => Answer::Done(restart(stage, vm, root, now)),
+        ["systemctl", "try-restart", "systemd-timesyncd", "chrony"] => Answer::Done(synchronise(stage, vm, root)),
         ["touch", path] => Answer::Done(touch(stage, vm, path, root)),
         ["cat", path] => Answer::Done(cat(stage, vm, path)),
         ["true"] => Answer::Done(said("")),
@@ -71,6 +72,7 @@ fn scripted(stage: &mut Stage, vm: &str, script: &str, rest: &[&str], root: bool
         ("node-hosts", [ip, name]) => Answer::Done(hosts(stage, vm, ip, name)),
         ("node-token", [id]) => Answer::Done(token(stage, vm, id, &ask.text(), now)),
         ("node-keep", [path]) => Answer::Done(keep(stage, vm, path, ask.text())),
+        ("node-readdress", [ip]) => readdress(stage, vm, ip, ask, now),
         ("node-reset", []) => reset(stage, vm, ask, now),
         _ => Answer::Done(stage.strange(ask, refused(2, format!("{script}: wrong arguments")))),
     }
@@ -89,9 +91,11 @@ pub fn work(stage: &mut Stage, vm: &str, index: usize) {
             machine.guest.control = Control::None;
             machine.guest.worker = Worker::None;
             machine.guest.trusts = None;
+            machine.guest.node_ip = None;
             machine.guest.sealed = false;
             Some(said("[reset] Deleting contents of directories\n"))
         }
+        Work::Readdress(ip) => Some(readdressed(stage, vm, *ip, job.next)),
         Work::Init(config) => Some(kubeadm::inited(stage, vm, &config.clone(), job.next)),
         Work::Join(..) => kubeadm::joining(stage, vm, &job),
         Work::Register => {
@@ -148,6 +152,34 @@ fn reset(stage: &mut Stage, vm: &str, ask: &Ask, now: Duration) -> Answer {
     stage.begin(vm, ask, Work::Reset, now, clockwork::RESET)
 }
 
+/// Behind the lock of another run, whose asker may be gone, it waits; then it finds everything done.
+fn readdress(stage: &mut Stage, vm: &str, ip: &str, ask: &Ask, now: Duration) -> Answer {
+    let machine = &stage.vms[vm];
+    let Some(ip) = ip.parse().ok().filter(|ip| machine.ip == *ip) else {
+        return Answer::Done(refused(1, format!("node-readdress: {ip} is not an address of this node")));
+    };
+    let other = machine.guest.jobs.iter().find(|job| matches!(job.work, Work::Readdress(_)));
+    if let Some(job) = other {
+        return Answer::Again(job.next.saturating_sub(now).max(Duration::from_millis(1)));
+    }
+    stage.begin(vm, ask, Work::Readdress(ip), now, clockwork::READDRESS)
+}
+
+/// The control plane is made for another address, and the kubelet starts with it.
+fn readdressed(stage: &mut Stage, vm: &str, ip: std::net::Ipv4Addr, now: Duration) -> crate::tools::Output {
+    let Some(machine) = stage.vms.get_mut(vm) else { return refused(255, "") };
+    machine.guest.node_ip = Some(ip);
+    if let Control::Made(cluster) = &mut machine.guest.control {
+        let old = std::mem::replace(&mut cluster.advertise, ip).to_string();
+        cluster.sans.retain(|name| *name != old);
+        cluster.sans.push(ip.to_string());
+        cluster.api_from = now;
+        cluster.nodes.values_mut().filter(|node| node.vm == vm).for_each(|node| node.ip = ip);
+    }
+    restart(stage, vm, true, now);
+    said("node-readdress: done\n")
+}
+
 /// `node-state`: what the guest can see of itself, without a question to anyone else.
 fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Output {
     let machine = &stage.vms[vm];
@@ -172,6 +204,11 @@ fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Out
         _ => "partial",
     };
     let kubelet = guest.installed();
+    let advertised = match &guest.control {
+        Control::Made(cluster) => cluster.advertise.to_string(),
+        _ => String::new(),
+    };
+    let node_ip = guest.node_ip.map(|ip| ip.to_string()).unwrap_or_default();
     let state = json!({
         "prep": guest.prep,
         "api_address": guest.hosts.get(api).map(ToString::to_string).unwrap_or_default(),
@@ -179,8 +216,10 @@ fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Out
         "control_plane": if busy { "busy" } else { control },
         "sealed": guest.sealed,
         "worker": if busy { "busy" } else { worker },
+        "advertised": advertised,
+        "node_ip": node_ip,
         "kubelet": if kubelet.is_empty() { String::new() } else { format!("v{kubelet}") },
-        "clock": 1_763_855_000 + now.as_secs(),
+        "clock": (clockwork::EPOCH + now.as_secs()).saturating_sub(machine.lag),
     });
     said(format!("{state}\n"))
 }
@@ -228,6 +267,17 @@ fn restart(stage: &mut Stage, vm: &str, root: bool, now: Duration) -> crate::too
         machine.guest.jobs.push(Job { run: 0, work: Work::Register, began: now, next, then: None });
     }
     said("")
+}
+
+/// One of the two units is there: the exit code is that of the other, which is not (systemd: 5).
+fn synchronise(stage: &mut Stage, vm: &str, root: bool) -> crate::tools::Output {
+    if !root {
+        return refused(1, "Failed to try-restart systemd-timesyncd.service: Interactive authentication required.");
+    }
+    if let Some(machine) = stage.vms.get_mut(vm) {
+        machine.lag = 0;
+    }
+    refused(5, "Failed to try-restart chrony.service: Unit chrony.service not found.")
 }
 
 fn touch(stage: &mut Stage, vm: &str, path: &str, root: bool) -> crate::tools::Output {

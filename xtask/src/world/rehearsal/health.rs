@@ -42,7 +42,7 @@ impl Stage {
     /// From when the kubelet of a node reports, while its VM runs. A changed address silences it: `node-ip` is fixed.
     pub(super) fn kubelet_since(&self, cluster: &Cluster, node: &str) -> Option<Duration> {
         let (vm, member) = self.member_vm(cluster, node)?;
-        let runs = vm.power == Power::Running && vm.ip == member.ip;
+        let runs = vm.power == Power::Running && vm.ip == member.ip && vm.guest.node_ip == Some(vm.ip);
         runs.then(|| member.joined.max(vm.turned).max(cluster.api_from) + clockwork::KUBELET)
     }
 

@@ -137,8 +137,16 @@ pub fn inited(stage: &mut Stage, vm: &str, config: &str, now: Duration) -> Outpu
     let name = if name.is_empty() { vm.to_owned() } else { name };
     let mut cluster = cluster;
     cluster.register(&name, vm, machine.ip, true, now);
+    machine.guest.node_ip = Some(node_ip(&documents["InitConfiguration"], machine.ip));
     machine.guest.control = Control::Made(Box::new(cluster));
     said("\nYour Kubernetes control-plane has initialized successfully!\n")
+}
+
+/// What the kubelet is told; without a word of it, it takes the first address that it finds.
+fn node_ip(configuration: &Value, first: Ipv4Addr) -> Ipv4Addr {
+    let args = configuration["nodeRegistration"]["kubeletExtraArgs"].as_array().into_iter().flatten();
+    let told = args.filter(|arg| text(arg, "/name") == "node-ip").find_map(|arg| text(arg, "/value").parse().ok());
+    told.unwrap_or(first)
 }
 
 /// The cluster that a configuration describes.
@@ -296,13 +304,19 @@ fn discover(stage: &Stage, vm: &str, join: &Value, now: Duration) -> Result<Stri
 pub fn registering(stage: &mut Stage, vm: &str, job: &Job) {
     let Some(machine) = stage.vms.get(vm) else { return };
     let (ip, trusts, now) = (machine.ip, machine.guest.trusts.clone(), job.next);
+    if machine.guest.node_ip != Some(ip) {
+        // It does not start with an address that the machine has not; whoever mends that starts it anew.
+        return;
+    }
     let known: Vec<Ipv4Addr> = machine.guest.hosts.values().copied().collect();
     let found =
         known.iter().filter_map(|ip| stage.at(*ip)).map(|(name, _)| name.clone()).find(|name| {
             stage.api_up(name, now) && stage.cluster(name).is_some_and(|c| Some(&c.ca) == trusts.as_ref())
         });
     match found.and_then(|control| stage.cluster_mut(&control)) {
-        Some(cluster) if cluster.nodes.contains_key(vm) => {}
+        Some(cluster) if cluster.nodes.contains_key(vm) => {
+            cluster.nodes.values_mut().filter(|node| node.vm == vm).for_each(|node| node.ip = ip);
+        }
         Some(cluster) => cluster.register(vm, vm, ip, false, now),
         None => {
             if let Some(machine) = stage.vms.get_mut(vm) {
@@ -322,6 +336,7 @@ fn joined(stage: &mut Stage, vm: &str, control: &str, join: &Value, now: Duratio
     let ca = cluster.ca.clone();
     if let Some(machine) = stage.vms.get_mut(vm) {
         machine.guest.worker = Worker::Joined;
+        machine.guest.node_ip = Some(node_ip(join, ip));
         machine.guest.trusts = Some(ca);
     }
     said("\nThis node has joined the cluster:\n* Certificate signing request was sent to apiserver.\n")

@@ -248,6 +248,7 @@ fn fresh(stage: &mut Stage, ask: &Ask, parsed: &Parsed, now: Duration) -> Go<Vm>
         initialised,
         waits_for_prep: preparing == Preparing::Waits,
         boots: 1,
+        lag: 0,
         made_by: ask.run,
         guest,
     };

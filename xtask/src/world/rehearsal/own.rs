@@ -22,7 +22,8 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &dyn Disk) -> A
                 networks.push(m.vm_network.to_string());
             }
             let all = json!({ "os": m.os, "arch": m.arch, "cpus": m.cpus, "memory_bytes": m.memory_bytes,
-                "free_disk_bytes": m.free_disk_bytes, "networks": networks });
+                "free_disk_bytes": m.free_disk_bytes, "networks": networks,
+                "clock": clockwork::EPOCH + now.as_secs() });
             said(format!("{all}\n"))
         }
         ["dial", address, port] => return dial(stage, ask, address, port, now),

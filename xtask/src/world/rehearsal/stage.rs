@@ -83,6 +83,9 @@ pub(super) struct Vm {
     /// Whether cloud-init runs the preparation and waits for it.
     pub waits_for_prep: bool,
     pub boots: u32,
+    /// How far its clock is behind, in seconds: a guest's clock stands still while the machine sleeps (multipass#982).
+    #[serde(default)]
+    pub lag: u64,
     /// The launch that made it.
     pub made_by: u64,
     pub guest: Guest,
@@ -104,6 +107,9 @@ pub(super) struct Guest {
     pub control: Control,
     pub sealed: bool,
     pub worker: Worker,
+    /// The address that the kubelet is told. On a machine without it a kubelet does not run.
+    #[serde(default)]
+    pub node_ip: Option<Ipv4Addr>,
     /// What runs inside, whether or not anyone outside still waits for it.
     pub jobs: Vec<Job>,
 }
@@ -149,6 +155,8 @@ pub(super) enum Work {
     /// The file it reads, and whether the API has been found.
     Join(String, bool),
     Reset,
+    /// What kubeadm wrote down moves to this address.
+    Readdress(Ipv4Addr),
     /// A worker's kubelet makes its Node object if there is none; it does so when it starts, and only then.
     Register,
 }
@@ -205,6 +213,11 @@ impl Stage {
         &self.unknown
     }
 
+    /// The machine slept: every guest's clock that ran is behind by this many seconds.
+    pub fn sleep(&mut self, seconds: u64) {
+        self.vms.values_mut().filter(|vm| vm.power == Power::Running).for_each(|vm| vm.lag += seconds);
+    }
+
     /// How often a VM of each name was made.
     pub fn launches(&self) -> &BTreeMap<String, u32> {
         &self.launches
@@ -244,7 +257,7 @@ impl Stage {
         for job in jobs {
             match job.work {
                 // cloud-init's own run comes back with the next boot only through `node-prep`.
-                Work::Prep | Work::Reset | Work::Register => {}
+                Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) => {}
                 Work::Init(_) => vm.guest.control = Control::Partial,
                 Work::Join(..) => vm.guest.worker = Worker::Partial,
             }

@@ -1,0 +1,255 @@
+//! The day after: what `status` and `doctor` show of a fleet in several states, and that `doctor --fix` mends it.
+//! Knows nothing of how a state comes about; it is written into the story of the embedded world.
+#![expect(clippy::disallowed_methods, reason = "tests write into the story of the embedded world")]
+
+use serde_json::{Value, json};
+
+use crate::ui::{Place, settings};
+use xtask::plan::{check, power};
+
+/// A fleet that was brought up.
+pub fn fleet() -> Place {
+    let place = Place::new();
+    let ran = place.run("bootstrap --rehearse --quiet");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    place
+}
+
+/// Changes VMs behind everyone's back.
+pub fn disturb(place: &Place, change: impl FnOnce(&mut Value)) {
+    let path = place.root().join("out/rehearsal/world.json");
+    let mut story: Value = serde_json::from_str(&std::fs::read_to_string(&path).expect("a story")).expect("JSON");
+    change(&mut story["stage"]["vms"]);
+    std::fs::write(path, story.to_string()).expect("written");
+}
+
+fn snapshot(name: &str, text: &str) {
+    settings().bind(|| insta::assert_snapshot!(name, text));
+}
+
+#[test]
+fn status_is_one_screen_in_every_state() {
+    let place = Place::new();
+    let nothing = place.run("status --rehearse");
+    assert_eq!(nothing.code, 1);
+    snapshot("status-nothing", &nothing.out);
+    assert_eq!(place.run("bootstrap --rehearse -q").code, 0);
+    let whole = place.run("status --rehearse");
+    assert_eq!(whole.code, 0, "{}", whole.out);
+    assert!(whole.out.lines().last().is_some_and(|l| l.starts_with("all ")), "{}", whole.out);
+    snapshot("status-whole", &whole.out);
+    disturb(&place, |vms| {
+        vms["app1-cp"]["power"] = json!("Stopped");
+        vms["app2-w1"]["power"] = json!("Deleted");
+        vms["mgmt-w1"]["guest"]["hosts"]["mgmt-api"] = json!("10.9.9.9");
+    });
+    let mixed = place.run("status --rehearse");
+    assert_eq!(mixed.code, 1);
+    assert!(mixed.out.lines().count() <= 50);
+    snapshot("status-mixed", &mixed.out);
+}
+
+#[test]
+fn status_is_one_object_for_scripts_and_changes_nothing() {
+    let place = fleet();
+    let journal = place.root().join("out/rehearsal/journal.jsonl");
+    let before = std::fs::read(&journal).expect("a journal");
+    let ran = place.run("status --rehearse --format json");
+    let all: Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!(all["clusters"][1]["nodes"][0]["address"], "192.168.252.13");
+    assert_eq!(all["clusters"][0]["releases"][0]["state"], "as wanted");
+    assert_eq!(std::fs::read(&journal).expect("a journal"), before);
+}
+
+#[test]
+fn doctor_names_each_trouble_and_fix_mends_what_is_safe() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = fleet();
+    let healthy = place.run("doctor --rehearse");
+    assert!(healthy.code == 0 && healthy.out.starts_with("nothing is amiss"), "{}", healthy.out);
+    disturb(&place, |vms| {
+        vms["app1-w1"]["power"] = json!("Stopped");
+        vms["app2-cp"]["lag"] = json!(7200);
+        vms["mgmt-w1"]["guest"]["hosts"]["mgmt-api"] = json!("10.9.9.9");
+    });
+    let secret = place.root().join("out/rehearsal/secrets/mesh-ca.key");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).expect("opened");
+    let ill = place.run("doctor --rehearse");
+    assert_eq!(ill.code, 1);
+    snapshot("doctor-ill", &ill.out);
+    let mended = place.run("doctor --rehearse --fix");
+    assert_eq!(mended.code, 0, "{}", mended.err);
+    // The worker's pods come back by themselves; the second time there is but waiting to do.
+    assert_eq!(place.run("doctor --rehearse --fix").code, 0);
+    assert!(place.run("doctor --rehearse").out.starts_with("nothing is amiss"));
+    assert_eq!(std::fs::metadata(&secret).expect("there").permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_machine_without_tools_is_told_apart() {
+    let ran = Place::new().run("doctor");
+    assert_eq!(ran.code, 3, "{}", ran.out);
+    assert!(ran.out.contains("brew install --cask multipass"), "{}", ran.out);
+    assert_eq!(Place::new().run("status").code, 1);
+}
+
+#[test]
+fn doctor_speaks_json() {
+    let place = fleet();
+    disturb(&place, |vms| vms["app1-w1"]["power"] = json!("Unknown"));
+    let out = place.run("doctor --rehearse --format json").out;
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((lines[0]["fix"].as_str(), &lines[1]["findings"]), (Some("app1/w1/launch"), &json!(1)));
+}
+
+/// Plans are pure, so their snapshots show every command.
+#[test]
+fn the_plans_are_as_reviewed() {
+    let place = Place::new();
+    for name in ["stop", "start", "destroy"] {
+        let ran = place.run(&format!("plan {name}"));
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        settings().bind(|| insta::assert_snapshot!(format!("{name}.plan"), ran.out));
+    }
+    for of in ["infra/fleet.toml", "tests/fleets/one.toml", "tests/fleets/wide.toml"] {
+        let (fleet, _) = crate::golden::load(of);
+        let bootstrap = crate::golden::plan(of, xtask::tools::helm::Helm::V4);
+        for plan in [power::stop(&fleet), power::start(&fleet, bootstrap), power::destroy(&fleet)] {
+            assert_eq!(check::check(&plan), [""; 0], "{} of {of}", plan.name);
+        }
+    }
+}
+
+#[test]
+fn what_is_stopped_starts_again_and_then_rests() {
+    let place = fleet();
+    let stopped = place.run("stop --rehearse");
+    assert_eq!(stopped.code, 0, "{}", stopped.err);
+    assert_eq!(place.run("stop --rehearse --format json").out.matches("\"event\":\"kept\"").count(), 7);
+    let started = place.run("start --rehearse");
+    assert_eq!(started.code, 0, "{}", started.err);
+    assert_eq!(place.run("status --rehearse").code, 0);
+    assert!(!place.run("start --rehearse --format json").out.contains("\"running\""), "nothing is left to do");
+}
+
+#[test]
+fn stop_and_start_find_their_way_through_faults() {
+    for seed in 1..=3 {
+        let place = fleet();
+        for line in ["stop", "start"] {
+            place.run(&format!("{line} --rehearse --seed {seed} -q"));
+            // A VM that was deleted meanwhile is recovered by the same command, but is none of a stop's business.
+            let calm = place.run(&format!("{line} --rehearse -q"));
+            assert_eq!(calm.code, 0, "{line}, seed {seed}: {}", calm.err);
+        }
+        assert_eq!(place.run("status --rehearse").code, 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn start_makes_no_vm() {
+    let place = Place::new();
+    let ran = place.run("start --rehearse");
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("cargo xtask bootstrap makes what is not there"), "{}", ran.err);
+}
+
+#[test]
+fn destroy_takes_the_fleet_alone_and_ends_the_story() {
+    let place = fleet();
+    disturb(&place, |vms| {
+        vms["mine"] = vms["app1-w1"].clone();
+        vms["mine-deleted"] = vms["app1-w1"].clone();
+        vms["mine-deleted"]["power"] = json!("Deleted");
+    });
+    let part = place.run("destroy --rehearse --only app1/*");
+    assert_eq!(part.code, 0, "{}", part.err);
+    let story = place.root().join("out/rehearsal/world.json");
+    let vms = || -> Value { serde_json::from_str(&std::fs::read_to_string(&story).expect("a story")).expect("JSON") };
+    let names: Vec<String> = vms()["stage"]["vms"].as_object().expect("VMs").keys().cloned().collect();
+    assert_eq!(names, ["app2-cp", "app2-w1", "mgmt-cp", "mgmt-w1", "mine", "mine-deleted"]);
+    assert!(!place.root().join("out/rehearsal/kube/app1.yaml").exists());
+    assert!(place.root().join("out/rehearsal/kube/app2.yaml").exists());
+    let again = place.run("bootstrap --rehearse -q");
+    assert_eq!((again.code, place.run("status --rehearse").code), (0, 0), "{}", again.err);
+    assert_eq!(place.run("destroy --rehearse").code, 0);
+    assert!(!story.exists() && !place.root().join("out/rehearsal/journal.jsonl").exists());
+    assert_eq!(place.root().join("out/rehearsal/secrets").read_dir_utf8().expect("a folder").count(), 0);
+}
+
+#[test]
+fn another_cluster_fits_and_leaves_the_others_alone() {
+    let place = Place::new();
+    let ran = place.run("add-cluster app3");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    snapshot("add-cluster", &ran.out);
+    let text = crate::golden::read("infra/fleet.toml") + &ran.out;
+    std::fs::write(place.root().join("grown.toml"), text).expect("written");
+    assert_eq!(place.run("fleet check --fleet grown.toml").code, 0);
+    assert_eq!(place.run("bootstrap --rehearse -q").code, 0);
+    let grown = place.run("bootstrap --rehearse --fleet grown.toml --format json");
+    let acts = grown.out.lines().filter(|l| l.contains("\"mutates\":true"));
+    let others: Vec<&str> = acts.filter(|l| !l.contains("app3") && !l.contains("\"fleet/kubeconfig\"")).collect();
+    assert_eq!((grown.code, others), (0, vec![]));
+}
+
+#[test]
+fn a_cluster_that_cannot_be_is_refused() {
+    let place = Place::new();
+    for name in ["app1", "App3", "--x", "a\"b", "a;b", "$(a)", "default", "é"] {
+        let ran = place.run(&format!("add-cluster -- {name}"));
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{name}: {}", ran.err);
+    }
+}
+
+/// Each subset of the clusters comes back with other addresses, and `start` moves those and leaves the others alone.
+#[test]
+fn whatever_moves_comes_home_and_the_others_are_left_alone() {
+    let place = Place::new();
+    let until = "--only */nodes --only fleet/kubeconfig";
+    assert_eq!(place.run(&format!("bootstrap --rehearse -q {until}")).code, 0);
+    let clusters = ["mgmt", "app1", "app2"];
+    for subset in 1..8u8 {
+        let moves: Vec<&str> = (0..3).filter(|bit| subset & (1 << bit) != 0).map(|bit| clusters[bit]).collect();
+        assert_eq!(place.run("stop --rehearse -q").code, 0);
+        disturb(&place, |vms| {
+            for vm in moves.iter().flat_map(|c| [format!("{c}-cp"), format!("{c}-w1")]) {
+                let last: u16 =
+                    vms[&vm]["ip"].as_str().and_then(|ip| ip.rsplit('.').next()?.parse().ok()).expect("an ip");
+                vms[&vm]["ip"] = json!(format!("192.168.252.{}", 20 + (last - 5) % 200));
+            }
+        });
+        let started = place.run(&format!("start --rehearse --format json {until}"));
+        assert_eq!(started.code, 0, "{moves:?}: {}", started.err);
+        let acts = started.out.lines().filter(|l| l.contains("\"mutates\":true") && !l.contains("/launch\""));
+        let strange =
+            |line: &&str| !moves.iter().any(|c| line.contains(&format!("\"{c}/"))) && !line.contains("fleet/");
+        assert_eq!(acts.filter(strange).collect::<Vec<_>>(), [""; 0], "{moves:?}");
+        assert!(started.out.contains("\"case\":\"moved\""), "{moves:?}");
+        assert!(
+            !place.run(&format!("start --rehearse --format json {until}")).out.contains("\"running\""),
+            "{moves:?}: it does not rest"
+        );
+    }
+}
+
+/// A worker alone, and a control plane alone: the one needs the other's address, not the other way round.
+#[test]
+fn a_single_vm_that_moves_is_named_and_mended() {
+    for (vm, mends) in [("app1-w1", "app1/w1/join"), ("app1-cp", "app1/cp/init")] {
+        let place = fleet();
+        assert_eq!(place.run("stop --rehearse -q").code, 0);
+        disturb(&place, |vms| vms[vm]["ip"] = json!("192.168.252.77"));
+        for (_, one) in [(0, "mgmt/*"), (1, "app2/*"), (2, "*/launch")] {
+            assert_eq!(place.run(&format!("start --rehearse -q --only {one}")).code, 0);
+        }
+        let ill = place.run("doctor --rehearse");
+        assert_eq!(ill.code, 1);
+        snapshot(&format!("doctor-moved-{vm}"), &ill.out);
+        let mended = place.run("start --rehearse --format json");
+        assert_eq!(mended.code, 0, "{}", mended.err);
+        let moved = mended.out.lines().find(|line| line.contains("\"case\":\"moved\"")).expect("a case");
+        assert!(moved.contains(mends), "{moved}");
+        assert!(place.run("doctor --rehearse").out.starts_with("nothing is amiss"));
+    }
+}

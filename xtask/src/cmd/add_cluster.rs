@@ -1,0 +1,39 @@
+//! `add-cluster NAME`: the block that makes the fleet one cluster larger, and what to do with it. Edits nothing.
+//! Knows nothing of ids and ranges; `fleet` has them.
+
+use super::exit::{DONE, Ended, Stop, WRONG};
+use super::{Session, load};
+use crate::fleet::{another, is_label};
+use crate::problem::Problem;
+use crate::ui::shell::Tone;
+
+/// Prints it, if a fleet with it would be valid.
+///
+/// # Errors
+/// Problems of the input, of the name, or of the fleet that it would become: no room for it in the budget.
+pub fn run(session: &mut Session, name: &str) -> Ended {
+    // Text from the command line becomes TOML here: only a name that needs no quoting does.
+    if !is_label(name) {
+        let rule = "lower-case letters, digits and hyphens, a letter first";
+        return Err(Stop::one(WRONG, Problem::new(format!("not a name for a cluster: `{name}`")).why(rule)));
+    }
+    let inputs = load::inputs(session)?;
+    let fleet = &inputs.fleet;
+    let none = || Stop::one(WRONG, Problem::new("there is no id left").why("Cilium knows 255 clusters"));
+    let block = another(fleet, name).ok_or_else(none)?;
+    load::with_more(session, &block).map_err(|problems| {
+        // Lines beyond the end of the file would only confuse.
+        let beyond = |p: Problem| Problem { at: None, ..p };
+        Stop { code: WRONG, problems: problems.into_iter().map(beyond).collect() }
+    })?;
+    session.shell.data(&block);
+    let way = [
+        ("Append", format!("cargo xtask add-cluster {name} >> {}", fleet.file)),
+        ("Look", format!("cargo xtask plan bootstrap --only '{name}/*'")),
+        ("Make", "cargo xtask bootstrap        (what is there already is kept)".to_owned()),
+    ];
+    for (verb, line) in way {
+        session.shell.status(Tone::Hint, verb, &line);
+    }
+    Ok(DONE)
+}

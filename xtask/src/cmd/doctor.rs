@@ -1,0 +1,126 @@
+//! `doctor`: everything that is amiss, on this machine and in the clusters, each with its mend; `--fix` does those that
+//! are safe. Knows nothing of what is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::conduct::facts;
+use super::drive::survey::Survey;
+use super::exit::{DONE, Ended, NOT_READY, REFUSED, Stop};
+use super::load::Inputs;
+use super::{Session, conduct, detect, load, place, ready, status};
+use crate::cli::Format;
+use crate::journal;
+use crate::plan::StepId;
+use crate::plan::survey::State;
+use crate::plan::survey::findings::{Finding, Seen, findings, repair};
+use crate::plan::survey::overview::overview;
+use crate::problem::Problem;
+use crate::tools::helm::Helm;
+use crate::ui::doctor;
+use crate::world::World;
+
+/// Looks, tells, and with `fix` mends what is safe.
+///
+/// # Errors
+/// Problems of the input.
+pub fn run(session: &mut Session, fix: bool) -> Ended {
+    let inputs = load::inputs(session)?;
+    place::within(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
+        examine(session, world, &inputs, fix)
+    })
+}
+
+fn examine(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: bool) -> Ended {
+    let before = facts(session);
+    let survey = status::look(session, world, inputs)?;
+    let mut found = of_host(inputs, &survey);
+    let ready = found.is_empty();
+    found.extend(of_folder(session));
+    found.extend(of_fleet(inputs, &survey, &before));
+    if session.flags.rehearse {
+        found.iter_mut().for_each(rehearsed);
+    }
+    let text = match session.flags.format {
+        Format::Text => doctor::text(&found, survey.answers.len()),
+        Format::Json => doctor::json(&found, survey.answers.len()),
+    };
+    session.shell.data(&text);
+    match found.is_empty() {
+        true => Ok(DONE),
+        false if fix => mend(session, world, inputs, &survey, &found),
+        false => Ok(if ready { REFUSED } else { NOT_READY }),
+    }
+}
+
+/// In the embedded world the way on is there too.
+fn rehearsed(finding: &mut Finding) {
+    if let Some(hint) = finding.problem.hint.as_mut().filter(|hint| hint.starts_with("cargo xtask ")) {
+        hint.push_str(" --rehearse");
+    }
+}
+
+/// The machine and its tools; where the fleet is in the way, the line to change.
+fn of_host(inputs: &Inputs, survey: &Survey) -> Vec<Finding> {
+    let plan = inputs.bootstrap(Helm::V4);
+    let mut problems = Vec::new();
+    for step in plan.steps.iter().filter(|step| step.id.starts_with("host/")) {
+        let Some(answer) = survey.answers.get(&step.id).filter(|answer| answer.state != State::So) else { continue };
+        let stdout = answer.output.as_ref().map_or("", |output| output.stdout.as_str());
+        let meant = ready::meaning(&inputs.fleet, &step.id, stdout);
+        if meant.is_empty() {
+            let why = match &answer.state {
+                State::Not { why, .. } | State::Unknown(why) => why.clone(),
+                State::So | State::NotAsked(_) => "it was not asked".into(),
+            };
+            let problem = Problem::new(format!("not so: {}", step.doing)).why(why);
+            problems.push(Problem { hint: step.hint.clone(), ..problem });
+        }
+        problems.extend(meant);
+    }
+    problems.into_iter().map(|problem| Finding { problem, fix: None }).collect()
+}
+
+/// What lies below `out/`: another run at work, a run that was killed, and what others may read.
+fn of_folder(session: &mut Session) -> Vec<Finding> {
+    let mut problems: Vec<(Problem, Option<StepId>)> = Vec::new();
+    let busy = session.space.lock("doctor").err();
+    let last = session.space.journal().ok().and_then(|text| journal::read(&text).last);
+    if let Some(run) = last.filter(|run| busy.is_none() && run.ended.is_none()) {
+        let at = run.open.first().map_or("it had begun nothing".to_owned(), |step| format!("it was at {step}"));
+        let problem = Problem::new(format!("the last `{}` was killed", run.command)).why(at);
+        problems.push((problem.hint(format!("cargo xtask {}", run.command)), None));
+    }
+    problems.extend(busy.map(|problem| (problem, None)));
+    for path in session.space.loose() {
+        let problem = Problem::new(format!("others may read `{path}`")).hint("cargo xtask doctor --fix");
+        problems.push((problem, Some(MODES.to_owned())));
+    }
+    problems.into_iter().map(|(problem, fix)| Finding { problem, fix }).collect()
+}
+
+/// Stands for closing files, which is no step of a plan.
+const MODES: &str = "out/modes";
+
+fn of_fleet(inputs: &Inputs, survey: &Survey, before: &BTreeMap<String, String>) -> Vec<Finding> {
+    let plan = inputs.bootstrap(Helm::V4);
+    let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers);
+    let (fleet, answers) = (&inputs.fleet, &survey.answers);
+    findings(&Seen { fleet, plan: &plan, answers, overview: &overview, before })
+}
+
+fn mend(session: &mut Session, world: &mut dyn World, inputs: &Inputs, survey: &Survey, found: &[Finding]) -> Ended {
+    let _lock = session.space.lock("doctor").map_err(Stop::with(NOT_READY))?;
+    session.space.close_loose().map_err(Stop::all(REFUSED))?;
+    let mut fixes: BTreeSet<StepId> = found.iter().filter_map(|finding| finding.fix.clone()).collect();
+    let closed = fixes.remove(MODES);
+    let left = found.iter().filter(|finding| finding.fix.is_none()).count();
+    if fixes.is_empty() {
+        let problem = Problem::new("nothing here is safe to mend unasked").why("each finding names its mend");
+        return if closed && left == 0 { Ok(DONE) } else { Err(Stop::one(REFUSED, problem)) };
+    }
+    let clock = survey.answers.get("host/machine").and_then(|answer| answer.json()["clock"].as_u64());
+    let plan = repair(&inputs.bootstrap(detect::helm(world)?), &inputs.fleet, &fixes, clock);
+    session.flags.only = fixes.into_iter().collect();
+    let code = conduct::run(session, world, &plan, &|failure| ready::problems(&inputs.fleet, failure))?;
+    Ok(if code == DONE && left > 0 { REFUSED } else { code })
+}

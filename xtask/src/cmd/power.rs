@@ -1,0 +1,109 @@
+//! `stop`, `start` and `destroy`. The last one shows what would go, and goes on only if it is told to.
+//! Knows nothing of the steps.
+
+use super::conduct::{facts, jobs};
+use super::drive::survey;
+use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
+use super::{Session, conduct, detect, digests, load, place, plan, ready};
+use crate::plan::survey::{Answers, State};
+use crate::plan::{Plan, power};
+use crate::problem::Problem;
+use crate::tools::helm::Helm;
+use crate::ui::shell::Tone;
+use crate::ui::words;
+use crate::world::World;
+
+/// What is to become of the VMs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Power {
+    /// They stop.
+    Stop,
+    /// They start, and all that is in them.
+    Start,
+    /// They go away.
+    Destroy,
+}
+
+/// Runs it, or prints what it would run.
+///
+/// # Errors
+/// Problems of the input, the choice or the machine; or nobody said yes.
+pub fn run(session: &mut Session, power: Power) -> Ended {
+    let inputs = load::inputs(session)?;
+    let offered = inputs.bootstrap(Helm::V4);
+    let (fleet, name) = (&inputs.fleet, name(power));
+    let code = place::within(session, Some(name), &offered, &mut |session, world| {
+        let plan = match power {
+            Power::Stop => power::stop(fleet),
+            Power::Start => power::start(fleet, inputs.bootstrap(detect::helm(world)?)),
+            Power::Destroy => power::destroy(fleet),
+        };
+        if session.flags.dry_run {
+            return plan::print(session, plan);
+        }
+        if power == Power::Destroy && !session.flags.rehearse {
+            consent(session, world, &plan)?;
+        }
+        conduct::run(session, world, &plan, &|failure| {
+            [ready::problems(fleet, failure), digests::problems(&inputs.releases, failure)].concat()
+        })
+    })?;
+    let all = [&session.flags.only, &session.flags.skip, &session.flags.until].iter().all(|globs| globs.is_empty());
+    if power == Power::Destroy && code == DONE && all && !session.flags.dry_run {
+        session.space.forget_story().map_err(Stop::with(REFUSED))?;
+    }
+    Ok(code)
+}
+
+fn name(power: Power) -> &'static str {
+    match power {
+        Power::Stop => "stop",
+        Power::Start => "start",
+        Power::Destroy => "destroy",
+    }
+}
+
+/// Shows what is there and would go. Where nothing is, nobody needs to be asked.
+fn consent(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<(), Stop> {
+    let chosen = conduct::chosen(session, plan)?;
+    let steps = plan.steps.iter().filter(|step| chosen.contains(&step.id) && step.id.ends_with("/destroy"));
+    let asked = Plan { steps: steps.cloned().collect(), ..plan.clone() };
+    let (facts, jobs) = (facts(session), jobs(session));
+    let seen = survey::ask(&asked, facts, world, &mut session.space, jobs);
+    let seen = seen.map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })?;
+    let there = doomed(&asked, &seen.answers);
+    if there.is_empty() {
+        return Ok(());
+    }
+    for line in &there {
+        session.shell.tell(&crate::ui::shell::status(session.shell.paint(), Tone::Warn, "Deletes", line));
+    }
+    let secrets = "with their disks, their kubeconfigs and secrets below out/";
+    let what = format!("{}, {secrets}", words::count(there.len(), "VM"));
+    if session.flags.yes || is_yes(session, &what) {
+        return Ok(());
+    }
+    let problem = Problem::new("nothing was deleted: nobody said yes").why(what);
+    Err(Stop::one(WRONG, problem.hint(format!("{} --yes", session.typed))))
+}
+
+/// VMs that are there, or may be.
+fn doomed(plan: &Plan, answers: &Answers) -> Vec<String> {
+    let there = plan.steps.iter().filter_map(|step| {
+        let answer = answers.get(&step.id).filter(|answer| answer.state != State::So)?;
+        let vm = step.doing.rsplit(' ').next()?;
+        let info = &answer.json()["info"][vm];
+        let state = info["state"].as_str().unwrap_or("in a state that nobody knows").to_lowercase();
+        let address = info["ipv4"][0].as_str().map(|ip| format!(" at {ip}")).unwrap_or_default();
+        Some(format!("{vm}, {state}{address}"))
+    });
+    there.collect()
+}
+
+/// Asks on the terminal, if there is one.
+fn is_yes(session: &mut Session, what: &str) -> bool {
+    let Some(keyboard) = session.keyboard.as_mut() else { return false };
+    session.shell.tell(&format!("Delete {what}? Type yes:"));
+    let mut line = String::new();
+    keyboard.read_line(&mut line).is_ok() && line.trim() == "yes"
+}

@@ -1,0 +1,89 @@
+//! The screen of `status`: a block per cluster, then what else is not as wanted, then the answer in one line.
+//! Knows nothing of who asked. The text is data: the same bytes on a terminal and in a file.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::words;
+use crate::plan::survey::overview::{ClusterView, NodeView, Overview};
+
+/// Other steps that are named one by one; the rest is a number.
+const OTHERS: usize = 12;
+
+/// The screen.
+pub fn text(overview: &Overview, again: &str) -> String {
+    let mut out = String::new();
+    for cluster in &overview.clusters {
+        block(&mut out, cluster);
+    }
+    if !overview.others.is_empty() {
+        out.push_str("not as wanted\n");
+    }
+    for (step, state) in overview.others.iter().take(OTHERS) {
+        let _ = writeln!(out, "  {step:<32} {}", words::cut(state, 80));
+    }
+    if let Some(more) = overview.others.len().checked_sub(OTHERS).filter(|more| *more > 0) {
+        let _ = writeln!(out, "  and {more} more");
+    }
+    out.push_str(&answer(overview, again));
+    out
+}
+
+/// The last line.
+fn answer(overview: &Overview, again: &str) -> String {
+    match overview.so {
+        (so, all) if so == all => format!("all {all} questions are answered as wanted\n"),
+        (so, all) => format!("{so} of {all} questions are answered as wanted: {again}\n"),
+    }
+}
+
+fn block(out: &mut String, cluster: &ClusterView) {
+    let _ = writeln!(out, "{} ({}), API {}", cluster.name, cluster.role, words::cut(&cluster.api, 90));
+    let rows: Vec<[String; 7]> = cluster.nodes.iter().map(row).collect();
+    let widths = [0, 1, 2, 3, 4, 5, 6].map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0));
+    for row in &rows {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let _ = writeln!(out, "  {}", cells.join("  ").trim_end());
+    }
+    for release in &cluster.releases {
+        let name = format!("{} {}", release.name, release.version);
+        let _ = writeln!(out, "  {name:<32} {}", release.state);
+    }
+    out.push('\n');
+}
+
+fn row(node: &NodeView) -> [String; 7] {
+    let dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    let used = |what: &str, of: Option<(u64, u64)>| {
+        of.map_or_else(|| "-".to_owned(), |(used, all)| format!("{what} {} of {}", words::size(used), words::size(all)))
+    };
+    let api = if node.node.is_empty() { "no node".to_owned() } else { format!("node {}", node.node) };
+    [
+        node.vm.clone(),
+        node.state.clone(),
+        dash(&node.address),
+        api,
+        dash(&node.kubelet),
+        used("RAM", node.memory),
+        used("disk", node.disk),
+    ]
+}
+
+/// The same for a script: one object.
+pub fn json(overview: &Overview) -> String {
+    let used = |of: Option<(u64, u64)>| of.map_or(Value::Null, |(used, total)| json!({"used": used, "total": total}));
+    let node = |n: &NodeView| {
+        json!({"vm": n.vm, "state": n.state, "address": n.address, "node": n.node, "pods": n.pods,
+            "kubelet": n.kubelet, "memory": used(n.memory), "disk": used(n.disk)})
+    };
+    let cluster = |c: &ClusterView| {
+        let releases = c.releases.iter().map(|r| json!({"name": r.name, "version": r.version, "state": r.state}));
+        json!({"name": c.name, "role": c.role, "api": c.api, "nodes": c.nodes.iter().map(node).collect::<Vec<_>>(),
+            "releases": releases.collect::<Vec<_>>()})
+    };
+    let others = overview.others.iter().map(|(step, state)| json!({"step": step, "state": state}));
+    let all = json!({"event": "status", "clusters": overview.clusters.iter().map(cluster).collect::<Vec<_>>(),
+        "others": others.collect::<Vec<_>>(), "so": overview.so.0, "asked": overview.so.1});
+    format!("{all}\n")
+}
