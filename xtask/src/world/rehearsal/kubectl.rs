@@ -10,8 +10,10 @@ use super::clockwork;
 use super::flags::{Bad, Known, Parsed, parse};
 use super::stage::Stage;
 use crate::tools::Output;
+use desk::Desk;
 
 pub mod access;
+mod desk;
 mod jsonpath;
 pub mod kinds;
 pub mod objects;
@@ -80,22 +82,6 @@ fn known(subcommand: &str) -> Option<Known> {
         },
         _ => return None,
     })
-}
-
-/// What a subcommand has to work with.
-pub(super) struct Desk<'a> {
-    pub ask: &'a Ask,
-    pub parsed: &'a Parsed,
-    pub now: Duration,
-    /// The VM whose API server is asked.
-    pub vm: String,
-}
-
-impl Desk<'_> {
-    /// The namespace given, or `default`.
-    pub fn namespace(&self) -> &str {
-        self.parsed.get("namespace").unwrap_or("default")
-    }
 }
 
 /// Answers one command line.

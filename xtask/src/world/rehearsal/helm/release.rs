@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::ask::{Go, refused, said};
 use super::super::cluster::{Cluster, Revision};
 use super::super::stage::Stage;
-use super::Desk;
+use super::desk::Desk;
 use crate::tools::Output;
 
 fn cluster<'a>(stage: &'a mut Stage, desk: &Desk<'_>) -> Go<&'a mut Cluster> {

@@ -14,7 +14,7 @@ use super::super::flags::duration;
 use super::super::kubectl::objects::key;
 use super::super::stage::Stage;
 use super::super::yaml;
-use super::{Desk, labels, merge};
+use super::desk::Desk;
 use crate::tools::Output;
 
 const BUSY: &str = "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress";
@@ -248,4 +248,35 @@ fn trim(cluster: &mut Cluster, name: &str, most: u32) {
 pub fn cut_off(stage: &mut Stage, ask: &Ask, output: Output) -> Output {
     super::killed(stage, ask, true);
     output
+}
+
+/// `k=v,k=v`; `null` takes a label away.
+fn labels(given: &str, sticky: &BTreeMap<String, String>) -> Go<BTreeMap<String, String>> {
+    let mut labels = sticky.clone();
+    for (key, value) in given.split(',').filter_map(|pair| pair.split_once('=')) {
+        if ["name", "owner", "status", "version", "createdAt", "modifiedAt"].contains(&key) {
+            let system = "System labels: [name owner status version createdAt modifiedAt]";
+            return Err(refused(
+                1,
+                format!("Error: user supplied labels contains system reserved label name. {system}"),
+            ));
+        }
+        match value {
+            "null" => drop(labels.remove(key)),
+            _ => drop(labels.insert(key.to_owned(), value.to_owned())),
+        }
+    }
+    Ok(labels)
+}
+
+/// Later documents win, key by key; lists are replaced whole.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(json!({})), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
 }

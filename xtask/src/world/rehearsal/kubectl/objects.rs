@@ -64,7 +64,7 @@ fn node(stage: &Stage, cluster: &Cluster, name: &str, now: Duration) -> Value {
     if let Some(net) = member.pod_cidr.filter(|_| member.joined + super::super::clockwork::POD_CIDR <= now) {
         spec = json!({ "podCIDR": net.to_string(), "podCIDRs": [net.to_string()] });
     }
-    let version = stage.vms.get(&member.vm).map(|vm| super::super::guest::installed(&vm.guest)).unwrap_or_default();
+    let version = stage.vms.get(&member.vm).map(|vm| vm.guest.installed()).unwrap_or_default();
     json!({
         "apiVersion": "v1", "kind": "Node",
         "metadata": { "name": name, "labels": labels },

@@ -11,8 +11,9 @@ use super::super::cluster::Cluster;
 use super::super::flags::duration;
 use super::super::stage::Stage;
 use super::super::yaml::text;
+use super::desk::Desk;
 use super::kinds::{self, Kind};
-use super::{Desk, jsonpath, objects};
+use super::{jsonpath, objects};
 use crate::tools::Output;
 
 fn cluster<'a>(stage: &'a Stage, desk: &Desk<'_>) -> Go<&'a Cluster> {

@@ -9,8 +9,9 @@ use super::super::ask::{Disk, Go, refused, said};
 use super::super::cluster::{Cluster, Crd};
 use super::super::stage::Stage;
 use super::super::yaml::{self, text};
+use super::desk::Desk;
 use super::kinds::{self, Kind};
-use super::{Desk, objects};
+use super::objects;
 use crate::tools::Output;
 
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
