@@ -39,6 +39,7 @@
 //! | `tools` | fleet, release, token | processes: it builds argv and reads text |
 //! | `render` | fleet, problem, release, token | commands, disk |
 //! | `plan` | fleet, problem, release, render, token, tools | time, randomness, environment, what already ran |
+//! | `mesh` | fleet, plan, problem, render, tools | how its questions are asked |
 //! | `journal` | plan | files |
 //! | `engine` | journal, plan, token, tools | threads, clock, terminal, what a tool means |
 //! | `world` | engine, plan, problem, tools | fleets, contracts, files of ours |
@@ -76,6 +77,7 @@ pub mod cmd;
 pub mod engine;
 pub mod fleet;
 pub mod journal;
+pub mod mesh;
 pub mod plan;
 pub mod problem;
 pub mod release;

@@ -12,6 +12,7 @@ use crate::tools::{Command, Limits};
 pub mod bootstrap;
 pub mod check;
 pub mod choose;
+pub mod mesh;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod text;

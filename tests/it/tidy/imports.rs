@@ -13,6 +13,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("tools", "fleet, release, token", "processes: it builds argv and reads text"),
     ("render", "fleet, problem, release, token", "commands, disk"),
     ("plan", "fleet, problem, release, render, token, tools", "time, randomness, environment, what already ran"),
+    ("mesh", "fleet, plan, problem, render, tools", "how its questions are asked"),
     ("journal", "plan", "files"),
     ("engine", "journal, plan, token, tools", "threads, clock, terminal, what a tool means"),
     ("world", "engine, plan, problem, tools", "fleets, contracts, files of ours"),

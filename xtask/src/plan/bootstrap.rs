@@ -15,9 +15,9 @@ use crate::tools::{openssl, own};
 
 mod argocd;
 mod docker;
-mod host;
+pub(super) mod host;
 mod node;
-mod releases;
+pub(super) mod releases;
 mod secrets;
 mod vault;
 
@@ -114,6 +114,6 @@ fn launch(cluster: &Cluster, node: &Node) -> String {
 }
 
 /// The kubeconfig that the steps of a cluster use, below the repository.
-fn kube_path(cluster: &Cluster) -> String {
+pub(super) fn kube_path(cluster: &Cluster) -> String {
     format!("out/kube/{}.yaml", cluster.name)
 }
