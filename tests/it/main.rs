@@ -2,6 +2,8 @@
 //! Knows nothing of how a module does its work, only of what it promises.
 
 mod argv;
+mod charts;
+mod diff;
 mod drive;
 mod fleet;
 mod golden;

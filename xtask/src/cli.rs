@@ -88,11 +88,26 @@ pub enum Format {
 pub enum Command {
     /// Bring up every cluster of the fleet with everything on it, from whatever is there.
     Bootstrap,
+    /// Connect the clusters as the fleet says, and prove that the mesh carries traffic. `--only` names clusters.
+    MeshConnect {
+        /// Change nothing; name the most likely cause of what does not work.
+        #[arg(long, conflicts_with = "full")]
+        diagnose: bool,
+        /// Also run cilium's own connectivity test between each two clusters; takes long.
+        #[arg(long)]
+        full: bool,
+    },
     /// Print the exact commands that a command would run. Touches nothing.
     Plan {
         /// Whose plan.
         #[arg(value_enum)]
         of: Planned,
+        /// Print what has changed since a commit, step by step, with the files that each step uses.
+        #[arg(long, value_name = "GIT-REF", conflicts_with = "graph")]
+        diff: Option<String>,
+        /// Print a picture of the steps and what they need.
+        #[arg(long, value_name = "mermaid", hide_possible_values = true)]
+        graph: Option<Graph>,
     },
     /// Write every generated file under out/, or compare.
     Render {
@@ -103,6 +118,9 @@ pub enum Command {
     /// The input.
     #[command(subcommand)]
     Fleet(Fleet),
+    /// The list of releases: archives, digests, newer versions, and whether all of it fits.
+    #[command(subcommand)]
+    Charts(Charts),
     /// Rehearse with faults: each seed a different disaster, and the way back from it.
     Rehearse {
         /// Seeds to sweep, first and last: `1..200` is 200 rehearsals.
@@ -133,6 +151,15 @@ pub enum Command {
 pub enum Planned {
     /// From nothing to running clusters.
     Bootstrap,
+    /// From running clusters to one network.
+    MeshConnect,
+}
+
+/// What draws the picture of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Graph {
+    /// A flowchart for Mermaid.
+    Mermaid,
 }
 
 /// Commands about the input.
@@ -140,6 +167,31 @@ pub enum Planned {
 pub enum Fleet {
     /// Name every problem of the input at once.
     Check,
+}
+
+/// Commands about the list of releases.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Charts {
+    /// Download every archive once, into out/charts, and refuse a wrong digest.
+    Pull,
+    /// Learn the digests that are missing and write them into charts/releases.toml.
+    Lock,
+    /// Render each release and check keys, memory, namespaces and images.
+    Verify {
+        /// Judge memory by the values alone, without the charts: an upper bound.
+        #[arg(long)]
+        values_only: bool,
+    },
+    /// Show the newest version of each chart beside the pinned one.
+    Outdated,
+    /// Raise one release: its version, app version and digest, where they stand.
+    Bump {
+        /// Its name.
+        release: String,
+        /// To this version, not to the newest one.
+        #[arg(long, value_name = "VERSION")]
+        to: Option<String>,
+    },
 }
 
 /// Commands about decisions.

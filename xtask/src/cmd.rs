@@ -17,23 +17,30 @@ use crate::ui::{events, problem};
 use crate::workspace::Workspace;
 
 mod adr;
+mod ask;
 mod bootstrap;
+mod charts;
 mod ci;
 mod completions;
 mod conduct;
 mod detect;
+mod digests;
 pub mod drive;
 mod embedded;
 pub mod exit;
 mod fit;
 mod fleet;
+mod git;
 mod kubeconfig;
 mod load;
 mod logs;
+mod mesh;
+mod place;
 mod plan;
 mod ready;
 mod rehearse;
 mod render;
+mod survey;
 
 /// What surrounds a command: `main` takes it from the process, tests make their own.
 pub struct Env {
@@ -104,9 +111,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
 fn dispatch(session: &mut Session, command: &Command) -> Ended {
     match command {
         Command::Bootstrap => bootstrap::run(session),
-        Command::Plan { of } => plan::run(session, *of),
+        Command::MeshConnect { diagnose, full } => {
+            mesh::run(session, mesh::Wishes { diagnose: *diagnose, full: *full })
+        }
+        Command::Plan { of, diff, graph } => plan::run(session, *of, diff.as_deref(), *graph),
         Command::Render { check } => render::run(session, *check),
         Command::Fleet(command) => fleet::run(session, command),
+        Command::Charts(command) => charts::run(session, command),
         Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
         Command::Adr(command) => adr::run(session, command),
         Command::Kubeconfig => kubeconfig::run(session),

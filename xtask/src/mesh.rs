@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::fleet::{Cluster, Fleet};
 use crate::plan::mesh::Scope;
-use crate::plan::mesh::survey::port_id;
+use crate::plan::mesh::survey::{self, port_id};
 use crate::problem::Problem;
 use crate::tools::{Exit, Output};
 
@@ -17,7 +17,8 @@ mod links;
 mod sites;
 
 /// What is looked at, in this order.
-pub const CHECKS: [&str; 13] = [
+pub const CHECKS: [&str; 14] = [
+    "tools",
     "API servers",
     "clocks",
     "nodes",
@@ -73,7 +74,8 @@ pub struct Survey<'a> {
 
 /// Everything that is wrong, in the order of [`CHECKS`].
 pub fn judge(survey: &Survey<'_>) -> Vec<Finding> {
-    let mut found = sites::findings(survey);
+    let mut found = tools(survey);
+    found.extend(sites::findings(survey));
     found.extend(ports_in_the_way(survey));
     found.extend(links::findings(survey));
     let place = |f: &Finding| CHECKS.iter().position(|c| *c == f.check);
@@ -94,7 +96,7 @@ impl<'a> Survey<'a> {
     }
 
     fn answer(&self, cluster: &Cluster, what: &str) -> Option<&'a Output> {
-        self.answers.get(&format!("{}/mesh/{what}", cluster.name))
+        self.answers.get(&survey::id(cluster, what))
     }
 
     /// What a question got, if it was answered well.
@@ -122,6 +124,16 @@ fn last_words(output: &Output) -> String {
         (Exit::Code(code), None) => format!("exit {code}"),
         (exit, None) => format!("{exit:?}").to_lowercase(),
     }
+}
+
+fn tools(survey: &Survey<'_>) -> Vec<Finding> {
+    let missing = survey.answers.iter().filter(|(id, output)| id.starts_with("host/") && !output.ok());
+    let problem = |id: &String, output: &Output| {
+        let problem = Problem::new(format!("{} does not run on this machine", id.trim_start_matches("host/")));
+        problem.why(last_words(output)).hint("cargo xtask bootstrap --only 'host/*'   # says how to get it")
+    };
+    let all = missing.map(|(id, output)| (Grade::Blocks, problem(id, output)));
+    all.map(|(grade, problem)| Finding { check: "tools", cluster: String::new(), grade, problem }).collect()
 }
 
 /// Peers reach a cluster's mesh server through a port of its nodes; the survey tried it from theirs.

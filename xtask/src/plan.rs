@@ -12,6 +12,8 @@ use crate::tools::{Command, Limits};
 pub mod bootstrap;
 pub mod check;
 pub mod choose;
+pub mod diff;
+pub mod graph;
 pub mod mesh;
 #[cfg(test)]
 pub(crate) mod samples;

@@ -12,6 +12,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("release", "fleet, problem", "rendering, fetching, applying"),
     ("tools", "fleet, release, token", "processes: it builds argv and reads text"),
     ("render", "fleet, problem, release, token", "commands, disk"),
+    ("charts", "fleet, problem, release, render, token", "commands, disk: texts go in, findings and texts come out"),
     ("plan", "fleet, problem, release, render, token, tools", "time, randomness, environment, what already ran"),
     ("mesh", "fleet, plan, problem, render, tools", "how its questions are asked"),
     ("journal", "plan", "files"),

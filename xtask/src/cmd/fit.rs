@@ -2,7 +2,7 @@
 //! Knows nothing of what the flags do.
 
 use super::exit::{Stop, WRONG};
-use crate::cli::{Command, Flags};
+use crate::cli::{Charts, Command, Flags};
 use crate::problem::Problem;
 
 /// Refuses every flag that would mean nothing here.
@@ -39,11 +39,20 @@ fn given(flags: &Flags) -> Vec<&'static str> {
 fn fitting(command: &Command) -> (&'static str, &'static [&'static str]) {
     let choosing = &["--dry-run", "--only", "--skip", "--until"];
     let all = &["--rehearse", "--seed", "--dry-run", "--only", "--skip", "--until", "--jobs", "--explain"];
+    let asking = &["--rehearse", "--seed", "--dry-run", "--only", "--jobs"];
+    let meshing = &["--rehearse", "--seed", "--dry-run", "--only", "--jobs", "--explain"];
     match command {
         Command::Bootstrap => ("bootstrap", all),
+        Command::MeshConnect { diagnose: true, .. } => ("mesh-connect --diagnose", asking),
+        Command::MeshConnect { .. } => ("mesh-connect", meshing),
         Command::Plan { .. } => ("plan", choosing),
         Command::Render { .. } => ("render", &["--rehearse"]),
         Command::Fleet(_) => ("fleet", &[]),
+        Command::Charts(Charts::Pull) => ("charts pull", all),
+        Command::Charts(Charts::Lock) => ("charts lock", &["--dry-run", "--jobs", "--explain"]),
+        Command::Charts(Charts::Verify { .. }) => ("charts verify", &[]),
+        Command::Charts(Charts::Outdated) => ("charts outdated", &[]),
+        Command::Charts(Charts::Bump { .. }) => ("charts bump", &["--jobs", "--explain"]),
         Command::Rehearse { .. } => ("rehearse", &["--rehearse", "--seed", "--jobs"]),
         Command::Adr(_) => ("adr", &[]),
         Command::Kubeconfig => ("kubeconfig", &["--rehearse"]),

@@ -66,8 +66,7 @@ pub fn pairs<'a>(fleet: &'a Fleet, scope: &Scope) -> Vec<(&'a Cluster, &'a Clust
 
 /// The plan that connects. `files` holds the values with peers, as [`mesh::files`] makes them for this scope.
 pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm, scope: &Scope) -> Plan {
-    let tools = ["host/multipass", "host/helm", "host/kubectl", "host/cilium"];
-    let mut steps: Vec<Step> = host::steps(fleet).into_iter().filter(|s| tools.contains(&s.id.as_str())).collect();
+    let mut steps = tools(fleet);
     let here = || fleet.clusters.iter().filter(|c| scope.has(c));
     for cluster in here() {
         steps.extend(cluster.nodes.iter().map(|node| address(cluster, node)));
@@ -86,6 +85,19 @@ pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm, scope:
     steps.extend(here().map(|cluster| joined(fleet, cluster, scope)));
     steps.extend(proof::steps(fleet, releases, scope));
     Plan { name: "mesh-connect", steps, files, lanes: BTreeMap::from([(Lane::Pull, 4)]) }
+}
+
+/// The questions and then the acts, as one plan to be read.
+pub fn whole(survey: Plan, plan: Plan) -> Plan {
+    let asked = survey.ids();
+    let more = plan.steps.into_iter().filter(|s| !asked.contains(&s.id));
+    Plan { steps: survey.steps.into_iter().chain(more).collect(), ..plan }
+}
+
+/// Looks for the tools that a mesh takes.
+fn tools(fleet: &Fleet) -> Vec<Step> {
+    let tools = ["host/multipass", "host/helm", "host/kubectl", "host/cilium"];
+    host::steps(fleet).into_iter().filter(|s| tools.contains(&s.id.as_str())).collect()
 }
 
 fn id(cluster: &Cluster, what: &str) -> String {

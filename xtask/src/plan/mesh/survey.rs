@@ -7,29 +7,34 @@ use std::collections::BTreeMap;
 
 use super::super::bootstrap::{KUBECONFIG, kube_path};
 use super::super::{Plan, Step, Want};
-use super::{SERVER, SYSTEM, Scope, address, address_step, id};
+use super::{SERVER, SYSTEM, Scope, address, address_step};
 use crate::fleet::{Cluster, Fleet};
 use crate::render::Files;
 use crate::render::mesh::{RELEASE, peers};
 use crate::token::fact;
 use crate::tools::cilium::Cilium;
 use crate::tools::kubectl::Kubectl;
-use crate::tools::{Command, Limits, guest};
+use crate::tools::{Command, Limits, Tool, guest};
 
 /// From this many peers a cluster's port is tried; with 255 clusters all pairs would be 64,000 questions.
 const TRIED_FROM: usize = 3;
 
 /// Every question about the clusters of a scope. No step has an act.
 pub fn plan(fleet: &Fleet, scope: &Scope) -> Plan {
-    let mut steps = Vec::new();
+    let mut steps = super::tools(fleet);
     for cluster in fleet.clusters.iter().filter(|c| scope.has(c)) {
-        steps.extend(cluster.nodes.iter().map(|node| Step { needs: vec![], ..address(cluster, node) }));
+        steps.extend(cluster.nodes.iter().map(|node| address(cluster, node)));
         steps.extend(of_cluster(cluster));
     }
     for cluster in fleet.clusters.iter().filter(|c| scope.has(c)) {
         steps.extend(ports(fleet, cluster, scope));
     }
-    Plan { name: "mesh-connect --diagnose", steps, files: Files::new(), lanes: BTreeMap::new() }
+    Plan { name: "mesh-connect", steps, files: Files::new(), lanes: BTreeMap::new() }
+}
+
+/// The question of that name to a cluster.
+pub fn id(cluster: &Cluster, what: &str) -> String {
+    format!("{}/look/{what}", cluster.name)
 }
 
 /// Name, addresses and pod ranges of every node as its agent published them, one line each.
@@ -63,14 +68,17 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
     let question = |what: &str, doing: &str, ask: Command| {
         Step::new(id(cluster, what), format!("{doing} {name}"), ask, Want::Exit(0)).limits(Limits::QUICK.attempts(1, 2))
     };
-    let api = question("api", "look for the API server of", kubectl.ready());
+    let api = question("api", "look for the API server of", kubectl.ready()).needs(["host/kubectl"]);
     let clock = |node| {
         let id = format!("{name}/{}/clock", node_name(node));
         let ask = guest::state(&cluster.vm(node), &cluster.api_name());
         Step { id, needs: vec![address_step(cluster, node)], ..question("", "read a clock of", ask) }
     };
     let clocks = cluster.nodes.iter().map(clock);
-    let rest = asks.into_iter().map(|(what, doing, ask)| question(what, doing, ask).needs([id(cluster, "api")]));
+    let rest = asks.into_iter().map(|(what, doing, ask)| {
+        let tool = (ask.tool == Tool::Cilium).then_some("host/cilium".to_owned());
+        question(what, doing, ask).needs([id(cluster, "api")]).needs(tool)
+    });
     [api].into_iter().chain(clocks).chain(rest).collect()
 }
 
