@@ -113,6 +113,7 @@ impl Repository {
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
             screen: None,
+            door: |host| Box::new(host),
         };
         let code = run(format!("xtask {line}").split(' ').map(OsString::from), env);
         let text = |page: Page| String::from_utf8(page.0.borrow().clone()).unwrap();

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use xtask::fleet::Fleet;
 use xtask::plan::choose::{Choice, choose};
 use xtask::plan::uses::Uses;
-use xtask::plan::{Plan, bootstrap, check};
+use xtask::plan::{Plan, Step, bootstrap, check};
 use xtask::release;
 use xtask::render::{self, Data};
 use xtask::tools::helm::Helm;
+use xtask::tools::{Exit, Output};
 
 use crate::golden::{data, load, plan, read};
 
@@ -126,7 +127,8 @@ fn one_value_changes_one_release() {
 fn a_release_more_needs_no_rust() {
     let (fleet, _) = load(FLEET);
     let entry = "\n[[chart]]\nname = \"more\"\nchart = \"more\"\nrepository = \"https://charts.example.org\"\n\
-        version = \"1.2.3\"\nclusters = [\"workload\"]\nnamespace = \"sample\"\nwave = 6\nneeds = [\"external-secrets\"]\n\
+        version = \"1.2.3\"\nclusters = [\"workload\"]\nnamespace = \"sample\"\nwave = 6\n\
+        needs = [\"external-secrets\"]\n\
         ready = [\"deployment/more\"]\n[chart.set]\n\"password\" = \"secret:more-password\"\n";
     let mut data = data();
     data.insert("charts/more/values.yaml".into(), "replicas: 1\n".into());
@@ -156,4 +158,24 @@ fn what_is_not_installed_has_no_steps() {
     let ids: Vec<_> = plan.steps.iter().map(|s| s.id.as_str()).collect();
     assert!(!ids.iter().any(|id| id.contains("/vault") || id.contains("argo-cd")), "{ids:?}");
     assert!(!ids.contains(&"fleet/secrets/sample-password"));
+}
+
+/// A Vault that has keys is never given others, whatever became of the ones that we kept.
+#[test]
+fn vault_is_initialised_once_and_unsealed_always() {
+    let plan = plan(FLEET, Helm::V4);
+    let answer = |initialised: bool, sealed: bool| Output {
+        stdout: format!(r#"{{"type":"shamir","initialized":{initialised},"sealed":{sealed},"t":1}}"#),
+        ..Output::of(Exit::Code(0))
+    };
+    let holds = |id: &str, output: &Output| plan.step(id).expect("a step").done_when.want.holds(output);
+    assert!(holds("mgmt/vault/init", &answer(true, true)) && holds("mgmt/vault/init", &answer(true, false)));
+    assert!(!holds("mgmt/vault/init", &answer(false, true)));
+    assert!(holds("mgmt/vault/unseal", &answer(true, false)) && !holds("mgmt/vault/unseal", &answer(true, true)));
+    let init = |s: &&Step| s.act.iter().any(|c| c.args.iter().any(|a| a.contains("operator init")) && c.hushed());
+    assert_eq!(plan.steps.iter().filter(init).map(|s| s.id.as_str()).collect::<Vec<_>>(), ["mgmt/vault/init"]);
+    let keys = plan.step("mgmt/vault/keys").expect("a step");
+    assert!(keys.instead.is_empty() && keys.act.iter().all(|c| !c.mutates), "it only looks");
+    assert!(before(&plan, "mgmt/vault/forget").contains("mgmt/vault/unseal"), "not before the key has been used");
+    assert!(plan.step("mgmt/vault/init").is_some_and(|s| s.instead.is_empty()));
 }

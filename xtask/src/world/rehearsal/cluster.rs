@@ -9,6 +9,9 @@ use super::net::Net;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::safe::Safe;
+use super::workload::Workload;
+
 /// What etcd holds, and what the control plane was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
@@ -38,6 +41,8 @@ pub struct Cluster {
     pub workloads: BTreeMap<String, Workload>,
     /// Everything else, by `kind/namespace/name`, kind in lower case.
     pub objects: BTreeMap<String, Value>,
+    /// What Vault keeps on its volume, if there is one here.
+    pub vault: Safe,
 }
 
 /// A node.
@@ -76,20 +81,6 @@ pub struct Revision {
     pub values: Value,
     /// The command that is at it.
     pub run: Option<u64>,
-}
-
-/// Pods with a controller.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Workload {
-    pub kind: String,
-    pub namespace: String,
-    pub name: String,
-    /// Does not need the CNI.
-    pub host_network: bool,
-    /// Refused by PodSecurity `baseline`.
-    pub privileged: bool,
-    pub release: String,
-    pub since: Duration,
 }
 
 /// What a node says of itself.

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::ask::{Answer, Ask, Disk, refused};
+use super::ask::{Answer, Ask, Disk};
 use super::stage::{Power, Stage};
-use super::{cilium, clockwork, curl, guest, helm, kubectl, multipass, openssl, own};
+use super::{cilium, clockwork, curl, docker, guest, helm, kubectl, multipass, openssl, own};
 use crate::tools::{Exit, Output, Tool};
 
 impl Stage {
@@ -27,7 +27,7 @@ impl Stage {
             Tool::Openssl => Answer::Done(openssl::answer(self, ask)),
             Tool::Curl => Answer::Done(curl::answer(self, ask, disk)),
             Tool::Own => own::answer(self, ask, now, disk),
-            Tool::Docker => Answer::Done(self.strange(ask, refused(1, "docker: unknown command"))),
+            Tool::Docker => docker::answer(self, ask, now),
         }
     }
 

@@ -107,7 +107,12 @@ impl Stage {
             .into();
         let rolled: Vec<&String> =
             cluster.workloads.iter().filter(|(_, w)| self.rolled_out(cluster, w, now)).map(|(name, _)| name).collect();
-        json!({ "name": cluster.name, "pods": cluster.pods, "services": cluster.services, "nodes": nodes,
+        let vault = json!([
+            cluster.vault.keys.is_some(),
+            self.vault_sealed(cluster),
+            cluster.vault.paths.keys().collect::<Vec<_>>()
+        ]);
+        json!({ "vault": vault, "name": cluster.name, "pods": cluster.pods, "services": cluster.services, "nodes": nodes,
             "releases": releases, "namespaces": cluster.namespaces, "crds": names(cluster.crds.keys().collect()),
             "objects": names(cluster.objects.keys().collect()), "ready": names(rolled) })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::cluster::{Cluster, Crd, Member, Ready, Workload};
+use super::cluster::{Cluster, Crd, Member, Ready};
 use super::stage::{Control, Power, Stage, Vm};
 use super::{catalog, clockwork, yaml};
 
@@ -40,7 +40,7 @@ impl Stage {
     }
 
     /// From when the kubelet of a node reports, while its VM runs. A changed address silences it: `node-ip` is fixed.
-    fn kubelet_since(&self, cluster: &Cluster, node: &str) -> Option<Duration> {
+    pub(super) fn kubelet_since(&self, cluster: &Cluster, node: &str) -> Option<Duration> {
         let (vm, member) = self.member_vm(cluster, node)?;
         let runs = vm.power == Power::Running && vm.ip == member.ip;
         runs.then(|| member.joined.max(vm.turned).max(cluster.api_from) + clockwork::KUBELET)
@@ -48,22 +48,15 @@ impl Stage {
 
     /// From when the Cilium agent of a node is ready, if ever: it needs a pod range (`ipam.mode: kubernetes` waits
     /// for ever without one) and the right API address, which kube-proxy's absence makes it depend on.
-    fn agent_since(&self, cluster: &Cluster, node: &str) -> Option<Duration> {
+    pub(super) fn agent_since(&self, cluster: &Cluster, node: &str) -> Option<Duration> {
         let agent = cluster.workloads.get("kube-system/daemonset/cilium")?;
         let member = cluster.nodes.get(node)?;
         member.pod_cidr?;
         let host = cluster.release("cilium").map_or("", |r| yaml::text(&r.values, "/k8sServiceHost"));
         let known = host.is_empty() || host == "auto" || host == cluster.advertise.to_string();
-        let pulled = agent.since.max(member.joined) + clockwork::IMAGE;
+        let pulled = agent.since.max(member.joined).max(agent.held_at) + clockwork::IMAGE;
         let start = self.kubelet_since(cluster, node)?.max(pulled);
-        (known && self.pods_allowed(cluster, agent)).then_some(start + clockwork::POD_CIDR)
-    }
-
-    /// Whether PodSecurity lets the pods of a workload in.
-    pub(super) fn pods_allowed(&self, cluster: &Cluster, workload: &Workload) -> bool {
-        let labels = cluster.namespaces.get(&workload.namespace);
-        let enforce = labels.and_then(|l| l.get("pod-security.kubernetes.io/enforce")).map_or("", String::as_str);
-        !(workload.privileged && ["baseline", "restricted"].contains(&enforce))
+        (known && agent.placed.iter().any(|n| n == node)).then_some(start + clockwork::POD_CIDR)
     }
 
     /// The Ready condition of a node.
@@ -86,30 +79,11 @@ impl Stage {
         }
     }
 
-    /// How many pods of a workload are wanted, and how many are ready.
-    pub(super) fn pods(&self, cluster: &Cluster, workload: &Workload, now: Duration) -> (usize, usize) {
-        let allowed = self.pods_allowed(cluster, workload);
-        let ready = cluster.nodes.keys().filter(|node| {
-            let since = match (workload.name.as_str(), workload.host_network) {
-                ("cilium", _) => self.agent_since(cluster, node),
-                (_, true) => self.kubelet_since(cluster, node),
-                (_, false) => self.agent_since(cluster, node),
-            };
-            allowed && since.is_some_and(|since| since.max(workload.since + clockwork::IMAGE) <= now)
-        });
-        let ready = ready.count();
-        if workload.kind == "DaemonSet" { (cluster.nodes.len(), ready) } else { (1, ready.min(1)) }
-    }
-
-    /// Whether all pods of a workload are ready.
-    pub(super) fn rolled_out(&self, cluster: &Cluster, workload: &Workload, now: Duration) -> bool {
-        let (wanted, ready) = self.pods(cluster, workload, now);
-        wanted > 0 && wanted == ready
-    }
-
     /// What controllers did since anyone looked last: the Cilium operator makes its CRDs and takes its GatewayClass
     /// when it runs, not when the chart is installed (measured).
     pub(super) fn settle_cluster(&mut self, vm: &str, now: Duration) {
+        self.settle_pods(vm, now);
+        self.settle_objects(vm, now);
         let Some(cluster) = self.cluster(vm) else { return };
         let Some(operator) = cluster.workloads.get("kube-system/deployment/cilium-operator").cloned() else { return };
         if !self.rolled_out(cluster, &operator, now) {

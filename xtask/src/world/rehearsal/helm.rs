@@ -12,6 +12,7 @@ use crate::tools::{Exit, Output, Tool};
 use desk::Desk;
 
 mod desk;
+mod made;
 mod release;
 mod upgrade;
 

@@ -9,11 +9,13 @@ use serde_json::{Value, json};
 
 use super::ask::{Answer, Ask, Go, refused, said};
 use super::clockwork;
-use super::cluster::{Cluster, Workload};
+use super::cluster::Cluster;
 use super::flags::{Known, duration, parse};
 use super::kubeadm_rules::validate;
 use super::pki;
+use super::safe::Safe;
 use super::stage::{Control, Job, Power, Stage, Work, Worker};
+use super::workload::{Wants, Workload};
 use super::yaml::{self, text};
 use crate::tools::Output;
 
@@ -182,18 +184,21 @@ fn made(documents: &BTreeMap<String, Value>, ca: &str, ip: Ipv4Addr, version: &s
             "metadata": { "name": "kubeadm-config", "namespace": "kube-system" } }),
         )]
         .into(),
+        vault: Safe::default(),
     }
 }
 
+/// Upstream: kubeadm's manifest asks for 70Mi in each of two pods.
 fn coredns(since: Duration) -> Workload {
+    let wants = Wants { memory: 70, pull: clockwork::pull::SMALL, ..Wants::default() };
     Workload {
         kind: "Deployment".into(),
         namespace: "kube-system".into(),
         name: "coredns".into(),
-        host_network: false,
-        privileged: false,
-        release: String::new(),
         since,
+        replicas: 2,
+        wants,
+        ..Workload::default()
     }
 }
 

@@ -12,8 +12,11 @@ use super::stage::Stage;
 use crate::tools::Output;
 use desk::Desk;
 
+mod accept;
 pub mod access;
 mod desk;
+mod exec;
+mod gotemplate;
 mod jsonpath;
 pub mod kinds;
 pub mod objects;
@@ -59,6 +62,11 @@ fn known(subcommand: &str) -> Option<Known> {
             takes: &["filename", "field-manager", "concurrency"],
             bare: &["server-side", "force-conflicts", "show-managed-fields"],
             short: &[('f', "filename")],
+        },
+        "exec" => Known {
+            takes: &["container", "pod-running-timeout"],
+            bare: &["stdin", "tty", "quiet"],
+            short: &[('c', "container"), ('i', "stdin"), ('t', "tty")],
         },
         "wait" => Known {
             takes: &["for", "timeout", "selector", "filename", "output"],
@@ -109,6 +117,7 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
     let desk = Desk { ask, parsed: &parsed, now, vm };
     let outcome = match subcommand.as_str() {
         "get" => read::get(stage, &desk).map(Answer::Done),
+        "exec" => exec::exec(stage, &desk).map(Answer::Done),
         "wait" => read::wait(stage, &desk),
         "rollout" => read::rollout(stage, &desk),
         "apply" => write::apply(stage, &desk, disk).map(Answer::Done),

@@ -1,7 +1,7 @@
 //! What the simulated tools see and change: VMs, what is inside them, clusters, releases. A value that can be saved.
 //! Knows nothing of the tools, of events, processes or faults; time comes in with every question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -167,10 +167,16 @@ pub struct Stage {
     pub(super) results: BTreeMap<u64, Output>,
     /// How often a VM of each name was made.
     pub(super) launches: BTreeMap<String, u32>,
+    /// Launches that have made their VM.
+    pub(super) launched: BTreeSet<u64>,
     /// Digest of each file that the outside world offers, where it is known.
     pub(super) published: BTreeMap<String, String>,
     /// Until when API servers refuse connections, by the VM they are on.
     pub(super) refusing: BTreeMap<String, Duration>,
+    /// Runs of Helm that have made their revision.
+    pub(super) begun: BTreeSet<u64>,
+    /// Services of the machine's own Docker that run.
+    pub(super) services: BTreeSet<String>,
     /// Command lines that no simulated tool knows.
     pub(super) unknown: Vec<String>,
 }
