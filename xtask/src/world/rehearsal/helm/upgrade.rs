@@ -22,9 +22,10 @@ const BUSY: &str = "Error: UPGRADE FAILED: another operation (install/upgrade/ro
 /// Answers until it is done: at first the revision becomes pending, then the objects are there, then it waits.
 pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer> {
     let (chart, version, values) = sources(stage, desk, disk)?;
+    let begun = stage.begun.contains(&desk.ask.run);
     let cluster = stage.cluster_mut(&desk.vm).ok_or_else(|| refused(1, "Error: the server is gone"))?;
     let Some(own) = cluster.releases.iter().position(|r| r.run == Some(desk.ask.run)) else {
-        if stage.begun.contains(&desk.ask.run) {
+        if begun {
             // Someone took its revision away meanwhile (upstream: the Secret to update is gone).
             let secret = format!("secrets \"sh.helm.release.v1.{}.v1\" not found", desk.parsed.word(0));
             return Err(refused(1, format!("Error: UPGRADE FAILED: update: failed to update: {secret}")));
