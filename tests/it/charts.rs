@@ -273,5 +273,6 @@ fn memory_is_judged_without_charts_too() {
 fn a_release_that_is_not_there_is_named() {
     let here = Repository::new(LIST);
     assert!(here.ends("charts bump tyny", 2).contains("did you mean `tiny`?"));
+    assert!(here.ends("charts bump tiny --to latest", 2).contains("not a full version"));
     assert!(here.ends("charts bump namespaces", 2).contains("has no version"));
 }
