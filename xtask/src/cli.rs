@@ -123,6 +123,9 @@ pub enum Command {
     Charts(Charts),
     /// Rehearse with faults: each seed a different disaster, and the way back from it.
     Rehearse {
+        /// Which command; one that needs others finds their work done.
+        #[arg(long, value_name = "COMMAND", value_enum, default_value = "bootstrap")]
+        command: Planned,
         /// Seeds to sweep, first and last: `1..200` is 200 rehearsals.
         #[arg(long, value_name = "A..B", required_unless_present = "seed", conflicts_with = "seed")]
         seeds: Option<String>,

@@ -129,7 +129,7 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
         Command::Render { check } => render::run(session, *check),
         Command::Fleet(command) => fleet::run(session, command),
         Command::Charts(command) => charts::run(session, command),
-        Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
+        Command::Rehearse { command, seeds } => rehearse::run(session, *command, seeds.as_deref()),
         Command::Adr(command) => adr::run(session, command),
         Command::Kubeconfig => kubeconfig::run(session),
         Command::Logs { step } => logs::run(session, step),

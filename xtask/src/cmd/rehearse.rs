@@ -7,12 +7,13 @@ mod referee;
 use super::conduct::jobs;
 use super::exit::{CRASH, DONE, Ended, Stop, WRONG};
 use super::{Session, load};
-use crate::cli::Format;
+use crate::cli::{Format, Planned};
+use crate::plan::mesh::Scope;
 use crate::problem::Problem;
 use crate::tools::helm::Helm;
 use crate::ui::shell::{Tone, Volume};
 use crate::ui::words;
-use acts::Played;
+use acts::{Piece, Played};
 
 /// Sums over all seeds.
 #[derive(Default)]
@@ -27,19 +28,25 @@ struct Sum {
 ///
 /// # Errors
 /// Problems of the input, or seeds that are no range.
-pub fn run(session: &mut Session, seeds: Option<&str>) -> Ended {
+pub fn run(session: &mut Session, of: Planned, seeds: Option<&str>) -> Ended {
     let seeds = match (seeds, session.flags.seed) {
         (Some(text), _) => range(text).map_err(Stop::with(WRONG))?,
         (None, Some(seed)) => seed..=seed,
         (None, None) => return Err(Stop::one(WRONG, Problem::new("which seeds?").hint("--seeds 1..200"))),
     };
-    let plan = load::inputs(session)?.bootstrap(Helm::V4);
+    let inputs = load::inputs(session)?;
+    let bootstrap = inputs.bootstrap(Helm::V4);
+    let mesh = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
     let jobs = jobs(session);
-    let want = acts::undisturbed(&plan, jobs)
+    let piece = match of {
+        Planned::Bootstrap => Piece { before: None, plan: &bootstrap, jobs },
+        Planned::MeshConnect => Piece { before: Some(&bootstrap), plan: &mesh, jobs },
+    };
+    let want = acts::undisturbed(piece)
         .map_err(|reason| Stop::one(CRASH, Problem::new("a rehearsal without any fault fails").why(reason)))?;
     let mut sum = Sum::default();
     for seed in seeds {
-        let played = acts::play(&plan, jobs, seed, &want);
+        let played = acts::play(piece, seed, &want);
         tell(session, seed, &played);
         sum.seeds += 1;
         sum.points += played.points;
