@@ -8,6 +8,7 @@ mod drive;
 mod fleet;
 mod golden;
 mod host;
+mod mesh;
 mod node;
 mod platform;
 mod references;

@@ -40,19 +40,22 @@ impl Write for Gone {
 }
 
 /// A repository of its own: the data of this one by link, and an `out/` that goes away.
-struct Place {
+pub struct Place {
     folder: tempfile::TempDir,
 }
 
 /// What a command did.
-struct Ran {
-    code: u8,
-    out: String,
-    err: String,
+pub struct Ran {
+    /// Its exit code.
+    pub code: u8,
+    /// Data.
+    pub out: String,
+    /// The story.
+    pub err: String,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for data in ["infra", "charts", "adr", "README.md", "xtask"] {
             std::os::unix::fs::symlink(golden::root().join(data), folder.path().join(data)).expect("a link");
@@ -60,7 +63,7 @@ impl Place {
         Place { folder }
     }
 
-    fn root(&self) -> &Utf8Path {
+    pub fn root(&self) -> &Utf8Path {
         Utf8Path::from_path(self.folder.path()).expect("UTF-8")
     }
 
@@ -77,7 +80,7 @@ impl Place {
         }
     }
 
-    fn run(&self, line: &str) -> Ran {
+    pub fn run(&self, line: &str) -> Ran {
         let (out, err) = (Page::default(), Page::default());
         let args = std::iter::once("xtask").chain(line.split(' ')).map(Into::into);
         let code = cmd::run(args, self.env(Box::new(out.clone()), Box::new(err.clone())));

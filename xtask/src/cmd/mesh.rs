@@ -53,7 +53,11 @@ pub fn run(session: &mut Session, wishes: Wishes) -> Ended {
         true => None,
         false => Some(session.space.lock("mesh-connect").map_err(Stop::with(NOT_READY))?),
     };
-    if session.flags.rehearse { rehearsed(session, &inputs, scope, wishes) } else { real(session, &inputs, scope, wishes) }
+    if session.flags.rehearse {
+        rehearsed(session, &inputs, scope, wishes)
+    } else {
+        real(session, &inputs, scope, wishes)
+    }
 }
 
 /// Everything that it would ask and do, for a fleet where every cluster answers.
@@ -204,7 +208,8 @@ fn sleep(world: &mut dyn World, time: Duration) -> Result<(), Stop> {
 fn diagnosed(session: &mut Session, found: &[Finding]) -> u8 {
     for check in CHECKS {
         let of: Vec<&str> = found.iter().filter(|f| f.check == check).map(|f| f.problem.what.as_str()).collect();
-        let (tone, said) = if of.is_empty() { (Tone::Good, "nothing found".to_owned()) } else { (Tone::Bad, of.join("; ")) };
+        let (tone, said) =
+            if of.is_empty() { (Tone::Good, "nothing found".to_owned()) } else { (Tone::Bad, of.join("; ")) };
         session.shell.status(tone, "Looked", &format!("at {check}: {said}"));
     }
     cause(session, found);
@@ -226,7 +231,9 @@ fn cause(session: &mut Session, found: &[Finding]) {
 fn explain(session: &mut Session, world: &mut dyn World, fleet: &Fleet, scope: &Scope) -> Result<(), Stop> {
     let found = look(session, world, fleet, scope)?;
     cause(session, &found);
-    let Some(cluster) = found.first().map(|f| f.cluster.clone()).filter(|c| !c.is_empty()).or(scope.clusters.first().cloned()) else {
+    let Some(cluster) =
+        found.first().map(|f| f.cluster.clone()).filter(|c| !c.is_empty()).or(scope.clusters.first().cloned())
+    else {
         return Ok(());
     };
     let file = format!("out/sysdump-{cluster}");
@@ -291,11 +298,13 @@ fn told(session: &mut Session, fleet: &Fleet, scope: &Scope) {
         let clusters: serde_json::Map<String, serde_json::Value> = all
             .iter()
             .map(|(name, known)| {
-                let figures = known.iter().map(|(value, of)| ((*of).to_owned(), value.parse::<u64>().unwrap_or(0).into()));
+                let figures =
+                    known.iter().map(|(value, of)| ((*of).to_owned(), value.parse::<u64>().unwrap_or(0).into()));
                 (name.clone(), serde_json::Value::Object(figures.collect()))
             })
             .collect();
-        let event = serde_json::json!({ "event": "mesh", "clusters": scope.clusters, "links": links, "figures": clusters });
+        let event =
+            serde_json::json!({ "event": "mesh", "clusters": scope.clusters, "links": links, "figures": clusters });
         session.shell.data(&format!("{event}\n"));
     }
     for (name, known) in &all {

@@ -1,10 +1,10 @@
 //! `plan <command>`: the exact commands, and nothing else. The same bytes each time, on every machine.
 //! Knows nothing of which tools this machine has: it plans for the newest Helm that the fleet accepts.
 
+use super::Session;
 use super::conduct::chosen;
 use super::exit::{DONE, Ended, Stop};
 use super::load::{self, Inputs};
-use super::Session;
 use crate::cli::{Format, Graph, Planned};
 use crate::plan::mesh::Scope;
 use crate::plan::{Plan, StepId, diff, graph, text};

@@ -38,22 +38,22 @@ pub fn run(session: &mut Session, of: Planned, seeds: Option<&str>) -> Ended {
     let bootstrap = inputs.bootstrap(Helm::V4);
     let mesh = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
     let jobs = jobs(session);
-    let piece = match of {
-        Planned::Bootstrap => Piece { before: None, plan: &bootstrap, jobs },
-        Planned::MeshConnect => Piece { before: Some(&bootstrap), plan: &mesh, jobs },
+    let (piece, said) = match of {
+        Planned::Bootstrap => (Piece { before: None, plan: &bootstrap, jobs }, ""),
+        Planned::MeshConnect => (Piece { before: Some(&bootstrap), plan: &mesh, jobs }, " --command mesh-connect"),
     };
     let want = acts::undisturbed(piece)
         .map_err(|reason| Stop::one(CRASH, Problem::new("a rehearsal without any fault fails").why(reason)))?;
     let mut sum = Sum::default();
     for seed in seeds {
         let played = acts::play(piece, seed, &want);
-        tell(session, seed, &played);
+        tell(session, said, seed, &played);
         sum.seeds += 1;
         sum.points += played.points;
         sum.struck += played.struck.len();
         sum.failing.extend(played.verdict.map(|(code, _)| (seed, code)));
     }
-    Ok(answer(session, &sum))
+    Ok(answer(session, said, &sum))
 }
 
 /// `1..200`, both ends included.
@@ -66,7 +66,7 @@ fn range(text: &str) -> Result<std::ops::RangeInclusive<u64>, Problem> {
 }
 
 /// One seed: always if it failed, else when it is the only one or more is asked for.
-fn tell(session: &mut Session, seed: u64, played: &Played) {
+fn tell(session: &mut Session, of: &str, seed: u64, played: &Played) {
     if session.flags.format == Format::Json {
         session.shell.data(&format!("{}\n", json(seed, played)));
     }
@@ -77,7 +77,7 @@ fn tell(session: &mut Session, seed: u64, played: &Played) {
     if let Some((_, reason)) = &played.verdict {
         let problem = Problem::new(format!("rehearsal with seed {seed} failed"))
             .why(reason.clone())
-            .hint(format!("reproduce: cargo xtask rehearse --seed {seed}"));
+            .hint(format!("reproduce: cargo xtask rehearse{of} --seed {seed}"));
         let text = crate::ui::problem::one(&problem, session.shell.paint());
         session.shell.tell(&text);
     }
@@ -105,14 +105,14 @@ fn json(seed: u64, played: &Played) -> serde_json::Value {
     })
 }
 
-fn answer(session: &mut Session, sum: &Sum) -> u8 {
+fn answer(session: &mut Session, of: &str, sum: &Sum) -> u8 {
     let Sum { seeds, points, struck, failing } = sum;
     let what = format!("{}: {points} fault points, {}", words::count(*seeds, "seed"), words::count(*struck, "fault"));
     let Some((first, code)) = failing.first() else {
         session.shell.status(Tone::Good, "Rehearsed", &format!("{what}, all arrived"));
         return DONE;
     };
-    let line = format!("{what}, {} failing; reproduce: cargo xtask rehearse --seed {first}", failing.len());
+    let line = format!("{what}, {} failing; reproduce: cargo xtask rehearse{of} --seed {first}", failing.len());
     let line = crate::ui::shell::status(session.shell.paint(), Tone::Bad, "Failed", &line);
     session.shell.tell(&line);
     *code

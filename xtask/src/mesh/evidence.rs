@@ -134,7 +134,8 @@ mod tests {
         let text = r#"{"connectivity":{"connected":{"avg":1,"max":2},"clusters":{"app2":{"configured":3,"connected":3},
             "mgmt":{"configured":3}},"total":3,"not_ready":3,"errors":{"cilium-x1":{"mgmt":{"Errors":["remote cluster
             configuration required but not found"],"Warnings":[],"Disabled":false}}}},"kvstoremesh":{"enabled":true}}"#;
-        let document: Value = serde_json::from_str(&text.replace("remote cluster\n            ", "remote cluster ")).unwrap();
+        let document: Value =
+            serde_json::from_str(&text.replace("remote cluster\n            ", "remote cluster ")).unwrap();
         let mgmt = link(&document, "/connectivity", "mgmt").unwrap();
         assert_eq!((mgmt.connected, mgmt.total), (0, 3));
         assert_eq!(mgmt.error.as_deref(), Some("remote cluster configuration required but not found"));

@@ -35,9 +35,10 @@ fn moved(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
         let vm = cluster.vm(node);
         let now = survey.address(cluster, node)?;
         let held = sites.iter().find(|s| s.node == vm).filter(|s| !s.addresses.iter().any(|a| a == now))?;
-        let problem = Problem::new(format!("the agent on {vm} holds an old address of it: {}", held.addresses.join(", ")))
-            .why(format!("the VM is at {now} now: DHCP gave it another address"))
-            .hint(CONNECT);
+        let problem =
+            Problem::new(format!("the agent on {vm} holds an old address of it: {}", held.addresses.join(", ")))
+                .why(format!("the VM is at {now} now: DHCP gave it another address"))
+                .hint(CONNECT);
         Some(finding("peers", cluster, Grade::Open, problem))
     })
 }

@@ -83,7 +83,8 @@ fn clocks(survey: &Survey<'_>) -> Option<Finding> {
 
 fn nodes(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let lines = survey.said(cluster, "nodes")?;
-    let ready = |vm: &String| lines.lines().any(|l| l.starts_with(&format!("{vm} ")) && l.trim_end().ends_with(" True"));
+    let ready =
+        |vm: &String| lines.lines().any(|l| l.starts_with(&format!("{vm} ")) && l.trim_end().ends_with(" True"));
     let not: Vec<String> = cluster.nodes.iter().map(|n| cluster.vm(n)).filter(|vm| !ready(vm)).collect();
     if not.is_empty() {
         return None;
@@ -107,7 +108,8 @@ fn release(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
         "pending-install" | "uninstalling" => (Grade::Blocks, bootstrap(cluster)),
         _ => return None,
     };
-    let why = format!("a Helm was killed at revision {}; until that is taken back, none can upgrade it", revision.number);
+    let why =
+        format!("a Helm was killed at revision {}; until that is taken back, none can upgrade it", revision.number);
     Some(finding("releases", cluster, grade, stuck.why(why).hint(hint)))
 }
 
@@ -118,7 +120,8 @@ fn config(survey: &Survey<'_>, cluster: &Cluster) -> Option<Value> {
 /// What a cluster calls itself is what the fleet calls it. The chart lets 0 and 256 pass.
 fn named(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let config = config(survey, cluster)?;
-    let (id, name) = (config["cluster-id"].as_str().unwrap_or("0"), config["cluster-name"].as_str().unwrap_or_default());
+    let (id, name) =
+        (config["cluster-id"].as_str().unwrap_or("0"), config["cluster-name"].as_str().unwrap_or_default());
     let problem = if id != cluster.id.to_string() {
         let why = if id == "0" { "with 0 no mesh connects" } else { "it is in every identity of the cluster" };
         Problem::new(format!("{} runs with cluster id {id}, the fleet says {}", cluster.name, cluster.id)).why(why)
@@ -139,7 +142,8 @@ fn same_numbers(survey: &Survey<'_>) -> Vec<Finding> {
         let Some(config) = config(survey, cluster) else { continue };
         let text = |key: &str, default: &str| config[key].as_str().unwrap_or(default).to_owned();
         if let Some(first) = ids.insert(text("cluster-id", "0"), cluster) {
-            let what = format!("{} and {} have the same cluster id: {}", first.name, cluster.name, text("cluster-id", "0"));
+            let what =
+                format!("{} and {} have the same cluster id: {}", first.name, cluster.name, text("cluster-id", "0"));
             let problem = Problem::new(what).why("the mesh tells clusters apart by it").hint(bootstrap(cluster));
             found.push(finding("names and ids", cluster, Grade::Blocks, problem));
         }
@@ -189,7 +193,10 @@ fn ranges(survey: &Survey<'_>) -> Vec<Finding> {
                 let what = format!("pod ranges overlap: {taken} of {other} and {range} of {node}");
                 let problem = Problem::new(what)
                     .why("the mesh routes by pod address, so each cluster needs its own (ADR-0005)")
-                    .hint(format!("give {} another `pod_cidr` in {} and make it anew", cluster.name, survey.fleet.file));
+                    .hint(format!(
+                        "give {} another `pod_cidr` in {} and make it anew",
+                        cluster.name, survey.fleet.file
+                    ));
                 found.push(finding("pod ranges", cluster, Grade::Blocks, problem));
             }
         }

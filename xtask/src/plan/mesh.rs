@@ -9,8 +9,8 @@ use super::bootstrap::{KUBECONFIG, host, kube_path, releases as installed};
 use super::{Lane, Plan, Step, Want};
 use crate::fleet::{Cluster, Fleet, Role};
 use crate::release::{Chart, Releases};
-use crate::render::mesh::{self, Addresses, RELEASE, peers};
 use crate::render::Files;
+use crate::render::mesh::{self, Addresses, RELEASE, peers};
 use crate::token::{digest, fact};
 use crate::tools::cilium::Cilium;
 use crate::tools::helm::{Helm, Release};
@@ -183,10 +183,8 @@ fn joined(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Step {
     let wanted: Vec<&&Cluster> = all.iter().filter(|p| scope.has(p)).collect();
     let nodes = cluster.nodes.len().to_string();
     let is = |pointer: String, value: &str| Want::Json(pointer, value.to_owned());
-    let mut wants = vec![
-        is("/connectivity/total".into(), &nodes),
-        Want::JsonAtLeast("/kvstoremesh/status/total".into(), 1),
-    ];
+    let mut wants =
+        vec![is("/connectivity/total".into(), &nodes), Want::JsonAtLeast("/kvstoremesh/status/total".into(), 1)];
     for peer in &wanted {
         wants.push(is(format!("/connectivity/clusters/{}/connected", peer.name), &nodes));
         wants.push(Want::JsonAtLeast(format!("/kvstoremesh/status/clusters/{}/connected", peer.name), 1));

@@ -4,8 +4,8 @@
 use super::super::{Lane, Step, Want};
 use super::{kube_path, on, secrets, vault};
 use crate::fleet::{Cluster, Fleet};
-use crate::render::mesh;
 use crate::release::{Chart, Manifest, Placement, Releases, Source};
+use crate::render::mesh;
 use crate::token::digest;
 use crate::tools::helm::{self, Helm, Release};
 use crate::tools::kubectl::Kubectl;
@@ -208,21 +208,27 @@ impl Here<'_> {
         .needs([archive_step(&chart.archive())])
         .needs(secrets::needs(&chart.set))
         .after(self.login(&chart.placement))
-        .instead("pending install", is("(pending-install|uninstalling)"), [release.uninstall(), upgrade.clone()]);
+        .instead(
+            "pending install",
+            is("(pending-install|uninstalling)"),
+            [release.uninstall(), upgrade.clone()],
+        );
         if meshes {
             // An upgrade to values without peers would take the cluster out of the mesh (ADR-0022).
             let keeping = release.upgrade_keeping_peers(&archive, &values, &digest);
             let meshed = |state: &str| Want::Newest(format!(r"\s{state}(\s+\S+){{3}}\s*$"));
             let repair = [release.rollback(), keeping.clone()];
-            step = step
-                .instead("pending upgrade of a mesh", meshed("pending-(upgrade|rollback)"), repair)
-                .instead("in a mesh", meshed("(deployed|failed)"), [keeping]);
+            step = step.instead("pending upgrade of a mesh", meshed("pending-(upgrade|rollback)"), repair).instead(
+                "in a mesh",
+                meshed("(deployed|failed)"),
+                [keeping],
+            );
         }
         step.instead("pending upgrade", is("pending-(upgrade|rollback)"), [release.rollback(), upgrade.clone()])
-        .act([upgrade])
-        .undo([release.uninstall()])
-        .limits(self.limits(&chart.placement))
-        .hint(format!("helm history {name} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
+            .act([upgrade])
+            .undo([release.uninstall()])
+            .limits(self.limits(&chart.placement))
+            .hint(format!("helm history {name} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
     }
 
     /// Entries that use what Vault holds come when their cluster can log in there: an order, for they also work later.

@@ -83,8 +83,7 @@ fn proof(cluster: &Cluster, what: &str, doing: String, ask: Command, want: Want)
 fn asked(cluster: &Cluster, platform: &Cluster, name: &str, url: &str, status: &str) -> Step {
     let ask = curl(cluster, &["--output", "/dev/null", "--write-out", "%{http_code}", url]);
     let doing = format!("ask {name} on {} from a pod of {}", platform.name, cluster.name);
-    proof(cluster, &format!("to-{name}"), doing, ask, Want::Match(status.to_owned()))
-        .needs([id(platform, "connected")])
+    proof(cluster, &format!("to-{name}"), doing, ask, Want::Match(status.to_owned())).needs([id(platform, "connected")])
 }
 
 fn peer(cluster: &Cluster, others: &[&str]) -> Step {
@@ -116,5 +115,6 @@ fn arrived(cluster: &Cluster, platform: &Cluster, what: &str, path: &str, query:
     let ask = Kubectl::on(&kube_path(platform)).raw(&path);
     let ask = ask.learn(figure(cluster, what), Reading::Pointer(value.to_owned()));
     let doing = format!("count what {} holds of {}'s {what}", platform.name, cluster.name);
-    proof(cluster, what, doing, ask, Want::JsonAtLeast(value.into(), 1)).limits(Limits::QUICK.settle(300).attempts(1, 5))
+    proof(cluster, what, doing, ask, Want::JsonAtLeast(value.into(), 1))
+        .limits(Limits::QUICK.settle(300).attempts(1, 5))
 }

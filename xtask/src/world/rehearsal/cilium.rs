@@ -154,7 +154,8 @@ fn mesh(stage: &Stage, cluster: &Cluster, now: Duration) -> Output {
     }
     let server = cluster.workloads.get(super::mesh::SERVER);
     if server.is_some_and(|w| stage.runs_on(cluster, w, now).is_some()) {
-        all["kvstoremesh"]["status"] = connectivity(stage, cluster, &["clustermesh-apiserver-0"], now, |link| link.cache);
+        all["kvstoremesh"]["status"] =
+            connectivity(stage, cluster, &["clustermesh-apiserver-0"], now, |link| link.cache);
     }
     said(serde_json::to_string_pretty(&all).unwrap_or_default() + "\n")
 }
@@ -177,7 +178,9 @@ fn connectivity(
                 connected += 1;
                 entry["connected"] = json!(pods.len());
             }
-            Err(why) => drop(errors.insert(peer.clone(), json!({ "Errors": [why], "Warnings": [], "Disabled": false }))),
+            Err(why) => {
+                drop(errors.insert(peer.clone(), json!({ "Errors": [why], "Warnings": [], "Disabled": false })))
+            }
         }
         clusters.insert(peer.clone(), entry);
     }
@@ -191,7 +194,8 @@ fn connectivity(
     }
     if !errors.is_empty() {
         all["not_ready"] = json!(pods.len());
-        all["errors"] = pods.iter().map(|pod| ((*pod).to_owned(), Value::Object(errors.clone()))).collect::<Map<_, _>>().into();
+        all["errors"] =
+            pods.iter().map(|pod| ((*pod).to_owned(), Value::Object(errors.clone()))).collect::<Map<_, _>>().into();
     }
     all
 }

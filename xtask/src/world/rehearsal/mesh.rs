@@ -76,6 +76,11 @@ impl Stage {
         }
     }
 
+    /// The power of a VM goes away.
+    pub fn switch_off(&mut self, vm: &str) {
+        self.halt(vm, Duration::ZERO);
+    }
+
     /// A worker gets another address, and its node lives on under it.
     pub fn move_worker(&mut self, vm: &str) {
         let ip = self.lease();
@@ -121,7 +126,8 @@ impl Stage {
         let vm = self.control_plane(peer)?;
         let other = self.cluster(&vm)?;
         let reached = other.nodes.values().any(|member| {
-            let listed = told["ips"].as_array().is_some_and(|ips| ips.iter().any(|ip| *ip == json!(member.ip.to_string())));
+            let listed =
+                told["ips"].as_array().is_some_and(|ips| ips.iter().any(|ip| *ip == json!(member.ip.to_string())));
             let runs = self.vms.get(&member.vm).is_some_and(|vm| vm.power == super::stage::Power::Running);
             listed && runs && self.vms[&member.vm].ip == member.ip
         });
@@ -129,10 +135,10 @@ impl Stage {
         let port = told["port"].as_u64() == Some(u64::from(self.mesh_port(other)));
         let ids = [self.cluster_id(cluster), self.cluster_id(other)];
         let trusted = self.authority(cluster) == self.authority(other);
-        let deaf = [cluster, other].iter().any(|c| {
-            self.mishaps(&c.name).any(|m| matches!(m, Mishap::Deaf | Mishap::NoCertificates | Mishap::NoAgents))
-        });
-        let fits = reached && known && port && trusted && !deaf && !ids.contains(&0) && ids[0] != ids[1];
+        let uncertified = |c: &Cluster| self.mishaps(&c.name).any(|m| *m == Mishap::NoCertificates);
+        let deaf = self.mishaps(&cluster.name).any(|m| *m == Mishap::Deaf);
+        let silent = deaf || uncertified(cluster) || uncertified(other);
+        let fits = reached && known && port && trusted && !silent && !ids.contains(&0) && ids[0] != ids[1];
         let server = |c: &Cluster| c.workloads.get(SERVER).map(|w| (w.since, w.clone()));
         let (mine, theirs) = (server(cluster)?, server(other)?);
         let ready = |c: &Cluster, w: &super::workload::Workload| self.serves(c, w);
@@ -150,7 +156,8 @@ impl Stage {
         let up = |a: &Cluster, b: &str| self.link(a, b, now).is_some_and(|l| l.cache.is_ok() && l.agents.is_ok());
         let lossy = |c: &Cluster| self.mishaps(&c.name).any(|m| *m == Mishap::Lossy);
         let ranges = |c: &Cluster| self.pod_ranges(c).into_values().flatten().collect::<Vec<_>>();
-        let apart = ranges(cluster).iter().all(|a| ranges(other).iter().all(|b| !a.contains(&**b) && !b.contains(&**a)));
+        let apart =
+            ranges(cluster).iter().all(|a| ranges(other).iter().all(|b| !a.contains(&**b) && !b.contains(&**a)));
         let api = self.control_plane(peer).is_some_and(|vm| self.api_up(&vm, now));
         up(cluster, peer)
             && up(other, &cluster.name)
@@ -163,7 +170,8 @@ impl Stage {
 
     /// The ranges of each node's pods, as its agent published them.
     pub(super) fn pod_ranges(&self, cluster: &Cluster) -> BTreeMap<String, Option<Net>> {
-        let moved = self.mishaps(&cluster.name).find_map(|m| if let Mishap::PodRanges(net) = m { Some(*net) } else { None });
+        let moved =
+            self.mishaps(&cluster.name).find_map(|m| if let Mishap::PodRanges(net) = m { Some(*net) } else { None });
         let mut subnets = moved.and_then(|net| net.subnets(24).ok()).into_iter().flatten();
         let range = |member: &super::cluster::Member, other: Option<ipnet::Ipv4Net>| other.map(Net).or(member.pod_cidr);
         cluster.nodes.iter().map(|(name, member)| (name.clone(), range(member, subnets.next()))).collect()
@@ -171,22 +179,27 @@ impl Stage {
 
     /// How agents carry packets.
     pub(super) fn tunnel(&self, cluster: &Cluster) -> String {
-        let other = self.mishaps(&cluster.name).find_map(|m| if let Mishap::Tunnel(t) = m { Some(t.clone()) } else { None });
+        let other =
+            self.mishaps(&cluster.name).find_map(|m| if let Mishap::Tunnel(t) = m { Some(t.clone()) } else { None });
         let said = cluster.release("cilium").map(|r| text(&r.values, "/tunnelProtocol").to_owned());
         other.or(said).filter(|t| !t.is_empty()).unwrap_or_else(|| "vxlan".into())
     }
 
     /// The id that agents run with.
     pub(super) fn cluster_id(&self, cluster: &Cluster) -> u64 {
-        let other = self.mishaps(&cluster.name).find_map(|m| if let Mishap::ClusterId(id) = m { Some(*id) } else { None });
+        let other =
+            self.mishaps(&cluster.name).find_map(|m| if let Mishap::ClusterId(id) = m { Some(*id) } else { None });
         let said = cluster.release("cilium").and_then(|r| r.values["cluster"]["id"].as_u64());
         other.map(u64::from).or(said).unwrap_or(0)
     }
 
     /// The port of the mesh server.
     pub(super) fn mesh_port(&self, cluster: &Cluster) -> u16 {
-        let other = self.mishaps(&cluster.name).find_map(|m| if let Mishap::Port(port) = m { Some(*port) } else { None });
-        let said = cluster.release("cilium").and_then(|r| r.values["clustermesh"]["apiserver"]["service"]["nodePort"].as_u64());
+        let other =
+            self.mishaps(&cluster.name).find_map(|m| if let Mishap::Port(port) = m { Some(*port) } else { None });
+        let said = cluster
+            .release("cilium")
+            .and_then(|r| r.values["clustermesh"]["apiserver"]["service"]["nodePort"].as_u64());
         other.unwrap_or_else(|| said.and_then(|port| port.try_into().ok()).unwrap_or(32379))
     }
 
@@ -215,7 +228,8 @@ impl Stage {
             return vec![];
         }
         let up = |node: &String| self.node_ready(cluster, node, now) == Ready::Yes;
-        let agent = |(index, node): (usize, &String)| (format!("cilium-{index}"), up(node).then(|| self.tunnel(cluster)));
+        let agent =
+            |(index, node): (usize, &String)| (format!("cilium-{index}"), up(node).then(|| self.tunnel(cluster)));
         cluster.nodes.keys().enumerate().map(agent).collect()
     }
 }

@@ -23,9 +23,7 @@ const SAMPLE: &str = "sample/deployment/sample";
 /// Objects of a kind that Cilium makes, which follow from its release.
 pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Vec<Value> {
     let Some(release) = cluster.release("cilium") else { return vec![] };
-    let object = |kind: &str, name: &str| {
-        json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": name, "namespace": "kube-system" } })
-    };
+    let object = |kind: &str, name: &str| json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": name, "namespace": "kube-system" } });
     match kind {
         "ConfigMap" => {
             let mut config = object(kind, "cilium-config");
@@ -47,13 +45,17 @@ pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> V
                 "ports": [{ "port": 2379, "nodePort": stage.mesh_port(cluster) }] });
             vec![service]
         }
-        "CiliumNode" => stage.pod_ranges(cluster).into_iter().filter_map(|(name, range)| {
-            let member = &cluster.nodes[&name];
-            Some(json!({ "apiVersion": "cilium.io/v2", "kind": "CiliumNode", "metadata": { "name": name },
+        "CiliumNode" => stage
+            .pod_ranges(cluster)
+            .into_iter()
+            .filter_map(|(name, range)| {
+                let member = &cluster.nodes[&name];
+                Some(json!({ "apiVersion": "cilium.io/v2", "kind": "CiliumNode", "metadata": { "name": name },
                 "spec": { "addresses": [{ "type": "InternalIP", "ip": member.ip.to_string() },
                     { "type": "CiliumInternalIP", "ip": "10.0.0.1" }],
                     "ipam": { "podCIDRs": [range?.to_string()] } } }))
-        }).collect(),
+            })
+            .collect(),
         _ => vec![],
     }
 }
