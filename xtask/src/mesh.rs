@@ -148,7 +148,8 @@ fn ports_in_the_way(survey: &Survey<'_>) -> Vec<Finding> {
             let problem = Problem::new(format!("{vm} does not reach the mesh port of {}: {at}:{port}", cluster.name))
                 .why(last_words(output))
                 .hint(format!(
-                    "kubectl --kubeconfig out/kube/{}.yaml --namespace kube-system describe deployment/clustermesh-apiserver",
+                    "kubectl --kubeconfig out/kube/{}.yaml --namespace kube-system describe \
+                     deployment/clustermesh-apiserver",
                     cluster.name
                 ));
             found.push(finding("ports", cluster, Grade::Passing, problem));

@@ -120,9 +120,9 @@ mod tests {
 
     #[test]
     fn the_newest_revision_is_read_with_and_without_labels() {
-        let rows = "sh.helm.release.v1.cilium.v9   helm.sh/release.v1   1   5m   cilium   9   deployed   cilium-1.20.0   ab\n\
-                    sh.helm.release.v1.cilium.v10   helm.sh/release.v1   1   5m   cilium   10   pending-upgrade\n";
-        let newest = revision(rows).unwrap();
+        let row = |n, rest| format!("sh.helm.release.v1.cilium.v{n}  helm.sh/release.v1  1  5m  cilium  {n}  {rest}\n");
+        let rows = row(9, "deployed  cilium-1.20.0  ab") + &row(10, "pending-upgrade");
+        let newest = revision(&rows).unwrap();
         assert_eq!((newest.number, newest.state.as_str(), newest.version.as_str()), (10, "pending-upgrade", ""));
         assert_eq!(revision(rows.lines().next().unwrap()).unwrap().version, "1.20.0");
         assert_eq!(revision("garbage\n"), None);

@@ -39,7 +39,8 @@ pub fn id(cluster: &Cluster, what: &str) -> String {
 
 /// Name, addresses and pod ranges of every node as its agent published them, one line each.
 pub fn ranges(cluster: &Cluster) -> Command {
-    let template = r#"{range .items[*]}{.metadata.name} {.spec.addresses[?(@.type=="InternalIP")].ip} {.spec.ipam.podCIDRs[*]}{"\n"}{end}"#;
+    let template = "{range .items[*]}{.metadata.name} {.spec.addresses[?(@.type==\"InternalIP\")].ip} \
+                    {.spec.ipam.podCIDRs[*]}{\"\\n\"}{end}";
     Kubectl::on(&kube_path(cluster)).read(SYSTEM, &["ciliumnodes.cilium.io"], template)
 }
 

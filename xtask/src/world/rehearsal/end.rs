@@ -113,8 +113,9 @@ impl Stage {
             cluster.vault.paths.keys().collect::<Vec<_>>()
         ]);
         let peers = super::mesh::told(cluster).map(|told| names(told.keys().collect()));
-        json!({ "vault": vault, "peers": peers, "name": cluster.name, "pods": cluster.pods, "services": cluster.services, "nodes": nodes,
-            "releases": releases, "namespaces": cluster.namespaces, "crds": names(cluster.crds.keys().collect()),
+        json!({ "vault": vault, "peers": peers, "name": cluster.name, "pods": cluster.pods,
+            "services": cluster.services, "nodes": nodes, "releases": releases, "namespaces": cluster.namespaces,
+            "crds": names(cluster.crds.keys().collect()),
             "objects": names(cluster.objects.keys().collect()), "ready": names(rolled) })
     }
 }

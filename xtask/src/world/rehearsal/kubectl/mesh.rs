@@ -23,7 +23,10 @@ const SAMPLE: &str = "sample/deployment/sample";
 /// Objects of a kind that Cilium makes, which follow from its release.
 pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Vec<Value> {
     let Some(release) = cluster.release("cilium") else { return vec![] };
-    let object = |kind: &str, name: &str| json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": name, "namespace": "kube-system" } });
+    let object = |kind: &str, name: &str| {
+        let metadata = json!({ "name": name, "namespace": "kube-system" });
+        json!({ "apiVersion": "v1", "kind": kind, "metadata": metadata })
+    };
     match kind {
         "ConfigMap" => {
             let mut config = object(kind, "cilium-config");
@@ -126,12 +129,12 @@ fn curl(stage: &mut Stage, desk: &Desk<'_>, words: &[String]) -> Go<Output> {
         let text = format!("curl: (6) Could not resolve host: {url}\ncommand terminated with exit code 6");
         return Err(stage.strange(desk.ask, refused(6, text)));
     }
-    let peers = mesh::told(cluster).into_iter().flatten().map(|(name, _)| name);
+    let mut peers = mesh::told(cluster).into_iter().flatten().map(|(name, _)| name);
     let has = |name: &&String| {
         let other = stage.control_plane(name).and_then(|vm| stage.cluster(&vm));
         other.is_some_and(|c| c.workloads.contains_key(SAMPLE)) && stage.carries(cluster, name, desk.now)
     };
     // Affinity is to others; without any this side answers itself.
-    let from = peers.filter(has).next().unwrap_or(&cluster.name);
+    let from = peers.find(has).unwrap_or(&cluster.name);
     Ok(said(json!({ "hostname": "sample-1", "version": "6.14.1", "message": from }).to_string()))
 }
