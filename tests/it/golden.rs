@@ -47,7 +47,7 @@ pub fn plan(path: &str, helm: Helm) -> Plan {
 }
 
 /// Where a snapshot lies, from the path below `out/`.
-fn snapshot(folder: &str, path: &str, text: &str, seen: &mut BTreeSet<PathBuf>) {
+pub fn snapshot(folder: &str, path: &str, text: &str, seen: &mut BTreeSet<PathBuf>) {
     let path = PathBuf::from("snapshots").join(folder).join(path);
     let name = path.file_name().and_then(|n| n.to_str()).expect("a file has a name").to_owned();
     let mut settings = insta::Settings::new();
@@ -73,7 +73,7 @@ fn golden(folder: &str, fleet: &str) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests read the repository's own data")]
-fn files_below(folder: &Path) -> Vec<PathBuf> {
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = vec![];
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.path().is_dir() { found.extend(files_below(&entry.path())) } else { found.push(entry.path()) }

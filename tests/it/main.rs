@@ -9,6 +9,7 @@ mod drive;
 mod fleet;
 mod golden;
 mod host;
+mod mesh;
 mod node;
 mod platform;
 mod references;

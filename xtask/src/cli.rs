@@ -94,6 +94,15 @@ pub enum Command {
     /// Bring up every cluster of the fleet with everything on it, from whatever is there.
     #[command(after_help = SEEDS)]
     Bootstrap,
+    /// Connect the clusters as the fleet says, and prove that the mesh carries traffic. `--only` names clusters.
+    MeshConnect {
+        /// Change nothing; name the most likely cause of what does not work.
+        #[arg(long, conflicts_with = "full")]
+        diagnose: bool,
+        /// Also run cilium's own connectivity test between each two clusters; takes long.
+        #[arg(long)]
+        full: bool,
+    },
     /// Print the exact commands that a command would run. Touches nothing.
     Plan {
         /// Whose plan.
@@ -121,6 +130,9 @@ pub enum Command {
     /// Rehearse with faults: each seed a different disaster, and the way back from it.
     #[command(after_help = SEEDS)]
     Rehearse {
+        /// Which command; one that needs others finds their work done.
+        #[arg(long, value_name = "COMMAND", value_enum, default_value = "bootstrap")]
+        command: Planned,
         /// Seeds to sweep, first and last: `1..200` is 200 rehearsals.
         #[arg(long, value_name = "A..B", required_unless_present_any = ["seed", "every", "fault"])]
         #[arg(conflicts_with_all = ["seed", "every", "fault"])]
@@ -182,6 +194,8 @@ pub enum Planned {
     Start,
     /// VMs that go away.
     Destroy,
+    /// From running clusters to one network.
+    MeshConnect,
 }
 
 /// What draws the picture of a plan.

@@ -39,6 +39,7 @@ mod git;
 mod kubeconfig;
 mod load;
 mod logs;
+mod mesh;
 mod place;
 mod plan;
 mod power;
@@ -46,6 +47,7 @@ mod ready;
 mod rehearse;
 mod render;
 mod status;
+mod survey;
 
 /// What commands work with in place of the real world. `main` gives back what it gets; a test may put something around
 /// it, and everything else about a run is then still the real thing.
@@ -129,13 +131,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
 fn dispatch(session: &mut Session, command: &Command) -> Ended {
     match command {
         Command::Bootstrap => bootstrap::run(session),
+        Command::MeshConnect { diagnose, full } => {
+            mesh::run(session, mesh::Wishes { diagnose: *diagnose, full: *full })
+        }
         Command::Plan { of, diff, graph } => plan::run(session, *of, diff.as_deref(), *graph),
         Command::Render { check } => render::run(session, *check),
         Command::Fleet(command) => fleet::run(session, command),
         Command::Charts(command) => charts::run(session, command),
-        Command::Rehearse { seeds, every, fault } => {
+        Command::Rehearse { command, seeds, every, fault } => {
             let (seeds, fault) = (seeds.as_deref(), fault.as_deref());
-            rehearse::run(session, &rehearse::Wanted { seeds, every: *every, fault })
+            rehearse::run(session, *command, &rehearse::Wanted { seeds, every: *every, fault })
         }
         Command::Adr(command) => adr::run(session, command),
         Command::Stop => power::run(session, Power::Stop),

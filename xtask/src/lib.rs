@@ -41,6 +41,7 @@
 //! | `render` | fleet, problem, release, token | commands, disk |
 //! | `charts` | fleet, problem, release, render, token | commands, disk: texts go in, findings and texts come out |
 //! | `plan` | fleet, problem, release, render, token, tools | time, randomness, environment, what already ran |
+//! | `mesh` | fleet, plan, problem, render, tools | how its questions are asked |
 //! | `journal` | plan | files |
 //! | `engine` | journal, plan, token, tools | threads, clock, terminal, what a tool means |
 //! | `world` | engine, plan, problem, tools | fleets, contracts, files of ours |
@@ -84,6 +85,7 @@ pub mod cmd;
 pub mod engine;
 pub mod fleet;
 pub mod journal;
+pub mod mesh;
 pub mod plan;
 pub mod problem;
 pub mod release;

@@ -15,6 +15,7 @@ pub mod choose;
 pub mod diff;
 pub mod graph;
 pub mod power;
+pub mod mesh;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod survey;

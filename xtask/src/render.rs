@@ -12,6 +12,7 @@ pub mod kubeadm;
 pub mod kubeconfig;
 pub mod manifests;
 pub mod merge;
+pub mod mesh;
 pub mod yaml;
 pub mod yaml11;
 

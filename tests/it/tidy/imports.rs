@@ -14,6 +14,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("render", "fleet, problem, release, token", "commands, disk"),
     ("charts", "fleet, problem, release, render, token", "commands, disk: texts go in, findings and texts come out"),
     ("plan", "fleet, problem, release, render, token, tools", "time, randomness, environment, what already ran"),
+    ("mesh", "fleet, plan, problem, render, tools", "how its questions are asked"),
     ("journal", "plan", "files"),
     ("engine", "journal, plan, token, tools", "threads, clock, terminal, what a tool means"),
     ("world", "engine, plan, problem, tools", "fleets, contracts, files of ours"),

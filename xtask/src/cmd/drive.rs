@@ -15,7 +15,7 @@ use crate::tools::{Command, Exit, Output, Tool};
 use crate::workspace::{Workspace, clock, sha256_of};
 use crate::world::World;
 
-mod complete;
+pub(super) mod complete;
 mod own;
 pub mod survey;
 

@@ -39,8 +39,12 @@ fn given(flags: &Flags) -> Vec<&'static str> {
 fn fitting(command: &Command) -> (&'static str, &'static [&'static str]) {
     let choosing = &["--dry-run", "--only", "--skip", "--until"];
     let all = &["--rehearse", "--seed", "--dry-run", "--only", "--skip", "--until", "--jobs", "--explain"];
+    let asking = &["--rehearse", "--seed", "--dry-run", "--only", "--jobs"];
+    let meshing = &["--rehearse", "--seed", "--dry-run", "--only", "--jobs", "--explain"];
     match command {
         Command::Bootstrap => ("bootstrap", all),
+        Command::MeshConnect { diagnose: true, .. } => ("mesh-connect --diagnose", asking),
+        Command::MeshConnect { .. } => ("mesh-connect", meshing),
         Command::Plan { .. } => ("plan", choosing),
         Command::Render { .. } => ("render", &["--rehearse"]),
         Command::Fleet(_) => ("fleet", &[]),

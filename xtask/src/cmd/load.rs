@@ -7,6 +7,7 @@ use super::Session;
 use super::exit::{Stop, WRONG};
 use super::git::Git;
 use crate::fleet::{self, Compatibility, Fleet};
+use crate::plan::mesh::{self, Scope};
 use crate::plan::{Plan, bootstrap};
 use crate::problem::Problem;
 use crate::release::{self, Releases};
@@ -34,6 +35,25 @@ impl Inputs {
     /// What `bootstrap` does, in the words of one Helm.
     pub fn bootstrap(&self, helm: Helm) -> Plan {
         bootstrap::plan(&self.fleet, &self.releases, self.files.clone(), helm)
+    }
+
+    /// What `mesh-connect` does once it has looked, for the clusters of a scope.
+    ///
+    /// # Errors
+    /// A data file names peers.
+    pub fn mesh(&self, helm: Helm, scope: &Scope) -> Result<Plan, Stop> {
+        let peers = render::mesh::files(&self.fleet, &scope.addresses(&self.fleet), &self.files);
+        let mut files = self.files.clone();
+        files.extend(peers.map_err(Stop::all(WRONG))?);
+        Ok(mesh::plan(&self.fleet, &self.releases, files, helm, scope))
+    }
+
+    /// The same with the questions that it asks before.
+    ///
+    /// # Errors
+    /// As for [`Inputs::mesh`].
+    pub fn mesh_whole(&self, helm: Helm, scope: &Scope) -> Result<Plan, Stop> {
+        Ok(mesh::whole(mesh::survey::plan(&self.fleet, scope), self.mesh(helm, scope)?))
     }
 }
 

@@ -1,11 +1,12 @@
 //! `plan <command>`: the exact commands, and nothing else. The same bytes each time, on every machine.
 //! Knows nothing of which tools this machine has: it plans for the newest Helm that the fleet accepts.
 
+use super::Session;
 use super::conduct::chosen;
 use super::exit::{DONE, Ended, Stop};
-use super::load::Inputs;
-use super::{Session, load};
+use super::load::{self, Inputs};
 use crate::cli::{Format, Graph, Planned};
+use crate::plan::mesh::Scope;
 use crate::plan::{Plan, StepId, diff, graph, power, text};
 use crate::tools::helm::Helm;
 use crate::ui::shell::Tone;
@@ -16,7 +17,7 @@ use crate::ui::{events, words};
 /// # Errors
 /// Problems of the input or of the choice.
 pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Option<Graph>) -> Ended {
-    let plan = planned(&load::inputs(session)?, of);
+    let plan = planned(&load::inputs(session)?, of)?;
     match (since, graph) {
         (Some(commit), _) => changes(session, plan, of, commit),
         (None, Some(Graph::Mermaid)) => {
@@ -28,18 +29,20 @@ pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Optio
     }
 }
 
-fn planned(inputs: &Inputs, of: Planned) -> Plan {
+/// The whole plan of a command, in the words of the newest Helm.
+fn planned(inputs: &Inputs, of: Planned) -> Result<Plan, Stop> {
     match of {
-        Planned::Bootstrap => inputs.bootstrap(Helm::V4),
-        Planned::Stop => power::stop(&inputs.fleet),
-        Planned::Start => power::start(&inputs.fleet, inputs.bootstrap(Helm::V4)),
-        Planned::Destroy => power::destroy(&inputs.fleet),
+        Planned::Bootstrap => Ok(inputs.bootstrap(Helm::V4)),
+        Planned::MeshConnect => inputs.mesh_whole(Helm::V4, &Scope::all(&inputs.fleet)),
+        Planned::Stop => Ok(power::stop(&inputs.fleet)),
+        Planned::Start => Ok(power::start(&inputs.fleet, inputs.bootstrap(Helm::V4))),
+        Planned::Destroy => Ok(power::destroy(&inputs.fleet)),
     }
 }
 
 /// Prints what differs from the plan that a commit would have made, with the code of today.
 fn changes(session: &mut Session, plan: Plan, of: Planned, commit: &str) -> Ended {
-    let then = planned(&load::inputs_at(session, commit)?, of);
+    let then = planned(&load::inputs_at(session, commit)?, of)?;
     let chosen = chosen(session, &plan)?;
     let there = |step: &StepId| chosen.contains(step) || plan.step(step).is_none();
     let changes: Vec<_> = diff::diff(&then, &plan).into_iter().filter(|change| there(&change.step)).collect();

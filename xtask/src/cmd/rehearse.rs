@@ -8,12 +8,13 @@ mod trial;
 use super::conduct::jobs;
 use super::exit::{CRASH, DONE, Ended, Stop, WRONG};
 use super::{Session, load};
-use crate::cli::Format;
+use crate::cli::{Format, Planned};
+use crate::plan::mesh::Scope;
 use crate::problem::Problem;
 use crate::tools::helm::Helm;
 use crate::ui::shell::{Tone, Volume};
 use crate::ui::words;
-use acts::{Played, Undisturbed};
+use acts::{Piece, Played, Undisturbed};
 use trial::Trial;
 
 /// Which rehearsals are wanted, as it was typed.
@@ -39,26 +40,40 @@ struct Sum {
 ///
 /// # Errors
 /// Problems of the input, or of what is wanted.
-pub fn run(session: &mut Session, wanted: &Wanted<'_>) -> Ended {
+pub fn run(session: &mut Session, of: Planned, wanted: &Wanted<'_>) -> Ended {
     let named = named(wanted, session.flags.seed).map_err(Stop::with(WRONG))?;
-    let plan = load::inputs(session)?.bootstrap(Helm::V4);
+    let inputs = load::inputs(session)?;
+    let bootstrap = inputs.bootstrap(Helm::V4);
     let jobs = jobs(session);
-    let Undisturbed { end, possible } = acts::undisturbed(&plan, jobs)
+    let after = |before| Piece { before, plan: &bootstrap, jobs };
+    let mesh;
+    let (piece, said) = match of {
+        Planned::Bootstrap => (after(None), ""),
+        Planned::MeshConnect => {
+            mesh = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
+            (Piece { plan: &mesh, ..after(Some(&bootstrap)) }, " --command mesh-connect")
+        }
+        Planned::Stop | Planned::Start | Planned::Destroy => {
+            let what = "faults are rehearsed in bootstrap and mesh-connect";
+            return Err(Stop::one(WRONG, Problem::new(what).hint("--command mesh-connect")));
+        }
+    };
+    let Undisturbed { end, possible } = acts::undisturbed(piece)
         .map_err(|reason| Stop::one(CRASH, Problem::new("a rehearsal without any fault fails").why(reason)))?;
     let single = || possible.iter().step_by(wanted.every.unwrap_or(1)).map(|s| Trial::Fault(s.point, s.kind));
     let trials = named.unwrap_or_else(|| single().collect());
     let mut sum = Sum::default();
     let alone = trials.len() == 1;
     for trial in trials {
-        let played = acts::play(&plan, jobs, trial.faults(), &end);
-        tell(session, trial, &played, alone);
+        let played = acts::play(piece, trial.faults(), &end);
+        tell(session, said, trial, &played, alone);
         sum.seeds += usize::from(matches!(trial, Trial::Seed(_)));
         sum.points += played.points;
         sum.struck += played.struck.len();
         sum.failing.extend(played.verdict.map(|(code, _)| (trial, code)));
     }
     let what = what(&sum, possible.len());
-    Ok(answer(session, &sum, &what))
+    Ok(answer(session, said, &sum, &what))
 }
 
 /// The trials that have a name; nothing if it is every fault.
@@ -85,7 +100,7 @@ fn range(text: &str) -> Result<std::ops::RangeInclusive<u64>, Problem> {
 }
 
 /// One trial: always if it failed, else when it is the only one or more is asked for.
-fn tell(session: &mut Session, trial: Trial, played: &Played, alone: bool) {
+fn tell(session: &mut Session, of: &str, trial: Trial, played: &Played, alone: bool) {
     if session.flags.format == Format::Json {
         session.shell.data(&format!("{}\n", json(trial, played)));
     }
@@ -95,7 +110,7 @@ fn tell(session: &mut Session, trial: Trial, played: &Played, alone: bool) {
     if let Some((_, reason)) = &played.verdict {
         let problem = Problem::new(format!("rehearsal with {trial} failed"))
             .why(reason.clone())
-            .hint(format!("reproduce: cargo xtask rehearse {}", trial.flag()));
+            .hint(format!("reproduce: cargo xtask rehearse{of} {}", trial.flag()));
         let text = crate::ui::problem::one(&problem, session.shell.paint());
         session.shell.tell(&text);
     }
@@ -133,12 +148,12 @@ fn what(sum: &Sum, possible: usize) -> String {
     }
 }
 
-fn answer(session: &mut Session, sum: &Sum, what: &str) -> u8 {
+fn answer(session: &mut Session, of: &str, sum: &Sum, what: &str) -> u8 {
     let Some((first, code)) = sum.failing.first() else {
         session.shell.status(Tone::Good, "Rehearsed", &format!("{what}, all arrived"));
         return DONE;
     };
-    let line = format!("{what}, {} failing; reproduce: cargo xtask rehearse {}", sum.failing.len(), first.flag());
+    let line = format!("{what}, {} failing; reproduce: cargo xtask rehearse{of} {}", sum.failing.len(), first.flag());
     let line = crate::ui::shell::status(session.shell.paint(), Tone::Bad, "Failed", &line);
     session.shell.tell(&line);
     *code

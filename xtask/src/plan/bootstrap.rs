@@ -15,9 +15,9 @@ use crate::tools::{openssl, own};
 
 mod argocd;
 mod docker;
-mod host;
+pub(super) mod host;
 mod node;
-mod releases;
+pub(super) mod releases;
 mod secrets;
 mod vault;
 
@@ -137,6 +137,6 @@ pub(super) fn launch(cluster: &Cluster, node: &Node) -> String {
 }
 
 /// The kubeconfig that the steps of a cluster use, below the repository.
-fn kube_path(cluster: &Cluster) -> String {
+pub(super) fn kube_path(cluster: &Cluster) -> String {
     format!("out/kube/{}.yaml", cluster.name)
 }

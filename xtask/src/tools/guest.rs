@@ -26,6 +26,12 @@ pub fn state(vm: &str, api: &str) -> Command {
     Command::ask(Tool::Multipass, exec(vm, &["sudo", "/usr/local/sbin/node-state", api]))
 }
 
+/// Whether a port of another machine takes connections, seen from this node. bash is in every Ubuntu image; nc is not.
+pub fn connects(vm: &str, address: &str, port: u16) -> Command {
+    let open = format!("exec 3<>/dev/tcp/{address}/{port}");
+    Command::ask(Tool::Multipass, exec(vm, &["timeout", "5", "bash", "-c", &open]))
+}
+
 /// Waits for cloud-init. Its exit code is no verdict: a flake in Multipass's own vendor-data fails it too.
 pub fn cloud_init(vm: &str) -> Command {
     act(vm, &["cloud-init", "status", "--wait", "--format", "json"]).any_exit()

@@ -4,6 +4,9 @@
 use super::{Command, Tool};
 use crate::release::Chart;
 
+/// The label `archipelago/mesh` of a release whose peers were carried over from the revision before.
+pub const KEPT: &str = "kept";
+
 /// Which Helm: they differ in words and in how they write objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Helm {
@@ -77,11 +80,30 @@ impl Release<'_> {
     /// Installs or upgrades from an archive with the values fed, and labels the revision with what it holds: Helm
     /// itself would make a new revision each time (measured: 34 s for nothing on mgmt).
     pub fn upgrade(&self, archive: &str, values: &str, digest: &str) -> Command {
+        self.upgraded(archive, values, &[("values", digest)], &[])
+    }
+
+    /// The same with the peers of the mesh among the values; `mesh` is the digest of those alone.
+    pub fn upgrade_meshed(&self, archive: &str, values: &str, digest: &str, mesh: &str) -> Command {
+        self.upgraded(archive, values, &[("values", digest), ("mesh", mesh)], &[])
+    }
+
+    /// The same with values that name no peers, for a release that has some: they stay, and so does everything that
+    /// the last values had and these do not. The label says so, and the next `mesh-connect` writes the whole values.
+    pub fn upgrade_keeping_peers(&self, archive: &str, values: &str, digest: &str) -> Command {
+        self.upgraded(archive, values, &[("values", digest), ("mesh", KEPT)], &["--reset-then-reuse-values"])
+    }
+
+    fn upgraded(&self, archive: &str, values: &str, digests: &[(&str, &str)], how: &[&str]) -> Command {
         let chart = self.chart;
         let name = &chart.placement.name;
-        let labels = format!("archipelago/chart={}-{},archipelago/values={digest}", chart.chart, chart.version);
+        let mut labels = format!("archipelago/chart={}-{}", chart.chart, chart.version);
+        for (what, digest) in digests {
+            labels.push_str(&format!(",archipelago/{what}={digest}"));
+        }
         let timeout = format!("{}s", chart.placement.timeout.as_secs());
         let mut rest = vec!["--values", "-", "--labels", &labels, "--history-max", "5"];
+        rest.extend(how);
         if chart.wait {
             rest.extend(["--wait", "--timeout", &timeout]);
         }

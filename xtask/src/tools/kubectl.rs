@@ -72,11 +72,36 @@ impl Kubectl {
 
     /// A line per revision of a Helm release, with our two labels. 2 kB, where the whole Secrets are 10 MB.
     pub fn revisions(&self, namespace: &str, release: &str) -> Command {
+        self.labelled_revisions(namespace, release, "")
+    }
+
+    /// The same with a third label behind them: which peers of the mesh the revision has.
+    pub fn mesh_revisions(&self, namespace: &str, release: &str) -> Command {
+        self.labelled_revisions(namespace, release, ",archipelago/mesh")
+    }
+
+    fn labelled_revisions(&self, namespace: &str, release: &str, more: &str) -> Command {
         let selector = format!("owner=helm,name={release},status!=superseded");
-        let labels = "name,version,status,archipelago/chart,archipelago/values";
+        let labels = format!("name,version,status,archipelago/chart,archipelago/values{more}");
         let rest = ["get", "secrets", "--namespace", namespace, "--selector", &selector];
-        let table = ["--label-columns", labels, "--no-headers"];
+        let table = ["--label-columns", &labels, "--no-headers"];
         self.ask(&[&rest[..], &table[..]].concat())
+    }
+
+    /// A path of the API server itself; `…/services/NAME:PORT/proxy/…` asks a Service through it.
+    pub fn raw(&self, path: &str) -> Command {
+        self.ask(&["get", "--raw", path])
+    }
+
+    /// One object, or all of a kind, as a jsonpath template prints it.
+    pub fn read(&self, namespace: &str, what: &[&str], template: &str) -> Command {
+        let output = format!("jsonpath={template}");
+        self.ask(&[&["get"], what, &["--namespace", namespace, "--output", &output]].concat())
+    }
+
+    /// Makes new pods of a workload, which read everything anew.
+    pub fn restart(&self, namespace: &str, workload: &str) -> Command {
+        self.act(&["rollout", "restart", workload, "--namespace", namespace])
     }
 
     /// Runs a command in a container; its exit code is the remote one.

@@ -31,6 +31,7 @@ mod kubeadm_keys;
 mod kubeadm_rules;
 mod kubectl;
 mod lines;
+mod mesh;
 mod multipass;
 mod net;
 mod openssl;
@@ -47,6 +48,7 @@ mod yaml;
 
 pub use ask::{Answer, Ask, Disk, MemoryDisk};
 pub use faults::{Faults, KINDS, Kind, Struck};
+pub use mesh::Mishap;
 pub use net::Net;
 pub use stage::{Machine, Stage};
 

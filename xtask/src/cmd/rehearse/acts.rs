@@ -19,6 +19,17 @@ use crate::world::rehearsal::{Faults, Rehearsal, Struck};
 /// A killed process is started again this often before the calm.
 const LIVES: usize = 20;
 
+/// What is played.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece<'a> {
+    /// What is run first, without any fault, and once more when all is calm.
+    pub before: Option<&'a Plan>,
+    /// What the faults strike.
+    pub plan: &'a Plan,
+    /// Steps at once.
+    pub jobs: usize,
+}
+
 /// What one trial came to.
 #[derive(Debug, Default)]
 pub struct Played {
@@ -48,10 +59,11 @@ pub struct Undisturbed {
 ///
 /// # Errors
 /// Even that run fails, or does not rest; the reason.
-pub fn undisturbed(plan: &Plan, jobs: usize) -> Result<Undisturbed, String> {
-    let stage = Theatre::new(plan, jobs)?;
-    let mut world = embedded::begin(&stage.space(), Faults::scouting(), plan);
+pub fn undisturbed(piece: Piece<'_>) -> Result<Undisturbed, String> {
+    let stage = Theatre::new(piece)?;
     let mut wrong = Vec::new();
+    let mut world = stage.open(&mut wrong);
+    world.with_faults(Faults::scouting());
     let outcome = stage.run(&mut world, &mut wrong);
     wrong.extend(unfinished(&outcome).map(|why| format!("an undisturbed run does not finish: {why}")));
     wrong.extend(world.unknown().iter().map(|line| format!("no simulated tool knows: {line}")));
@@ -60,8 +72,8 @@ pub fn undisturbed(plan: &Plan, jobs: usize) -> Result<Undisturbed, String> {
 }
 
 /// Plays one trial. A panic of ours is caught and is a crash.
-pub fn play(plan: &Plan, jobs: usize, faults: Faults, want: &Value) -> Played {
-    let played = panic::catch_unwind(AssertUnwindSafe(|| both(plan, jobs, faults, want)));
+pub fn play(piece: Piece<'_>, faults: Faults, want: &Value) -> Played {
+    let played = panic::catch_unwind(AssertUnwindSafe(|| both(piece, faults, want)));
     played.unwrap_or_else(|cause| {
         let text = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
         let reason = text.unwrap_or("it panicked").to_owned();
@@ -69,14 +81,15 @@ pub fn play(plan: &Plan, jobs: usize, faults: Faults, want: &Value) -> Played {
     })
 }
 
-fn both(plan: &Plan, jobs: usize, faults: Faults, want: &Value) -> Played {
-    let stage = match Theatre::new(plan, jobs) {
+fn both(piece: Piece<'_>, faults: Faults, want: &Value) -> Played {
+    let stage = match Theatre::new(piece) {
         Ok(stage) => stage,
         Err(reason) => return Played { verdict: Some((CRASH, reason)), ..Played::default() },
     };
-    let mut world = embedded::begin(&stage.space(), faults, plan);
     let mut played = Played::default();
     let mut wrong = Vec::new();
+    let mut world = stage.open(&mut wrong);
+    world.with_faults(faults);
     loop {
         played.first = stage.run(&mut world, &mut wrong);
         played.lives += 1;
@@ -89,6 +102,7 @@ fn both(plan: &Plan, jobs: usize, faults: Faults, want: &Value) -> Played {
     played.points = world.points();
     world = stage.again(&world);
     world.calm();
+    stage.prepare(&mut world, &mut wrong);
     played.second = stage.run(&mut world, &mut wrong);
     played.verdict = verdict(&stage, &mut world, &played.second, wrong, want);
     played
@@ -142,16 +156,15 @@ fn difference(path: &str, want: &Value, got: &Value) -> String {
 
 /// A place for one trial: an empty repository folder that goes away with it.
 struct Theatre<'a> {
-    plan: &'a Plan,
-    jobs: usize,
+    piece: Piece<'a>,
     folder: tempfile::TempDir,
 }
 
 impl<'a> Theatre<'a> {
-    fn new(plan: &'a Plan, jobs: usize) -> Result<Self, String> {
+    fn new(piece: Piece<'a>) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|e| format!("no folder for the rehearsal: {e}"))?;
         match Utf8Path::from_path(folder.path()) {
-            Some(_) => Ok(Theatre { plan, jobs, folder }),
+            Some(_) => Ok(Theatre { piece, folder }),
             None => Err("the temporary folder's name is not UTF-8".to_owned()),
         }
     }
@@ -161,14 +174,34 @@ impl<'a> Theatre<'a> {
         Workspace::open(root, Utf8Path::new("out")).fleeting()
     }
 
+    /// A new world, with what the piece begins from.
+    fn open(&self, wrong: &mut Vec<String>) -> Rehearsal {
+        let first = self.piece.before.unwrap_or(self.piece.plan);
+        let mut world = embedded::begin(&self.space(), Faults::none(), first);
+        self.prepare(&mut world, wrong);
+        world
+    }
+
+    /// Runs what goes before, as a person would after a disaster too.
+    fn prepare(&self, world: &mut Rehearsal, wrong: &mut Vec<String>) {
+        if let Some(before) = self.piece.before {
+            let outcome = self.run_plan(before, world, wrong);
+            wrong.extend(unfinished(&outcome).map(|why| format!("{} before it does not finish: {why}", before.name)));
+        }
+    }
+
     /// Runs the whole plan once, as one process would.
     fn run(&self, world: &mut Rehearsal, wrong: &mut Vec<String>) -> Outcome {
+        self.run_plan(self.piece.plan, world, wrong)
+    }
+
+    fn run_plan(&self, plan: &Plan, world: &mut Rehearsal, wrong: &mut Vec<String>) -> Outcome {
         let mut space = self.space();
         let facts = space.journal().map(|text| journal::read(&text).facts).unwrap_or_default();
-        let engine = Engine::new(self.plan, self.plan.ids(), facts, self.jobs);
-        let mut referee = Referee::new(self.plan);
+        let engine = Engine::new(plan, plan.ids(), facts, self.piece.jobs);
+        let mut referee = Referee::new(plan);
         let mut mortal = Mortal::new(world);
-        let outcome = drive::drive(self.plan, engine, &mut mortal, &mut space, &mut |_, note| referee.see(note));
+        let outcome = drive::drive(plan, engine, &mut mortal, &mut space, &mut |_, note| referee.see(note));
         if !world.crashed() {
             referee.end(&outcome);
         }

@@ -7,7 +7,7 @@ use crate::fleet::Fleet;
 use crate::tools::{Command, Reading, cilium, curl, docker, helm, kubectl, multipass, openssl, own};
 
 /// All checks of the machine and its tools.
-pub(super) fn steps(fleet: &Fleet) -> Vec<Step> {
+pub(in crate::plan) fn steps(fleet: &Fleet) -> Vec<Step> {
     let mut steps = vec![machine(fleet), network(fleet)];
     for (name, ask) in tools() {
         let Some(check) = tool(fleet, name, ask) else { continue };

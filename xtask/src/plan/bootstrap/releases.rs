@@ -5,13 +5,14 @@ use super::super::{Lane, Step, Want};
 use super::{kube_path, on, secrets, vault};
 use crate::fleet::{Cluster, Fleet};
 use crate::release::{Chart, Manifest, Placement, Releases, Source};
+use crate::render::mesh;
 use crate::token::digest;
 use crate::tools::helm::{self, Helm, Release};
 use crate::tools::kubectl::Kubectl;
 use crate::tools::{Command, Limits, curl, guest, own};
 
 /// One step per archive, however many clusters use it.
-pub(super) fn downloads(releases: &Releases) -> Vec<Step> {
+pub(in crate::plan) fn downloads(releases: &Releases) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for chart in &releases.charts {
         let pull = helm::pull(chart, "out/charts");
@@ -32,7 +33,7 @@ fn push_once(steps: &mut Vec<Step>, step: Step) {
     }
 }
 
-fn archive_path(file: &str) -> String {
+pub(in crate::plan) fn archive_path(file: &str) -> String {
     format!("out/charts/{file}")
 }
 
@@ -81,6 +82,12 @@ pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, releases: &Releases, helm:
     }
     steps.push(here.nodes());
     steps
+}
+
+/// The newest revision is deployed, from this archive with these values; `more` matches what stands behind.
+pub(in crate::plan) fn deployed(chart: &Chart, digest: &str, more: &str) -> Want {
+    let version = chart.version.replace('.', r"\.");
+    Want::Newest(format!(r"\sdeployed\s+{}-{version}\s+{digest}{more}\s*$", chart.chart))
 }
 
 struct Here<'a> {
@@ -184,25 +191,44 @@ impl Here<'_> {
         let digest = digest(&values);
         let kubeconfig = kube_path(self.cluster);
         let release = Release { chart, kubeconfig: &kubeconfig, helm: self.helm };
-        let upgrade = release.upgrade(&archive_path(&chart.archive()), &values, &digest);
-        let deployed = format!(r"\sdeployed\s+{}-{}\s+{digest}\s*$", chart.chart, chart.version.replace('.', r"\."));
+        let archive = archive_path(&chart.archive());
+        let upgrade = release.upgrade(&archive, &values, &digest);
+        let meshes = name == mesh::RELEASE;
+        let kubectl = self.kubectl();
+        let revisions = if meshes { Kubectl::mesh_revisions } else { Kubectl::revisions };
+        let want = deployed(chart, &digest, if meshes { r"(\s+\S+)?" } else { "" });
         let is = |state: &str| Want::Newest(format!(r"\s{state}\s"));
-        Step::new(
+        let mut step = Step::new(
             self.id(name),
             format!("install {name} {} on {}", chart.version, self.cluster.name),
-            self.kubectl().revisions(&chart.namespace, name),
-            Want::Newest(deployed),
+            revisions(&kubectl, &chart.namespace, name),
+            want,
         )
         .needs(self.needs(&chart.placement, chart.wait))
         .needs([archive_step(&chart.archive())])
         .needs(secrets::needs(&chart.set))
         .after(self.login(&chart.placement))
-        .instead("pending install", is("(pending-install|uninstalling)"), [release.uninstall(), upgrade.clone()])
-        .instead("pending upgrade", is("pending-(upgrade|rollback)"), [release.rollback(), upgrade.clone()])
-        .act([upgrade])
-        .undo([release.uninstall()])
-        .limits(self.limits(&chart.placement))
-        .hint(format!("helm history {name} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
+        .instead(
+            "pending install",
+            is("(pending-install|uninstalling)"),
+            [release.uninstall(), upgrade.clone()],
+        );
+        if meshes {
+            // An upgrade to values without peers would take the cluster out of the mesh (ADR-0022).
+            let keeping = release.upgrade_keeping_peers(&archive, &values, &digest);
+            let meshed = |state: &str| Want::Newest(format!(r"\s{state}(\s+\S+){{3}}\s*$"));
+            let repair = [release.rollback(), keeping.clone()];
+            step = step.instead("pending upgrade of a mesh", meshed("pending-(upgrade|rollback)"), repair).instead(
+                "in a mesh",
+                meshed("(deployed|failed)"),
+                [keeping],
+            );
+        }
+        step.instead("pending upgrade", is("pending-(upgrade|rollback)"), [release.rollback(), upgrade.clone()])
+            .act([upgrade])
+            .undo([release.uninstall()])
+            .limits(self.limits(&chart.placement))
+            .hint(format!("helm history {name} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
     }
 
     /// Entries that use what Vault holds come when their cluster can log in there: an order, for they also work later.

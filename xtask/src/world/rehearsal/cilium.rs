@@ -25,8 +25,15 @@ const STATUS: Known = Known {
 };
 const MESH_STATUS: Known = Known { takes: &["output", "wait-duration"], bare: &["wait"], short: &[('o', "output")] };
 
+const TEST: Known = Known {
+    takes: &["multi-cluster", "flow-validation", "timeout", "test", "test-concurrency", "junit-file"],
+    bare: &["hubble", "single-node", "force-deploy", "collect-sysdump-on-failure"],
+    short: &[],
+};
+const SYSDUMP: Known = Known { takes: &["output-filename"], bare: &["quick"], short: &[] };
+
 /// Answers one command line.
-pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &dyn Disk) -> Answer {
+pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) -> Answer {
     let words: Vec<&str> = ask.args.iter().map(String::as_str).collect();
     let (table, skip) = match words.as_slice() {
         ["version", "--client"] => {
@@ -37,6 +44,8 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &dyn Disk) -> A
         }
         ["status", ..] => (STATUS, 1),
         ["clustermesh", "status", ..] => (MESH_STATUS, 2),
+        ["connectivity", "test", ..] => (TEST, 2),
+        ["sysdump", ..] => (SYSDUMP, 1),
         _ => {
             let text = format!("Error: unknown command \"{}\" for \"cilium\"", words.first().unwrap_or(&""));
             return Answer::Done(stage.strange(ask, refused(1, text)));
@@ -51,7 +60,7 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &dyn Disk) -> A
             return Answer::Done(stage.strange(ask, refused(1, format!("Error: flag needs an argument: {flag}"))));
         }
     };
-    if parsed.get("output") != Some("json") {
+    if ["status", "clustermesh"].contains(&words[0]) && parsed.get("output") != Some("json") {
         return Answer::Done(
             stage.strange(ask, refused(1, "Error: the embedded world prints JSON only: --output json")),
         );
@@ -65,8 +74,11 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &dyn Disk) -> A
         }
     };
     let Some(cluster) = stage.cluster(&vm) else { return Answer::Done(refused(1, "Error: the server is gone")) };
-    if skip == 2 {
-        return Answer::Done(mesh(cluster));
+    match words[0] {
+        "clustermesh" => return Answer::Done(mesh(stage, cluster, now)),
+        "connectivity" => return Answer::Done(tested(stage, cluster, &parsed, now)),
+        "sysdump" => return Answer::Done(sysdump(&parsed, disk)),
+        _ => {}
     }
     status(stage, cluster, ask, &parsed, now)
 }
@@ -89,10 +101,8 @@ fn status(stage: &Stage, cluster: &Cluster, ask: &Ask, parsed: &Parsed, now: Dur
             errors.insert(workload.name.clone(), fault(&workload.name, &text));
         }
         if workload.name == "cilium" {
-            for (index, node) in cluster.nodes.keys().enumerate() {
-                let up = stage.node_ready(cluster, node, now) == super::cluster::Ready::Yes;
-                agents.insert(format!("cilium-{index}"), if up { agent() } else { Value::Null });
-            }
+            let all = stage.agents(cluster, now).into_iter();
+            agents.extend(all.map(|(name, way)| (name, way.map_or(Value::Null, |tunnel| agent(&tunnel)))));
         }
     }
     if pods.is_empty() {
@@ -119,27 +129,91 @@ fn fault(name: &str, text: &str) -> Value {
 }
 
 /// What an agent says of itself; VXLAN must be read from here, not from values (they can be ahead of it).
-fn agent() -> Value {
+fn agent(tunnel: &str) -> Value {
     json!({
         "routing": { "inter-host-routing-mode": "Tunnel",
-            "intra-host-routing-mode": "BPF", "tunnel-protocol": "vxlan" },
+            "intra-host-routing-mode": "BPF", "tunnel-protocol": tunnel },
         "kube-proxy-replacement": { "mode": "True" },
         "cilium": { "state": "Ok", "msg": "OK" },
     })
 }
 
-/// `clustermesh status -o json`: exit 0 always. Who is linked to whom is not modelled: no `connectivity` is shown,
-/// which is also what the real one leaves out when it could not ask the agents (measured).
-fn mesh(cluster: &Cluster) -> Output {
+/// `clustermesh status -o json`: exit 0 always. What is zero is left out, and `connectivity` where no agent was asked.
+fn mesh(stage: &Stage, cluster: &Cluster, now: Duration) -> Output {
     let Some(release) = cluster.release("cilium") else {
         return refused(1, "\nError: Unable to determine status:  cilium-config configmap not found");
     };
-    let values = &release.values;
-    let id = values["cluster"]["id"].to_string();
-    let all = json!({ "access_information": { "service_type": "NodePort",
-        "service_ips": [cluster.advertise.to_string()],
-        "service_port": values["clustermesh"]["apiserver"]["service"]["nodePort"], "cluster_id": id,
-        "cluster_name": cluster.name, "tunnel": "vxlan", "max_connected_clusters": 255 },
-        "kvstoremesh": { "enabled": true } });
+    let mut all = json!({ "access_information": { "service_type": "NodePort",
+        "service_ips": [cluster.advertise.to_string()], "service_port": stage.mesh_port(cluster),
+        "cluster_id": stage.cluster_id(cluster).to_string(), "cluster_name": release.values["cluster"]["name"],
+        "tunnel": stage.tunnel(cluster), "max_connected_clusters": 255 }, "kvstoremesh": { "enabled": true } });
+    let agents = stage.agents(cluster, now);
+    if agents.iter().all(|(_, way)| way.is_some()) {
+        let names: Vec<&str> = agents.iter().map(|(name, _)| name.as_str()).collect();
+        all["connectivity"] = connectivity(stage, cluster, &names, now, |link| link.agents);
+    }
+    let server = cluster.workloads.get(super::mesh::SERVER);
+    if server.is_some_and(|w| stage.runs_on(cluster, w, now).is_some()) {
+        all["kvstoremesh"]["status"] =
+            connectivity(stage, cluster, &["clustermesh-apiserver-0"], now, |link| link.cache);
+    }
     said(serde_json::to_string_pretty(&all).unwrap_or_default() + "\n")
+}
+
+/// How many of these pods are connected with each peer (`status.ConnectivityStatus`, `omitempty` and all).
+fn connectivity(
+    stage: &Stage,
+    cluster: &Cluster,
+    pods: &[&str],
+    now: Duration,
+    side: impl Fn(super::mesh::Link) -> Result<(), &'static str>,
+) -> Value {
+    let (mut clusters, mut errors) = (Map::new(), Map::new());
+    let mut connected = 0;
+    for peer in super::mesh::told(cluster).into_iter().flatten().map(|(name, _)| name) {
+        let Some(link) = stage.link(cluster, peer, now) else { continue };
+        let mut entry = json!({ "configured": pods.len() });
+        match side(link) {
+            Ok(()) => {
+                connected += 1;
+                entry["connected"] = json!(pods.len());
+            }
+            Err(why) => {
+                drop(errors.insert(peer.clone(), json!({ "Errors": [why], "Warnings": [], "Disabled": false })))
+            }
+        }
+        clusters.insert(peer.clone(), entry);
+    }
+    let mut all = json!({ "connected": {}, "clusters": clusters, "total": pods.len() });
+    if pods.is_empty() {
+        // As it prints for no pods at all (measured): -1, and no total.
+        return json!({ "connected": { "min": -1 }, "clusters": {} });
+    }
+    if connected > 0 {
+        all["connected"] = json!({ "min": connected, "avg": connected, "max": connected });
+    }
+    if !errors.is_empty() {
+        all["not_ready"] = json!(pods.len());
+        all["errors"] =
+            pods.iter().map(|pod| ((*pod).to_owned(), Value::Object(errors.clone()))).collect::<Map<_, _>>().into();
+    }
+    all
+}
+
+/// `connectivity test --multi-cluster`: a real test takes minutes; here packets arrive or do not.
+fn tested(stage: &Stage, cluster: &Cluster, parsed: &Parsed, now: Duration) -> Output {
+    let peer = parsed.get("multi-cluster").unwrap_or_default();
+    if stage.carries(cluster, peer, now) {
+        return said("✅ All 78 tests (412 actions) successful, 49 tests skipped, 1 scenarios skipped.\n");
+    }
+    refused(1, "\nError: Connectivity test failed: 3 tests failed")
+}
+
+/// `sysdump`: a file whose name it is told.
+fn sysdump(parsed: &Parsed, disk: &mut dyn Disk) -> Output {
+    let file = format!("{}.zip", parsed.get("output-filename").unwrap_or("cilium-sysdump"));
+    match disk.write(&file, b"sysdump") {
+        Ok(()) => said(format!("The sysdump has been saved to {file}\n")),
+        Err(why) => refused(1, format!("\nError: {why}")),
+    }
 }

@@ -108,8 +108,9 @@ impl Stage {
             self.vault_sealed(cluster),
             cluster.vault.paths.keys().collect::<Vec<_>>()
         ]);
-        json!({ "vault": vault, "name": cluster.name, "pods": cluster.pods, "services": cluster.services,
-            "nodes": nodes, "releases": releases, "namespaces": cluster.namespaces,
+        let peers = super::mesh::told(cluster).map(|told| names(told.keys().collect()));
+        json!({ "vault": vault, "peers": peers, "name": cluster.name, "pods": cluster.pods,
+            "services": cluster.services, "nodes": nodes, "releases": releases, "namespaces": cluster.namespaces,
             "crds": names(cluster.crds.keys().collect()),
             "objects": names(cluster.objects.keys().collect()), "ready": names(rolled) })
     }

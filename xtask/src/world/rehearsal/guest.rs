@@ -32,6 +32,7 @@ pub fn run(stage: &mut Stage, vm: &str, args: &[String], ask: &Ask, now: Duratio
         ["touch", path] => Answer::Done(touch(stage, vm, path, root)),
         ["cat", path] => Answer::Done(cat(stage, vm, path)),
         ["true"] => Answer::Done(said("")),
+        ["timeout", _, "bash", "-c", script] => connect(stage, script, ask, now),
         ["cloud-init", "status", rest @ ..] => cloud_init(stage, vm, rest, now),
         _ => {
             let name = words.first().copied().unwrap_or_default();
@@ -57,6 +58,21 @@ fn chained(stage: &mut Stage, vm: &str, script: &str, root: bool, ask: &Ask, now
         }
     }
     answer
+}
+
+/// `exec 3<>/dev/tcp/ADDRESS/PORT` of bash, under `timeout 5`.
+fn connect(stage: &mut Stage, script: &str, ask: &Ask, now: Duration) -> Answer {
+    let target = script.strip_prefix("exec 3<>/dev/tcp/").and_then(|t| t.split_once('/'));
+    let target = target.and_then(|(ip, port)| Some((ip.parse().ok()?, port.parse::<u16>().ok()?)));
+    let Some((ip, port)) = target else {
+        return Answer::Done(stage.strange(ask, refused(2, "bash: -c: line 1: syntax error")));
+    };
+    if stage.at(ip).is_none_or(|(_, vm)| !vm.reachable(now)) {
+        let end = ask.since + Duration::from_secs(5);
+        return if now < end { Answer::Again(end - now) } else { Answer::Done(refused(124, "")) };
+    }
+    let why = format!("bash: connect: Connection refused\nbash: line 1: /dev/tcp/{ip}/{port}: Connection refused");
+    Answer::Done(if stage.mesh_listens(ip, port, now) { said("") } else { refused(1, why) })
 }
 
 fn scripted(stage: &mut Stage, vm: &str, script: &str, rest: &[&str], root: bool, ask: &Ask, now: Duration) -> Answer {
@@ -219,7 +235,7 @@ fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Out
         "advertised": advertised,
         "node_ip": node_ip,
         "kubelet": if kubelet.is_empty() { String::new() } else { format!("v{kubelet}") },
-        "clock": (clockwork::EPOCH + now.as_secs()).saturating_sub(machine.lag),
+        "clock": (clockwork::EPOCH + now.as_secs() + stage.clock_ahead(vm)).saturating_sub(machine.lag),
     });
     said(format!("{state}\n"))
 }

@@ -19,6 +19,7 @@ mod exec;
 mod gotemplate;
 mod jsonpath;
 pub mod kinds;
+mod mesh;
 pub mod objects;
 mod read;
 mod write;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::mesh::Mishap;
 use super::net::Net;
 use serde::{Deserialize, Serialize};
 
@@ -185,6 +186,8 @@ pub struct Stage {
     pub(super) begun: BTreeSet<u64>,
     /// Services of the machine's own Docker that run.
     pub(super) services: BTreeSet<String>,
+    /// What is wrong with clusters beyond what commands bring about, by cluster.
+    pub(super) mishaps: BTreeMap<String, Vec<Mishap>>,
     /// Command lines that no simulated tool knows.
     pub(super) unknown: Vec<String>,
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::catalog::{Chart, Hook};
 use super::super::cluster::{Cluster, Crd, Revision};
 use super::super::kubectl::objects::key;
+use super::super::mesh;
 use super::super::pods::claim_key;
 use super::super::stage::Stage;
 use super::super::workload::{Held, Wants, Workload};
@@ -16,7 +17,10 @@ use super::super::workload::{Held, Wants, Workload};
 /// What the chart puts into the cluster. Twice the same changes nothing.
 pub fn make(cluster: &mut Cluster, chart: &Chart, release: &Revision, now: Duration) {
     let (name, namespace, values) = (&release.name, &release.namespace, &release.values);
-    for workload in Workload::all_of(chart, name, namespace, values, now) {
+    for mut workload in Workload::all_of(chart, name, namespace, values, now) {
+        if workload.key() == mesh::SERVER {
+            workload.wants.template = mesh::template(values);
+        }
         if let Some((claim, class)) = &workload.wants.claim {
             let object = json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim",
                 "metadata": { "name": claim, "namespace": namespace },

@@ -30,6 +30,7 @@ pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer
             let secret = format!("secrets \"sh.helm.release.v1.{}.v1\" not found", desk.parsed.word(0));
             return Err(refused(1, format!("Error: UPGRADE FAILED: update: failed to update: {secret}")));
         }
+        let values = if desk.parsed.on("reset-then-reuse-values") { reused(cluster, desk, values) } else { values };
         begin(cluster, desk, chart, &version, values)?;
         stage.begun.insert(desk.ask.run);
         return Ok(Answer::Again(clockwork::helm_upgrade(chart.name)));
@@ -82,6 +83,15 @@ fn sources(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<(&'static 
         }
     }
     Ok((chart, version, values))
+}
+
+/// Over the values of the revision in force: the last deployed one, or the last at all (upstream).
+fn reused(cluster: &Cluster, desk: &Desk<'_>, values: Value) -> Value {
+    let all = cluster.releases.iter().filter(|r| r.name == desk.parsed.word(0));
+    let last = all.max_by_key(|r| (r.status == "deployed", r.number));
+    let mut old = last.map_or(json!({}), |r| r.values.clone());
+    merge(&mut old, values);
+    old
 }
 
 /// Checks, and the first effects: a pending revision whose Secret is there from now on, and the objects.

@@ -5,10 +5,14 @@ use super::super::ask::{Go, refused};
 use super::super::stage::Stage;
 use super::super::vault;
 use super::desk::Desk;
+use super::mesh;
 use crate::tools::Output;
 
 /// Runs a command in a container. The exit code is the remote command's.
 pub fn exec(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
+    if let Some(answer) = mesh::exec(stage, desk) {
+        return answer;
+    }
     let (pod, namespace) = (desk.parsed.word(0), desk.namespace());
     let absent = || refused(1, format!("Error from server (NotFound): pods \"{pod}\" not found"));
     let cluster = stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))?;

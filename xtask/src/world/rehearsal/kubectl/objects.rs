@@ -11,6 +11,7 @@ use super::super::stage::Stage;
 use super::super::workload::{Held, Workload};
 use super::super::yaml::text;
 use super::kinds::Kind;
+use super::mesh;
 
 /// The key of a plain object.
 pub fn key(kind: &str, namespace: &str, name: &str) -> String {
@@ -42,7 +43,11 @@ pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&st
         "Pod" => all.extend(cluster.workloads.values().flat_map(|w| pods(stage, cluster, w, now))),
         _ => {}
     }
-    all.extend(stored);
+    all.extend(stored.map(|object| match mesh::status(stage, cluster, &kind.kind, now) {
+        Some(status) => merged(object, &json!({ "status": status })),
+        None => object,
+    }));
+    all.extend(mesh::objects(stage, cluster, &kind.kind, now));
     all.retain(|v| !kind.namespaced || namespace.is_none_or(|ns| text(v, "/metadata/namespace") == ns));
     all.sort_by_key(|v| (text(v, "/metadata/namespace").to_owned(), text(v, "/metadata/name").to_owned()));
     all
@@ -161,7 +166,7 @@ fn workload(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration
     };
     json!({ "apiVersion": "apps/v1", "kind": workload.kind,
         "metadata": { "name": workload.name, "namespace": workload.namespace, "generation": 1 },
-        "spec": { "replicas": wanted }, "status": status })
+        "spec": { "replicas": wanted, "template": workload.wants.template }, "status": status })
 }
 
 /// What `kubectl get events` shows of pods that are kept from running.

@@ -13,7 +13,7 @@ use super::super::stage::Stage;
 use super::super::yaml::text;
 use super::desk::Desk;
 use super::kinds::{self, Kind};
-use super::{gotemplate, jsonpath, objects};
+use super::{gotemplate, jsonpath, mesh, objects};
 use crate::tools::Output;
 
 fn cluster<'a>(stage: &'a Stage, desk: &Desk<'_>) -> Go<&'a Cluster> {
@@ -72,6 +72,7 @@ pub fn get(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
         // Printed without a newline (measured).
         return match path {
             "/readyz" | "/livez" | "/healthz" => Ok(said("ok")),
+            path if path.contains("/proxy/") => mesh::proxied(stage, desk, path),
             _ => Err(stage.strange(desk.ask, refused(1, "Error from server (NotFound): the server could not find it"))),
         };
     }

@@ -1,0 +1,120 @@
+//! Real requests over the mesh, and the platform's own figures of what came over it.
+//! Knows nothing of how clusters were connected.
+
+use super::super::{Step, Want};
+use super::{Scope, id, is_platform, kube_path};
+use crate::fleet::{Cluster, Fleet, Role};
+use crate::release::Releases;
+use crate::render::mesh::peers;
+use crate::tools::kubectl::Kubectl;
+use crate::tools::{Command, Limits, Reading};
+
+/// Services of the platform under their own names on a workload cluster (`infra/manifests/mesh-services.yaml`): what
+/// is asked there, and the status that says it is the right one. Receive has no page of its own on that port: any
+/// answer is one.
+const SERVICES: [(&str, &str, &str); 3] = [
+    ("thanos-receive", "http://thanos-receive.monitoring.svc.cluster.local:19291/", r"^[2-5]\d\d$"),
+    ("loki", "http://loki.monitoring.svc.cluster.local:3100/ready", "^200$"),
+    ("vault", "http://vault.vault.svc.cluster.local:8200/v1/sys/health", "^200$"),
+];
+/// The sample's Service that prefers another cluster (`infra/manifests/sample.yaml`).
+const PEER: &str = "http://sample-peer.sample.svc.cluster.local/api/info";
+/// Where the platform counts what arrived within the last five minutes: release, path, and the query without brackets.
+const ARRIVED: [(&str, &str, &str, &str); 2] = [
+    (
+        "prometheus-agent",
+        "metrics",
+        "/api/v1/namespaces/monitoring/services/thanos-query:9090/proxy/api/v1/query?query=",
+        "count(up%7Bcluster%3D%22CLUSTER%22%7D)",
+    ),
+    (
+        "promtail",
+        "logs",
+        "/api/v1/namespaces/monitoring/services/loki:3100/proxy/loki/api/v1/query?query=",
+        "sum(count_over_time(%7Bcluster%3D%22CLUSTER%22%7D%5B5m%5D))",
+    ),
+];
+
+/// Facts with the platform's figures of a cluster, and what each counts.
+pub fn figures(cluster: &Cluster) -> [(String, &'static str); 2] {
+    [("metrics", "scrape targets"), ("logs", "log lines in five minutes")].map(|(what, of)| (figure(cluster, what), of))
+}
+
+fn figure(cluster: &Cluster, what: &str) -> String {
+    format!("{}.mesh.{what}", cluster.name)
+}
+
+/// All proofs that the scope allows: both ends of each must be in it.
+pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Vec<Step> {
+    let here = |c: &&Cluster| scope.has(c);
+    let holds = |name: &str| releases.manifest_on(Role::Workload, name);
+    let mut steps = Vec::new();
+    for cluster in fleet.clusters.iter().filter(here).filter(|c| !is_platform(c)) {
+        let linked: Vec<&Cluster> = peers(fleet, cluster).into_iter().filter(|p| scope.has(p)).collect();
+        let others: Vec<&str> = linked.iter().filter(|c| !is_platform(c)).map(|c| c.name.as_str()).collect();
+        if holds("sample") && !others.is_empty() {
+            steps.push(peer(cluster, &others));
+        }
+        let Some(platform) = linked.iter().find(|c| is_platform(c)) else { continue };
+        if holds("sample") && holds("mesh-services") {
+            steps.extend(SERVICES.iter().map(|(name, url, status)| asked(cluster, platform, name, url, status)));
+            steps.extend(holds("secret-stores").then(|| store(cluster)));
+        }
+        let arrivals = ARRIVED.iter().filter(|(name, ..)| releases.on(Role::Workload, name).is_some());
+        steps.extend(arrivals.map(|(_, what, path, query)| arrived(cluster, platform, what, path, query)));
+    }
+    steps
+}
+
+/// curl in a pod of the sample: its image has it.
+fn curl(cluster: &Cluster, words: &[&str]) -> Command {
+    let all = [&["curl", "--silent", "--show-error", "--max-time", "5"], words].concat();
+    Kubectl::on(&kube_path(cluster)).exec("sample", "deployment/sample", "podinfo", &all)
+}
+
+fn proof(cluster: &Cluster, what: &str, doing: String, ask: Command, want: Want) -> Step {
+    Step::new(id(cluster, what), doing, ask, want)
+        .needs([id(cluster, "connected")])
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(180).attempts(1, 5))
+        .hint("cargo xtask mesh-connect --diagnose")
+}
+
+fn asked(cluster: &Cluster, platform: &Cluster, name: &str, url: &str, status: &str) -> Step {
+    let ask = curl(cluster, &["--output", "/dev/null", "--write-out", "%{http_code}", url]);
+    let doing = format!("ask {name} on {} from a pod of {}", platform.name, cluster.name);
+    proof(cluster, &format!("to-{name}"), doing, ask, Want::Match(status.to_owned())).needs([id(platform, "connected")])
+}
+
+fn peer(cluster: &Cluster, others: &[&str]) -> Step {
+    let want = Want::Match(format!(r#""message":\s*"({})""#, others.join("|")));
+    let doing = format!("ask the sample from a pod of {} and be answered by {}", cluster.name, others.join(" or "));
+    let connected = others.iter().map(|name| format!("{name}/mesh/connected"));
+    proof(cluster, "to-sample", doing, curl(cluster, &[PEER]), want).needs(connected)
+}
+
+fn store(cluster: &Cluster) -> Step {
+    let ready = r#"{.status.conditions[?(@.type=="Ready")].status}"#;
+    let ask = Kubectl::on(&kube_path(cluster)).read(
+        "external-secrets",
+        &["clustersecretstores.external-secrets.io", "vault"],
+        ready,
+    );
+    let doing = format!("wait until {} can read secrets from Vault", cluster.name);
+    let hint =
+        format!("kubectl --kubeconfig {} describe clustersecretstores.external-secrets.io vault", kube_path(cluster));
+    let step = proof(cluster, "secrets", doing, ask, Want::Stdout("True".into())).needs([id(cluster, "to-vault")]);
+    // The operator tries again every few minutes when it failed before.
+    step.limits(Limits::QUICK.settle(420).attempts(1, 5)).hint(hint)
+}
+
+/// What the platform counted of a cluster's last five minutes: nothing of it could come another way.
+fn arrived(cluster: &Cluster, platform: &Cluster, what: &str, path: &str, query: &str) -> Step {
+    let value = "/data/result/0/value/1";
+    let path = format!("{path}{}", query.replace("CLUSTER", &cluster.name));
+    let ask = Kubectl::on(&kube_path(platform)).raw(&path);
+    let ask = ask.learn(figure(cluster, what), Reading::Pointer(value.to_owned()));
+    let doing = format!("count what {} holds of {}'s {what}", platform.name, cluster.name);
+    proof(cluster, what, doing, ask, Want::JsonAtLeast(value.into(), 1))
+        .limits(Limits::QUICK.settle(300).attempts(1, 5))
+}

@@ -1,0 +1,140 @@
+//! What the API server shows of Cilium and the mesh, and what answers through it and inside the sample's pods.
+//! Knows nothing of why a link is up or not.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::ask::{Go, refused, said};
+use super::super::cluster::Cluster;
+use super::super::mesh::{self, Mishap};
+use super::super::stage::Stage;
+use super::desk::Desk;
+use crate::tools::Output;
+
+/// The platform's services on a workload cluster: their release, and the status that they answer with.
+const SERVICES: [(&str, &str, &str); 3] = [
+    ("thanos-receive.monitoring.", "thanos", "404"),
+    ("loki.monitoring.", "loki", "200"),
+    ("vault.vault.", "vault", "200"),
+];
+const SAMPLE: &str = "sample/deployment/sample";
+
+/// Objects of a kind that Cilium makes, which follow from its release.
+pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Vec<Value> {
+    let Some(release) = cluster.release("cilium") else { return vec![] };
+    let object = |kind: &str, name: &str| {
+        let metadata = json!({ "name": name, "namespace": "kube-system" });
+        json!({ "apiVersion": "v1", "kind": kind, "metadata": metadata })
+    };
+    match kind {
+        "ConfigMap" => {
+            let mut config = object(kind, "cilium-config");
+            config["data"] = json!({ "cluster-id": stage.cluster_id(cluster).to_string(),
+                "cluster-name": release.values["cluster"]["name"], "routing-mode": "tunnel",
+                "tunnel-protocol": release.values["tunnelProtocol"],
+                "max-connected-clusters": release.values["clustermesh"]["maxConnectedClusters"].to_string() });
+            vec![config]
+        }
+        "Secret" => {
+            let mut authority = object(kind, "cilium-ca");
+            authority["data"] = json!({ "ca.crt": stage.authority(cluster) });
+            let made = certified(stage, cluster, now).then(|| object(kind, "clustermesh-apiserver-remote-cert"));
+            [authority].into_iter().chain(made).collect()
+        }
+        "Service" => {
+            let mut service = object(kind, "clustermesh-apiserver");
+            service["spec"] = json!({ "type": "NodePort",
+                "ports": [{ "port": 2379, "nodePort": stage.mesh_port(cluster) }] });
+            vec![service]
+        }
+        "CiliumNode" => stage
+            .pod_ranges(cluster)
+            .into_iter()
+            .filter_map(|(name, range)| {
+                let member = &cluster.nodes[&name];
+                Some(json!({ "apiVersion": "cilium.io/v2", "kind": "CiliumNode", "metadata": { "name": name },
+                "spec": { "addresses": [{ "type": "InternalIP", "ip": member.ip.to_string() },
+                    { "type": "CiliumInternalIP", "ip": "10.0.0.1" }],
+                    "ipam": { "podCIDRs": [range?.to_string()] } } }))
+            })
+            .collect(),
+        _ => vec![],
+    }
+}
+
+/// Whether the Job that makes certificates has ended: it is a pod and needs a node.
+fn certified(stage: &Stage, cluster: &Cluster, now: Duration) -> bool {
+    let late = stage.mishaps(&cluster.name).any(|m| *m == Mishap::NoCertificates);
+    let server = cluster.workloads.get(mesh::SERVER);
+    !late && server.is_some_and(|w| stage.runs_on(cluster, w, now).is_some())
+}
+
+/// The status of an object that a controller keeps: a store of secrets is ready when its cluster reaches Vault.
+pub fn status(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Option<Value> {
+    let ready = kind == "ClusterSecretStore" && platform(stage, cluster, "vault", now).is_some();
+    (kind == "ClusterSecretStore").then(|| {
+        let (status, reason) = if ready { ("True", "Valid") } else { ("False", "InvalidProviderConfig") };
+        json!({ "conditions": [{ "type": "Ready", "status": status, "reason": reason }] })
+    })
+}
+
+/// The linked cluster that has a release of that name, if packets get there and it runs.
+fn platform<'a>(stage: &'a Stage, cluster: &Cluster, release: &str, now: Duration) -> Option<&'a Cluster> {
+    let peers = mesh::told(cluster)?.keys();
+    let there = peers.filter_map(|peer| stage.cluster(&stage.control_plane(peer)?));
+    there.into_iter().find(|other| {
+        let runs = other.workloads.values().any(|w| w.release == release && stage.runs_on(other, w, now).is_some());
+        runs && stage.carries(cluster, &other.name, now)
+    })
+}
+
+/// A Service that is asked through the API server: how much of a cluster's figures arrived here.
+pub fn proxied(stage: &mut Stage, desk: &Desk<'_>, path: &str) -> Go<Output> {
+    let missing = || refused(1, "Error from server (NotFound): the server could not find the requested resource");
+    let here = stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))?;
+    let of = path.split_once("%3D%22").and_then(|(_, rest)| rest.split_once("%22")).map(|(name, _)| name.to_owned());
+    let release = ["thanos", "loki"].into_iter().find(|name| path.contains(&format!("/services/{name}")));
+    let (Some(of), Some(release)) = (of, release) else {
+        return Err(stage.strange(desk.ask, missing()));
+    };
+    let there = stage.control_plane(&of).and_then(|vm| stage.cluster(&vm));
+    let sends = there.is_some_and(|c| platform(stage, c, release, desk.now).is_some_and(|p| p.name == here.name));
+    let result = if sends { json!([{ "metric": {}, "value": [1763855000, "42"] }]) } else { json!([]) };
+    Ok(said(json!({ "status": "success", "data": { "resultType": "vector", "result": result } }).to_string()))
+}
+
+/// curl in a pod of the sample; `None` if it is another pod.
+pub fn exec(stage: &mut Stage, desk: &Desk<'_>) -> Option<Go<Output>> {
+    let words: Vec<String> = desk.parsed.rest.clone();
+    let ours = (desk.namespace(), desk.parsed.word(0)) == ("sample", "deployment/sample");
+    (ours && words.first().is_some_and(|w| w == "curl")).then(|| curl(stage, desk, &words))
+}
+
+fn curl(stage: &mut Stage, desk: &Desk<'_>, words: &[String]) -> Go<Output> {
+    let cluster = stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))?;
+    let sample = cluster.workloads.get(SAMPLE);
+    if sample.is_none_or(|w| stage.runs_on(cluster, w, desk.now).is_none()) {
+        return Err(refused(1, "error: timed out waiting for the condition"));
+    }
+    let lost = || {
+        let text = "curl: (28) Connection timed out after 5001 milliseconds\ncommand terminated with exit code 28";
+        refused(28, text)
+    };
+    let url = words.last().map_or("", String::as_str);
+    if let Some((_, release, status)) = SERVICES.iter().find(|(host, ..)| url.contains(host)) {
+        return platform(stage, cluster, release, desk.now).map(|_| said(*status)).ok_or_else(lost);
+    }
+    if !url.contains("sample-peer.sample.") {
+        let text = format!("curl: (6) Could not resolve host: {url}\ncommand terminated with exit code 6");
+        return Err(stage.strange(desk.ask, refused(6, text)));
+    }
+    let mut peers = mesh::told(cluster).into_iter().flatten().map(|(name, _)| name);
+    let has = |name: &&String| {
+        let other = stage.control_plane(name).and_then(|vm| stage.cluster(&vm));
+        other.is_some_and(|c| c.workloads.contains_key(SAMPLE)) && stage.carries(cluster, name, desk.now)
+    };
+    // Affinity is to others; without any this side answers itself.
+    let from = peers.find(has).unwrap_or(&cluster.name);
+    Ok(said(json!({ "hostname": "sample-1", "version": "6.14.1", "message": from }).to_string()))
+}

@@ -1,0 +1,257 @@
+//! The simulated mesh: who was told of whom, which links are up and why not, what goes over them, and its mishaps.
+//! Knows nothing of how anyone asks; all of it follows from releases, machines and the mishaps of a scene.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::cluster::{Cluster, Ready};
+use super::net::Net;
+use super::stage::Stage;
+use super::yaml::text;
+
+/// From a ready mesh server to a link: its cache connects and copies (assumption).
+const LINK: Duration = Duration::from_secs(15);
+/// From there to agents that know it: the kubelet refreshes what is mounted (documentation: up to 77 s in its sample).
+const AGENTS: Duration = Duration::from_secs(45);
+/// What an agent says while its cache has nothing of a peer, and what the cache says (sources of cilium-cli 0.19.7).
+const NOT_FOUND: &str = "remote cluster configuration required but not found";
+const WAITING: &str = "Waiting for initial connection to be established";
+
+/// Something that is wrong with one cluster of a scene, beyond what commands can bring about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mishap {
+    /// Its agents trust an authority of their own.
+    OtherAuthority,
+    /// It runs with this cluster id.
+    ClusterId(u8),
+    /// Its nodes' pods have ranges in this network.
+    PodRanges(Net),
+    /// Its mesh server listens on this port.
+    Port(u16),
+    /// Its agents use this protocol.
+    Tunnel(String),
+    /// `cilium status` and `clustermesh status` find no agent.
+    NoAgents,
+    /// Its KVStoreMesh connects with nobody.
+    Deaf,
+    /// Its clocks are ahead by so many seconds.
+    Clock(u64),
+    /// The Job that makes its certificates has not ended.
+    NoCertificates,
+    /// Its packets to other clusters get lost.
+    Lossy,
+}
+
+/// A link as one side sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Whether its cache is connected, or what it says.
+    pub cache: Result<(), &'static str>,
+    /// Whether its agents are, or what they say.
+    pub agents: Result<(), &'static str>,
+}
+
+impl Stage {
+    /// Makes something go wrong on a cluster.
+    pub fn befall(&mut self, cluster: &str, mishap: Mishap) {
+        self.mishaps.entry(cluster.to_owned()).or_default().push(mishap);
+    }
+
+    /// Takes every mishap of a cluster back.
+    pub fn relieve(&mut self, cluster: &str) {
+        self.mishaps.remove(cluster);
+    }
+
+    /// A Helm was killed while it upgraded a release.
+    pub fn interrupt_upgrade(&mut self, cluster: &str, release: &str) {
+        let Some(vm) = self.control_plane(cluster) else { return };
+        let Some(cluster) = self.cluster_mut(&vm) else { return };
+        if let Some(last) = cluster.release(release).cloned() {
+            let number = last.number + 1;
+            cluster.releases.push(super::cluster::Revision { number, status: "pending-upgrade".into(), ..last });
+        }
+    }
+
+    /// The power of a VM goes away.
+    pub fn switch_off(&mut self, vm: &str) {
+        self.halt(vm, Duration::ZERO);
+    }
+
+    /// A worker gets another address, and its node lives on under it.
+    pub fn move_worker(&mut self, vm: &str) {
+        let ip = self.lease();
+        if let Some(machine) = self.vms.get_mut(vm) {
+            machine.ip = ip;
+        }
+        for name in self.vms.keys().cloned().collect::<Vec<_>>() {
+            let Some(cluster) = self.cluster_mut(&name) else { continue };
+            cluster.nodes.values_mut().filter(|member| member.vm == vm).for_each(|member| member.ip = ip);
+        }
+    }
+
+    pub(super) fn mishaps(&self, cluster: &str) -> impl Iterator<Item = &Mishap> {
+        self.mishaps.get(cluster).into_iter().flatten()
+    }
+
+    /// The VM of the control plane of the cluster of that name.
+    pub(super) fn control_plane(&self, name: &str) -> Option<String> {
+        self.vms.keys().find(|vm| self.cluster(vm).is_some_and(|c| c.name == name)).cloned()
+    }
+
+    /// How far the clock of a VM is ahead, in seconds.
+    pub(super) fn clock_ahead(&self, vm: &str) -> u64 {
+        let of = |name: &String| {
+            let cluster = self.control_plane(name).and_then(|cp| self.cluster(&cp));
+            cluster.is_some_and(|c| c.nodes.values().any(|member| member.vm == vm))
+        };
+        let ahead = |mishap: &Mishap| if let Mishap::Clock(seconds) = mishap { Some(*seconds) } else { None };
+        self.mishaps.iter().filter(|(name, _)| of(name)).flat_map(|(_, all)| all).find_map(ahead).unwrap_or(0)
+    }
+
+    /// The link of a cluster to a peer, or nothing if it was not told of it.
+    pub(super) fn link(&self, cluster: &Cluster, peer: &str, now: Duration) -> Option<Link> {
+        let told = told(cluster)?.get(peer)?.clone();
+        let up = self.linked_since(cluster, peer, &told).filter(|since| since.saturating_add(LINK) <= now);
+        let cache = up.map(drop).ok_or(WAITING);
+        let agents = up.filter(|since| since.saturating_add(LINK + AGENTS) <= now).map(drop).ok_or(NOT_FOUND);
+        Some(Link { cache, agents })
+    }
+
+    /// From when both servers and the way between them are there.
+    fn linked_since(&self, cluster: &Cluster, peer: &str, told: &Value) -> Option<Duration> {
+        let vm = self.control_plane(peer)?;
+        let other = self.cluster(&vm)?;
+        let reached = other.nodes.values().any(|member| {
+            let listed =
+                told["ips"].as_array().is_some_and(|ips| ips.iter().any(|ip| *ip == json!(member.ip.to_string())));
+            let runs = self.vms.get(&member.vm).is_some_and(|vm| vm.power == super::stage::Power::Running);
+            listed && runs && self.vms[&member.vm].ip == member.ip
+        });
+        let known = self::told(other)?.contains_key(&cluster.name);
+        let port = told["port"].as_u64() == Some(u64::from(self.mesh_port(other)));
+        let ids = [self.cluster_id(cluster), self.cluster_id(other)];
+        let trusted = self.authority(cluster) == self.authority(other);
+        let uncertified = |c: &Cluster| self.mishaps(&c.name).any(|m| *m == Mishap::NoCertificates);
+        let deaf = self.mishaps(&cluster.name).any(|m| *m == Mishap::Deaf);
+        let silent = deaf || uncertified(cluster) || uncertified(other);
+        let fits = reached && known && port && trusted && !silent && !ids.contains(&0) && ids[0] != ids[1];
+        let server = |c: &Cluster| c.workloads.get(SERVER).map(|w| (w.since, w.clone()));
+        let (mine, theirs) = (server(cluster)?, server(other)?);
+        let ready = |c: &Cluster, w: &super::workload::Workload| self.serves(c, w);
+        (fits && ready(cluster, &mine.1) && ready(other, &theirs.1)).then(|| mine.0.max(theirs.0) + IMAGES)
+    }
+
+    /// Whether the pods of a server have a place.
+    fn serves(&self, cluster: &Cluster, server: &super::workload::Workload) -> bool {
+        server.made && !server.placed.is_empty() && !cluster.nodes.is_empty()
+    }
+
+    /// Whether pods of a cluster reach pods of another: a link on both sides, and packets that arrive.
+    pub(super) fn carries(&self, cluster: &Cluster, peer: &str, now: Duration) -> bool {
+        let Some(other) = self.control_plane(peer).and_then(|vm| self.cluster(&vm)) else { return false };
+        let up = |a: &Cluster, b: &str| self.link(a, b, now).is_some_and(|l| l.cache.is_ok() && l.agents.is_ok());
+        let lossy = |c: &Cluster| self.mishaps(&c.name).any(|m| *m == Mishap::Lossy);
+        let ranges = |c: &Cluster| self.pod_ranges(c).into_values().flatten().collect::<Vec<_>>();
+        let apart =
+            ranges(cluster).iter().all(|a| ranges(other).iter().all(|b| !a.contains(&**b) && !b.contains(&**a)));
+        let api = self.control_plane(peer).is_some_and(|vm| self.api_up(&vm, now));
+        up(cluster, peer)
+            && up(other, &cluster.name)
+            && self.tunnel(cluster) == self.tunnel(other)
+            && apart
+            && api
+            && !lossy(cluster)
+            && !lossy(other)
+    }
+
+    /// The ranges of each node's pods, as its agent published them.
+    pub(super) fn pod_ranges(&self, cluster: &Cluster) -> BTreeMap<String, Option<Net>> {
+        let moved =
+            self.mishaps(&cluster.name).find_map(|m| if let Mishap::PodRanges(net) = m { Some(*net) } else { None });
+        let mut subnets = moved.and_then(|net| net.subnets(24).ok()).into_iter().flatten();
+        let range = |member: &super::cluster::Member, other: Option<ipnet::Ipv4Net>| other.map(Net).or(member.pod_cidr);
+        cluster.nodes.iter().map(|(name, member)| (name.clone(), range(member, subnets.next()))).collect()
+    }
+
+    /// How agents carry packets.
+    pub(super) fn tunnel(&self, cluster: &Cluster) -> String {
+        let other =
+            self.mishaps(&cluster.name).find_map(|m| if let Mishap::Tunnel(t) = m { Some(t.clone()) } else { None });
+        let said = cluster.release("cilium").map(|r| text(&r.values, "/tunnelProtocol").to_owned());
+        other.or(said).filter(|t| !t.is_empty()).unwrap_or_else(|| "vxlan".into())
+    }
+
+    /// The id that agents run with.
+    pub(super) fn cluster_id(&self, cluster: &Cluster) -> u64 {
+        let other =
+            self.mishaps(&cluster.name).find_map(|m| if let Mishap::ClusterId(id) = m { Some(*id) } else { None });
+        let said = cluster.release("cilium").and_then(|r| r.values["cluster"]["id"].as_u64());
+        other.map(u64::from).or(said).unwrap_or(0)
+    }
+
+    /// The port of the mesh server.
+    pub(super) fn mesh_port(&self, cluster: &Cluster) -> u16 {
+        let other =
+            self.mishaps(&cluster.name).find_map(|m| if let Mishap::Port(port) = m { Some(*port) } else { None });
+        let said = cluster
+            .release("cilium")
+            .and_then(|r| r.values["clustermesh"]["apiserver"]["service"]["nodePort"].as_u64());
+        other.unwrap_or_else(|| said.and_then(|port| port.try_into().ok()).unwrap_or(32379))
+    }
+
+    /// The authority in the Secret `cilium-ca`, base64.
+    pub(super) fn authority(&self, cluster: &Cluster) -> String {
+        let said = cluster.release("cilium").map_or("", |r| text(&r.values, "/tls/ca/cert"));
+        match self.mishaps(&cluster.name).any(|m| *m == Mishap::OtherAuthority) {
+            true => super::pki::base64(super::pki::authority(&format!("{}'s own", cluster.name)).as_bytes()),
+            false => said.to_owned(),
+        }
+    }
+
+    /// Whether a mesh server answers on that port of a node: any node forwards it.
+    pub(super) fn mesh_listens(&self, ip: std::net::Ipv4Addr, port: u16, now: Duration) -> bool {
+        let clusters = self.vms.keys().filter_map(|vm| self.cluster(vm));
+        let mut here = clusters.filter(|c| c.nodes.values().any(|member| member.ip == ip));
+        here.any(|c| {
+            let server = c.workloads.get(SERVER);
+            self.mesh_port(c) == port && server.is_some_and(|w| self.runs_on(c, w, now).is_some())
+        })
+    }
+
+    /// Names of agents, with what each says of its routing; nothing of one that does not answer.
+    pub(super) fn agents(&self, cluster: &Cluster, now: Duration) -> Vec<(String, Option<String>)> {
+        if self.mishaps(&cluster.name).any(|m| *m == Mishap::NoAgents) {
+            return vec![];
+        }
+        let up = |node: &String| self.node_ready(cluster, node, now) == Ready::Yes;
+        let agent =
+            |(index, node): (usize, &String)| (format!("cilium-{index}"), up(node).then(|| self.tunnel(cluster)));
+        cluster.nodes.keys().enumerate().map(agent).collect()
+    }
+}
+
+/// The server that peers ask.
+pub const SERVER: &str = "kube-system/deployment/clustermesh-apiserver";
+/// Its images (assumption).
+const IMAGES: Duration = Duration::from_secs(10);
+
+/// The peers of a cluster, from the values of its release.
+pub fn told(cluster: &Cluster) -> Option<&serde_json::Map<String, Value>> {
+    cluster.release("cilium")?.values["clustermesh"]["config"]["clusters"].as_object()
+}
+
+/// What the pods of the mesh server hold of the peers: names for their addresses. Another set of them is another pod.
+pub fn template(values: &Value) -> Value {
+    let clusters = values["clustermesh"]["config"]["clusters"].as_object();
+    let mut aliases = Vec::new();
+    for (name, peer) in clusters.into_iter().flatten() {
+        for ip in peer["ips"].as_array().into_iter().flatten() {
+            aliases.push(json!({ "ip": ip, "hostnames": [format!("{name}.mesh.cilium.io")] }));
+        }
+    }
+    if aliases.is_empty() { Value::Null } else { json!({ "spec": { "hostAliases": aliases } }) }
+}
