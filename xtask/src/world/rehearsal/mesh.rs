@@ -81,11 +81,12 @@ impl Stage {
         self.halt(vm, Duration::ZERO);
     }
 
-    /// A worker gets another address, and its node lives on under it.
+    /// A worker got another address and was readdressed: its node lives on under it, and nobody else knows yet.
     pub fn move_worker(&mut self, vm: &str) {
         let ip = self.lease();
         if let Some(machine) = self.vms.get_mut(vm) {
             machine.ip = ip;
+            machine.guest.node_ip = Some(ip);
         }
         for name in self.vms.keys().cloned().collect::<Vec<_>>() {
             let Some(cluster) = self.cluster_mut(&name) else { continue };
