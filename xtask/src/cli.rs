@@ -109,6 +109,13 @@ pub enum Command {
         #[arg(long, value_name = "A..B", required_unless_present = "seed", conflicts_with = "seed")]
         seeds: Option<String>,
     },
+    /// Say whether the contract holds: C1 to C5, from every rendered byte.
+    VerifyContract(VerifyContract),
+    /// Say which decision put a line there, and which check guards it.
+    Why {
+        /// A place or a key: `charts/cilium/values.yaml:13`, `deletionPolicy`, `server.remoteWrite`.
+        query: String,
+    },
     /// Records of decisions.
     #[command(subcommand)]
     Adr(Adr),
@@ -126,6 +133,23 @@ pub enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// What of the contract is verified, and how it is reported.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyContract {
+    /// Only these clauses: C1 to C5.
+    #[arg(value_name = "CLAUSE")]
+    pub clauses: Vec<String>,
+    /// Go on although this clause is broken. May be given again; needs --because.
+    #[arg(long, value_name = "CLAUSE", requires = "because")]
+    pub allow: Vec<String>,
+    /// Why that is allowed; it stands in the report.
+    #[arg(long, value_name = "REASON", requires = "allow")]
+    pub because: Option<String>,
+    /// Write the verdicts as JUnit XML, too.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<Utf8PathBuf>,
 }
 
 /// Commands that have a plan.

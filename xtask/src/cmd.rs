@@ -34,6 +34,8 @@ mod plan;
 mod ready;
 mod rehearse;
 mod render;
+mod verify_contract;
+mod why;
 
 /// What surrounds a command: `main` takes it from the process, tests make their own.
 pub struct Env {
@@ -108,6 +110,8 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
         Command::Render { check } => render::run(session, *check),
         Command::Fleet(command) => fleet::run(session, command),
         Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
+        Command::VerifyContract(asked) => verify_contract::run(session, asked),
+        Command::Why { query } => why::run(session, query),
         Command::Adr(command) => adr::run(session, command),
         Command::Kubeconfig => kubeconfig::run(session),
         Command::Logs { step } => logs::run(session, step),

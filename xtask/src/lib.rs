@@ -15,6 +15,7 @@
 //!   Both are pure. Printing the plan is the dry run, the snapshot and the documentation at once.
 //! * [`engine`] is a pure machine, `(now, event) -> actions`. A step asks the world first, acts only if it must, and
 //!   asks again (ADR-0011).
+//! * [`contract`] judges what is rendered, and plans the probes and the drill that show the same of what runs.
 //! * [`world`] is the one seam, with two implementors: `Host` starts real processes, `Rehearsal` answers the same
 //!   arguments from simulated tools in virtual time (ADR-0009).
 //! * [`cmd`] ties them together, one file per command: it alone sees the disk ([`workspace`]), a world and the screen
@@ -38,12 +39,13 @@
 //! | `release` | fleet, problem | rendering, fetching, applying |
 //! | `tools` | fleet, release, token | processes: it builds argv and reads text |
 //! | `render` | fleet, problem, release, token | commands, disk |
+//! | `contract` | adr, fleet, problem, release, render, tools | the disk, how probes are run, how a report looks |
 //! | `plan` | fleet, problem, release, render, token, tools | time, randomness, environment, what already ran |
 //! | `journal` | plan | files |
 //! | `engine` | journal, plan, token, tools | threads, clock, terminal, what a tool means |
 //! | `world` | engine, plan, problem, tools | fleets, contracts, files of ours |
 //! | `workspace` | problem, render | what the bytes mean |
-//! | `ui` | engine, plan, problem, tools | the world |
+//! | `ui` | contract, engine, plan, problem, tools | the world |
 //! | `cli` | ui | what a command does |
 //! | `cmd` | everything | how arguments are spelt |
 //!
@@ -73,6 +75,7 @@
 pub mod adr;
 pub mod cli;
 pub mod cmd;
+pub mod contract;
 pub mod engine;
 pub mod fleet;
 pub mod journal;

@@ -9,4 +9,5 @@ pub mod problem;
 pub mod progress;
 pub mod report;
 pub mod shell;
+pub mod verdict;
 pub mod words;

@@ -45,6 +45,8 @@ fn fitting(command: &Command) -> (&'static str, &'static [&'static str]) {
         Command::Render { .. } => ("render", &["--rehearse"]),
         Command::Fleet(_) => ("fleet", &[]),
         Command::Rehearse { .. } => ("rehearse", &["--rehearse", "--seed", "--jobs"]),
+        Command::VerifyContract(_) => ("verify-contract", &["--explain"]),
+        Command::Why { .. } => ("why", &[]),
         Command::Adr(_) => ("adr", &[]),
         Command::Kubeconfig => ("kubeconfig", &["--rehearse"]),
         Command::Logs { .. } => ("logs", &["--rehearse"]),

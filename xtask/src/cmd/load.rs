@@ -25,6 +25,8 @@ pub struct Inputs {
     pub releases: Releases,
     /// Generated files.
     pub files: Files,
+    /// The data files that they were made from.
+    pub data: Data,
 }
 
 impl Inputs {
@@ -49,7 +51,7 @@ fn all(session: &Session) -> Result<Inputs, Vec<Problem>> {
     let fleet = fleet::load(&file, &text_of_fleet, &known)?;
     let releases = release::load(RELEASES, text(&data, RELEASES)?, &fleet)?;
     let files = render::files(&fleet, &releases, &data)?;
-    Ok(Inputs { fleet, releases, files })
+    Ok(Inputs { fleet, releases, files, data })
 }
 
 /// The fleet's file as the user named it: from where they stand, or from the repository if it is only there.

@@ -40,6 +40,14 @@ impl Workspace {
             other => other.map_err(|e| trouble("write", path, &e)),
         }
     }
+
+    /// Writes a file where the user asked for it, over what is there.
+    ///
+    /// # Errors
+    /// The disk says no.
+    pub fn hand_out(&self, path: &Utf8Path, text: &str) -> Result<(), Problem> {
+        std::fs::write(path, text).map_err(|e| trouble("write", self.shown(path), &e))
+    }
 }
 
 #[cfg(test)]
