@@ -23,7 +23,7 @@ const MIB: f64 = (1 << 20) as f64;
 
 /// Judges every agent, and the receiver on the platform.
 pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
-    let mut longest = Duration::ZERO;
+    let mut bridged = Duration::ZERO;
     for ground in evidence.apps() {
         case.rule("agent");
         let Some(agent) = ground.releases().find(|s| flag(s, "--agent").is_some()) else {
@@ -33,11 +33,12 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
             continue;
         };
         if let Some(bound) = log(ground, agent, case) {
-            longest = longest.max(bound.longest);
+            // Real agents bridged about a period more than is guaranteed; what they send then must be taken, too.
+            bridged = bridged.max(bound.shortest + bound.shortest / 2);
         }
         agent::judge(ground, agent, case);
     }
-    receiver::judge(evidence, longest, case);
+    receiver::judge(evidence, bridged, case);
 }
 
 /// The value of `--name=value`, with its path; a flag without a value has an empty one.
@@ -78,9 +79,6 @@ fn log(ground: &Ground, agent: &Sheet, case: &mut Case) -> Option<Bound> {
     if bound.shortest < NEED {
         let got = format!("{} at any rate (truncated every {})", hours(bound.shortest), hours(every));
         case.breach(ground, agent, &path, format!("no loss for {}", hours(NEED)), got, fix);
-    } else if after.shortest < NEED {
-        let got = format!("{} if the agent was restarted in the period before", hours(after.shortest));
-        case.breach(ground, agent, &path, format!("no loss for {}", hours(NEED)), got, format!("{name}=3h"));
     }
     told(every, &bound, &after, rate, case);
     volume(ground, agent, at_need.map(|wal| wal.bound().held), case);
@@ -116,7 +114,11 @@ fn told(every: Duration, bound: &Bound, after: &Bound, rate: Option<f64>, case: 
     case.figure("needed outage", hours(NEED));
     case.figure("truncate period", hours(every));
     case.figure("guaranteed outage", hours(bound.shortest));
-    case.figure("worst phase", format!("beginning {} after a truncation", hours(bound.worst_phase)));
+    let phase = match bound.worst_phase {
+        Duration::ZERO => "an outage that begins right at a truncation".to_owned(),
+        phase => format!("an outage that begins {} after a truncation", hours(phase)),
+    };
+    case.figure("worst phase", phase);
     case.figure("luckiest outage", hours(bound.longest));
     case.figure("after a restart before the outage", hours(after.shortest));
     case.figure("breaking write rate", breaks);
@@ -125,8 +127,8 @@ fn told(every: Duration, bound: &Bound, after: &Bound, rate: Option<f64>, case: 
         hours(every)
     ));
     case.because(format!(
-        "under 128 MiB a period this drops what is older than two periods: {} for an outage that begins just before a \
-         truncation, {} for one that begins just after",
+        "under 128 MiB a period this drops what is older than two periods: {} for an outage that begins at the worst \
+         moment, {} at the luckiest",
         hours(bound.shortest),
         hours(bound.longest)
     ));

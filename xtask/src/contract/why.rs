@@ -59,9 +59,9 @@ fn places(query: &str, data: &BTreeMap<String, String>, reads: &[Read]) -> BTree
 
 /// Whether a line sets a key: `key: …`, `key = …`, `- --key=…`.
 fn sets(line: &str, key: &str) -> bool {
-    let line = line.trim_start().trim_start_matches("- ").trim_start_matches("--").trim_start_matches('"');
-    let rest = line.strip_prefix(key.trim_start_matches("--"));
-    rest.is_some_and(|rest| rest.trim_start_matches('"').trim_start().starts_with([':', '=']))
+    let (line, wanted) = (line.trim_start(), key.trim_start_matches("--"));
+    let set = self::key(line);
+    !line.starts_with('#') && (set == wanted || set.strip_suffix(wanted).is_some_and(|rest| rest.ends_with('.')))
 }
 
 fn answer(
