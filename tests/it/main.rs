@@ -1,7 +1,9 @@
 //! The one test binary: every test that looks at more than one module of `xtask`.
 //! Knows nothing of how a module does its work, only of what it promises.
 
+mod charts;
 mod contract;
+mod diff;
 mod drive;
 mod fleet;
 mod golden;

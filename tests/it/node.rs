@@ -123,6 +123,21 @@ fn scripts_are_clean() {
     }
 }
 
+#[test]
+fn a_kept_file_is_whole_and_for_root_alone() {
+    let Some(node) = Node::new() else { return };
+    let done = node.run("node-keep", &["/etc/archipelago/kubeadm-init.yaml"], "token: hush\n");
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), ""), "{}", done.stderr);
+    assert_eq!(node.read("etc/archipelago/kubeadm-init.yaml"), "token: hush\n");
+    let mode = std::fs::metadata(node.path("etc/archipelago/kubeadm-init.yaml")).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(node.run("node-keep", &["/etc/archipelago/kubeadm-init.yaml"], "").code, Some(2));
+    assert_eq!(node.read("etc/archipelago/kubeadm-init.yaml"), "token: hush\n", "nothing takes the place of something");
+    for wrong in ["/etc/passwd", "/etc/archipelago/../passwd", "/etc/archipelago/a/b", ""] {
+        assert_eq!(node.run("node-keep", &[wrong], "x").code, Some(2), "{wrong}");
+    }
+}
+
 /// An init, a join or a reset goes on in the node when whoever asked for it is gone.
 #[test]
 fn a_kubeadm_at_work_is_left_alone() {

@@ -96,6 +96,8 @@ fn releases(set: &[(&str, &str)]) -> Releases {
         app_version: "1.20.0".into(),
         namespace: "kube-system".into(),
         arm64: None,
+        free: vec![],
+        memory: None,
         set: set.iter().map(|(path, binding)| (path.to_string(), binding.to_string())).collect(),
         ready: Vec::new(),
         wait: false,

@@ -93,6 +93,12 @@ pub enum Command {
         /// Whose plan.
         #[arg(value_enum)]
         of: Planned,
+        /// Print what has changed since a commit, step by step, with the files that each step uses.
+        #[arg(long, value_name = "GIT-REF", conflicts_with = "graph")]
+        diff: Option<String>,
+        /// Print a picture of the steps and what they need.
+        #[arg(long, value_name = "mermaid", hide_possible_values = true)]
+        graph: Option<Graph>,
     },
     /// Write every generated file under out/, or compare.
     Render {
@@ -103,6 +109,9 @@ pub enum Command {
     /// The input.
     #[command(subcommand)]
     Fleet(Fleet),
+    /// The list of releases: archives, digests, newer versions, and whether all of it fits.
+    #[command(subcommand)]
+    Charts(Charts),
     /// Rehearse with faults: each seed a different disaster, and the way back from it.
     Rehearse {
         /// Seeds to sweep, first and last: `1..200` is 200 rehearsals.
@@ -159,11 +168,43 @@ pub enum Planned {
     Bootstrap,
 }
 
+/// What draws the picture of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Graph {
+    /// A flowchart for Mermaid.
+    Mermaid,
+}
+
 /// Commands about the input.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Fleet {
     /// Name every problem of the input at once.
     Check,
+}
+
+/// Commands about the list of releases.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Charts {
+    /// Download every archive once, into out/charts, and refuse a wrong digest.
+    Pull,
+    /// Learn the digests that are missing and write them into charts/releases.toml.
+    Lock,
+    /// Render each release and check keys, memory, namespaces and images.
+    Verify {
+        /// Judge memory by the values alone, without the charts: an upper bound.
+        #[arg(long)]
+        values_only: bool,
+    },
+    /// Show the newest version of each chart beside the pinned one.
+    Outdated,
+    /// Raise one release: its version, app version and digest, where they stand.
+    Bump {
+        /// Its name.
+        release: String,
+        /// To this version, not to the newest one.
+        #[arg(long, value_name = "VERSION")]
+        to: Option<String>,
+    },
 }
 
 /// Commands about decisions.

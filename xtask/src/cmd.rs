@@ -17,19 +17,24 @@ use crate::ui::{events, problem};
 use crate::workspace::Workspace;
 
 mod adr;
+mod ask;
 mod bootstrap;
+mod charts;
 mod ci;
 mod completions;
 mod conduct;
 mod detect;
+mod digests;
 pub mod drive;
 mod embedded;
 pub mod exit;
 mod fit;
 mod fleet;
+mod git;
 mod kubeconfig;
 mod load;
 mod logs;
+mod place;
 mod plan;
 mod ready;
 mod rehearse;
@@ -106,9 +111,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
 fn dispatch(session: &mut Session, command: &Command) -> Ended {
     match command {
         Command::Bootstrap => bootstrap::run(session),
-        Command::Plan { of } => plan::run(session, *of),
+        Command::Plan { of, diff, graph } => plan::run(session, *of, diff.as_deref(), *graph),
         Command::Render { check } => render::run(session, *check),
         Command::Fleet(command) => fleet::run(session, command),
+        Command::Charts(command) => charts::run(session, command),
         Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
         Command::VerifyContract(asked) => verify_contract::run(session, asked),
         Command::Why { query } => why::run(session, query),

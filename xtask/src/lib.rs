@@ -13,6 +13,7 @@
 //! * [`fleet`] is what is wanted: typed, valid, refused with every problem at once. [`release`] is what goes onto it.
 //! * [`render`] makes every file as text in memory, [`plan`] every step with its exact arguments, probe and limits.
 //!   Both are pure. Printing the plan is the dry run, the snapshot and the documentation at once.
+//! * [`charts`] keeps the list of releases alive: digests, newer versions, what a chart renders against the fleet.
 //! * [`engine`] is a pure machine, `(now, event) -> actions`. A step asks the world first, acts only if it must, and
 //!   asks again (ADR-0011).
 //! * [`contract`] judges what is rendered, and plans the probes and the drill that show the same of what runs.
@@ -39,6 +40,7 @@
 //! | `release` | fleet, problem | rendering, fetching, applying |
 //! | `tools` | fleet, release, token | processes: it builds argv and reads text |
 //! | `render` | fleet, problem, release, token | commands, disk |
+//! | `charts` | fleet, problem, release, render, token | commands, disk: texts go in, findings and texts come out |
 //! | `contract` | adr, fleet, problem, release, render, tools | the disk, how probes are run, how a report looks |
 //! | `plan` | fleet, problem, release, render, token, tools | time, randomness, environment, what already ran |
 //! | `journal` | plan | files |
@@ -64,8 +66,9 @@
 //! 7. The journal is a cache and never the truth: cut anywhere, it loses its last line alone. Guard:
 //!    `a_cut_anywhere_loses_the_last_line_alone`.
 //! 8. No process outlives the run that started it. Guard: `nothing_outlives_its_world`.
-//! 9. Nothing is written outside of `out/`. Guard: `no_path_leads_out`. A second run is refused while one is at it.
-//!    Guard: `the_second_is_refused_and_told_who_is_first`.
+//! 9. Nothing is written outside of `out/`. Guard: `no_path_leads_out`. But two commands edit the list of releases and
+//!    the fleet, in place (ADR-0019). Guard: `only_what_was_read_is_replaced`. A second run is refused while one is
+//!    at it. Guard: `the_second_is_refused_and_told_who_is_first`.
 //! 10. stdout is the data asked for, stderr the story. Guard: `data_and_story_go_separate_ways`.
 //! 11. There is no second code path for a dry run, no placeholder in a data file, no filter in a snapshot. Guard:
 //!     `the_house_is_tidy`.
@@ -73,6 +76,7 @@
 #![deny(missing_docs)]
 
 pub mod adr;
+pub mod charts;
 pub mod cli;
 pub mod cmd;
 pub mod contract;

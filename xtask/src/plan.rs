@@ -12,6 +12,8 @@ use crate::tools::{Command, Limits};
 pub mod bootstrap;
 pub mod check;
 pub mod choose;
+pub mod diff;
+pub mod graph;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod text;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::fleet::Role;
 
-pub use load::load;
+pub use load::{load, pinned};
 
 /// The one list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -67,6 +67,10 @@ pub struct Chart {
     pub namespace: String,
     /// Whether its images exist for arm64, and how that is known.
     pub arm64: Option<String>,
+    /// The most memory that one pod of it may ask for, in bytes: the figure that the design counts on.
+    pub memory: Option<u64>,
+    /// Sections of the values, as dotted paths, that the chart passes on as they are: any key may stand there.
+    pub free: Vec<String>,
     /// Values that follow from the fleet: dotted path in the values, and what stands there (see
     /// `render::helm::BINDINGS`: `cluster.name`, `cluster.id`, `cluster.ip`, `cluster.mesh_port`, `secret:NAME`, …).
     pub set: BTreeMap<String, String>,

@@ -9,5 +9,6 @@ pub mod problem;
 pub mod progress;
 pub mod report;
 pub mod shell;
+pub mod table;
 pub mod verdict;
 pub mod words;

@@ -12,6 +12,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("release", "fleet, problem", "rendering, fetching, applying"),
     ("tools", "fleet, release, token", "processes: it builds argv and reads text"),
     ("render", "fleet, problem, release, token", "commands, disk"),
+    ("charts", "fleet, problem, release, render, token", "commands, disk: texts go in, findings and texts come out"),
     ("contract", "adr, fleet, problem, release, render, tools", "the disk, how probes are run, how a report looks"),
     ("plan", "fleet, problem, release, render, token, tools", "time, randomness, environment, what already ran"),
     ("journal", "plan", "files"),

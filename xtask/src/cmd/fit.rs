@@ -2,7 +2,7 @@
 //! Knows nothing of what the flags do.
 
 use super::exit::{Stop, WRONG};
-use crate::cli::{Command, Flags};
+use crate::cli::{Charts, Command, Flags};
 use crate::problem::Problem;
 
 /// Refuses every flag that would mean nothing here.
@@ -44,6 +44,11 @@ fn fitting(command: &Command) -> (&'static str, &'static [&'static str]) {
         Command::Plan { .. } => ("plan", choosing),
         Command::Render { .. } => ("render", &["--rehearse"]),
         Command::Fleet(_) => ("fleet", &[]),
+        Command::Charts(Charts::Pull) => ("charts pull", all),
+        Command::Charts(Charts::Lock) => ("charts lock", &["--dry-run", "--jobs", "--explain"]),
+        Command::Charts(Charts::Verify { .. }) => ("charts verify", &[]),
+        Command::Charts(Charts::Outdated) => ("charts outdated", &[]),
+        Command::Charts(Charts::Bump { .. }) => ("charts bump", &["--jobs", "--explain"]),
         Command::Rehearse { .. } => ("rehearse", &["--rehearse", "--seed", "--jobs"]),
         Command::VerifyContract(_) => ("verify-contract", &["--explain"]),
         Command::Why { .. } => ("why", &[]),

@@ -5,6 +5,7 @@ use camino::Utf8Path;
 
 use super::Session;
 use super::exit::{Stop, WRONG};
+use super::git::Git;
 use crate::fleet::{self, Compatibility, Fleet};
 use crate::plan::{Plan, bootstrap};
 use crate::problem::Problem;
@@ -25,7 +26,7 @@ pub struct Inputs {
     pub releases: Releases,
     /// Generated files.
     pub files: Files,
-    /// The data files that they were made from.
+    /// The data files that all of it was read from.
     pub data: Data,
 }
 
@@ -41,14 +42,55 @@ impl Inputs {
 /// # Errors
 /// All problems of the first stage that has any: files, fleet, releases, rendering.
 pub fn inputs(session: &Session) -> Result<Inputs, Stop> {
-    all(session).map_err(Stop::all(WRONG))
+    let now = || {
+        let data = session.space.data()?;
+        let (file, text) = fleet_text(session).map_err(|problem| vec![problem])?;
+        all(data, &file, &text)
+    };
+    now().map_err(Stop::all(WRONG))
 }
 
-fn all(session: &Session) -> Result<Inputs, Vec<Problem>> {
-    let data = session.space.data()?;
+/// Everything as it would be with other texts of the fleet and of the list of releases.
+///
+/// # Errors
+/// As for [`inputs`].
+pub fn with(session: &Session, fleet: &str, releases: &str) -> Result<Inputs, Stop> {
+    let read = || {
+        let mut data = session.space.data()?;
+        data.insert(RELEASES.to_owned(), releases.to_owned());
+        let (file, _) = fleet_text(session).map_err(|problem| vec![problem])?;
+        // Of the fleet only what the flag names counts, wherever it lies.
+        all(data, &file, fleet)
+    };
+    read().map_err(Stop::all(WRONG))
+}
+
+/// A text of the list of releases, read for a fleet.
+///
+/// # Errors
+/// All problems that it has.
+pub fn releases(text: &str, fleet: &Fleet) -> Result<Releases, Stop> {
+    release::load(RELEASES, text, fleet).map_err(Stop::all(WRONG))
+}
+
+/// Reads everything as a commit has it.
+///
+/// # Errors
+/// No such commit, a fleet that it does not have, or its problems.
+pub fn inputs_at(session: &Session, commit: &str) -> Result<Inputs, Stop> {
+    let then = || {
+        let git = Git::at(session.space.root(), commit).map_err(|problem| vec![problem])?;
+        let data = git.texts(&["infra", "charts"]).map_err(|problem| vec![problem])?;
+        let file = session.space.shown(&session.flags.fleet).to_owned();
+        let text = git.text(&file).map_err(|problem| vec![problem])?;
+        all(data, &file, &text)
+    };
+    then().map_err(Stop::all(WRONG))
+}
+
+fn all(data: Data, file: &str, text_of_fleet: &str) -> Result<Inputs, Vec<Problem>> {
     let known = Compatibility::load(COMPATIBILITY, text(&data, COMPATIBILITY)?)?;
-    let (file, text_of_fleet) = fleet_text(session).map_err(|problem| vec![problem])?;
-    let fleet = fleet::load(&file, &text_of_fleet, &known)?;
+    let fleet = fleet::load(file, text_of_fleet, &known)?;
     let releases = release::load(RELEASES, text(&data, RELEASES)?, &fleet)?;
     let files = render::files(&fleet, &releases, &data)?;
     Ok(Inputs { fleet, releases, files, data })

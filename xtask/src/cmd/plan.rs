@@ -2,34 +2,61 @@
 //! Knows nothing of which tools this machine has: it plans for the newest Helm that the fleet accepts.
 
 use super::conduct::chosen;
-use super::exit::{DONE, Ended};
+use super::exit::{DONE, Ended, Stop};
 use super::{Session, load};
-use crate::cli::{Format, Planned};
-use crate::plan::{Plan, text};
+use crate::cli::{Format, Graph, Planned};
+use crate::plan::{Plan, StepId, diff, graph, text};
 use crate::tools::helm::Helm;
-use crate::ui::events;
+use crate::ui::shell::Tone;
+use crate::ui::{events, words};
 
 /// Prints the plan.
 ///
 /// # Errors
 /// Problems of the input or of the choice.
-pub fn run(session: &mut Session, of: Planned) -> Ended {
+pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Option<Graph>) -> Ended {
     let Planned::Bootstrap = of;
     let plan = load::inputs(session)?.bootstrap(Helm::V4);
-    print(session, plan)
+    match (since, graph) {
+        (Some(commit), _) => changes(session, plan, commit),
+        (None, Some(Graph::Mermaid)) => {
+            let plan = narrow(session, plan)?;
+            session.shell.data(&graph::mermaid(&plan));
+            Ok(DONE)
+        }
+        (None, None) => print(session, plan),
+    }
+}
+
+/// Prints what differs from the plan that a commit would have made, with the code of today.
+fn changes(session: &mut Session, plan: Plan, commit: &str) -> Ended {
+    let then = load::inputs_at(session, commit)?.bootstrap(Helm::V4);
+    let chosen = chosen(session, &plan)?;
+    let there = |step: &StepId| chosen.contains(step) || plan.step(step).is_none();
+    let changes: Vec<_> = diff::diff(&then, &plan).into_iter().filter(|change| there(&change.step)).collect();
+    session.shell.data(&diff::print(&changes));
+    let steps = words::count(changes.len(), "step");
+    session.shell.status(Tone::Good, "Compared", &format!("with `{commit}`: {steps} differ"));
+    Ok(DONE)
 }
 
 /// Prints the chosen steps of a plan.
 ///
 /// # Errors
 /// Problems of the choice.
-pub fn print(session: &mut Session, mut plan: Plan) -> Ended {
-    let chosen = chosen(session, &plan)?;
-    plan.steps.retain(|step| chosen.contains(&step.id));
+pub fn print(session: &mut Session, plan: Plan) -> Ended {
+    let plan = narrow(session, plan)?;
     let text = match session.flags.format {
         Format::Text => text::print(&plan),
         Format::Json => events::plan(&plan),
     };
     session.shell.data(&text);
     Ok(DONE)
+}
+
+/// The plan with the chosen steps alone.
+fn narrow(session: &Session, mut plan: Plan) -> Result<Plan, Stop> {
+    let chosen = chosen(session, &plan)?;
+    plan.steps.retain(|step| chosen.contains(&step.id));
+    Ok(plan)
 }

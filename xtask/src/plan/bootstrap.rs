@@ -21,6 +21,9 @@ mod releases;
 mod secrets;
 mod vault;
 
+/// Downloads at once.
+const PULLS: usize = 4;
+
 /// The plan for a fleet. `helm` is the version that `host/helm` finds.
 pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm) -> Plan {
     let first = fleet.clusters.first().map(|c| launch(c, c.control_plane()));
@@ -39,9 +42,23 @@ pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm) -> Pla
     steps.push(kubeconfig(fleet));
     steps.extend(docker::steps(fleet));
     let steps = in_order(steps);
-    let lanes = BTreeMap::from([(Lane::Launch, fleet.vm.launch_lanes), (Lane::Pull, 4)]);
+    let lanes = BTreeMap::from([(Lane::Launch, fleet.vm.launch_lanes), (Lane::Pull, PULLS)]);
     Plan { name: "bootstrap", steps, files, lanes }
 }
+
+/// The downloads alone, with the checks of the tools that fetch.
+pub fn downloads(fleet: &Fleet, releases: &Releases) -> Plan {
+    let archives = releases::downloads(releases);
+    let fetches = |check: &Step| archives.iter().any(|archive| archive.needs.contains(&check.id));
+    let mut steps: Vec<Step> = host::steps(fleet).into_iter().filter(fetches).collect();
+    steps.extend(archives);
+    Plan { name: "charts pull", steps, files: Files::new(), lanes: BTreeMap::from([(Lane::Pull, PULLS)]) }
+}
+
+/// The step that downloads a file of `out/charts`.
+pub use releases::archive_step;
+/// The file in `out/charts` that a manifest's objects are downloaded to.
+pub use releases::file_of;
 
 /// Checks which Helm there is, before there can be a plan in its words.
 pub fn detect(fleet: &Fleet) -> Plan {

@@ -13,7 +13,7 @@ use crate::fleet::Fleet;
 use crate::fleet::document::{Field, Notes, Table, parse};
 use crate::problem::Problem;
 
-const CHART: [&str; 15] = [
+const CHART: [&str; 17] = [
     "name",
     "chart",
     "repository",
@@ -26,6 +26,8 @@ const CHART: [&str; 15] = [
     "needs",
     "timeout",
     "arm64",
+    "free",
+    "memory",
     "wait",
     "ready",
     "set",
@@ -114,6 +116,8 @@ fn chart(notes: &mut Notes, table: &Table<'_>, fleet: &Fleet) -> Option<Chart> {
     let app_version = table.may(notes, "app_version", &TEXT);
     let namespace = table.must(notes, "namespace", &NAMESPACE);
     let arm64 = table.may(notes, "arm64", &TEXT);
+    let memory = table.may(notes, "memory", &MEMORY);
+    let free = table.may(notes, "free", &TEXTS).or(Vec::new());
     let set = table.may(notes, "set", &SET).or(BTreeMap::new());
     let ready = table.may(notes, "ready", &TEXTS).or(Vec::new());
     let wait = table.may(notes, "wait", &YES_OR_NO).or(true);
@@ -133,6 +137,8 @@ fn chart(notes: &mut Notes, table: &Table<'_>, fleet: &Fleet) -> Option<Chart> {
         version: version?,
         namespace: namespace.value?,
         arm64: arm64.value,
+        memory: memory.value,
+        free: free.value?,
         set: set.value?,
         ready: ready.value?,
         wait: wait.value?,
@@ -175,7 +181,7 @@ fn manifest(notes: &mut Notes, table: &Table<'_>, fleet: &Fleet) -> Option<Manif
 }
 
 /// What the fleet pins under the name of an entry: `gateway-api` is `versions.gateway_api`.
-fn pinned(fleet: &Fleet, name: &str) -> Option<String> {
+pub fn pinned(fleet: &Fleet, name: &str) -> Option<String> {
     let versions = &fleet.versions;
     match name {
         "cilium" => Some(versions.cilium.to_string()),

@@ -36,7 +36,7 @@ const REGISTRIES: [(&str, &str); 6] = [
 ];
 
 /// Scripts, put into `/usr/local/sbin`.
-pub const SCRIPTS: [&str; 5] = ["node-prep", "node-state", "node-hosts", "node-reset", "node-token"];
+pub const SCRIPTS: [&str; 6] = ["node-prep", "node-state", "node-hosts", "node-keep", "node-reset", "node-token"];
 
 /// `<cluster>/<node>/cloud-init.yaml` of every node. They are all the same today: what is special to a node is known
 /// only when it runs, and comes later by `kubeadm` documents.

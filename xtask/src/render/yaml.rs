@@ -59,6 +59,30 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Document>, Vec<Problem>> {
     if problems.is_empty() { Ok(documents) } else { Err(problems) }
 }
 
+/// Reads what another tool wrote: `yes` and `0755` are what YAML 1.2 takes them for, and of a repeated key the last one
+/// counts, as for Go.
+///
+/// # Errors
+/// Text that is not YAML.
+pub fn foreign(file: &str, text: &str) -> Result<Vec<Document>, Problem> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins,
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+    };
+    let nodes: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+        let line = error.location().map(|l| l.line() as usize);
+        let why = error.without_snippet().to_string();
+        Problem::new(format!("cannot read `{file}` as YAML")).at(file, line).why(why)
+    })?;
+    let document = |node| {
+        let (mut lines, mut problems) = (BTreeMap::new(), Vec::new());
+        let value = Reading { file, text, lines: &mut lines, problems: &mut problems }.value(node, &mut Path::new());
+        Document { file: file.to_owned(), value, lines }
+    };
+    Ok(nodes.into_iter().map(document).collect())
+}
+
 /// Writes documents, keys sorted, nothing folded, text quoted wherever a reader could take it for something else.
 pub fn write(documents: &[Value]) -> String {
     let options = serde_saphyr::ser_options! { folded_wrap_chars: 100_000 };

@@ -51,9 +51,9 @@ pub fn token(vm: &str, id: &str, secret: &str) -> Command {
     act(vm, &["sudo", "/usr/local/sbin/node-token", id]).told(secret)
 }
 
-/// Writes a generated file to the node, root's alone. (`tee` would repeat its secrets on stdout.)
-pub fn install(vm: &str, path: &str, file: &str) -> Command {
-    act(vm, &["sudo", "install", "-D", "-m", "0600", "/dev/stdin", path]).fed(file)
+/// Writes a generated file to the node, for root alone.
+pub fn keep(vm: &str, path: &str, file: &str) -> Command {
+    act(vm, &["sudo", "/usr/local/sbin/node-keep", path]).fed(file)
 }
 
 /// Strict decoding of a kubeadm document. `kubeadm init` itself only warns of an unknown key (measured on v1.35.6).

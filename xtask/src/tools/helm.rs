@@ -20,16 +20,41 @@ pub fn version() -> Command {
 
 /// Downloads a chart archive into a folder.
 pub fn pull(chart: &Chart, folder: &str) -> Command {
-    let name = match chart.repository.strip_prefix("oci://") {
-        Some(_) => format!("{}/{}", chart.repository.trim_end_matches('/'), chart.chart),
-        None => chart.chart.clone(),
-    };
-    let mut args = vec!["pull", &name];
-    if !chart.repository.starts_with("oci://") {
-        args.extend(["--repo", &chart.repository]);
+    let rest = ["--version", &chart.version, "--destination", folder].map(str::to_owned);
+    Command::act(Tool::Helm, ["pull".to_owned()].into_iter().chain(source(chart)).chain(rest))
+}
+
+/// Where a chart comes from: its name in a repository, or its address in a registry.
+fn source(chart: &Chart) -> Vec<String> {
+    match chart.repository.starts_with("oci://") {
+        true => vec![format!("{}/{}", chart.repository.trim_end_matches('/'), chart.chart)],
+        false => vec![chart.chart.clone(), "--repo".to_owned(), chart.repository.clone()],
     }
-    args.extend(["--version", &chart.version, "--destination", folder]);
-    Command::act(Tool::Helm, args)
+}
+
+/// `Chart.yaml` of the newest version where the chart comes from; pre-releases do not count. It works for repositories
+/// and registries, and wants no `helm repo add`.
+pub fn newest(chart: &Chart) -> Command {
+    let show = ["show", "chart"].map(str::to_owned);
+    Command::ask(Tool::Helm, show.into_iter().chain(source(chart)))
+}
+
+/// `Chart.yaml` of an archive.
+pub fn chart_of(archive: &str) -> Command {
+    Command::ask(Tool::Helm, ["show", "chart", archive])
+}
+
+/// The values that an archive's chart begins with, as they are written there, comments too.
+pub fn values_of(archive: &str) -> Command {
+    Command::ask(Tool::Helm, ["show", "values", archive])
+}
+
+/// What a release would install on a cluster of some version of Kubernetes, with the values fed. Asks no cluster.
+pub fn template(chart: &Chart, archive: &str, kubernetes: &str, values: &str) -> Command {
+    let (name, namespace) = (chart.placement.name.as_str(), chart.namespace.as_str());
+    let place = ["template", name, archive, "--namespace", namespace, "--kube-version", kubernetes];
+    let rest = ["--skip-tests", "--values", "-"];
+    Command::ask(Tool::Helm, place.into_iter().chain(rest)).told(values)
 }
 
 /// A release of one cluster.

@@ -10,6 +10,7 @@
 //! | `have NAME…` | exit 0 if all these secrets are kept, else 1 and the missing ones on stderr | driver |
 //! | `keep PATH` | writes stdin to a file below `out/`, 0600, atomically | driver |
 //! | `same PATH` | exit 0 if the file below `out/` holds exactly stdin, else 1 | driver |
+//! | `folder PATH` | makes a folder below `out/`, if there is none | driver |
 //! | `sha256 PATH` | prints the digest of a download below `out/`, exit 1 if there is none | world |
 
 use super::{Command, Tool};
@@ -42,6 +43,11 @@ pub fn keep(path: &str, file: &str) -> Command {
 /// Whether a file in `out/` holds a generated file.
 pub fn same(path: &str, file: &str) -> Command {
     Command::ask(Tool::Own, ["same", path]).fed(file)
+}
+
+/// Makes a folder in `out/`: `helm pull` does not make its destination (measured in 3.18 and 4.1).
+pub fn folder(path: &str) -> Command {
+    Command::act(Tool::Own, ["folder", path])
 }
 
 /// The digest of a file in `out/`.

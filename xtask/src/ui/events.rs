@@ -17,6 +17,9 @@
 //! | `stopping` | |
 //! | `finished` | `done`, `kept`, `failed`, `blocked`, `skipped` (numbers), `interrupted`, `took_ms`, `path` (`step`, `took_ms`) |
 //! | `rehearsed` | `seed`, `points`, `struck`, `runs`, `exit`, `why` (or null): one seed of a sweep |
+//! | `chart` | of `charts outdated`: `release`, `pinned`, `newest`, `behind`, `note` |
+//! | `memory` | of `charts verify`, bytes: `node`, `memory`, `allocatable`, `fixed`, `floating`, `free` |
+//! | `host-path` | of `charts verify`: `release`, `workload`, `path` |
 //! | `problem` | `what`, `file`, `line`, `why`, `hint` (or null) |
 
 use std::time::Duration;

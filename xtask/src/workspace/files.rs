@@ -39,6 +39,14 @@ impl Workspace {
         self.put(&self.below(path)?, bytes, Access::Private)
     }
 
+    /// Makes a folder below `out/`, if there is none.
+    ///
+    /// # Errors
+    /// The path leads out of `out/`, or the disk says no.
+    pub fn make(&self, path: &str) -> Result<(), Problem> {
+        self.folder(&self.below(path)?, Access::Open)
+    }
+
     /// Whether a file below `out/` holds exactly these bytes. No file holds none.
     ///
     /// # Errors

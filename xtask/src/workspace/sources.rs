@@ -1,4 +1,5 @@
-//! Files of the repository itself that a person writes: read as texts, begun anew, never changed.
+//! Files of the repository itself that a person writes: read as texts, begun anew, and changed only where a
+//! command says so (ADR-0019).
 //! Knows nothing of what they say.
 
 use std::fs::OpenOptions;
@@ -27,6 +28,28 @@ impl Workspace {
         self.root.join(path).exists()
     }
 
+    /// Puts a new text in place of one that was read, in one step and with the same permissions.
+    ///
+    /// # Errors
+    /// Somebody else has changed the file since, or the disk says no; it is then as it was.
+    pub fn rewrite(&self, path: &str, old: &str, new: &str) -> Result<(), Problem> {
+        if self.read(Utf8Path::new(path))? != old {
+            let why = "somebody else wrote it in the meantime";
+            return Err(Problem::new(format!("refused to change `{path}`")).at(path, None).why(why));
+        }
+        let file = self.root.join(path);
+        let write = || {
+            let folder = file.parent().unwrap_or(&self.root);
+            let mut fresh = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+            fresh.write_all(new.as_bytes())?;
+            fresh.as_file().set_permissions(file.metadata()?.permissions())?;
+            fresh.as_file().sync_all()?;
+            fresh.persist(&file).map_err(|e| e.error)?;
+            super::files::sync_folder(folder)
+        };
+        write().map_err(|e| trouble("write", path, &e))
+    }
+
     /// Begins a file of the repository.
     ///
     /// # Errors
@@ -53,6 +76,19 @@ impl Workspace {
 #[cfg(test)]
 mod tests {
     use super::super::tests::scratch;
+
+    #[test]
+    fn only_what_was_read_is_replaced() {
+        let (_dir, space) = scratch();
+        space.begin("charts/a.toml", "1").unwrap();
+        space.rewrite("charts/a.toml", "1", "2").unwrap();
+        let why = space.rewrite("charts/a.toml", "1", "3").unwrap_err().why.unwrap();
+        assert_eq!(why, "somebody else wrote it in the meantime");
+        assert_eq!(
+            space.texts("charts").unwrap().into_iter().collect::<Vec<_>>(),
+            [("charts/a.toml".into(), "2".into())]
+        );
+    }
 
     #[test]
     fn what_is_there_is_not_written_over() {

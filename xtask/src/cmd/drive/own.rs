@@ -1,4 +1,4 @@
-//! Small acts of our own about `out/`: `mint`, `have`, `keep`, `same`, answered like commands.
+//! Small acts of our own about `out/`: `mint`, `have`, `keep`, `same`, `folder`, answered like commands.
 //! Knows nothing of the acts that are about the machine; those are the world's.
 
 use super::said;
@@ -15,6 +15,7 @@ pub fn answer(call: &Call, space: &mut Workspace) -> Option<Output> {
         ["have", ref names @ ..] => have(names, space),
         ["keep", path] => space.keep(path, &call.stdin).map(|()| yes("")),
         ["same", path] => space.same(path, &call.stdin).map(|same| if same { yes("") } else { no("it differs\n") }),
+        ["folder", path] => space.make(path).map(|()| yes("")),
         _ => return None,
     };
     Some(answer.unwrap_or_else(|problem| no(&said(problem))))
@@ -60,6 +61,9 @@ mod tests {
         assert_eq!(check(own::same("kube/a.yaml", "x"), "abc"), no("it differs\n"));
         assert_eq!(check(own::keep("kube/a.yaml", "x"), "abc"), yes(""));
         assert_eq!(check(own::same("kube/a.yaml", "x"), "abc"), yes(""));
+        assert_eq!(check(own::folder("charts"), ""), yes(""));
+        assert_eq!(check(own::folder("charts"), ""), yes(""), "it may be there");
+        assert!(dir.path().join("out/charts").is_dir() && check(own::folder("../x"), "").exit == Exit::Code(1));
         let refused = check(own::keep("../a", "x"), "");
         assert!(refused.stderr.starts_with("refused to touch `../a`: it leads out"), "{}", refused.stderr);
     }

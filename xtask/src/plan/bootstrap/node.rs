@@ -108,7 +108,7 @@ fn authority(cluster: &Cluster) -> Step {
     Step::new(on(cluster, node, "ca"), format!("make the authority of {}", cluster.name), probe, want)
         .needs([on(cluster, node, "prep"), format!("{}/secrets", cluster.name)])
         .act([
-            guest::install(&vm, guest::INIT, &init_file(cluster)),
+            guest::keep(&vm, guest::INIT, &init_file(cluster)),
             guest::validate(&vm, guest::INIT),
             guest::make_ca(&vm),
         ])
@@ -118,7 +118,7 @@ fn initialised(cluster: &Cluster) -> Step {
     let node = cluster.control_plane();
     let vm = cluster.vm(node);
     let init =
-        [guest::install(&vm, guest::INIT, &init_file(cluster)), guest::validate(&vm, guest::INIT), guest::init(&vm)];
+        [guest::keep(&vm, guest::INIT, &init_file(cluster)), guest::validate(&vm, guest::INIT), guest::init(&vm)];
     let again = [guest::reset(&vm)].into_iter().chain(init.clone());
     let up = state_is("control_plane", "up");
     let want = Want::All(vec![up.clone(), state_is("sealed", "true")]);
@@ -145,7 +145,7 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
     let file = format!("{}/{}/kubeadm-join.yaml", cluster.name, worker.name);
     let join = [
         guest::token(&cluster.vm(control_plane), &token_id(cluster), &secret(&token_secret(cluster))),
-        guest::install(&vm, guest::JOIN, &file),
+        guest::keep(&vm, guest::JOIN, &file),
         guest::validate(&vm, guest::JOIN),
         guest::join(&vm),
     ];

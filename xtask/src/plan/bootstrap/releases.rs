@@ -36,12 +36,13 @@ fn archive_path(file: &str) -> String {
     format!("out/charts/{file}")
 }
 
-fn archive_step(file: &str) -> String {
+/// The step that downloads a file.
+pub fn archive_step(file: &str) -> String {
     format!("charts/{}", file.trim_end_matches(".tgz").trim_end_matches(".yaml"))
 }
 
 /// The file name of a downloaded manifest: its name and the last two parts of its address, one of which is a version.
-fn file_of(manifest: &Manifest) -> String {
+pub fn file_of(manifest: &Manifest) -> String {
     match &manifest.source {
         Source::File(path) => path.clone(),
         Source::Url { url, .. } => {
@@ -62,7 +63,7 @@ fn download(file: &str, sha256: Option<&str>, get: Command, tool: &str) -> Step 
     Step::new(archive_step(file), format!("download {file}"), ask, want)
         .needs([tool])
         .lane(Lane::Pull)
-        .act([get])
+        .act([own::folder("charts"), get])
         .limits(Limits::QUICK.minutes(5).attempts(4, 5))
         .hint("a digest that differs means another file than the one that was reviewed: do not go on")
 }

@@ -47,6 +47,8 @@ pub(super) const WAVE: Kind<u32> = Kind {
 pub(super) const YES_OR_NO: Kind<bool> = Kind { want: "true or false", example: "false", read: |v| v.as_bool() };
 pub(super) const TIME: Kind<Duration> =
     Kind { want: "a time in s, m or h", example: "\"10m\"", read: |v| v.as_str().and_then(duration) };
+pub(super) const MEMORY: Kind<u64> =
+    Kind { want: "memory in Mi or Gi", example: "\"128Mi\"", read: |v| v.as_str().and_then(memory) };
 pub(super) const VERSIONED: Kind<Versioned> = Kind {
     want: "a text, or a table of texts by version",
     example: "\"…\"",
@@ -89,6 +91,14 @@ fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(seconds).filter(|s| *s <= 24 * 3600).map(Duration::from_secs)
 }
 
+/// `128Mi`, `1Gi`, as pods write it.
+fn memory(text: &str) -> Option<u64> {
+    let (unit, size) = [("Mi", 1u64 << 20), ("Gi", 1 << 30)].into_iter().find(|(unit, _)| text.ends_with(unit))?;
+    let digits = text.strip_suffix(unit)?;
+    let number: u64 = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())??;
+    number.checked_mul(size).filter(|bytes| *bytes > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +109,14 @@ mod tests {
         assert_eq!(duration("1h"), Some(Duration::from_secs(3600)));
         for wrong in ["", "m", "0m", "10", "-1m", "99999999999999999999s", "25h", "1.5m", "é"] {
             assert_eq!(duration(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn memory_is_written_as_pods_write_it() {
+        assert_eq!([memory("128Mi"), memory("1Gi")], [Some(128 << 20), Some(1 << 30)]);
+        for wrong in ["", "Mi", "0Mi", "1G", "+1Mi", "1.5Gi", "99999999999999999999Gi", "é"] {
+            assert_eq!(memory(wrong), None, "{wrong}");
         }
     }
 

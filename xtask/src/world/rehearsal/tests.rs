@@ -35,6 +35,7 @@ write_files:
   - {path: /usr/local/sbin/node-hosts, content: x}
   - {path: /usr/local/sbin/node-token, content: x}
   - {path: /usr/local/sbin/node-reset, content: x}
+  - {path: /usr/local/sbin/node-keep, content: x}
   - path: /etc/archipelago/prep.env
     content: |
       K8S_MINOR=v1.35
@@ -176,7 +177,7 @@ impl Scene {
     }
 
     pub fn deliver(&mut self, vm: &str, path: &str, text: &str) {
-        let output = self.fed(&format!("multipass exec -n {vm} -- sudo install -D -m 0600 /dev/stdin {path}"), text);
+        let output = self.fed(&format!("multipass exec -n {vm} -- sudo /usr/local/sbin/node-keep {path}"), text);
         assert!(output.ok(), "{output:?}");
     }
 

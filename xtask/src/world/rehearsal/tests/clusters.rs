@@ -80,7 +80,7 @@ fn a_power_cut_in_the_middle_leaves_half_an_init() {
     let mut scene = Scene::prepared("10.97.0.0/16");
     let task = scene.start(&format!("multipass exec -n app1-cp -- {KUBEADM}"), "");
     scene.pass(20);
-    assert!(scene.state("app1-cp")["control_plane"] == "partial");
+    assert!(scene.state("app1-cp")["control_plane"] == "busy");
     scene.ok("multipass stop app1-cp");
     assert_eq!(scene.end(task).exit, Exit::Code(255));
     assert_eq!(scene.state("app1-cp")["control_plane"], "partial");

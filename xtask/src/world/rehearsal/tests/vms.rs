@@ -102,7 +102,7 @@ fn what_the_guest_does_not_have_is_not_found() {
     scene.no("multipass exec -n a -- frobnicate", 127, "frobnicate: command not found");
     scene.no("multipass exec -n a -- cat /etc/nothing", 1, "No such file");
     scene.no("multipass exec -n b -- true", 2, "does not exist");
-    scene.no("multipass exec -n a -- install -D -m 0600 /dev/stdin /etc/x", 1, "Permission denied");
+    scene.no("multipass exec -n a -- sudo /usr/local/sbin/node-keep /etc/archipelago/x", 1, "command not found");
 }
 
 #[test]

@@ -1,0 +1,276 @@
+//! `cargo xtask charts …` with real Helm, a chart of our own and a chart server on this machine; and in the embedded
+//! world, where a wrong digest costs no time. Knows nothing of how the list is edited or what is judged how.
+#![expect(clippy::disallowed_methods, reason = "a repository, a chart and a server are made for the test")]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::rc::Rc;
+
+use camino::Utf8PathBuf;
+use xtask::cmd::{Env, run};
+
+use crate::golden::{data, read};
+use crate::tool;
+
+const LIST: &str = r#"# The list, with habits that stay.
+[[manifest]]
+name = "namespaces"
+clusters = ["platform", "workload"]
+wave = 1
+file = "infra/manifests/namespaces.yaml"
+
+# Tiny.
+[[chart]]
+name = "tiny"
+chart = "tiny"
+repository = "https://charts.test"
+version = "0.1.0"   # not the newest
+app_version = "1.0"
+clusters = ["platform", "workload"]
+namespace = "default"
+wave = 2
+arm64 = "it is ours"
+ready = ["deployment/tiny"]
+"#;
+
+const VALUES: &str = "replicas: 1\nhostNetwork: false\nresources:\n  requests:\n    memory: 64Mi\n";
+
+const TEMPLATE: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  replicas: {{ .Values.replicas }}
+  selector:
+    matchLabels: {app: tiny}
+  template:
+    metadata:
+      labels: {app: tiny}
+    spec:
+      hostNetwork: {{ .Values.hostNetwork }}
+      containers:
+        - name: tiny
+          image: "docker.io/library/tiny:{{ .Chart.AppVersion }}"
+          resources: {{ toYaml .Values.resources | nindent 12 }}
+"#;
+
+/// What a command printed can be read afterwards.
+#[derive(Clone, Default)]
+struct Page(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A repository of its own, with our data and another list.
+struct Repository {
+    _dir: tempfile::TempDir,
+    root: Utf8PathBuf,
+}
+
+impl Repository {
+    fn new(list: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
+        let repository = Repository { _dir: dir, root };
+        for (path, text) in data() {
+            repository.write(&path, &text);
+        }
+        repository.write("charts/releases.toml", list);
+        repository.write("charts/tiny/values.yaml", "replicas: 2\n");
+        repository
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.root.join(path)).unwrap()
+    }
+
+    /// Its exit code, stdout and stderr.
+    fn xtask(&self, line: &str) -> (u8, String, String) {
+        let (out, err) = (Page::default(), Page::default());
+        let vars = BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())]);
+        let env = Env {
+            root: self.root.clone(),
+            here: self.root.clone(),
+            vars,
+            out: Box::new(out.clone()),
+            err: Box::new(err.clone()),
+            screen: None,
+        };
+        let code = run(format!("xtask {line}").split(' ').map(OsString::from), env);
+        let text = |page: Page| String::from_utf8(page.0.borrow().clone()).unwrap();
+        (code, text(out), text(err))
+    }
+
+    /// Runs it, and shows everything if it ends otherwise.
+    fn ends(&self, line: &str, want: u8) -> String {
+        let (code, out, err) = self.xtask(line);
+        assert_eq!(code, want, "{line}\n{out}\n{err}");
+        out + &err
+    }
+
+    /// A chart server with two versions of tiny, and a Helm that finds it under its name.
+    fn serve(&self, helm: &Path) -> Server {
+        for (version, app) in [("0.1.0", "1.0"), ("0.2.0", "2.0")] {
+            self.write(
+                "tiny/Chart.yaml",
+                &format!("apiVersion: v2\nname: tiny\nversion: {version}\nappVersion: \"{app}\"\n"),
+            );
+            self.write("tiny/values.yaml", VALUES);
+            self.write("tiny/templates/deployment.yaml", TEMPLATE);
+            let folder = self.root.join("server");
+            let (good, said) = tool::run(tool::command(helm).args([
+                "package",
+                "--destination",
+                folder.as_str(),
+                self.root.join("tiny").as_str(),
+            ]));
+            assert!(good, "{said}");
+        }
+        let server = Server::new(self.root.join("server").as_std_path());
+        let (good, said) = tool::run(
+            tool::command(helm).args(["repo", "index", "server", "--url", &server.url]).current_dir(&self.root),
+        );
+        assert!(good, "{said}");
+        let homes =
+            ["CACHE", "CONFIG", "DATA"].map(|home| format!("export HELM_{home}_HOME={}/helm\n", self.root)).concat();
+        let script = format!(
+            "#!/bin/sh\n{homes}for word; do\n  shift\n  [ \"$word\" = https://charts.test ] && word={}\n  set -- \"$@\" \"$word\"\ndone\n\
+             exec '{}' \"$@\"\n",
+            server.url,
+            helm.display()
+        );
+        self.write("out/bin/helm", &script);
+        let file = self.root.join("out/bin/helm");
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        server
+    }
+}
+
+/// Ends with the test.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn new(folder: &Path) -> Self {
+        let python = tool::real("python3").expect("asked for before");
+        let args = ["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"];
+        let mut command = tool::command(python);
+        command.args(args).arg(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        // `Serving HTTP on 127.0.0.1 port 41234 (http://127.0.0.1:41234/) ...`
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.split(" port ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a port").to_owned();
+        Server { child, url: format!("http://127.0.0.1:{port}") }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill().and_then(|()| self.child.wait());
+    }
+}
+
+/// The tools, or nothing if one is missing here.
+fn tools(helm: &str) -> Option<PathBuf> {
+    tool::real("python3")?;
+    tool::real(helm)
+}
+
+/// One story: look, lock, fetch, verify, raise.
+fn upkeep(helm: &str) {
+    let Some(helm) = tools(helm) else { return };
+    let here = Repository::new(LIST);
+    let _server = here.serve(&helm);
+    let said = here.ends("charts outdated", 0);
+    assert!(said.contains("release  pinned  newest  note\ntiny     0.1.0   0.2.0   installs 2.0\n"), "{said}");
+
+    here.ends("charts lock", 0);
+    let locked = here.read("charts/releases.toml");
+    let digest = locked.lines().find_map(|l| l.strip_prefix("sha256 = \"")).expect("a digest").trim_end_matches('"');
+    let row = "version = \"0.1.0\"   # not the newest\n";
+    assert_eq!(locked, LIST.replace(row, &format!("{row}sha256 = \"{digest}\"\n")), "nothing else is touched");
+    assert!(here.ends("charts lock", 0).contains("every download has its digest"));
+    assert!(here.ends("charts pull", 0).contains("nothing to do"));
+    here.write("out/charts/tiny-0.1.0.tgz", "damaged");
+    let said = here.ends("charts verify", 1);
+    let other = "error: the archive of `tiny` is another file than the list says: `tiny-0.1.0.tgz`";
+    assert!(said.contains(other) && said.contains(&format!("want {digest}\n")), "{said}");
+    assert!(here.ends("charts pull", 0).contains("1 done"));
+
+    let said = here.ends("charts verify", 0);
+    assert!(said.contains("Verified 1 release on 3 clusters"), "{said}");
+    here.write("charts/tiny/values.yaml", "replica: 2\nhostNetwork: true\nresources: {requests: {memory: 9Gi}}\n");
+    let said = here.ends("charts verify", 1);
+    for finding in [
+        "`replica` is not in the chart of `tiny`\n  --> charts/tiny/values.yaml:1\n",
+        "hint: did you mean `replicas`?",
+        "namespace `default` forbids `deployment/tiny` of `tiny`\n  --> infra/manifests/namespaces.yaml:8\n",
+        "violates baseline: host namespaces (hostNetwork=true)",
+        "no node of the cluster has room for a pod of `tiny deployment/tiny`",
+    ] {
+        assert!(said.contains(finding), "{finding}\n{said}");
+    }
+
+    assert!(here.ends("charts bump tiny --to 0.9.0", 1).contains("0.9.0"));
+    assert_eq!(here.read("charts/releases.toml"), locked, "a version that does not exist changes nothing");
+    here.ends("charts bump tiny", 0);
+    let raised = here.read("charts/releases.toml");
+    let other = raised.lines().find_map(|l| l.strip_prefix("sha256 = \"")).expect("a digest").trim_end_matches('"');
+    let want = locked.replace("\"0.1.0\"", "\"0.2.0\"").replace("\"1.0\"", "\"2.0\"").replace(digest, other);
+    assert!(raised == want && digest != other, "{raised}");
+    assert!(here.ends("charts outdated", 0).contains("tiny     0.2.0   0.2.0\n"));
+}
+
+#[test]
+fn releases_are_kept_with_helm_4() {
+    upkeep("helm");
+}
+
+#[test]
+fn releases_are_kept_with_helm_3() {
+    upkeep("helm3");
+}
+
+#[test]
+fn downloads_can_be_rehearsed() {
+    let here = Repository::new(&read("charts/releases.toml"));
+    assert!(here.ends("charts pull --rehearse", 0).contains("Rehearsed charts pull"));
+    assert!(here.ends("charts pull --rehearse", 0).contains("nothing to do"));
+    assert!(here.ends("charts pull --dry-run", 0).contains("helm pull cilium"));
+}
+
+#[test]
+fn memory_is_judged_without_charts_too() {
+    let here = Repository::new(&read("charts/releases.toml"));
+    let said = here.ends("charts verify --values-only", 0);
+    assert!(said.starts_with("node, MiB  memory  for pods  on every node  anywhere  left\nmgmt-cp "), "{said}");
+    assert!(said.contains("by their values alone"), "{said}");
+}
+
+#[test]
+fn a_release_that_is_not_there_is_named() {
+    let here = Repository::new(LIST);
+    assert!(here.ends("charts bump tyny", 2).contains("did you mean `tiny`?"));
+    assert!(here.ends("charts bump namespaces", 2).contains("has no version"));
+}

@@ -1,0 +1,117 @@
+//! What `Chart.yaml` says, and how the pinned version of a release stands to the newest one.
+//! Knows nothing of where the text comes from.
+
+use std::cmp::Ordering;
+
+use semver::Version;
+use serde_json::Value;
+
+use crate::problem::Problem;
+use crate::release::Chart;
+use crate::render::yaml;
+
+/// A chart as it describes itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Its version.
+    pub version: String,
+    /// Version of what it installs, if it says so.
+    pub app_version: Option<String>,
+    /// Whether its makers want it to be used no more.
+    pub deprecated: bool,
+    /// Charts inside of it, as its values name them.
+    pub parts: Vec<String>,
+}
+
+/// Reads a `Chart.yaml`, as `helm show chart` prints it.
+///
+/// # Errors
+/// It is not YAML, or has no version.
+pub fn about(name: &str, text: &str) -> Result<About, Problem> {
+    let what = || Problem::new(format!("cannot read what `{name}` says of itself"));
+    let documents = yaml::foreign("Chart.yaml", text).map_err(|p| what().why(p.why.unwrap_or(p.what)))?;
+    let chart = documents.first().map(|d| &d.value).unwrap_or(&Value::Null);
+    let version = chart["version"].as_str().ok_or_else(|| what().why("its Chart.yaml has no `version`"))?;
+    let parts = chart["dependencies"].as_array().into_iter().flatten();
+    Ok(About {
+        version: version.to_owned(),
+        app_version: scalar(&chart["appVersion"]),
+        deprecated: chart["deprecated"] == true,
+        parts: parts.filter_map(|part| part["alias"].as_str().or(part["name"].as_str())).map(str::to_owned).collect(),
+    })
+}
+
+/// `appVersion: 1.10` without quotes is a number to YAML.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A release and the newest version of its chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The release.
+    pub release: String,
+    /// What the list pins.
+    pub pinned: String,
+    /// The newest that is published.
+    pub newest: String,
+    /// Whether the newest is newer than the pinned one.
+    pub behind: bool,
+    /// What else there is to say.
+    pub note: String,
+}
+
+/// Compares. A version that is no semantic one is told apart only by its text.
+pub fn row(chart: &Chart, newest: &About) -> Row {
+    let order = match (Version::parse(&chart.version), Version::parse(newest.version.trim_start_matches('v'))) {
+        (Ok(pinned), Ok(newest)) => pinned.cmp(&newest),
+        _ if chart.version == newest.version => Ordering::Equal,
+        _ => Ordering::Less,
+    };
+    let note = match order {
+        Ordering::Greater => Some("the pinned one is newer than what is published".to_owned()),
+        Ordering::Less => newest.app_version.as_ref().map(|app| format!("installs {app}")),
+        Ordering::Equal => None,
+    };
+    let deprecated = newest.deprecated.then(|| "deprecated by its makers".to_owned());
+    Row {
+        release: chart.placement.name.clone(),
+        pinned: chart.version.clone(),
+        newest: newest.version.clone(),
+        behind: order == Ordering::Less,
+        note: deprecated.into_iter().chain(note).collect::<Vec<_>>().join("; "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{LIST, fleet, list};
+    use super::*;
+
+    const TEXT: &str = "apiVersion: v2\nname: plain\nversion: 1.10.0\nappVersion: 9.1\ndependencies:\n- name: a\n\
+                        - alias: b\n  name: a\ndeprecated: true\n";
+
+    #[test]
+    fn a_chart_describes_itself() {
+        let got = about("plain", TEXT).unwrap();
+        assert_eq!((got.version.as_str(), got.app_version.as_deref(), got.deprecated), ("1.10.0", Some("9.1"), true));
+        assert_eq!(got.parts, ["a", "b"]);
+        assert_eq!(about("plain", "name: x\n").unwrap_err().why.as_deref(), Some("its Chart.yaml has no `version`"));
+        assert!(about("plain", "a: [").is_err());
+    }
+
+    #[test]
+    fn versions_are_compared_as_versions() {
+        let releases = list(LIST, &fleet());
+        let row = |version: &str| {
+            row(&releases.charts[1], &About { version: version.into(), ..about("plain", TEXT).unwrap() })
+        };
+        assert!(row("1.10.0").behind && row("1.2.3-rc.1").note.contains("newer than"));
+        assert_eq!(row("1.10.0").note, "deprecated by its makers; installs 9.1");
+        assert_eq!((row("1.2.3").behind, row("1.2.3").note.as_str()), (false, "deprecated by its makers"));
+    }
+}

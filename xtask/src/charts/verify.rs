@@ -1,0 +1,39 @@
+//! Whether releases fit the clusters that they go to. Each part of it judges one thing.
+//! Knows nothing of Helm: it is given values and what was rendered from them.
+
+pub mod images;
+pub mod keys;
+pub mod memory;
+pub mod namespaces;
+
+use crate::token::{self, Token};
+
+/// Values as Helm would be fed them, with samples in place of what only a run knows: addresses of the range that is
+/// kept for documentation (RFC 5737), and base64 that says what it is.
+pub fn sampled(values: &str) -> String {
+    let sample = |token: Token<'_>| {
+        Some(match token {
+            Token::Fact(name) if name.ends_with(".ip") => "192.0.2.10".to_owned(),
+            Token::Fact(_) => format!("sha256:{}", "0".repeat(64)),
+            // printf sample | base64
+            Token::Secret(_) => "c2FtcGxl".to_owned(),
+            Token::Digest(_) => "0".repeat(32),
+        })
+    };
+    token::complete(values, sample).expect("bug: there is a sample for every token")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_token_has_a_sample() {
+        let values = "ip: <fact:app1.cp.ip>\nca: <fact:app1.ca-hash>\nkey: <secret:x>\nof: <digest:a.yaml>\n";
+        let sampled = sampled(values);
+        assert!(
+            sampled.starts_with("ip: 192.0.2.10\nca: sha256:000") && token::tokens(&sampled).is_empty(),
+            "{sampled}"
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! Keys of our values that a chart does not have. Helm takes them in silence, so a slip of the pen changes nothing.
+//! Knows nothing of schemas: none of the charts' schemas refuses an unknown key (measured), so the chart's own
+//! `values.yaml` is the list of what there is.
+
+use serde_json::{Value, json};
+
+use crate::charts::RELEASES;
+use crate::problem::{Problem, nearest};
+use crate::release::{Chart, Releases};
+use crate::render::merge;
+use crate::render::yaml::{Document, Path};
+
+/// What a chart offers.
+pub struct Offer<'a> {
+    /// Its `values.yaml`, as `helm show values` prints it.
+    pub text: &'a str,
+    /// The same, read.
+    pub values: &'a Document,
+    /// Charts inside of it. Their own values are not shown, so what stands below their names is not looked into.
+    pub parts: &'a [String],
+}
+
+/// Problems for the keys of ours that the chart does not have: those of `charts/<release>/values.yaml`, and those that
+/// `set` adds. Keys of one section for which there is no likely other name are one problem.
+pub fn unknown(releases: &Releases, chart: &Chart, written: &Document, offer: &Offer<'_>) -> Vec<Problem> {
+    let free: Vec<Path> = chart.free.iter().map(|dotted| merge::path(dotted)).collect();
+    let walk = Walk { offer, free: &free };
+    let mut strange = Vec::new();
+    walk.below(&written.value, &offer.values.value, &mut Path::new(), &mut strange);
+    let mut problems = Vec::new();
+    for paths in strange.chunk_by(|a, b| a[..a.len() - 1] == b[..b.len() - 1]) {
+        let (slips, others): (Vec<&Path>, Vec<&Path>) = paths.iter().partition(|path| meant(offer, path).is_some());
+        let groups = slips.into_iter().map(|path| vec![path]).chain((!others.is_empty()).then_some(others));
+        problems.extend(groups.map(|g| problem(chart, offer, &g).at(written.file.clone(), line(written, g[0]))));
+    }
+    let at = [format!("{}.set", chart.placement.name), chart.placement.name.clone()];
+    let at = at.iter().find_map(|key| releases.lines.get(key)).copied();
+    for key in chart.set.keys() {
+        let value = merge::path(key).into_iter().rev().fold(Value::Null, |below, key| json!({ key: below }));
+        let mut strange = Vec::new();
+        walk.below(&value, &offer.values.value, &mut Path::new(), &mut strange);
+        problems.extend(strange.iter().map(|path| problem(chart, offer, &[path]).at(RELEASES, at)));
+    }
+    problems
+}
+
+/// The line of a key, or of the nearest one around it that is known.
+fn line(document: &Document, path: &Path) -> Option<usize> {
+    (0..=path.len()).rev().find_map(|n| document.lines.get(&path[..n])).copied()
+}
+
+/// The key of the chart that was most likely meant.
+fn meant<'a>(offer: &'a Offer<'_>, path: &Path) -> Option<&'a str> {
+    let (last, above) = path.split_last().expect("bug: a key has a name");
+    let section = above.iter().try_fold(&offer.values.value, |value, key| value.get(key))?;
+    nearest(last, section.as_object()?.keys().map(String::as_str))
+}
+
+/// Keys of one section that the chart does not have.
+fn problem(chart: &Chart, offer: &Offer<'_>, paths: &[&Path]) -> Problem {
+    let names: Vec<String> = paths.iter().map(|path| format!("`{}`", path.join("."))).collect();
+    let are = if names.len() == 1 { "is" } else { "are" };
+    let what = format!("{} {are} not in the chart of `{}`", names.join(", "), chart.placement.name);
+    let problem = Problem::new(what).why(format!("the values of {} {} have no such key", chart.chart, chart.version));
+    if let Some(near) = meant(offer, paths[0]) {
+        return problem.hint(format!("did you mean `{near}`?"));
+    }
+    let above = &paths[0][..paths[0].len() - 1];
+    let free = if above.is_empty() { paths[0] } else { above };
+    // As `helm --set` has it: a dot that belongs to a key is escaped.
+    let free = free.iter().map(|key| key.replace('.', "\\.")).collect::<Vec<_>>().join(".");
+    problem.hint(format!("if the chart passes it on as it is, in {RELEASES}: free = ['{free}']"))
+}
+
+struct Walk<'a> {
+    offer: &'a Offer<'a>,
+    free: &'a [Path],
+}
+
+impl Walk<'_> {
+    /// Goes through what is ours beside what the chart has. A map that is empty in the chart, a list, and a value that
+    /// is no map may hold anything.
+    fn below(&self, ours: &Value, theirs: &Value, path: &mut Path, strange: &mut Vec<Path>) {
+        let (Some(ours), Some(theirs)) = (ours.as_object(), theirs.as_object()) else { return };
+        if (theirs.is_empty() && !path.is_empty()) || self.is_free(path) {
+            return;
+        }
+        for (key, value) in ours {
+            path.push(key.clone());
+            match theirs.get(key) {
+                Some(inner) => self.below(value, inner, path, strange),
+                None if self.is_known(path) => {}
+                None => strange.push(path.clone()),
+            }
+            path.pop();
+        }
+    }
+
+    fn is_free(&self, path: &Path) -> bool {
+        self.free.contains(path)
+    }
+
+    /// Helm's own keys, what belongs to a chart inside, what was declared free, and what a comment mentions.
+    fn is_known(&self, path: &Path) -> bool {
+        let (last, above) = path.split_last().expect("bug: a key has a name");
+        let helm = above.is_empty() && ["global", "tags"].contains(&last.as_str());
+        let part = self.offer.parts.contains(&path[0]);
+        helm || part || self.is_free(path) || self.is_mentioned(above, last)
+    }
+
+    /// `# storageClass: x` among the lines of the section, as many charts show what may be set.
+    fn is_mentioned(&self, above: &[String], key: &str) -> bool {
+        let lines = &self.offer.values.lines;
+        let inside = lines.iter().filter(|(path, _)| path.starts_with(above)).map(|(_, line)| *line);
+        let (Some(first), Some(last)) = (inside.clone().min(), inside.max()) else { return false };
+        let outside = lines.iter().filter(|(path, _)| !path.starts_with(above)).map(|(_, line)| *line);
+        let end = outside.filter(|line| *line > last).min().unwrap_or(usize::MAX);
+        let section = self.offer.text.lines().enumerate().map(|(i, text)| (i + 1, text));
+        let section = section.filter(|(n, _)| (first.saturating_sub(1)..end).contains(n));
+        // At the root only what stands at the margin: deeper comments belong to deeper sections.
+        section.map(|(_, text)| text).filter(|text| !above.is_empty() || text.starts_with('#')).any(|text| {
+            let Some(comment) = text.trim_start().strip_prefix('#') else { return false };
+            let rest = comment.trim_start_matches(['#', ' ', '-']).strip_prefix(key);
+            rest.is_some_and(|rest| rest.strip_prefix(':').is_some_and(|r| r.is_empty() || r.starts_with(' ')))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::charts::samples::{LIST, fleet, list};
+    use crate::render::yaml;
+
+    const CHART: &str = "# nameOverride: x\nreplicas: 1\nresources: {}\nserver:\n  port: 80\n  # storageClass: fast\n\
+                         \x20 limits:\n    rate: 1\n  args: []\n  log:\nnode:\n  name: a\n";
+
+    fn check(ours: &str, free: &[&str]) -> Vec<String> {
+        let mut releases = list(LIST, &fleet());
+        let chart = &mut releases.charts[1];
+        chart.free = free.iter().map(|s| (*s).to_owned()).collect();
+        chart.set = [("server.porrt".to_owned(), "cluster.name".to_owned())].into();
+        let chart = releases.charts[1].clone();
+        let values = yaml::foreign("values.yaml", CHART).unwrap().remove(0);
+        let written = yaml::parse("charts/plain/values.yaml", ours).unwrap().remove(0);
+        let offer = Offer { text: CHART, values: &values, parts: &["part".to_owned()] };
+        let found = unknown(&releases, &chart, &written, &offer);
+        let told = |p: Problem| format!("{} {} {}", p.at.unwrap(), p.what, p.hint.unwrap());
+        found.into_iter().map(told).collect()
+    }
+
+    const SET: &str = "charts/releases.toml:19 `server.porrt` is not in the chart of `plain` did you mean `port`?";
+
+    #[test]
+    fn a_slip_is_found_with_what_was_meant() {
+        let found = check("server:\n  limits:\n    rat: 2\n  porrt: 81\nx.y: 1\nzzz: 1\n", &[]);
+        let want = [
+            "charts/plain/values.yaml:3 `server.limits.rat` is not in the chart of `plain` did you mean `rate`?",
+            "charts/plain/values.yaml:4 `server.porrt` is not in the chart of `plain` did you mean `port`?",
+            "charts/plain/values.yaml:5 `x.y`, `zzz` are not in the chart of `plain` \
+             if the chart passes it on as it is, in charts/releases.toml: free = ['x\\.y']",
+            SET,
+        ];
+        assert_eq!(found, want);
+        assert_eq!(check("x.y: 1\n", &["x\\.y"]), [SET]);
+    }
+
+    #[test]
+    fn what_may_be_anything_is_not_looked_into() {
+        let ours = "nameOverride: z\nglobal:\n  a: 1\npart:\n  a: 1\nresources:\n  a: 1\nserver:\n  storageClass: x\n\
+                    \x20 args: [{a: 1}]\n  log:\n    a: 1\n  limits:\n    b: 1\n";
+        assert_eq!(check(ours, &["server.limits"]), [SET]);
+    }
+
+    #[test]
+    fn a_comment_speaks_for_its_own_section() {
+        assert_eq!(check("node:\n  storageClass: x\n", &[]).len(), 2);
+        assert_eq!(check("storageClass: x\n", &[]).len(), 2);
+    }
+}

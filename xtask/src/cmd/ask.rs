@@ -1,0 +1,151 @@
+//! Questions to the world outside of any plan: a few at once, each with a time limit, all answers in their order.
+//! Knows nothing of what is asked, and asks nothing that changes something.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::exit::{INTERRUPTED, Stop};
+use crate::engine::{Event, TaskId};
+use crate::tools::{Command, Exit, Output, Stdin};
+use crate::world::{Call, World};
+
+/// Questions at once: charts are rendered by as many processes, and a repository is asked as often.
+const AT_ONCE: usize = 4;
+
+/// Asks all of them. Commands have no tokens in them.
+///
+/// # Errors
+/// The user said stop.
+pub fn all(world: &mut dyn World, commands: &[Command], limit: Duration) -> Result<Vec<Output>, Stop> {
+    let mut answers: Vec<Option<Output>> = commands.iter().map(|_| None).collect();
+    let mut running: BTreeMap<TaskId, Duration> = BTreeMap::new();
+    let mut next = 0;
+    while next < commands.len() || !running.is_empty() {
+        while next < commands.len() && running.len() < AT_ONCE {
+            running.insert(next as TaskId, world.now() + limit);
+            world.start(call(next as TaskId, &commands[next]));
+            next += 1;
+        }
+        match world.wait(running.values().min().copied()) {
+            // One that was ended for its time has its answer already.
+            Event::Ended(task, output) if running.remove(&task).is_some() => answers[task as usize] = Some(output),
+            Event::Interrupt => {
+                running.keys().for_each(|task| world.kill(*task, true));
+                return Err(Stop { code: INTERRUPTED, problems: vec![] });
+            }
+            _ => {}
+        }
+        let late: Vec<TaskId> = running.iter().filter(|(_, end)| **end <= world.now()).map(|(task, _)| *task).collect();
+        for task in late {
+            world.kill(task, true);
+            running.remove(&task);
+            answers[task as usize] = Some(Output::of(Exit::TimedOut));
+        }
+    }
+    Ok(answers.into_iter().map(|answer| answer.expect("bug: every question has an answer")).collect())
+}
+
+/// Asks one.
+///
+/// # Errors
+/// The user said stop.
+pub fn one(world: &mut dyn World, command: Command, limit: Duration) -> Result<Output, Stop> {
+    Ok(all(world, &[command], limit)?.remove(0))
+}
+
+fn call(task: TaskId, command: &Command) -> Call {
+    assert!(!command.mutates, "bug: a question that changes something: {command}");
+    let stdin = match &command.stdin {
+        Stdin::Closed => vec![],
+        Stdin::Text(text) => text.clone().into_bytes(),
+        Stdin::File(file) => panic!("bug: a question is fed a file of a plan: {file}"),
+    };
+    Call { task, tool: command.tool, args: command.args.clone(), stdin, env: command.env.clone() }
+}
+
+/// Why an answer is none, in a sentence.
+pub fn reason(output: &Output) -> String {
+    let last = output.stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    match (last, crate::plan::want::ending(&output.exit)) {
+        (Some(line), _) => line.strip_prefix("Error: ").unwrap_or(line).to_owned(),
+        (None, ending) => ending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::Tool;
+    use std::collections::VecDeque;
+
+    /// Answers each call with its first argument; `hang` never, `stop` with an interrupt.
+    #[derive(Default)]
+    struct Echo {
+        now: Duration,
+        ready: VecDeque<Event>,
+        most: usize,
+        running: usize,
+        killed: Vec<TaskId>,
+    }
+
+    impl World for Echo {
+        fn now(&self) -> Duration {
+            self.now
+        }
+
+        fn start(&mut self, call: Call) {
+            self.running += 1;
+            self.most = self.most.max(self.running);
+            match call.args[0].as_str() {
+                "hang" => {}
+                "stop" => self.ready.push_back(Event::Interrupt),
+                word => {
+                    let output = Output { stdout: word.to_owned(), ..Output::of(Exit::Code(0)) };
+                    self.ready.push_back(Event::Ended(call.task, output));
+                }
+            }
+        }
+
+        fn kill(&mut self, task: TaskId, _: bool) {
+            self.killed.push(task);
+        }
+
+        fn wait(&mut self, until: Option<Duration>) -> Event {
+            let event = self.ready.pop_back().unwrap_or(Event::Tick);
+            match event {
+                Event::Tick => self.now = until.unwrap(),
+                _ => self.running -= 1,
+            }
+            event
+        }
+    }
+
+    fn ask(words: &str) -> (Result<Vec<String>, Stop>, Echo) {
+        let mut world = Echo::default();
+        let commands: Vec<Command> = words.split(' ').map(|w| Command::ask(Tool::Helm, [w])).collect();
+        let answers = all(&mut world, &commands, Duration::from_secs(60));
+        let told = |o: Output| if o.ok() { o.stdout } else { reason(&o) };
+        (answers.map(|all| all.into_iter().map(told).collect()), world)
+    }
+
+    #[test]
+    fn answers_come_in_the_order_of_the_questions() {
+        let (answers, world) = ask("a b c d e f");
+        assert_eq!(answers.unwrap(), ["a", "b", "c", "d", "e", "f"]);
+        assert_eq!(world.most, AT_ONCE);
+    }
+
+    #[test]
+    fn who_hangs_is_ended_and_the_others_go_on() {
+        let (answers, world) = ask("a hang b hang hang hang c");
+        assert_eq!(answers.unwrap(), ["a", "timed out", "b", "timed out", "timed out", "timed out", "c"]);
+        assert_eq!(world.killed, [1, 3, 4, 5]);
+    }
+
+    #[test]
+    fn stop_is_stop() {
+        let (answers, world) = ask("hang stop");
+        assert_eq!(answers.unwrap_err().code, INTERRUPTED);
+        assert_eq!(world.killed, [0, 1]);
+    }
+}

@@ -1,0 +1,245 @@
+//! `charts verify`: every release as real Helm renders it for every cluster, judged before there is a cluster.
+//! Knows nothing of what is judged how.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
+use super::super::load::Inputs;
+use super::super::{Session, ask, show};
+use super::{LIMIT, digest, refuse_others};
+use crate::charts::outdated::about;
+use crate::charts::rendered::{Workload, workloads};
+use crate::charts::verify::keys::Offer;
+use crate::charts::verify::memory::{self, Need, Row};
+use crate::charts::verify::namespaces::{self, Levels};
+use crate::charts::verify::{images, keys, sampled};
+use crate::cli::Format;
+use crate::fleet::Cluster;
+use crate::problem::Problem;
+use crate::release::{Chart, Source};
+use crate::render::yaml::{self, Document};
+use crate::tools::helm;
+use crate::ui::shell::Tone;
+use crate::ui::table::table;
+use crate::ui::words;
+use crate::world::World;
+
+/// The kubelets' reservations stand here.
+const KUBELET: &str = "infra/kubeadm/init.yaml";
+
+/// Verifies all of it; the table of memory per node is the answer.
+///
+/// # Errors
+/// The user said stop, or an archive is another file than the list says.
+pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, values_only: bool) -> Ended {
+    let mut findings = Findings::default();
+    let mut missing = Vec::new();
+    let mut charts = Vec::new();
+    if !values_only {
+        refuse_others(world, &inputs.releases)?;
+    }
+    for chart in &inputs.releases.charts {
+        findings.problems.extend(images::arm64(&inputs.releases, chart));
+        let there = !values_only && digest(world, &chart.archive())?.is_some();
+        if there { charts.push(chart) } else { missing.push(chart) }
+    }
+    findings.offers(world, inputs, &charts)?;
+    findings.renders(world, inputs, &charts)?;
+    findings.estimates(inputs, &missing)?;
+    if !values_only && !missing.is_empty() {
+        findings.problems.push(not_there(&missing));
+    }
+    let rows = findings.spread(inputs)?;
+    tell(session, &rows, &findings.paths);
+    ending(session, inputs, findings.problems, values_only)
+}
+
+fn ending(session: &mut Session, inputs: &Inputs, mut problems: Vec<Problem>, values_only: bool) -> Ended {
+    // One values file makes the same problem on every cluster.
+    problems.sort_by(|a, b| (&a.at, &a.what).cmp(&(&b.at, &b.what)));
+    problems.dedup_by(|b, a| (&a.what, &a.at) == (&b.what, &b.at));
+    if !problems.is_empty() {
+        show(session, &problems);
+        return Ok(REFUSED);
+    }
+    let releases = words::count(inputs.releases.charts.len(), "release");
+    let clusters = words::count(inputs.fleet.clusters.len(), "cluster");
+    let how = if values_only { ", by their values alone: keys, namespaces and images were not looked at" } else { "" };
+    session.shell.status(Tone::Good, "Verified", &format!("{releases} on {clusters}{how}"));
+    Ok(DONE)
+}
+
+fn not_there(missing: &[&Chart]) -> Problem {
+    let files: Vec<String> = missing.iter().map(|c| format!("out/charts/{}", c.archive())).collect();
+    let what = format!("{} not there, so memory alone was judged, by values", words::count(files.len(), "archive"));
+    Problem::new(what).why(files.join("\n")).hint("cargo xtask charts pull")
+}
+
+/// What a release does to the machine's own files: release, workload, path.
+type HostPath = (String, String, String);
+
+#[derive(Default)]
+struct Findings {
+    problems: Vec<Problem>,
+    /// By cluster.
+    needs: BTreeMap<String, Vec<Need>>,
+    paths: Vec<HostPath>,
+}
+
+impl Findings {
+    /// Compares our keys with those that each chart has.
+    fn offers(&mut self, world: &mut dyn World, inputs: &Inputs, charts: &[&Chart]) -> Result<(), Stop> {
+        let path = |chart: &&Chart| format!("out/charts/{}", chart.archive());
+        let questions: Vec<_> =
+            charts.iter().flat_map(|c| [helm::values_of(&path(c)), helm::chart_of(&path(c))]).collect();
+        let answers = ask::all(world, &questions, LIMIT)?;
+        for (chart, answer) in charts.iter().zip(answers.chunks(2)) {
+            match self.keys(inputs, chart, &answer[0].stdout, &answer[1].stdout) {
+                Ok(problems) => self.problems.extend(problems),
+                Err(problem) => {
+                    let why = answer.iter().find(|a| !a.ok()).map(ask::reason);
+                    self.problems.push(Problem { why: why.or(problem.why.clone()), ..problem });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn keys(&self, inputs: &Inputs, chart: &Chart, text: &str, said: &str) -> Result<Vec<Problem>, Problem> {
+        let file = format!("charts/{}/values.yaml", chart.placement.name);
+        let parts = about(&chart.chart, said)?.parts;
+        let offered = yaml::foreign(&format!("values of {}", chart.archive()), text)?;
+        let written = yaml::foreign(&file, inputs.data.get(&file).map_or("", String::as_str))?;
+        let (Some(values), Some(written)) = (offered.first(), written.first()) else { return Ok(vec![]) };
+        Ok(keys::unknown(&inputs.releases, chart, written, &Offer { text, values, parts: &parts }))
+    }
+
+    /// Renders each release for each of its clusters.
+    fn renders(&mut self, world: &mut dyn World, inputs: &Inputs, charts: &[&Chart]) -> Result<(), Stop> {
+        let kubernetes = inputs.fleet.versions.kubernetes.to_string();
+        let clusters = inputs.fleet.clusters.iter();
+        let pairs: Vec<(&Cluster, &Chart)> = clusters
+            .flat_map(|cluster| charts.iter().map(move |chart| (cluster, *chart)))
+            .filter(|(cluster, chart)| chart.placement.clusters.contains(&cluster.role))
+            .collect();
+        let question = |(cluster, chart): &(&Cluster, &Chart)| {
+            let values = sampled(values(inputs, cluster, chart));
+            helm::template(chart, &format!("out/charts/{}", chart.archive()), &kubernetes, &values)
+        };
+        let answers = ask::all(world, &pairs.iter().map(question).collect::<Vec<_>>(), LIMIT)?;
+        for ((cluster, chart), output) in pairs.into_iter().zip(&answers) {
+            let name = &chart.placement.name;
+            let refused = |why: String| {
+                let file = format!("charts/{name}/values.yaml");
+                Problem::new(format!("helm cannot render `{name}` for {}", cluster.name)).at(file, None).why(why)
+            };
+            if !output.ok() || output.cut {
+                self.problems.push(refused(if output.cut { "too long to read".into() } else { ask::reason(output) }));
+                continue;
+            }
+            match workloads(name, &output.stdout, &chart.namespace) {
+                Ok(found) => self.judge(inputs, cluster, chart, &found)?,
+                Err(problem) => self.problems.push(refused(problem.why.unwrap_or(problem.what))),
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, inputs: &Inputs, cluster: &Cluster, chart: &Chart, found: &[Workload]) -> Result<(), Stop> {
+        let name = &chart.placement.name;
+        let levels = levels(inputs, cluster)?;
+        self.problems.extend(namespaces::missing(&inputs.releases, chart, &levels, &cluster.name));
+        self.problems.extend(namespaces::forbidden(name, found, &levels));
+        self.problems.extend(images::moving(name, found));
+        let needs: Vec<Need> = found.iter().map(|workload| memory::need(name, workload)).collect();
+        self.problems.extend(memory::over(&inputs.releases, chart, &needs));
+        self.needs.entry(cluster.name.clone()).or_default().extend(needs);
+        for workload in found {
+            for (_, path) in workload.host_paths() {
+                let path = (name.clone(), workload.name.clone(), path.to_owned());
+                if !self.paths.contains(&path) {
+                    self.paths.push(path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts by its values what cannot be rendered.
+    fn estimates(&mut self, inputs: &Inputs, charts: &[&Chart]) -> Result<(), Stop> {
+        for cluster in &inputs.fleet.clusters {
+            for chart in charts.iter().filter(|chart| chart.placement.clusters.contains(&cluster.role)) {
+                let documents = documents("values.yaml", values(inputs, cluster, chart))?;
+                let value = documents.first().map_or(&Value::Null, |d| &d.value);
+                self.needs.entry(cluster.name.clone()).or_default().push(memory::estimate(chart, value));
+            }
+        }
+        Ok(())
+    }
+
+    /// The table of memory, of every cluster.
+    fn spread(&mut self, inputs: &Inputs) -> Result<Vec<Row>, Stop> {
+        let kubelet = documents(KUBELET, inputs.data.get(KUBELET).map_or("", String::as_str))?;
+        let kubelet = kubelet.iter().map(|d| &d.value).find(|v| v["kind"] == "KubeletConfiguration");
+        let reserve = memory::reserve(kubelet.unwrap_or(&Value::Null));
+        let mut rows = Vec::new();
+        for cluster in &inputs.fleet.clusters {
+            let needs = self.needs.entry(cluster.name.clone()).or_default();
+            let (some, problems) = memory::spread(cluster, reserve, needs);
+            rows.extend(some);
+            let line = inputs.fleet.lines.get(&format!("{}.memory", cluster.name)).copied();
+            self.problems.extend(problems.into_iter().map(|p| p.at(inputs.fleet.file.clone(), line)));
+        }
+        Ok(rows)
+    }
+}
+
+/// The values that Helm is fed on a cluster.
+fn values<'a>(inputs: &'a Inputs, cluster: &Cluster, chart: &Chart) -> &'a str {
+    let file = format!("{}/{}/values.yaml", cluster.name, chart.placement.name);
+    inputs.files.get(&file).map_or("", String::as_str)
+}
+
+/// The namespaces that the manifests of a cluster make.
+fn levels(inputs: &Inputs, cluster: &Cluster) -> Result<Levels, Stop> {
+    let mut all = Vec::new();
+    for manifest in inputs.releases.manifests.iter().filter(|m| m.placement.clusters.contains(&cluster.role)) {
+        if let Source::File(file) = &manifest.source {
+            all.extend(documents(file, inputs.data.get(file).map_or("", String::as_str))?);
+        }
+    }
+    Ok(namespaces::levels(&all))
+}
+
+fn documents(file: &str, text: &str) -> Result<Vec<Document>, Stop> {
+    yaml::foreign(file, text).map_err(Stop::with(WRONG))
+}
+
+fn tell(session: &mut Session, rows: &[Row], paths: &[HostPath]) {
+    if session.flags.format == Format::Json {
+        for row in rows {
+            let line = json!({"event": "memory", "node": row.node, "memory": row.memory, "fixed": row.fixed,
+                "allocatable": row.allocatable, "floating": row.floating, "free": row.free()});
+            session.shell.data(&format!("{line}\n"));
+        }
+        for (release, workload, path) in paths {
+            let line = json!({"event": "host-path", "release": release, "workload": workload, "path": path});
+            session.shell.data(&format!("{line}\n"));
+        }
+        return;
+    }
+    let mib = |bytes: u64| (bytes >> 20).to_string();
+    let cells = |row: &Row| {
+        let numbers = [row.memory, row.allocatable, row.fixed, row.floating].map(mib);
+        [row.node.clone()].into_iter().chain(numbers).chain([(row.free() >> 20).to_string()]).collect()
+    };
+    let heading = ["node, MiB", "memory", "for pods", "on every node", "anywhere", "left"];
+    session.shell.data(&table(&heading, &rows.iter().map(cells).collect::<Vec<_>>()));
+    if !paths.is_empty() {
+        let cells = |(release, workload, path): &HostPath| vec![path.clone(), release.clone(), workload.clone()];
+        let text = table(&["path of the node", "release", "workload"], &paths.iter().map(cells).collect::<Vec<_>>());
+        session.shell.data(&format!("\n{text}"));
+    }
+}

@@ -1,0 +1,53 @@
+//! Where a command runs: with the tools of this machine, or in the embedded world if it is a rehearsal.
+//! Knows nothing of what is run.
+
+use camino::Utf8Path;
+
+use super::Session;
+use super::embedded::{self, Mortal};
+use super::exit::{Ended, NOT_READY, Stop};
+use crate::plan::Plan;
+use crate::problem::Problem;
+use crate::world::World;
+use crate::world::host::Host;
+
+/// Tools that were installed for this repository alone.
+const BIN: &str = "out/bin";
+
+/// Something to do in a world.
+pub type Work<'a> = &'a mut dyn FnMut(&mut Session, &mut dyn World) -> Ended;
+
+/// Does it where the flags say. A command that changes something holds the lock meanwhile. The embedded world offers
+/// what the plan `offered` downloads.
+///
+/// # Errors
+/// Another run holds the lock, or what the work itself says.
+pub fn within(session: &mut Session, lock: Option<&str>, offered: &Plan, work: Work<'_>) -> Ended {
+    let _lock = match lock.filter(|_| !session.flags.dry_run) {
+        None => None,
+        Some(name) => Some(session.space.lock(name).map_err(Stop::with(NOT_READY))?),
+    };
+    if session.flags.rehearse { rehearsed(session, offered, work) } else { real(session, work) }
+}
+
+fn real(session: &mut Session, work: Work<'_>) -> Ended {
+    let path = session.vars.get("PATH").cloned().unwrap_or_default();
+    let mut world = Host::new(session.space.root(), Utf8Path::new(BIN), &path);
+    if !session.flags.dry_run {
+        world.heed_signals().map_err(Stop::with(NOT_READY))?;
+    }
+    work(session, &mut world)
+}
+
+fn rehearsed(session: &mut Session, offered: &Plan, work: Work<'_>) -> Ended {
+    let mut world = embedded::open(session, offered)?;
+    let code = work(session, &mut Mortal::new(&mut world));
+    if world.crashed() {
+        let problem = Problem::new("a fault of this seed killed the process itself");
+        session.space.complain(problem.hint(format!("{}        (goes on from here)", session.typed)));
+    }
+    if !session.flags.dry_run {
+        embedded::close(session, &world)?;
+    }
+    code
+}

@@ -1,0 +1,66 @@
+//! A plan as a picture: steps and what they need, for whatever draws Mermaid.
+//! Knows nothing of drawing.
+
+use std::collections::BTreeSet;
+
+use super::Plan;
+
+/// A Mermaid flowchart, a box per cluster. A need that follows from others is left out: the picture is not the plan.
+pub fn mermaid(plan: &Plan) -> String {
+    let number = |id: &str| plan.steps.iter().position(|s| s.id == id);
+    let mut out = String::from("flowchart LR\n");
+    let groups: BTreeSet<&str> = plan.steps.iter().map(|s| group(&s.id)).collect();
+    for name in groups {
+        out.push_str(&format!("  subgraph {name}\n"));
+        for (index, step) in plan.steps.iter().enumerate().filter(|(_, s)| group(&s.id) == name) {
+            out.push_str(&format!("    s{index}[\"{}\"]\n", step.id));
+        }
+        out.push_str("  end\n");
+    }
+    for (index, step) in plan.steps.iter().enumerate() {
+        let needs: Vec<usize> = step.needs.iter().filter_map(|id| number(id)).collect();
+        for need in &needs {
+            if !needs.iter().any(|other| other != need && reaches(plan, *other, *need)) {
+                out.push_str(&format!("  s{need} --> s{index}\n"));
+            }
+        }
+        let after = step.after.iter().filter_map(|id| number(id));
+        after.for_each(|first| out.push_str(&format!("  s{first} -.-> s{index}\n")));
+    }
+    out
+}
+
+fn group(id: &str) -> &str {
+    id.split('/').next().unwrap_or(id)
+}
+
+/// Whether a step needs another, through any number of steps.
+fn reaches(plan: &Plan, from: usize, to: usize) -> bool {
+    let mut open = vec![from];
+    let mut seen = BTreeSet::new();
+    while let Some(at) = open.pop() {
+        for need in plan.steps[at].needs.iter().filter_map(|id| plan.steps.iter().position(|s| s.id == *id)) {
+            if need == to {
+                return true;
+            }
+            if seen.insert(need) {
+                open.push(need);
+            }
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{plan, step};
+    use super::*;
+
+    #[test]
+    fn a_need_that_follows_from_others_is_not_drawn() {
+        let plan = plan([step("a/1", &[]), step("a/2", &["a/1"]), step("b/3", &["a/1", "a/2"])]);
+        let boxes = "  subgraph a\n    s0[\"a/1\"]\n    s1[\"a/2\"]\n  end\n  subgraph b\n    s2[\"b/3\"]\n  end\n";
+        let want = format!("flowchart LR\n{boxes}  s0 --> s1\n  s1 --> s2\n");
+        assert_eq!(mermaid(&plan), want);
+    }
+}
