@@ -5,6 +5,7 @@ use super::Session;
 use super::exit::{DONE, Ended, Stop, WRONG};
 use crate::adr::{self, Record};
 use crate::cli::{Adr, Format};
+use crate::contract::{Clause, pairing};
 use crate::render::Data;
 use crate::ui::shell::Tone;
 use crate::ui::words;
@@ -12,6 +13,8 @@ use crate::workspace::clock;
 
 /// The folder of the records.
 const FOLDER: &str = "adr";
+/// Where tests show that clauses hold.
+const TESTS: &str = "tests/it";
 
 /// Does one of them.
 ///
@@ -68,6 +71,16 @@ fn new(session: &mut Session, texts: &Data, title: &str) -> Ended {
 
 fn check(session: &mut Session, texts: &Data) -> Ended {
     let records = records(session, texts)?;
-    session.shell.status(Tone::Good, "Checked", &format!("{} in {FOLDER}/", words::count(records.len(), "record")));
+    let tests = session.space.texts(TESTS).map_err(Stop::all(WRONG))?;
+    let unpaired = pairing::check(&records, &tests);
+    if !unpaired.is_empty() {
+        return Err(Stop { code: WRONG, problems: unpaired });
+    }
+    let said = format!(
+        "{} in {FOLDER}/, {} paired with their tests",
+        words::count(records.len(), "record"),
+        words::count(Clause::ALL.len(), "clause")
+    );
+    session.shell.status(Tone::Good, "Checked", &said);
     Ok(DONE)
 }

@@ -42,7 +42,8 @@ fn judge(session: &Session, wanted: &[Clause]) -> Result<Report, Stop> {
 
 /// The clauses of these names; all of them for none.
 fn clauses(names: &[String]) -> Result<Vec<Clause>, Stop> {
-    let unknown: Vec<Problem> = names.iter().filter(|name| Clause::named(name).is_none()).map(|n| no_clause(n)).collect();
+    let unknown: Vec<Problem> =
+        names.iter().filter(|name| Clause::named(name).is_none()).map(|n| no_clause(n)).collect();
     if !unknown.is_empty() {
         return Err(Stop { code: WRONG, problems: unknown });
     }

@@ -50,7 +50,8 @@ fn text(answer: &Answer) -> String {
 
 fn json(answer: &Answer) -> serde_json::Value {
     let Answer { at, line, comment, guards, records } = answer;
-    let guards: Vec<_> = guards.iter().map(|(c, rule)| serde_json::json!({"check": c.to_string(), "rule": rule})).collect();
+    let guards: Vec<_> =
+        guards.iter().map(|(c, rule)| serde_json::json!({"check": c.to_string(), "rule": rule})).collect();
     serde_json::json!({
         "file": at.file, "line": at.line, "text": line, "says": comment, "guards": guards, "records": records,
     })

@@ -44,12 +44,13 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
 /// The value of `--name=value`, with its path; a flag without a value has an empty one.
 fn flag(sheet: &Sheet, name: &str) -> Option<(String, String)> {
     let flags = sheet.get(FLAGS)?.as_array()?;
-    let found = flags.iter().enumerate().filter_map(|(i, f)| {
+    let mut found = flags.iter().enumerate().filter_map(|(i, f)| {
         let rest = f.as_str()?.strip_prefix(name)?;
         let value = rest.strip_prefix('=').or_else(|| rest.is_empty().then_some(""))?;
         Some((format!("{FLAGS}.{i}"), value.to_owned()))
     });
-    found.last()
+    // Prometheus takes the last of a flag given twice.
+    found.next_back()
 }
 
 /// A duration among the flags: its path (the list, if it is not there) and its length.
@@ -123,7 +124,7 @@ fn told(every: Duration, bound: &Bound, after: &Bound, rate: Option<f64>, case: 
     case.figure("after a restart before the outage", hours(after.shortest));
     case.figure("breaking write rate", breaks);
     case.because(format!(
-        "every {} the open segment is closed and, of the closed ones without the newest, the lower two thirds are dropped",
+        "every {} the open segment is closed; of the closed ones without the newest the lower two thirds are dropped",
         hours(every)
     ));
     case.because(format!(

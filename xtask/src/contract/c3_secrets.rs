@@ -45,7 +45,9 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
         hours(HOUR)
     ));
     case.because("refreshInterval is a pace of asking and no expiry: without an answer the Secret stays as it is");
-    case.because("deletionPolicy Retain keeps it when Vault says there is none, creationPolicy Orphan when its object goes");
+    case.because(
+        "deletionPolicy Retain keeps it when Vault says there is none, creationPolicy Orphan when its object goes",
+    );
 }
 
 /// Asked once an hour: less often is too stale, more often is a load that the promise does not need.
@@ -115,7 +117,14 @@ fn controller(ground: &Ground, release: &Sheet, case: &mut Case) {
         }
         other => {
             let want = format!("a silent store asked again every {} to {}", hours(least), hours(most));
-            case.breach(ground, release, path, want, other.map_or("nothing".to_owned(), hours), "storeRequeueInterval: 5m");
+            case.breach(
+                ground,
+                release,
+                path,
+                want,
+                other.map_or("nothing".to_owned(), hours),
+                "storeRequeueInterval: 5m",
+            );
         }
     }
     case.rule("objects");

@@ -9,12 +9,8 @@ const TUNNEL: [(&str, &str); 2] = [("routingMode", "tunnel"), ("tunnelProtocol",
 /// What would route beside it.
 const NATIVE: [&str; 3] = ["autoDirectNodeRoutes", "endpointRoutes.enabled", "bgpControlPlane.enabled"];
 /// What must be the same on every cluster of one mesh; each with what the chart takes if it is not set.
-const ALIKE: [(&str, &str); 4] = [
-    ("tunnelPort", "8472"),
-    ("MTU", "0"),
-    ("clustermesh.maxConnectedClusters", "255"),
-    ("ipam.mode", "cluster-pool"),
-];
+const ALIKE: [(&str, &str); 4] =
+    [("tunnelPort", "8472"), ("MTU", "0"), ("clustermesh.maxConnectedClusters", "255"), ("ipam.mode", "cluster-pool")];
 
 /// Judges every cluster, the platform too.
 pub(super) fn judge(evidence: &Evidence, case: &mut Case) {

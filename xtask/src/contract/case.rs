@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::evidence::{Ground, Sheet};
-use super::{Clause, Class, Figure, Finding, Read, Reference, Verdict};
+use super::{Class, Clause, Figure, Finding, Read, Reference, Verdict};
 
 /// One clause on trial.
 #[derive(Debug)]

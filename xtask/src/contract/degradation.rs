@@ -23,20 +23,34 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
         }
     }
     let Some(platform) = evidence.platform() else { return };
-    case.rule("old lines");
+    case.rule("old-lines");
     if let Some(loki) = platform.releases().find(|s| s.chart() == Some("loki")) {
         accepted(platform, loki, case);
     }
     case.rule("deliveries");
     for set in platform.objects("ApplicationSet") {
-        case.expect(platform, set, "spec.syncPolicy.preserveResourcesOnDeletion", "true", "preserveResourcesOnDeletion: true");
-        case.expect(platform, set, "spec.syncPolicy.applicationsSync", "create-update", "applicationsSync: create-update");
+        case.expect(
+            platform,
+            set,
+            "spec.syncPolicy.preserveResourcesOnDeletion",
+            "true",
+            "preserveResourcesOnDeletion: true",
+        );
+        case.expect(
+            platform,
+            set,
+            "spec.syncPolicy.applicationsSync",
+            "create-update",
+            "applicationsSync: create-update",
+        );
         touches(platform, set, "spec.template", case);
     }
     for app in platform.objects("Application") {
         touches(platform, app, "", case);
     }
-    case.because("Argo CD runs on the platform: it stops with it; nothing here asks it anything, and nothing is pruned");
+    case.because(
+        "Argo CD runs on the platform: it stops with it; nothing here asks it anything, and nothing is pruned",
+    );
 }
 
 /// Positions outlive a reboot, and a push is tried until it succeeds.
@@ -60,7 +74,14 @@ fn logs(ground: &Ground, promtail: &Sheet, case: &mut Case) {
     let limits = case.text(promtail, "config.snippets.extraLimitsConfig").unwrap_or_default();
     if limits.lines().any(|line| line.trim() == "readline_rate_drop: true") {
         let path = "config.snippets.extraLimitsConfig";
-        case.breach(ground, promtail, path, "lines wait", "lines are dropped when they come fast", "readline_rate_drop: false");
+        case.breach(
+            ground,
+            promtail,
+            path,
+            "lines wait",
+            "lines are dropped when they come fast",
+            "readline_rate_drop: false",
+        );
     }
     case.figure("log lines", "positions on the node's disk, pushed until it succeeds");
 }

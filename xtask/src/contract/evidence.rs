@@ -80,12 +80,7 @@ impl Evidence {
     ///
     /// # Errors
     /// A file that is no YAML; `render` refuses those before.
-    pub fn gather(
-        fleet: &Fleet,
-        releases: &Releases,
-        data: &Data,
-        files: &Files,
-    ) -> Result<Evidence, Vec<Problem>> {
+    pub fn gather(fleet: &Fleet, releases: &Releases, data: &Data, files: &Files) -> Result<Evidence, Vec<Problem>> {
         let mut shelf = Shelf { known: BTreeMap::new() };
         let lines = Rc::new(releases.lines.clone());
         let mut grounds = Vec::new();
@@ -159,9 +154,12 @@ fn places<'a>(releases: &Releases, name: &str, set: impl Iterator<Item = (&'a st
     set.map(|(written, path)| (path, At { file: RELEASES.to_owned(), line: line(written) })).collect()
 }
 
+/// A document and the line of each of its values, shared by all clusters that have it.
+type Shared = (Rc<Value>, Rc<BTreeMap<Path, usize>>);
+
 /// Texts that were read already: clusters of one role differ in few of them.
 struct Shelf {
-    known: BTreeMap<(String, String), Vec<(Rc<Value>, Rc<BTreeMap<Path, usize>>)>>,
+    known: BTreeMap<(String, String), Vec<Shared>>,
 }
 
 impl Shelf {
@@ -181,7 +179,7 @@ impl Shelf {
             true => written.clone(),
             false => self.documents(file, files.get(rendered).map_or("", String::as_str))?,
         };
-        let sheet = |(value, (_, lines)): (&(Rc<Value>, _), &(_, Rc<_>))| Sheet {
+        let sheet = |(value, (_, lines)): (&Shared, &Shared)| Sheet {
             name: placement.name.clone(),
             kind: kind.clone(),
             wave: placement.wave,
@@ -193,7 +191,7 @@ impl Shelf {
         Ok(values.iter().zip(&written).map(sheet).collect())
     }
 
-    fn documents(&mut self, file: &str, text: &str) -> Result<Vec<(Rc<Value>, Rc<BTreeMap<Path, usize>>)>, Vec<Problem>> {
+    fn documents(&mut self, file: &str, text: &str) -> Result<Vec<Shared>, Vec<Problem>> {
         let key = (file.to_owned(), text.to_owned());
         if let Some(known) = self.known.get(&key) {
             return Ok(known.clone());

@@ -17,7 +17,8 @@ pub fn check(records: &[Record], tests: &BTreeMap<String, String>) -> Vec<Proble
         match by[..] {
             [one] if one.file == adr && one.status == "accepted" => {}
             [one] if one.file == adr => {
-                problems.push(Problem::new(format!("{name} rests on a record that is {}", one.status)).at(adr, Some(2)));
+                problems
+                    .push(Problem::new(format!("{name} rests on a record that is {}", one.status)).at(adr, Some(2)));
             }
             _ => {
                 let files: Vec<&str> = by.iter().map(|r| r.file.as_str()).collect();
@@ -59,7 +60,8 @@ mod tests {
     #[test]
     fn each_corner_that_is_alone_is_found() {
         let records: Vec<Record> = Clause::ALL.map(record).into();
-        let text: String = Clause::ALL.iter().map(|c| format!("fn {}_x() {{}}\n", c.to_string().to_lowercase())).collect();
+        let text: String =
+            Clause::ALL.iter().map(|c| format!("fn {}_x() {{}}\n", c.to_string().to_lowercase())).collect();
         let tests = BTreeMap::from([("tests/it/contract.rs".to_owned(), text)]);
         assert_eq!(check(&records, &tests), []);
         let what = |problems: Vec<Problem>| problems.into_iter().map(|p| p.what).collect::<Vec<_>>();

@@ -75,8 +75,7 @@ fn answer(
     let line = lines.get(number.checked_sub(1)?)?.trim().to_owned();
     let comment = comment(&lines, number - 1);
     let here = |r: &&Read| r.at.file == file && r.at.line == Some(number);
-    let guards: BTreeSet<(Clause, String)> =
-        reads.iter().filter(here).map(|r| (r.clause, r.rule.clone())).collect();
+    let guards: BTreeSet<(Clause, String)> = reads.iter().filter(here).map(|r| (r.clause, r.rule.clone())).collect();
     let mut records: BTreeSet<String> = guards.iter().map(|(clause, _)| clause.adr().to_owned()).collect();
     let key = key(&line);
     for (path, text) in adrs {
@@ -116,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_line_leads_to_its_comment_its_guards_and_its_records() {
-        let data = texts("charts/x/values.yaml", "# Said in ADR-0005.\n# Two lines.\nrouting: tunnel\nother: 1 # why\n");
+        let data =
+            texts("charts/x/values.yaml", "# Said in ADR-0005.\n# Two lines.\nrouting: tunnel\nother: 1 # why\n");
         let mut adrs = texts("adr/0005-cilium-vxlan.md", "x");
         adrs.insert("adr/0009-rehearsal.md".into(), "about `other: 1`".into());
         let at = At { file: "charts/x/values.yaml".into(), line: Some(3) };
@@ -130,6 +130,9 @@ mod tests {
         }
         let other = &ask("other", &data, &adrs, &[])[0];
         assert_eq!((other.comment.as_str(), other.records.len()), ("why", 1));
-        assert!(ask("nothing", &data, &adrs, &[]).is_empty() && ask("charts/x/values.yaml:99", &data, &adrs, &[]).is_empty());
+        assert!(
+            ask("nothing", &data, &adrs, &[]).is_empty()
+                && ask("charts/x/values.yaml:99", &data, &adrs, &[]).is_empty()
+        );
     }
 }

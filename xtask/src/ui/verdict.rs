@@ -58,7 +58,8 @@ fn clause(out: &mut String, verdict: &Verdict, because: Option<&String>, explain
 fn finding(out: &mut String, finding: &Finding) {
     let Finding { clause, rule, clusters, subject, want, got, at, hint } = finding;
     out.push_str(&format!("  x {subject} on {} ({rule})\n", words::list(clusters)));
-    let rows = [("want", want), ("got", got), ("at", &at.to_string()), ("why", &clause.adr().to_owned()), ("hint", hint)];
+    let rows =
+        [("want", want), ("got", got), ("at", &at.to_string()), ("why", &clause.adr().to_owned()), ("hint", hint)];
     for (label, value) in rows {
         out.push_str(&format!("      {label:4}  {value}\n"));
     }

@@ -34,7 +34,8 @@ fn stop(ground: &Ground, agent: &Sheet, case: &mut Case) {
     let flush = flush.unwrap_or(Duration::from_secs(60));
     let path = "server.terminationGracePeriodSeconds";
     // The chart's own default is 300.
-    let grace = case.text(agent, path).and_then(|t| t.parse().ok()).map_or(Duration::from_secs(300), Duration::from_secs);
+    let grace =
+        case.text(agent, path).and_then(|t| t.parse().ok()).map_or(Duration::from_secs(300), Duration::from_secs);
     case.figure("stop", format!("{} to flush, killed after {}", hours(flush), hours(grace)));
     if grace < flush + MARGIN {
         let want = format!("a grace period of at least {} s", (flush + MARGIN).as_secs());
@@ -62,7 +63,14 @@ fn kills(ground: &Ground, agent: &Sheet, case: &mut Case) {
     let priority = case.text(agent, path).unwrap_or_default();
     if !priority.starts_with("system-") {
         let want = "a priority that is evicted last: system-cluster-critical";
-        case.breach(ground, agent, path, want, shown(Some(&priority).filter(|p| !p.is_empty()).map(String::as_str)), "priorityClassName: system-cluster-critical");
+        case.breach(
+            ground,
+            agent,
+            path,
+            want,
+            shown(Some(&priority).filter(|p| !p.is_empty()).map(String::as_str)),
+            "priorityClassName: system-cluster-critical",
+        );
     }
     let mut seconds = |path: &str, otherwise: u64| {
         case.text(agent, path).and_then(|text| text.parse::<u64>().ok()).unwrap_or(otherwise)

@@ -43,7 +43,10 @@ pub(super) fn judge(ground: &Ground, case: &mut Case) {
         }
     }
     let privileged = made.keys().filter(|name| PRIVILEGED.iter().any(|(known, _)| known == *name)).count();
-    case.figure(&format!("namespaces of {}", ground.name), format!("{}, {privileged} of them excused by name", made.len()));
+    case.figure(
+        &format!("namespaces of {}", ground.name),
+        format!("{}, {privileged} of them excused by name", made.len()),
+    );
     for (name, why) in PRIVILEGED {
         case.because(format!("namespace {name} is privileged: {why}"));
     }

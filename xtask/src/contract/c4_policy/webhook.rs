@@ -40,8 +40,9 @@ fn exempt(ground: &Ground, kyverno: &Sheet, case: &mut Case) {
     let own = case.on(kyverno, "config.excludeKyvernoNamespace", true);
     let must = ["kube-system", kyverno.namespace()];
     for space in must {
-        let covered = !excluded.contains(space) && !(own && space == kyverno.namespace() && index.is_none());
-        if covered || (space == kyverno.namespace() && !own) {
+        let itself = space == kyverno.namespace();
+        let left_out = excluded.contains(space) || (itself && own && index.is_none());
+        if !left_out || (itself && !own) {
             let want = format!("`{space}` left out of the webhook by its name");
             let got = "it must ask Kyverno to bring Kyverno back".to_owned();
             case.breach(ground, kyverno, &at, want, got, format!("- {space} under NotIn {NAME}"));

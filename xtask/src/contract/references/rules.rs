@@ -24,12 +24,7 @@ const SURVIVE: &[(&str, &str, Class, &str)] = &[
         Class::Cached,
         "the Secrets that were copied stay as they are (C3)",
     ),
-    (
-        "SecretStore",
-        "spec.provider.vault.server",
-        Class::Cached,
-        "the Secrets that were copied stay as they are (C3)",
-    ),
+    ("SecretStore", "spec.provider.vault.server", Class::Cached, "the Secrets that were copied stay as they are (C3)"),
     (
         "cilium",
         "clustermesh.**",

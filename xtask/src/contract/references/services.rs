@@ -34,11 +34,8 @@ pub fn stubs(ground: &Ground) -> BTreeSet<String> {
 /// Global Services of an app cluster, and what routes or admits through one of them.
 pub(super) fn walk(ground: &Ground, platform: &Ground) -> Vec<Reference> {
     let stubs = stubs(ground);
-    let shared_there: BTreeSet<String> = platform
-        .objects("Service")
-        .filter(|s| is_global(s) && s.word(SHARED) != "false")
-        .map(key)
-        .collect();
+    let shared_there: BTreeSet<String> =
+        platform.objects("Service").filter(|s| is_global(s) && s.word(SHARED) != "false").map(key).collect();
     let mut found = Vec::new();
     for service in ground.objects("Service").filter(|s| is_global(s)) {
         let (name, local) = (key(service), service.word(AFFINITY) == "local");
@@ -47,8 +44,12 @@ pub(super) fn walk(ground: &Ground, platform: &Ground) -> Vec<Reference> {
         let (class, why) = match (own, shared_there.contains(&name)) {
             (true, false) => continue,
             (true, true) if local => (Class::Optional, "backends here come first (affinity: local)"),
-            (true, true) => (Class::Fatal, "a share of requests goes to the platform, and a silent one is not forgotten"),
-            (false, _) if known => (Class::Optional, "a name without backends here; its callers are classed themselves"),
+            (true, true) => {
+                (Class::Fatal, "a share of requests goes to the platform, and a silent one is not forgotten")
+            }
+            (false, _) if known => {
+                (Class::Optional, "a name without backends here; its callers are classed themselves")
+            }
             (false, _) => (Class::Fatal, "it has no backends here, and nothing answers while the others are away"),
         };
         found.push(reference(ground, service, GLOBAL, name, class, why));
