@@ -7,12 +7,13 @@
 //! looks at is never written twice, and `why` can say which rules guard a line.
 
 mod c1_independence;
-mod c2_buffer;
+pub mod c2_buffer;
 mod c3_secrets;
 mod c4_policy;
 mod c5_vxlan;
 pub mod case;
 mod degradation;
+pub mod drill;
 pub mod evidence;
 pub mod pairing;
 pub mod quantity;

@@ -15,6 +15,8 @@ use super::wal::{Bound, SEGMENT, Wal};
 pub const NEED: Duration = Duration::from_secs(9720);
 /// The list that replaces every flag of the chart.
 const FLAGS: &str = "server.defaultFlagsOverride";
+/// The only knob that keeps unsent samples.
+const PERIOD: &str = "--storage.agent.wal-truncate-frequency";
 /// Where Prometheus would truncate if it is not told (tsdb/agent/db.go).
 const DEFAULT_PERIOD: Duration = Duration::from_secs(7200);
 /// The most that a sample takes in the log: a value of 8 bytes and two short varints, before compression.
@@ -26,7 +28,7 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
     let mut bridged = Duration::ZERO;
     for ground in evidence.apps() {
         case.rule("agent");
-        let Some(agent) = ground.releases().find(|s| flag(s, "--agent").is_some()) else {
+        let Some(agent) = agent_of(ground) else {
             let want = "a release of the chart prometheus with `--agent` among its flags";
             let hint = "list it for `workload` in charts/releases.toml, with --agent in server.defaultFlagsOverride";
             case.missing(ground, "prometheus-agent", want, "nothing", hint);
@@ -39,6 +41,22 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
         agent::judge(ground, agent, case);
     }
     receiver::judge(evidence, bridged, case);
+}
+
+/// The agent of a cluster, if it has one.
+pub(super) fn agent_of(ground: &Ground) -> Option<&Sheet> {
+    ground.releases().find(|s| flag(s, "--agent").is_some())
+}
+
+/// How often an agent truncates its log, if that is a duration.
+pub(super) fn truncated_every(agent: &Sheet) -> Option<Duration> {
+    period(agent, PERIOD, DEFAULT_PERIOD).1.filter(|every| !every.is_zero())
+}
+
+/// How old a sample may be for the receiver on the platform.
+pub(super) fn window_of(evidence: &Evidence) -> Duration {
+    let thanos = evidence.platform().and_then(receiver::thanos_of);
+    thanos.map_or(Duration::ZERO, |thanos| receiver::window_in(thanos).1)
 }
 
 /// The value of `--name=value`, with its path; a flag without a value has an empty one.
@@ -64,7 +82,7 @@ fn period(sheet: &Sheet, name: &str, otherwise: Duration) -> (String, Option<Dur
 /// The log: what it guarantees, from the flags as they are rendered.
 fn log(ground: &Ground, agent: &Sheet, case: &mut Case) -> Option<Bound> {
     case.rule("guarantee");
-    let name = "--storage.agent.wal-truncate-frequency";
+    let name = PERIOD;
     let (path, every) = period(agent, name, DEFAULT_PERIOD);
     case.read(agent, &path);
     let Some(every) = every.filter(|p| !p.is_zero()) else {

@@ -14,7 +14,7 @@ const WINDOW: &str = "--tsdb.out-of-order.time-window=";
 pub(super) fn judge(evidence: &Evidence, bridged: Duration, case: &mut Case) {
     let Some(platform) = evidence.platform() else { return };
     case.rule("receiver");
-    let Some(thanos) = platform.releases().find(|s| s.chart() == Some("thanos")) else {
+    let Some(thanos) = thanos_of(platform) else {
         let hint = "list the chart thanos for `platform` in charts/releases.toml";
         case.missing(platform, "thanos", "Thanos Receive on the platform", "nothing", hint);
         return;
@@ -23,13 +23,24 @@ pub(super) fn judge(evidence: &Evidence, bridged: Duration, case: &mut Case) {
     reachable(evidence, platform, thanos, case);
 }
 
-fn window(platform: &Ground, thanos: &Sheet, bridged: Duration, case: &mut Case) {
-    let args = case.list(thanos, ARGS);
-    let found = args.iter().enumerate().find_map(|(i, a)| Some((i, a.as_str()?.strip_prefix(WINDOW)?)));
-    let (path, window) = match found {
+/// The release that receives.
+pub(super) fn thanos_of(platform: &Ground) -> Option<&Sheet> {
+    platform.releases().find(|s| s.chart() == Some("thanos"))
+}
+
+/// The out-of-order window and its path; without the flag there is none.
+pub(super) fn window_in(thanos: &Sheet) -> (String, Duration) {
+    let args = thanos.get(ARGS).and_then(serde_json::Value::as_array);
+    let mut args = args.into_iter().flatten().enumerate();
+    let found = args.find_map(|(i, a)| Some((i, a.as_str()?.strip_prefix(WINDOW)?)));
+    match found {
         Some((i, value)) => (format!("{ARGS}.{i}"), duration(value).unwrap_or_default()),
         None => (ARGS.to_owned(), Duration::ZERO),
-    };
+    }
+}
+
+fn window(platform: &Ground, thanos: &Sheet, bridged: Duration, case: &mut Case) {
+    let (path, window) = window_in(thanos);
     case.read(thanos, &path);
     case.figure("out-of-order window", hours(window));
     case.because(format!(
