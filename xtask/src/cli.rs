@@ -120,6 +120,9 @@ pub enum Command {
     },
     /// Say whether the contract holds: C1 to C5, from every rendered byte.
     VerifyContract(VerifyContract),
+    /// Reports of drills.
+    #[command(subcommand)]
+    Evidence(Evidence),
     /// Say which decision put a line there, and which check guards it.
     Why {
         /// A place or a key: `charts/cilium/values.yaml:13`, `deletionPolicy`, `server.remoteWrite`.
@@ -150,6 +153,9 @@ pub struct VerifyContract {
     /// Only these clauses: C1 to C5.
     #[arg(value_name = "CLAUSE")]
     pub clauses: Vec<String>,
+    /// Play an outage, too, of every length and at every moment; with --rehearse.
+    #[arg(long, value_name = "DRILL", value_enum)]
+    pub drill: Option<Drill>,
     /// Go on although this clause is broken. May be given again; needs --because.
     #[arg(long, value_name = "CLAUSE", requires = "because")]
     pub allow: Vec<String>,
@@ -159,6 +165,23 @@ pub struct VerifyContract {
     /// Write the verdicts as JUnit XML, too.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<Utf8PathBuf>,
+}
+
+/// Outages that can be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Drill {
+    /// The platform goes away and comes back.
+    MgmtOutage,
+}
+
+/// Commands about reports.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Evidence {
+    /// Check a report's digests, and that the same data give the same verdicts today.
+    Verify {
+        /// Its folder's name in out/reports; the newest without one.
+        folder: Option<String>,
+    },
 }
 
 /// Commands that have a plan.

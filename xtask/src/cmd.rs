@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 
 use self::exit::{Ended, REFUSED, Stop, WRONG};
-use crate::cli::{Cli, Command, Flags, Format};
+use crate::cli::{self, Cli, Command, Flags, Format};
 use crate::problem::Problem;
 use crate::ui::progress::Screen;
 use crate::ui::shell::{Shell, Volume};
@@ -27,6 +27,7 @@ mod detect;
 mod digests;
 pub mod drive;
 mod embedded;
+mod evidence;
 pub mod exit;
 mod fit;
 mod fleet;
@@ -117,6 +118,7 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
         Command::Charts(command) => charts::run(session, command),
         Command::Rehearse { seeds } => rehearse::run(session, seeds.as_deref()),
         Command::VerifyContract(asked) => verify_contract::run(session, asked),
+        Command::Evidence(cli::Evidence::Verify { folder }) => evidence::verify(session, folder.as_deref()),
         Command::Why { query } => why::run(session, query),
         Command::Adr(command) => adr::run(session, command),
         Command::Kubeconfig => kubeconfig::run(session),

@@ -1,8 +1,10 @@
 //! How the contract's verdicts are written for people: five clauses with their figures, and each breach with its line.
 //! Knows nothing of how a clause is judged.
 
+pub mod drill;
 pub mod json;
 pub mod junit;
+pub mod page;
 
 use std::collections::BTreeMap;
 

@@ -34,7 +34,7 @@ fn failure(finding: &Finding) -> String {
 }
 
 /// Text that XML takes: the five special characters, and no control characters.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
