@@ -113,6 +113,7 @@ impl Repository {
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
             screen: None,
+            door: |host| Box::new(host),
         };
         let code = run(format!("xtask {line}").split(' ').map(OsString::from), env);
         let text = |page: Page| String::from_utf8(page.0.borrow().clone()).unwrap();
@@ -272,5 +273,6 @@ fn memory_is_judged_without_charts_too() {
 fn a_release_that_is_not_there_is_named() {
     let here = Repository::new(LIST);
     assert!(here.ends("charts bump tyny", 2).contains("did you mean `tiny`?"));
+    assert!(here.ends("charts bump tiny --to latest", 2).contains("not a full version"));
     assert!(here.ends("charts bump namespaces", 2).contains("has no version"));
 }

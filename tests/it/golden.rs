@@ -109,11 +109,13 @@ fn switches_that_are_off() {
     let more = plan.steps.iter().filter(|s| off.step(&s.id).is_none());
     let more: String = more.map(|s| text::print_step(s) + "\n").collect();
     snapshot("switches", "bootstrap.plan", &more, &mut seen);
-    for (path, text) in plan.files.iter().filter(|(path, text)| off.files.get(*path) != Some(text)) {
-        if !path.contains("/w") {
-            snapshot("switches", path, text, &mut seen);
-        }
+    for (path, text) in plan.files.iter().filter(|(path, _)| !off.files.contains_key(*path)) {
+        snapshot("switches", path, text, &mut seen);
     }
+    let user_data = &plan.files["mgmt/cp/cloud-init.yaml"];
+    let (begin, end) =
+        (user_data.find("- content: |\n    server =").expect("a mirror"), user_data.rfind("/hosts.toml"));
+    snapshot("switches", "mirrors.yaml", &user_data[begin..end.expect("likewise")], &mut seen);
     assert!(seen.len() == 3, "{seen:?}");
 }
 

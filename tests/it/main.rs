@@ -1,6 +1,7 @@
 //! The one test binary: every test that looks at more than one module of `xtask`.
 //! Knows nothing of how a module does its work, only of what it promises.
 
+mod argv;
 mod charts;
 mod contract;
 mod diff;
@@ -9,6 +10,8 @@ mod fleet;
 mod golden;
 mod host;
 mod node;
+mod platform;
+mod references;
 mod render;
 mod standin;
 mod tidy;

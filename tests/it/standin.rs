@@ -2,6 +2,11 @@
 //! Knows nothing of plans.
 #![expect(clippy::disallowed_methods, reason = "the stand-ins are processes, and these tests are about them")]
 
+mod killed;
+mod place;
+mod stopped;
+mod whole;
+
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 

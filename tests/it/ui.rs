@@ -66,7 +66,15 @@ impl Place {
 
     fn env(&self, out: Box<dyn Write>, err: Box<dyn Write>) -> Env {
         let vars = BTreeMap::from([("PATH".to_owned(), "/nowhere".to_owned())]);
-        Env { root: self.root().to_owned(), here: self.root().to_owned(), vars, out, err, screen: None }
+        Env {
+            root: self.root().to_owned(),
+            here: self.root().to_owned(),
+            vars,
+            out,
+            err,
+            screen: None,
+            door: |host| Box::new(host),
+        }
     }
 
     fn run(&self, line: &str) -> Ran {

@@ -15,6 +15,8 @@ use crate::ui::progress::Screen;
 use crate::ui::shell::{Shell, Volume};
 use crate::ui::{events, problem};
 use crate::workspace::Workspace;
+use crate::world::World;
+use crate::world::host::Host;
 
 mod adr;
 mod ask;
@@ -43,6 +45,10 @@ mod render;
 mod verify_contract;
 mod why;
 
+/// What commands work with in place of the real world. `main` gives back what it gets; a test may put something around
+/// it, and everything else about a run is then still the real thing.
+pub type Door = fn(Host) -> Box<dyn World>;
+
 /// What surrounds a command: `main` takes it from the process, tests make their own.
 pub struct Env {
     /// The repository.
@@ -57,6 +63,8 @@ pub struct Env {
     pub err: Box<dyn Write>,
     /// The terminal that the story is shown on, if it is one.
     pub screen: Option<Screen>,
+    /// The way to the real world.
+    pub door: Door,
 }
 
 /// What every command works with.
@@ -73,6 +81,8 @@ pub struct Session {
     pub vars: BTreeMap<String, String>,
     /// The terminal, until a command takes it.
     pub screen: Option<Screen>,
+    /// The way to the real world.
+    pub door: Door,
     /// The command as it was typed, to be shown where one can go on with it.
     pub typed: String,
 }
@@ -102,7 +112,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     let space = Workspace::open(&env.root, out);
     let space = if flags.rehearse { space.fleeting() } else { space };
     let typed = typed(&args);
-    let mut session = Session { shell, flags, space, here: env.here, vars: env.vars, screen: env.screen, typed };
+    let Env { here, vars, screen, door, .. } = env;
+    let mut session = Session { shell, flags, space, here, vars, screen, door, typed };
     let code = fit::refuse_unfit(&session.flags, &command).and_then(|()| dispatch(&mut session, &command));
     let code = code.unwrap_or_else(|stop| stopped(&mut session, &stop));
     complain(&mut session);

@@ -73,6 +73,8 @@
 //! 11. There is no second code path for a dry run, no placeholder in a data file, no filter in a snapshot. Guard:
 //!     `the_house_is_tidy`.
 //! 12. The first build stays within the budget of ADR-0014. Guard: `the_first_build_stays_within_its_budget`.
+//! 13. No cluster is made by way of another one. Guard: `no_cluster_needs_another`. And every name in a manifest or a
+//!     values file leads somewhere. Guard: `every_name_leads_somewhere`.
 #![deny(missing_docs)]
 
 pub mod adr;

@@ -18,7 +18,8 @@ fn main() -> ExitCode {
     };
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
     let screen = ui::progress::terminal();
-    let env = Env { root, here, vars, out: Box::new(io::stdout()), err: Box::new(io::stderr()), screen };
+    let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
+    let env = Env { root, here, vars, out, err, screen, door: |host| Box::new(host) };
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }
 

@@ -2,8 +2,9 @@
 //! Knows nothing of what the tools do; it keeps a `Stage` in a file, and asks that.
 //!
 //! `STANDIN_STATE` names the state file. It is read and replaced under an exclusive lock on `<file>.lock`, always as a
-//! whole, so that a kill at any moment leaves either the old state or the new one. Time is the file's own: it stands
-//! still while nobody asks, and moves on by what commands take; a command really takes a two-thousandth of that.
+//! whole, so that a kill at any moment leaves either the old state or the new one. Time is the file's own: it moves on
+//! by what commands take, of which they really take a two-thousandth, and a hundred times as fast as ours in between.
+//! Every command line is added to `<file>.asked`, one line of JSON each.
 #![expect(clippy::disallowed_methods, reason = "a process of its own, on a real disk, in a test")]
 #![expect(clippy::disallowed_macros, reason = "what it prints is what the tool would print")]
 
@@ -11,15 +12,18 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use xtask::tools::{Exit, Output, Tool};
 use xtask::world::rehearsal::{Answer, Ask, Disk, Machine, Stage};
 
-/// How much faster than life.
+/// How much faster than life commands are, if `STANDIN_PACE` says nothing else.
 const PACE: u32 = 2000;
+/// How much faster time goes by while nobody is at anything.
+const IDLE: u32 = 100;
 
 /// The real disk, paths relative to the working directory.
 struct RealDisk;
@@ -43,8 +47,12 @@ struct Book {
 }
 
 /// What the state file holds.
+#[derive(Serialize, Deserialize)]
 struct Page {
+    /// Time in there.
     now: Duration,
+    /// Time out here, since 1970, when this was written.
+    at: Duration,
     stage: Stage,
 }
 
@@ -54,20 +62,26 @@ impl Book {
         let lock = File::create(self.file.with_extension("lock")).context("the lock file")?;
         lock.lock().context("the lock")?;
         let mut page = self.read()?;
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        page.now += at.saturating_sub(page.at) * IDLE;
         let outcome = act(&mut page)?;
-        let nanos = page.now.as_nanos() as u64;
-        let text = serde_json::to_vec(&json!({ "now": nanos, "stage": page.stage }))?;
-        replace(&self.file, &text)?;
+        page.at = at;
+        replace(&self.file, &serde_json::to_vec(&page)?)?;
         Ok(outcome)
     }
 
     fn read(&self) -> Result<Page> {
         if !self.file.exists() {
-            return Ok(Page { now: Duration::ZERO, stage: Stage::new(Machine::default()) });
+            return Ok(Page { now: Duration::ZERO, at: Duration::MAX, stage: Stage::new(Machine::default()) });
         }
-        let mut all: Value = serde_json::from_slice(&fs::read(&self.file)?).context("the state file")?;
-        let now = Duration::from_nanos(all["now"].as_u64().context("no time in the state file")?);
-        Ok(Page { now, stage: serde_json::from_value(all["stage"].take()).context("the stage")? })
+        serde_json::from_slice(&fs::read(&self.file)?).context("the state file")
+    }
+
+    /// Notes a command line, for tests to read.
+    fn note(&self, ask: &Ask) -> Result<()> {
+        let line = json!({ "pid": std::process::id(), "tool": ask.tool, "args": ask.args, "env": ask.env });
+        let mut file = File::options().append(true).create(true).open(self.file.with_extension("asked"))?;
+        Ok(file.write_all(format!("{line}\n").as_bytes())?)
     }
 }
 
@@ -107,7 +121,9 @@ fn run() -> Result<Output> {
     let book = Book { file: file.into() };
     let (tool, args, stdin) = (tool(&name)?, args.collect(), stdin()?);
     let env = std::env::var("KUBECONFIG").map(|value| ("KUBECONFIG".to_owned(), value)).into_iter().collect();
+    let pace = std::env::var("STANDIN_PACE").ok().and_then(|pace| pace.parse().ok()).unwrap_or(PACE);
     let mut ask = Ask { run: 0, tool, args, stdin, env, since: Duration::ZERO };
+    book.note(&ask)?;
     let mut due = book.turn(|page| {
         ask.run = page.stage.next_run();
         ask.since = page.now;
@@ -125,7 +141,7 @@ fn run() -> Result<Output> {
         })?;
         match answer {
             Answer::Done(output) => return Ok(output),
-            Answer::Again(after) => std::thread::sleep(after / PACE),
+            Answer::Again(after) => std::thread::sleep(after / pace),
         }
     }
 }

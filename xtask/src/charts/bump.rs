@@ -3,10 +3,10 @@
 
 use super::RELEASES;
 use super::edit::Lines;
-use super::lock::{by_version, pinned, put, reads_as};
+use super::lock::{by_version, put, reads_as};
 use crate::fleet::Fleet;
 use crate::problem::{Problem, nearest};
-use crate::release::{Chart, Releases, Source};
+use crate::release::{self, Chart, Releases, Source};
 
 /// New texts of the files; those that did not change are as they were.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub fn version(releases: &Releases, fleet: &Fleet, name: &str) -> Result<String,
     let at = |problem: Problem| problem.at(RELEASES, releases.lines.get(name).copied());
     match &manifest.source {
         Source::File(file) => Err(at(what.why(format!("it is a file of this repository: {file}")))),
-        Source::Url { .. } => pinned(fleet, name).ok_or_else(|| {
+        Source::Url { .. } => release::pinned(fleet, name).ok_or_else(|| {
             at(what.why("its version stands in its address alone").hint("change `url`, then: cargo xtask charts lock"))
         }),
     }
@@ -74,6 +74,10 @@ pub fn bump(texts: &Bumped, releases: &Releases, fleet: &Fleet, name: &str, to: 
         if let Some(line) = releases.lines.get(&format!("{name}.sha256")) {
             list.remove(*line);
         }
+        reads_as(&list.text(), fleet, &expected(releases, name, to)).map_err(|why| {
+            let problem = Problem::new(format!("cannot raise `{name}` from {from} to {to}"));
+            problem.at(RELEASES, line).why(why).hint("--to VERSION, as 1.2.3")
+        })?;
     }
     Ok(Bumped { fleet: plan.text(), releases: list.text() })
 }
@@ -120,12 +124,17 @@ pub fn siblings<'a>(releases: &'a Releases, name: &str) -> Vec<&'a Chart> {
     releases.charts.iter().filter(same).collect()
 }
 
-/// The list as it should read once an entry has another version and no digest: for the check before anything is
-/// fetched.
-pub fn expected(releases: &Releases, name: &str, to: &str) -> Releases {
+/// The list as it should read once an entry has another version and no digest.
+fn expected(releases: &Releases, name: &str, to: &str) -> Releases {
     let mut want = releases.clone();
     put(&mut want, name, None);
-    want.charts.iter_mut().filter(|c| c.placement.name == name).for_each(|c| c.version = to.to_owned());
+    let says = releases.lines.contains_key(&format!("{name}.app_version"));
+    for chart in want.charts.iter_mut().filter(|c| c.placement.name == name) {
+        chart.version = to.to_owned();
+        if !says {
+            chart.app_version = to.to_owned();
+        }
+    }
     want
 }
 
@@ -151,7 +160,22 @@ mod tests {
         let releases = list(&bumped.releases, &fleet);
         let text = app_version(&bumped.releases, &releases, &fleet, &releases.charts[1], "v10").unwrap();
         assert!(text.contains("app_version = \"v10\"\n"), "{text}");
-        assert_eq!(expected(&list(&locked, &fleet), "plain", "1.3.0").charts, releases.charts);
+    }
+
+    #[test]
+    fn what_is_no_version_is_refused() {
+        let fleet = fleet();
+        let texts = Bumped { fleet: FLEET.to_owned(), releases: LIST.to_owned() };
+        for to in ["latest", "1.3", "1.3.0\"\nwave = 9 #"] {
+            let problem = bump(&texts, &list(LIST, &fleet), &fleet, "plain", to).unwrap_err();
+            assert!(problem.why.unwrap().starts_with("it would not load: "), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_version_without_an_app_version_is_both() {
+        let text = LIST.replace("app_version = \"v9\"\n", "");
+        assert_eq!(check(&text, "plain", "1.3.0").releases, text.replace("\"1.2.3\"", "\"1.3.0\""));
     }
 
     #[test]

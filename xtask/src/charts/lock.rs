@@ -24,7 +24,7 @@ pub fn lock(text: &str, releases: &Releases, fleet: &Fleet, name: &str, digest: 
     let mut lines = Lines::of(text);
     let at = |key: &str| releases.lines.get(&format!("{name}.{key}")).copied();
     let entry = releases.lines.get(name).copied().unwrap_or(1);
-    match (by_version(&lines, releases, name).then(|| pinned(fleet, name)).flatten(), at("sha256")) {
+    match (by_version(&lines, releases, name).then(|| release::pinned(fleet, name)).flatten(), at("sha256")) {
         (Some(version), Some(table)) => below_version(&mut lines, table, &version, digest),
         (Some(version), None) => new_table(&mut lines, entry, &version, digest),
         (None, Some(line)) => drop(lines.quoted(line, &held(releases, name).unwrap_or_default(), digest)),
@@ -51,11 +51,6 @@ pub(super) fn by_version(lines: &Lines, releases: &Releases, name: &str) -> bool
     ["\"fleet\"", "'fleet'"].iter().any(|word| value(at("version")).starts_with(word))
         || table(at("url"))
         || table(at("sha256"))
-}
-
-/// The version that the fleet pins under an entry's name.
-pub fn pinned(fleet: &Fleet, name: &str) -> Option<String> {
-    release::pinned(fleet, name)
 }
 
 /// What is wrong with a text that should read as `want`, in one sentence.

@@ -32,11 +32,12 @@ pub fn within(session: &mut Session, lock: Option<&str>, offered: &Plan, work: W
 
 fn real(session: &mut Session, work: Work<'_>) -> Ended {
     let path = session.vars.get("PATH").cloned().unwrap_or_default();
-    let mut world = Host::new(session.space.root(), Utf8Path::new(BIN), &path);
+    let mut host = Host::new(session.space.root(), Utf8Path::new(BIN), &path);
     if !session.flags.dry_run {
-        world.heed_signals().map_err(Stop::with(NOT_READY))?;
+        host.heed_signals().map_err(Stop::with(NOT_READY))?;
     }
-    work(session, &mut world)
+    let mut world = (session.door)(host);
+    work(session, world.as_mut())
 }
 
 fn rehearsed(session: &mut Session, offered: &Plan, work: Work<'_>) -> Ended {

@@ -79,15 +79,29 @@ fn minted(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
     secrets::steps(fleet, releases, &others)
 }
 
-/// Sorts steps so that each comes behind those it waits for; among equals the given order stays.
-fn in_order(mut rest: Vec<Step>) -> Vec<Step> {
-    let mut sorted: Vec<Step> = Vec::with_capacity(rest.len());
-    while !rest.is_empty() {
-        let ids: BTreeSet<&str> = rest.iter().map(|s| s.id.as_str()).collect();
-        let free = rest.iter().position(|s| !s.needs.iter().chain(&s.after).any(|n| ids.contains(n.as_str())));
-        sorted.push(rest.remove(free.expect("bug: the waves of charts/releases.toml were checked for circles")));
+/// Sorts steps so that each comes behind those it waits for; among those that could be next, the first as given is.
+fn in_order(steps: Vec<Step>) -> Vec<Step> {
+    let places: BTreeMap<&str, usize> = steps.iter().enumerate().map(|(at, s)| (s.id.as_str(), at)).collect();
+    let mut waits_for = vec![0; steps.len()];
+    let mut behind = vec![Vec::new(); steps.len()];
+    for (at, step) in steps.iter().enumerate() {
+        for before in step.needs.iter().chain(&step.after).filter_map(|id| places.get(id.as_str())) {
+            waits_for[at] += 1;
+            behind[*before].push(at);
+        }
     }
-    sorted
+    let mut free: BTreeSet<usize> = (0..steps.len()).filter(|at| waits_for[*at] == 0).collect();
+    let mut order = Vec::with_capacity(steps.len());
+    while let Some(next) = free.pop_first() {
+        order.push(next);
+        for at in &behind[next] {
+            waits_for[*at] -= 1;
+            free.extend((waits_for[*at] == 0).then_some(*at));
+        }
+    }
+    assert_eq!(order.len(), steps.len(), "bug: the waves of charts/releases.toml were checked for circles");
+    let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|at| steps[at].take()).collect()
 }
 
 fn mesh_ca() -> Step {

@@ -9,7 +9,11 @@ use crate::tools::{Command, Limits, Stdin, quoted};
 
 /// Every step of the plan, in order.
 pub fn print(plan: &Plan) -> String {
-    let mut out = format!("plan {}: {} steps\n", plan.name, plan.steps.len());
+    let steps = match plan.steps.len() {
+        1 => "1 step".to_owned(),
+        n => format!("{n} steps"),
+    };
+    let mut out = format!("plan {}: {steps}\n", plan.name);
     for step in &plan.steps {
         out.push('\n');
         out.push_str(&print_step(step));

@@ -101,3 +101,26 @@ impl Release<'_> {
         self.command(&["uninstall", &self.chart.placement.name], &["--ignore-not-found"])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::charts::samples::{LIST, fleet, list};
+
+    #[test]
+    fn a_chart_is_named_by_its_repository_or_by_its_address() {
+        let releases = list(LIST, &fleet());
+        let [http, oci] = &releases.charts[..] else { panic!("two charts") };
+        assert_eq!(newest(http).args.join(" "), "show chart cilium --repo https://charts.test");
+        assert_eq!(newest(oci).args.join(" "), "show chart oci://charts.test/folder/plain");
+        let pull = pull(oci, "out/charts").args.join(" ");
+        assert_eq!(pull, "pull oci://charts.test/folder/plain --version 1.2.3 --destination out/charts");
+    }
+
+    #[test]
+    fn only_what_changes_something_says_so() {
+        let chart = list(LIST, &fleet()).charts.remove(0);
+        let shows = [newest(&chart), chart_of("a"), values_of("a"), template(&chart, "a", "1.35.7", "{}")];
+        assert!(shows.iter().all(|command| !command.mutates) && pull(&chart, "x").mutates);
+    }
+}

@@ -15,6 +15,8 @@ pub const UNSEAL_KEY: &str = "vault-unseal-key";
 /// The secret that may do everything in Vault.
 pub const ROOT_TOKEN: &str = "vault-root-token";
 
+/// Where the answer of `operator init` stays until it is used; on the volume that the chart mounts.
+const ANSWER: &str = "/vault/data/archipelago-init.json";
 /// Takes the token from the first line; `read` of a shell takes no byte more than that line.
 const TOKEN: &str = "read -r VAULT_TOKEN; export VAULT_TOKEN;";
 
@@ -50,11 +52,27 @@ impl Vault {
         self.ask(&["sh", "-c", "vault status -format=json || [ $? -eq 2 ]"])
     }
 
-    /// Makes its keys and tells them, once in its life.
+    /// Makes its keys and tells them, once in its life. An answer that is lost on its way would be lost for good, so it
+    /// is on Vault's volume first, until [`Vault::forget`].
     pub fn init(&self) -> Command {
-        self.act(&["vault", "operator", "init", "-key-shares=1", "-key-threshold=1", "-format=json"])
-            .learn_secret(UNSEAL_KEY, Reading::Pointer("/unseal_keys_b64/0".into()))
-            .learn_secret(ROOT_TOKEN, Reading::Pointer("/root_token".into()))
+        let init = "vault operator init -key-shares=1 -key-threshold=1 -format=json";
+        let script = format!("umask 077; {init} >{ANSWER}.new && mv {ANSWER}.new {ANSWER} && cat {ANSWER}");
+        telling_keys(self.act(&["sh", "-c", &script]))
+    }
+
+    /// Tells the keys again, as long as the answer is on the volume. Exit 1 when it is not.
+    pub fn keys(&self) -> Command {
+        telling_keys(self.ask(&["cat", ANSWER]))
+    }
+
+    /// Exit 0 when the keys are not on the volume.
+    pub fn forgotten(&self) -> Command {
+        self.ask(&["test", "!", "-e", ANSWER])
+    }
+
+    /// Takes the keys off the volume.
+    pub fn forget(&self) -> Command {
+        self.act(&["rm", "-f", ANSWER])
     }
 
     /// Opens it. Needs no token.
@@ -93,6 +111,12 @@ impl Vault {
     }
 }
 
+fn telling_keys(command: Command) -> Command {
+    command
+        .learn_secret(UNSEAL_KEY, Reading::Pointer("/unseal_keys_b64/0".into()))
+        .learn_secret(ROOT_TOKEN, Reading::Pointer("/root_token".into()))
+}
+
 fn trust(ca: &str) -> String {
     format!("{}\n{}\n", secret(ROOT_TOKEN), secret(ca))
 }
@@ -120,7 +144,7 @@ mod tests {
             let told = matches!(command.stdin, super::super::Stdin::Text(_));
             assert_eq!(told, command.args.iter().any(|a| a == "--stdin"), "{command}");
         }
-        assert!(vault.init().hushed());
+        assert!(vault.init().hushed() && vault.keys().hushed());
         let changes: Vec<bool> = commands.iter().map(|c| c.mutates).collect();
         assert_eq!(changes, [false, true, true, false, true, false, true]);
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub use indicatif::ProgressDrawTarget as Screen;
 
 use self::bars::Bars;
-use self::board::Board;
+use self::board::{Board, Running};
 use super::shell::{self, Shell, Tone, Volume};
 use super::{events, report};
 use crate::engine::Note;
@@ -74,7 +74,8 @@ impl<'a> Progress<'a> {
             Shown::Live(_) => vec![],
             Shown::Lines | Shown::Events => self.board.minutes(now),
         };
-        let said: Vec<String> = said.iter().map(|line| line.text(shell.paint())).collect();
+        let line = |(it, minutes): &(Running, u64)| lines::still(it, *minutes).text(shell.paint());
+        let said: Vec<String> = said.iter().map(line).collect();
         self.show(shell, now, false, &said);
     }
 

@@ -9,16 +9,22 @@ use super::{Call, World};
 use crate::engine::{Event, TaskId};
 use crate::tools::{Exit, Output, Tool};
 
+mod admission;
 mod ask;
+mod baseline;
 mod catalog;
 mod cilium;
 mod clockwork;
 mod cluster;
+mod controllers;
 mod curl;
+mod director;
+mod docker;
 mod end;
 mod faults;
 mod flags;
 mod guest;
+mod health;
 mod helm;
 mod kubeadm;
 mod kubeadm_keys;
@@ -30,9 +36,13 @@ mod net;
 mod openssl;
 mod own;
 mod pki;
+mod pods;
+mod safe;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod vault;
+mod workload;
 mod yaml;
 
 pub use ask::{Answer, Ask, Disk, MemoryDisk};

@@ -26,7 +26,6 @@ pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> End
     let releases = &inputs.releases;
     // Two releases of one chart are one question.
     let mut asked: Vec<Command> = releases.charts.iter().map(helm::newest).collect();
-    asked.dedup();
     asked.sort_by(|a, b| a.args.cmp(&b.args));
     asked.dedup();
     let answers = ask::all(world, &asked, LIMIT)?;

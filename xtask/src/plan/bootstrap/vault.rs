@@ -27,7 +27,8 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
         vault: Vault::of(Kubectl::on(&kube_path(platform)), &vault.namespace, VAULT),
         base: format!("{}/{VAULT}", platform.name),
     };
-    let mut steps = vec![here.up(platform), here.init(), here.keys(), here.unseal(), here.engine(), here.sample()];
+    let mut steps = vec![here.up(platform), here.init(), here.keys(), here.unseal(), here.forget()];
+    steps.extend([here.engine(), here.sample()]);
     if let Some(reader) = reader(releases) {
         let workload = fleet.clusters.iter().filter(|c| c.role == Role::Workload);
         steps.extend(workload.flat_map(|c| [here.mount(c), here.trust(c), here.policy(c), here.role(c, reader)]));
@@ -90,19 +91,31 @@ impl Here {
     /// Never a second init: it would need an empty volume, and emptying it is not ours to decide.
     fn keys(&self) -> Step {
         let ask = own::have(&[UNSEAL_KEY, ROOT_TOKEN]);
-        Step::new(self.id("keys"), "look for Vault's keys", ask, Want::Exit(0)).needs([self.id("init")]).hint(format!(
-            "restore {UNSEAL_KEY} and {ROOT_TOKEN} in out/secrets, or give up what Vault holds and delete its claim \
-             data-{VAULT}-0"
-        ))
+        Step::new(self.id("keys"), "look for Vault's keys", ask, Want::Exit(0))
+            .needs([self.id("init")])
+            .act([self.vault.keys()])
+            .limits(Limits::QUICK.attempts(2, 2))
+            .hint(format!(
+                "restore {UNSEAL_KEY} and {ROOT_TOKEN} in out/secrets, or give up what Vault holds and delete its \
+                 claim data-{VAULT}-0"
+            ))
     }
 
-    /// Asked at every run: Vault is sealed again whenever its pod restarts.
+    /// Asked at every run: Vault is sealed again whenever its pod restarts. Keys that are still on the volume are newer
+    /// than those that are kept: those may be of a Vault that is no more.
     fn unseal(&self) -> Step {
         let open = Want::Json("/sealed".into(), "false".into());
         Step::new(self.id("unseal"), "unseal Vault", self.vault.status(), open)
             .needs([self.id("keys")])
-            .act([self.vault.unseal()])
+            .act([self.vault.keys().any_exit(), self.vault.unseal()])
             .limits(Limits::QUICK.settle(30))
+    }
+
+    /// Once they have opened Vault, its keys are where they belong.
+    fn forget(&self) -> Step {
+        Step::new(self.id("forget"), "take Vault's keys off its volume", self.vault.forgotten(), Want::Exit(0))
+            .needs([self.id("unseal")])
+            .act([self.vault.forget()])
     }
 
     /// A step that writes a path unless it is as wanted. Patient: an unsealed Vault takes seconds to become active.

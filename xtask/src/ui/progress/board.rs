@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::lines::{self, Line};
 use crate::engine::Note;
 use crate::plan::{Lane, Plan, StepId};
 use crate::ui::words;
@@ -168,14 +167,14 @@ impl Board {
         &mut self.groups[index]
     }
 
-    /// A line for each step that has run for one more whole minute since this was last asked.
-    pub fn minutes(&mut self, now: Duration) -> Vec<Line> {
+    /// Each step that has run for one more whole minute since this was last asked, and for how many by now.
+    pub fn minutes(&mut self, now: Duration) -> Vec<(Running, u64)> {
         let mut said = Vec::new();
         for it in &mut self.running {
             let minutes = now.saturating_sub(it.since).as_secs() / 60;
             if minutes > it.minutes && !it.waits() {
                 it.minutes = minutes;
-                said.push(lines::still(it, minutes));
+                said.push((it.clone(), minutes));
             }
         }
         said

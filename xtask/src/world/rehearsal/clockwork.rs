@@ -35,14 +35,34 @@ pub const JOIN: Duration = s(20);
 pub const DISCOVERY: Duration = s(5);
 /// `kubeadm reset` of a half-made control plane (assumption).
 pub const RESET: Duration = s(12);
-/// From a workload's creation to readiness: image download and start (assumption).
-pub const IMAGE: Duration = s(40);
+/// Seconds from a pod's creation until its images are there and it has started, by the size of the images: 100 Mbit/s
+/// and ten seconds for unpacking and starting (assumption; sizes as the registries show them, rounded).
+pub mod pull {
+    /// Below 150 MB.
+    pub const SMALL: u64 = 20;
+    /// Below 300 MB.
+    pub const MIDDLE: u64 = 30;
+    /// The agent's image with its tools.
+    pub const CILIUM: u64 = 40;
+    /// 400 MB and more: Grafana, Vault, Argo CD.
+    pub const LARGE: u64 = 50;
+}
+/// The Cilium agent's images (see [`pull`]).
+pub const IMAGE: Duration = s(pull::CILIUM);
+/// A container whose image is there, until it is ready (assumption).
+pub const START: Duration = s(5);
+/// From a claim whose pod has a node to its volume: a helper pod makes the folder (assumption).
+pub const VOLUME: Duration = s(10);
+/// How long pods stay on a node that went away before they are made elsewhere (upstream: tolerationSeconds 300).
+pub const EVICTION: Duration = s(300);
 /// From a bootable node to a kubelet that reports (assumption).
 pub const KUBELET: Duration = s(8);
 /// From registration to `spec.podCIDR` (measured: within 3 s).
 pub const POD_CIDR: Duration = s(3);
 /// A node whose heartbeat stopped still looks Ready this long (measured: about 55 s).
 pub const HEARTBEAT: Duration = s(55);
+/// `docker compose up --wait` with the images there (assumption).
+pub const COMPOSE: Duration = s(60);
 /// How often a waiting tool looks (cilium-cli 2 s, kubectl watches; one figure for all).
 pub const LOOK: Duration = s(2);
 /// A connection that nobody accepts nor refuses, per try (measured: 10 s for the TLS handshake).

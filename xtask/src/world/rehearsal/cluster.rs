@@ -1,5 +1,5 @@
-//! A simulated cluster: members, pod ranges, namespaces, CRDs, releases, workloads, and when each becomes ready.
-//! Knows nothing of how anyone asks about them.
+//! A simulated cluster: members, pod ranges, namespaces, CRDs, releases and workloads.
+//! Knows nothing of the machines it is on.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -9,8 +9,8 @@ use super::net::Net;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::clockwork;
-use super::stage::{Control, Power, Stage, Vm};
+use super::safe::Safe;
+use super::workload::Workload;
 
 /// What etcd holds, and what the control plane was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub struct Cluster {
     pub workloads: BTreeMap<String, Workload>,
     /// Everything else, by `kind/namespace/name`, kind in lower case.
     pub objects: BTreeMap<String, Value>,
+    /// What Vault keeps on its volume, if there is one here.
+    pub vault: Safe,
 }
 
 /// A node.
@@ -79,20 +81,6 @@ pub struct Revision {
     pub values: Value,
     /// The command that is at it.
     pub run: Option<u64>,
-}
-
-/// Pods with a controller.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Workload {
-    pub kind: String,
-    pub namespace: String,
-    pub name: String,
-    /// Does not need the CNI.
-    pub host_network: bool,
-    /// Refused by PodSecurity `baseline`.
-    pub privileged: bool,
-    pub release: String,
-    pub since: Duration,
 }
 
 /// What a node says of itself.
@@ -134,105 +122,6 @@ pub fn free_ranges(pods: Net, services: Net) -> Vec<Net> {
         return vec![];
     }
     all.filter(|net| !services.contains(&**net) && !net.contains(&*services)).collect()
-}
-
-impl Stage {
-    /// The cluster whose control plane is in this VM.
-    pub(super) fn cluster(&self, vm: &str) -> Option<&Cluster> {
-        match &self.vms.get(vm)?.guest.control {
-            Control::Made(cluster) => Some(cluster),
-            _ => None,
-        }
-    }
-
-    /// The same, to change it.
-    pub(super) fn cluster_mut(&mut self, vm: &str) -> Option<&mut Cluster> {
-        match &mut self.vms.get_mut(vm)?.guest.control {
-            Control::Made(cluster) => Some(cluster),
-            _ => None,
-        }
-    }
-
-    /// Whether the API server in this VM answers. With another address than it was made for it never does: etcd and
-    /// the liveness probes are bound to the old one.
-    pub(super) fn api_up(&self, vm: &str, now: Duration) -> bool {
-        let Some(machine) = self.vms.get(vm).filter(|vm| vm.reachable(now)) else { return false };
-        let refusing = self.refusing.get(vm).is_some_and(|until| now < *until);
-        self.cluster(vm).is_some_and(|c| c.api_from <= now && c.advertise == machine.ip) && !refusing
-    }
-
-    fn member_vm<'a>(&'a self, cluster: &Cluster, node: &str) -> Option<(&'a Vm, Member)> {
-        let member = cluster.nodes.get(node)?.clone();
-        self.vms.get(&member.vm).map(|vm| (vm, member))
-    }
-
-    /// From when the kubelet of a node reports, while its VM runs. A changed address silences it: `node-ip` is fixed.
-    fn kubelet_since(&self, cluster: &Cluster, node: &str) -> Option<Duration> {
-        let (vm, member) = self.member_vm(cluster, node)?;
-        let runs = vm.power == Power::Running && vm.ip == member.ip;
-        runs.then(|| member.joined.max(vm.turned).max(cluster.api_from) + clockwork::KUBELET)
-    }
-
-    /// From when the Cilium agent of a node is ready, if ever: it needs a pod range (`ipam.mode: kubernetes` waits
-    /// for ever without one) and the right API address, which kube-proxy's absence makes it depend on.
-    fn agent_since(&self, cluster: &Cluster, node: &str) -> Option<Duration> {
-        let agent = cluster.workloads.get("kube-system/daemonset/cilium")?;
-        let member = cluster.nodes.get(node)?;
-        member.pod_cidr?;
-        let host = cluster.release("cilium").map_or("", |r| super::yaml::text(&r.values, "/k8sServiceHost"));
-        let known = host.is_empty() || host == "auto" || host == cluster.advertise.to_string();
-        let pulled = agent.since.max(member.joined) + clockwork::IMAGE;
-        let start = self.kubelet_since(cluster, node)?.max(pulled);
-        (known && self.pods_allowed(cluster, agent)).then_some(start + clockwork::POD_CIDR)
-    }
-
-    /// Whether PodSecurity lets the pods of a workload in.
-    pub(super) fn pods_allowed(&self, cluster: &Cluster, workload: &Workload) -> bool {
-        let labels = cluster.namespaces.get(&workload.namespace);
-        let enforce = labels.and_then(|l| l.get("pod-security.kubernetes.io/enforce")).map_or("", String::as_str);
-        !(workload.privileged && ["baseline", "restricted"].contains(&enforce))
-    }
-
-    /// The Ready condition of a node.
-    pub(super) fn node_ready(&self, cluster: &Cluster, node: &str, now: Duration) -> Ready {
-        let Some((vm, member)) = self.member_vm(cluster, node) else { return Ready::Unknown };
-        if vm.power != Power::Running {
-            let fresh = now < vm.turned + clockwork::HEARTBEAT;
-            return if fresh && cluster.workloads.contains_key("kube-system/daemonset/cilium") {
-                Ready::Yes
-            } else {
-                Ready::Unknown
-            };
-        }
-        if vm.ip != member.ip {
-            return Ready::Unknown;
-        }
-        match self.agent_since(cluster, node) {
-            Some(since) if since <= now => Ready::Yes,
-            _ => Ready::No,
-        }
-    }
-
-    /// How many pods of a workload are wanted, and how many are ready.
-    pub(super) fn pods(&self, cluster: &Cluster, workload: &Workload, now: Duration) -> (usize, usize) {
-        let allowed = self.pods_allowed(cluster, workload);
-        let ready = cluster.nodes.keys().filter(|node| {
-            let since = match (workload.name.as_str(), workload.host_network) {
-                ("cilium", _) => self.agent_since(cluster, node),
-                (_, true) => self.kubelet_since(cluster, node),
-                (_, false) => self.agent_since(cluster, node),
-            };
-            allowed && since.is_some_and(|since| since.max(workload.since + clockwork::IMAGE) <= now)
-        });
-        let ready = ready.count();
-        if workload.kind == "DaemonSet" { (cluster.nodes.len(), ready) } else { (1, ready.min(1)) }
-    }
-
-    /// Whether all pods of a workload are ready.
-    pub(super) fn rolled_out(&self, cluster: &Cluster, workload: &Workload, now: Duration) -> bool {
-        let (wanted, ready) = self.pods(cluster, workload, now);
-        wanted > 0 && wanted == ready
-    }
 }
 
 #[cfg(test)]

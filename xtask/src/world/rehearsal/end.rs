@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::ask::{Ask, refused};
-use super::catalog;
-use super::cluster::Crd;
+use super::cluster::{Cluster, Ready};
 use super::faults::Kind;
+use super::kubeadm;
 use super::stage::{Control, Power, Stage, Work, Worker};
 use crate::tools::{Output, Tool};
 
@@ -69,30 +69,7 @@ impl Stage {
         }
         match ask.tool {
             Tool::Helm => refused(1, "Error: UPGRADE FAILED: context deadline exceeded"),
-            _ => super::kubeadm::failed("error execution phase wait-control-plane: context deadline exceeded"),
-        }
-    }
-
-    /// What controllers did since anyone looked last: the Cilium operator makes its CRDs and takes its GatewayClass
-    /// when it runs, not when the chart is installed (measured).
-    pub(super) fn settle_cluster(&mut self, vm: &str, now: Duration) {
-        let Some(cluster) = self.cluster(vm) else { return };
-        let Some(operator) = cluster.workloads.get("kube-system/deployment/cilium-operator").cloned() else { return };
-        if !self.rolled_out(cluster, &operator, now) {
-            return;
-        }
-        let Some(cluster) = self.cluster_mut(vm) else { return };
-        for (name, kind, version) in catalog::CILIUM_CRDS {
-            let namespaced = !kind.contains("Clusterwide") && ["CiliumNetworkPolicy", "CiliumEndpoint"].contains(kind);
-            let crd =
-                Crd { kind: (*kind).into(), versions: vec![(*version).into()], namespaced, bundle: None, since: now };
-            cluster.crds.entry((*name).to_owned()).or_insert(crd);
-        }
-        // It looks for Gateway API's CRDs once, at its start (upstream: no retry).
-        let started = operator.since + super::clockwork::IMAGE;
-        let seen = cluster.crds.get("gateways.gateway.networking.k8s.io").is_some_and(|crd| crd.since <= started);
-        if let Some(class) = cluster.objects.get_mut("gatewayclass//cilium").filter(|_| seen) {
-            class["status"]["conditions"] = json!([{ "type": "Accepted", "status": "True", "reason": "Accepted" }]);
+            _ => kubeadm::failed("error execution phase wait-control-plane: context deadline exceeded"),
         }
     }
 
@@ -113,11 +90,11 @@ impl Stage {
         Value::Object(vms.collect())
     }
 
-    fn cluster_summary(&self, cluster: &super::cluster::Cluster, now: Duration) -> Value {
+    fn cluster_summary(&self, cluster: &Cluster, now: Duration) -> Value {
         let nodes: Value = cluster
             .nodes
             .keys()
-            .map(|name| (name.clone(), json!(self.node_ready(cluster, name, now) == super::cluster::Ready::Yes)))
+            .map(|name| (name.clone(), json!(self.node_ready(cluster, name, now) == Ready::Yes)))
             .collect::<serde_json::Map<_, _>>()
             .into();
         let names = |all: Vec<&String>| json!(all);
@@ -130,7 +107,12 @@ impl Stage {
             .into();
         let rolled: Vec<&String> =
             cluster.workloads.iter().filter(|(_, w)| self.rolled_out(cluster, w, now)).map(|(name, _)| name).collect();
-        json!({ "name": cluster.name, "pods": cluster.pods, "services": cluster.services, "nodes": nodes,
+        let vault = json!([
+            cluster.vault.keys.is_some(),
+            self.vault_sealed(cluster),
+            cluster.vault.paths.keys().collect::<Vec<_>>()
+        ]);
+        json!({ "vault": vault, "name": cluster.name, "pods": cluster.pods, "services": cluster.services, "nodes": nodes,
             "releases": releases, "namespaces": cluster.namespaces, "crds": names(cluster.crds.keys().collect()),
             "objects": names(cluster.objects.keys().collect()), "ready": names(rolled) })
     }

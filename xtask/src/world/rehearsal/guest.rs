@@ -9,7 +9,7 @@ use super::ask::{Answer, Ask, refused, said};
 use super::clockwork;
 use super::kubeadm;
 use super::pki;
-use super::stage::{Control, Job, Power, Stage, Work, Worker};
+use super::stage::{Control, Guest, Job, Stage, Work, Worker};
 
 const SBIN: &str = "/usr/local/sbin/";
 
@@ -76,15 +76,6 @@ fn scripted(stage: &mut Stage, vm: &str, script: &str, rest: &[&str], root: bool
     }
 }
 
-/// Puts a job into the guest and waits for it.
-pub fn begin(stage: &mut Stage, vm: &str, ask: &Ask, work: Work, now: Duration, takes: Duration) -> Answer {
-    let next = now + takes;
-    if let Some(vm) = stage.vms.get_mut(vm) {
-        vm.guest.jobs.push(Job { run: ask.run, work, began: now, next, then: None });
-    }
-    Answer::Again(takes)
-}
-
 /// A job is due: it ends, or looks again later. Called by the stage in the order of time.
 pub fn work(stage: &mut Stage, vm: &str, index: usize) {
     let Some(machine) = stage.vms.get_mut(vm) else { return };
@@ -122,19 +113,13 @@ pub fn work(stage: &mut Stage, vm: &str, index: usize) {
 }
 
 /// The marker names what the script installed: the versions of `prep.env`, which cloud-init wrote beside it.
-fn marker(guest: &super::stage::Guest) -> String {
+fn marker(guest: &Guest) -> String {
     let environment = guest.files.get("/etc/archipelago/prep.env").map_or("", String::as_str);
     let value = |name: &str| {
         let line = environment.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
         line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
     };
     format!("k8s={} pause={}", value("K8S_PATCH"), value("PAUSE_IMAGE"))
-}
-
-/// The version of the packages that preparation installed.
-pub fn installed(guest: &super::stage::Guest) -> &str {
-    let version = guest.prep.strip_prefix("k8s=").and_then(|rest| rest.split(' ').next());
-    version.unwrap_or_default()
 }
 
 fn prep(stage: &mut Stage, vm: &str, ask: &Ask, now: Duration) -> Answer {
@@ -146,7 +131,7 @@ fn prep(stage: &mut Stage, vm: &str, ask: &Ask, now: Duration) -> Answer {
     if let Some(job) = guest.jobs.iter().find(|job| job.work == Work::Prep) {
         return Answer::Again(job.next.saturating_sub(now).max(Duration::from_millis(1)));
     }
-    begin(stage, vm, ask, Work::Prep, now, clockwork::PREP)
+    stage.begin(vm, ask, Work::Prep, now, clockwork::PREP)
 }
 
 fn reset(stage: &mut Stage, vm: &str, ask: &Ask, now: Duration) -> Answer {
@@ -160,7 +145,7 @@ fn reset(stage: &mut Stage, vm: &str, ask: &Ask, now: Duration) -> Answer {
             }
         }
     }
-    begin(stage, vm, ask, Work::Reset, now, clockwork::RESET)
+    stage.begin(vm, ask, Work::Reset, now, clockwork::RESET)
 }
 
 /// `node-state`: what the guest can see of itself, without a question to anyone else.
@@ -186,7 +171,7 @@ fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Out
         (Worker::None, _) if ca.is_none() => "none",
         _ => "partial",
     };
-    let kubelet = installed(guest);
+    let kubelet = guest.installed();
     let state = json!({
         "prep": guest.prep,
         "api_address": guest.hosts.get(api).map(ToString::to_string).unwrap_or_default(),
@@ -286,7 +271,7 @@ fn kubectl(stage: &mut Stage, vm: &str, rest: &[&str], root: bool, ask: &Ask) ->
     if rest != wanted {
         return stage.strange(ask, refused(1, "error: unknown command for the kubectl in this VM"));
     }
-    if installed(&stage.vms[vm].guest).is_empty() {
+    if stage.vms[vm].guest.installed().is_empty() {
         return refused(1, "sudo: kubectl: command not found");
     }
     if !root {
@@ -309,9 +294,4 @@ fn kubectl(stage: &mut Stage, vm: &str, rest: &[&str], root: bool, ask: &Ask) ->
     }
     let text = serde_json::to_string_pretty(&config).unwrap_or_default();
     said(text + "\n")
-}
-
-/// Whether a VM is there and its power is on.
-pub fn powered(stage: &Stage, vm: &str) -> bool {
-    stage.vms.get(vm).is_some_and(|vm| vm.power == Power::Running)
 }

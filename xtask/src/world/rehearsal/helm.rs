@@ -1,10 +1,7 @@
 //! Helm 3 and 4 as they are seen from their command line; states and texts as measured on real API servers.
 //! Knows nothing of what the charts make ready, or when.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
-
-use serde_json::{Value, json};
 
 use super::ask::{Answer, Ask, Disk, Go, refused, said};
 use super::catalog;
@@ -12,7 +9,10 @@ use super::flags::{Bad, Known, Parsed, parse};
 use super::kubectl::access;
 use super::stage::Stage;
 use crate::tools::{Exit, Output, Tool};
+use desk::Desk;
 
+mod desk;
+mod made;
 mod release;
 mod upgrade;
 
@@ -103,24 +103,6 @@ fn known(words: &[&str], three: bool) -> Option<Vec<Known>> {
         ["get", "values"] => with(&["output", "revision"], &["all"], &[('o', "output"), ('a', "all")]),
         _ => return None,
     })
-}
-
-/// What a subcommand has to work with.
-pub(super) struct Desk<'a> {
-    pub ask: &'a Ask,
-    pub parsed: &'a Parsed,
-    pub now: Duration,
-    /// The VM whose API server is asked.
-    pub vm: String,
-    /// Helm 3 instead of 4.
-    pub three: bool,
-}
-
-impl Desk<'_> {
-    /// The namespace given, or `default`.
-    pub fn namespace(&self) -> &str {
-        self.parsed.get("namespace").unwrap_or("default")
-    }
 }
 
 /// Answers one command line.
@@ -220,36 +202,5 @@ pub fn killed(stage: &mut Stage, ask: &Ask, hard: bool) -> Output {
             ..refused(1, "Error: UPGRADE FAILED: context canceled")
         },
         None => Output::of(Exit::Signal(if hard { 9 } else { 15 })),
-    }
-}
-
-/// `k=v,k=v`; `null` takes a label away.
-fn labels(given: &str, sticky: &BTreeMap<String, String>) -> Go<BTreeMap<String, String>> {
-    let mut labels = sticky.clone();
-    for (key, value) in given.split(',').filter_map(|pair| pair.split_once('=')) {
-        if ["name", "owner", "status", "version", "createdAt", "modifiedAt"].contains(&key) {
-            let system = "System labels: [name owner status version createdAt modifiedAt]";
-            return Err(refused(
-                1,
-                format!("Error: user supplied labels contains system reserved label name. {system}"),
-            ));
-        }
-        match value {
-            "null" => drop(labels.remove(key)),
-            _ => drop(labels.insert(key.to_owned(), value.to_owned())),
-        }
-    }
-    Ok(labels)
-}
-
-/// Later documents win, key by key; lists are replaced whole.
-fn merge(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key).or_insert(json!({})), value);
-            }
-        }
-        (into, from) => *into = from,
     }
 }

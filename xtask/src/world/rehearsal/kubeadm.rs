@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 
 use super::ask::{Answer, Ask, Go, refused, said};
 use super::clockwork;
-use super::cluster::{Cluster, Workload};
+use super::cluster::Cluster;
 use super::flags::{Known, duration, parse};
-use super::guest::{begin, installed, powered};
 use super::kubeadm_rules::validate;
 use super::pki;
-use super::stage::{Control, Job, Stage, Work, Worker};
+use super::safe::Safe;
+use super::stage::{Control, Job, Power, Stage, Work, Worker};
+use super::workload::{Wants, Workload};
 use super::yaml::{self, text};
 use crate::tools::Output;
 
@@ -31,7 +32,7 @@ pub fn failed(message: &str) -> Output {
 
 /// Answers one command line in a VM.
 pub fn answer(stage: &mut Stage, vm: &str, args: &[&str], root: bool, ask: &Ask, now: Duration) -> Answer {
-    if installed(&stage.vms[vm].guest).is_empty() {
+    if stage.vms[vm].guest.installed().is_empty() {
         return Answer::Done(refused(1, "sudo: kubeadm: command not found"));
     }
     let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
@@ -47,7 +48,7 @@ pub fn answer(stage: &mut Stage, vm: &str, args: &[&str], root: bool, ask: &Ask,
     let words: Vec<&str> = parsed.words.iter().map(String::as_str).collect();
     let config = |stage: &Stage| read(stage, vm, parsed.get("config"));
     let outcome = match words.as_slice() {
-        ["version"] => Ok(Answer::Done(said(format!("v{}\n", installed(&stage.vms[vm].guest))))),
+        ["version"] => Ok(Answer::Done(said(format!("v{}\n", stage.vms[vm].guest.installed())))),
         ["config", "validate"] => config(stage).and_then(|c| checked(&c)).map(|_| Answer::Done(said("ok\n"))),
         _ if !root => Err(failed("[ERROR IsPrivilegedUser]: user is not running as root")),
         ["config", "images", "pull"] => config(stage).and_then(|c| checked(&c)).map(|_| pulled(ask, now)),
@@ -115,7 +116,7 @@ fn init(stage: &mut Stage, vm: &str, config: String, ask: &Ask, now: Duration) -
     if stage.vms[vm].guest.control != Control::None || busy {
         return Err(remains());
     }
-    Ok(begin(stage, vm, ask, Work::Init(config), now, clockwork::INIT))
+    Ok(stage.begin(vm, ask, Work::Init(config), now, clockwork::INIT))
 }
 
 /// An init ends: the control plane is there, or half of it.
@@ -124,7 +125,7 @@ pub fn inited(stage: &mut Stage, vm: &str, config: &str, now: Duration) -> Outpu
     authority(stage, vm);
     let Some(machine) = stage.vms.get_mut(vm) else { return failed("no such machine") };
     let ca = machine.guest.ca.clone().unwrap_or_default();
-    let cluster = made(&documents, &ca, machine.ip, installed(&machine.guest), now);
+    let cluster = made(&documents, &ca, machine.ip, machine.guest.installed(), now);
     if cluster.advertise != machine.ip {
         // etcd cannot listen on an address that is not there.
         machine.guest.control = Control::Partial;
@@ -183,18 +184,21 @@ fn made(documents: &BTreeMap<String, Value>, ca: &str, ip: Ipv4Addr, version: &s
             "metadata": { "name": "kubeadm-config", "namespace": "kube-system" } }),
         )]
         .into(),
+        vault: Safe::default(),
     }
 }
 
+/// Upstream: kubeadm's manifest asks for 70Mi in each of two pods.
 fn coredns(since: Duration) -> Workload {
+    let wants = Wants { memory: 70, pull: clockwork::pull::SMALL, ..Wants::default() };
     Workload {
         kind: "Deployment".into(),
         namespace: "kube-system".into(),
         name: "coredns".into(),
-        host_network: false,
-        privileged: false,
-        release: String::new(),
         since,
+        replicas: 2,
+        wants,
+        ..Workload::default()
     }
 }
 
@@ -213,7 +217,7 @@ fn join(stage: &mut Stage, vm: &str, config: String, ask: &Ask, now: Duration) -
     if guest.worker == Worker::Partial || busy {
         return Err(preflight(&[file("bootstrap-kubelet.conf"), file("pki/ca.crt")]));
     }
-    Ok(begin(stage, vm, ask, Work::Join(config, false), now, Duration::from_millis(200)))
+    Ok(stage.begin(vm, ask, Work::Join(config, false), now, Duration::from_millis(200)))
 }
 
 /// A join looks for the API, or ends. Discovery retries what may still come (refused, no such name, no signature for
@@ -310,7 +314,8 @@ pub fn registering(stage: &mut Stage, vm: &str, job: &Job) {
 fn joined(stage: &mut Stage, vm: &str, control: &str, join: &Value, now: Duration) -> Output {
     let name = text(join, "/nodeRegistration/name").to_lowercase();
     let name = if name.is_empty() { vm.to_owned() } else { name };
-    let Some(ip) = stage.vms.get(vm).map(|m| m.ip).filter(|_| powered(stage, vm)) else { return refused(255, "") };
+    let machine = stage.vms.get(vm).filter(|vm| vm.power == Power::Running);
+    let Some(ip) = machine.map(|vm| vm.ip) else { return refused(255, "") };
     let Some(cluster) = stage.cluster_mut(control) else { return failed("the control plane is gone") };
     cluster.register(&name, vm, ip, false, now);
     let ca = cluster.ca.clone();

@@ -10,8 +10,13 @@ use super::clockwork;
 use super::flags::{Bad, Known, Parsed, parse};
 use super::stage::Stage;
 use crate::tools::Output;
+use desk::Desk;
 
+mod accept;
 pub mod access;
+mod desk;
+mod exec;
+mod gotemplate;
 mod jsonpath;
 pub mod kinds;
 pub mod objects;
@@ -58,6 +63,11 @@ fn known(subcommand: &str) -> Option<Known> {
             bare: &["server-side", "force-conflicts", "show-managed-fields"],
             short: &[('f', "filename")],
         },
+        "exec" => Known {
+            takes: &["container", "pod-running-timeout"],
+            bare: &["stdin", "tty", "quiet"],
+            short: &[('c', "container"), ('i', "stdin"), ('t', "tty")],
+        },
         "wait" => Known {
             takes: &["for", "timeout", "selector", "filename", "output"],
             bare: &["all", "all-namespaces", "local"],
@@ -80,22 +90,6 @@ fn known(subcommand: &str) -> Option<Known> {
         },
         _ => return None,
     })
-}
-
-/// What a subcommand has to work with.
-pub(super) struct Desk<'a> {
-    pub ask: &'a Ask,
-    pub parsed: &'a Parsed,
-    pub now: Duration,
-    /// The VM whose API server is asked.
-    pub vm: String,
-}
-
-impl Desk<'_> {
-    /// The namespace given, or `default`.
-    pub fn namespace(&self) -> &str {
-        self.parsed.get("namespace").unwrap_or("default")
-    }
 }
 
 /// Answers one command line.
@@ -123,6 +117,7 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
     let desk = Desk { ask, parsed: &parsed, now, vm };
     let outcome = match subcommand.as_str() {
         "get" => read::get(stage, &desk).map(Answer::Done),
+        "exec" => exec::exec(stage, &desk).map(Answer::Done),
         "wait" => read::wait(stage, &desk),
         "rollout" => read::rollout(stage, &desk),
         "apply" => write::apply(stage, &desk, disk).map(Answer::Done),

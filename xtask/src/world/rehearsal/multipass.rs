@@ -191,7 +191,7 @@ fn launch(stage: &mut Stage, ask: &Ask, parsed: &Parsed, now: Duration) -> Go<An
         }
         Some(_) => return Err(refused(2, format!("launch failed: instance \"{name}\" already exists"))),
         // Ours was there once: somebody deleted it under our hands.
-        None if now > ask.since + clockwork::latency(ask.tool, &ask.args) => {
+        None if stage.launched.contains(&ask.run) => {
             let text = "launch failed: The following errors occurred:";
             return Err(refused(2, format!("{text}\n{name}: timed out waiting for response")));
         }
@@ -200,6 +200,7 @@ fn launch(stage: &mut Stage, ask: &Ask, parsed: &Parsed, now: Duration) -> Go<An
     let vm = fresh(stage, ask, parsed, now)?;
     let after = vm.turned - now;
     *stage.launches.entry(name.clone()).or_default() += 1;
+    stage.launched.insert(ask.run);
     stage.vms.insert(name, vm);
     Ok(Answer::Again(after))
 }

@@ -1,17 +1,17 @@
 //! What the simulated tools see and change: VMs, what is inside them, clusters, releases. A value that can be saved.
-//! Knows nothing of events, processes or faults; time comes in with every question.
+//! Knows nothing of the tools, of events, processes or faults; time comes in with every question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::net::Net;
 use serde::{Deserialize, Serialize};
 
-use super::ask::{Answer, Ask, Disk, refused};
+use super::ask::{Answer, Ask, refused};
 use super::cluster::Cluster;
-use super::{cilium, clockwork, curl, helm, kubectl, multipass, openssl, own};
-use crate::tools::{Exit, Output, Tool};
+use super::{catalog, clockwork};
+use crate::tools::Output;
 
 /// The machine that everything runs on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,10 +167,16 @@ pub struct Stage {
     pub(super) results: BTreeMap<u64, Output>,
     /// How often a VM of each name was made.
     pub(super) launches: BTreeMap<String, u32>,
+    /// Launches that have made their VM.
+    pub(super) launched: BTreeSet<u64>,
     /// Digest of each file that the outside world offers, where it is known.
     pub(super) published: BTreeMap<String, String>,
     /// Until when API servers refuse connections, by the VM they are on.
     pub(super) refusing: BTreeMap<String, Duration>,
+    /// Runs of Helm that have made their revision.
+    pub(super) begun: BTreeSet<u64>,
+    /// Services of the machine's own Docker that run.
+    pub(super) services: BTreeSet<String>,
     /// Command lines that no simulated tool knows.
     pub(super) unknown: Vec<String>,
 }
@@ -178,7 +184,7 @@ pub struct Stage {
 impl Stage {
     /// A machine with tools and nothing else.
     pub fn new(machine: Machine) -> Self {
-        Stage { machine, published: super::catalog::digests(), ..Stage::default() }
+        Stage { machine, published: catalog::digests(), ..Stage::default() }
     }
 
     /// Says what digest the outside world's copy of a file has (`cilium-1.20.0.tgz`), on top of those it knows.
@@ -204,37 +210,6 @@ impl Stage {
         &self.launches
     }
 
-    /// What the tool says at this moment. Ask again with the same `ask` until it is done.
-    pub fn answer(&mut self, ask: &Ask, now: Duration, disk: &mut dyn Disk) -> Answer {
-        self.advance(now);
-        if ask.tool != Tool::Own && !self.machine.tools.contains_key(ask.tool.program()) {
-            return Answer::Done(Output::of(Exit::Missing));
-        }
-        let ready = ask.since + clockwork::latency(ask.tool, &ask.args);
-        if now < ready {
-            return Answer::Again(ready - now);
-        }
-        match ask.tool {
-            Tool::Multipass => multipass::answer(self, ask, now),
-            Tool::Helm => helm::answer(self, ask, now, disk),
-            Tool::Kubectl => kubectl::answer(self, ask, now, disk),
-            Tool::Cilium => cilium::answer(self, ask, now, disk),
-            Tool::Openssl => Answer::Done(openssl::answer(self, ask)),
-            Tool::Curl => Answer::Done(curl::answer(self, ask, disk)),
-            Tool::Own => own::answer(self, ask, now, disk),
-            Tool::Docker => Answer::Done(self.strange(ask, refused(1, "docker: unknown command"))),
-        }
-    }
-
-    /// A command is ended from outside, politely or at once: what it leaves behind, and what it still says.
-    pub fn killed(&mut self, ask: &Ask, hard: bool, now: Duration) -> Output {
-        self.advance(now);
-        match ask.tool {
-            Tool::Helm => helm::killed(self, ask, hard),
-            _ => Output::of(Exit::Signal(if hard { 9 } else { 15 })),
-        }
-    }
-
     /// Remembers a command line that no simulated tool knows, and answers as given.
     pub(super) fn strange(&mut self, ask: &Ask, output: Output) -> Output {
         let line = format!("{}  ({})", ask.line(), output.stderr.lines().next().unwrap_or_default());
@@ -244,20 +219,13 @@ impl Stage {
         output
     }
 
-    /// Lets everything inside VMs happen that is due, in the order in which it is due.
-    pub(super) fn advance(&mut self, now: Duration) {
-        while let Some((name, index)) = self.due(now) {
-            super::guest::work(self, &name, index);
+    /// Puts a job into a guest; whoever asked waits for it.
+    pub(super) fn begin(&mut self, vm: &str, ask: &Ask, work: Work, now: Duration, takes: Duration) -> Answer {
+        let next = now + takes;
+        if let Some(vm) = self.vms.get_mut(vm) {
+            vm.guest.jobs.push(Job { run: ask.run, work, began: now, next, then: None });
         }
-    }
-
-    fn due(&self, now: Duration) -> Option<(String, usize)> {
-        let jobs = self
-            .vms
-            .iter()
-            .filter(|(_, vm)| vm.power == Power::Running)
-            .flat_map(|(name, vm)| vm.guest.jobs.iter().enumerate().map(move |(i, job)| (job.next, name, i)));
-        jobs.filter(|(next, ..)| *next <= now).min().map(|(_, name, i)| (name.clone(), i))
+        Answer::Again(takes)
     }
 
     /// The next free address of the VM network: `.11` first, never the gateway.
@@ -312,5 +280,13 @@ impl Vm {
     /// Whether SSH answers.
     pub fn reachable(&self, now: Duration) -> bool {
         self.power == Power::Running && self.turned <= now
+    }
+}
+
+impl Guest {
+    /// The version of the packages that preparation installed.
+    pub fn installed(&self) -> &str {
+        let version = self.prep.strip_prefix("k8s=").and_then(|rest| rest.split(' ').next());
+        version.unwrap_or_default()
     }
 }

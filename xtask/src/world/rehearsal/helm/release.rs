@@ -3,10 +3,13 @@
 
 use serde_json::{Value, json};
 
+use super::super::admission::WEBHOOK;
 use super::super::ask::{Go, refused, said};
+use super::super::catalog;
 use super::super::cluster::{Cluster, Revision};
+use super::super::pods::claim_key;
 use super::super::stage::Stage;
-use super::Desk;
+use super::desk::Desk;
 use crate::tools::Output;
 
 fn cluster<'a>(stage: &'a mut Stage, desk: &Desk<'_>) -> Go<&'a mut Cluster> {
@@ -50,8 +53,17 @@ pub fn uninstall(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
     };
     cluster.releases.retain(|r| r.name != name);
     cluster.workloads.retain(|_, w| w.release != name);
+    // A StatefulSet's claims stay, a chart's own go.
+    for claim in catalog::find(&release.chart).into_iter().flat_map(|chart| chart.pods) {
+        if let (Some((claim, _)), "Deployment") = (claim.claim, claim.kind) {
+            cluster.objects.remove(&claim_key(&release.namespace, claim));
+        }
+    }
     match release.chart.as_str() {
-        "kyverno" => cluster.crds.retain(|crd, _| !crd.ends_with("kyverno.io")),
+        "kyverno" => {
+            cluster.crds.retain(|crd, _| !crd.ends_with("kyverno.io"));
+            cluster.objects.retain(|key, _| key != WEBHOOK && !key.starts_with("validatingpolicy/"));
+        }
         "local-path-provisioner" => drop(cluster.objects.remove("storageclass//local-path")),
         _ => {}
     }

@@ -7,14 +7,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::ask::{Answer, Ask, Disk, Go, refused, said};
-use super::super::catalog::{self, Chart};
+use super::super::catalog::{self, Chart, Hook};
 use super::super::clockwork;
-use super::super::cluster::{Cluster, Crd, Revision, Workload};
+use super::super::cluster::{Cluster, Revision};
 use super::super::flags::duration;
-use super::super::kubectl::objects::key;
 use super::super::stage::Stage;
 use super::super::yaml;
-use super::{Desk, labels, merge};
+use super::desk::Desk;
+use super::made;
 use crate::tools::Output;
 
 const BUSY: &str = "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress";
@@ -22,9 +22,16 @@ const BUSY: &str = "Error: UPGRADE FAILED: another operation (install/upgrade/ro
 /// Answers until it is done: at first the revision becomes pending, then the objects are there, then it waits.
 pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer> {
     let (chart, version, values) = sources(stage, desk, disk)?;
+    let begun = stage.begun.contains(&desk.ask.run);
     let cluster = stage.cluster_mut(&desk.vm).ok_or_else(|| refused(1, "Error: the server is gone"))?;
     let Some(own) = cluster.releases.iter().position(|r| r.run == Some(desk.ask.run)) else {
+        if begun {
+            // Someone took its revision away meanwhile (upstream: the Secret to update is gone).
+            let secret = format!("secrets \"sh.helm.release.v1.{}.v1\" not found", desk.parsed.word(0));
+            return Err(refused(1, format!("Error: UPGRADE FAILED: update: failed to update: {secret}")));
+        }
         begin(cluster, desk, chart, &version, values)?;
+        stage.begun.insert(desk.ask.run);
         return Ok(Answer::Again(clockwork::helm_upgrade(chart.name)));
     };
     let revision = cluster.releases[own].clone();
@@ -104,10 +111,12 @@ fn begin(cluster: &mut Cluster, desk: &Desk<'_>, chart: &'static Chart, version:
         version: version.to_owned(),
         description: if fresh { "Initial install underway" } else { "Preparing upgrade" }.into(),
         labels,
-        values: values.clone(),
+        values,
         run: Some(desk.ask.run),
     });
-    make(cluster, chart, name, namespace, &values, desk.now);
+    if let (None, Some(release)) = (chart.hook.filter(|hook| hook.before), cluster.release(name).cloned()) {
+        made::make(cluster, chart, &release, desk.now);
+    }
     Ok(())
 }
 
@@ -134,77 +143,26 @@ fn needs_met(cluster: &Cluster, chart: &Chart, values: &Value) -> Go<()> {
     Ok(())
 }
 
-/// What the chart puts into the cluster.
-fn make(cluster: &mut Cluster, chart: &Chart, release: &str, namespace: &str, values: &Value, now: Duration) {
-    let mut workloads: Vec<(&str, String)> =
-        chart.workloads.iter().map(|(kind, name)| (*kind, name.replace("{r}", release))).collect();
-    if chart.name == "cilium" && values["clustermesh"]["useAPIServer"] == json!(true) {
-        workloads.push(("Deployment", "clustermesh-apiserver".into()));
+/// What a release still waits for: a hook Job, and with `--wait` its pods. Makes what is due.
+fn unready(stage: &mut Stage, desk: &Desk<'_>, chart: &Chart, revision: &Revision) -> Option<String> {
+    let waits =
+        |stage: &Stage, hook: &Hook| made::hook_waits(stage, stage.cluster(&desk.vm)?, hook, revision, desk.now);
+    let before = chart.hook.filter(|hook| hook.before);
+    let cause = before.and_then(|hook| waits(stage, &hook));
+    if cause.is_some() {
+        return cause;
     }
-    for (kind, marked) in workloads {
-        let name = marked.trim_start_matches(['*', '!']).to_owned();
-        let workload = Workload {
-            kind: kind.to_owned(),
-            namespace: namespace.to_owned(),
-            host_network: marked.contains('*'),
-            privileged: marked.contains('!'),
-            release: release.to_owned(),
-            since: now,
-            name: name.clone(),
-        };
-        // A second identical upgrade touches nothing, not even a resourceVersion (measured).
-        cluster.workloads.entry(format!("{namespace}/{}/{name}", kind.to_lowercase())).or_insert(workload);
+    let cluster = stage.cluster_mut(&desk.vm)?;
+    if let Some(hook) = before {
+        made::hooked(cluster, &hook, &revision.namespace);
     }
-    for (name, kind, version) in chart.crds {
-        let namespaced = !kind.starts_with("Cluster") && !kind.ends_with("Policy");
-        let crd = Crd { kind: (*kind).into(), versions: vec![(*version).into()], namespaced, bundle: None, since: now };
-        cluster.crds.entry((*name).to_owned()).or_insert(crd);
+    made::make(cluster, chart, revision, desk.now);
+    stage.settle_cluster(&desk.vm, desk.now);
+    let lines = made::waits(stage, stage.cluster(&desk.vm)?, revision, desk.now);
+    if desk.parsed.on("wait") && !lines.is_empty() {
+        return Some(lines.join("\n"));
     }
-    let object = |kind: &str, version: &str, name: &str| {
-        let metadata = json!({ "name": name });
-        json!({ "apiVersion": version, "kind": kind, "metadata": metadata })
-    };
-    if chart.name == "local-path-provisioner" {
-        let mut class = object("StorageClass", "storage.k8s.io/v1", "local-path");
-        class["metadata"]["annotations"] = json!({ "storageclass.kubernetes.io/is-default-class": "true" });
-        class["provisioner"] = json!("rancher.io/local-path");
-        cluster.objects.entry(key("StorageClass", "", "local-path")).or_insert(class);
-    }
-    let gateway = values["gatewayAPI"]["enabled"] == json!(true);
-    if chart.name == "cilium" && gateway && cluster.crds.contains_key("gatewayclasses.gateway.networking.k8s.io") {
-        let class = object("GatewayClass", "gateway.networking.k8s.io/v1", "cilium");
-        cluster.objects.entry(key("GatewayClass", "", "cilium")).or_insert(class);
-    }
-}
-
-/// What a release still waits for: with `--wait` its pods, without only hook Jobs (both measured).
-fn unready(stage: &Stage, desk: &Desk<'_>, chart: &Chart, revision: &Revision) -> Option<String> {
-    let cluster = stage.cluster(&desk.vm)?;
-    let ready = |node: &String| stage.node_ready(cluster, node, desk.now) == super::super::cluster::Ready::Yes;
-    if chart.hooks && !cluster.nodes.keys().any(ready) {
-        return Some(format!(
-            "failed pre-install: resource Job/{}/hook not ready. status: InProgress, message: Job in progress",
-            revision.namespace
-        ));
-    }
-    if !desk.parsed.on("wait") {
-        return None;
-    }
-    let lines: Vec<String> = cluster
-        .workloads
-        .values()
-        .filter(|w| w.release == revision.name && !stage.rolled_out(cluster, w, desk.now))
-        .map(|w| {
-            let (wanted, ready) = stage.pods(cluster, w, desk.now);
-            // "Current" means that the pods could not even be created (measured: PodSecurity).
-            let what = if stage.pods_allowed(cluster, w) { "Available" } else { "Current" };
-            format!(
-                "resource {}/{}/{} not ready. status: InProgress, message: {what}: {ready}/{wanted}",
-                w.kind, w.namespace, w.name
-            )
-        })
-        .collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
+    chart.hook.filter(|hook| !hook.before).and_then(|hook| waits(stage, &hook))
 }
 
 fn timed_out(stage: &mut Stage, desk: &Desk<'_>, own: usize, cause: &str) -> Output {
@@ -248,4 +206,35 @@ fn trim(cluster: &mut Cluster, name: &str, most: u32) {
 pub fn cut_off(stage: &mut Stage, ask: &Ask, output: Output) -> Output {
     super::killed(stage, ask, true);
     output
+}
+
+/// `k=v,k=v`; `null` takes a label away.
+fn labels(given: &str, sticky: &BTreeMap<String, String>) -> Go<BTreeMap<String, String>> {
+    let mut labels = sticky.clone();
+    for (key, value) in given.split(',').filter_map(|pair| pair.split_once('=')) {
+        if ["name", "owner", "status", "version", "createdAt", "modifiedAt"].contains(&key) {
+            let system = "System labels: [name owner status version createdAt modifiedAt]";
+            return Err(refused(
+                1,
+                format!("Error: user supplied labels contains system reserved label name. {system}"),
+            ));
+        }
+        match value {
+            "null" => drop(labels.remove(key)),
+            _ => drop(labels.insert(key.to_owned(), value.to_owned())),
+        }
+    }
+    Ok(labels)
+}
+
+/// Later documents win, key by key; lists are replaced whole.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(json!({})), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
 }

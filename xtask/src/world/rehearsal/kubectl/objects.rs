@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::cluster::{Cluster, Ready, Revision, Workload};
+use super::super::cluster::{Cluster, Ready, Revision};
 use super::super::stage::Stage;
+use super::super::workload::{Held, Workload};
 use super::super::yaml::text;
 use super::kinds::Kind;
 
@@ -28,9 +29,18 @@ pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&st
         "ServiceCIDR" => vec![services(cluster)],
         _ => vec![],
     };
-    if ["DaemonSet", "Deployment", "StatefulSet"].contains(&kind.kind.as_str()) {
-        let ours = cluster.workloads.values().filter(|w| w.kind == kind.kind);
-        all.extend(ours.map(|w| workload(stage, cluster, w, now)));
+    // What was applied is stored; its status is made here.
+    let stored = stored.map(|object| match cluster.workloads.get(&workload_key(&object)) {
+        Some(w) => merged(object, &workload(stage, cluster, w, now)),
+        None => object,
+    });
+    let applied = |w: &&Workload| cluster.objects.contains_key(&key(&w.kind, &w.namespace, &w.name));
+    let ours = cluster.workloads.values().filter(|w| w.kind == kind.kind && !applied(w));
+    all.extend(ours.map(|w| workload(stage, cluster, w, now)));
+    match kind.kind.as_str() {
+        "Event" => all.extend(cluster.workloads.values().filter_map(event)),
+        "Pod" => all.extend(cluster.workloads.values().flat_map(|w| pods(stage, cluster, w, now))),
+        _ => {}
     }
     all.extend(stored);
     all.retain(|v| !kind.namespaced || namespace.is_none_or(|ns| text(v, "/metadata/namespace") == ns));
@@ -64,7 +74,7 @@ fn node(stage: &Stage, cluster: &Cluster, name: &str, now: Duration) -> Value {
     if let Some(net) = member.pod_cidr.filter(|_| member.joined + super::super::clockwork::POD_CIDR <= now) {
         spec = json!({ "podCIDR": net.to_string(), "podCIDRs": [net.to_string()] });
     }
-    let version = stage.vms.get(&member.vm).map(|vm| super::super::guest::installed(&vm.guest)).unwrap_or_default();
+    let version = stage.vms.get(&member.vm).map(|vm| vm.guest.installed()).unwrap_or_default();
     json!({
         "apiVersion": "v1", "kind": "Node",
         "metadata": { "name": name, "labels": labels },
@@ -121,19 +131,72 @@ fn services(cluster: &Cluster) -> Value {
         "status": { "conditions": [condition("Ready", "True", "", "Kubernetes Service CIDR is ready")] } })
 }
 
+fn workload_key(object: &Value) -> String {
+    let kind = text(object, "/kind").to_lowercase();
+    format!("{}/{kind}/{}", text(object, "/metadata/namespace"), text(object, "/metadata/name"))
+}
+
+fn merged(mut object: Value, made: &Value) -> Value {
+    object["status"] = made["status"].clone();
+    object["metadata"]["generation"] = json!(1);
+    object
+}
+
 fn workload(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) -> Value {
     let (wanted, ready) = stage.pods(cluster, workload, now);
     let status = if workload.kind == "DaemonSet" {
+        // A DaemonSet has no condition, only events (measured).
         json!({ "desiredNumberScheduled": wanted, "numberReady": ready, "numberAvailable": ready,
             "updatedNumberScheduled": wanted, "observedGeneration": 1 })
     } else {
         let available = if ready == wanted { "True" } else { "False" };
+        let mut conditions = vec![condition("Available", available, "", "")];
+        if let Held::Refused(why) = &workload.held
+            && workload.kind == "Deployment"
+        {
+            conditions.push(condition("ReplicaFailure", "True", "FailedCreate", why));
+        }
         json!({ "replicas": wanted, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": wanted,
-            "observedGeneration": 1, "conditions": [condition("Available", available, "", "")] })
+            "observedGeneration": 1, "conditions": conditions })
     };
     json!({ "apiVersion": "apps/v1", "kind": workload.kind,
         "metadata": { "name": workload.name, "namespace": workload.namespace, "generation": 1 },
         "spec": { "replicas": wanted }, "status": status })
+}
+
+/// What `kubectl get events` shows of pods that are kept from running.
+fn event(workload: &Workload) -> Option<Value> {
+    let (reason, message) = match &workload.held {
+        Held::No => return None,
+        Held::Refused(why) => ("FailedCreate", why),
+        Held::Unschedulable(why) => ("FailedScheduling", why),
+        Held::Unmounted(why) => ("FailedMount", why),
+    };
+    let object = json!({ "kind": workload.kind, "name": workload.name, "namespace": workload.namespace });
+    Some(json!({ "apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": reason, "message": message,
+        "involvedObject": object, "metadata": { "name": workload.name, "namespace": workload.namespace } }))
+}
+
+/// The pods of a workload. Names of a Deployment's and a DaemonSet's pods are counted here, not random.
+fn pods(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) -> Vec<Value> {
+    if !workload.made {
+        return vec![];
+    }
+    let (wanted, ready) = stage.pods(cluster, workload, now);
+    let middle = if workload.kind == "Deployment" { "-0a1b2c3d4e" } else { "" };
+    let pod = |n: usize| {
+        let status = if n < ready { "True" } else { "False" };
+        let phase = if n < ready { "Running" } else { "Pending" };
+        let mut labels = workload.wants.template["metadata"]["labels"].clone();
+        if labels.is_null() {
+            labels = json!({ "app.kubernetes.io/name": workload.name });
+        }
+        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("{}{middle}-{n}", workload.name),
+            "namespace": workload.namespace, "labels": labels },
+            "spec": { "nodeName": workload.placed.get(n) },
+            "status": { "phase": phase, "conditions": [condition("Ready", status, "", "")] } })
+    };
+    (0..wanted).map(pod).collect()
 }
 
 /// Whether labels fit a selector: `a=b,c!=d,e,!f`.

@@ -11,8 +11,9 @@ use super::super::cluster::Cluster;
 use super::super::flags::duration;
 use super::super::stage::Stage;
 use super::super::yaml::text;
+use super::desk::Desk;
 use super::kinds::{self, Kind};
-use super::{Desk, jsonpath, objects};
+use super::{gotemplate, jsonpath, objects};
 use crate::tools::Output;
 
 fn cluster<'a>(stage: &'a Stage, desk: &Desk<'_>) -> Go<&'a Cluster> {
@@ -93,6 +94,17 @@ pub fn get(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
             jsonpath::print(template, &value)
                 .map(said)
                 .map_err(|why| refused(1, format!("error: error parsing jsonpath {template}, {why}")))
+        }
+        Some(format) if format.starts_with("go-template=") => {
+            let template = &format["go-template=".len()..];
+            match gotemplate::print(template, &value) {
+                Ok(text) => Ok(said(text)),
+                Err(gotemplate::Bad::Data(why)) => Err(refused(1, why)),
+                Err(gotemplate::Bad::Template) => {
+                    let text = format!("error: the embedded world does not know the template {template}");
+                    Err(stage.strange(desk.ask, refused(1, text)))
+                }
+            }
         }
         None => Ok(table(desk, &items)),
         Some(other) => {
@@ -250,7 +262,7 @@ pub fn rollout(stage: &mut Stage, desk: &Desk<'_>) -> Go<Answer> {
                 });
             }
             "restart" => {
-                workload.since = now;
+                workload.restart(now);
                 if let Some(cluster) = stage.cluster_mut(&vm) {
                     cluster.workloads.insert(format!("{namespace}/{shown}/{name}"), workload);
                 }

@@ -3,18 +3,19 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::super::admission;
 use super::super::ask::{Disk, Go, refused, said};
-use super::super::cluster::{Cluster, Crd};
+use super::super::cluster::Cluster;
+use super::super::safe::Safe;
 use super::super::stage::Stage;
+use super::super::workload::Workload;
 use super::super::yaml::{self, text};
+use super::desk::Desk;
 use super::kinds::{self, Kind};
-use super::{Desk, objects};
+use super::{accept, objects};
 use crate::tools::Output;
-
-const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
-const BUNDLE: &str = "gateway.networking.k8s.io/bundle-version";
 
 /// The objects of `--filename`, with where they are from. `-` is standard input.
 fn given(desk: &Desk<'_>, disk: &dyn Disk, code: i32) -> Go<Vec<(String, Value)>> {
@@ -34,7 +35,7 @@ fn given(desk: &Desk<'_>, disk: &dyn Disk, code: i32) -> Go<Vec<(String, Value)>
         })?;
         for document in documents {
             let items = document["items"].as_array().filter(|_| text(&document, "/kind").ends_with("List")).cloned();
-            all.extend(items.unwrap_or(vec![document]).into_iter().map(|d| (from.clone(), d)));
+            all.extend(items.unwrap_or(vec![document]).into_iter().map(|d| (from.clone(), accept::normal(d))));
         }
     }
     if desk.parsed.get("filename").is_none() {
@@ -69,78 +70,6 @@ fn mapped(cluster: &Cluster, from: &str, object: &Value) -> Result<Kind, String>
     })
 }
 
-/// What the API server says against an object.
-fn admitted(cluster: &Cluster, kind: &Kind, object: &Value, namespace: &str) -> Result<(), String> {
-    let name = text(object, "/metadata/name");
-    if kind.namespaced && !cluster.namespaces.contains_key(namespace) {
-        return Err(format!("Error from server (NotFound): namespaces \"{namespace}\" not found"));
-    }
-    if kind.kind == "Namespace" {
-        let level = object["metadata"]["labels"][ENFORCE].as_str().unwrap_or("privileged");
-        if !["privileged", "baseline", "restricted"].contains(&level) {
-            let rule = "must be one of privileged, baseline, restricted";
-            let path = format!("metadata.labels[{ENFORCE}]");
-            return Err(format!("The Namespace \"{name}\" is invalid: {path}: Invalid value: \"{level}\": {rule}"));
-        }
-    }
-    older_bundle(cluster, kind, object)
-}
-
-/// The policy that ships with Gateway API from v1.5 keeps older CRDs out (measured: v1.4.1 over v1.6.1).
-fn older_bundle(cluster: &Cluster, kind: &Kind, object: &Value) -> Result<(), String> {
-    let policy = "safe-upgrades.gateway.networking.k8s.io";
-    let guarded = cluster.objects.contains_key(&objects::key("ValidatingAdmissionPolicy", "", policy));
-    let bundle = object["metadata"]["annotations"][BUNDLE].as_str().unwrap_or_default();
-    let version = semver::Version::parse(bundle.trim_start_matches('v')).ok();
-    if kind.kind != "CustomResourceDefinition" || !guarded || version.is_none_or(|v| v >= semver::Version::new(1, 5, 0))
-    {
-        return Ok(());
-    }
-    let name = text(object, "/metadata/name");
-    Err(format!(
-        "Error from server (Invalid): customresourcedefinitions.apiextensions.k8s.io \"{name}\" is forbidden: \
-         ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied request: Installing CRDs with version \
-         before v1.5.0 is prohibited by default. Uninstall ValidatingAdmissionPolicy {policy} to install older \
-         versions."
-    ))
-}
-
-/// Puts an object in.
-pub fn put(cluster: &mut Cluster, kind: &Kind, object: &Value, namespace: &str, now: Duration) {
-    let name = text(object, "/metadata/name").to_owned();
-    match kind.kind.as_str() {
-        "Namespace" => {
-            let labels = cluster.namespaces.entry(name.clone()).or_default();
-            labels.insert("kubernetes.io/metadata.name".into(), name);
-            for (label, value) in object["metadata"]["labels"].as_object().into_iter().flatten() {
-                labels.insert(label.clone(), value.as_str().unwrap_or_default().to_owned());
-            }
-        }
-        "CustomResourceDefinition" => {
-            let versions = object["spec"]["versions"].as_array().into_iter().flatten();
-            let since = cluster.crds.get(&name).map_or(now, |crd| crd.since);
-            let crd = Crd {
-                kind: text(object, "/spec/names/kind").to_owned(),
-                versions: versions
-                    .filter(|v| v["served"] != json!(false))
-                    .map(|v| text(v, "/name").to_owned())
-                    .collect(),
-                namespaced: text(object, "/spec/scope") == "Namespaced",
-                bundle: object["metadata"]["annotations"][BUNDLE].as_str().map(Into::into),
-                since,
-            };
-            cluster.crds.insert(name, crd);
-        }
-        _ => {
-            let mut object = object.clone();
-            if kind.namespaced {
-                object["metadata"]["namespace"] = json!(namespace);
-            }
-            cluster.objects.insert(objects::key(&kind.kind, namespace, &name), object);
-        }
-    }
-}
-
 fn place<'a>(kind: &Kind, object: &'a Value, desk: &'a Desk<'_>) -> &'a str {
     let own = text(object, "/metadata/namespace");
     match (kind.namespaced, own) {
@@ -158,7 +87,8 @@ pub fn apply(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> 
         return Err(stage.strange(desk.ask, refused(1, text)));
     }
     let dry = desk.parsed.get("dry-run") == Some("server");
-    let (mut out, mut bad, mut missing) = (String::new(), Vec::new(), Vec::new());
+    let (mut out, mut warned, mut bad, mut missing) = (String::new(), String::new(), Vec::new(), Vec::new());
+    let up = kyverno_up(stage, desk);
     let Some(cluster) = stage.cluster_mut(&desk.vm) else { return Err(refused(1, "error: the server is gone")) };
     for (from, object) in &given {
         let kind = match mapped(cluster, from, object) {
@@ -169,11 +99,12 @@ pub fn apply(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> 
             }
         };
         let namespace = place(&kind, object, desk);
-        match admitted(cluster, &kind, object, namespace) {
+        match accept::admitted(cluster, &kind, object, namespace, up) {
             Err(why) => bad.push(why),
-            Ok(()) => {
+            Ok(warning) => {
+                warned.push_str(&warning);
                 if !dry {
-                    put(cluster, &kind, object, namespace, desk.now);
+                    accept::put(cluster, &kind, object, namespace, desk.now);
                 }
                 let mode = if dry { " (server dry run)" } else { "" };
                 out.push_str(&format!(
@@ -189,18 +120,30 @@ pub fn apply(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> 
         [one] => bad.push(format!("error: {one}")),
         many => bad.push(format!("error: [{}]", many.join(", "))),
     }
-    if bad.is_empty() { Ok(said(out)) } else { Err(Output { stdout: out, ..refused(1, bad.join("\n")) }) }
+    if bad.is_empty() {
+        return Ok(Output { stderr: warned, ..said(out) });
+    }
+    Err(Output { stdout: out, ..refused(1, warned + &bad.join("\n")) })
+}
+
+/// Whether Kyverno answers its webhook.
+fn kyverno_up(stage: &Stage, desk: &Desk<'_>) -> bool {
+    let ready = |cluster: &Cluster| {
+        cluster.workloads.get(admission::KYVERNO).is_some_and(|k| stage.rolled_out(cluster, k, desk.now))
+    };
+    stage.cluster(&desk.vm).is_some_and(ready)
 }
 
 /// `kubectl diff --server-side`: 0 the same, 1 different, above 1 it could not tell (upstream: CheckDiffErr).
 pub fn diff(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> {
     let given = given(desk, disk, 2)?;
+    let up = kyverno_up(stage, desk);
     let cluster = stage.cluster(&desk.vm).ok_or_else(|| refused(2, "error: the server is gone"))?;
     let mut out = String::new();
     for (from, object) in &given {
         let kind = mapped(cluster, from, object).map_err(|why| refused(2, format!("error: {why}")))?;
         let namespace = place(&kind, object, desk);
-        admitted(cluster, &kind, object, namespace).map_err(|why| refused(2, why))?;
+        accept::admitted(cluster, &kind, object, namespace, up).map_err(|why| refused(2, why))?;
         let name = text(object, "/metadata/name");
         let live = objects::list(stage, cluster, &kind, Some(namespace), desk.now);
         let live = live.into_iter().find(|v| text(v, "/metadata/name") == name);
@@ -215,7 +158,7 @@ pub fn diff(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> {
 /// Whether a live object already has every field that is applied. The embedded world keeps of a CRD what it needs.
 fn holds(live: &Value, wanted: &Value, kind: &Kind) -> bool {
     if kind.kind == "CustomResourceDefinition" {
-        let bundle = |v: &Value| v["metadata"]["annotations"][BUNDLE].clone();
+        let bundle = |v: &Value| v["metadata"]["annotations"][accept::BUNDLE].clone();
         return bundle(live) == bundle(wanted);
     }
     within(live, wanted)
@@ -272,7 +215,7 @@ pub fn delete(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output>
     let Some(cluster) = stage.cluster_mut(&desk.vm) else { return Err(refused(1, "error: the server is gone")) };
     let mut out = String::new();
     for (kind, namespace, name) in &doomed {
-        if remove(cluster, kind, namespace, name) {
+        if remove(cluster, kind, namespace, name, desk.now) {
             out.push_str(&format!("{} \"{name}\" deleted\n", kind.shown()));
         } else if !quiet {
             let text = format!("Error from server (NotFound): {} \"{name}\" not found", kind.plural);
@@ -282,7 +225,7 @@ pub fn delete(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output>
     if out.is_empty() { Ok(said("No resources found\n")) } else { Ok(said(out)) }
 }
 
-fn remove(cluster: &mut Cluster, kind: &Kind, namespace: &str, name: &str) -> bool {
+fn remove(cluster: &mut Cluster, kind: &Kind, namespace: &str, name: &str, now: Duration) -> bool {
     let releases = cluster.releases.len();
     match kind.kind.as_str() {
         "Secret" => {
@@ -298,14 +241,24 @@ fn remove(cluster: &mut Cluster, kind: &Kind, namespace: &str, name: &str) -> bo
         }
         "CustomResourceDefinition" => return cluster.crds.remove(name).is_some(),
         "Node" => return cluster.nodes.remove(name).is_some(),
-        _ => {
-            let key = format!("{namespace}/{}/{name}", kind.kind.to_lowercase());
-            if cluster.workloads.remove(&key).is_some() {
-                return true;
-            }
-        }
+        "Pod" => return restarted(cluster, namespace, name, now),
+        "PersistentVolumeClaim" if name == "data-vault-0" => cluster.vault = Safe::default(),
+        _ => {}
     }
-    cluster.objects.remove(&objects::key(&kind.kind, namespace, name)).is_some() || cluster.releases.len() < releases
+    let key = format!("{namespace}/{}/{name}", kind.kind.to_lowercase());
+    let controlled = cluster.workloads.remove(&key).is_some();
+    let stored = cluster.objects.remove(&objects::key(&kind.kind, namespace, name)).is_some();
+    controlled || stored || cluster.releases.len() < releases
+}
+
+/// A pod is deleted, and its controller makes another (of all its pods: which one it was is not kept).
+fn restarted(cluster: &mut Cluster, namespace: &str, pod: &str, now: Duration) -> bool {
+    let own = |w: &&mut Workload| {
+        let rest = pod.strip_prefix(w.name.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        let index = rest.map(|rest| rest.strip_prefix("0a1b2c3d4e-").unwrap_or(rest));
+        w.namespace == namespace && w.made && index.is_some_and(|index| index.parse::<usize>().is_ok())
+    };
+    cluster.workloads.values_mut().find(own).map(|w| w.restart(now)).is_some()
 }
 
 /// `kubectl label` and `annotate`.

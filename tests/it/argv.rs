@@ -1,0 +1,172 @@
+//! The commands of the golden plan in the hands of the real helm and kubectl: each is understood, to the last flag.
+//! Knows nothing of clusters: none is there, and that must be all that the tools complain of.
+#![expect(clippy::disallowed_methods, reason = "lays out a folder in which real tools find what a plan names")]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
+
+use xtask::plan::Plan;
+use xtask::render::Files;
+use xtask::token;
+use xtask::tools::helm::Helm;
+use xtask::tools::{Command, Stdin, Tool};
+
+use crate::golden::{plan, root};
+use crate::tool;
+
+/// What tools say of a line that they do not understand.
+const MISUNDERSTOOD: [&str; 12] = [
+    "unknown flag",
+    "unknown shorthand",
+    "unknown command",
+    "invalid argument",
+    "invalid value",
+    "flag needs an argument",
+    "accepts ",
+    "requires at least",
+    "requires exactly",
+    "unable to match a printer",
+    "Usage:",
+    "error: unknown",
+];
+/// What they say when they understood, and then found no cluster and no network.
+const NOBODY_THERE: [&str; 5] =
+    ["connection refused", "cluster unreachable", "proxyconnect", "was refused", "unable to connect"];
+
+/// Every command of a plan, whatever it is for.
+fn commands(plan: &Plan) -> impl Iterator<Item = &Command> {
+    plan.steps.iter().flat_map(|step| {
+        let acts = step.act.iter().chain(step.instead.iter().flat_map(|case| &case.act)).chain(&step.undo);
+        std::iter::once(&step.done_when.ask).chain(acts)
+    })
+}
+
+/// A text with something harmless in place of what only a run knows.
+fn filled(text: &str) -> String {
+    token::complete(text, |_| Some("0a1b2c".to_owned())).expect("every token has a value")
+}
+
+fn input(command: &Command, files: &Files) -> String {
+    filled(match &command.stdin {
+        Stdin::Closed => "",
+        Stdin::Text(text) => text,
+        Stdin::File(file) => &files[file],
+    })
+}
+
+/// A folder like the repository after a download: an archive of each name, and kubeconfigs that lead nowhere.
+fn folder(helm: &Path, plan: &Plan) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    fs::create_dir_all(out.join("charts")).expect("a folder");
+    fs::create_dir_all(out.join("kube")).expect("a folder");
+    let (good, said) =
+        tool::run(tool::command(helm).arg("package").arg(root().join(CHART)).arg("--destination").arg(folder.path()));
+    assert!(good, "{said}");
+    for word in commands(plan).flat_map(|c| &c.args) {
+        let path = folder.path().join(word);
+        if word.starts_with("out/charts/") && word.ends_with(".tgz") {
+            fs::copy(folder.path().join("tiny-1.0.0.tgz"), path).expect("a copy");
+        } else if word.starts_with("out/charts/") {
+            fs::write(path, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n").expect("a file");
+        } else if word.starts_with("out/kube/") {
+            fs::write(path, KUBECONFIG).expect("a file");
+        }
+    }
+    folder
+}
+
+const CHART: &str = "tests/fixtures/chart";
+/// Nothing listens at port 1.
+const KUBECONFIG: &str = "apiVersion: v1\nkind: Config\ncurrent-context: x\n\
+    clusters: [{name: x, cluster: {server: 'https://127.0.0.1:1'}}]\n\
+    users: [{name: x, user: {token: x}}]\ncontexts: [{name: x, context: {cluster: x, user: x}}]\n";
+
+/// Runs each different command of one tool, and says which were not understood.
+fn misunderstood(real: &Path, of: Tool, plan: &Plan, folder: &Path) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for command in commands(plan).filter(|c| c.tool == of) {
+        // What is special to the second workload cluster has been tried on the first.
+        if command.args.iter().any(|a| a.contains("app2")) || !seen.insert(command.args.clone()) {
+            continue;
+        }
+        let stdin = folder.join("stdin");
+        fs::write(&stdin, input(command, &plan.files)).expect("a file");
+        let mut run = tool::command(real);
+        run.args(command.args.iter().map(|a| filled(a))).current_dir(folder);
+        run.stdin(Stdio::from(File::open(&stdin).expect("it was just written")));
+        run.env("HTTPS_PROXY", "http://127.0.0.1:1")
+            .env("HTTP_PROXY", "http://127.0.0.1:1")
+            .env("NO_PROXY", "127.0.0.1");
+        run.env("HOME", folder);
+        let (good, said) = tool::run(&mut run);
+        let understood = good || NOBODY_THERE.iter().any(|words| said.contains(words));
+        if !understood || MISUNDERSTOOD.iter().any(|words| said.contains(words)) {
+            wrong.push(format!("{command}\n{said}"));
+        }
+    }
+    assert!(!seen.is_empty(), "the plan has commands for it");
+    wrong
+}
+
+fn helm_understands(name: &str, version: Helm) {
+    let Some(helm) = tool::real(name) else { return };
+    let plan = plan("infra/fleet.toml", version);
+    let folder = folder(&helm, &plan);
+    assert_eq!(misunderstood(&helm, Tool::Helm, &plan, folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn helm_4_understands_every_command() {
+    helm_understands("helm", Helm::V4);
+}
+
+#[test]
+fn helm_3_understands_every_command() {
+    helm_understands("helm3", Helm::V3);
+}
+
+#[test]
+fn kubectl_understands_every_command() {
+    let (Some(kubectl), Some(helm)) = (tool::real("kubectl"), tool::real("helm")) else { return };
+    let plan = plan("infra/fleet.toml", Helm::V4);
+    let folder = folder(&helm, &plan);
+    assert_eq!(misunderstood(&kubectl, Tool::Kubectl, &plan, folder.path()), Vec::<String>::new());
+}
+
+/// The test can fail: a flag of Helm 4 is not one of Helm 3, and no kubectl has a flag that is not there.
+#[test]
+fn what_is_not_understood_is_seen() {
+    let (Some(kubectl), Some(helm)) = (tool::real("kubectl"), tool::real("helm3")) else { return };
+    let mut plan = plan("tests/fleets/one.toml", Helm::V4);
+    let folder = folder(&helm, &plan);
+    plan.steps.retain(|step| step.id == "mgmt/loki");
+    assert!(!misunderstood(&helm, Tool::Helm, &plan, folder.path()).is_empty(), "--force-conflicts");
+    plan.steps[0].done_when.ask.args.push("--no-such-flag".to_owned());
+    assert!(!misunderstood(&kubectl, Tool::Kubectl, &plan, folder.path()).is_empty(), "--no-such-flag");
+}
+
+/// A chart of our own, as both versions of Helm read it: clean, and with the values that are fed.
+#[test]
+fn a_chart_is_rendered_with_what_is_fed() {
+    for helm in ["helm", "helm3"].into_iter().filter_map(tool::real) {
+        let chart = root().join(CHART);
+        let (good, said) = tool::run(tool::command(&helm).arg("lint").arg("--strict").arg(&chart));
+        assert!(good, "{said}");
+        let folder = tempfile::tempdir().expect("a folder");
+        let values = folder.path().join("values");
+        fs::write(&values, "cluster: {name: app1}\n").expect("a file");
+        let mut template = tool::command(&helm);
+        template.args(["template", "greeting"]).arg(&chart);
+        template.args(["--namespace", "hall", "--kube-version", "1.35.7", "--values", "-"]);
+        template.stdin(Stdio::from(File::open(&values).expect("it was just written")));
+        let (good, said) = tool::run(&mut template);
+        assert!(good, "{said}");
+        for line in ["  name: greeting", "  namespace: hall", "  cluster: \"app1\"", "  kubernetes: \"v1.35.7\""] {
+            assert!(said.lines().any(|l| l == line), "{line} is not in {said}");
+        }
+    }
+}

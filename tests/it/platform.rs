@@ -1,0 +1,181 @@
+//! What the plan promises about the platform: what belongs to which cluster, what comes before what, what a change
+//! changes. Knows nothing of exact commands; those are in the snapshots.
+
+use std::collections::BTreeSet;
+
+use xtask::fleet::Fleet;
+use xtask::plan::choose::{Choice, choose};
+use xtask::plan::uses::Uses;
+use xtask::plan::{Plan, Step, bootstrap, check};
+use xtask::release;
+use xtask::render::{self, Data};
+use xtask::tools::helm::Helm;
+use xtask::tools::{Exit, Output};
+
+use crate::golden::{data, load, plan, read};
+
+const FLEET: &str = "infra/fleet.toml";
+const LIST: &str = "charts/releases.toml";
+
+fn chosen(plan: &Plan, only: &str) -> BTreeSet<String> {
+    let choice = Choice { only: vec![only.to_owned()], ..Choice::default() };
+    choose(plan, &choice).unwrap_or_else(|p| panic!("{p:#?}"))
+}
+
+/// All steps that must be done before this one, however far.
+fn before(plan: &Plan, id: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut todo = vec![id.to_owned()];
+    while let Some(id) = todo.pop() {
+        for need in &plan.step(&id).unwrap_or_else(|| panic!("no step {id}")).needs {
+            if found.insert(need.clone()) {
+                todo.push(need.clone());
+            }
+        }
+    }
+    found
+}
+
+/// The plan with other data, and other releases.
+fn changed(fleet: &Fleet, list: &str, data: &Data) -> Plan {
+    let releases = release::load(LIST, list, fleet).unwrap_or_else(|p| panic!("{p:#?}"));
+    let files = render::files(fleet, &releases, data).unwrap_or_else(|p| panic!("{p:#?}"));
+    bootstrap::plan(fleet, &releases, files, Helm::V4)
+}
+
+/// The contract begins here: no cluster is made by way of another one.
+#[test]
+fn no_cluster_needs_another() {
+    let plan = plan(FLEET, Helm::V4);
+    for (cluster, others) in [("mgmt", ["app1", "app2"]), ("app1", ["mgmt", "app2"]), ("app2", ["mgmt", "app1"])] {
+        let foreign: Vec<String> = chosen(&plan, &format!("{cluster}/*"))
+            .into_iter()
+            .filter(|id| others.iter().any(|other| id.split('/').any(|part| part == *other)))
+            .collect();
+        assert_eq!(foreign, Vec::<String>::new(), "{cluster}");
+    }
+}
+
+#[test]
+fn what_is_used_comes_before_its_users() {
+    let plan = plan(FLEET, Helm::V4);
+    let order = [
+        ("app1/cilium", "app1/gateway-api"),
+        ("app1/prometheus-agent", "app1/mesh-services"),
+        ("app1/promtail", "app1/mesh-services"),
+        ("app1/secret-stores", "app1/external-secrets"),
+        ("app1/kyverno", "app1/sample"),
+        ("app1/kyverno", "app1/prometheus-agent"),
+        ("app1/policies", "app1/kyverno"),
+        ("mgmt/argo-cd", "mgmt/nodes"),
+        ("mgmt/velero", "mgmt/nodes"),
+        ("mgmt/seaweedfs", "mgmt/nodes"),
+        ("mgmt/grafana", "fleet/secrets/grafana-password"),
+        ("mgmt/vault/unseal", "mgmt/vault/keys"),
+        ("fleet/vault/app1/role", "mgmt/vault/unseal"),
+        ("fleet/vault/app1/role", "fleet/vault/app1/config"),
+        ("fleet/argo-cd/app2", "app2/argocd-access/token"),
+        ("fleet/argo-cd/app2", "mgmt/argo-cd"),
+    ];
+    for (user, used) in order {
+        assert!(before(&plan, user).contains(used), "{user} must need {used}");
+    }
+    // Vault and its chart do not hold up the nodes that they run on.
+    assert!(!before(&plan, "mgmt/nodes").contains("mgmt/vault"));
+    let stores = plan.step("app1/secret-stores").expect("a step");
+    assert_eq!(stores.after, ["fleet/vault/app1/role"], "an order, and not a need");
+}
+
+/// Each namespace that a workload is put into has its Pod Security label before.
+#[test]
+fn namespaces_come_before_everything_in_them() {
+    let plan = plan(FLEET, Helm::V4);
+    for step in plan.steps.iter().filter(|s| s.act.iter().any(|c| c.args.first().is_some_and(|a| a == "upgrade"))) {
+        let cluster = step.id.split('/').next().expect("a cluster");
+        let own = if cluster == "mgmt" { "namespaces-platform" } else { "namespaces-workload" };
+        let before = before(&plan, &step.id);
+        assert!(before.contains(&format!("{cluster}/namespaces")), "{}", step.id);
+        assert!(step.id.ends_with("/cilium") || before.contains(&format!("{cluster}/{own}")), "{}", step.id);
+    }
+}
+
+/// One value in one file is one file of the plan, and one step.
+#[test]
+fn one_value_changes_one_release() {
+    let (fleet, _) = load(FLEET);
+    let list = read(LIST);
+    let before = changed(&fleet, &list, &data());
+    let mut data = data();
+    let loki = data.get_mut("charts/loki/values.yaml").expect("a data file");
+    assert!(loki.contains("retention_period: 72h"));
+    *loki = loki.replace("retention_period: 72h", "retention_period: 96h");
+    let after = changed(&fleet, &list, &data);
+    assert_eq!(before.steps, after.steps, "the words are the same: what differs is the file and its digest");
+    let files: Vec<_> = before.files.iter().filter(|(path, text)| after.files[*path] != **text).collect();
+    assert_eq!(files.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["mgmt/loki/values.yaml"]);
+    let users = after.steps.iter().filter(|step| {
+        let commands = step.act.iter().chain([&step.done_when.ask]);
+        let wants = step.done_when.want.texts().into_iter().map(|(text, _)| Uses::of_text(&text, &after.files));
+        let uses = commands.map(|c| Uses::of_command(c, &after.files)).chain(wants);
+        uses.into_iter().any(|u| u.files.contains("mgmt/loki/values.yaml"))
+    });
+    assert_eq!(users.map(|s| s.id.as_str()).collect::<Vec<_>>(), ["mgmt/loki"]);
+}
+
+/// One more release is an entry in the list and a file of values.
+#[test]
+fn a_release_more_needs_no_rust() {
+    let (fleet, _) = load(FLEET);
+    let entry = "\n[[chart]]\nname = \"more\"\nchart = \"more\"\nrepository = \"https://charts.example.org\"\n\
+        version = \"1.2.3\"\nclusters = [\"workload\"]\nnamespace = \"sample\"\nwave = 6\n\
+        needs = [\"external-secrets\"]\n\
+        ready = [\"deployment/more\"]\n[chart.set]\n\"password\" = \"secret:more-password\"\n";
+    let mut data = data();
+    data.insert("charts/more/values.yaml".into(), "replicas: 1\n".into());
+    let plan = changed(&fleet, &(read(LIST) + entry), &data);
+    assert_eq!(check::check(&plan), Vec::<String>::new());
+    for id in ["charts/more-1.2.3", "app1/more", "app2/more", "fleet/secrets/more-password"] {
+        assert!(plan.step(id).is_some(), "{id}");
+    }
+    assert!(plan.step("mgmt/more").is_none());
+    assert!(before(&plan, "app1/more").contains("fleet/secrets/more-password"));
+    let vault = ["fleet/vault/app1/role".to_owned()];
+    assert_eq!(plan.step("app1/more").expect("a step").after, vault, "it uses what External Secrets brings");
+}
+
+/// Without Vault in the list there is nothing of it in the plan, nor of Argo CD without Argo CD.
+#[test]
+fn what_is_not_installed_has_no_steps() {
+    let (fleet, _) = load(FLEET);
+    let list = read(LIST);
+    let without = |names: &[&str]| -> String {
+        let entries: Vec<&str> = list.split("\n[[").collect();
+        let named = |entry: &str| names.iter().any(|n| entry.contains(&format!("name = \"{n}\"")));
+        entries.into_iter().filter(|entry| !named(entry)).collect::<Vec<_>>().join("\n[[")
+    };
+    let plan = changed(&fleet, &without(&["vault", "argo-cd", "argocd-apps", "gateway-platform"]), &data());
+    assert_eq!(check::check(&plan), Vec::<String>::new());
+    let ids: Vec<_> = plan.steps.iter().map(|s| s.id.as_str()).collect();
+    assert!(!ids.iter().any(|id| id.contains("/vault") || id.contains("argo-cd")), "{ids:?}");
+    assert!(!ids.contains(&"fleet/secrets/sample-password"));
+}
+
+/// A Vault that has keys is never given others, whatever became of the ones that we kept.
+#[test]
+fn vault_is_initialised_once_and_unsealed_always() {
+    let plan = plan(FLEET, Helm::V4);
+    let answer = |initialised: bool, sealed: bool| Output {
+        stdout: format!(r#"{{"type":"shamir","initialized":{initialised},"sealed":{sealed},"t":1}}"#),
+        ..Output::of(Exit::Code(0))
+    };
+    let holds = |id: &str, output: &Output| plan.step(id).expect("a step").done_when.want.holds(output);
+    assert!(holds("mgmt/vault/init", &answer(true, true)) && holds("mgmt/vault/init", &answer(true, false)));
+    assert!(!holds("mgmt/vault/init", &answer(false, true)));
+    assert!(holds("mgmt/vault/unseal", &answer(true, false)) && !holds("mgmt/vault/unseal", &answer(true, true)));
+    let init = |s: &&Step| s.act.iter().any(|c| c.args.iter().any(|a| a.contains("operator init")) && c.hushed());
+    assert_eq!(plan.steps.iter().filter(init).map(|s| s.id.as_str()).collect::<Vec<_>>(), ["mgmt/vault/init"]);
+    let keys = plan.step("mgmt/vault/keys").expect("a step");
+    assert!(keys.instead.is_empty() && keys.act.iter().all(|c| !c.mutates), "it only looks");
+    assert!(before(&plan, "mgmt/vault/forget").contains("mgmt/vault/unseal"), "not before the key has been used");
+    assert!(plan.step("mgmt/vault/init").is_some_and(|s| s.instead.is_empty()));
+}

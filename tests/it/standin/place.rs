@@ -1,0 +1,236 @@
+//! A machine that is only a folder: the repository's data, the stand-ins as its tools, and xtask as a process.
+//! Knows nothing of what is run on it.
+#![expect(clippy::disallowed_methods, reason = "tests start real processes and look at what they leave on disk")]
+
+use std::fs::File;
+use std::os::unix::fs::symlink;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use xtask::world::rehearsal::{Machine, Stage};
+
+use crate::golden;
+
+const TOOLS: [&str; 7] = ["multipass", "kubectl", "helm", "cilium", "openssl", "curl", "xtask"];
+/// Long enough for a busy machine; no test waits this long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// In which everything that was under way in the embedded world is over.
+const REST: Duration = Duration::from_secs(1200);
+
+/// The folder.
+pub struct Place {
+    folder: tempfile::TempDir,
+    runs: AtomicUsize,
+}
+
+/// A run that has begun. Killed with everything it started, should a test fail.
+pub struct Run<'a> {
+    place: &'a Place,
+    child: Child,
+    number: usize,
+}
+
+/// How a run ended. `code` is nothing if a signal ended it.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+/// What the stand-ins keep.
+#[derive(Serialize, Deserialize)]
+pub struct Page {
+    pub now: Duration,
+    at: Duration,
+    pub stage: Stage,
+}
+
+/// Where a run that nothing disturbs ends, and how long it takes here.
+pub struct Undisturbed {
+    pub end: Value,
+    pub took: Duration,
+}
+
+/// Played once for all tests.
+pub fn undisturbed() -> &'static Undisturbed {
+    static ONCE: OnceLock<Undisturbed> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        let place = Place::new();
+        let began = Instant::now();
+        let ran = place.run("bootstrap");
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        Undisturbed { took: began.elapsed(), end: place.end() }
+    })
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for data in ["infra", "charts"] {
+            symlink(golden::root().join(data), folder.path().join(data)).unwrap();
+        }
+        std::fs::create_dir(folder.path().join("bin")).unwrap();
+        for tool in TOOLS {
+            symlink(env!("CARGO_BIN_EXE_standin"), folder.path().join("bin").join(tool)).unwrap();
+        }
+        Place { folder, runs: AtomicUsize::new(0) }
+    }
+
+    /// A machine with other versions of some tools.
+    pub fn with_tools(tools: &[(&str, &str)]) -> Self {
+        let (place, mut machine) = (Place::new(), Machine::default());
+        machine.tools.extend(tools.iter().map(|(tool, version)| ((*tool).to_owned(), (*version).to_owned())));
+        let page = Page { now: Duration::ZERO, at: Duration::MAX, stage: Stage::new(machine) };
+        std::fs::write(place.root().join("state.json"), serde_json::to_vec(&page).unwrap()).unwrap();
+        place
+    }
+
+    pub fn root(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.folder.path()).unwrap()
+    }
+
+    /// Begins a run. `pace`: how much faster than life its tools are.
+    pub fn start(&self, line: &str, pace: u32) -> Run<'_> {
+        let number = self.runs.fetch_add(1, Ordering::SeqCst);
+        let file = |name: &str| File::create(self.root().join(format!("{name}.{number}"))).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_undertest"))
+            .args(line.split(' '))
+            .current_dir(self.root())
+            .env("PATH", format!("{}/bin:/usr/bin:/bin", self.root()))
+            .env("STANDIN_STATE", self.root().join("state.json"))
+            .env("STANDIN_PACE", pace.to_string())
+            .stdin(Stdio::null())
+            .stdout(file("stdout"))
+            .stderr(file("stderr"))
+            .spawn()
+            .unwrap();
+        Run { place: self, child, number }
+    }
+
+    pub fn run(&self, line: &str) -> Ran {
+        self.start(line, 2000).end()
+    }
+
+    pub fn page(&self) -> Page {
+        serde_json::from_slice(&std::fs::read(self.root().join("state.json")).unwrap()).unwrap()
+    }
+
+    /// Where everything stands once it is at rest.
+    pub fn end(&self) -> Value {
+        let Page { now, mut stage, .. } = self.page();
+        assert_eq!(stage.unknown(), [""; 0], "every command line is one that the tools know");
+        stage.summary(now + REST)
+    }
+
+    /// Every command line that a stand-in was asked, in order.
+    pub fn asked(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.root().join("state.asked")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The text of a file; empty if it is not there.
+    pub fn text(&self, path: &str) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.root().join(path)).unwrap_or_default()).into_owned()
+    }
+
+    /// Every file and folder below `folder`.
+    pub fn below(&self, folder: &str) -> Vec<Utf8PathBuf> {
+        let mut all = Vec::new();
+        let mut left = vec![self.root().join(folder)];
+        while let Some(folder) = left.pop() {
+            for entry in folder.read_dir_utf8().into_iter().flatten().flatten() {
+                let is_folder = entry.file_type().unwrap().is_dir();
+                left.extend(is_folder.then(|| entry.path().to_owned()));
+                all.push(entry.into_path());
+            }
+        }
+        all
+    }
+
+    /// Ends every stand-in that still runs.
+    pub fn sweep(&self) {
+        self.asked().iter().filter_map(|asked| asked["pid"].as_u64()).filter(|pid| alive(*pid)).for_each(|pid| {
+            send("KILL", pid);
+        });
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.sweep();
+    }
+}
+
+impl Run<'_> {
+    pub fn pid(&self) -> u64 {
+        self.child.id().into()
+    }
+
+    pub fn signal(&self, name: &str) {
+        send(name, self.pid());
+    }
+
+    /// Lets it live for a while; whether it was still alive then, and was killed.
+    pub fn kill_after(mut self, time: Duration) -> bool {
+        std::thread::sleep(time);
+        let alive = self.child.try_wait().unwrap().is_none();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        alive
+    }
+
+    /// Waits until its story has a text.
+    pub fn until(&mut self, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.said("stderr").contains(text) {
+            let over = self.child.try_wait().unwrap().is_some() || Instant::now() > end;
+            assert!(!over, "it never says `{text}`: {}", self.said("stderr"));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn end(mut self) -> Ran {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Ran { code: status.code(), out: self.said("stdout"), err: self.said("stderr") };
+            }
+            assert!(Instant::now() < end, "it does not end: {}", self.said("stderr"));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn said(&self, stream: &str) -> String {
+        self.place.text(&format!("{stream}.{}", self.number))
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        // Already gone unless a test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether a process of ours is there and not only waiting to be buried.
+pub fn alive(pid: u64) -> bool {
+    let state = |status: String| status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'));
+    if cfg!(target_os = "linux") {
+        return std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(state);
+    }
+    send("0", pid)
+}
+
+/// Whether the signal could be sent.
+fn send(signal: &str, pid: u64) -> bool {
+    let mut kill = Command::new("/bin/sh");
+    kill.args(["-c", "kill -s $0 $1", signal, &pid.to_string()]).stderr(Stdio::null());
+    kill.status().unwrap().success()
+}

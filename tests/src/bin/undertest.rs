@@ -1,0 +1,73 @@
+//! xtask as it is, with one thing changed: the questions about this very machine go to the stand-in on PATH as well.
+//! Knows nothing of what is run; time goes by faster, as it does for the stand-ins.
+//!
+//! Everything else is the real thing: processes and their groups, signals, the lock, the journal, logs, secrets.
+#![expect(clippy::disallowed_methods, reason = "a process of its own, in a test: it is `main` and a little more")]
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use xtask::cmd::{self, Env};
+use xtask::engine::{Event, TaskId};
+use xtask::tools::{Exit, Output, Tool};
+use xtask::world::host::Host;
+use xtask::world::{Call, World};
+
+/// How much faster than life pauses and time limits are.
+const PACE: u32 = 20;
+
+/// The real world, but for what it says of the machine that the tests run on.
+struct Around {
+    host: Host,
+    ready: VecDeque<Event>,
+}
+
+impl World for Around {
+    fn now(&self) -> Duration {
+        self.host.now() * PACE
+    }
+
+    fn start(&mut self, call: Call) {
+        match call.tool {
+            Tool::Own => self.ready.push_back(Event::Ended(call.task, own(&call.args))),
+            _ => self.host.start(call),
+        }
+    }
+
+    fn kill(&mut self, task: TaskId, hard: bool) {
+        self.host.kill(task, hard);
+    }
+
+    fn wait(&mut self, until: Option<Duration>) -> Event {
+        self.ready.pop_front().unwrap_or_else(|| self.host.wait(until.map(|until| until / PACE)))
+    }
+}
+
+/// `machine`, `dial` and `sha256`, by the stand-in. Paths below `out/` are relative to the working directory there.
+fn own(args: &[String]) -> Output {
+    let mut command = Command::new("xtask");
+    match args {
+        [act, path] if act == "sha256" => command.args([act, &format!("out/{path}")]),
+        _ => command.args(args),
+    };
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    match command.stdin(Stdio::null()).output() {
+        Ok(ended) => {
+            let exit = ended.status.code().map_or(Exit::Signal(9), Exit::Code);
+            Output { stdout: text(ended.stdout), stderr: text(ended.stderr), ..Output::of(exit) }
+        }
+        Err(error) => Output::of(Exit::NotStarted(error.to_string())),
+    }
+}
+
+fn main() -> ExitCode {
+    let here = std::env::current_dir().ok().and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok()).unwrap_or_default();
+    let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+    let (out, err): (Box<dyn Write>, Box<dyn Write>) = (Box::new(io::stdout()), Box::new(io::stderr()));
+    let door = |host| -> Box<dyn World> { Box::new(Around { host, ready: VecDeque::new() }) };
+    let env = Env { root: here.clone(), here, vars, out, err, screen: None, door };
+    ExitCode::from(cmd::run(std::env::args_os(), env))
+}

@@ -1,0 +1,55 @@
+//! What controllers make of objects: tokens of service accounts, Kyverno's configuration of its own webhook.
+//! Knows nothing of how anyone asks about them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::admission::{KYVERNO, WEBHOOK};
+use super::cluster::Cluster;
+use super::pki;
+use super::stage::Stage;
+use super::yaml::text;
+
+const TOKEN: &str = "kubernetes.io/service-account-token";
+const ACCOUNT: &str = "kubernetes.io/service-account.name";
+
+impl Stage {
+    /// Does what controllers did since anyone looked last.
+    pub(super) fn settle_objects(&mut self, vm: &str, now: Duration) {
+        let Some(cluster) = self.cluster(vm) else { return };
+        let kyverno = cluster.workloads.get(KYVERNO);
+        let webhook = kyverno.is_some_and(|k| self.rolled_out(cluster, k, now));
+        let Some(cluster) = self.cluster_mut(vm) else { return };
+        if webhook && !cluster.objects.contains_key(WEBHOOK) {
+            let name = WEBHOOK.rsplit('/').next().unwrap_or_default();
+            let object = json!({ "apiVersion": "admissionregistration.k8s.io/v1",
+                "kind": "ValidatingWebhookConfiguration", "metadata": { "name": name } });
+            cluster.objects.insert(WEBHOOK.into(), object);
+        }
+        tokens(cluster);
+    }
+}
+
+/// Kubernetes fills in the token of a Secret for an account that is there.
+fn tokens(cluster: &mut Cluster) {
+    let waiting = |o: &Value| text(o, "/type") == TOKEN && o["data"]["token"].is_null();
+    let secrets = cluster.objects.range("secret/".to_owned()..).take_while(|(key, _)| key.starts_with("secret/"));
+    let named = |o: &Value| o["metadata"]["annotations"][ACCOUNT].as_str().unwrap_or_default().to_owned();
+    let made: Vec<(String, String)> = secrets
+        .filter(|(_, object)| waiting(object))
+        .map(|(key, object)| (key.clone(), text(object, "/metadata/namespace").to_owned(), named(object)))
+        .filter(|(_, space, account)| cluster.objects.contains_key(&format!("serviceaccount/{space}/{account}")))
+        .map(|(key, space, account)| (key, format!("system:serviceaccount:{space}:{account}")))
+        .collect();
+    for (key, subject) in made {
+        let part = |value: Value| pki::base64(value.to_string().as_bytes()).trim_end_matches('=').replace('+', "-");
+        let header = part(json!({ "alg": "RS256" })).replace('/', "_");
+        let claims = part(json!({ "iss": "kubernetes/serviceaccount", "sub": subject })).replace('/', "_");
+        let token = format!("{header}.{claims}.{}", pki::sha256(format!("{subject} {}", cluster.ca).as_bytes()));
+        if let Some(secret) = cluster.objects.get_mut(&key) {
+            secret["data"]["token"] = json!(pki::base64(token.as_bytes()));
+            secret["data"]["ca.crt"] = json!(pki::base64(pki::authority(&cluster.ca).as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! When the parts of a simulated cluster become ready, which follows from its machines, and what its controllers do.
+//! Knows nothing of how anyone asks about them.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::cluster::{Cluster, Crd, Member, Ready};
+use super::stage::{Control, Power, Stage, Vm};
+use super::{catalog, clockwork, yaml};
+
+impl Stage {
+    /// The cluster whose control plane is in this VM.
+    pub(super) fn cluster(&self, vm: &str) -> Option<&Cluster> {
+        match &self.vms.get(vm)?.guest.control {
+            Control::Made(cluster) => Some(cluster),
+            _ => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub(super) fn cluster_mut(&mut self, vm: &str) -> Option<&mut Cluster> {
+        match &mut self.vms.get_mut(vm)?.guest.control {
+            Control::Made(cluster) => Some(cluster),
+            _ => None,
+        }
+    }
+
+    /// Whether the API server in this VM answers. With another address than it was made for it never does: etcd and
+    /// the liveness probes are bound to the old one.
+    pub(super) fn api_up(&self, vm: &str, now: Duration) -> bool {
+        let Some(machine) = self.vms.get(vm).filter(|vm| vm.reachable(now)) else { return false };
+        let refusing = self.refusing.get(vm).is_some_and(|until| now < *until);
+        self.cluster(vm).is_some_and(|c| c.api_from <= now && c.advertise == machine.ip) && !refusing
+    }
+
+    fn member_vm<'a>(&'a self, cluster: &Cluster, node: &str) -> Option<(&'a Vm, Member)> {
+        let member = cluster.nodes.get(node)?.clone();
+        self.vms.get(&member.vm).map(|vm| (vm, member))
+    }
+
+    /// From when the kubelet of a node reports, while its VM runs. A changed address silences it: `node-ip` is fixed.
+    pub(super) fn kubelet_since(&self, cluster: &Cluster, node: &str) -> Option<Duration> {
+        let (vm, member) = self.member_vm(cluster, node)?;
+        let runs = vm.power == Power::Running && vm.ip == member.ip;
+        runs.then(|| member.joined.max(vm.turned).max(cluster.api_from) + clockwork::KUBELET)
+    }
+
+    /// From when the Cilium agent of a node is ready, if ever: it needs a pod range (`ipam.mode: kubernetes` waits
+    /// for ever without one) and the right API address, which kube-proxy's absence makes it depend on.
+    pub(super) fn agent_since(&self, cluster: &Cluster, node: &str) -> Option<Duration> {
+        let agent = cluster.workloads.get("kube-system/daemonset/cilium")?;
+        let member = cluster.nodes.get(node)?;
+        member.pod_cidr?;
+        let host = cluster.release("cilium").map_or("", |r| yaml::text(&r.values, "/k8sServiceHost"));
+        let known = host.is_empty() || host == "auto" || host == cluster.advertise.to_string();
+        let pulled = agent.since.max(member.joined).max(agent.held_at) + clockwork::IMAGE;
+        let start = self.kubelet_since(cluster, node)?.max(pulled);
+        (known && agent.placed.iter().any(|n| n == node)).then_some(start + clockwork::POD_CIDR)
+    }
+
+    /// The Ready condition of a node.
+    pub(super) fn node_ready(&self, cluster: &Cluster, node: &str, now: Duration) -> Ready {
+        let Some((vm, member)) = self.member_vm(cluster, node) else { return Ready::Unknown };
+        if vm.power != Power::Running {
+            let fresh = now < vm.turned + clockwork::HEARTBEAT;
+            return if fresh && cluster.workloads.contains_key("kube-system/daemonset/cilium") {
+                Ready::Yes
+            } else {
+                Ready::Unknown
+            };
+        }
+        if vm.ip != member.ip {
+            return Ready::Unknown;
+        }
+        match self.agent_since(cluster, node) {
+            Some(since) if since <= now => Ready::Yes,
+            _ => Ready::No,
+        }
+    }
+
+    /// What controllers did since anyone looked last: the Cilium operator makes its CRDs and takes its GatewayClass
+    /// when it runs, not when the chart is installed (measured).
+    pub(super) fn settle_cluster(&mut self, vm: &str, now: Duration) {
+        self.settle_pods(vm, now);
+        self.settle_objects(vm, now);
+        let Some(cluster) = self.cluster(vm) else { return };
+        let Some(operator) = cluster.workloads.get("kube-system/deployment/cilium-operator").cloned() else { return };
+        if !self.rolled_out(cluster, &operator, now) {
+            return;
+        }
+        let Some(cluster) = self.cluster_mut(vm) else { return };
+        for (name, kind, version) in catalog::CILIUM_CRDS {
+            let namespaced = !kind.contains("Clusterwide") && ["CiliumNetworkPolicy", "CiliumEndpoint"].contains(kind);
+            let crd =
+                Crd { kind: (*kind).into(), versions: vec![(*version).into()], namespaced, bundle: None, since: now };
+            cluster.crds.entry((*name).to_owned()).or_insert(crd);
+        }
+        // It looks for Gateway API's CRDs once, at its start (upstream: no retry).
+        let started = operator.since + clockwork::IMAGE;
+        let seen = cluster.crds.get("gateways.gateway.networking.k8s.io").is_some_and(|crd| crd.since <= started);
+        if let Some(class) = cluster.objects.get_mut("gatewayclass//cilium").filter(|_| seen) {
+            class["status"]["conditions"] = json!([{ "type": "Accepted", "status": "True", "reason": "Accepted" }]);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What a release makes in a cluster, and what it waits for.
+//! Knows nothing of revisions.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::catalog::{Chart, Hook};
+use super::super::cluster::{Cluster, Crd, Revision};
+use super::super::kubectl::objects::key;
+use super::super::pods::claim_key;
+use super::super::stage::Stage;
+use super::super::workload::{Held, Wants, Workload};
+
+/// What the chart puts into the cluster. Twice the same changes nothing.
+pub fn make(cluster: &mut Cluster, chart: &Chart, release: &Revision, now: Duration) {
+    let (name, namespace, values) = (&release.name, &release.namespace, &release.values);
+    for workload in Workload::all_of(chart, name, namespace, values, now) {
+        if let Some((claim, class)) = &workload.wants.claim {
+            let object = json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                "metadata": { "name": claim, "namespace": namespace },
+                "spec": { "storageClassName": class }, "status": { "phase": "Pending" } });
+            cluster.objects.entry(claim_key(namespace, claim)).or_insert(object);
+        }
+        let key = workload.key();
+        let old = cluster.workloads.remove(&key);
+        cluster.workloads.insert(key, workload.after(old));
+    }
+    for (name, kind, version) in chart.crds {
+        let namespaced = !kind.starts_with("Cluster") && !kind.ends_with("Policy");
+        let crd = Crd { kind: (*kind).into(), versions: vec![(*version).into()], namespaced, bundle: None, since: now };
+        cluster.crds.entry((*name).to_owned()).or_insert(crd);
+    }
+    classes(cluster, chart, values);
+}
+
+fn classes(cluster: &mut Cluster, chart: &Chart, values: &Value) {
+    let object = |kind: &str, version: &str, name: &str| {
+        let metadata = json!({ "name": name });
+        json!({ "apiVersion": version, "kind": kind, "metadata": metadata })
+    };
+    if chart.name == "local-path-provisioner" && values["storageClass"]["create"] != json!(false) {
+        let name = values["storageClass"]["name"].as_str().unwrap_or("local-path");
+        let mut class = object("StorageClass", "storage.k8s.io/v1", name);
+        if values["storageClass"]["defaultClass"] == json!(true) {
+            class["metadata"]["annotations"] = json!({ "storageclass.kubernetes.io/is-default-class": "true" });
+        }
+        class["provisioner"] = json!("rancher.io/local-path");
+        cluster.objects.entry(key("StorageClass", "", name)).or_insert(class);
+    }
+    let gateway = values["gatewayAPI"]["enabled"] == json!(true);
+    if chart.name == "cilium" && gateway && cluster.crds.contains_key("gatewayclasses.gateway.networking.k8s.io") {
+        let class = object("GatewayClass", "gateway.networking.k8s.io/v1", "cilium");
+        cluster.objects.entry(key("GatewayClass", "", "cilium")).or_insert(class);
+    }
+}
+
+/// A hook Job has ended; what it leaves.
+pub fn hooked(cluster: &mut Cluster, hook: &Hook, namespace: &str) {
+    if !hook.makes.is_empty() {
+        let object = json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+            "metadata": { "name": hook.makes, "namespace": namespace }, "data": {} });
+        cluster.objects.entry(key("Secret", namespace, hook.makes)).or_insert(object);
+    }
+}
+
+/// Why a hook Job has not ended: without a node it never does (measured, with and without `--wait`). The bucket hook
+/// also needs the store itself.
+pub fn hook_waits(stage: &Stage, cluster: &Cluster, hook: &Hook, release: &Revision, now: Duration) -> Option<String> {
+    let fits = stage.job_fits(cluster, &Wants::of_hook(hook, &release.values), now);
+    let ready = hook.before || waits(stage, cluster, release, now).is_empty();
+    let phase = if hook.before { "pre-install" } else { "post-install" };
+    (!fits || !ready).then(|| {
+        let job = format!("Job/{}/{}", release.namespace, hook.name);
+        format!("failed {phase}: resource {job} not ready. status: InProgress, message: Job in progress")
+    })
+}
+
+/// A line for each workload of a release that is not ready, as Helm 4 has it (measured): `Current` means that pods
+/// could not even be created.
+pub fn waits(stage: &Stage, cluster: &Cluster, release: &Revision, now: Duration) -> Vec<String> {
+    let mut by_kind: BTreeMap<(&str, &str), String> = BTreeMap::new();
+    for w in cluster.workloads.values().filter(|w| w.release == release.name && w.namespace == release.namespace) {
+        if stage.rolled_out(cluster, w, now) {
+            continue;
+        }
+        let (wanted, ready) = stage.pods(cluster, w, now);
+        let what = match (&w.held, w.kind.as_str()) {
+            (Held::Refused(_), _) => "Current",
+            (_, "StatefulSet") => "Ready",
+            _ => "Available",
+        };
+        let line = format!(
+            "resource {}/{}/{} not ready. status: InProgress, message: {what}: {ready}/{wanted}",
+            w.kind, w.namespace, w.name
+        );
+        by_kind.insert((&w.kind, &w.name), line);
+    }
+    by_kind.into_values().collect()
+}

@@ -1,0 +1,298 @@
+//! Where pods run and when they are ready: admission, room on nodes, volumes, what they mount, images.
+//! Knows nothing of how anyone asks about them. Upstream's rules; where a figure is assumed it stands in `clockwork`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::admission;
+use super::clockwork;
+use super::cluster::{Cluster, Ready};
+use super::stage::{Power, Stage};
+use super::workload::{Held, Wants, Workload};
+
+/// The control plane's own requests: etcd (upstream: kubeadm's manifest). The API server asks for CPU alone.
+const CONTROL_PLANE: u64 = 100;
+/// What the kubelet keeps free (upstream: `evictionHard` memory.available 100Mi).
+const EVICTION: u64 = 100;
+/// Where the provisioner starts a helper pod with a hostPath for every volume (measured).
+const STORAGE: &str = "local-path-storage";
+/// Its words, when PodSecurity refuses it (measured).
+const HELPER: &str = "hostPath volumes (volume \"data\")";
+
+impl Stage {
+    /// What the controllers and the scheduler did since anyone looked last.
+    pub(super) fn settle_pods(&mut self, vm: &str, now: Duration) {
+        let Some(cluster) = self.cluster(vm) else { return };
+        let mut changed: Vec<(String, Workload)> = Vec::new();
+        let mut room = self.room(cluster);
+        let mut order: Vec<&String> = cluster.workloads.keys().collect();
+        order.sort_by_key(|key| cluster.workloads[*key].since);
+        for key in order {
+            let old = &cluster.workloads[key];
+            let mut new = old.clone();
+            self.settle_one(cluster, &mut new, &mut room, now);
+            if new != *old {
+                changed.push((key.clone(), new));
+            }
+        }
+        let bound: Vec<String> = changed
+            .iter()
+            .filter(|(_, w)| !w.placed.is_empty())
+            .filter_map(|(_, w)| w.wants.claim.as_ref().map(|(claim, _)| claim_key(&w.namespace, claim)))
+            .collect();
+        let Some(cluster) = self.cluster_mut(vm) else { return };
+        cluster.workloads.extend(changed);
+        for claim in bound {
+            if let Some(claim) = cluster.objects.get_mut(&claim) {
+                claim["status"]["phase"] = json!("Bound");
+            }
+        }
+    }
+
+    /// MiB that pods may still ask for, by node, with those taken away that have a node already.
+    fn room(&self, cluster: &Cluster) -> BTreeMap<String, u64> {
+        let mut room: BTreeMap<String, u64> =
+            cluster.nodes.keys().map(|node| (node.clone(), self.allocatable(cluster, node))).collect();
+        for workload in cluster.workloads.values() {
+            for node in &workload.placed {
+                if let Some(free) = room.get_mut(node) {
+                    *free = free.saturating_sub(workload.wants.memory);
+                }
+            }
+        }
+        room
+    }
+
+    /// Memory of a node for pods, in MiB: the VM's without a twentieth for kernel and firmware (assumption), without
+    /// what the kubelet keeps free and what the control plane's static pods ask for.
+    fn allocatable(&self, cluster: &Cluster, node: &str) -> u64 {
+        let Some(member) = cluster.nodes.get(node) else { return 0 };
+        let memory = self.vms.get(&member.vm).map_or(0, |vm| vm.memory >> 20);
+        let own = if member.control_plane { CONTROL_PLANE } else { 0 };
+        (memory - memory / 20).saturating_sub(EVICTION + own)
+    }
+
+    fn settle_one(&self, cluster: &Cluster, w: &mut Workload, room: &mut BTreeMap<String, u64>, now: Duration) {
+        self.evict(cluster, w, now);
+        let held = self.create(cluster, w, now).or_else(|| self.place(cluster, w, room, now));
+        let held = held.or_else(|| unmounted(cluster, w)).unwrap_or_default();
+        if !matches!(held, Held::No | Held::Refused(_)) {
+            w.held_at = now;
+        }
+        w.held = held;
+    }
+
+    /// Pods of nodes that are no more go, and those of a Deployment on a node that has been away too long. Of a
+    /// StatefulSet none is ever made elsewhere while its node is only away, nor any that has a volume there.
+    fn evict(&self, cluster: &Cluster, w: &mut Workload, now: Duration) {
+        let gone = |node: &String| {
+            let Some(member) = cluster.nodes.get(node) else { return true };
+            let away = self.vms.get(&member.vm).is_none_or(|vm| {
+                vm.power != Power::Running && vm.turned + clockwork::HEARTBEAT + clockwork::EVICTION < now
+            });
+            away && w.kind == "Deployment" && w.wants.claim.is_none()
+        };
+        let placed = w.placed.len();
+        w.placed.retain(|node| !gone(node));
+        if w.placed.len() < placed && w.kind != "DaemonSet" {
+            w.since = now;
+        }
+    }
+
+    /// Whether admission lets the pods in. After a refusal controllers try again ever more rarely, up to 1000 s
+    /// (upstream: 5 ms doubled each time), also when the reason is gone; measured: still nothing 85 s later.
+    fn create(&self, cluster: &Cluster, w: &mut Workload, now: Duration) -> Option<Held> {
+        if w.made {
+            return None;
+        }
+        let up = cluster.workloads.get(admission::KYVERNO).is_some_and(|k| self.rolled_out(cluster, k, now));
+        let forbidden = |why| format!("pods \"{}-\" is forbidden: {why}", w.name);
+        let refused = admission::pod_security(cluster, &w.namespace, &w.wants.offends).map(forbidden);
+        let refused = refused.or_else(|| admission::kyverno(cluster, &w.namespace, &w.wants.template, up));
+        if let Some(why) = refused {
+            w.held_at = now;
+            return Some(Held::Refused(format!("Error creating: {why}")));
+        }
+        if let Held::Refused(_) = &w.held {
+            if !retried(w.since, w.held_at, now) {
+                return Some(w.held.clone());
+            }
+            w.held_at = now;
+        }
+        w.made = true;
+        None
+    }
+
+    fn place(
+        &self,
+        cluster: &Cluster,
+        w: &mut Workload,
+        room: &mut BTreeMap<String, u64>,
+        now: Duration,
+    ) -> Option<Held> {
+        if w.kind == "DaemonSet" {
+            return everywhere(cluster, w, room);
+        }
+        while w.placed.len() < w.replicas {
+            if let Some(why) = self.unbound(cluster, w, now) {
+                return Some(Held::Unschedulable(format!("0/{} nodes are available: {why}", cluster.nodes.len())));
+            }
+            match self.node_for(cluster, &w.wants, room, now) {
+                Ok(node) => {
+                    if let Some(free) = room.get_mut(&node) {
+                        *free = free.saturating_sub(w.wants.memory);
+                    }
+                    w.placed.push(node);
+                    w.held_at = now;
+                }
+                Err(why) => return Some(Held::Unschedulable(why)),
+            }
+        }
+        w.placed.truncate(w.replicas);
+        None
+    }
+
+    /// The node with the most room among those that a pod may go to.
+    pub(super) fn node_for(
+        &self,
+        cluster: &Cluster,
+        wants: &Wants,
+        room: &BTreeMap<String, u64>,
+        now: Duration,
+    ) -> Result<String, String> {
+        let open = |node: &&String| match wants.host_network {
+            // Cilium's operator tolerates every taint.
+            true => self.kubelet_since(cluster, node).is_some_and(|since| since <= now),
+            false => self.node_ready(cluster, node, now) == Ready::Yes,
+        };
+        let nodes = cluster.nodes.len();
+        let all: Vec<&String> = cluster.nodes.keys().filter(open).collect();
+        let fits: Vec<&&String> = all.iter().filter(|n| room.get(**n).is_some_and(|r| *r >= wants.memory)).collect();
+        if let Some(best) = fits.into_iter().max_by_key(|node| room.get(**node)) {
+            return Ok((*best).clone());
+        }
+        let tainted = nodes - all.len();
+        let mut why = Vec::new();
+        if !all.is_empty() {
+            why.push(format!("{} Insufficient memory", all.len()));
+        }
+        if tainted > 0 {
+            why.push(format!("{tainted} node(s) had untolerated taint {{node.kubernetes.io/not-ready: }}"));
+        }
+        // Words of the scheduler (upstream).
+        Err(format!("0/{nodes} nodes are available: {}.", why.join(", ")))
+    }
+
+    /// Whether a Job could run at this moment.
+    pub(super) fn job_fits(&self, cluster: &Cluster, wants: &Wants, now: Duration) -> bool {
+        self.node_for(cluster, wants, &self.room(cluster), now).is_ok()
+    }
+
+    /// Why a claim has no volume: no class, nobody who makes volumes, or one who may not start his helper.
+    fn unbound(&self, cluster: &Cluster, w: &Workload, now: Duration) -> Option<String> {
+        let (claim, class) = w.wants.claim.as_ref()?;
+        let object = cluster.objects.get(&claim_key(&w.namespace, claim));
+        if object.is_some_and(|o| o["status"]["phase"] == json!("Bound")) {
+            return None;
+        }
+        let waiting = "pod has unbound immediate PersistentVolumeClaims.".to_owned();
+        let known = if class.is_empty() {
+            let default = "storageclass.kubernetes.io/is-default-class";
+            let mut classes = cluster.objects.iter().filter(|(key, _)| key.starts_with("storageclass//"));
+            classes.any(|(_, c)| c["metadata"]["annotations"][default] == json!("true"))
+        } else {
+            cluster.objects.contains_key(&format!("storageclass//{class}"))
+        };
+        if !known {
+            return Some(waiting);
+        }
+        let provisioner = cluster.workloads.get("local-path-storage/deployment/local-path-provisioner");
+        let works = provisioner.is_some_and(|p| self.rolled_out(cluster, p, now));
+        let helper = admission::pod_security(cluster, STORAGE, HELPER).is_none();
+        (!works || !helper).then_some(waiting)
+    }
+
+    /// From when a pod's containers run on this node, while its machine does.
+    fn running_since(&self, cluster: &Cluster, w: &Workload, node: &str) -> Option<Duration> {
+        let member = cluster.nodes.get(node)?;
+        let online = match (w.name.as_str(), w.wants.host_network) {
+            ("cilium", _) | (_, false) => self.agent_since(cluster, node)?,
+            (_, true) => self.kubelet_since(cluster, node)?,
+        };
+        let pull = if w.warm { clockwork::START } else { Duration::from_secs(w.wants.pull) };
+        let volume = if w.wants.claim.is_some() { clockwork::VOLUME } else { Duration::ZERO };
+        Some(online.max(w.since.max(member.joined).max(w.held_at) + pull + volume))
+    }
+
+    /// The node on which a workload's first pod runs at this moment.
+    pub(super) fn runs_on<'a>(&self, cluster: &Cluster, w: &'a Workload, now: Duration) -> Option<&'a String> {
+        let node = w.placed.first().filter(|_| w.held == Held::No)?;
+        self.running_since(cluster, w, node).filter(|since| *since <= now).map(|_| node)
+    }
+
+    /// How many pods of a workload are wanted, and how many are ready.
+    pub(super) fn pods(&self, cluster: &Cluster, w: &Workload, now: Duration) -> (usize, usize) {
+        let wanted = if w.kind == "DaemonSet" { cluster.nodes.len() } else { w.replicas };
+        // Of a DaemonSet the pods that have a place run, whatever another one waits for.
+        if w.held != Held::No && !(w.kind == "DaemonSet" && matches!(w.held, Held::Unschedulable(_))) {
+            return (wanted, 0);
+        }
+        let runs = |node: &&String| self.running_since(cluster, w, node).is_some_and(|since| since <= now);
+        let running = w.placed.iter().filter(runs).count();
+        // A sealed Vault runs and is not ready (upstream: the chart's probe is `vault status`).
+        let sealed = w.key() == super::vault::WORKLOAD && self.vault_sealed(cluster);
+        (wanted, if sealed { 0 } else { running })
+    }
+
+    /// Whether all pods of a workload are ready.
+    pub(super) fn rolled_out(&self, cluster: &Cluster, workload: &Workload, now: Duration) -> bool {
+        let (wanted, ready) = self.pods(cluster, workload, now);
+        wanted == ready && (wanted > 0 || workload.replicas == 0)
+    }
+}
+
+/// A DaemonSet's pods: one on each node that has room. They wait for no taint of a new node (upstream: tolerations
+/// that its controller adds; those of the pinned values for the rest).
+fn everywhere(cluster: &Cluster, w: &mut Workload, room: &mut BTreeMap<String, u64>) -> Option<Held> {
+    let missing: Vec<&String> = cluster.nodes.keys().filter(|node| !w.placed.contains(node)).collect();
+    let mut full = 0;
+    for node in missing {
+        match room.get_mut(node).filter(|free| **free >= w.wants.memory) {
+            Some(free) => {
+                *free -= w.wants.memory;
+                w.placed.push(node.clone());
+            }
+            None => full += 1,
+        }
+    }
+    let nodes = cluster.nodes.len();
+    let why = format!("0/{nodes} nodes are available: {full} Insufficient memory.");
+    (full > 0).then_some(Held::Unschedulable(why))
+}
+
+/// What a pod mounts and nobody has made (upstream: `MountVolume.SetUp failed`, `CreateContainerConfigError`).
+fn unmounted(cluster: &Cluster, w: &Workload) -> Option<Held> {
+    let missing = |kind: &str, names: &[String]| {
+        let absent = |name: &&String| !cluster.objects.contains_key(&format!("{kind}/{}/{name}", w.namespace));
+        names.iter().find(absent).map(|name| Held::Unmounted(format!("{kind} \"{name}\" not found")))
+    };
+    missing("secret", &w.wants.secrets).or_else(|| missing("configmap", &w.wants.configs))
+}
+
+/// Whether a controller that backs off since `first` has tried again after `last`.
+fn retried(first: Duration, last: Duration, now: Duration) -> bool {
+    let mut pause = Duration::from_millis(5);
+    let mut at = first;
+    while at <= last {
+        at += pause;
+        pause = (pause * 2).min(Duration::from_secs(1000));
+    }
+    at <= now
+}
+
+/// The key of a claim among a cluster's objects.
+pub fn claim_key(namespace: &str, claim: &str) -> String {
+    format!("persistentvolumeclaim/{namespace}/{claim}")
+}

@@ -1,0 +1,274 @@
+//! Pods with a controller: what they want before they can run, from a chart's values or from a manifest.
+//! Knows nothing of nodes, nor of when anything is ready.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::baseline::baseline;
+use super::catalog::{Chart, Hook, Pods};
+use super::clockwork::pull;
+use super::yaml::text;
+
+/// Pods with a controller.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workload {
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+    /// The release it is from; nothing if it was applied.
+    pub release: String,
+    /// When its pods were asked for.
+    pub since: Duration,
+    /// Of a DaemonSet: one per node, whatever stands here.
+    pub replicas: usize,
+    pub wants: Wants,
+    /// Nodes that its pods were given, one each. A pod stays where it is.
+    pub placed: Vec<String>,
+    /// Whether admission has let its pods in.
+    pub made: bool,
+    /// What kept it when anyone looked last.
+    pub held: Held,
+    /// When it was held last, or was given a node.
+    pub held_at: Duration,
+    /// Its images are on its nodes (assumption: a restarted pod stays where it was).
+    pub warm: bool,
+}
+
+/// What a pod needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wants {
+    /// On the host's network: needs no CNI.
+    pub host_network: bool,
+    /// What PodSecurity `baseline` says against it.
+    pub offends: String,
+    /// Requested memory, MiB.
+    pub memory: u64,
+    /// Claim and storage class; the default class if it has no name.
+    pub claim: Option<(String, String)>,
+    pub secrets: Vec<String>,
+    pub configs: Vec<String>,
+    /// Seconds until its images are there.
+    pub pull: u64,
+    /// Its pod, if it was applied: what policies look at.
+    pub template: Value,
+}
+
+/// Why pods are not where they should be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Held {
+    #[default]
+    No,
+    /// Admission refuses to make them; the words of the event `FailedCreate`.
+    Refused(String),
+    /// They have no node; the words of the event `FailedScheduling`.
+    Unschedulable(String),
+    /// Something that they mount is not there; the words of the event `FailedMount`.
+    Unmounted(String),
+}
+
+impl Workload {
+    /// Its key among the workloads of a cluster.
+    pub fn key(&self) -> String {
+        format!("{}/{}/{}", self.namespace, self.kind.to_lowercase(), self.name)
+    }
+
+    /// The pods of a chart's entry with these values, if it makes them.
+    pub fn of_chart(pods: &Pods, release: &str, namespace: &str, values: &Value, now: Duration) -> Option<Workload> {
+        let said = |pointer: &str| values.pointer(pointer).map(|v| v == &json!(true) || v == "true");
+        let made = match pods.only.strip_prefix('+') {
+            Some(pointer) => said(pointer) == Some(true),
+            None => said(pods.only).is_none_or(|on| on || pods.only.is_empty()),
+        };
+        let replicas = values.pointer(pods.replicas).and_then(Value::as_u64).map_or(1, |n| n as usize);
+        let claim = pods.claim.map(|(name, pointer)| (named(name, release), text(values, pointer).to_owned()));
+        let wants = Wants {
+            host_network: pods.host_network,
+            offends: pods.offends.to_owned(),
+            memory: requested(pods.memory, values),
+            claim,
+            secrets: names(pods.secrets, values),
+            configs: names(pods.configs, values),
+            pull: pods.pull,
+            template: Value::Null,
+        };
+        made.then(|| Workload {
+            kind: pods.kind.to_owned(),
+            namespace: namespace.to_owned(),
+            name: named(pods.name, release),
+            release: release.to_owned(),
+            since: now,
+            replicas,
+            wants,
+            ..Workload::default()
+        })
+    }
+
+    /// Everything that a chart makes.
+    pub fn all_of(chart: &Chart, release: &str, namespace: &str, values: &Value, now: Duration) -> Vec<Workload> {
+        chart.pods.iter().filter_map(|pods| Self::of_chart(pods, release, namespace, values, now)).collect()
+    }
+
+    /// The pods of an applied Deployment, StatefulSet or DaemonSet.
+    pub fn of_manifest(object: &Value, namespace: &str, now: Duration) -> Workload {
+        let template = &object["spec"]["template"];
+        let replicas = object["spec"]["replicas"].as_u64().unwrap_or(1) as usize;
+        Workload {
+            kind: text(object, "/kind").to_owned(),
+            namespace: namespace.to_owned(),
+            name: text(object, "/metadata/name").to_owned(),
+            since: now,
+            replicas,
+            wants: Wants::of_pod(template),
+            ..Workload::default()
+        }
+    }
+
+    /// Takes the place of what was there: pods are made anew if what they want has changed. A second identical
+    /// upgrade touches nothing, not even a resourceVersion (measured).
+    pub fn after(self, old: Option<Workload>) -> Workload {
+        match old {
+            Some(old) if old.wants == self.wants => Workload { replicas: self.replicas, ..old },
+            _ => self,
+        }
+    }
+
+    /// Its pods are made anew.
+    pub fn restart(&mut self, now: Duration) {
+        self.since = now;
+        (self.made, self.held) = (false, Held::No);
+        self.placed.clear();
+        self.warm = true;
+    }
+}
+
+impl Wants {
+    /// Of a pod or a pod template.
+    pub fn of_pod(pod: &Value) -> Wants {
+        let spec = &pod["spec"];
+        let containers = spec["containers"].as_array().into_iter().flatten();
+        let volumes = || spec["volumes"].as_array().into_iter().flatten();
+        let mut secrets: Vec<String> = volumes()
+            .filter(|v| v["secret"]["optional"] != json!(true))
+            .map(|v| text(v, "/secret/secretName").to_owned())
+            .collect();
+        let mut configs: Vec<String> = volumes()
+            .filter(|v| v["configMap"]["optional"] != json!(true))
+            .map(|v| text(v, "/configMap/name").to_owned())
+            .collect();
+        for from in containers.clone().flat_map(|c| c["envFrom"].as_array().into_iter().flatten()) {
+            let wanted = |kind: &str| from[kind]["optional"] != json!(true);
+            secrets.extend(wanted("secretRef").then(|| text(from, "/secretRef/name").to_owned()));
+            configs.extend(wanted("configMapRef").then(|| text(from, "/configMapRef/name").to_owned()));
+        }
+        secrets.retain(|name| !name.is_empty());
+        configs.retain(|name| !name.is_empty());
+        Wants {
+            host_network: spec["hostNetwork"] == json!(true),
+            offends: baseline(spec),
+            memory: containers.map(|c| mebibytes(text(c, "/resources/requests/memory"))).sum(),
+            claim: None,
+            secrets,
+            configs,
+            pull: pull::MIDDLE,
+            template: pod.clone(),
+        }
+    }
+
+    /// Of a hook Job.
+    pub fn of_hook(hook: &Hook, values: &Value) -> Wants {
+        Wants { memory: requested(hook.memory, values), ..Wants::default() }
+    }
+}
+
+fn named(name: &str, release: &str) -> String {
+    name.replace("{r}", release)
+}
+
+fn names(pointers: &[&str], values: &Value) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for pointer in pointers {
+        if pointer.starts_with('/') {
+            names.extend(at(values, pointer).into_iter().filter_map(Value::as_str).map(str::to_owned));
+        } else {
+            names.push((*pointer).to_owned());
+        }
+    }
+    names.sort();
+    names.dedup();
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+/// Every value at a pointer; `*` goes into every entry.
+fn at<'a>(value: &'a Value, pointer: &str) -> Vec<&'a Value> {
+    let Some((head, tail)) = pointer.split_once("/*") else { return value.pointer(pointer).into_iter().collect() };
+    let entries: Vec<&Value> = match value.pointer(head) {
+        Some(Value::Object(map)) => map.values().collect(),
+        Some(Value::Array(list)) => list.iter().collect(),
+        _ => vec![],
+    };
+    entries.into_iter().flat_map(|entry| at(entry, tail)).collect()
+}
+
+fn requested(pointers: &[&str], values: &Value) -> u64 {
+    let memory = |pointer: &&str| values.pointer(&format!("{pointer}/requests/memory")).and_then(Value::as_str);
+    pointers.iter().filter_map(memory).map(mebibytes).sum()
+}
+
+/// A Kubernetes quantity of memory in MiB, rounded up; 0 if it is none.
+pub fn mebibytes(quantity: &str) -> u64 {
+    let digits = quantity.find(|c: char| !c.is_ascii_digit()).unwrap_or(quantity.len());
+    let number: u64 = quantity[..digits].parse().unwrap_or(0);
+    let bytes = match &quantity[digits..] {
+        "Ki" => number << 10,
+        "Mi" => number << 20,
+        "Gi" => number << 30,
+        "k" => number * 1_000,
+        "M" => number * 1_000_000,
+        "G" => number * 1_000_000_000,
+        _ => number,
+    };
+    bytes.div_ceil(1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalog;
+    use super::*;
+
+    fn made(chart: &str, release: &str, values: Value) -> Vec<Workload> {
+        Workload::all_of(catalog::find(chart).unwrap(), release, "monitoring", &values, Duration::ZERO)
+    }
+
+    #[test]
+    fn requests_claims_and_secrets_are_read_from_the_values() {
+        let values = json!({ "receive": { "resources": { "requests": { "memory": "1Gi" } },
+            "persistence": { "storageClass": "local-path" } }, "global": { "objstore": { "secretName": "x" } } });
+        let all = made("thanos", "thanos", values);
+        let receive = all.iter().find(|w| w.name == "thanos-receive").unwrap();
+        assert_eq!((receive.wants.memory, receive.wants.secrets.as_slice()), (1024, &["x".to_owned()][..]));
+        assert_eq!(receive.wants.claim, Some(("data-thanos-receive-0".into(), "local-path".into())));
+        let key = json!({ "secretKeyRef": { "name": "seaweedfs-s3" } });
+        let values = json!({ "allInOne": { "secretExtraEnvironmentVars": { "A": key, "B": key } } });
+        assert_eq!(made("seaweedfs", "seaweedfs", values)[0].wants.secrets, ["seaweedfs-s3"]);
+    }
+
+    #[test]
+    fn switches_decide_what_is_made() {
+        let names = |all: Vec<Workload>| all.into_iter().map(|w| w.name).collect::<Vec<_>>();
+        assert_eq!(names(made("prometheus", "agent", json!({}))), ["agent", "agent-prometheus-node-exporter"]);
+        let off = json!({ "prometheus-node-exporter": { "enabled": false } });
+        assert_eq!(names(made("prometheus", "agent", off)), ["agent"]);
+        assert_eq!(made("cilium", "cilium", json!({})).len(), 3);
+        assert_eq!(made("cilium", "cilium", json!({ "clustermesh": { "useAPIServer": true } })).len(), 4);
+    }
+
+    #[test]
+    fn quantities_are_read_as_kubernetes_reads_them() {
+        for (text, mebi) in [("192Mi", 192), ("1Gi", 1024), ("1024Ki", 1), ("100M", 96), ("", 0), ("1", 1)] {
+            assert_eq!(mebibytes(text), mebi, "{text}");
+        }
+    }
+}
