@@ -43,6 +43,7 @@ fn run(root: &Utf8Path, args: &[&str]) -> (u8, String, String) {
         out: Box::new(out.clone()),
         err: Box::new(err.clone()),
         screen: None,
+        door: |host| Box::new(host),
     };
     let args = std::iter::once("xtask").chain(args.iter().copied()).map(OsString::from);
     (cmd::run(args, env), out.text(), err.text())
@@ -119,4 +120,55 @@ fn a_line_leads_to_its_decision() {
     assert!(code == 0 && out.contains("c2.guarantee") && out.contains("adr/0006-observability-agents.md"), "{out}");
     let (_, out, _) = run(here(), &["why", "service_cidr"]);
     assert!(out.contains("adr/0007-service-cidrs.md"), "{out}");
+}
+
+#[test]
+fn a_drill_is_played_and_its_evidence_verified() {
+    let (_folder, root) = broken("infra/fleet.toml", "", "");
+    let drill = ["verify-contract", "--rehearse", "--drill", "mgmt-outage"];
+    let (code, out, err) = run(&root, &drill);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("0 failed") && out.contains("nothing lost up to 6 h (computed: 6 h)"), "{out}");
+    let (code, _, err) = run(&root, &["evidence", "verify", "--rehearse"]);
+    assert!(code == 0 && err.contains("Verified"), "{err}");
+    change(&root.join("charts/cilium/values.yaml"), "vxlan", "geneve");
+    let (code, _, err) = run(&root, &["evidence", "verify", "--rehearse"]);
+    assert!(code == 1 && err.contains("charts/cilium/values.yaml") && err.contains("verdict on C5"), "{err}");
+    let reports = root.join("out/rehearsal/reports");
+    let name = reports.read_dir_utf8().expect("a folder").next().expect("a report").expect("an entry");
+    change(&name.path().join("report.html"), "holds", "HOLDS");
+    let (_, _, err) = run(&root, &["evidence", "verify", "--rehearse"]);
+    assert!(err.contains("a report was changed after it was written"), "{err}");
+}
+
+/// One breach for each clause that a drill can show; the sentence names it.
+#[test]
+fn a_drill_of_a_broken_fleet_says_what_breaks() {
+    let drill = ["verify-contract", "--rehearse", "--drill", "mgmt-outage"];
+    let agent = "charts/prometheus-agent/values.yaml";
+    let cases = [
+        ("infra/manifests/sample.yaml", "optional: true", "optional: false", "x C1: 648 of 1916 requests failed"),
+        (agent, "frequency=3h", "frequency=1h", "x C2: samples are lost in outages longer than 2 h, 2.7 h is promised"),
+        ("charts/thanos/values.yaml", "window=12h", "window=1h", "x C2: samples are lost in outages longer than"),
+        ("charts/external-secrets/values.yaml", "Interval: 5m", "Interval: 5h", "x C3: the secret was fresh only"),
+    ];
+    for (file, from, to, sentence) in cases {
+        let (_folder, root) = broken(file, from, to);
+        let (code, out, err) = run(&root, &drill);
+        assert!(code == 1 && out.contains(sentence), "{file}: {out}{err}");
+    }
+}
+
+#[test]
+fn a_drill_never_touches_real_machines_unasked() {
+    let (code, _, err) = run(here(), &["verify-contract", "--drill", "mgmt-outage"]);
+    assert!(code == 2 && err.contains("embedded world alone"), "{err}");
+    assert_eq!(run(here(), &["verify-contract", "--rehearse"]).0, 2);
+}
+
+#[expect(clippy::disallowed_methods, reason = "changes a copy of the repository's data")]
+fn change(path: &Utf8Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).expect("a file");
+    assert!(text.contains(from), "{path}");
+    std::fs::write(path, text.replace(from, to)).expect("a file");
 }

@@ -28,8 +28,9 @@ pub fn verify(session: &mut Session, folder: Option<&str>) -> Ended {
     let (text, page, sums) = (read("report.json")?, read("report.html")?, read("SHA256SUMS")?);
     let shown = session.space.shown(&folder).to_owned();
     let mut wrong = changed(&shown, &sums, &[("report.json", &text), ("report.html", &page)]);
-    let record: Value = serde_json::from_str(&text)
-        .map_err(|e| Stop::one(WRONG, Problem::new(format!("no JSON: {e}")).at(format!("{shown}/report.json"), None)))?;
+    let record: Value = serde_json::from_str(&text).map_err(|e| {
+        Stop::one(WRONG, Problem::new(format!("no JSON: {e}")).at(format!("{shown}/report.json"), None))
+    })?;
     wrong.extend(differs(session, &shown, &record)?);
     if wrong.is_empty() {
         session.shell.status(Tone::Good, "Verified", &format!("{shown}: digests and verdicts are as today's"));

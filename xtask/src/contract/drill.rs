@@ -180,11 +180,20 @@ pub fn failings(setting: &Setting, need: &Outcome, sweep: &Sweep) -> Vec<(super:
     use super::Clause::{C1, C2, C3};
     let mut out = Vec::new();
     if need.requests.1 > 0 {
-        out.push((C1, format!("{} of {} requests failed while the platform was away", need.requests.1, need.requests.0)));
+        out.push((
+            C1,
+            format!("{} of {} requests failed while the platform was away", need.requests.1, need.requests.0),
+        ));
     }
     if sweep.safe < need.outage {
         let safe = super::quantity::hours(sweep.safe);
-        out.push((C2, format!("samples are lost in outages longer than {safe}, {} is promised", super::quantity::hours(need.outage))));
+        out.push((
+            C2,
+            format!(
+                "samples are lost in outages longer than {safe}, {} is promised",
+                super::quantity::hours(need.outage)
+            ),
+        ));
     }
     if need.secret.1 > setting.requeue + setting.interval {
         out.push((C3, format!("the secret was fresh only {} after the return", super::quantity::hours(need.secret.1))));

@@ -36,7 +36,11 @@ pub fn text(drill: &Drill) -> String {
         hours(need.caught_up)
     ));
     let (oldest, fresh) = need.secret;
-    out.push_str(&format!("  secret    kept, {} old at most; fresh {} after the return\n", hours(oldest), hours(fresh)));
+    out.push_str(&format!(
+        "  secret    kept, {} old at most; fresh {} after the return\n",
+        hours(oldest),
+        hours(fresh)
+    ));
     out.push_str(&format!(
         "  frontier  {} outages, {} hours played; nothing lost up to {} (computed: {}), {}\n",
         sweep.played,
@@ -52,8 +56,8 @@ pub fn text(drill: &Drill) -> String {
         out.push_str(&format!("  x {clause}: {sentence}\n"));
     }
     out.push_str(&format!(
-        "  assumed: 800 samples a scrape, catching up at {} times the pace of writing; requests fail only by a reference \
-         that nothing survives\n",
+        "  assumed: 800 samples a scrape, catching up at {} times the pace of writing; requests fail only by a \
+         reference that nothing survives\n",
         drill::PACE
     ));
     out

@@ -44,7 +44,8 @@ fn clauses(report: &Report, excused: &Excused) -> String {
             format!("<br><code>{}</code>", escaped(&text))
         });
         out.push_str(&format!(
-            "<tr><th>{}</th><td>{}<br><small>{}</small>{}</td><td class=\"{word}\">{word}</td><td><code>{}</code></td></tr>\n",
+            "<tr><th>{}</th><td>{}<br><small>{}</small>{}</td><td class=\"{word}\">{word}</td>\
+             <td><code>{}</code></td></tr>\n",
             verdict.clause,
             escaped(verdict.clause.says()),
             escaped(&verdict.headline),
@@ -73,7 +74,7 @@ fn timeline(drill: &Drill) -> String {
         hours(need.secret.1)
     ));
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let strips: [(&str, &str, &dyn Fn(&Moment) -> f64); 4] = [
+    let strips: [(&str, &str, Curve<'_>); 4] = [
         ("requests that failed so far", "#c5221f", &|m| m.requests.1 as f64),
         ("scrapes that wait", "#1a73e8", &|m| m.backlog as f64),
         ("the log, MiB", "#9334e6", &move |m| mib(m.log)),
@@ -85,19 +86,21 @@ fn timeline(drill: &Drill) -> String {
     out
 }
 
-fn strip(drill: &Drill, label: &str, colour: &str, of: &dyn Fn(&Moment) -> f64) -> String {
+/// What a strip shows of each moment.
+type Curve<'a> = &'a dyn Fn(&Moment) -> f64;
+
+fn strip(drill: &Drill, label: &str, colour: &str, of: Curve<'_>) -> String {
     let (first, last) = span(&drill.need);
     let x = |at: i64| (at - first) as f64 / (last - first) as f64 * WIDE;
     let most = drill.need.moments.iter().map(of).fold(0.0, f64::max);
     let y = |value: f64| TALL - 8.0 - value / most.max(1.0) * (TALL - 32.0);
-    let points: Vec<String> =
-        drill.need.moments.iter().map(|m| format!("{:.1},{:.1}", x(m.at), y(of(m)))).collect();
+    let points: Vec<String> = drill.need.moments.iter().map(|m| format!("{:.1},{:.1}", x(m.at), y(of(m)))).collect();
     let end = drill.need.outage.as_secs() as i64;
     format!(
-        "<svg viewBox=\"0 0 {WIDE} {TALL}\" role=\"img\" aria-label=\"{label}\"><rect class=\"away\" x=\"{:.1}\" y=\"0\" \
-         width=\"{:.1}\" height=\"{TALL}\"/><line class=\"axis\" x1=\"0\" x2=\"{WIDE}\" y1=\"{base}\" y2=\"{base}\"/>\
-         <polyline class=\"line\" stroke=\"{colour}\" points=\"{}\"/><text class=\"label\" x=\"4\" y=\"15\">{label}, at \
-         most {}</text></svg>\n",
+        "<svg viewBox=\"0 0 {WIDE} {TALL}\" role=\"img\" aria-label=\"{label}\"><rect class=\"away\" \
+         x=\"{:.1}\" y=\"0\" width=\"{:.1}\" height=\"{TALL}\"/><line class=\"axis\" x1=\"0\" x2=\"{WIDE}\" y1=\"{base}\" y2=\"{base}\"/>\
+         <polyline class=\"line\" stroke=\"{colour}\" points=\"{}\"/><text class=\"label\" x=\"4\" \
+         y=\"15\">{label}, at most {}</text></svg>\n",
         x(0),
         x(end) - x(0),
         points.join(" "),
@@ -137,7 +140,8 @@ fn frontier(drill: &Drill) -> String {
 fn references(report: &Report) -> String {
     let mut out = String::from("<h2>What app clusters ask of the platform</h2>\n<table>\n");
     for r in &report.references {
-        let cells = [&r.cluster, &r.subject, &r.to, &r.class.word().to_owned(), &r.why, &r.at.to_string()].map(|c| escaped(c));
+        let cells =
+            [&r.cluster, &r.subject, &r.to, &r.class.word().to_owned(), &r.why, &r.at.to_string()].map(|c| escaped(c));
         out.push_str(&format!("<tr>{}</tr>\n", cells.map(|c| format!("<td>{c}</td>")).concat()));
     }
     out + "</table>\n"
