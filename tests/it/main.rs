@@ -12,6 +12,7 @@ mod host;
 mod node;
 mod platform;
 mod references;
+mod refusals;
 mod render;
 mod standin;
 mod tidy;

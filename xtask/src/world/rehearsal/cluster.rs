@@ -41,6 +41,8 @@ pub struct Cluster {
     pub workloads: BTreeMap<String, Workload>,
     /// Everything else, by `kind/namespace/name`, kind in lower case.
     pub objects: BTreeMap<String, Value>,
+    /// Up to when its controllers have worked.
+    pub settled: Duration,
     /// What Vault keeps on its volume, if there is one here.
     pub vault: Safe,
 }

@@ -184,6 +184,7 @@ fn made(documents: &BTreeMap<String, Value>, ca: &str, ip: Ipv4Addr, version: &s
             "metadata": { "name": "kubeadm-config", "namespace": "kube-system" } }),
         )]
         .into(),
+        settled: now,
         vault: Safe::default(),
     }
 }

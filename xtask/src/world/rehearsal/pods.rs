@@ -16,14 +16,27 @@ use super::workload::{Held, Wants, Workload};
 const CONTROL_PLANE: u64 = 100;
 /// What the kubelet keeps free (upstream: `evictionHard` memory.available 100Mi).
 const EVICTION: u64 = 100;
+/// Into how many steps a long time is cut.
+const STEPS: u32 = 12;
 /// Where the provisioner starts a helper pod with a hostPath for every volume (measured).
 const STORAGE: &str = "local-path-storage";
 /// Its words, when PodSecurity refuses it (measured).
 const HELPER: &str = "hostPath volumes (volume \"data\")";
 
 impl Stage {
-    /// What the controllers and the scheduler did since anyone looked last.
+    /// What the controllers and the scheduler did since anyone looked last; a long time in between is gone through in
+    /// steps, because one thing waits for another.
     pub(super) fn settle_pods(&mut self, vm: &str, now: Duration) {
+        let Some(cluster) = self.cluster_mut(vm) else { return };
+        let last = cluster.settled.max(cluster.api_from).min(now);
+        cluster.settled = now;
+        let steps = if now - last > clockwork::LOOK { STEPS } else { 1 };
+        for step in 1..=steps {
+            self.settle_at(vm, last + (now - last) * step / steps);
+        }
+    }
+
+    fn settle_at(&mut self, vm: &str, now: Duration) {
         let Some(cluster) = self.cluster(vm) else { return };
         let mut changed: Vec<(String, Workload)> = Vec::new();
         let mut room = self.room(cluster);
@@ -78,7 +91,9 @@ impl Stage {
         self.evict(cluster, w, now);
         let held = self.create(cluster, w, now).or_else(|| self.place(cluster, w, room, now));
         let held = held.or_else(|| unmounted(cluster, w)).unwrap_or_default();
-        if !matches!(held, Held::No | Held::Refused(_)) {
+        // Of a DaemonSet some pods may have their nodes while others wait.
+        let some = w.kind == "DaemonSet" && matches!(held, Held::Unschedulable(_));
+        if !some && !matches!(held, Held::No | Held::Refused(_)) {
             w.held_at = now;
         }
         w.held = held;

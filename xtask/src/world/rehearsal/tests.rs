@@ -10,6 +10,7 @@ use crate::world::World;
 
 mod clusters;
 mod kube;
+mod platform;
 mod releases;
 mod vms;
 mod worlds;

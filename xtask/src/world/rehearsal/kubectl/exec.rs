@@ -18,7 +18,7 @@ pub fn exec(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
     }
     let workload = cluster.workloads.get(vault::WORKLOAD).filter(|w| w.made).ok_or_else(absent)?;
     let Some(node) = workload.placed.first() else {
-        return Err(refused(1, format!("error: pod {pod} does not have a host assigned")));
+        return Err(refused(1, format!("Error from server (BadRequest): pod {pod} does not have a host assigned")));
     };
     let member = &cluster.nodes[node];
     if stage.vms.get(&member.vm).is_none_or(|vm| !vm.reachable(desk.now) || vm.ip != member.ip) {

@@ -1,0 +1,244 @@
+//! The platform in the embedded world with one thing wrong: which step fails, and in whose words.
+//! Knows nothing of how the embedded world comes to say so; words marked as measured are those of real tools.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use xtask::cmd::drive::drive;
+use xtask::engine::{Engine, Outcome};
+use xtask::plan::choose::{Choice, choose};
+use xtask::plan::{Plan, Want, bootstrap};
+use xtask::render;
+use xtask::tools::Tool;
+use xtask::tools::helm::Helm;
+use xtask::workspace::Workspace;
+use xtask::world::rehearsal::{Disk, Faults, Machine, Rehearsal, Stage};
+
+use crate::golden::{data, load};
+
+const FLEET: &str = "infra/fleet.toml";
+
+/// The plan, with one text of the data exchanged for another.
+fn broken(file: &str, from: &str, to: &str, helm: Helm) -> Plan {
+    let (fleet, _) = load(FLEET);
+    let mut data = data();
+    let text = data.get_mut(file).unwrap_or_else(|| panic!("no {file}"));
+    assert!(text.contains(from), "{file} has no {from:?}");
+    *text = text.replacen(from, to, 1);
+    let list = "charts/releases.toml";
+    let releases = xtask::release::load(list, &data[list], &fleet).unwrap_or_else(|p| panic!("{p:#?}"));
+    let files = render::files(&fleet, &releases, &data).unwrap_or_else(|p| panic!("{p:#?}"));
+    bootstrap::plan(&fleet, &releases, files, helm)
+}
+
+/// The same without some of its steps.
+fn without(mut plan: Plan, gone: &[&str]) -> Plan {
+    let out = |id: &String| gone.iter().any(|g| id == g || id.starts_with(&format!("{g}/")));
+    plan.steps.retain(|step| !out(&step.id));
+    for step in &mut plan.steps {
+        step.needs.retain(|need| !out(need));
+        step.after.retain(|after| !out(after));
+    }
+    plan
+}
+
+struct Folder(Workspace);
+
+impl Disk for Folder {
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        let path = self.0.out().join(path.strip_prefix("out/").unwrap_or(path));
+        self.0.read(&path).ok().map(String::into_bytes)
+    }
+
+    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
+        self.0.keep(path.strip_prefix("out/").unwrap_or(path), bytes).map_err(|problem| problem.what)
+    }
+}
+
+/// Runs the steps that a pattern chooses, with what they need.
+fn run(plan: &Plan, only: &str, helm: &str) -> (Outcome, Duration) {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Workspace::open(Utf8Path::from_path(folder.path()).unwrap(), Utf8Path::new("out")).fleeting();
+    let mut machine = Machine::default();
+    machine.tools.insert("helm".into(), helm.into());
+    let mut stage = Stage::new(machine);
+    for (file, digest) in published(plan) {
+        stage = stage.publishing(&file, &digest);
+    }
+    let mut world = Rehearsal::new(stage, Faults::none(), Box::new(Folder(open())));
+    let choice = Choice { only: vec![only.to_owned()], ..Choice::default() };
+    let chosen: BTreeSet<String> = choose(plan, &choice).unwrap_or_else(|p| panic!("{p:#?}"));
+    let engine = Engine::new(plan, chosen, Default::default(), 8);
+    let outcome = drive(plan, engine, &mut world, &mut open(), &mut |_, _| {});
+    assert_eq!(world.unknown(), [""; 0]);
+    (outcome, xtask::world::World::now(&world))
+}
+
+fn published(plan: &Plan) -> Vec<(String, String)> {
+    let pinned = |step: &xtask::plan::Step| match (&step.done_when.ask, &step.done_when.want) {
+        (ask, Want::Stdout(digest)) if ask.tool == Tool::Own && ask.args[0] == "sha256" => {
+            Some((ask.args[1].rsplit('/').next().unwrap_or_default().to_owned(), digest.clone()))
+        }
+        _ => None,
+    };
+    plan.steps.iter().filter_map(pinned).collect()
+}
+
+/// Exactly this step fails first, with these words.
+fn fails(plan: &Plan, step: &str, words: &str) {
+    fails_with(plan, step, words, "4.1.4");
+}
+
+fn fails_with(plan: &Plan, step: &str, words: &str, helm: &str) {
+    let (outcome, _) = run(plan, step, helm);
+    let failed: Vec<&str> = outcome.failed.iter().map(|f| f.step.as_str()).collect();
+    assert_eq!(failed, [step]);
+    let said = &outcome.failed[0].output.stderr;
+    assert!(said.contains(words), "{said}");
+}
+
+#[test]
+fn unbroken_it_arrives_with_either_helm() {
+    let plan = |helm| bootstrap_plan(helm);
+    for (helm, version) in [(Helm::V4, "4.1.4"), (Helm::V3, "3.18.0")] {
+        let (outcome, took) = run(&plan(helm), "*", version);
+        assert!(outcome.failed.is_empty(), "{:#?}", outcome.failed.first());
+        assert!(outcome.blocked.is_empty());
+        // Of the same order as the time that the measured parts and the assumed downloads add up to.
+        assert!((10..40).contains(&(took.as_secs() / 60)), "{took:?}");
+    }
+}
+
+fn bootstrap_plan(helm: Helm) -> Plan {
+    crate::golden::plan(FLEET, helm)
+}
+
+#[test]
+fn what_needs_crds_is_refused_before_they_are_there() {
+    let plan = without(bootstrap_plan(Helm::V4), &["app1/external-secrets"]);
+    let words = "no matches for kind \"ClusterSecretStore\" in version \"external-secrets.io/v1\"\nensure CRDs are";
+    fails(&plan, "app1/secret-stores", words);
+    let plan = without(bootstrap_plan(Helm::V4), &["app1/kyverno"]);
+    fails(&plan, "app1/policies", "no matches for kind \"ValidatingPolicy\" in version \"policies.kyverno.io/v1\"");
+    let plan = without(bootstrap_plan(Helm::V4), &["mgmt/argo-cd"]);
+    fails(&plan, "mgmt/argocd-apps", "no matches for kind \"AppProject\" in version \"argoproj.io/v1alpha1\"");
+    let plan = without(bootstrap_plan(Helm::V4), &["app1/gateway-api"]);
+    fails(&plan, "app1/cilium", "no matches for kind \"GatewayClass\" in version \"gateway.networking.k8s.io/v1\"");
+}
+
+#[test]
+fn pods_cannot_be_waited_for_without_a_network() {
+    let blind = || without(bootstrap_plan(Helm::V4), &["mgmt/cilium", "mgmt/nodes"]);
+    let words = "Error: UPGRADE FAILED: resource Deployment/local-path-storage/local-path-provisioner not ready. \
+        status: InProgress, message: Available: 0/1\ncontext deadline exceeded";
+    fails(&blind(), "mgmt/local-path-provisioner", words);
+    // Hook Jobs are waited for in any case.
+    for (release, words) in [
+        ("argo-cd", "failed pre-install: resource Job/argocd/argocd-redis-secret-init not ready. status: InProgress"),
+        ("velero", "failed pre-install: resource Job/velero/velero-upgrade-crds not ready. status: InProgress"),
+    ] {
+        let plan = without(blind(), &["mgmt/local-path-provisioner", "mgmt/seaweedfs", "mgmt/thanos", "mgmt/loki"]);
+        let plan = without(plan, &["mgmt/prometheus", "mgmt/grafana", "mgmt/vault"]);
+        fails(&plan, &format!("mgmt/{release}"), words);
+    }
+}
+
+#[test]
+fn claims_need_a_class_and_someone_who_makes_volumes() {
+    let file = "charts/local-path-provisioner/values.yaml";
+    let plan = broken(file, "create: true", "create: false", Helm::V4);
+    let words = "resource StatefulSet/monitoring/loki not ready. status: InProgress, message: Ready: 0/1";
+    fails(&without(plan, &["mgmt/seaweedfs"]), "mgmt/loki", words);
+    let plan = broken("charts/grafana/values.yaml", "storageClassName: local-path", "storageClassName: fast", Helm::V4);
+    fails(&plan, "mgmt/grafana", "resource Deployment/monitoring/grafana not ready");
+    // The helper that makes a folder for a volume has a hostPath; the provisioner itself would run (measured).
+    let from = "name: local-path-storage\n  labels:\n";
+    let plan = broken("infra/manifests/namespaces.yaml", from, from, Helm::V4);
+    let storage = relabelled(plan, "local-path-storage");
+    fails(&without(storage, &["mgmt/seaweedfs"]), "mgmt/loki", words);
+}
+
+/// Every namespaces file of a plan with this namespace at `baseline`.
+fn relabelled(mut plan: Plan, namespace: &str) -> Plan {
+    for (_, text) in plan.files.iter_mut().filter(|(path, _)| path.ends_with("/namespaces.yaml")) {
+        let documents: Vec<String> = text
+            .split("---\n")
+            .map(|d| {
+                if d.contains(&format!("name: {namespace}\n")) { d.replace("privileged", "baseline") } else { d.into() }
+            })
+            .collect();
+        *text = documents.join("---\n");
+    }
+    plan
+}
+
+#[test]
+fn what_does_not_fit_a_node_is_never_ready() {
+    let plan = broken("charts/thanos/values.yaml", "memory: 1Gi", "memory: 8Gi", Helm::V4);
+    let words = "resource StatefulSet/monitoring/thanos-receive not ready. status: InProgress, message: Ready: 0/1";
+    fails(&plan, "mgmt/thanos", words);
+    let plan = broken("charts/promtail/values.yaml", "memory: 64Mi", "memory: 3000Mi", Helm::V4);
+    // It fits the worker of 4G, not the control plane of 3G.
+    fails(
+        &plan,
+        "app1/promtail",
+        "resource DaemonSet/monitoring/promtail not ready. status: InProgress, message: Available: 1/2",
+    );
+}
+
+#[test]
+fn a_namespace_that_forbids_the_pods_is_named_by_helm_4_alone() {
+    let plan = |helm| relabelled(bootstrap_plan(helm), "monitoring");
+    let words = "resource DaemonSet/monitoring/promtail not ready. status: InProgress, message: Current: 0/2";
+    fails(&plan(Helm::V4), "app1/promtail", words);
+    fails_with(&plan(Helm::V3), "app1/promtail", "Error: UPGRADE FAILED: context deadline exceeded", "3.18.0");
+    let plan = relabelled(bootstrap_plan(Helm::V4), "kube-system");
+    let (outcome, _) = run(&plan, "app1/nodes", "4.1.4");
+    assert_eq!(outcome.failed[0].step, "app1/nodes");
+}
+
+#[test]
+fn a_namespace_that_is_not_there_is_named() {
+    let plan = without(bootstrap_plan(Helm::V4), &["mgmt/namespaces-platform"]);
+    fails(&plan, "mgmt/platform-secrets", "Error from server (NotFound): namespaces \"seaweedfs\" not found");
+    fails(&plan, "mgmt/vault", "Error: create: failed to create: namespaces \"vault\" not found");
+}
+
+#[test]
+fn a_secret_that_is_mounted_must_be_there() {
+    let file = "infra/manifests/platform-secrets.yaml";
+    for (from, step, words) in [
+        ("name: thanos-objstore", "mgmt/thanos", "StatefulSet/monitoring/thanos-receive not ready"),
+        ("name: velero-s3", "mgmt/velero", "Deployment/velero/velero not ready"),
+    ] {
+        let plan = renamed(file, from);
+        fails(&plan, step, words);
+    }
+    let plan = broken("charts/grafana/values.yaml", "existingSecret: grafana-admin", "existingSecret: other", Helm::V4);
+    fails(
+        &plan,
+        "mgmt/grafana",
+        "Deployment/monitoring/grafana not ready. status: InProgress, message: Available: 0/1",
+    );
+    let plan =
+        broken("charts/grafana/values.yaml", "contract: grafana-dashboard-contract", "contract: other", Helm::V4);
+    fails(
+        &plan,
+        "mgmt/grafana",
+        "Deployment/monitoring/grafana not ready. status: InProgress, message: Available: 0/1",
+    );
+}
+
+/// The generated manifest with another name; the list of releases names it too, so it is changed behind that.
+fn renamed(file: &str, from: &str) -> Plan {
+    let mut plan = bootstrap_plan(Helm::V4);
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let mut changed = 0;
+    for (_, text) in plan.files.iter_mut().filter(|(path, _)| path.ends_with(name)) {
+        changed += usize::from(text.contains(from));
+        *text = text.replace(&format!("{from}\n"), &format!("{from}-other\n"));
+    }
+    assert!(changed > 0, "{file}: {from}");
+    plan
+}
