@@ -71,16 +71,18 @@ fn new(session: &mut Session, texts: &Data, title: &str) -> Ended {
 
 fn check(session: &mut Session, texts: &Data) -> Ended {
     let records = records(session, texts)?;
-    let tests = session.space.texts(TESTS).map_err(Stop::all(WRONG))?;
-    let unpaired = pairing::check(&records, &tests);
+    // A copy of the repository without its tests has nothing to pair.
+    let unpaired = match session.space.holds(TESTS) {
+        true => pairing::check(&records, &session.space.texts(TESTS).map_err(Stop::all(WRONG))?),
+        false => Vec::new(),
+    };
     if !unpaired.is_empty() {
         return Err(Stop { code: WRONG, problems: unpaired });
     }
-    let said = format!(
-        "{} in {FOLDER}/, {} paired with their tests",
-        words::count(records.len(), "record"),
-        words::count(Clause::ALL.len(), "clause")
-    );
+    let number = words::count(records.len(), "record");
+    let clauses = words::count(Clause::ALL.len(), "clause");
+    let paired = if session.space.holds(TESTS) { format!(", {clauses} paired with tests") } else { String::new() };
+    let said = format!("{number} in {FOLDER}/{paired}");
     session.shell.status(Tone::Good, "Checked", &said);
     Ok(DONE)
 }

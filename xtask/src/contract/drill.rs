@@ -19,6 +19,9 @@ const WARM: u64 = 8;
 /// How much faster than it writes an agent catches up. Assumed: two shards of 500 samples against some ten a second.
 pub const PACE: u64 = 10;
 
+/// How soon after the platform's return secrets are fresh: the longest that C3 lets a silent store wait, and a bit.
+const FRESH: Duration = Duration::from_secs(960);
+
 /// One moment of a drill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
@@ -176,7 +179,7 @@ pub fn sweep(setting: &Setting) -> Sweep {
 }
 
 /// What a drill must come to, and did not: a sentence each.
-pub fn failings(setting: &Setting, need: &Outcome, sweep: &Sweep) -> Vec<(super::Clause, String)> {
+pub fn failings(need: &Outcome, sweep: &Sweep) -> Vec<(super::Clause, String)> {
     use super::Clause::{C1, C2, C3};
     let mut out = Vec::new();
     if need.requests.1 > 0 {
@@ -195,7 +198,7 @@ pub fn failings(setting: &Setting, need: &Outcome, sweep: &Sweep) -> Vec<(super:
             ),
         ));
     }
-    if need.secret.1 > setting.requeue + setting.interval {
+    if need.secret.1 > FRESH {
         out.push((C3, format!("the secret was fresh only {} after the return", super::quantity::hours(need.secret.1))));
     }
     out

@@ -30,7 +30,7 @@ pub fn play(evidence: &Evidence, report: &Report) -> Result<Drill, Stop> {
     };
     let need = drill::play(&setting, NEED, Duration::ZERO);
     let sweep = drill::sweep(&setting);
-    let failings = drill::failings(&setting, &need, &sweep);
+    let failings = drill::failings(&need, &sweep);
     Ok(Drill { need, sweep, failings })
 }
 

@@ -98,7 +98,8 @@ fn strip(drill: &Drill, label: &str, colour: &str, of: Curve<'_>) -> String {
     let end = drill.need.outage.as_secs() as i64;
     format!(
         "<svg viewBox=\"0 0 {WIDE} {TALL}\" role=\"img\" aria-label=\"{label}\"><rect class=\"away\" \
-         x=\"{:.1}\" y=\"0\" width=\"{:.1}\" height=\"{TALL}\"/><line class=\"axis\" x1=\"0\" x2=\"{WIDE}\" y1=\"{base}\" y2=\"{base}\"/>\
+         x=\"{:.1}\" y=\"0\" width=\"{:.1}\" height=\"{TALL}\"/><line class=\"axis\" \
+         x1=\"0\" x2=\"{WIDE}\" y1=\"{base}\" y2=\"{base}\"/>\
          <polyline class=\"line\" stroke=\"{colour}\" points=\"{}\"/><text class=\"label\" x=\"4\" \
          y=\"15\">{label}, at most {}</text></svg>\n",
         x(0),
