@@ -113,7 +113,8 @@ impl Stage {
             cluster.vault.paths.keys().collect::<Vec<_>>()
         ]);
         json!({ "vault": vault, "name": cluster.name, "pods": cluster.pods, "services": cluster.services,
-            "nodes": nodes, "releases": releases, "namespaces": cluster.namespaces, "crds": names(cluster.crds.keys().collect()),
+            "nodes": nodes, "releases": releases, "namespaces": cluster.namespaces,
+            "crds": names(cluster.crds.keys().collect()),
             "objects": names(cluster.objects.keys().collect()), "ready": names(rolled) })
     }
 }

@@ -26,8 +26,8 @@ fn install(scene: &mut Scene, chart: &str, from: &str, version: &str, namespace:
     };
     scene.ok(&pull);
     let up = format!(
-        "helm upgrade --install {chart} out/charts/{chart}-{version}.tgz --kubeconfig app1.yaml --namespace {namespace} \
-         --create-namespace --values -"
+        "helm upgrade --install {chart} out/charts/{chart}-{version}.tgz --kubeconfig app1.yaml \
+         --namespace {namespace} --create-namespace --values -"
     );
     let output = scene.fed(&up, values);
     assert!(output.ok(), "{output:?}");
