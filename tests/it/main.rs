@@ -3,6 +3,7 @@
 
 mod argv;
 mod charts;
+mod contract;
 mod daytwo;
 mod diff;
 mod drive;

@@ -79,6 +79,7 @@ const RULES: &[Rule] = &[
     data::lock_sources,
     records::adrs,
     records::claims,
+    records::paired,
     records::mentions,
     records::links,
     records::changelog,

@@ -145,6 +145,16 @@ pub enum Command {
         #[arg(long, value_name = "POINT:KIND", conflicts_with = "seed")]
         fault: Option<String>,
     },
+    /// Say whether the contract holds: C1 to C5, from every rendered byte.
+    VerifyContract(VerifyContract),
+    /// Reports of drills.
+    #[command(subcommand)]
+    Evidence(Evidence),
+    /// Say which decision put a line there, and which check guards it.
+    Why {
+        /// A place or a key: `charts/cilium/values.yaml:13`, `deletionPolicy`, `server.remoteWrite`.
+        query: String,
+    },
     /// Records of decisions.
     #[command(subcommand)]
     Adr(Adr),
@@ -180,6 +190,43 @@ pub enum Command {
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
+    },
+}
+
+/// What of the contract is verified, and how it is reported.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyContract {
+    /// Only these clauses: C1 to C5.
+    #[arg(value_name = "CLAUSE")]
+    pub clauses: Vec<String>,
+    /// Play an outage, too, of every length and at every moment; with --rehearse.
+    #[arg(long, value_name = "DRILL", value_enum)]
+    pub drill: Option<Drill>,
+    /// Go on although this clause is broken. May be given again; needs --because.
+    #[arg(long, value_name = "CLAUSE", requires = "because")]
+    pub allow: Vec<String>,
+    /// Why that is allowed; it stands in the report.
+    #[arg(long, value_name = "REASON", requires = "allow")]
+    pub because: Option<String>,
+    /// Write the verdicts as JUnit XML, too.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<Utf8PathBuf>,
+}
+
+/// Outages that can be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Drill {
+    /// The platform goes away and comes back.
+    MgmtOutage,
+}
+
+/// Commands about reports.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Evidence {
+    /// Check a report's digests, and that the same data give the same verdicts today.
+    Verify {
+        /// Its folder's name in out/reports; the newest without one.
+        folder: Option<String>,
     },
 }
 

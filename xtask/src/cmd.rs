@@ -10,7 +10,7 @@ use clap::Parser;
 
 use self::exit::{Ended, REFUSED, Stop, WRONG};
 use self::power::Power;
-use crate::cli::{Cli, Command, Flags, Format};
+use crate::cli::{self, Cli, Command, Flags, Format};
 use crate::problem::Problem;
 use crate::ui::progress::Screen;
 use crate::ui::shell::{Shell, Volume};
@@ -32,6 +32,7 @@ mod digests;
 mod doctor;
 pub mod drive;
 mod embedded;
+mod evidence;
 pub mod exit;
 mod fit;
 mod fleet;
@@ -48,6 +49,8 @@ mod rehearse;
 mod render;
 mod status;
 mod survey;
+mod verify_contract;
+mod why;
 
 /// What commands work with in place of the real world. `main` gives back what it gets; a test may put something around
 /// it, and everything else about a run is then still the real thing.
@@ -142,6 +145,9 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
             let (seeds, fault) = (seeds.as_deref(), fault.as_deref());
             rehearse::run(session, *command, &rehearse::Wanted { seeds, every: *every, fault })
         }
+        Command::VerifyContract(asked) => verify_contract::run(session, asked),
+        Command::Evidence(cli::Evidence::Verify { folder }) => evidence::verify(session, folder.as_deref()),
+        Command::Why { query } => why::run(session, query),
         Command::Adr(command) => adr::run(session, command),
         Command::Stop => power::run(session, Power::Stop),
         Command::Start => power::run(session, Power::Start),

@@ -16,6 +16,7 @@
 //! * [`charts`] keeps the list of releases alive: digests, newer versions, what a chart renders against the fleet.
 //! * [`engine`] is a pure machine, `(now, event) -> actions`. A step asks the world first, acts only if it must, and
 //!   asks again (ADR-0011).
+//! * [`contract`] judges what is rendered, and plans the probes and the drill that show the same of what runs.
 //! * [`world`] is the one seam, with two implementors: `Host` starts real processes, `Rehearsal` answers the same
 //!   arguments from simulated tools in virtual time (ADR-0009).
 //! * [`cmd`] ties them together, one file per command: it alone sees the disk ([`workspace`]), a world and the screen
@@ -40,13 +41,14 @@
 //! | `tools` | fleet, release, token | processes: it builds argv and reads text |
 //! | `render` | fleet, problem, release, token | commands, disk |
 //! | `charts` | fleet, problem, release, render, token | commands, disk: texts go in, findings and texts come out |
+//! | `contract` | adr, fleet, problem, release, render, tools | the disk, how probes are run, how a report looks |
 //! | `plan` | fleet, problem, release, render, token, tools | time, randomness, environment, what already ran |
 //! | `mesh` | fleet, plan, problem, render, tools | how its questions are asked |
 //! | `journal` | plan | files |
 //! | `engine` | journal, plan, token, tools | threads, clock, terminal, what a tool means |
 //! | `world` | engine, plan, problem, tools | fleets, contracts, files of ours |
 //! | `workspace` | problem, render | what the bytes mean |
-//! | `ui` | engine, plan, problem, tools | the world |
+//! | `ui` | contract, engine, plan, problem, tools | the world |
 //! | `cli` | ui | what a command does |
 //! | `cmd` | everything | how arguments are spelt |
 //!
@@ -82,6 +84,7 @@ pub mod adr;
 pub mod charts;
 pub mod cli;
 pub mod cmd;
+pub mod contract;
 pub mod engine;
 pub mod fleet;
 pub mod journal;

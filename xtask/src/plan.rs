@@ -14,8 +14,8 @@ pub mod check;
 pub mod choose;
 pub mod diff;
 pub mod graph;
-pub mod power;
 pub mod mesh;
+pub mod power;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod survey;

@@ -12,4 +12,5 @@ pub mod report;
 pub mod shell;
 pub mod status;
 pub mod table;
+pub mod verdict;
 pub mod words;

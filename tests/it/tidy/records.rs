@@ -53,6 +53,28 @@ pub(super) fn claims(files: &[File]) -> Vec<Finding> {
     out
 }
 
+/// Every clause has its record, its rules and its tests, and no record names a check that is not there.
+pub(super) fn paired(files: &[File]) -> Vec<Finding> {
+    let texts = files.iter().filter(is_adr).map(|f| (f.path.clone(), f.text.clone())).collect();
+    let Ok(records) = xtask::adr::check(&texts, &|_| true) else { return vec![] };
+    let tests = files.iter().filter(|f| f.below(&["tests/it/contract"]));
+    let tests = tests.map(|f| (f.path.clone(), f.text.clone())).collect();
+    let mut out = Vec::new();
+    for problem in xtask::contract::pairing::check(&records, &tests) {
+        let at = problem.at.unwrap_or(At { file: "adr".into(), line: None });
+        let file = File::new(&at.file, "");
+        out.push(file.finding(at.line.unwrap_or(1), "pairing", problem.what, "cargo xtask adr check"));
+    }
+    for clause in xtask::contract::Clause::ALL {
+        let stem = format!("xtask/src/contract/{}_", clause.to_string().to_lowercase());
+        if !files.iter().any(|f| f.path.starts_with(&stem) && f.path.ends_with(".rs")) {
+            let file = File::new("xtask/src/contract.rs", "");
+            out.push(file.finding(1, "pairing", format!("no room `{stem}….rs`"), "each clause is one file"));
+        }
+    }
+    out
+}
+
 /// `ADR-0007` in any file, and `adr/0007-….md`, is a record that exists.
 pub(super) fn mentions(files: &[File]) -> Vec<Finding> {
     let known: Vec<usize> = files.iter().filter(is_adr).filter_map(|f| f.path.get(4..8)?.parse().ok()).collect();
@@ -183,6 +205,30 @@ mod tests {
         check(claims, &[("adr/0001-x.md", GOOD), ("adr/0002-x.md", &other)], &want);
         let want = ["adr/0001-platform-in-mgmt.md:4 adr: no record founds C5"];
         check(claims, &[("adr/0001-x.md", &GOOD.replace(", C5", ""))], &want);
+    }
+
+    #[test]
+    fn a_clause_without_a_test_is_found() {
+        let adrs = xtask::contract::Clause::ALL.map(|c| (c.adr(), c.to_string()));
+        let mut files: Vec<(String, String)> = Vec::new();
+        for (path, check) in &adrs {
+            let digits = &path[4..8];
+            let text = GOOD.replace("0001", digits).replace("[C1, C2, C3, C4, C5]", &format!("[{check}]"));
+            match files.iter_mut().find(|(known, _)| known == path) {
+                Some((_, text)) => *text = text.replace("[C1]", &format!("[C1, {check}]")),
+                None => files.push(((*path).to_owned(), text)),
+            }
+        }
+        for digits in ["0002", "0004"] {
+            let text = GOOD.replace("0001", digits).replace("[C1, C2, C3, C4, C5]", "[]");
+            files.push((format!("adr/{digits}-x.md"), text));
+        }
+        let rooms = ["c1_a", "c2_a", "c3_a", "c4_a", "c5_a"].map(|room| format!("xtask/src/contract/{room}.rs"));
+        files.extend(rooms.map(|path| (path, String::new())));
+        files.push(("tests/it/contract.rs".into(), "fn c1_x fn c2_x fn c3_x fn c5_x".into()));
+        let files: Vec<(&str, &str)> = files.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
+        let want = "tests/it/contract.rs:1 pairing: no test shows that C4 holds and what breaks it";
+        check(paired, &files, &[want]);
     }
 
     #[test]

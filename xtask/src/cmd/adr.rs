@@ -5,6 +5,7 @@ use super::Session;
 use super::exit::{DONE, Ended, Stop, WRONG};
 use crate::adr::{self, Record};
 use crate::cli::{Adr, Format};
+use crate::contract::{Clause, pairing};
 use crate::render::Data;
 use crate::ui::shell::Tone;
 use crate::ui::words;
@@ -12,6 +13,8 @@ use crate::workspace::clock;
 
 /// The folder of the records.
 const FOLDER: &str = "adr";
+/// Where tests show that clauses hold.
+const TESTS: &str = "tests/it";
 
 /// Does one of them.
 ///
@@ -68,6 +71,18 @@ fn new(session: &mut Session, texts: &Data, title: &str) -> Ended {
 
 fn check(session: &mut Session, texts: &Data) -> Ended {
     let records = records(session, texts)?;
-    session.shell.status(Tone::Good, "Checked", &format!("{} in {FOLDER}/", words::count(records.len(), "record")));
+    // A copy of the repository without its tests has nothing to pair.
+    let unpaired = match session.space.holds(TESTS) {
+        true => pairing::check(&records, &session.space.texts(TESTS).map_err(Stop::all(WRONG))?),
+        false => Vec::new(),
+    };
+    if !unpaired.is_empty() {
+        return Err(Stop { code: WRONG, problems: unpaired });
+    }
+    let number = words::count(records.len(), "record");
+    let clauses = words::count(Clause::ALL.len(), "clause");
+    let paired = if session.space.holds(TESTS) { format!(", {clauses} paired with tests") } else { String::new() };
+    let said = format!("{number} in {FOLDER}/{paired}");
+    session.shell.status(Tone::Good, "Checked", &said);
     Ok(DONE)
 }

@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Write};
 
 use camino::Utf8Path;
 
+use super::files::Access;
 use super::{DATA_DEPTH, Workspace, trouble};
 use crate::problem::Problem;
 use crate::render::Data;
@@ -62,6 +63,31 @@ impl Workspace {
             }
             other => other.map_err(|e| trouble("write", path, &e)),
         }
+    }
+
+    /// Writes a file below `out/` that anybody may read.
+    ///
+    /// # Errors
+    /// The path leads out of `out/`, or the disk says no.
+    pub fn publish(&self, path: &str, text: &str) -> Result<(), Problem> {
+        self.put(&self.below(path)?, text.as_bytes(), Access::Open)
+    }
+
+    /// Names of the folders in `out/reports`, oldest first.
+    pub fn reports(&self) -> Vec<String> {
+        let entries = self.out.join("reports").read_dir_utf8();
+        let names = entries.into_iter().flatten().flatten().map(|e| e.file_name().to_owned());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    /// Writes a file where the user asked for it, over what is there.
+    ///
+    /// # Errors
+    /// The disk says no.
+    pub fn hand_out(&self, path: &Utf8Path, text: &str) -> Result<(), Problem> {
+        std::fs::write(path, text).map_err(|e| trouble("write", self.shown(path), &e))
     }
 }
 

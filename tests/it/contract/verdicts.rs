@@ -1,0 +1,175 @@
+//! What `verify-contract` and `why` say, on which stream, with which exit code.
+//! Knows nothing of how a verdict is come to.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::rc::Rc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
+use xtask::cmd::{self, Env};
+
+use super::super::golden;
+
+/// A writer that can be read afterwards.
+#[derive(Clone, Default)]
+struct Sink(Rc<RefCell<Vec<u8>>>);
+
+impl Sink {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.borrow().clone()).expect("UTF-8")
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs a command line in a folder; its exit code, stdout and stderr.
+fn run(root: &Utf8Path, args: &[&str]) -> (u8, String, String) {
+    let (out, err) = (Sink::default(), Sink::default());
+    let env = Env {
+        root: root.to_owned(),
+        here: root.to_owned(),
+        vars: BTreeMap::new(),
+        out: Box::new(out.clone()),
+        err: Box::new(err.clone()),
+        screen: None,
+        keyboard: None,
+        door: |host| Box::new(host),
+    };
+    let args = std::iter::once("xtask").chain(args.iter().copied()).map(OsString::from);
+    (cmd::run(args, env), out.text(), err.text())
+}
+
+fn here() -> &'static Utf8Path {
+    Utf8Path::from_path(golden::root()).expect("UTF-8")
+}
+
+/// A copy of the data with one change, to be thrown away.
+#[expect(clippy::disallowed_methods, reason = "writes a copy of the repository's data to break it")]
+fn broken(file: &str, from: &str, to: &str) -> (tempfile::TempDir, Utf8PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
+    for (path, text) in golden::data() {
+        let text = if path == file { text.replacen(from, to, 1) } else { text };
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+    std::fs::create_dir_all(root.join("adr")).expect("a folder");
+    (folder, root)
+}
+
+#[test]
+fn the_shipped_contract_holds_and_says_its_figures() {
+    let (code, out, err) = run(here(), &["verify-contract"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    for figure in ["guaranteed 6 h", "36.41 KiB/s", "0 fatal", "3 of 3 clusters", "asked every 1 h", "3 policies deny"]
+    {
+        assert!(out.contains(figure), "{figure} in\n{out}");
+    }
+    let (code, out, _) = run(here(), &["verify-contract", "--explain", "C2"]);
+    assert!(code == 0 && out.contains("it is a cliff") && !out.contains("C1  "), "{out}");
+    let (_, out, _) = run(here(), &["--format", "json", "verify-contract"]);
+    let report: Value = serde_json::from_str(&out).expect("one object on one line");
+    assert_eq!((&report["holds"], report["clauses"].as_array().map(Vec::len)), (&Value::Bool(true), Some(5)));
+}
+
+#[test]
+fn a_breach_is_told_with_its_line_and_ends_with_1() {
+    let (_folder, root) = broken("charts/cilium/values.yaml", "routingMode: tunnel", "routingMode: native");
+    let (code, out, _) = run(&root, &["verify-contract"]);
+    assert_eq!(code, 1, "{out}");
+    let want = "  x cilium on mgmt, app1 and app2 (c5.tunnel)\n      want  routingMode: tunnel\n      got   native\n\
+                \x20     at    charts/cilium/values.yaml:9\n      why   adr/0005-cilium-vxlan.md\n";
+    assert!(out.contains(want), "{out}");
+    assert!(out.contains("the contract is broken: C5 with 1 finding"), "{out}");
+    let excuse = ["verify-contract", "--allow", "C5", "--because", "routes are tried", "--junit", "report.xml"];
+    let (code, out, err) = run(&root, &excuse);
+    assert!(code == 0 && out.contains("excused because routes are tried"), "{out}");
+    assert!(err.contains("report.xml"), "{err}");
+    #[expect(clippy::disallowed_methods, reason = "reads what the command wrote")]
+    let xml = std::fs::read_to_string(root.join("report.xml")).expect("a report");
+    assert!(xml.contains("tests=\"5\" failures=\"0\" skipped=\"1\""), "{xml}");
+    let (code, out, _) = run(&root, &["--format", "json", "verify-contract", "C5"]);
+    let report: Value = serde_json::from_str(&out).expect("JSON");
+    let found = &report["clauses"][0]["findings"][0];
+    assert_eq!((code, &found["line"], &found["adr"]), (1, &9.into(), &"adr/0005-cilium-vxlan.md".into()));
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    for args in [&["verify-contract", "C9"][..], &["verify-contract", "--allow", "C3"], &["why", "no-such-key"]] {
+        assert_eq!(run(here(), args).0, 2, "{args:?}");
+    }
+    let (_, _, err) = run(here(), &["verify-contract", "--allow", "C3", "--because", " "]);
+    assert!(err.contains("`--allow` needs a reason"), "{err}");
+}
+
+#[test]
+fn a_line_leads_to_its_decision() {
+    let (code, out, _) = run(here(), &["why", "wal-truncate-frequency"]);
+    assert!(code == 0 && out.contains("c2.guarantee") && out.contains("adr/0006-observability-agents.md"), "{out}");
+    let (_, out, _) = run(here(), &["why", "service_cidr"]);
+    assert!(out.contains("adr/0007-service-cidrs.md"), "{out}");
+}
+
+#[test]
+fn a_drill_is_played_and_its_evidence_verified() {
+    let (_folder, root) = broken("infra/fleet.toml", "", "");
+    let drill = ["verify-contract", "--rehearse", "--drill", "mgmt-outage"];
+    let (code, out, err) = run(&root, &drill);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("0 failed") && out.contains("nothing lost up to 6 h (computed: 6 h)"), "{out}");
+    let (code, _, err) = run(&root, &["evidence", "verify", "--rehearse"]);
+    assert!(code == 0 && err.contains("Verified"), "{err}");
+    change(&root.join("charts/cilium/values.yaml"), "vxlan", "geneve");
+    let (code, _, err) = run(&root, &["evidence", "verify", "--rehearse"]);
+    assert!(code == 1 && err.contains("charts/cilium/values.yaml") && err.contains("verdict on C5"), "{err}");
+    let reports = root.join("out/rehearsal/reports");
+    let name = reports.read_dir_utf8().expect("a folder").next().expect("a report").expect("an entry");
+    change(&name.path().join("report.html"), "holds", "HOLDS");
+    let (_, _, err) = run(&root, &["evidence", "verify", "--rehearse"]);
+    assert!(err.contains("a report was changed after it was written"), "{err}");
+}
+
+/// One breach for each clause that a drill can show; the sentence names it.
+#[test]
+fn a_drill_of_a_broken_fleet_says_what_breaks() {
+    let drill = ["verify-contract", "--rehearse", "--drill", "mgmt-outage"];
+    let agent = "charts/prometheus-agent/values.yaml";
+    let cases = [
+        ("infra/manifests/sample.yaml", "optional: true", "optional: false", "x C1: 648 of 1916 requests failed"),
+        (agent, "frequency=3h", "frequency=1h", "x C2: samples are lost in outages longer than 2 h, 2.7 h is promised"),
+        ("charts/thanos/values.yaml", "window=12h", "window=1h", "x C2: samples are lost in outages longer than"),
+        ("charts/external-secrets/values.yaml", "Interval: 5m", "Interval: 5h", "x C3: the secret was fresh only"),
+    ];
+    for (file, from, to, sentence) in cases {
+        let (_folder, root) = broken(file, from, to);
+        let (code, out, err) = run(&root, &drill);
+        assert!(code == 1 && out.contains(sentence), "{file}: {out}{err}");
+    }
+}
+
+#[test]
+fn a_drill_never_touches_real_machines_unasked() {
+    let (code, _, err) = run(here(), &["verify-contract", "--drill", "mgmt-outage"]);
+    assert!(code == 2 && err.contains("embedded world alone"), "{err}");
+    assert_eq!(run(here(), &["verify-contract", "--rehearse"]).0, 2);
+}
+
+#[expect(clippy::disallowed_methods, reason = "changes a copy of the repository's data")]
+fn change(path: &Utf8Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).expect("a file");
+    assert!(text.contains(from), "{path}");
+    std::fs::write(path, text.replace(from, to)).expect("a file");
+}

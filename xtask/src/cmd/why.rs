@@ -1,0 +1,58 @@
+//! `why`: which decision put a line there, and which check guards it.
+//! Knows nothing of how that is found out.
+
+use super::exit::{DONE, Ended, Stop, WRONG};
+use super::{Session, load};
+use crate::cli::Format;
+use crate::contract::why::{self, Answer};
+use crate::contract::{self, Evidence};
+use crate::problem::Problem;
+
+/// Answers.
+///
+/// # Errors
+/// Problems of the input, or a query that nothing fits.
+pub fn run(session: &mut Session, query: &str) -> Ended {
+    let inputs = load::inputs(session)?;
+    let adrs = session.space.texts("adr").map_err(Stop::all(WRONG))?;
+    let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
+    let report = contract::check(&evidence.map_err(Stop::all(WRONG))?);
+    let answers = why::ask(query, &inputs.data, &adrs, &report.reads);
+    if answers.is_empty() {
+        let problem = Problem::new(format!("nothing in infra/ or charts/ is called `{query}`"))
+            .hint("cargo xtask why charts/cilium/values.yaml, cargo xtask why deletionPolicy");
+        return Err(Stop::one(WRONG, problem));
+    }
+    let text: String = match session.flags.format {
+        Format::Text => answers.iter().map(text).collect::<Vec<_>>().join("\n"),
+        Format::Json => answers.iter().map(|a| format!("{}\n", json(a))).collect(),
+    };
+    session.shell.data(&text);
+    Ok(DONE)
+}
+
+fn text(answer: &Answer) -> String {
+    let mut out = format!("{}\n  {}\n", answer.at, answer.line);
+    if !answer.comment.is_empty() {
+        out.push_str(&format!("  says    {}\n", answer.comment));
+    }
+    for (clause, rule) in &answer.guards {
+        out.push_str(&format!("  guard   {rule}: {}\n", clause.says()));
+    }
+    for record in &answer.records {
+        out.push_str(&format!("  record  {record}\n"));
+    }
+    if answer.guards.is_empty() && answer.records.is_empty() {
+        out.push_str("  no check of the contract reads it, and no record names it\n");
+    }
+    out
+}
+
+fn json(answer: &Answer) -> serde_json::Value {
+    let Answer { at, line, comment, guards, records } = answer;
+    let guards: Vec<_> =
+        guards.iter().map(|(c, rule)| serde_json::json!({"check": c.to_string(), "rule": rule})).collect();
+    serde_json::json!({
+        "file": at.file, "line": at.line, "text": line, "says": comment, "guards": guards, "records": records,
+    })
+}

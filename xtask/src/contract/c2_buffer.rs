@@ -1,0 +1,235 @@
+//! C2: an outage of the platform of up to 2.7 h loses no sample.
+//! Knows nothing of how the log's arithmetic is done; `wal` does it.
+
+mod agent;
+mod receiver;
+
+use std::time::Duration;
+
+use super::case::Case;
+use super::evidence::{Evidence, Ground, Sheet};
+use super::quantity::{duration, hours, short, size};
+use super::wal::{Bound, SEGMENT, Wal};
+
+/// What is promised: 2.7 h.
+pub const NEED: Duration = Duration::from_secs(9720);
+/// The list that replaces every flag of the chart.
+const FLAGS: &str = "server.defaultFlagsOverride";
+/// The only knob that keeps unsent samples.
+const PERIOD: &str = "--storage.agent.wal-truncate-frequency";
+/// Where Prometheus would truncate if it is not told (tsdb/agent/db.go).
+const DEFAULT_PERIOD: Duration = Duration::from_secs(7200);
+/// The most that a sample takes in the log: a value of 8 bytes and two short varints, before compression.
+const SAMPLE: f64 = 12.0;
+const MIB: f64 = (1 << 20) as f64;
+
+/// Judges every agent, and the receiver on the platform.
+pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
+    let mut bridged = Duration::ZERO;
+    for ground in evidence.apps() {
+        case.rule("agent");
+        let Some(agent) = agent_of(ground) else {
+            let want = "a release of the chart prometheus with `--agent` among its flags";
+            let hint = "list it for `workload` in charts/releases.toml, with --agent in server.defaultFlagsOverride";
+            case.missing(ground, "prometheus-agent", want, "nothing", hint);
+            continue;
+        };
+        if let Some(bound) = log(ground, agent, case) {
+            // Real agents bridged about a period more than is guaranteed; what they send then must be taken, too.
+            bridged = bridged.max(bound.shortest + bound.shortest / 2);
+        }
+        agent::judge(ground, agent, case);
+    }
+    receiver::judge(evidence, bridged, case);
+}
+
+/// The agent of a cluster, if it has one.
+pub(super) fn agent_of(ground: &Ground) -> Option<&Sheet> {
+    ground.releases().find(|s| flag(s, "--agent").is_some())
+}
+
+/// How often an agent truncates its log, if that is a duration.
+pub(super) fn truncated_every(agent: &Sheet) -> Option<Duration> {
+    period(agent, PERIOD, DEFAULT_PERIOD).1.filter(|every| !every.is_zero())
+}
+
+/// How old a sample may be for the receiver on the platform.
+pub(super) fn window_of(evidence: &Evidence) -> Duration {
+    let thanos = evidence.platform().and_then(receiver::thanos_of);
+    thanos.map_or(Duration::ZERO, |thanos| receiver::window_in(thanos).1)
+}
+
+/// The value of `--name=value`, with its path; a flag without a value has an empty one.
+fn flag(sheet: &Sheet, name: &str) -> Option<(String, String)> {
+    let flags = sheet.get(FLAGS)?.as_array()?;
+    let mut found = flags.iter().enumerate().filter_map(|(i, f)| {
+        let rest = f.as_str()?.strip_prefix(name)?;
+        let value = rest.strip_prefix('=').or_else(|| rest.is_empty().then_some(""))?;
+        Some((format!("{FLAGS}.{i}"), value.to_owned()))
+    });
+    // Prometheus takes the last of a flag given twice.
+    found.next_back()
+}
+
+/// A duration among the flags: its path (the list, if it is not there) and its length.
+fn period(sheet: &Sheet, name: &str, otherwise: Duration) -> (String, Option<Duration>) {
+    match flag(sheet, name) {
+        Some((path, value)) => (path, duration(&value)),
+        None => (FLAGS.to_owned(), Some(otherwise)),
+    }
+}
+
+/// The log: what it guarantees, from the flags as they are rendered.
+fn log(ground: &Ground, agent: &Sheet, case: &mut Case) -> Option<Bound> {
+    case.rule("guarantee");
+    let name = PERIOD;
+    let (path, every) = period(agent, name, DEFAULT_PERIOD);
+    case.read(agent, &path);
+    let Some(every) = every.filter(|p| !p.is_zero()) else {
+        case.breach(ground, agent, &path, "a duration as 3h", "something else", format!("{name}=3h"));
+        return None;
+    };
+    let idle = Wal { period: every, bytes: SEGMENT };
+    let bound = idle.bound();
+    let after = idle.bound_after_restart();
+    let rate = Wal::breaking_rate(every, NEED);
+    let at_need = rate.map(|rate| Wal { period: every, bytes: (rate * every.as_secs_f64()) as u64 });
+    let fix = format!("{name}={}, or more", least_period());
+    if bound.shortest < NEED {
+        let got = format!("{} at any rate (truncated every {})", hours(bound.shortest), hours(every));
+        case.breach(ground, agent, &path, format!("no loss for {}", hours(NEED)), got, fix);
+    }
+    told(every, &bound, &after, rate, case);
+    volume(ground, agent, at_need.map(|wal| wal.bound().held), case);
+    ceiling(ground, agent, rate, case);
+    retention(ground, agent, bound.shortest, case);
+    Some(bound)
+}
+
+/// `1h21m`: with one segment in each period the guarantee is two periods.
+fn least_period() -> String {
+    let minutes = NEED.as_secs().div_ceil(2).div_ceil(60);
+    format!("{}h{}m", minutes / 60, minutes % 60)
+}
+
+fn told(every: Duration, bound: &Bound, after: &Bound, rate: Option<f64>, case: &mut Case) {
+    let breaks = rate.map_or("at any rate".to_owned(), |rate| {
+        let written = rate * every.as_secs_f64() / MIB;
+        format!(
+            "{} KiB/s = {} MiB in {} = {} samples/s at {SAMPLE} B each",
+            short(rate / 1024.0),
+            short(written),
+            hours(every),
+            (rate / SAMPLE).round()
+        )
+    });
+    case.headline(format!(
+        "guaranteed {} while under 128 MiB is written in {}; below {} above {}",
+        hours(bound.shortest),
+        hours(every),
+        hours(NEED),
+        rate.map_or("nothing".to_owned(), |rate| format!("{} KiB/s", short(rate / 1024.0)))
+    ));
+    case.figure("needed outage", hours(NEED));
+    case.figure("truncate period", hours(every));
+    case.figure("guaranteed outage", hours(bound.shortest));
+    let phase = match bound.worst_phase {
+        Duration::ZERO => "an outage that begins right at a truncation".to_owned(),
+        phase => format!("an outage that begins {} after a truncation", hours(phase)),
+    };
+    case.figure("worst phase", phase);
+    case.figure("luckiest outage", hours(bound.longest));
+    case.figure("after a restart before the outage", hours(after.shortest));
+    case.figure("breaking write rate", breaks);
+    case.because(format!(
+        "every {} the open segment is closed; of the closed ones without the newest the lower two thirds are dropped",
+        hours(every)
+    ));
+    case.because(format!(
+        "under 128 MiB a period this drops what is older than two periods: {} for an outage that begins at the worst \
+         moment, {} at the luckiest",
+        hours(bound.shortest),
+        hours(bound.longest)
+    ));
+    case.because("it is a cliff: past the bound nearly the whole backlog goes, not its oldest part");
+    case.because("retention.max-time keeps no samples, and samples in a checkpoint are never sent");
+}
+
+/// The volume holds what the log keeps at the rate at which the guarantee breaks, and it outlives the pod.
+fn volume(ground: &Ground, agent: &Sheet, held: Option<u64>, case: &mut Case) {
+    case.rule("volume");
+    let lasting = "server.persistentVolume.enabled";
+    case.expect(ground, agent, lasting, "true", "persistentVolume.enabled: true; an emptyDir dies with the pod");
+    case.expect(ground, agent, "server.statefulSet.enabled", "true", "statefulSet.enabled: true keeps one volume");
+    let path = "server.persistentVolume.size";
+    let Some(has) = case.text(agent, path).and_then(|text| size(&text)) else {
+        case.breach(ground, agent, path, "a size as 2Gi", "nothing", "size: 2Gi");
+        return;
+    };
+    let held = held.unwrap_or(3 * SEGMENT);
+    let needed = format!("{} MiB", (held as f64 / MIB).ceil());
+    case.figure("volume", format!("{} MiB, {needed} needed at the breaking rate", has >> 20));
+    if has < held {
+        let got = format!("{} MiB", has >> 20);
+        case.breach(ground, agent, path, format!("at least {needed} for the log"), got, "size: 2Gi");
+    }
+}
+
+/// What the jobs admit: each has a ceiling, and those whose targets are known stay below the breaking rate.
+fn ceiling(ground: &Ground, agent: &Sheet, rate: Option<f64>, case: &mut Case) {
+    case.rule("ceiling");
+    let interval = case.text(agent, "server.global.scrape_interval").and_then(|text| duration(&text));
+    let interval = interval.unwrap_or(Duration::from_secs(60)).as_secs_f64();
+    let mut per_node = 0.0;
+    let jobs = agent.get("scrapeConfigs").and_then(serde_json::Value::as_object);
+    for (job, _) in jobs.into_iter().flatten() {
+        let path = format!("scrapeConfigs.{job}");
+        if !case.on(agent, &format!("{path}.enabled"), true) {
+            continue;
+        }
+        let limit = case.text(agent, &format!("{path}.sample_limit")).and_then(|text| text.parse::<f64>().ok());
+        let limit = limit.filter(|limit| *limit > 0.0);
+        let kept = keeps(agent, &path);
+        match limit {
+            Some(limit) if job.starts_with("kubernetes-nodes") => per_node += limit,
+            Some(_) => {}
+            None if kept => {}
+            None => {
+                let want = "a ceiling on the samples of each scrape, so that no workload can fill the log";
+                case.breach(ground, agent, &path, want, "no sample_limit", "sample_limit: 3000");
+            }
+        }
+    }
+    let known = per_node * ground.nodes as f64 / interval;
+    let bytes = known * SAMPLE;
+    case.figure(
+        "admitted by the node jobs",
+        format!("{} samples/s = {} KiB/s at most", known.round(), short(bytes / 1024.0)),
+    );
+    if rate.is_some_and(|rate| bytes > rate) {
+        let got = format!("{} KiB/s from the node jobs alone", short(bytes / 1024.0));
+        let want = format!("less than {} KiB/s", short(rate.unwrap_or_default() / 1024.0));
+        case.breach(ground, agent, "scrapeConfigs", want, got, "lower sample_limit or scrape less often");
+    }
+}
+
+/// A job without a limit that keeps named metrics alone has a ceiling of its own.
+fn keeps(agent: &Sheet, job: &str) -> bool {
+    let rules = agent.get(&format!("{job}.metric_relabel_configs")).and_then(serde_json::Value::as_array);
+    let keep = |rule: &serde_json::Value| rule["action"] == "keep" && rule["source_labels"][0] == "__name__";
+    rules.is_some_and(|rules| rules.iter().any(keep))
+}
+
+/// Series must not be forgotten before their samples: then those would be there without a name.
+fn retention(ground: &Ground, agent: &Sheet, guaranteed: Duration, case: &mut Case) {
+    case.rule("series");
+    let name = "--storage.agent.retention.max-time";
+    let (path, kept) = period(agent, name, Duration::from_secs(4 * 3600));
+    case.read(agent, &path);
+    let kept = kept.unwrap_or_default();
+    let needed = NEED.max(guaranteed);
+    if kept < needed {
+        let want = format!("series kept for {} or longer", hours(needed));
+        case.breach(ground, agent, &path, want, hours(kept), format!("{name}=8h"));
+    }
+}

@@ -1,0 +1,84 @@
+//! The receiving half of the buffer: Thanos Receive must take samples that are as old as the longest outage.
+//! Knows nothing of the agents beyond how long an outage they can bridge.
+
+use std::time::Duration;
+
+use super::super::case::Case;
+use super::super::evidence::{Evidence, Ground, Sheet};
+use super::super::quantity::{duration, hours};
+
+const ARGS: &str = "receive.extraArgs";
+const WINDOW: &str = "--tsdb.out-of-order.time-window=";
+
+/// Judges the receiver, given the longest outage that an agent can bridge.
+pub(super) fn judge(evidence: &Evidence, bridged: Duration, case: &mut Case) {
+    let Some(platform) = evidence.platform() else { return };
+    case.rule("receiver");
+    let Some(thanos) = thanos_of(platform) else {
+        let hint = "list the chart thanos for `platform` in charts/releases.toml";
+        case.missing(platform, "thanos", "Thanos Receive on the platform", "nothing", hint);
+        return;
+    };
+    window(platform, thanos, bridged, case);
+    reachable(evidence, platform, thanos, case);
+}
+
+/// The release that receives.
+pub(super) fn thanos_of(platform: &Ground) -> Option<&Sheet> {
+    platform.releases().find(|s| s.chart() == Some("thanos"))
+}
+
+/// The out-of-order window and its path; without the flag there is none.
+pub(super) fn window_in(thanos: &Sheet) -> (String, Duration) {
+    let args = thanos.get(ARGS).and_then(serde_json::Value::as_array);
+    let mut args = args.into_iter().flatten().enumerate();
+    let found = args.find_map(|(i, a)| Some((i, a.as_str()?.strip_prefix(WINDOW)?)));
+    match found {
+        Some((i, value)) => (format!("{ARGS}.{i}"), duration(value).unwrap_or_default()),
+        None => (ARGS.to_owned(), Duration::ZERO),
+    }
+}
+
+fn window(platform: &Ground, thanos: &Sheet, bridged: Duration, case: &mut Case) {
+    let (path, window) = window_in(thanos);
+    case.read(thanos, &path);
+    case.figure("out-of-order window", hours(window));
+    case.because(format!(
+        "all clusters share one head at the receiver: a backlog of {} is refused unless its window is longer",
+        hours(bridged)
+    ));
+    if window < bridged {
+        let want = format!("samples accepted that are {} old, as agents can send them", hours(bridged));
+        let mend = format!("{WINDOW}12h");
+        case.breach(platform, thanos, &path, want, format!("{} at most", hours(window)), mend);
+    }
+    let kept = case.text(thanos, "receive.tsdb.retention").and_then(|text| duration(&text)).unwrap_or_default();
+    if kept < bridged {
+        let want = format!("kept for longer than an outage of {}", hours(bridged));
+        case.breach(platform, thanos, "receive.tsdb.retention", want, hours(kept), "retention: 7d");
+    }
+    let lasting = "receive.persistence.enabled";
+    case.expect(platform, thanos, lasting, "true", "enabled: true; what was caught up must survive its pod");
+}
+
+/// The Service of the mesh on the agents' side has the port of the one here, and that one is offered to the mesh.
+fn reachable(evidence: &Evidence, platform: &Ground, thanos: &Sheet, case: &mut Case) {
+    case.rule("path");
+    let port = case.text(thanos, "receive.service.remoteWritePort").unwrap_or_default();
+    let note = |key| format!("receive.service.annotations.service\\.cilium\\.io/{key}");
+    for key in ["global", "shared"] {
+        case.expect(platform, thanos, &note(key), "true", "without it agents elsewhere find no backend");
+    }
+    for ground in evidence.apps() {
+        let stub = ground.objects("Service").find(|s| s.word("metadata.name") == "thanos-receive");
+        let Some(stub) = stub else {
+            let hint = "give app clusters the manifest `mesh-services`";
+            case.missing(ground, "mesh-services", "a Service `thanos-receive` of the mesh", "nothing", hint);
+            continue;
+        };
+        let global = "metadata.annotations.service\\.cilium\\.io/global";
+        case.expect(ground, stub, global, "true", "without it the name has no backend anywhere");
+        case.expect(ground, stub, "spec.ports.0.name", "remote-write", "the mesh pairs backends by the port's name");
+        case.expect(ground, stub, "spec.ports.0.port", &port, "the port of receive.service.remoteWritePort");
+    }
+}

@@ -1,0 +1,129 @@
+//! Every reference from an app cluster to the platform, found in every rendered value, object and node file, with the
+//! way in which the app cluster gets along while nobody answers.
+//! Knows nothing of what a clause asks for: a reference that nothing is known to survive is fatal.
+
+mod host;
+mod rules;
+mod services;
+
+use serde_json::Value;
+
+use super::evidence::{Evidence, Ground, Sheet};
+use crate::problem::At;
+pub use host::{Atlas, Owner};
+pub use services::stubs;
+
+/// What becomes of a reference while the platform is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// What was to be sent is kept here and sent later.
+    Buffered,
+    /// What was last heard stays in force.
+    Cached,
+    /// Nothing waits for an answer.
+    Optional,
+    /// Nothing is known that survives it.
+    Fatal,
+}
+
+impl Class {
+    /// All, from harmless to deadly.
+    pub const ALL: [Class; 4] = [Class::Buffered, Class::Cached, Class::Optional, Class::Fatal];
+
+    /// In lower case.
+    pub fn word(self) -> &'static str {
+        match self {
+            Class::Buffered => "buffered",
+            Class::Cached => "cached",
+            Class::Optional => "optional",
+            Class::Fatal => "fatal",
+        }
+    }
+}
+
+/// One reference.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    /// The app cluster that refers.
+    pub cluster: String,
+    /// The release or object: `promtail`, `Deployment/sample`.
+    pub subject: String,
+    /// Path of the value.
+    pub path: String,
+    /// What it points at: `vault/vault`, `mgmt.cp.ip`, `harbor.mgmt:443`.
+    pub to: String,
+    /// What becomes of it.
+    pub class: Class,
+    /// Why.
+    pub why: String,
+    /// Where it is written.
+    pub at: At,
+}
+
+/// All references of all app clusters.
+pub fn walk(evidence: &Evidence) -> Vec<Reference> {
+    let Some(platform) = evidence.platform() else { return Vec::new() };
+    let mut found = Vec::new();
+    for ground in evidence.apps() {
+        let atlas = Atlas::of(evidence, ground, platform);
+        for sheet in &ground.sheets {
+            leaves(sheet.value(), String::new(), &mut |path, text| {
+                found.extend(atlas.read(sheet, path, text).map(|(to, owner)| named(ground, sheet, path, to, &owner)));
+            });
+        }
+        found.extend(services::walk(ground, platform));
+        found.extend(services::secrets(ground));
+        found.extend(node_files(ground, &atlas));
+    }
+    found
+}
+
+/// A reference by a name or an address in a value.
+fn named(ground: &Ground, sheet: &Sheet, path: &str, to: String, owner: &Owner) -> Reference {
+    let (class, why) = rules::class(sheet, path, owner);
+    Reference {
+        cluster: ground.name.clone(),
+        subject: sheet.subject(),
+        path: path.to_owned(),
+        to,
+        class,
+        why,
+        at: sheet.at(path),
+    }
+}
+
+/// Node files are scripts and configuration: names of the platform are looked for line by line.
+fn node_files(ground: &Ground, atlas: &Atlas) -> Vec<Reference> {
+    let mut found = Vec::new();
+    for (path, text) in &ground.texts {
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#')) {
+            for (to, owner) in atlas.names(line) {
+                let (class, why) = rules::of_node(line, &owner);
+                found.push(Reference {
+                    cluster: ground.name.clone(),
+                    subject: path.rsplit('/').next().unwrap_or(path).to_owned(),
+                    path: String::new(),
+                    to,
+                    class,
+                    why,
+                    at: At { file: format!("out/{path}"), line: Some(number + 1) },
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Every text, number and switch with its dotted path.
+fn leaves(value: &Value, path: String, visit: &mut dyn FnMut(&str, &str)) {
+    let below = |key: &str| {
+        let key = key.replace('.', "\\.");
+        if path.is_empty() { key } else { format!("{path}.{key}") }
+    };
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| leaves(value, below(key), visit)),
+        Value::Array(list) => list.iter().enumerate().for_each(|(i, v)| leaves(v, below(&i.to_string()), visit)),
+        Value::String(text) => visit(&path, text),
+        _ => {}
+    }
+}

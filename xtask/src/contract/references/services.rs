@@ -1,0 +1,133 @@
+//! References that are no text: Services of the mesh, routes and webhooks to them, Secrets that the platform fills.
+//! Knows nothing of hosts in values.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::super::evidence::{Ground, Sheet};
+use super::{Class, Reference, leaves};
+
+/// Marks a Service as one of the whole mesh, and whether its backends here are offered to others.
+const GLOBAL: &str = "metadata.annotations.service\\.cilium\\.io/global";
+const SHARED: &str = "metadata.annotations.service\\.cilium\\.io/shared";
+const AFFINITY: &str = "metadata.annotations.service\\.cilium\\.io/affinity";
+
+/// `namespace/name` of an object.
+fn key(sheet: &Sheet) -> String {
+    format!("{}/{}", sheet.namespace(), sheet.word("metadata.name"))
+}
+
+fn is_global(service: &Sheet) -> bool {
+    service.word(GLOBAL) == "true"
+}
+
+fn has_own_backends(service: &Sheet) -> bool {
+    service.get("spec.selector").is_some_and(|s| s.as_object().is_some_and(|s| !s.is_empty()))
+}
+
+/// Services whose backends are all elsewhere: global, without a selector.
+pub fn stubs(ground: &Ground) -> BTreeSet<String> {
+    ground.objects("Service").filter(|s| is_global(s) && !has_own_backends(s)).map(key).collect()
+}
+
+/// Global Services of an app cluster, and what routes or admits through one of them.
+pub(super) fn walk(ground: &Ground, platform: &Ground) -> Vec<Reference> {
+    let stubs = stubs(ground);
+    let shared_there: BTreeSet<String> =
+        platform.objects("Service").filter(|s| is_global(s) && s.word(SHARED) != "false").map(key).collect();
+    let mut found = Vec::new();
+    for service in ground.objects("Service").filter(|s| is_global(s)) {
+        let (name, local) = (key(service), service.word(AFFINITY) == "local");
+        let own = has_own_backends(service);
+        let known = own || STUBS.contains(&name.as_str());
+        let (class, why) = match (own, shared_there.contains(&name)) {
+            (true, false) => continue,
+            (true, true) if local => (Class::Optional, "backends here come first (affinity: local)"),
+            (true, true) => {
+                (Class::Fatal, "a share of requests goes to the platform, and a silent one is not forgotten")
+            }
+            (false, _) if known => {
+                (Class::Optional, "a name without backends here; its callers are classed themselves")
+            }
+            (false, _) => (Class::Fatal, "it has no backends here, and nothing answers while the others are away"),
+        };
+        found.push(reference(ground, service, GLOBAL, name, class, why));
+    }
+    for sheet in ground.sheets.iter().filter(|s| s.chart().is_none()) {
+        leaves(sheet.value(), String::new(), &mut |path, text| {
+            let service = format!("{}/{text}", namespace_near(sheet, path));
+            let Some(why) = traffic(sheet, path).filter(|_| stubs.contains(&service)) else { return };
+            found.push(reference(ground, sheet, path, service, Class::Fatal, why));
+        });
+    }
+    found
+}
+
+/// The platform's services that app clusters know by name; each has callers that survive without it.
+const STUBS: [&str; 3] = ["monitoring/thanos-receive", "monitoring/loki", "vault/vault"];
+
+/// The namespace beside a name, else the object's own.
+fn namespace_near(sheet: &Sheet, path: &str) -> String {
+    let beside = path.rsplit_once('.').map_or("", |(table, _)| table);
+    match sheet.word(&format!("{beside}.namespace")) {
+        "" => sheet.namespace().to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// Why a name at this place decides whether requests are served.
+fn traffic(sheet: &Sheet, path: &str) -> Option<&'static str> {
+    let kind = sheet.word("kind");
+    if path.contains("backendRefs.") && path.ends_with(".name") {
+        return Some("requests that come in here are sent to the platform");
+    }
+    let hook = kind.ends_with("WebhookConfiguration") && path.ends_with("clientConfig.service.name");
+    let api = kind == "APIService" && path.ends_with("spec.service.name");
+    (hook || api).then_some("this API server would wait for the platform")
+}
+
+/// Secrets that External Secrets fills, where a pod takes one: it must start where none ever came.
+pub(super) fn secrets(ground: &Ground) -> Vec<Reference> {
+    let target = |s: &Sheet| match s.word("spec.target.name") {
+        "" => key(s),
+        name => format!("{}/{name}", s.namespace()),
+    };
+    let filled: BTreeSet<String> = ground.objects("ExternalSecret").map(target).collect();
+    let mut found = Vec::new();
+    for sheet in ground.sheets.iter().filter(|s| s.chart().is_none() && s.word("kind") != "ExternalSecret") {
+        leaves(sheet.value(), String::new(), &mut |path, text| {
+            let Some(table) = secret_table(path).filter(|_| filled.contains(&format!("{}/{text}", sheet.namespace())))
+            else {
+                return;
+            };
+            let optional = sheet.get(&format!("{table}.optional")) == Some(&Value::Bool(true));
+            let (class, why) = match optional {
+                true => (Class::Cached, "the Secret stays through an outage, and the pod starts without it"),
+                false => (Class::Fatal, "not optional: where the Secret never came, the pod does not start"),
+            };
+            found.push(reference(ground, sheet, path, format!("Secret {text}"), class, why));
+        });
+    }
+    found
+}
+
+/// The table that a Secret's name stands in, if the path is one of a Secret.
+fn secret_table(path: &str) -> Option<&str> {
+    let (table, key) = path.rsplit_once('.')?;
+    let mount = key == "secretName" && table.ends_with(".secret");
+    let variable = key == "name" && (table.ends_with(".secretKeyRef") || table.ends_with(".secretRef"));
+    (mount || variable).then_some(table)
+}
+
+fn reference(ground: &Ground, sheet: &Sheet, path: &str, to: String, class: Class, why: &str) -> Reference {
+    Reference {
+        cluster: ground.name.clone(),
+        subject: sheet.subject(),
+        path: path.to_owned(),
+        to,
+        class,
+        why: why.to_owned(),
+        at: sheet.at(path),
+    }
+}
