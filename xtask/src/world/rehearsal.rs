@@ -32,6 +32,7 @@ mod kubeadm_rules;
 mod kubectl;
 mod lines;
 mod mesh;
+mod mishap;
 mod multipass;
 mod net;
 mod openssl;
@@ -48,7 +49,7 @@ mod yaml;
 
 pub use ask::{Answer, Ask, Disk, MemoryDisk};
 pub use faults::{Faults, KINDS, Kind, Struck};
-pub use mesh::Mishap;
+pub use mishap::Mishap;
 pub use net::Net;
 pub use stage::{Machine, Stage};
 

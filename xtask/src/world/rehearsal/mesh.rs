@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, Ready};
+use super::mishap::Mishap;
 use super::net::Net;
 use super::stage::Stage;
 use super::yaml::text;
@@ -19,32 +19,6 @@ const AGENTS: Duration = Duration::from_secs(45);
 /// What an agent says while its cache has nothing of a peer, and what the cache says (sources of cilium-cli 0.19.7).
 const NOT_FOUND: &str = "remote cluster configuration required but not found";
 const WAITING: &str = "Waiting for initial connection to be established";
-
-/// Something that is wrong with one cluster of a scene, beyond what commands can bring about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mishap {
-    /// Its agents trust an authority of their own.
-    OtherAuthority,
-    /// It runs with this cluster id.
-    ClusterId(u8),
-    /// Its nodes' pods have ranges in this network.
-    PodRanges(Net),
-    /// Its mesh server listens on this port.
-    Port(u16),
-    /// Its agents use this protocol.
-    Tunnel(String),
-    /// `cilium status` and `clustermesh status` find no agent.
-    NoAgents,
-    /// Its KVStoreMesh connects with nobody.
-    Deaf,
-    /// Its clocks are ahead by so many seconds.
-    Clock(u64),
-    /// The Job that makes its certificates has not ended.
-    NoCertificates,
-    /// Its packets to other clusters get lost.
-    Lossy,
-}
 
 /// A link as one side sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::mesh::Mishap;
+use super::mishap::Mishap;
 use super::net::Net;
 use serde::{Deserialize, Serialize};
 

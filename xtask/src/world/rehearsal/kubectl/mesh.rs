@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::super::ask::{Go, refused, said};
 use super::super::cluster::Cluster;
-use super::super::mesh::{self, Mishap};
+use super::super::mesh;
+use super::super::mishap::Mishap;
 use super::super::stage::Stage;
 use super::desk::Desk;
 use crate::tools::Output;

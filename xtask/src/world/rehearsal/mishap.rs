@@ -1,0 +1,32 @@
+//! What can be wrong with a cluster of a scene, for tests to arrange and the simulated tools to show.
+//! Knows nothing of who notices.
+
+use serde::{Deserialize, Serialize};
+
+use super::net::Net;
+
+/// Something that is wrong with one cluster of a scene, beyond what commands can bring about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mishap {
+    /// Its agents trust an authority of their own.
+    OtherAuthority,
+    /// It runs with this cluster id.
+    ClusterId(u8),
+    /// Its nodes' pods have ranges in this network.
+    PodRanges(Net),
+    /// Its mesh server listens on this port.
+    Port(u16),
+    /// Its agents use this protocol.
+    Tunnel(String),
+    /// `cilium status` and `clustermesh status` find no agent.
+    NoAgents,
+    /// Its KVStoreMesh connects with nobody.
+    Deaf,
+    /// Its clocks are ahead by so many seconds.
+    Clock(u64),
+    /// The Job that makes its certificates has not ended.
+    NoCertificates,
+    /// Its packets to other clusters get lost.
+    Lossy,
+}
