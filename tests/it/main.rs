@@ -13,6 +13,7 @@ mod host;
 mod mesh;
 mod node;
 mod platform;
+mod preflight;
 mod references;
 mod refusals;
 mod render;

@@ -16,9 +16,10 @@ pub fn real(name: &str) -> Option<PathBuf> {
     found
 }
 
-#[expect(clippy::disallowed_macros, reason = "a test that is left out must be seen with --nocapture")]
+/// Past the test harness, which would keep it to itself: whoever runs the tests is to know what they did not see.
 fn say(name: &str) {
-    eprintln!("left out: `{name}` is not on PATH");
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "left out: `{name}` is not on PATH");
 }
 
 /// A command that starts a tool, for its test to fill in.
