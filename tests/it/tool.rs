@@ -19,7 +19,9 @@ pub fn real(name: &str) -> Option<PathBuf> {
 /// Past the test harness, which would keep it to itself: whoever runs the tests is to know what they did not see.
 fn say(name: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "left out: `{name}` is not on PATH");
+    let test = std::thread::current();
+    let test = test.name().unwrap_or("a test");
+    let _ = writeln!(std::io::stderr(), "left out, at least in part: {test}: `{name}` is not on PATH");
 }
 
 /// A command that starts a tool, for its test to fill in.
