@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::engine::{Action, Engine, Event, Failure, Note, Outcome, TaskId};
 use crate::journal::{self, Entry};
+use crate::plan::want::ending;
 use crate::plan::{Plan, StepId};
 use crate::problem::Problem;
 use crate::tools::{Command, Exit, Output, Tool};
@@ -179,7 +180,7 @@ impl<'a> Driver<'a> {
             output.stderr.lines().for_each(|line| self.log(&run.step, line));
         }
         let took = self.world.now().saturating_sub(run.began).as_secs_f64();
-        self.log(&run.step, &format!("{} {} after {took:.1}s", clock::now(), exit_in_words(&output.exit)));
+        self.log(&run.step, &format!("{} {} after {took:.1}s", clock::now(), ending(&output.exit)));
     }
 
     fn keep(&mut self, secrets: &mut Vec<(String, String)>) {
@@ -229,18 +230,6 @@ impl<'a> Driver<'a> {
     fn log(&mut self, step: &str, line: &str) {
         let attempt = self.attempts.get(step).copied().unwrap_or(1);
         self.space.log(step, attempt, line);
-    }
-}
-
-/// For the log; what the user reads is the engine's `why`.
-fn exit_in_words(exit: &Exit) -> String {
-    match exit {
-        Exit::Code(code) => format!("exit {code}"),
-        Exit::Signal(signal) => format!("signal {signal}"),
-        Exit::TimedOut => "timed out".into(),
-        Exit::Stopped => "stopped".into(),
-        Exit::Missing => "not found on PATH".into(),
-        Exit::NotStarted(reason) => format!("not started: {reason}"),
     }
 }
 
