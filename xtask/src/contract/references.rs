@@ -81,13 +81,17 @@ pub fn walk(evidence: &Evidence) -> Vec<Reference> {
 /// A reference by a name or an address in a value.
 fn named(ground: &Ground, sheet: &Sheet, path: &str, to: String, owner: &Owner) -> Reference {
     let (class, why) = rules::class(sheet, path, owner);
+    reference(ground, sheet, path, to, class, &why)
+}
+
+fn reference(ground: &Ground, sheet: &Sheet, path: &str, to: String, class: Class, why: &str) -> Reference {
     Reference {
         cluster: ground.name.clone(),
         subject: sheet.subject(),
         path: path.to_owned(),
         to,
         class,
-        why,
+        why: why.to_owned(),
         at: sheet.at(path),
     }
 }

@@ -60,20 +60,11 @@ pub use releases::archive_step;
 /// The file in `out/charts` that a manifest's objects are downloaded to.
 pub use releases::file_of;
 
-/// Checks which Helm there is, before there can be a plan in its words.
-pub fn detect(fleet: &Fleet) -> Plan {
-    let steps = host::steps(fleet).into_iter().filter(|s| s.id == "host/helm").collect();
-    Plan { name: "detect", steps, files: Files::new(), lanes: BTreeMap::new() }
-}
-
 /// The check that Multipass is there and its daemon answers.
 pub(super) fn multipass_check(fleet: &Fleet) -> Step {
     let check = host::steps(fleet).into_iter().find(|step| step.id == "host/multipass");
     check.expect("bug: Multipass is among the tools")
 }
-
-/// The fact in which `host/helm` leaves the version it found, as `v4.1.4`.
-pub const HELM_FACT: &str = "host.helm";
 
 /// Where the merged kubeconfig is kept, below `out/`. `render` writes the one with tokens beside it.
 pub const KUBECONFIG: &str = "kube/config.yaml";

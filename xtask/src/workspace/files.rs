@@ -2,7 +2,7 @@
 //! Knows nothing of what they hold.
 
 use std::fs::{DirBuilder, File, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
@@ -53,19 +53,6 @@ impl Workspace {
     /// The path leads out of `out/`, or the file cannot be read.
     pub fn same(&self, path: &str, bytes: &[u8]) -> Result<bool, Problem> {
         Ok(self.bytes(&self.below(path)?)?.is_some_and(|held| held == bytes))
-    }
-
-    /// The digest of a file below `out/` in hexadecimal, or nothing if there is no such file.
-    ///
-    /// # Errors
-    /// The path leads out of `out/`, or the file cannot be read.
-    pub fn sha256(&self, path: &str) -> Result<Option<String>, Problem> {
-        let path = self.below(path)?;
-        match digest(&path) {
-            Ok(digest) => Ok(Some(digest)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(trouble("read", self.shown(&path), &e)),
-        }
     }
 
     /// A path below `out/`, refused if it leads anywhere else, by `..` or through a symbolic link.
@@ -149,18 +136,6 @@ pub(super) fn sync_folder(folder: &Utf8Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn digest(path: &Utf8Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(&hash.finalize())),
-            n => hash.update(&buffer[..n]),
-        }
-    }
-}
-
 /// The sha256 of bytes in hexadecimal.
 pub fn sha256_of(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
@@ -194,11 +169,7 @@ mod tests {
 
     #[test]
     fn digests_are_those_of_sha256sum() {
-        let (_dir, space) = scratch();
-        space.keep("a", b"abc").unwrap();
         let want = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(space.sha256("a").unwrap().as_deref(), Some(want));
-        assert_eq!(space.sha256("b").unwrap(), None);
         assert_eq!(sha256_of(b"abc"), want);
     }
 
@@ -212,7 +183,7 @@ mod tests {
         link(&dir.path().join("not-there"), "dangling");
         link(&space.out.join("in").into_std_path_buf(), "inner");
         for path in ["", "..", "../x", "a/../../x", "/etc/passwd", "folder/x", "folder/a/b", "file", "dangling"] {
-            for refused in [space.keep(path, b"y"), space.same(path, b"y").map(drop), space.sha256(path).map(drop)] {
+            for refused in [space.keep(path, b"y"), space.same(path, b"y").map(drop)] {
                 let problem = refused.expect_err(path);
                 assert!(problem.why.unwrap().contains("leads out of `out/`"), "{path}");
             }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::evidence::{Ground, Sheet};
-use super::{Class, Reference, leaves};
+use super::{Class, Reference, leaves, reference};
 
 /// Marks a Service as one of the whole mesh, and whether its backends here are offered to others.
 const GLOBAL: &str = "metadata.annotations.service\\.cilium\\.io/global";
@@ -118,16 +118,4 @@ fn secret_table(path: &str) -> Option<&str> {
     let mount = key == "secretName" && table.ends_with(".secret");
     let variable = key == "name" && (table.ends_with(".secretKeyRef") || table.ends_with(".secretRef"));
     (mount || variable).then_some(table)
-}
-
-fn reference(ground: &Ground, sheet: &Sheet, path: &str, to: String, class: Class, why: &str) -> Reference {
-    Reference {
-        cluster: ground.name.clone(),
-        subject: sheet.subject(),
-        path: path.to_owned(),
-        to,
-        class,
-        why: why.to_owned(),
-        at: sheet.at(path),
-    }
 }

@@ -2,9 +2,8 @@
 //! Knows nothing of the clusters but what they need of the machine.
 
 use super::super::{Step, Want};
-use super::HELM_FACT;
 use crate::fleet::Fleet;
-use crate::tools::{Command, Reading, cilium, curl, docker, helm, kubectl, multipass, openssl, own};
+use crate::tools::{Command, cilium, curl, docker, helm, kubectl, multipass, openssl, own};
 
 /// All checks of the machine and its tools.
 pub(in crate::plan) fn steps(fleet: &Fleet) -> Vec<Step> {
@@ -36,7 +35,7 @@ pub(super) fn docker() -> Vec<Step> {
 fn tools() -> [(&'static str, Command); 6] {
     [
         ("multipass", multipass::version()),
-        ("helm", helm::version().learn(HELM_FACT, Reading::Stdout)),
+        ("helm", helm::version()),
         ("kubectl", kubectl::version()),
         ("cilium", cilium::version()),
         ("openssl", openssl::version()),

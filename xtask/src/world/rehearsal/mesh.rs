@@ -35,11 +35,6 @@ impl Stage {
         self.mishaps.entry(cluster.to_owned()).or_default().push(mishap);
     }
 
-    /// Takes every mishap of a cluster back.
-    pub fn relieve(&mut self, cluster: &str) {
-        self.mishaps.remove(cluster);
-    }
-
     /// A Helm was killed while it upgraded a release.
     pub fn interrupt_upgrade(&mut self, cluster: &str, release: &str) {
         let Some(vm) = self.control_plane(cluster) else { return };
