@@ -21,6 +21,7 @@ mod lock;
 mod modes;
 mod records;
 mod secrets;
+mod shelf;
 mod sources;
 
 pub use files::sha256_of;
@@ -39,6 +40,8 @@ pub struct Workspace {
     out: Utf8PathBuf,
     /// Whether what is written must survive a power cut.
     lasting: bool,
+    /// Where files lie, if not on the disk.
+    shelf: Option<shelf::Shelf>,
     /// Every secret value seen so far, by value: what must not show up in a log.
     seen: BTreeMap<String, String>,
     /// The log that each step writes to now.
@@ -50,16 +53,22 @@ pub struct Workspace {
 impl Workspace {
     /// The workspace of a repository. `out` is relative to `root` unless it is absolute. Writes nothing.
     pub fn open(root: &Utf8Path, out: &Utf8Path) -> Self {
-        let mut space = Workspace {
+        let mut space = Workspace::unseen(root, out);
+        space.see_kept_secrets();
+        space
+    }
+
+    /// One that has not looked at the disk.
+    fn unseen(root: &Utf8Path, out: &Utf8Path) -> Self {
+        Workspace {
             root: root.to_owned(),
             out: root.join(out),
             lasting: true,
+            shelf: None,
             seen: BTreeMap::new(),
             logs: BTreeMap::new(),
             complaints: BTreeSet::new(),
-        };
-        space.see_kept_secrets();
-        space
+        }
     }
 
     /// The same for a rehearsal, which can be had again: nothing waits for the disk (measured: 4 of 5 seconds).
@@ -96,7 +105,12 @@ impl Workspace {
     /// # Errors
     /// It is not there, not readable, or not UTF-8.
     pub fn read(&self, path: &Utf8Path) -> Result<String, Problem> {
-        std::fs::read_to_string(self.root.join(path)).map_err(|e| trouble("read", path.as_str(), &e))
+        let path = self.root.join(path);
+        let text = match &self.shelf {
+            Some(shelf) => shelf.text(&path),
+            None => std::fs::read_to_string(&path),
+        };
+        text.map_err(|e| trouble("read", path.as_str(), &e))
     }
 
     /// Troubles that did not stop the run (a log that could not be written), each once. Empties the list.

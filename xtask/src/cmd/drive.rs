@@ -25,30 +25,75 @@ pub mod survey;
 /// What could not be recorded (a full disk under a log) is left with [`Workspace::complaints`].
 pub fn drive(
     plan: &Plan,
-    mut engine: Engine,
+    engine: Engine<'_>,
     world: &mut dyn World,
     space: &mut Workspace,
     watch: &mut dyn FnMut(Duration, &Note),
 ) -> Outcome {
-    let mut driver = Driver::new(plan, world, space, watch);
-    driver.begin();
-    let mut event = Event::Tick;
+    let mut course = Course::begin(plan, engine, &digest(plan), space);
     loop {
-        let actions = engine.step(driver.world.now(), event);
-        driver.perform(actions, engine.facts());
-        if let Some(outcome) = engine.outcome() {
-            return driver.finish(outcome);
+        if let Some(outcome) = course.turn(world, space, watch) {
+            return outcome;
         }
-        event = driver.next(engine.deadline());
     }
 }
 
-/// What the loop knows beside the engine.
+/// What tells a plan from another in the journal: a digest of its steps.
+pub fn digest(plan: &Plan) -> String {
+    sha256_of(format!("{:?}", plan.steps).as_bytes())[..32].to_owned()
+}
+
+/// A run between two turns: a value, so that a rehearsal can go on from it more than once.
+#[derive(Clone)]
+pub struct Course<'a> {
+    plan: &'a Plan,
+    engine: Engine<'a>,
+    /// What the engine hears next.
+    event: Event,
+    books: Books,
+}
+
+impl<'a> Course<'a> {
+    /// A run that begins. The journal says so, with the [`digest`] of the plan.
+    pub fn begin(plan: &'a Plan, engine: Engine<'a>, digest: &str, space: &mut Workspace) -> Self {
+        let command = plan.name.to_owned();
+        record(space, &Entry::RunStarted { command, plan: digest.to_owned(), at_ms: clock::now_ms() });
+        Course { plan, engine, event: Event::Tick, books: Books::default() }
+    }
+
+    /// Tells the engine what happened, does what it wants, and waits for what happens next. How it ended, if it did.
+    pub fn turn(
+        &mut self,
+        world: &mut dyn World,
+        space: &mut Workspace,
+        watch: &mut dyn FnMut(Duration, &Note),
+    ) -> Option<Outcome> {
+        let books = std::mem::take(&mut self.books);
+        let mut driver = Driver { plan: self.plan, world, space, watch, books };
+        let event = std::mem::replace(&mut self.event, Event::Tick);
+        let actions = self.engine.step(driver.world.now(), event);
+        driver.perform(actions, self.engine.facts());
+        if let Some(outcome) = self.engine.outcome() {
+            return Some(driver.finish(outcome));
+        }
+        self.event = driver.next(self.engine.deadline());
+        self.books = driver.books;
+        None
+    }
+}
+
+/// One turn of the loop: what it speaks to.
 struct Driver<'a> {
     plan: &'a Plan,
     world: &'a mut dyn World,
     space: &'a mut Workspace,
     watch: &'a mut dyn FnMut(Duration, &Note),
+    books: Books,
+}
+
+/// What the loop knows beside the engine.
+#[derive(Clone, Default)]
+struct Books {
     /// Commands that run in the world.
     runs: BTreeMap<TaskId, Run>,
     /// Ends of what was done at once.
@@ -59,29 +104,14 @@ struct Driver<'a> {
     begun: BTreeSet<StepId>,
 }
 
+#[derive(Clone)]
 struct Run {
     step: StepId,
     hushed: bool,
     began: Duration,
 }
 
-impl<'a> Driver<'a> {
-    fn new(
-        plan: &'a Plan,
-        world: &'a mut dyn World,
-        space: &'a mut Workspace,
-        watch: &'a mut dyn FnMut(Duration, &Note),
-    ) -> Self {
-        let (runs, attempts) = (BTreeMap::new(), BTreeMap::new());
-        Driver { plan, world, space, watch, runs, ready: VecDeque::new(), attempts, begun: BTreeSet::new() }
-    }
-
-    fn begin(&mut self) {
-        let digest = sha256_of(format!("{:?}", self.plan.steps).as_bytes());
-        let command = self.plan.name.to_owned();
-        self.record(&Entry::RunStarted { command, plan: digest[..32].to_owned(), at_ms: clock::now_ms() });
-    }
-
+impl Driver<'_> {
     fn finish(&mut self, mut outcome: Outcome) -> Outcome {
         let ok = outcome.failed.is_empty() && outcome.blocked.is_empty() && !outcome.interrupted;
         self.record(&Entry::RunEnded { ok, interrupted: outcome.interrupted });
@@ -104,7 +134,7 @@ impl<'a> Driver<'a> {
                     self.digest(digests, facts);
                     self.start(task, step, &command, facts);
                 }
-                Action::Kill { task, hard } if self.runs.contains_key(&task) => self.world.kill(task, hard),
+                Action::Kill { task, hard } if self.books.runs.contains_key(&task) => self.world.kill(task, hard),
                 Action::Kill { .. } | Action::Learnt { .. } => {}
                 Action::Note(note) => self.note(note),
             }
@@ -115,10 +145,10 @@ impl<'a> Driver<'a> {
     /// The next event for the engine: what was done here first, else what the world says.
     fn next(&mut self, deadline: Option<Duration>) -> Event {
         loop {
-            if let Some(event) = self.ready.pop_front() {
+            if let Some(event) = self.books.ready.pop_front() {
                 return event;
             }
-            assert!(deadline.is_some() || !self.runs.is_empty(), "bug: nothing runs and nothing is due");
+            assert!(deadline.is_some() || !self.books.runs.is_empty(), "bug: nothing runs and nothing is due");
             match self.world.wait(deadline) {
                 Event::Line(task, line) => {
                     if let Some(line) = self.line(task, &line) {
@@ -139,7 +169,7 @@ impl<'a> Driver<'a> {
     fn digest(&mut self, files: Vec<String>, facts: &BTreeMap<String, String>) {
         for file in files {
             if let Some(digest) = complete::digest(&file, &self.plan.files, facts, self.space) {
-                self.ready.push_back(Event::Digest(file, digest));
+                self.books.ready.push_back(Event::Digest(file, digest));
             }
         }
     }
@@ -147,7 +177,7 @@ impl<'a> Driver<'a> {
     fn start(&mut self, task: TaskId, step: StepId, command: &Command, facts: &BTreeMap<String, String>) {
         self.log(&step, &format!("{} $ {command}", clock::now()));
         let began = self.world.now();
-        self.runs.insert(task, Run { step, hushed: command.hushed(), began });
+        self.books.runs.insert(task, Run { step, hushed: command.hushed(), began });
         let call = complete::call(task, command, &self.plan.files, facts, self.space);
         let output = match call {
             Err(reason) => Some(Output::of(Exit::NotStarted(reason))),
@@ -162,20 +192,20 @@ impl<'a> Driver<'a> {
         };
         if let Some(output) = output {
             self.ended(task, &output);
-            self.ready.push_back(Event::Ended(task, output));
+            self.books.ready.push_back(Event::Ended(task, output));
         }
     }
 
     /// A line as it may be shown; nothing if it must not be.
     fn line(&mut self, task: TaskId, line: &str) -> Option<String> {
-        let run = self.runs.get(&task).filter(|run| !run.hushed)?;
+        let run = self.books.runs.get(&task).filter(|run| !run.hushed)?;
         let (step, line) = (run.step.clone(), self.space.scrub(line).into_owned());
         self.log(&step, &line);
         Some(line)
     }
 
     fn ended(&mut self, task: TaskId, output: &Output) {
-        let Some(run) = self.runs.remove(&task) else { return };
+        let Some(run) = self.books.runs.remove(&task) else { return };
         if run.hushed && !output.ok() {
             output.stderr.lines().for_each(|line| self.log(&run.step, line));
         }
@@ -196,7 +226,7 @@ impl<'a> Driver<'a> {
 
     fn note(&mut self, mut note: Note) {
         match &mut note {
-            Note::Running { step, attempt, .. } => drop(self.attempts.insert(step.clone(), *attempt)),
+            Note::Running { step, attempt, .. } => drop(self.books.attempts.insert(step.clone(), *attempt)),
             Note::Retrying { failure, .. } | Note::Failed(failure) => self.scrub(failure),
             _ => {}
         }
@@ -206,7 +236,7 @@ impl<'a> Driver<'a> {
     /// Writes into the journal what belongs there; that a step began, once.
     fn remember(&mut self, action: &Action) {
         match action.entry() {
-            Some(Entry::StepStarted { step }) if !self.begun.insert(step.clone()) => {}
+            Some(Entry::StepStarted { step }) if !self.books.begun.insert(step.clone()) => {}
             Some(entry) => self.record(&entry),
             None => {}
         }
@@ -222,14 +252,18 @@ impl<'a> Driver<'a> {
     }
 
     fn record(&mut self, entry: &Entry) {
-        if let Err(problem) = self.space.journal_add(&journal::line(entry)) {
-            self.space.complain(problem);
-        }
+        record(self.space, entry);
     }
 
     fn log(&mut self, step: &str, line: &str) {
-        let attempt = self.attempts.get(step).copied().unwrap_or(1);
+        let attempt = self.books.attempts.get(step).copied().unwrap_or(1);
         self.space.log(step, attempt, line);
+    }
+}
+
+fn record(space: &mut Workspace, entry: &Entry) {
+    if let Err(problem) = space.journal_add(&journal::line(entry)) {
+        space.complain(problem);
     }
 }
 

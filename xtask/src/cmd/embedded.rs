@@ -74,8 +74,13 @@ pub fn resume(space: &Workspace, story: &str) -> Result<Rehearsal, String> {
     Rehearsal::load(story, disk(space))
 }
 
+/// The same world once more, with the files of that workspace.
+pub fn copy(space: &Workspace, world: &Rehearsal) -> Rehearsal {
+    world.copy(disk(space))
+}
+
 fn disk(space: &Workspace) -> Box<dyn Disk> {
-    Box::new(Folder(Workspace::open(space.root(), space.out()).fleeting()))
+    Box::new(Folder(space.beside().fleeting()))
 }
 
 /// The simulated tools' files. Plans name them as `out/…`; here they lie in the folder of the rehearsal.
@@ -103,6 +108,13 @@ impl Disk for Folder {
 pub struct Mortal<'a> {
     /// The world that outlives the process.
     pub world: &'a mut Rehearsal,
+    /// What goes with the process.
+    pub life: Life,
+}
+
+/// What a process knows of the commands it has started.
+#[derive(Debug, Clone, Default)]
+pub struct Life {
     told: bool,
     running: BTreeSet<TaskId>,
     lost: VecDeque<TaskId>,
@@ -112,9 +124,11 @@ pub struct Mortal<'a> {
 impl<'a> Mortal<'a> {
     /// A process that begins.
     pub fn new(world: &'a mut Rehearsal) -> Self {
-        Mortal { world, told: false, running: BTreeSet::new(), lost: VecDeque::new(), waits: 0 }
+        Mortal { world, life: Life::default() }
     }
+}
 
+impl Life {
     /// The last that a dying process hears: to stop, and that all it had started is gone.
     fn dying(&mut self) -> Event {
         if !self.told {
@@ -134,10 +148,10 @@ impl World for Mortal<'_> {
 
     fn start(&mut self, call: Call) {
         if self.world.crashed() {
-            self.lost.push_back(call.task);
+            self.life.lost.push_back(call.task);
             return;
         }
-        self.running.insert(call.task);
+        self.life.running.insert(call.task);
         self.world.start(call);
     }
 
@@ -148,17 +162,17 @@ impl World for Mortal<'_> {
     }
 
     fn wait(&mut self, until: Option<Duration>) -> Event {
-        self.waits += 1;
-        assert!(self.waits < WAITS, "bug: the run turns in a circle");
+        self.life.waits += 1;
+        assert!(self.life.waits < WAITS, "bug: the run turns in a circle");
         if self.world.crashed() {
-            return self.dying();
+            return self.life.dying();
         }
         let event = self.world.wait(until);
         if self.world.crashed() {
-            return self.dying();
+            return self.life.dying();
         }
         if let Event::Ended(task, _) = &event {
-            self.running.remove(task);
+            self.life.running.remove(task);
         }
         event
     }

@@ -2,7 +2,9 @@
 //! Knows nothing of the simulated tools.
 
 mod acts;
+mod crew;
 mod referee;
+mod scene;
 mod trial;
 
 use super::conduct::jobs;
@@ -14,7 +16,8 @@ use crate::problem::Problem;
 use crate::tools::helm::Helm;
 use crate::ui::shell::{Tone, Volume};
 use crate::ui::words;
-use acts::{Piece, Played, Undisturbed};
+use acts::Played;
+use scene::Piece;
 use trial::Trial;
 
 /// Which rehearsals are wanted, as it was typed.
@@ -58,14 +61,14 @@ pub fn run(session: &mut Session, of: Planned, wanted: &Wanted<'_>) -> Ended {
             return Err(Stop::one(WRONG, Problem::new(what).hint("--command mesh-connect")));
         }
     };
-    let Undisturbed { end, possible } = acts::undisturbed(piece)
+    let undisturbed = acts::undisturbed(piece)
         .map_err(|reason| Stop::one(CRASH, Problem::new("a rehearsal without any fault fails").why(reason)))?;
+    let possible = &undisturbed.possible;
     let single = || possible.iter().step_by(wanted.every.unwrap_or(1)).map(|s| Trial::Fault(s.point, s.kind));
     let trials = named.unwrap_or_else(|| single().collect());
     let mut sum = Sum::default();
     let alone = trials.len() == 1;
-    for trial in trials {
-        let played = acts::play(piece, trial.faults(), &end);
+    for (trial, played) in crew::play(piece, &undisturbed, trials) {
         tell(session, said, trial, &played, alone);
         sum.seeds += usize::from(matches!(trial, Trial::Seed(_)));
         sum.points += played.points;

@@ -51,7 +51,7 @@ impl State {
 }
 
 /// All states, and fast views of them. Steps are named by their place in the plan, so sets are in plan order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Board {
     states: Vec<State>,
     /// How many steps are not settled.

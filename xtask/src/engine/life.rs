@@ -19,7 +19,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// A pause doubles after each attempt, up to this many times its length.
 const LONGEST_PAUSE: u32 = 8;
 
-impl Engine {
+impl Engine<'_> {
     pub(super) fn answered(&mut self, task: &Task, output: Output) {
         let i = task.step;
         let confirming = self.board.state(i) == State::Confirming;

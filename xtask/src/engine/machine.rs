@@ -42,7 +42,7 @@ pub(super) enum Stop {
 }
 
 /// What is remembered of a step on its way.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Run {
     /// Whether it was asked before.
     pub(super) asked: bool,
@@ -62,10 +62,10 @@ pub(super) struct Run {
     pub(super) slipped: bool,
 }
 
-/// Runs a plan.
-#[derive(Debug)]
-pub struct Engine {
-    pub(super) plan: Plan,
+/// Runs a plan. A copy goes on by itself, from where the first stood.
+#[derive(Debug, Clone)]
+pub struct Engine<'a> {
+    pub(super) plan: &'a Plan,
     pub(super) roles: Vec<Role>,
     pub(super) board: Board,
     pub(super) runs: Vec<Run>,
@@ -83,16 +83,16 @@ pub struct Engine {
     pub(super) actions: Vec<Action>,
 }
 
-impl Engine {
+impl<'a> Engine<'a> {
     /// A run that acts on the chosen steps and asks those that they need. `facts` are those of earlier runs, used where
     /// this run has not learnt better; `jobs` is how many commands may run at once, at least one.
-    pub fn new(plan: &Plan, chosen: BTreeSet<StepId>, facts: BTreeMap<String, String>, jobs: usize) -> Engine {
+    pub fn new(plan: &'a Plan, chosen: BTreeSet<StepId>, facts: BTreeMap<String, String>, jobs: usize) -> Self {
         let board = Board::new(plan);
         Engine {
             roles: roles(plan, &chosen, &board),
             runs: plan.steps.iter().map(|_| Run { attempt: 1, ..Run::default() }).collect(),
             board,
-            plan: plan.clone(),
+            plan,
             tasks: BTreeMap::new(),
             last_task: 0,
             facts,

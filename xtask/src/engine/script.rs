@@ -107,7 +107,7 @@ impl Script {
     }
 
     /// Drives the engine to its end.
-    pub(crate) fn run(&mut self, mut engine: Engine) -> Outcome {
+    pub(crate) fn run(&mut self, mut engine: Engine<'_>) -> Outcome {
         let mut now = Duration::ZERO;
         let mut event = Event::Tick;
         for _ in 0..1000 {
@@ -127,7 +127,7 @@ impl Script {
     }
 
     /// The next thing to happen: what is from outside goes first, then ends, then time.
-    fn next(&mut self, now: Duration, engine: &Engine) -> (Duration, Event) {
+    fn next(&mut self, now: Duration, engine: &Engine<'_>) -> (Duration, Event) {
         let outside = self.outside.keys().next().copied();
         let end = self.running.iter().filter_map(|(task, (_, at, _))| at.map(|at| (at, *task))).min();
         let time = engine.deadline();

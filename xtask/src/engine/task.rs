@@ -22,7 +22,7 @@ pub(super) enum Stage {
 }
 
 /// A running command.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Task {
     /// The place of its step in the plan.
     pub(super) step: usize,

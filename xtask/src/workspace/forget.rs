@@ -39,11 +39,9 @@ impl Workspace {
             _ => name.split_once('.').is_some_and(|(first, _)| first == cluster),
         };
         let files = ["kube", "secrets"].into_iter().flat_map(|folder| {
-            let entries = self.out.join(folder).read_dir_utf8().into_iter().flatten().flatten();
-            entries
-                .filter(|entry| belongs(folder, entry.file_name()))
-                .map(|entry| entry.into_path())
-                .collect::<Vec<_>>()
+            let (path, names) = (self.out.join(folder), self.names_in(&self.out.join(folder)));
+            let ours = names.into_iter().filter(move |name| belongs(folder, name));
+            ours.map(move |name| path.join(name))
         });
         let mut files: Vec<Utf8PathBuf> = files.collect();
         files.sort();

@@ -43,6 +43,10 @@ impl Workspace {
         let path = self.journal_path();
         self.folder(self.out(), Access::Open)?;
         let line = format!("{}\n", self.scrub(line.trim_end()));
+        if let Some(shelf) = &self.shelf {
+            shelf.add(&path, &line);
+            return Ok(());
+        }
         let add = || {
             let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path)?;
             // A run that was killed within its write leaves half a line: it must not swallow this one.
@@ -62,6 +66,9 @@ impl Workspace {
     /// Adds a line to the log of an attempt, scrubbed. The first line of an attempt in this run empties the log of
     /// earlier runs. A log that cannot be written becomes a complaint: it is no reason to stop.
     pub fn log(&mut self, step: &str, attempt: u32, line: &str) {
+        if self.shelf.is_some() {
+            return;
+        }
         if self.logs.get(step).is_none_or(|log| log.attempt != attempt) {
             let file = self.open_log(step, attempt);
             self.logs.insert(step.to_owned(), Log { attempt, file, written: 0 });

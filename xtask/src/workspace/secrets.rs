@@ -82,9 +82,7 @@ impl Workspace {
 
     /// Learns the secrets of earlier runs. What cannot be read cannot be shown either.
     pub(super) fn see_kept_secrets(&mut self) {
-        let Ok(entries) = self.out.join("secrets").read_dir_utf8() else { return };
-        let names: Vec<String> = entries.flatten().map(|e| e.file_name().to_owned()).collect();
-        for name in names {
+        for name in self.names_in(&self.out.join("secrets")) {
             let _ = self.secret(&name);
         }
     }

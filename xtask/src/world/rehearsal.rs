@@ -104,12 +104,22 @@ impl Rehearsal {
     /// # Errors
     /// What is wrong with the text.
     pub fn load(saved: &str, disk: Box<dyn Disk>) -> Result<Self, String> {
-        let mut story: Story = serde_json::from_str(saved).map_err(|e| e.to_string())?;
-        for running in &mut story.running {
-            running.task = None;
-        }
-        story.crashed = false;
-        Ok(Rehearsal { story, disk, ended: vec![] })
+        let story: Story = serde_json::from_str(saved).map_err(|e| e.to_string())?;
+        let mut world = Rehearsal { story, disk, ended: vec![] };
+        world.outlive();
+        Ok(world)
+    }
+
+    /// The same world once more, on another disk.
+    pub fn copy(&self, disk: Box<dyn Disk>) -> Self {
+        Rehearsal { story: self.story.clone(), disk, ended: self.ended.clone() }
+    }
+
+    /// Whoever drove it is gone, and what it had started goes on alone: what [`Rehearsal::load`] makes of a saved one.
+    pub fn outlive(&mut self) {
+        self.story.running.iter_mut().for_each(|running| running.task = None);
+        self.story.crashed = false;
+        self.ended.clear();
     }
 
     /// What the tools see.

@@ -51,8 +51,8 @@ fn check(says: Vec<Event>, actions: Vec<Action>) -> (Vec<Event>, Seen) {
     let mut world = Script { says: says.into(), ..Script::default() };
     let mut notes = Vec::new();
     let mut watch = |_: Duration, note: &Note| notes.push(note.clone());
-    let mut driver = Driver::new(&plan, &mut world, &mut space, &mut watch);
-    driver.begin();
+    let books = Books::default();
+    let mut driver = Driver { plan: &plan, world: &mut world, space: &mut space, watch: &mut watch, books };
     driver.perform(actions, &BTreeMap::from([("a.ip".to_owned(), "10.0.0.1".to_owned())]));
     let mut events = Vec::new();
     loop {

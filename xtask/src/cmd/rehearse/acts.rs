@@ -1,34 +1,21 @@
 //! One trial in two acts: with faults, where the engine may fail but must not contradict itself; then calm, where the
 //! same command must arrive at the same end as an undisturbed run. Knows nothing of how it is told.
+//!
+//! Until its first fault strikes a trial is the undisturbed run. So that run is played once, and each trial goes on
+//! from a copy of it, made before the turn in which its fault strikes.
 
 use std::panic::{self, AssertUnwindSafe};
 
-use camino::Utf8Path;
 use serde_json::Value;
 
-use super::super::drive;
-use super::super::embedded::{self, Mortal};
 use super::super::exit::{CONTRADICTION, CRASH, NO_CONVERGENCE};
-use super::referee::Referee;
-use crate::engine::{Engine, Outcome};
-use crate::journal;
-use crate::plan::Plan;
-use crate::workspace::Workspace;
-use crate::world::rehearsal::{Faults, Rehearsal, Struck};
+use super::scene::{Piece, Place, Scene, Script};
+use super::trial::Trial;
+use crate::engine::Outcome;
+use crate::world::rehearsal::{Faults, Struck};
 
 /// A killed process is started again this often before the calm.
 const LIVES: usize = 20;
-
-/// What is played.
-#[derive(Debug, Clone, Copy)]
-pub struct Piece<'a> {
-    /// What is run first, without any fault, and once more when all is calm.
-    pub before: Option<&'a Plan>,
-    /// What the faults strike.
-    pub plan: &'a Plan,
-    /// Steps at once.
-    pub jobs: usize,
-}
 
 /// What one trial came to.
 #[derive(Debug, Default)]
@@ -53,6 +40,30 @@ pub struct Undisturbed {
     pub end: Value,
     /// Every single fault that could have struck it.
     pub possible: Vec<Struck>,
+    /// The turn in which each command was started, by its point.
+    turns: Vec<u64>,
+}
+
+/// What is played, by whom: scripts are made once and run thousands of times.
+struct Theatre<'a> {
+    before: Option<Script<'a>>,
+    script: Script<'a>,
+}
+
+impl<'a> Theatre<'a> {
+    fn new(piece: Piece<'a>) -> Self {
+        let script = |plan| Script::new(plan, piece.jobs);
+        Theatre { before: piece.before.map(script), script: script(piece.plan) }
+    }
+
+    /// Runs what goes before, as a person would after a disaster too.
+    fn prepare(&self, place: Place) -> Place {
+        let Some(before) = &self.before else { return place };
+        let (mut place, outcome) = before.run(place);
+        let unfinished = unfinished(&outcome);
+        place.wrong.extend(unfinished.map(|why| format!("{} before it does not finish: {why}", before.name())));
+        place
+    }
 }
 
 /// Plays the run that nothing disturbs.
@@ -60,75 +71,110 @@ pub struct Undisturbed {
 /// # Errors
 /// Even that run fails, or does not rest; the reason.
 pub fn undisturbed(piece: Piece<'_>) -> Result<Undisturbed, String> {
-    let stage = Theatre::new(piece)?;
-    let mut wrong = Vec::new();
-    let mut world = stage.open(&mut wrong);
-    world.with_faults(Faults::scouting());
-    let outcome = stage.run(&mut world, &mut wrong);
+    let theatre = Theatre::new(piece);
+    let mut scene = Scene::begin(&theatre.script, theatre.prepare(Place::new(piece)));
+    scene.strike(Faults::scouting());
+    let mut turns = Vec::new();
+    let mut turn = 0;
+    let outcome = loop {
+        let outcome = scene.turn();
+        turns.resize(usize::try_from(scene.points()).unwrap_or(usize::MAX), turn);
+        turn += 1;
+        if let Some(outcome) = outcome {
+            break outcome;
+        }
+    };
+    let Place { mut world, mut wrong, .. } = scene.end(&outcome);
     wrong.extend(unfinished(&outcome).map(|why| format!("an undisturbed run does not finish: {why}")));
     wrong.extend(world.unknown().iter().map(|line| format!("no simulated tool knows: {line}")));
     let possible = world.faults().struck().to_vec();
-    if wrong.is_empty() { Ok(Undisturbed { end: world.summary(), possible }) } else { Err(wrong.join("\n")) }
+    if wrong.is_empty() { Ok(Undisturbed { end: world.summary(), possible, turns }) } else { Err(wrong.join("\n")) }
 }
 
-/// Plays one trial. A panic of ours is caught and is a crash.
-pub fn play(piece: Piece<'_>, faults: Faults, want: &Value) -> Played {
-    let played = panic::catch_unwind(AssertUnwindSafe(|| both(piece, faults, want)));
-    played.unwrap_or_else(|cause| {
-        let text = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
-        let reason = text.unwrap_or("it panicked").to_owned();
-        Played { verdict: Some((CRASH, reason)), ..Played::default() }
-    })
+/// Plays trials, each alone. They come in the order of their points, so that one undisturbed run serves them all.
+pub struct Player<'a> {
+    theatre: Theatre<'a>,
+    undisturbed: &'a Undisturbed,
+    leader: Scene<'a>,
+    /// Turns of the leader so far.
+    turn: u64,
 }
 
-fn both(piece: Piece<'_>, faults: Faults, want: &Value) -> Played {
-    let stage = match Theatre::new(piece) {
-        Ok(stage) => stage,
-        Err(reason) => return Played { verdict: Some((CRASH, reason)), ..Played::default() },
-    };
-    let mut played = Played::default();
-    let mut wrong = Vec::new();
-    let mut world = stage.open(&mut wrong);
-    world.with_faults(faults);
-    loop {
-        played.first = stage.run(&mut world, &mut wrong);
-        played.lives += 1;
-        if !world.crashed() || played.lives == LIVES {
-            break;
+impl<'a> Player<'a> {
+    /// Who has played nothing yet.
+    pub fn new(piece: Piece<'a>, undisturbed: &'a Undisturbed) -> Self {
+        let theatre = Theatre::new(piece);
+        let mut leader = Scene::begin(&theatre.script, theatre.prepare(Place::new(piece)));
+        leader.strike(Faults::none());
+        Player { theatre, undisturbed, leader, turn: 0 }
+    }
+
+    /// Plays one trial. A panic of ours is caught and is a crash.
+    pub fn play(&mut self, trial: Trial) -> Played {
+        let scene = self.before(trial);
+        let played = panic::catch_unwind(AssertUnwindSafe(|| self.both(scene, trial.faults())));
+        played.unwrap_or_else(|cause| {
+            let text = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
+            let reason = text.unwrap_or("it panicked").to_owned();
+            Played { verdict: Some((CRASH, reason)), ..Played::default() }
+        })
+    }
+
+    /// The undisturbed run as it stands before the trial's first fault can strike.
+    fn before(&mut self, trial: Trial) -> Scene<'a> {
+        let point = trial.begins_at();
+        let wanted = usize::try_from(point).ok().and_then(|point| self.undisturbed.turns.get(point)).copied();
+        let wanted = wanted.unwrap_or_default();
+        assert!(self.turn <= wanted, "bug: the trials are not in order");
+        while self.turn < wanted {
+            let ended = self.leader.turn();
+            assert!(ended.is_none(), "bug: an undisturbed run ends before point {point}");
+            self.turn += 1;
         }
-        world = stage.again(&world);
+        self.leader.copy()
     }
-    played.struck = world.faults().struck().to_vec();
-    played.points = world.points();
-    world = stage.again(&world);
-    world.calm();
-    stage.prepare(&mut world, &mut wrong);
-    played.second = stage.run(&mut world, &mut wrong);
-    played.verdict = verdict(&stage, &mut world, &played.second, wrong, want);
-    played
-}
 
-fn verdict(
-    stage: &Theatre<'_>,
-    world: &mut Rehearsal,
-    second: &Outcome,
-    mut wrong: Vec<String>,
-    want: &Value,
-) -> Option<(u8, String)> {
-    wrong.extend(world.unknown().iter().map(|line| format!("no simulated tool knows: {line}")));
-    if !wrong.is_empty() {
-        return Some((CONTRADICTION, wrong.join("\n")));
+    fn both(&self, mut scene: Scene<'a>, faults: Faults) -> Played {
+        let mut played = Played::default();
+        scene.strike(faults);
+        let mut place;
+        loop {
+            (place, played.first) = scene.finish();
+            played.lives += 1;
+            if !place.world.crashed() || played.lives == LIVES {
+                break;
+            }
+            place.again();
+            scene = Scene::begin(&self.theatre.script, place);
+        }
+        played.struck = place.world.faults().struck().to_vec();
+        played.points = place.world.points();
+        place.again();
+        place.world.calm();
+        (place, played.second) = self.theatre.script.run(self.theatre.prepare(place));
+        played.verdict = self.verdict(place, &played.second);
+        played
     }
-    if let Some(why) = unfinished(second) {
-        return Some((NO_CONVERGENCE, format!("the calm run does not finish: {why}")));
+
+    fn verdict(&self, mut place: Place, second: &Outcome) -> Option<(u8, String)> {
+        place.wrong.extend(place.world.unknown().iter().map(|line| format!("no simulated tool knows: {line}")));
+        if !place.wrong.is_empty() {
+            return Some((CONTRADICTION, place.wrong.join("\n")));
+        }
+        if let Some(why) = unfinished(second) {
+            return Some((NO_CONVERGENCE, format!("the calm run does not finish: {why}")));
+        }
+        let (want, got) = (&self.undisturbed.end, place.world.summary());
+        if &got != want {
+            return Some((NO_CONVERGENCE, format!("it arrives elsewhere: {}", difference("", want, &got))));
+        }
+        if second.done.is_empty() {
+            return None; // A run that found nothing to do: one more would be the same once more.
+        }
+        let (_, third) = self.theatre.script.run(place);
+        let restless = third.done.first().map(|step| format!("a third run finds something to do: {step}"));
+        restless.or(unfinished(&third)).map(|why| (NO_CONVERGENCE, why))
     }
-    let got = world.summary();
-    if &got != want {
-        return Some((NO_CONVERGENCE, format!("it arrives elsewhere: {}", difference("", want, &got))));
-    }
-    let third = stage.run(world, &mut wrong);
-    let restless = third.done.first().map(|step| format!("a third run finds something to do: {step}"));
-    restless.or(unfinished(&third)).map(|why| (NO_CONVERGENCE, why))
 }
 
 /// Why an outcome is not the end of it.
@@ -152,65 +198,4 @@ fn difference(path: &str, want: &Value, got: &Value) -> String {
         }
     }
     format!("{path}: want {want}, got {got}")
-}
-
-/// A place for one trial: an empty repository folder that goes away with it.
-struct Theatre<'a> {
-    piece: Piece<'a>,
-    folder: tempfile::TempDir,
-}
-
-impl<'a> Theatre<'a> {
-    fn new(piece: Piece<'a>) -> Result<Self, String> {
-        let folder = tempfile::tempdir().map_err(|e| format!("no folder for the rehearsal: {e}"))?;
-        match Utf8Path::from_path(folder.path()) {
-            Some(_) => Ok(Theatre { piece, folder }),
-            None => Err("the temporary folder's name is not UTF-8".to_owned()),
-        }
-    }
-
-    fn space(&self) -> Workspace {
-        let root = Utf8Path::from_path(self.folder.path()).expect("bug: checked when it was made");
-        Workspace::open(root, Utf8Path::new("out")).fleeting()
-    }
-
-    /// A new world, with what the piece begins from.
-    fn open(&self, wrong: &mut Vec<String>) -> Rehearsal {
-        let first = self.piece.before.unwrap_or(self.piece.plan);
-        let mut world = embedded::begin(&self.space(), Faults::none(), first);
-        self.prepare(&mut world, wrong);
-        world
-    }
-
-    /// Runs what goes before, as a person would after a disaster too.
-    fn prepare(&self, world: &mut Rehearsal, wrong: &mut Vec<String>) {
-        if let Some(before) = self.piece.before {
-            let outcome = self.run_plan(before, world, wrong);
-            wrong.extend(unfinished(&outcome).map(|why| format!("{} before it does not finish: {why}", before.name)));
-        }
-    }
-
-    /// Runs the whole plan once, as one process would.
-    fn run(&self, world: &mut Rehearsal, wrong: &mut Vec<String>) -> Outcome {
-        self.run_plan(self.piece.plan, world, wrong)
-    }
-
-    fn run_plan(&self, plan: &Plan, world: &mut Rehearsal, wrong: &mut Vec<String>) -> Outcome {
-        let mut space = self.space();
-        let facts = space.journal().map(|text| journal::read(&text).facts).unwrap_or_default();
-        let engine = Engine::new(plan, plan.ids(), facts, self.piece.jobs);
-        let mut referee = Referee::new(plan);
-        let mut mortal = Mortal::new(world);
-        let outcome = drive::drive(plan, engine, &mut mortal, &mut space, &mut |_, note| referee.see(note));
-        if !world.crashed() {
-            referee.end(&outcome);
-        }
-        wrong.append(&mut referee.contradictions);
-        outcome
-    }
-
-    /// The same world for the next process; what the last one had started goes on alone.
-    fn again(&self, world: &Rehearsal) -> Rehearsal {
-        embedded::resume(&self.space(), &world.save()).expect("bug: a story of ours cannot be read")
-    }
 }

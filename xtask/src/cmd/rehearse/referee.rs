@@ -7,6 +7,7 @@ use crate::engine::{Note, Outcome};
 use crate::plan::{Plan, StepId};
 
 /// What was seen of one run.
+#[derive(Clone)]
 pub struct Referee<'a> {
     plan: &'a Plan,
     asked: BTreeSet<StepId>,

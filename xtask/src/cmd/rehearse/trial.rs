@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::world::rehearsal::{Faults, Kind};
 
 /// One rehearsal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trial {
     /// Many faults, as this number decides.
     Seed(u64),
@@ -21,6 +21,14 @@ impl Trial {
         match self {
             Trial::Seed(seed) => Faults::seeded(seed),
             Trial::Fault(point, kind) => Faults::single(point, kind),
+        }
+    }
+
+    /// The first command that anything can go wrong with.
+    pub fn begins_at(self) -> u64 {
+        match self {
+            Trial::Seed(_) => 0,
+            Trial::Fault(point, _) => point,
         }
     }
 

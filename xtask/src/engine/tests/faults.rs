@@ -253,7 +253,8 @@ fn a_step_that_became_so_in_the_pause_is_adopted() {
 
 #[test]
 fn ends_of_unknown_commands_and_late_events_are_ignored() {
-    let mut engine = Engine::new(&plan([step("a", &[])]), BTreeSet::from(["a".into()]), BTreeMap::new(), 0);
+    let plan = plan([step("a", &[])]);
+    let mut engine = Engine::new(&plan, BTreeSet::from(["a".into()]), BTreeMap::new(), 0);
     let start = engine.step(Duration::ZERO, super::super::Event::Tick);
     assert_eq!(start.len(), 2);
     let end = |task| super::super::Event::Ended(task, crate::tools::Output::of(Exit::Missing));

@@ -61,7 +61,7 @@ struct Runs {
 struct World<'a> {
     plan: &'a Plan,
     fates: &'a [Fate],
-    engine: Engine,
+    engine: Engine<'a>,
     now: Duration,
     running: Vec<Runs>,
     so: [bool; 4],

@@ -161,6 +161,12 @@ impl Faults {
         Faults { single: Some((point, kind)), random: point, calm: false, ..Faults::none() }
     }
 
+    /// The same, as if so many commands had been met already.
+    #[must_use]
+    pub fn after(self, points: u64) -> Self {
+        Faults { points, ..self }
+    }
+
     /// Nothing goes wrong, and [`Faults::struck`] has every fault that could have struck alone.
     pub fn scouting() -> Self {
         Faults { scouting: true, ..Faults::none() }
