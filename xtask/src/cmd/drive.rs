@@ -175,7 +175,7 @@ impl Driver<'_> {
     }
 
     fn start(&mut self, task: TaskId, step: StepId, command: &Command, facts: &BTreeMap<String, String>) {
-        self.log(&step, &format!("{} $ {command}", clock::now()));
+        self.log(&step, || format!("{} $ {command}", clock::now()));
         let began = self.world.now();
         self.books.runs.insert(task, Run { step, hushed: command.hushed(), began });
         let call = complete::call(task, command, &self.plan.files, facts, self.space);
@@ -200,17 +200,17 @@ impl Driver<'_> {
     fn line(&mut self, task: TaskId, line: &str) -> Option<String> {
         let run = self.books.runs.get(&task).filter(|run| !run.hushed)?;
         let (step, line) = (run.step.clone(), self.space.scrub(line).into_owned());
-        self.log(&step, &line);
+        self.log(&step, || line.clone());
         Some(line)
     }
 
     fn ended(&mut self, task: TaskId, output: &Output) {
         let Some(run) = self.books.runs.remove(&task) else { return };
         if run.hushed && !output.ok() {
-            output.stderr.lines().for_each(|line| self.log(&run.step, line));
+            output.stderr.lines().for_each(|line| self.log(&run.step, || line.to_owned()));
         }
         let took = self.world.now().saturating_sub(run.began).as_secs_f64();
-        self.log(&run.step, &format!("{} {} after {took:.1}s", clock::now(), ending(&output.exit)));
+        self.log(&run.step, || format!("{} {} after {took:.1}s", clock::now(), ending(&output.exit)));
     }
 
     fn keep(&mut self, secrets: &mut Vec<(String, String)>) {
@@ -255,9 +255,12 @@ impl Driver<'_> {
         record(self.space, entry);
     }
 
-    fn log(&mut self, step: &str, line: &str) {
+    fn log(&mut self, step: &str, line: impl FnOnce() -> String) {
+        if !self.space.keeps_logs() {
+            return;
+        }
         let attempt = self.books.attempts.get(step).copied().unwrap_or(1);
-        self.space.log(step, attempt, line);
+        self.space.log(step, attempt, &line());
     }
 }
 

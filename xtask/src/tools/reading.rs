@@ -1,10 +1,21 @@
 //! Reads one value out of an answer: the whole text, a JSON scalar, or what a regular expression captures.
 //! Knows nothing of what the value is for.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::{Output, Reading};
+
+/// Regular expressions remembered before all are forgotten: a plan has some sixty, and asks each of them often.
+const REMEMBERED: usize = 256;
+
+thread_local! {
+    /// To compile one costs a thousand times what it costs to use it.
+    static COMPILED: RefCell<BTreeMap<String, Result<Regex, String>>> = const { RefCell::new(BTreeMap::new()) };
+}
 
 impl Reading {
     /// The value, or nothing where the answer does not have it. An empty text is no value.
@@ -46,7 +57,17 @@ pub fn scalar(value: &Value) -> Option<String> {
 /// # Errors
 /// What is wrong with it, in words.
 pub fn pattern(regex: &str) -> Result<Regex, String> {
-    RegexBuilder::new(regex).multi_line(true).unicode(false).build().map_err(|e| e.to_string())
+    COMPILED.with_borrow_mut(|compiled| {
+        if let Some(known) = compiled.get(regex) {
+            return known.clone();
+        }
+        if compiled.len() >= REMEMBERED {
+            compiled.clear();
+        }
+        let new = RegexBuilder::new(regex).multi_line(true).unicode(false).build().map_err(|e| e.to_string());
+        compiled.insert(regex.to_owned(), new.clone());
+        new
+    })
 }
 
 /// The first capture, not empty.

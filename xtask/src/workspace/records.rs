@@ -63,10 +63,15 @@ impl Workspace {
         self.shown(&self.log_file(step, attempt)).to_owned()
     }
 
+    /// Whether logs are kept at all.
+    pub fn keeps_logs(&self) -> bool {
+        self.shelf.is_none()
+    }
+
     /// Adds a line to the log of an attempt, scrubbed. The first line of an attempt in this run empties the log of
     /// earlier runs. A log that cannot be written becomes a complaint: it is no reason to stop.
     pub fn log(&mut self, step: &str, attempt: u32, line: &str) {
-        if self.shelf.is_some() {
+        if !self.keeps_logs() {
             return;
         }
         if self.logs.get(step).is_none_or(|log| log.attempt != attempt) {

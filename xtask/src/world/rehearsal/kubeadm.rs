@@ -70,7 +70,7 @@ fn read(stage: &Stage, vm: &str, path: Option<&str>) -> Go<String> {
 fn checked(config: &str) -> Go<BTreeMap<String, Value>> {
     let documents = yaml::documents(config).map_err(|why| failed(&format!("error converting YAML to JSON: {why}")))?;
     validate(&documents).map_err(|message| failed(&message))?;
-    Ok(documents.into_iter().map(|d| (text(&d, "/kind").to_owned(), d)).collect())
+    Ok(documents.iter().map(|d| (text(d, "/kind").to_owned(), d.clone())).collect())
 }
 
 fn pulled(ask: &Ask, now: Duration) -> Answer {

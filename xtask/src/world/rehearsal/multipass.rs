@@ -270,7 +270,8 @@ enum Preparing {
 fn seeded(text: &str) -> Go<(Guest, Preparing)> {
     // The client parses user-data itself and refuses what is not YAML (client sources: yaml-cpp).
     let bad = |why: String| refused(1, format!("error loading cloud-init config: yaml-cpp: {why}"));
-    let data = yaml::documents(text).map_err(bad)?.into_iter().next().unwrap_or(Value::Null);
+    let documents = yaml::documents(text).map_err(bad)?;
+    let data = documents.first().unwrap_or(&Value::Null);
     let mut guest = Guest::default();
     for file in data["write_files"].as_array().into_iter().flatten() {
         guest.files.insert(yaml::text(file, "/path").into(), yaml::text(file, "/content").into());

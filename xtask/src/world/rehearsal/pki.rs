@@ -50,13 +50,24 @@ pub fn base64(bytes: &[u8]) -> String {
     out
 }
 
+/// What a letter stands for: its place in [`LETTERS`].
+fn value(letter: u8) -> Option<u8> {
+    Some(match letter {
+        b'A'..=b'Z' => letter - b'A',
+        b'a'..=b'z' => letter - b'a' + 26,
+        b'0'..=b'9' => letter - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    })
+}
+
 /// The bytes of base64 text; `None` if it is not.
 pub fn unbase64(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let (mut word, mut bits) = (0u32, 0);
     for byte in text.trim_end_matches('=').bytes().filter(|b| !b.is_ascii_whitespace()) {
-        let value = LETTERS.iter().position(|l| *l == byte)?;
-        word = word << 6 | value as u32;
+        word = word << 6 | u32::from(value(byte)?);
         bits += 6;
         if bits >= 8 {
             bits -= 8;

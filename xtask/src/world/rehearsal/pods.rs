@@ -30,6 +30,9 @@ impl Stage {
         let Some(cluster) = self.cluster_mut(vm) else { return };
         let last = cluster.settled.max(cluster.api_from).min(now);
         cluster.settled = now;
+        if self.cluster(vm).is_some_and(|cluster| cluster.workloads.values().all(|w| self.quiet(cluster, w))) {
+            return;
+        }
         let steps = if now - last > clockwork::LOOK { STEPS } else { 1 };
         for step in 1..=steps {
             self.settle_at(vm, last + (now - last) * step / steps);
@@ -44,6 +47,9 @@ impl Stage {
         order.sort_by_key(|key| cluster.workloads[*key].since);
         for key in order {
             let old = &cluster.workloads[key];
+            if self.quiet(cluster, old) {
+                continue;
+            }
             let mut new = old.clone();
             self.settle_one(cluster, &mut new, &mut room, now);
             if new != *old {
@@ -62,6 +68,20 @@ impl Stage {
                 claim["status"]["phase"] = json!("Bound");
             }
         }
+    }
+
+    /// Whether nothing can happen to a workload as things are, however late it gets: each pod has its place on a machine
+    /// that runs, and nothing holds it.
+    fn quiet(&self, cluster: &Cluster, w: &Workload) -> bool {
+        let runs = |node: &String| {
+            let vm = cluster.nodes.get(node).and_then(|member| self.vms.get(&member.vm));
+            vm.is_some_and(|vm| vm.power == Power::Running)
+        };
+        let placed = match w.kind.as_str() {
+            "DaemonSet" => cluster.nodes.keys().all(|node| w.placed.contains(node)),
+            _ => w.placed.len() == w.replicas,
+        };
+        w.made && w.held == Held::No && placed && w.placed.iter().all(runs) && unmounted(cluster, w).is_none()
     }
 
     /// MiB that pods may still ask for, by node, with those taken away that have a node already.

@@ -21,21 +21,26 @@ const BUSY: &str = "Error: UPGRADE FAILED: another operation (install/upgrade/ro
 
 /// Answers until it is done: at first the revision becomes pending, then the objects are there, then it waits.
 pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer> {
-    let (chart, version, values) = sources(stage, desk, disk)?;
-    let begun = stage.begun.contains(&desk.ask.run);
-    let cluster = stage.cluster_mut(&desk.vm).ok_or_else(|| refused(1, "Error: the server is gone"))?;
+    let gone = || refused(1, "Error: the server is gone");
+    let cluster = stage.cluster(&desk.vm).ok_or_else(gone)?;
     let Some(own) = cluster.releases.iter().position(|r| r.run == Some(desk.ask.run)) else {
-        if begun {
+        if stage.begun.contains(&desk.ask.run) {
             // Someone took its revision away meanwhile (upstream: the Secret to update is gone).
             let secret = format!("secrets \"sh.helm.release.v1.{}.v1\" not found", desk.parsed.word(0));
             return Err(refused(1, format!("Error: UPGRADE FAILED: update: failed to update: {secret}")));
         }
+        // Files are read once, at the beginning.
+        let (chart, version, values) = sources(stage, desk, disk)?;
+        let cluster = stage.cluster_mut(&desk.vm).ok_or_else(gone)?;
         let values = if desk.parsed.on("reset-then-reuse-values") { reused(cluster, desk, values) } else { values };
         begin(cluster, desk, chart, &version, values)?;
         stage.begun.insert(desk.ask.run);
         return Ok(Answer::Again(clockwork::helm_upgrade(chart.name)));
     };
+    let cluster = stage.cluster(&desk.vm).ok_or_else(gone)?;
     let revision = cluster.releases[own].clone();
+    let unknown = || refused(1, format!("Error: chart \"{}\" is not known here", revision.chart));
+    let chart = catalog::find(&revision.chart).ok_or_else(unknown)?;
     if let Some(cause) = unready(stage, desk, chart, &revision) {
         let limit = desk.parsed.get("timeout").and_then(duration).unwrap_or(Duration::from_secs(300));
         let over = desk.ask.since + limit + clockwork::helm_upgrade(chart.name);
@@ -44,7 +49,7 @@ pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer
         }
         return Err(timed_out(stage, desk, own, &cause));
     }
-    let cluster = stage.cluster_mut(&desk.vm).ok_or_else(|| refused(1, "Error: the server is gone"))?;
+    let cluster = stage.cluster_mut(&desk.vm).ok_or_else(gone)?;
     // Ten are kept by default (upstream).
     let most = desk.parsed.get("history-max").and_then(|n| n.parse().ok()).unwrap_or(10);
     Ok(Answer::Done(deployed(cluster, own, most)))
@@ -78,8 +83,8 @@ fn sources(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<(&'static 
         let documents = yaml::documents(&text).map_err(|why| {
             refused(1, format!("Error: failed to parse {file}: error converting YAML to JSON: yaml: {why}"))
         })?;
-        for document in documents {
-            merge(&mut values, document);
+        for document in documents.iter() {
+            merge(&mut values, document.clone());
         }
     }
     Ok((chart, version, values))

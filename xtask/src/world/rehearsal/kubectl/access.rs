@@ -75,14 +75,14 @@ pub fn reach(
     let bytes = disk.read(path).ok_or_else(|| config(format!("stat {path}: no such file or directory")))?;
     let documents = yaml::documents(&String::from_utf8_lossy(&bytes));
     let documents = documents.map_err(|why| config(format!("error loading config file \"{path}\": {why}")))?;
-    let file = documents.into_iter().next().unwrap_or(Value::Null);
-    let context = context.unwrap_or_else(|| text(&file, "/current-context"));
-    let Some(chosen) = named(&file, "contexts", context) else {
+    let file = documents.first().unwrap_or(&Value::Null);
+    let context = context.unwrap_or_else(|| text(file, "/current-context"));
+    let Some(chosen) = named(file, "contexts", context) else {
         return Err(config(format!("context \"{context}\" does not exist")));
     };
     let (Some(cluster), Some(user)) = (
-        named(&file, "clusters", text(chosen, "/context/cluster")),
-        named(&file, "users", text(chosen, "/context/user")),
+        named(file, "clusters", text(chosen, "/context/cluster")),
+        named(file, "users", text(chosen, "/context/user")),
     ) else {
         return Err(config(format!("context was not found for specified context: {context}")));
     };

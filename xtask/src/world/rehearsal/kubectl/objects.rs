@@ -20,13 +20,44 @@ pub fn key(kind: &str, namespace: &str, name: &str) -> String {
 
 /// Every object of a kind; `namespace` limits it.
 pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&str>, now: Duration) -> Vec<Value> {
+    some(stage, cluster, kind, (namespace, None), now)
+}
+
+/// The object of that name, or the first of several if the namespace is left open.
+pub fn one(
+    stage: &Stage,
+    cluster: &Cluster,
+    kind: &Kind,
+    namespace: Option<&str>,
+    name: &str,
+    now: Duration,
+) -> Option<Value> {
+    some(stage, cluster, kind, (namespace, Some(name)), now).into_iter().next()
+}
+
+/// Objects of a kind; those that do not fit are not even made where that can be told before.
+fn some(
+    stage: &Stage,
+    cluster: &Cluster,
+    kind: &Kind,
+    (namespace, name): (Option<&str>, Option<&str>),
+    now: Duration,
+) -> Vec<Value> {
+    let fits = |other: &str| name.is_none_or(|name| name == other);
     let prefix = format!("{}/", kind.kind.to_lowercase());
-    let stored = cluster.objects.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(_, v)| v.clone());
+    let stored = cluster.objects.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+    let stored = stored.filter(|(key, _)| fits(key.rsplit('/').next().unwrap_or_default())).map(|(_, v)| v.clone());
     let mut all: Vec<Value> = match kind.kind.as_str() {
-        "Node" => cluster.nodes.keys().map(|name| node(stage, cluster, name, now)).collect(),
-        "Namespace" => cluster.namespaces.iter().map(|(name, labels)| namespaced(name, labels)).collect(),
-        "Secret" => cluster.releases.iter().map(secret).collect(),
-        "CustomResourceDefinition" => cluster.crds.iter().map(|(name, crd)| definition(name, crd, now)).collect(),
+        "Node" => cluster.nodes.keys().filter(|n| fits(n)).map(|name| node(stage, cluster, name, now)).collect(),
+        "Namespace" => {
+            let spaces = cluster.namespaces.iter().filter(|(name, _)| fits(name));
+            spaces.map(|(name, labels)| namespaced(name, labels)).collect()
+        }
+        "Secret" => cluster.releases.iter().filter(|r| fits(&secret_name(r))).map(secret).collect(),
+        "CustomResourceDefinition" => {
+            let crds = cluster.crds.iter().filter(|(name, _)| fits(name));
+            crds.map(|(name, crd)| definition(name, crd, now)).collect()
+        }
         "ServiceCIDR" => vec![services(cluster)],
         _ => vec![],
     };
@@ -36,20 +67,22 @@ pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&st
         None => object,
     });
     let applied = |w: &&Workload| cluster.objects.contains_key(&key(&w.kind, &w.namespace, &w.name));
-    let ours = cluster.workloads.values().filter(|w| w.kind == kind.kind && !applied(w));
+    let ours = cluster.workloads.values().filter(|w| w.kind == kind.kind && fits(&w.name) && !applied(w));
     all.extend(ours.map(|w| workload(stage, cluster, w, now)));
     match kind.kind.as_str() {
         "Event" => all.extend(cluster.workloads.values().filter_map(event)),
         "Pod" => all.extend(cluster.workloads.values().flat_map(|w| pods(stage, cluster, w, now))),
         _ => {}
     }
-    all.extend(stored.map(|object| match mesh::status(stage, cluster, &kind.kind, now) {
-        Some(status) => merged(object, &json!({ "status": status })),
+    let status = mesh::status(stage, cluster, &kind.kind, now).map(|status| json!({ "status": status }));
+    all.extend(stored.map(|object| match &status {
+        Some(status) => merged(object, status),
         None => object,
     }));
     all.extend(mesh::objects(stage, cluster, &kind.kind, now));
     all.retain(|v| !kind.namespaced || namespace.is_none_or(|ns| text(v, "/metadata/namespace") == ns));
-    all.sort_by_key(|v| (text(v, "/metadata/namespace").to_owned(), text(v, "/metadata/name").to_owned()));
+    all.retain(|v| fits(text(v, "/metadata/name")));
+    all.sort_by_cached_key(|v| (text(v, "/metadata/namespace").to_owned(), text(v, "/metadata/name").to_owned()));
     all
 }
 
@@ -108,9 +141,12 @@ fn secret(revision: &Revision) -> Value {
     labels.insert("name".into(), revision.name.clone());
     labels.insert("version".into(), revision.number.to_string());
     labels.insert("status".into(), revision.status.clone());
-    let name = format!("sh.helm.release.v1.{}.v{}", revision.name, revision.number);
     json!({ "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
-        "metadata": { "name": name, "namespace": revision.namespace, "labels": labels } })
+        "metadata": { "name": secret_name(revision), "namespace": revision.namespace, "labels": labels } })
+}
+
+fn secret_name(revision: &Revision) -> String {
+    format!("sh.helm.release.v1.{}.v{}", revision.name, revision.number)
 }
 
 fn definition(name: &str, crd: &super::super::cluster::Crd, now: Duration) -> Value {

@@ -47,13 +47,13 @@ fn named(stage: &Stage, desk: &Desk<'_>, words: &[String], quiet: bool) -> Go<Ve
     }
     let mut found = Vec::new();
     for (kind, name) in wanted {
-        let list = objects::list(stage, cluster, &kind, namespace, desk.now);
         let Some(name) = name else {
+            let list = objects::list(stage, cluster, &kind, namespace, desk.now);
             let selector = desk.parsed.get("selector").unwrap_or_default();
             found.extend(list.into_iter().filter(|v| objects::selected(v, selector)).map(|v| (kind.clone(), v)));
             continue;
         };
-        match list.into_iter().find(|v| text(v, "/metadata/name") == name) {
+        match objects::one(stage, cluster, &kind, namespace, name, desk.now) {
             Some(object) => found.push((kind, object)),
             None if quiet => {}
             None => {

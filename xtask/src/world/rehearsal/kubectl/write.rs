@@ -33,9 +33,10 @@ fn given(desk: &Desk<'_>, disk: &dyn Disk, code: i32) -> Go<Vec<(String, Value)>
         let documents = yaml::documents(&source).map_err(|why| {
             refused(code, format!("error: error parsing {from}: error converting YAML to JSON: yaml: {why}"))
         })?;
-        for document in documents {
-            let items = document["items"].as_array().filter(|_| text(&document, "/kind").ends_with("List")).cloned();
-            all.extend(items.unwrap_or(vec![document]).into_iter().map(|d| (from.clone(), accept::normal(d))));
+        for document in documents.iter() {
+            let items = document["items"].as_array().filter(|_| text(document, "/kind").ends_with("List"));
+            let items = items.map_or(std::slice::from_ref(document), Vec::as_slice);
+            all.extend(items.iter().map(|d| (from.clone(), accept::normal(d.clone()))));
         }
     }
     if desk.parsed.get("filename").is_none() {
@@ -145,8 +146,7 @@ pub fn diff(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> {
         let namespace = place(&kind, object, desk);
         accept::admitted(cluster, &kind, object, namespace, up).map_err(|why| refused(2, why))?;
         let name = text(object, "/metadata/name");
-        let live = objects::list(stage, cluster, &kind, Some(namespace), desk.now);
-        let live = live.into_iter().find(|v| text(v, "/metadata/name") == name);
+        let live = objects::one(stage, cluster, &kind, Some(namespace), name, desk.now);
         if !live.is_some_and(|live| holds(&live, object, &kind)) {
             let file = format!("{}.{}.{namespace}.{name}", kind.group, kind.kind);
             out.push_str(&format!("diff -u -N LIVE/{file} MERGED/{file}\n"));
