@@ -112,6 +112,12 @@ pub fn line(entry: &Entry) -> String {
     text.map(|t| t + "\n").unwrap_or_default()
 }
 
+/// The last value of each fact: what [`read`] finds of them, without looking closely at any other line.
+pub fn facts(text: &str) -> BTreeMap<String, String> {
+    let lines: Vec<&str> = text.split(['\n', '\0']).filter(|line| line.contains(r#""event":"fact""#)).collect();
+    read(&lines.join("\n")).facts
+}
+
 /// Reads a journal in any condition.
 pub fn read(text: &str) -> Journal {
     let mut journal = Journal::default();
@@ -212,6 +218,7 @@ mod tests {
             let journal = read(&whole[..cut]);
             assert!(journal.broken <= 1, "{cut}");
             assert_eq!(journal.facts.contains_key("a.ip"), complete >= 6 || whole[..cut].ends_with("é\"}"), "{cut}");
+            assert_eq!(facts(&whole[..cut]), journal.facts, "{cut}");
             // The next run writes on, right behind the cut.
             assert_eq!(read(&format!("{}{again}", &whole[..cut])).facts["b.ip"], "10.0.0.2", "{cut}");
         }
@@ -226,6 +233,7 @@ mod tests {
         let text = format!("\0\0\0{fact}\0\0\n\u{fffd}\u{fffd}\n{other}\n{odd}\n{unknown}\n[]\n{}", "[".repeat(10_000));
         let journal = read(&text);
         assert_eq!((journal.facts["x"].as_str(), journal.broken), ("1", 6));
+        assert_eq!(facts(&text), journal.facts);
         assert!(journal.took.is_empty());
         assert_eq!(read(""), Journal::default());
     }

@@ -46,7 +46,7 @@ pub fn jobs(session: &Session) -> usize {
 
 /// What earlier runs learnt. A journal that cannot be read is no obstacle: probes learn it all again.
 pub fn facts(session: &Session) -> BTreeMap<String, String> {
-    session.space.journal().map(|text| journal::read(&text).facts).unwrap_or_default()
+    session.space.journal().map(|text| journal::facts(&text)).unwrap_or_default()
 }
 
 /// Runs them: first the checks of the machine, and if those hold all of it.

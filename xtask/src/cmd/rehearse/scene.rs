@@ -86,7 +86,7 @@ pub struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// A run that begins in that place.
     pub fn begin(script: &Script<'a>, mut place: Place) -> Self {
-        let facts = place.space.journal().map(|text| journal::read(&text).facts).unwrap_or_default();
+        let facts = place.space.journal().map(|text| journal::facts(&text)).unwrap_or_default();
         let engine = Engine::new(script.plan, script.plan.ids(), facts, script.jobs);
         let course = Course::begin(script.plan, engine, &script.digest, &mut place.space);
         Scene { place, life: Life::default(), course, referee: Referee::new(script.plan) }

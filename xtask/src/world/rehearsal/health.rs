@@ -85,19 +85,22 @@ impl Stage {
         self.settle_pods(vm, now);
         self.settle_objects(vm, now);
         let Some(cluster) = self.cluster(vm) else { return };
-        let Some(operator) = cluster.workloads.get("kube-system/deployment/cilium-operator").cloned() else { return };
-        if !self.rolled_out(cluster, &operator, now) {
+        let Some(operator) = cluster.workloads.get("kube-system/deployment/cilium-operator") else { return };
+        if !self.rolled_out(cluster, operator, now) {
             return;
-        }
-        let Some(cluster) = self.cluster_mut(vm) else { return };
-        for (name, kind, version) in catalog::CILIUM_CRDS {
-            let namespaced = !kind.contains("Clusterwide") && ["CiliumNetworkPolicy", "CiliumEndpoint"].contains(kind);
-            let crd =
-                Crd { kind: (*kind).into(), versions: vec![(*version).into()], namespaced, bundle: None, since: now };
-            cluster.crds.entry((*name).to_owned()).or_insert(crd);
         }
         // It looks for Gateway API's CRDs once, at its start (upstream: no retry).
         let started = operator.since + clockwork::IMAGE;
+        let Some(cluster) = self.cluster_mut(vm) else { return };
+        for (name, kind, version) in catalog::CILIUM_CRDS {
+            if cluster.crds.contains_key(*name) {
+                continue;
+            }
+            let namespaced = !kind.contains("Clusterwide") && ["CiliumNetworkPolicy", "CiliumEndpoint"].contains(kind);
+            let crd =
+                Crd { kind: (*kind).into(), versions: vec![(*version).into()], namespaced, bundle: None, since: now };
+            cluster.crds.insert((*name).to_owned(), crd);
+        }
         let seen = cluster.crds.get("gateways.gateway.networking.k8s.io").is_some_and(|crd| crd.since <= started);
         if let Some(class) = cluster.objects.get_mut("gatewayclass//cilium").filter(|_| seen) {
             class["status"]["conditions"] = json!([{ "type": "Accepted", "status": "True", "reason": "Accepted" }]);

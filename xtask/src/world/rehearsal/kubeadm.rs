@@ -49,9 +49,9 @@ pub fn answer(stage: &mut Stage, vm: &str, args: &[&str], root: bool, ask: &Ask,
     let config = |stage: &Stage| read(stage, vm, parsed.get("config"));
     let outcome = match words.as_slice() {
         ["version"] => Ok(Answer::Done(said(format!("v{}\n", stage.vms[vm].guest.installed())))),
-        ["config", "validate"] => config(stage).and_then(|c| checked(&c)).map(|_| Answer::Done(said("ok\n"))),
+        ["config", "validate"] => config(stage).and_then(|c| checked(&c)).map(|()| Answer::Done(said("ok\n"))),
         _ if !root => Err(failed("[ERROR IsPrivilegedUser]: user is not running as root")),
-        ["config", "images", "pull"] => config(stage).and_then(|c| checked(&c)).map(|_| pulled(ask, now)),
+        ["config", "images", "pull"] => config(stage).and_then(|c| checked(&c)).map(|()| pulled(ask, now)),
         ["init", "phase", "certs", "ca"] => config(stage).map(|_| Answer::Done(authority(stage, vm))),
         ["init"] => config(stage).and_then(|c| init(stage, vm, c, ask, now)),
         ["join"] => config(stage).and_then(|c| join(stage, vm, c, ask, now)),
@@ -66,10 +66,15 @@ fn read(stage: &Stage, vm: &str, path: Option<&str>) -> Go<String> {
     file.cloned().ok_or_else(|| failed(&format!("open {path}: no such file or directory")))
 }
 
-/// The documents of a configuration by kind, if they are valid.
-fn checked(config: &str) -> Go<BTreeMap<String, Value>> {
+/// Refuses a configuration that is not valid.
+fn checked(config: &str) -> Go<()> {
     let documents = yaml::documents(config).map_err(|why| failed(&format!("error converting YAML to JSON: {why}")))?;
-    validate(&documents).map_err(|message| failed(&message))?;
+    validate(&documents).map_err(|message| failed(&message))
+}
+
+/// The documents of a configuration that was checked, by kind.
+fn by_kind(config: &str) -> Go<BTreeMap<String, Value>> {
+    let documents = yaml::documents(config).map_err(|why| failed(&why))?;
     Ok(documents.iter().map(|d| (text(d, "/kind").to_owned(), d.clone())).collect())
 }
 
@@ -121,7 +126,7 @@ fn init(stage: &mut Stage, vm: &str, config: String, ask: &Ask, now: Duration) -
 
 /// An init ends: the control plane is there, or half of it.
 pub fn inited(stage: &mut Stage, vm: &str, config: &str, now: Duration) -> Output {
-    let Ok(documents) = checked(config) else { return failed("the configuration changed under an init") };
+    let Ok(documents) = by_kind(config) else { return failed("the configuration changed under an init") };
     authority(stage, vm);
     let Some(machine) = stage.vms.get_mut(vm) else { return failed("no such machine") };
     let ca = machine.guest.ca.clone().unwrap_or_default();
@@ -233,7 +238,7 @@ fn join(stage: &mut Stage, vm: &str, config: String, ask: &Ask, now: Duration) -
 /// the token) and gives up at once on what will not change (wrong secret, wrong authority); measured.
 pub fn joining(stage: &mut Stage, vm: &str, job: &Job) -> Option<Output> {
     let Work::Join(config, found) = &job.work else { return None };
-    let Ok(documents) = checked(config) else { return Some(failed("the configuration changed under a join")) };
+    let Ok(documents) = by_kind(config) else { return Some(failed("the configuration changed under a join")) };
     let join = &documents["JoinConfiguration"];
     let limit = duration(text(join, "/timeouts/discovery")).unwrap_or(Duration::from_secs(300));
     let identity = "error execution phase preflight: couldn't validate the identity of the API Server";

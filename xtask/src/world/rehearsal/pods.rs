@@ -30,7 +30,7 @@ impl Stage {
         let Some(cluster) = self.cluster_mut(vm) else { return };
         let last = cluster.settled.max(cluster.api_from).min(now);
         cluster.settled = now;
-        if self.cluster(vm).is_some_and(|cluster| cluster.workloads.values().all(|w| self.quiet(cluster, w))) {
+        if self.cluster(vm).is_none_or(|cluster| self.restless(cluster).is_empty()) {
             return;
         }
         let steps = if now - last > clockwork::LOOK { STEPS } else { 1 };
@@ -43,13 +43,9 @@ impl Stage {
         let Some(cluster) = self.cluster(vm) else { return };
         let mut changed: Vec<(String, Workload)> = Vec::new();
         let mut room = self.room(cluster);
-        let mut order: Vec<&String> = cluster.workloads.keys().collect();
-        order.sort_by_key(|key| cluster.workloads[*key].since);
-        for key in order {
-            let old = &cluster.workloads[key];
-            if self.quiet(cluster, old) {
-                continue;
-            }
+        let mut order = self.restless(cluster);
+        order.sort_by_key(|(_, old)| old.since);
+        for (key, old) in order {
             let mut new = old.clone();
             self.settle_one(cluster, &mut new, &mut room, now);
             if new != *old {
@@ -70,18 +66,17 @@ impl Stage {
         }
     }
 
-    /// Whether nothing can happen to a workload as things are, however late it gets: each pod has its place on a machine
-    /// that runs, and nothing holds it.
-    fn quiet(&self, cluster: &Cluster, w: &Workload) -> bool {
-        let runs = |node: &String| {
-            let vm = cluster.nodes.get(node).and_then(|member| self.vms.get(&member.vm));
-            vm.is_some_and(|vm| vm.power == Power::Running)
+    /// Workloads that something can happen to as things are. Of the others each pod has its place on a machine that
+    /// runs and nothing holds it, however late it gets.
+    fn restless<'a>(&self, cluster: &'a Cluster) -> Vec<(&'a String, &'a Workload)> {
+        let runs = |vm: &String| self.vms.get(vm).is_some_and(|vm| vm.power == Power::Running);
+        let running: Vec<&String> = cluster.nodes.iter().filter(|(_, n)| runs(&n.vm)).map(|(name, _)| name).collect();
+        let quiet = |w: &Workload| {
+            let places = if w.kind == "DaemonSet" { cluster.nodes.len() } else { w.replicas };
+            let placed = w.placed.len() == places && w.placed.iter().all(|node| running.contains(&node));
+            w.made && placed && w.held == Held::No && unmounted(cluster, w).is_none()
         };
-        let placed = match w.kind.as_str() {
-            "DaemonSet" => cluster.nodes.keys().all(|node| w.placed.contains(node)),
-            _ => w.placed.len() == w.replicas,
-        };
-        w.made && w.held == Held::No && placed && w.placed.iter().all(runs) && unmounted(cluster, w).is_none()
+        cluster.workloads.iter().filter(|(_, w)| !quiet(w)).collect()
     }
 
     /// MiB that pods may still ask for, by node, with those taken away that have a node already.

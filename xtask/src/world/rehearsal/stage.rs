@@ -184,6 +184,9 @@ pub struct Stage {
     pub(super) refusing: BTreeMap<String, Duration>,
     /// Runs of Helm that have made their revision.
     pub(super) begun: BTreeSet<u64>,
+    /// Runs of Helm that have made their release's objects.
+    #[serde(default)]
+    pub(super) made: BTreeSet<u64>,
     /// Services of the machine's own Docker that run.
     pub(super) services: BTreeSet<String>,
     /// What is wrong with clusters beyond what commands bring about, by cluster.

@@ -79,21 +79,20 @@ pub fn read(stage: &mut Stage, subcommand: &[&str], desk: &Desk<'_>) -> Go<Outpu
     let three = desk.three;
     let cluster = cluster(stage, desk)?;
     let name = desk.parsed.word(0);
-    let found =
-        |cluster: &Cluster| cluster.release(name).cloned().ok_or_else(|| refused(1, "Error: release: not found"));
+    let found = cluster.release(name).ok_or_else(|| refused(1, "Error: release: not found"));
     let value = match subcommand {
         ["list"] => list(cluster, desk, three),
         ["history"] => {
-            found(cluster)?;
+            found?;
             cluster.releases.iter().filter(|r| r.name == name).map(|r| row(r, false)).collect()
         }
         ["status"] => {
-            let r = found(cluster)?;
+            let r = found?;
             // Neither chart nor its version is in there (measured).
             json!({ "name": r.name, "info": { "description": r.description, "status": r.status }, "config": r.values,
                 "version": r.number, "namespace": r.namespace })
         }
-        _ => found(cluster)?.values,
+        _ => found?.values.clone(),
     };
     Ok(said(format!("{value}\n")))
 }

@@ -38,10 +38,10 @@ pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer
         return Ok(Answer::Again(clockwork::helm_upgrade(chart.name)));
     };
     let cluster = stage.cluster(&desk.vm).ok_or_else(gone)?;
-    let revision = cluster.releases[own].clone();
-    let unknown = || refused(1, format!("Error: chart \"{}\" is not known here", revision.chart));
-    let chart = catalog::find(&revision.chart).ok_or_else(unknown)?;
-    if let Some(cause) = unready(stage, desk, chart, &revision) {
+    let chart = &cluster.releases[own].chart;
+    let unknown = || refused(1, format!("Error: chart \"{chart}\" is not known here"));
+    let chart = catalog::find(chart).ok_or_else(unknown)?;
+    if let Some(cause) = unready(stage, desk, chart, own) {
         let limit = desk.parsed.get("timeout").and_then(duration).unwrap_or(Duration::from_secs(300));
         let over = desk.ask.since + limit + clockwork::helm_upgrade(chart.name);
         if desk.now < over {
@@ -158,22 +158,28 @@ fn needs_met(cluster: &Cluster, chart: &Chart, values: &Value) -> Go<()> {
     Ok(())
 }
 
-/// What a release still waits for: a hook Job, and with `--wait` its pods. Makes what is due.
-fn unready(stage: &mut Stage, desk: &Desk<'_>, chart: &Chart, revision: &Revision) -> Option<String> {
-    let waits =
-        |stage: &Stage, hook: &Hook| made::hook_waits(stage, stage.cluster(&desk.vm)?, hook, revision, desk.now);
+/// What a release still waits for: a hook Job, and with `--wait` its pods. Makes what is due, once.
+fn unready(stage: &mut Stage, desk: &Desk<'_>, chart: &Chart, own: usize) -> Option<String> {
+    let waits = |stage: &Stage, hook: &Hook| {
+        let cluster = stage.cluster(&desk.vm)?;
+        made::hook_waits(stage, cluster, hook, &cluster.releases[own], desk.now)
+    };
     let before = chart.hook.filter(|hook| hook.before);
     let cause = before.and_then(|hook| waits(stage, &hook));
     if cause.is_some() {
         return cause;
     }
-    let cluster = stage.cluster_mut(&desk.vm)?;
-    if let Some(hook) = before {
-        made::hooked(cluster, &hook, &revision.namespace);
+    if stage.made.insert(desk.ask.run) {
+        let cluster = stage.cluster_mut(&desk.vm)?;
+        let revision = cluster.releases[own].clone();
+        if let Some(hook) = before {
+            made::hooked(cluster, &hook, &revision.namespace);
+        }
+        made::make(cluster, chart, &revision, desk.now);
+        stage.settle_cluster(&desk.vm, desk.now);
     }
-    made::make(cluster, chart, revision, desk.now);
-    stage.settle_cluster(&desk.vm, desk.now);
-    let lines = made::waits(stage, stage.cluster(&desk.vm)?, revision, desk.now);
+    let cluster = stage.cluster(&desk.vm)?;
+    let lines = made::waits(stage, cluster, &cluster.releases[own], desk.now);
     if desk.parsed.on("wait") && !lines.is_empty() {
         return Some(lines.join("\n"));
     }
