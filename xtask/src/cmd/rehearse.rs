@@ -3,6 +3,7 @@
 
 mod acts;
 mod crew;
+mod points;
 mod referee;
 mod scene;
 mod trial;
@@ -37,6 +38,7 @@ struct Sum {
     points: u64,
     struck: usize,
     failing: Vec<(Trial, u8)>,
+    table: points::Table,
 }
 
 /// Plays the trials one after another, each alone in its own world.
@@ -48,13 +50,14 @@ pub fn run(session: &mut Session, of: Planned, wanted: &Wanted<'_>) -> Ended {
     let inputs = load::inputs(session)?;
     let bootstrap = inputs.bootstrap(Helm::V4);
     let jobs = jobs(session);
-    let after = |before| Piece { before, plan: &bootstrap, jobs };
+    let alone = Piece { before: &[], plan: &bootstrap, mend: None, after: None, jobs };
     let mesh;
     let (piece, said) = match of {
-        Planned::Bootstrap => (after(None), ""),
+        Planned::Bootstrap => (alone, ""),
         Planned::MeshConnect => {
             mesh = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
-            (Piece { plan: &mesh, ..after(Some(&bootstrap)) }, " --command mesh-connect")
+            let before = std::slice::from_ref(&bootstrap);
+            (Piece { before, plan: &mesh, mend: Some(&bootstrap), ..alone }, " --command mesh-connect")
         }
         Planned::Stop | Planned::Start | Planned::Destroy => {
             let what = "faults are rehearsed in bootstrap and mesh-connect";
@@ -73,7 +76,12 @@ pub fn run(session: &mut Session, of: Planned, wanted: &Wanted<'_>) -> Ended {
         sum.seeds += usize::from(matches!(trial, Trial::Seed(_)));
         sum.points += played.points;
         sum.struck += played.struck.len();
+        sum.table.add(&played);
         sum.failing.extend(played.verdict.map(|(code, _)| (trial, code)));
+    }
+    if !alone {
+        let json = session.flags.format == Format::Json;
+        session.shell.data(&if json { format!("{}\n", sum.table.json()) } else { sum.table.text() });
     }
     let what = what(&sum, possible.len());
     Ok(answer(session, said, &sum, &what))

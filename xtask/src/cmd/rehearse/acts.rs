@@ -46,24 +46,38 @@ pub struct Undisturbed {
 
 /// What is played, by whom: scripts are made once and run thousands of times.
 struct Theatre<'a> {
-    before: Option<Script<'a>>,
+    before: Vec<Script<'a>>,
     script: Script<'a>,
+    mend: Option<Script<'a>>,
+    after: Option<Script<'a>>,
 }
 
 impl<'a> Theatre<'a> {
     fn new(piece: Piece<'a>) -> Self {
         let script = |plan| Script::new(plan, piece.jobs);
-        Theatre { before: piece.before.map(script), script: script(piece.plan) }
+        Theatre {
+            before: piece.before.iter().map(script).collect(),
+            script: script(piece.plan),
+            mend: piece.mend.map(script),
+            after: piece.after.map(script),
+        }
     }
 
-    /// Runs what goes before, as a person would after a disaster too.
-    fn prepare(&self, place: Place) -> Place {
-        let Some(before) = &self.before else { return place };
-        let (mut place, outcome) = before.run(place);
-        let unfinished = unfinished(&outcome);
-        place.wrong.extend(unfinished.map(|why| format!("{} before it does not finish: {why}", before.name())));
-        place
+    /// The run that faults shall strike, about to begin.
+    fn open(&self, piece: Piece<'a>) -> Scene<'a> {
+        Scene::begin(&self.script, beside(&self.before, Place::new(piece)))
     }
+}
+
+/// Runs plans that nothing disturbs.
+fn beside<'s, 'p: 's>(scripts: impl IntoIterator<Item = &'s Script<'p>>, mut place: Place) -> Place {
+    for script in scripts {
+        let outcome;
+        (place, outcome) = script.run(place);
+        let unfinished = unfinished(&outcome);
+        place.wrong.extend(unfinished.map(|why| format!("{} beside it does not finish: {why}", script.name())));
+    }
+    place
 }
 
 /// Plays the run that nothing disturbs.
@@ -72,7 +86,7 @@ impl<'a> Theatre<'a> {
 /// Even that run fails, or does not rest; the reason.
 pub fn undisturbed(piece: Piece<'_>) -> Result<Undisturbed, String> {
     let theatre = Theatre::new(piece);
-    let mut scene = Scene::begin(&theatre.script, theatre.prepare(Place::new(piece)));
+    let mut scene = theatre.open(piece);
     scene.strike(Faults::scouting());
     let mut turns = Vec::new();
     let mut turn = 0;
@@ -84,10 +98,12 @@ pub fn undisturbed(piece: Piece<'_>) -> Result<Undisturbed, String> {
             break outcome;
         }
     };
-    let Place { mut world, mut wrong, .. } = scene.end(&outcome);
-    wrong.extend(unfinished(&outcome).map(|why| format!("an undisturbed run does not finish: {why}")));
+    let mut place = scene.end(&outcome);
+    place.wrong.extend(unfinished(&outcome).map(|why| format!("an undisturbed run does not finish: {why}")));
+    let possible = place.world.faults().struck().to_vec();
+    place.world.calm();
+    let Place { mut world, mut wrong, .. } = beside(&theatre.after, place);
     wrong.extend(world.unknown().iter().map(|line| format!("no simulated tool knows: {line}")));
-    let possible = world.faults().struck().to_vec();
     if wrong.is_empty() { Ok(Undisturbed { end: world.summary(), possible, turns }) } else { Err(wrong.join("\n")) }
 }
 
@@ -104,7 +120,7 @@ impl<'a> Player<'a> {
     /// Who has played nothing yet.
     pub fn new(piece: Piece<'a>, undisturbed: &'a Undisturbed) -> Self {
         let theatre = Theatre::new(piece);
-        let mut leader = Scene::begin(&theatre.script, theatre.prepare(Place::new(piece)));
+        let mut leader = theatre.open(piece);
         leader.strike(Faults::none());
         Player { theatre, undisturbed, leader, turn: 0 }
     }
@@ -151,7 +167,7 @@ impl<'a> Player<'a> {
         played.points = place.world.points();
         place.again();
         place.world.calm();
-        (place, played.second) = self.theatre.script.run(self.theatre.prepare(place));
+        (place, played.second) = self.theatre.script.run(beside(&self.theatre.mend, place));
         played.verdict = self.verdict(place, &played.second);
         played
     }
@@ -164,16 +180,21 @@ impl<'a> Player<'a> {
         if let Some(why) = unfinished(second) {
             return Some((NO_CONVERGENCE, format!("the calm run does not finish: {why}")));
         }
+        // After a run that found nothing to do, one more would be the same once more.
+        if !second.done.is_empty() {
+            let third;
+            (place, third) = self.theatre.script.run(place);
+            let restless = third.done.first().map(|step| format!("a third run finds something to do: {step}"));
+            if let Some(why) = restless.or(unfinished(&third)) {
+                return Some((NO_CONVERGENCE, why));
+            }
+        }
+        let mut place = beside(&self.theatre.after, place);
+        if !place.wrong.is_empty() {
+            return Some((NO_CONVERGENCE, place.wrong.join("\n")));
+        }
         let (want, got) = (&self.undisturbed.end, place.world.summary());
-        if &got != want {
-            return Some((NO_CONVERGENCE, format!("it arrives elsewhere: {}", difference("", want, &got))));
-        }
-        if second.done.is_empty() {
-            return None; // A run that found nothing to do: one more would be the same once more.
-        }
-        let (_, third) = self.theatre.script.run(place);
-        let restless = third.done.first().map(|step| format!("a third run finds something to do: {step}"));
-        restless.or(unfinished(&third)).map(|why| (NO_CONVERGENCE, why))
+        (&got != want).then(|| (NO_CONVERGENCE, format!("it arrives elsewhere: {}", difference("", want, &got))))
     }
 }
 

@@ -13,10 +13,14 @@ use crate::world::rehearsal::{Faults, Rehearsal};
 /// What is played.
 #[derive(Debug, Clone, Copy)]
 pub struct Piece<'a> {
-    /// What is run first, without any fault, and once more when all is calm.
-    pub before: Option<&'a Plan>,
+    /// What is run first, without any fault.
+    pub before: &'a [Plan],
     /// What the faults strike.
     pub plan: &'a Plan,
+    /// What a person runs after a disaster, before the same command again.
+    pub mend: Option<&'a Plan>,
+    /// What is run at the end, before ends are compared.
+    pub after: Option<&'a Plan>,
     /// Steps at once.
     pub jobs: usize,
 }
@@ -35,7 +39,8 @@ impl Place {
     /// A machine with every tool and nothing else.
     pub fn new(piece: Piece<'_>) -> Place {
         let space = Workspace::in_memory();
-        let world = embedded::begin(&space, Faults::none(), piece.before.unwrap_or(piece.plan));
+        let mut world = embedded::begin(&space, Faults::none(), piece.plan);
+        piece.before.iter().for_each(|before| embedded::publish(world.stage_mut(), before));
         Place { world, space, wrong: Vec::new() }
     }
 
