@@ -105,10 +105,9 @@ impl Workspace {
     /// # Errors
     /// It is not there, not readable, or not UTF-8.
     pub fn read(&self, path: &Utf8Path) -> Result<String, Problem> {
-        let path = self.root.join(path);
         let text = match &self.shelf {
-            Some(shelf) => shelf.text(&path),
-            None => std::fs::read_to_string(&path),
+            Some(shelf) => shelf.text(&self.root.join(path)),
+            None => std::fs::read_to_string(self.root.join(path)),
         };
         text.map_err(|e| trouble("read", path.as_str(), &e))
     }

@@ -56,8 +56,7 @@ pub struct Course<'a> {
 impl<'a> Course<'a> {
     /// A run that begins. The journal says so, with the [`digest`] of the plan.
     pub fn begin(plan: &'a Plan, engine: Engine<'a>, digest: &str, space: &mut Workspace) -> Self {
-        let command = plan.name.to_owned();
-        record(space, &Entry::RunStarted { command, plan: digest.to_owned(), at_ms: clock::now_ms() });
+        begins(plan, digest, space);
         Course { plan, engine, event: Event::Tick, books: Books::default() }
     }
 
@@ -262,6 +261,11 @@ impl Driver<'_> {
         let attempt = self.books.attempts.get(step).copied().unwrap_or(1);
         self.space.log(step, attempt, &line());
     }
+}
+
+fn begins(plan: &Plan, digest: &str, space: &mut Workspace) {
+    let (command, plan) = (plan.name.to_owned(), digest.to_owned());
+    record(space, &Entry::RunStarted { command, plan, at_ms: clock::now_ms() });
 }
 
 fn record(space: &mut Workspace, entry: &Entry) {

@@ -56,7 +56,8 @@ impl Shelf {
 
     /// A text, with the errors of a disk.
     pub(super) fn text(&self, path: &Utf8Path) -> io::Result<String> {
-        let bytes = self.read(path).ok_or(io::ErrorKind::NotFound)?;
+        // ENOENT, so that it is told in the words of the system.
+        let bytes = self.read(path).ok_or_else(|| io::Error::from_raw_os_error(2))?;
         String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
     }
 

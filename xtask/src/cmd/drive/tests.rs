@@ -51,6 +51,7 @@ fn check(says: Vec<Event>, actions: Vec<Action>) -> (Vec<Event>, Seen) {
     let mut world = Script { says: says.into(), ..Script::default() };
     let mut notes = Vec::new();
     let mut watch = |_: Duration, note: &Note| notes.push(note.clone());
+    begins(&plan, &digest(&plan), &mut space);
     let books = Books::default();
     let mut driver = Driver { plan: &plan, world: &mut world, space: &mut space, watch: &mut watch, books };
     driver.perform(actions, &BTreeMap::from([("a.ip".to_owned(), "10.0.0.1".to_owned())]));
