@@ -53,8 +53,9 @@ fn checks(sh: &xshell::Shell) -> Vec<(&'static str, Cmd<'_>)> {
         ("adr", cmd!(sh, "cargo xtask adr check")),
         ("render", cmd!(sh, "cargo xtask render")),
         ("rendered", cmd!(sh, "cargo xtask render --check")),
-        ("rehearse", cmd!(sh, "cargo xtask rehearse --seeds 1..200")),
-        ("every", cmd!(sh, "cargo xtask rehearse --every 23")),
+        ("rehearse", cmd!(sh, "cargo rehearse --seeds 1..200")),
+        ("every", cmd!(sh, "cargo rehearse --every")),
+        ("mesh", cmd!(sh, "cargo rehearse --command mesh-connect --every")),
     ]
 }
 

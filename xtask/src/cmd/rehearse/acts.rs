@@ -65,7 +65,10 @@ impl<'a> Theatre<'a> {
 
     /// The run that faults shall strike, about to begin.
     fn open(&self, piece: Piece<'a>) -> Scene<'a> {
-        Scene::begin(&self.script, beside(&self.before, Place::new(piece)))
+        let mut place = beside(&self.before, Place::new(piece));
+        // Points are counted from here.
+        place.world.with_faults(Faults::none());
+        Scene::begin(&self.script, place)
     }
 }
 
