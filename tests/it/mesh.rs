@@ -22,7 +22,12 @@ fn whole(path: &str, helm: Helm) -> Plan {
     let mut files = render::files(&fleet, &releases, &golden::data()).unwrap_or_else(|p| panic!("{p:#?}"));
     let peers = render::mesh::files(&fleet, &scope.addresses(&fleet), &files);
     files.extend(peers.unwrap_or_else(|p| panic!("{p:#?}")));
-    mesh::whole(mesh::survey::plan(&fleet, &scope), mesh::plan(&fleet, &releases, files, helm, &scope))
+    let bootstrap = bootstrap::plan(&fleet, &releases, files.clone(), helm);
+    let before = mesh::whole(
+        mesh::survey::plan(&fleet, &scope),
+        mesh::home::plan(&fleet, bootstrap, &scope.clusters),
+    );
+    mesh::whole(before, mesh::plan(&fleet, &releases, files, helm, &scope))
 }
 
 fn snapshots(folder: &str, fleet: &str, files: &[&str]) {
@@ -90,7 +95,7 @@ const HELM: [&str; 14] = [
 #[test]
 fn every_flag_is_known_to_the_tools() {
     let cilium = xtask::tools::cilium::Cilium::with("x");
-    let mut all = vec![cilium.connectivity("a", "b"), cilium.sysdump("a", "b")];
+    let mut all = vec![cilium.connectivity("a", "b", "out/x"), cilium.sysdump("a", "b")];
     for plan in [whole("infra/fleet.toml", Helm::V3), golden::plan("infra/fleet.toml", Helm::V3)] {
         for step in plan.steps {
             all.push(step.done_when.ask);

@@ -66,6 +66,11 @@ pub(super) fn multipass_check(fleet: &Fleet) -> Step {
     check.expect("bug: Multipass is among the tools")
 }
 
+/// The step that tells Vault where the API of a workload cluster is, if there is a Vault that it logs in to.
+pub(super) fn trust(fleet: &Fleet, releases: &Releases, cluster: &Cluster) -> Option<Step> {
+    vault::trust(fleet, releases, cluster)
+}
+
 /// Where the merged kubeconfig is kept, below `out/`. `render` writes the one with tokens beside it.
 pub const KUBECONFIG: &str = "kube/config.yaml";
 

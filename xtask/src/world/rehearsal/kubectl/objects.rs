@@ -199,7 +199,8 @@ fn pods(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) ->
         json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("{}{middle}-{n}", workload.name),
             "namespace": workload.namespace, "labels": labels },
             "spec": { "nodeName": workload.placed.get(n) },
-            "status": { "phase": phase, "conditions": [condition("Ready", status, "", "")] } })
+            "status": { "phase": phase, "podIP": stage.pod_ip(cluster, workload, n),
+                "conditions": [condition("Ready", status, "", "")] } })
     };
     (0..wanted).map(pod).collect()
 }
