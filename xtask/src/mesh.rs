@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use crate::fleet::{Cluster, Fleet};
 use crate::plan::mesh::Scope;
 use crate::plan::mesh::survey::{self, port_id};
-use crate::render::mesh::{Addresses, peers};
 use crate::problem::Problem;
+use crate::render::mesh::{Addresses, peers};
 use crate::tools::{Exit, Output};
 
 mod evidence;
@@ -145,7 +145,9 @@ fn finding(check: &'static str, cluster: &Cluster, grade: Grade, problem: Proble
 
 /// The last thing that a command said, or how it ended.
 fn last_words(output: &Output) -> String {
-    let line = output.stderr.lines().rev().find(|l| !l.trim().is_empty());
+    // kubectl's own last line only repeats the exit code of what ran in the pod.
+    let said = |l: &&str| !l.trim().is_empty() && !l.starts_with("command terminated with exit code");
+    let line = output.stderr.lines().rev().find(said);
     match (&output.exit, line) {
         (Exit::Code(124), _) => "no answer within 5 s".to_owned(),
         (_, Some(line)) => line.trim().trim_start_matches("Error: ").trim_start_matches("error: ").to_owned(),

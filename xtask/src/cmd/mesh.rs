@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::load::Inputs;
 use super::{Session, conduct, detect, load, place, plan, show};
-use crate::fleet::{Cluster, Fleet};
+use crate::fleet::Fleet;
 use crate::mesh::{Finding, Grade, Survey, told};
 use crate::plan::mesh::{Scope, pairs, survey};
 use crate::problem::{Problem, nearest};
+use crate::render::mesh::addresses;
 use crate::tools::cilium::Cilium;
 use crate::tools::helm::Helm;
 use crate::ui::shell::Tone;
@@ -165,16 +166,16 @@ fn without(session: &mut Session, inputs: &Inputs, mut scope: Scope, seen: &Seen
     let fleet = &inputs.fleet;
     scope.clusters.retain(|name| away.iter().all(|f| f.cluster != *name));
     let known = told(&Survey { fleet, scope: &scope, answers: &seen.answers, facts: &seen.facts });
-    let at = |c: &Cluster| c.nodes.iter().filter_map(|n| seen.facts.get(&c.ip_fact(n)).cloned()).collect::<Vec<_>>();
+    let facts = conduct::facts(session);
     for cluster in fleet.clusters.iter().filter(|c| !scope.has(c)).collect::<Vec<_>>() {
-        let Some(addresses) = known.get(&cluster.name) else { continue };
-        let now = at(cluster);
-        let addresses = if now.is_empty() { addresses.clone() } else { now };
-        if addresses.is_empty() {
-            continue;
+        let Some(looked_for) = known.get(&cluster.name) else { continue };
+        // As tokens they make the very text that is deployed now: an outage then changes nothing on the others.
+        let all = cluster.nodes.iter().all(|node| facts.contains_key(&cluster.ip_fact(node)));
+        let addresses = if all { addresses(cluster) } else { looked_for.clone() };
+        if !addresses.is_empty() {
+            scope.elsewhere.insert(cluster.name.clone(), addresses);
+            session.shell.status(Tone::Dim, "Leaving", &format!("{} the peer that it is", cluster.name));
         }
-        scope.elsewhere.insert(cluster.name.clone(), addresses);
-        session.shell.status(Tone::Dim, "Leaving", &format!("{} the peer that it is", cluster.name));
     }
     scope
 }

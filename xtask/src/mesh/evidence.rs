@@ -97,6 +97,16 @@ pub fn agents(status: &str) -> Option<Agents> {
     Some(agents)
 }
 
+/// How many nodes of a peer the agent knows that knows the fewest; nothing where no agent says.
+pub fn nodes_known(status: &str, peer: &str) -> Option<u64> {
+    let document = json(status).ok()?;
+    let known = document["cilium_status"].as_object()?.values().filter_map(|agent| {
+        let remote = agent["cluster-mesh"]["clusters"].as_array()?.iter().find(|remote| remote["name"] == peer)?;
+        Some(remote["num-nodes"].as_u64().unwrap_or(0))
+    });
+    known.min()
+}
+
 /// Addresses under which a mesh server was told to look for a peer, from the lines of its host aliases.
 pub fn told(aliases: &str, peer: &str) -> Vec<String> {
     let host = format!("{peer}.mesh.cilium.io");

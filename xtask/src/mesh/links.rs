@@ -21,7 +21,11 @@ pub(super) fn findings(survey: &Survey<'_>) -> Vec<Finding> {
         for peer in peers(survey.fleet, cluster).into_iter().filter(|p| survey.scope.has(p)) {
             match told(survey, cluster, peer) {
                 Some(finding) => found.push(finding),
-                None => found.extend(document.iter().flat_map(|d| linked(cluster, peer, d))),
+                None => {
+                    let broken = document.iter().flat_map(|d| linked(cluster, peer, d)).collect::<Vec<_>>();
+                    let counted = if broken.is_empty() { counted(survey, cluster, peer) } else { None };
+                    found.extend(broken.into_iter().chain(counted));
+                }
             }
         }
     }
@@ -56,6 +60,16 @@ fn told(survey: &Survey<'_>, cluster: &Cluster, peer: &Cluster) -> Option<Findin
         return None;
     };
     Some(finding("peers", cluster, Grade::Open, problem.hint(CONNECT)))
+}
+
+/// A link that is up has copied every node of the peer; what it lacks is reached by nobody.
+fn counted(survey: &Survey<'_>, cluster: &Cluster, peer: &Cluster) -> Option<Finding> {
+    let (known, all) = (evidence::nodes_known(survey.said(cluster, "agents")?, &peer.name)?, peer.nodes.len() as u64);
+    let what = format!("agents of {} know {known} of the {all} nodes of {}", cluster.name, peer.name);
+    let problem = Problem::new(what)
+        .why("packets to the others go nowhere")
+        .hint(format!("kubectl --kubeconfig out/kube/{}.yaml get ciliumnodes.cilium.io", peer.name));
+    (known != all).then(|| finding("agents", cluster, Grade::Open, problem))
 }
 
 /// KVStoreMesh first: agents read what it copied, and keep saying "ready" of a peer that is gone.

@@ -181,10 +181,8 @@ fn same_numbers(survey: &Survey<'_>) -> Vec<Finding> {
 
 /// Which authority most clusters trust, and those that do not. Of two clusters either may be the one astray.
 fn authority(survey: &Survey<'_>) -> Vec<Finding> {
-    let known: Vec<(&Cluster, &str)> = survey
-        .here()
-        .filter_map(|c| Some((c, survey.said(c, "authority").filter(|ca| !ca.is_empty())?)))
-        .collect();
+    let known: Vec<(&Cluster, &str)> =
+        survey.here().filter_map(|c| Some((c, survey.said(c, "authority").filter(|ca| !ca.is_empty())?))).collect();
     let trusting = |ca: &str| known.iter().filter(|(_, other)| *other == ca).count();
     let most = known.iter().rev().max_by_key(|(_, ca)| trusting(ca));
     let Some((first, trusted)) = most.and_then(|(_, ca)| known.iter().find(|(_, other)| other == ca)) else {
@@ -200,7 +198,8 @@ fn authority(survey: &Survey<'_>) -> Vec<Finding> {
                 print(cluster, ca)
             ))
             .hint(format!(
-                "helm rollback cilium {number} --namespace kube-system --kubeconfig out/kube/{}.yaml",
+                "helm rollback cilium {number} --namespace kube-system --kubeconfig out/kube/{}.yaml   # Helm 4: and \
+                 --force-conflicts",
                 cluster.name
             ))
     };

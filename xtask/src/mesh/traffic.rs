@@ -31,7 +31,9 @@ fn health(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
         let name = node["name"].as_str().unwrap_or("a node");
         let at = node["host"]["primary-address"]["ip"].as_str().unwrap_or("an unknown address");
         let host = said(node, "host").map(|why| (format!("{name} at {at}, port 4240/tcp"), why));
-        host.or_else(|| Some((format!("pods on {name} through the tunnel, port 8472/udp"), said(node, "health-endpoint")?)))
+        host.or_else(|| {
+            Some((format!("pods on {name} through the tunnel, port 8472/udp"), said(node, "health-endpoint")?))
+        })
     });
     let (what, why) = lost?;
     let hint = format!("multipass exec -n {} -- sudo iptables-save", cluster.vm(cluster.control_plane()));

@@ -66,9 +66,9 @@ pub(super) fn multipass_check(fleet: &Fleet) -> Step {
     check.expect("bug: Multipass is among the tools")
 }
 
-/// The step that tells Vault where the API of a workload cluster is, if there is a Vault that it logs in to.
-pub(super) fn trust(fleet: &Fleet, releases: &Releases, cluster: &Cluster) -> Option<Step> {
-    vault::trust(fleet, releases, cluster)
+/// All that makes Vault ready once it is installed, for whoever needs a part of it again. Nothing if there is none.
+pub(super) fn vault_steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
+    vault::steps(fleet, releases)
 }
 
 /// Where the merged kubeconfig is kept, below `out/`. `render` writes the one with tokens beside it.

@@ -35,7 +35,7 @@ const SERVER: &str = "deployment/clustermesh-apiserver";
 pub struct Scope {
     /// Names of the clusters that answer and are wanted.
     pub clusters: Vec<String>,
-    /// Addresses of clusters outside of it, as they were last known: they stay peers, and are not waited for.
+    /// Addresses of clusters outside of it that are peers of some inside: they stay peers, and are not waited for.
     pub elsewhere: Addresses,
 }
 

@@ -43,12 +43,6 @@ pub(super) fn login(fleet: &Fleet, releases: &Releases, cluster: &Cluster) -> Op
     Some(login_step(cluster, "role"))
 }
 
-/// The step that tells Vault where a workload cluster's API is.
-pub(super) fn trust(fleet: &Fleet, releases: &Releases, cluster: &Cluster) -> Option<Step> {
-    let id = login_step(cluster, "config");
-    steps(fleet, releases).into_iter().find(|step| step.id == id)
-}
-
 /// Of the fleet and of no cluster: these steps need two clusters, and choosing one must not bring up the other.
 fn login_step(cluster: &Cluster, what: &str) -> String {
     format!("fleet/{VAULT}/{}/{what}", cluster.name)

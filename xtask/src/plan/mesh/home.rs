@@ -6,10 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::bootstrap::kube_path;
 use super::super::survey::findings::harmless;
-use super::super::{Plan, Step};
-use super::{address, address_step, tools};
+use super::super::{Plan, Step, Want};
+use super::{address, address_step, id, tools};
 use crate::fleet::{Cluster, Fleet};
+use crate::token::fact;
+use crate::tools::Limits;
+use crate::tools::kubectl::Kubectl;
 
 /// The step that merges all clusters' kubeconfigs.
 const MERGED: &str = "fleet/kubeconfig";
@@ -18,7 +22,8 @@ const MERGED: &str = "fleet/kubeconfig";
 pub fn plan(fleet: &Fleet, bootstrap: Plan, clusters: &[String]) -> Plan {
     let ours: Vec<&Cluster> = fleet.clusters.iter().filter(|c| clusters.contains(&c.name)).collect();
     let wanted: BTreeSet<String> = ours.iter().flat_map(|c| homes(c)).chain([MERGED.to_owned()]).collect();
-    let mut steps: Vec<Step> = tools(fleet).into_iter().filter(|s| s.id != "host/cilium" && s.id != "host/helm").collect();
+    let mut steps: Vec<Step> =
+        tools(fleet).into_iter().filter(|s| s.id != "host/cilium" && s.id != "host/helm").collect();
     for cluster in &ours {
         steps.extend(cluster.nodes.iter().map(|node| address(cluster, node)));
     }
@@ -31,7 +36,22 @@ pub fn plan(fleet: &Fleet, bootstrap: Plan, clusters: &[String]) -> Plan {
         step.needs.extend(addresses.chain(["host/kubectl".to_owned()]));
         steps.push(step);
     }
+    steps.extend(ours.iter().map(|cluster| registered(cluster)));
     Plan { name: "mesh-connect", steps, files: bootstrap.files, lanes: BTreeMap::new() }
+}
+
+/// Until the kubelets have said where they are now, an agent that starts would read the old address once more.
+fn registered(cluster: &Cluster) -> Step {
+    let kubeconfig = kube_path(cluster);
+    let line = |node| format!("{} {}", cluster.vm(node), fact(&cluster.ip_fact(node)));
+    let doing = format!("wait until nodes of {} are known by their addresses", cluster.name);
+    let want = Want::Lines(cluster.nodes.iter().map(line).collect());
+    let waits_for = homes(cluster).into_iter().filter(|id| !id.ends_with("/hosts"));
+    Step::new(id(cluster, "registered"), doing, Kubectl::on(&kubeconfig).node_addresses(), want)
+        .needs(waits_for)
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(180).attempts(1, 5))
+        .hint(format!("kubectl --kubeconfig {kubeconfig} get nodes --output wide"))
 }
 
 /// The steps of a cluster that hold addresses outside of what is installed on it.

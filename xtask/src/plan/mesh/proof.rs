@@ -59,7 +59,8 @@ fn figure(cluster: &Cluster, what: &str) -> String {
 pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Vec<Step> {
     let here = |c: &&Cluster| scope.has(c);
     let holds = |name: &str| releases.manifest_on(Role::Workload, name);
-    let mut steps = Vec::new();
+    let vault = if holds("secret-stores") { bootstrap::vault_steps(fleet, releases) } else { vec![] };
+    let mut steps: Vec<Step> = Vec::new();
     for cluster in fleet.clusters.iter().filter(here).filter(|c| !is_platform(c)) {
         let linked: Vec<&Cluster> = peers(fleet, cluster).into_iter().filter(|p| scope.has(p)).collect();
         let others: Vec<&str> = linked.iter().filter(|c| !is_platform(c)).map(|c| c.name.as_str()).collect();
@@ -68,12 +69,19 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Vec<St
         }
         let Some(platform) = linked.iter().find(|c| is_platform(c)) else { continue };
         if holds("sample") && holds("mesh-services") {
-            steps.extend(SERVICES.iter().map(|(name, url, status)| asked(cluster, platform, name, url, status)));
+            let opened = opened(&vault, platform);
+            let open: Vec<String> = opened.iter().map(|step| step.id.clone()).collect();
+            let new: Vec<Step> = opened.into_iter().filter(|o| !steps.iter().any(|s| s.id == o.id)).collect();
+            steps.extend(new);
+            for (name, url, status) in SERVICES {
+                let of = if name == "vault" { open.clone() } else { vec![] };
+                steps.push(asked(cluster, platform, name, url, status).needs(of));
+            }
             if holds("secret-stores") {
-                let trust = bootstrap::trust(fleet, releases, cluster).map(|step| trusted(cluster, step));
-                let needs: Vec<String> = trust.iter().map(|step| step.id.clone()).collect();
-                steps.extend(trust);
-                steps.push(store(cluster).needs(needs));
+                let trusted = trusted(&vault, cluster, platform);
+                let last = trusted.iter().map(|step| step.id.clone()).collect::<Vec<_>>();
+                steps.extend(trusted);
+                steps.push(store(cluster).needs(last));
             }
         }
         let arrivals = ARRIVED.iter().filter(|(name, ..)| releases.on(Role::Workload, name).is_some());
@@ -128,12 +136,24 @@ fn peer(cluster: &Cluster, others: &[&str]) -> Step {
     proof(cluster, "to-sample", doing, curl(cluster, &[PEER]), want).needs(connected)
 }
 
-/// Vault asks a workload cluster's API who logs in, and keeps its address: one that moved is told here, by the step that
-/// `bootstrap` has for it.
-fn trusted(cluster: &Cluster, step: Step) -> Step {
-    let needs = cluster.nodes.iter().map(|node| address_step(cluster, node)).chain([id(cluster, "to-vault")]).collect();
+/// What Vault needs again, by the steps that `bootstrap` has for it: it is sealed whenever its VM boots, and it keeps
+/// the address at which it asks a cluster who logs in.
+fn again(vault: &[Step], id: &str, needs: Vec<String>) -> Option<Step> {
     let hint = "cargo xtask start   # unseals Vault, and gives each cluster its login there";
-    Step { needs, ..step }.hint(hint)
+    let step = vault.iter().find(|step| step.id == id)?.clone();
+    Some(Step { needs, ..step }.hint(hint))
+}
+
+fn opened(vault: &[Step], platform: &Cluster) -> Vec<Step> {
+    let [up, unseal] = ["up", "unseal"].map(|what| format!("{}/vault/{what}", platform.name));
+    let steps = [again(vault, &up, vec![id(platform, "server")]), again(vault, &unseal, vec![up])];
+    steps.into_iter().flatten().collect()
+}
+
+fn trusted(vault: &[Step], cluster: &Cluster, platform: &Cluster) -> Option<Step> {
+    let addresses = cluster.nodes.iter().map(|node| address_step(cluster, node));
+    let needs = addresses.chain([format!("{}/vault/unseal", platform.name)]).collect();
+    again(vault, &format!("fleet/vault/{}/config", cluster.name), needs)
 }
 
 fn store(cluster: &Cluster) -> Step {

@@ -27,12 +27,8 @@ const SAMPLE: Target = Target {
     page: ":9898/api/info",
 };
 /// Vault's health: it needs no login, and answers whether it is sealed or not.
-const VAULT: Target = Target {
-    namespace: "vault",
-    pod: &["pod", "vault-0"],
-    address: "{.status.podIP}",
-    page: ":8200/v1/sys/health",
-};
+const VAULT: Target =
+    Target { namespace: "vault", pod: &["pod", "vault-0"], address: "{.status.podIP}", page: ":8200/v1/sys/health" };
 
 /// All of them. Only workload clusters ask pods: curl is in the sample's image, and answers take the way back anyway.
 pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Vec<Step> {

@@ -177,7 +177,8 @@ fn mesh(stage: &Stage, cluster: &Cluster, now: Duration) -> Output {
         all["connectivity"] = connectivity(stage, cluster, &names, now, |link| link.agents);
     }
     let server = cluster.workloads.get(super::mesh::SERVER);
-    if server.is_some_and(|w| stage.runs_on(cluster, w, now).is_some()) {
+    let gone = stage.mishaps(&cluster.name).any(|m| *m == super::mishap::Mishap::NoServer);
+    if !gone && server.is_some_and(|w| stage.runs_on(cluster, w, now).is_some()) {
         all["kvstoremesh"]["status"] =
             connectivity(stage, cluster, &["clustermesh-apiserver-0"], now, |link| link.cache);
     }
@@ -227,7 +228,8 @@ fn connectivity(
 /// `connectivity test --multi-cluster`: a real test takes minutes; here packets arrive or do not.
 fn tested(stage: &Stage, cluster: &Cluster, parsed: &Parsed, now: Duration, disk: &mut dyn Disk) -> Output {
     let peer = parsed.get("multi-cluster").unwrap_or_default();
-    if stage.carries(cluster, peer, now) {
+    let fails = |name: &str| stage.mishaps(name).any(|m| *m == super::mishap::Mishap::FullTest);
+    if stage.carries(cluster, peer, now) && !fails(peer) && !fails(&cluster.name) {
         return said("✅ All 78 tests (412 actions) successful, 49 tests skipped, 1 scenarios skipped.\n");
     }
     if parsed.on("collect-sysdump-on-failure") {

@@ -158,7 +158,8 @@ impl Stage {
 
     /// Whether the pods of a server have a place.
     fn serves(&self, cluster: &Cluster, server: &Workload) -> bool {
-        server.made && !server.placed.is_empty() && !cluster.nodes.is_empty()
+        let gone = self.mishaps(&cluster.name).any(|m| *m == Mishap::NoServer);
+        server.made && !server.placed.is_empty() && !cluster.nodes.is_empty() && !gone
     }
 
     /// Whether pods of a cluster reach pods of another: a link on both sides, and packets that arrive.
@@ -242,8 +243,18 @@ impl Stage {
         let mut here = clusters.filter(|c| c.nodes.iter().any(|node| at(c, node)));
         here.any(|c| {
             let server = c.workloads.get(SERVER);
-            self.mesh_port(c) == port && server.is_some_and(|w| self.runs_on(c, w, now).is_some())
+            let runs = server.is_some_and(|w| self.runs_on(c, w, now).is_some());
+            self.mesh_port(c) == port && runs && self.mishaps(&c.name).all(|m| *m != Mishap::NoServer)
         })
+    }
+
+    /// The Job that makes certificates ends when there is a node for it.
+    pub(super) fn settle_certificates(&mut self, vm: &str, now: Duration) {
+        let Some(cluster) = self.cluster(vm) else { return };
+        let ended = cluster.workloads.get(SERVER).is_some_and(|w| self.runs_on(cluster, w, now).is_some());
+        if let Some(cluster) = self.cluster_mut(vm).filter(|_| ended) {
+            cluster.objects.entry(CERTIFIED.to_owned()).or_insert(Value::Null);
+        }
     }
 
     /// Names of agents, with what each says of its routing; nothing of one that does not answer.
@@ -258,6 +269,8 @@ impl Stage {
     }
 }
 
+/// Stands among a cluster's objects once the Job that makes certificates has ended.
+pub const CERTIFIED: &str = "certified/kube-system/mesh";
 /// The tunnel's port, and that of cilium-health (documentation: system requirements).
 pub const TUNNEL: u16 = 8472;
 pub const HEALTH: u16 = 4240;

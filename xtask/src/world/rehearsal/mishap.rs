@@ -51,6 +51,12 @@ pub enum Mishap {
     Clock(u64),
     /// The Job that makes its certificates has not ended.
     NoCertificates,
+    /// No pod of its mesh server is there.
+    NoServer,
+    /// Some test of `cilium connectivity test` fails with it.
+    FullTest,
+    /// Its control plane cannot be moved to another address.
+    Jammed,
     /// Its packets to other clusters get lost.
     Lossy,
 }

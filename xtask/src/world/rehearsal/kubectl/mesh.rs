@@ -22,7 +22,7 @@ const SERVICES: [(&str, &str, &str); 3] = [
 const SAMPLE: &str = "sample/deployment/sample";
 
 /// Objects of a kind that Cilium makes, which follow from its release.
-pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Vec<Value> {
+pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str) -> Vec<Value> {
     let Some(release) = cluster.release("cilium") else { return vec![] };
     let object = |kind: &str, name: &str| {
         let metadata = json!({ "name": name, "namespace": "kube-system" });
@@ -40,7 +40,7 @@ pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> V
         "Secret" => {
             let mut authority = object(kind, "cilium-ca");
             authority["data"] = json!({ "ca.crt": stage.authority(cluster) });
-            let made = certified(stage, cluster, now).then(|| object(kind, "clustermesh-apiserver-remote-cert"));
+            let made = certified(stage, cluster).then(|| object(kind, "clustermesh-apiserver-remote-cert"));
             [authority].into_iter().chain(made).collect()
         }
         "Service" => {
@@ -65,17 +65,16 @@ pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> V
     }
 }
 
-/// Whether the Job that makes certificates has ended: it is a pod and needs a node.
-fn certified(stage: &Stage, cluster: &Cluster, now: Duration) -> bool {
+/// Whether the Job that makes certificates has ended once: it is a pod and needs a node, and what it made stays.
+fn certified(stage: &Stage, cluster: &Cluster) -> bool {
     let late = stage.mishaps(&cluster.name).any(|m| *m == Mishap::NoCertificates);
-    let server = cluster.workloads.get(mesh::SERVER);
-    !late && server.is_some_and(|w| stage.runs_on(cluster, w, now).is_some())
+    !late && cluster.objects.contains_key(mesh::CERTIFIED)
 }
 
 /// The status of an object that a controller keeps: a store of secrets is ready when its cluster reaches Vault.
 pub fn status(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Option<Value> {
     let ready = kind == "ClusterSecretStore"
-        && platform(stage, cluster, "vault", now).is_some()
+        && platform(stage, cluster, "vault", now).is_some_and(|other| !stage.vault_sealed(other))
         && logs_in(stage, cluster)
         && !withholds(stage, cluster, "external-secrets");
     (kind == "ClusterSecretStore").then(|| {
@@ -191,7 +190,10 @@ fn curl(stage: &mut Stage, desk: &Desk<'_>, words: &[String]) -> Go<Output> {
     };
     let url = words.last().map_or("", String::as_str);
     if let Some((_, release, status)) = SERVICES.iter().find(|(host, ..)| url.contains(host)) {
-        return platform(stage, cluster, release, desk.now).map(|_| said(*status)).ok_or_else(lost);
+        let there = platform(stage, cluster, release, desk.now);
+        // A Vault that is sealed says so (documentation: sys/health).
+        let sealed = |other: &Cluster| *release == "vault" && stage.vault_sealed(other);
+        return there.map(|other| said(if sealed(other) { "503" } else { status })).ok_or_else(lost);
     }
     if let Some(other) = pod_at(stage, url, desk.now) {
         let large = words.iter().any(|word| word.contains("%01400d"));

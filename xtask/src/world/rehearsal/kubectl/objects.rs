@@ -47,7 +47,7 @@ pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&st
         Some(status) => merged(object, &json!({ "status": status })),
         None => object,
     }));
-    all.extend(mesh::objects(stage, cluster, &kind.kind, now));
+    all.extend(mesh::objects(stage, cluster, &kind.kind));
     all.retain(|v| !kind.namespaced || namespace.is_none_or(|ns| text(v, "/metadata/namespace") == ns));
     all.sort_by_key(|v| (text(v, "/metadata/namespace").to_owned(), text(v, "/metadata/name").to_owned()));
     all
