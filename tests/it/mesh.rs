@@ -41,6 +41,11 @@ fn snapshots(folder: &str, fleet: &str, files: &[&str]) {
     for (path, text) in plan.files.iter().filter(|(path, _)| files.iter().any(|end| path.ends_with(end))) {
         golden::snapshot(folder, path, text, &mut seen);
     }
+    let (fleet, releases) = golden::load(fleet);
+    let diagnosis = mesh::survey::whole(&fleet, &releases, &Scope::all(&fleet));
+    let more = diagnosis.steps.iter().filter(|s| plan.step(&s.id).is_none());
+    let more: String = more.map(|s| text::print_step(s) + "\n").collect();
+    golden::snapshot(folder, "mesh-connect-diagnose.plan", &more, &mut seen);
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let there = golden::files_below(&here.join("snapshots").join(folder));
     let stale: Vec<_> = there.iter().filter(|p| !seen.contains(p.strip_prefix(here).expect("below"))).collect();

@@ -55,7 +55,7 @@ pub enum Want {
     Json(String, String),
     /// Exit 0 and the JSON number (or string of digits) at this pointer is at least this.
     JsonAtLeast(String, u64),
-    /// Exit 0 and every JSON value that this pointer leads to is the text, and there is at least one. In it `*` is every
+    /// Exit 0 and every JSON value that this pointer leads to is the text, and there is at least one. In it `*` is each
     /// entry of an object or a list, and `name=x` those entries whose `name` is x. What lacks the rest counts as null.
     JsonEach(String, String),
     /// Exit 0 and there is something other than null at this pointer.

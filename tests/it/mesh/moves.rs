@@ -79,3 +79,23 @@ fn a_half_upgrade_is_mended() {
     assert!(ran.err.contains("app1/mesh/peers in "), "{}", ran.err);
     scene.rests("mesh-connect --rehearse");
 }
+
+/// Faults while it mends, our own death among them; the same command again arrives, or says whose business it is.
+#[test]
+fn whatever_strikes_while_it_mends_the_same_command_arrives() {
+    let scene = Scene::after(&["bootstrap --rehearse", "mesh-connect --rehearse"]);
+    let story = scene.story();
+    for seed in 1..=8 {
+        scene.tell(&story);
+        scene.arrange(|s| ["app1-cp", "app2-w1"].iter().for_each(|vm| s.drift(vm)));
+        scene.place.run(&format!("mesh-connect --rehearse --seed {seed} -q"));
+        let again = scene.place.run("mesh-connect --rehearse");
+        if again.code != 0 || again.err.contains("Skipping") {
+            // A VM that a fault stopped or deleted is started by these alone.
+            scene.well("bootstrap --rehearse -q");
+        }
+        let ran = scene.well("mesh-connect --rehearse");
+        assert!(ran.err.contains("mgmt, app1, app2: 3 links"), "seed {seed}\n{}", ran.err);
+        scene.rests("mesh-connect --rehearse");
+    }
+}

@@ -55,6 +55,8 @@ fn checks(sh: &xshell::Shell) -> Vec<(&'static str, Cmd<'_>)> {
         ("rendered", cmd!(sh, "cargo xtask render --check")),
         ("rehearse", cmd!(sh, "cargo xtask rehearse --seeds 1..200")),
         ("every", cmd!(sh, "cargo xtask rehearse --every 23")),
+        ("mesh", cmd!(sh, "cargo xtask rehearse --command mesh-connect --seeds 1..30")),
+        ("meshes", cmd!(sh, "cargo xtask rehearse --command mesh-connect --every 47")),
     ]
 }
 
