@@ -10,9 +10,11 @@ use super::Scene;
 /// Which VMs of a cluster move.
 const WHO: [&[&str]; 3] = [&["cp"], &["w1"], &["cp", "w1"]];
 
+/// A way to move a VM, and its name.
+type Way = (&'static str, fn(&mut Stage, &str));
+
 /// In two ways: a lease that was not renewed while the VM ran, and a boot after a long time off.
-const HOW: [(&str, fn(&mut Stage, &str)); 2] =
-    [("running", Stage::drift), ("rebooted", |s, vm| s.readdress(vm, Duration::ZERO))];
+const HOW: [Way; 2] = [("running", Stage::drift), ("rebooted", |s, vm| s.readdress(vm, Duration::ZERO))];
 
 #[test]
 fn whatever_has_moved_is_connected_again() {

@@ -7,7 +7,9 @@ use xtask::world::rehearsal::{Mishap, Stage};
 use super::Scene;
 
 /// What is withheld, and the step that must not hold then.
-const WITHHELD: [(fn(&mut Stage), &str); 6] = [
+type Withheld = (fn(&mut Stage), &'static str);
+
+const WITHHELD: [Withheld; 6] = [
     (|s| s.befall("app1", Mishap::Withholds("external-secrets".into())), "app1/mesh/secrets"),
     (|s| s.befall("app2", Mishap::Withholds("prometheus-agent".into())), "app2/mesh/metrics"),
     (|s| s.befall("app1", Mishap::Withholds("promtail".into())), "app1/mesh/logs"),
@@ -26,7 +28,7 @@ fn each_proof_can_fail_and_leaves_a_sysdump() {
         let ran = scene.place.run("mesh-connect --rehearse");
         assert_eq!(ran.code, 1, "{step}\n{}", ran.err);
         assert!(ran.err.contains(&format!("step `{step}` failed")), "{step}\n{}", ran.err);
-        let (_, kept) = ran.err.split_once("Kept out/").unwrap_or_default();
+        let (_, kept) = ran.err.split_once("Kept out/rehearsal/").unwrap_or_default();
         let file = kept.split(',').next().expect("a name");
         assert!(scene.holds(file) && file.ends_with(".zip"), "{step}: `{file}`\n{}", ran.err);
     }
@@ -58,7 +60,7 @@ fn the_long_test_says_where_more_is_kept() {
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(ran.err.contains("Passed mgmt and app1"), "{}", ran.err);
     for pair in ["mgmt-app2", "app1-app2"] {
-        assert!(ran.err.contains(&format!("out/sysdump-{pair}.zip")), "{}", ran.err);
+        assert!(ran.err.contains(&format!("out/rehearsal/sysdump-{pair}.zip")), "{}", ran.err);
         assert!(scene.holds(&format!("sysdump-{pair}.zip")), "{pair}");
     }
 }

@@ -99,3 +99,10 @@ fn values(fleet: &Fleet) -> render::Files {
     let file = |name: &str| (format!("{name}/cilium/values.yaml"), format!("cluster:\n  name: {name}\n"));
     fleet.clusters.iter().map(|c| file(&c.name)).collect()
 }
+
+#[test]
+fn what_is_tried_from_some_alone_is_said() {
+    let wide = golden::root().join("tests/fleets/wide.toml");
+    let ran = crate::ui::Place::new().run(&format!("mesh-connect --rehearse --diagnose --fleet {}", wide.display()));
+    assert!(ran.err.contains("Trying each cluster from 3 peers, of all links their ends are asked"), "{}", ran.err);
+}

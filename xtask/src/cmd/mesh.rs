@@ -107,9 +107,9 @@ fn within(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: 
         }
         seen = patient(session, world, inputs, &scope)?;
     }
-    let blocking: Vec<Problem> = seen.in_the_way().map(|f| f.problem.clone()).collect();
-    if !blocking.is_empty() {
-        show(session, &blocking);
+    if seen.in_the_way().next().is_some() {
+        let told = seen.found.iter().filter(|f| f.grade < Grade::Open && f.grade != Grade::Away);
+        show(session, &told.map(|f| f.problem.clone()).collect::<Vec<_>>());
         let what = if moved { "nothing but addresses was changed" } else { "nothing was changed" };
         session.shell.status(Tone::Bad, "Refused", what);
         return Ok(REFUSED);
@@ -186,8 +186,9 @@ fn explain(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope:
     report::cause(session, &found);
     let named = found.first().map(|f| f.cluster.clone()).filter(|c| !c.is_empty());
     let Some(cluster) = named.or(scope.clusters.first().cloned()) else { return Ok(()) };
-    let file = format!("out/sysdump-{cluster}");
-    let command = cilium().sysdump(&cluster, &file);
+    let name = format!("sysdump-{cluster}");
+    let command = cilium().sysdump(&cluster, &format!("out/{name}"));
+    let file = format!("{}/{name}", session.out());
     let output = one(session, world, command, Duration::from_secs(600))?;
     match output.filter(|o| !o.ok()) {
         None => session.shell.status(Tone::Hint, "Kept", &format!("{file}.zip, for whoever looks further")),
@@ -207,8 +208,9 @@ fn cilium() -> Cilium {
 fn tested(session: &mut Session, world: &mut dyn World, fleet: &Fleet, scope: &Scope) -> Ended {
     let mut problems = Vec::new();
     for (a, b) in pairs(fleet, scope) {
-        let file = format!("out/sysdump-{}-{}", a.name, b.name);
-        let command = cilium().connectivity(&a.name, &b.name, &file);
+        let name = format!("sysdump-{}-{}", a.name, b.name);
+        let command = cilium().connectivity(&a.name, &b.name, &format!("out/{name}"));
+        let file = format!("{}/{name}", session.out());
         let pair = format!("{} and {}", a.name, b.name);
         session.shell.status(Tone::Dim, "Testing", &format!("connectivity between {pair}"));
         let hint = command.to_string();
