@@ -10,14 +10,17 @@ use crate::fleet::{Cluster, Fleet};
 use crate::plan::mesh::Scope;
 use crate::plan::mesh::survey::{self, port_id};
 use crate::problem::Problem;
+use crate::render::mesh::{Addresses, peers};
 use crate::tools::{Exit, Output};
 
 mod evidence;
+mod homes;
 mod links;
 mod sites;
+mod traffic;
 
 /// What is looked at, in this order.
-pub const CHECKS: [&str; 14] = [
+pub const CHECKS: [&str; 16] = [
     "tools",
     "API servers",
     "clocks",
@@ -32,6 +35,8 @@ pub const CHECKS: [&str; 14] = [
     "peers",
     "KVStoreMesh",
     "agents",
+    "health",
+    "pods",
 ];
 
 /// What a finding means for a run.
@@ -39,6 +44,8 @@ pub const CHECKS: [&str; 14] = [
 pub enum Grade {
     /// The cluster does not answer: the others go on without it.
     Away,
+    /// A VM has another address than its node was made with: it is readdressed before anything else.
+    Moved,
     /// Connecting would fail or do harm.
     Blocks,
     /// The same, and it may pass by itself: a pod that starts.
@@ -75,9 +82,14 @@ pub struct Survey<'a> {
 /// Everything that is wrong, in the order of [`CHECKS`].
 pub fn judge(survey: &Survey<'_>) -> Vec<Finding> {
     let mut found = tools(survey);
-    found.extend(sites::findings(survey));
+    found.extend(homes::findings(survey));
+    let moved: Vec<String> = found.iter().filter(|f| f.grade == Grade::Moved).map(|f| f.cluster.clone()).collect();
+    // What does not answer because it moved is told once, with that as its cause.
+    let away = |f: &Finding| f.grade == Grade::Away && moved.contains(&f.cluster);
+    found.extend(sites::findings(survey).into_iter().filter(|f| !away(f)));
     found.extend(ports_in_the_way(survey));
     found.extend(links::findings(survey));
+    found.extend(traffic::findings(survey));
     let place = |f: &Finding| CHECKS.iter().position(|c| *c == f.check);
     found.sort_by_key(place);
     found
@@ -110,6 +122,22 @@ impl<'a> Survey<'a> {
     }
 }
 
+/// Peers outside of a scope that some cluster inside was told of, and where they are looked for. A cluster that could
+/// not be asked counts as one that knows all of its peers, and says nothing of where: taking a peer away by mistake
+/// would be worse.
+pub fn told(survey: &Survey<'_>) -> Addresses {
+    let mut known = Addresses::new();
+    for cluster in survey.here() {
+        for peer in peers(survey.fleet, cluster).into_iter().filter(|p| !survey.scope.has(p)) {
+            match survey.said(cluster, "peers").map(|aliases| evidence::told(aliases, &peer.name)) {
+                Some(addresses) if addresses.is_empty() => {}
+                addresses => drop(known.entry(peer.name.clone()).or_insert(addresses.unwrap_or_default())),
+            }
+        }
+    }
+    known
+}
+
 /// A finding on one cluster.
 fn finding(check: &'static str, cluster: &Cluster, grade: Grade, problem: Problem) -> Finding {
     Finding { check, cluster: cluster.name.clone(), grade, problem }
@@ -117,7 +145,9 @@ fn finding(check: &'static str, cluster: &Cluster, grade: Grade, problem: Proble
 
 /// The last thing that a command said, or how it ended.
 fn last_words(output: &Output) -> String {
-    let line = output.stderr.lines().rev().find(|l| !l.trim().is_empty());
+    // kubectl's own last line only repeats the exit code of what ran in the pod.
+    let said = |l: &&str| !l.trim().is_empty() && !l.starts_with("command terminated with exit code");
+    let line = output.stderr.lines().rev().find(said);
     match (&output.exit, line) {
         (Exit::Code(124), _) => "no answer within 5 s".to_owned(),
         (_, Some(line)) => line.trim().trim_start_matches("Error: ").trim_start_matches("error: ").to_owned(),
@@ -152,7 +182,10 @@ fn ports_in_the_way(survey: &Survey<'_>) -> Vec<Finding> {
                      deployment/clustermesh-apiserver",
                     cluster.name
                 ));
-            found.push(finding("ports", cluster, Grade::Passing, problem));
+            // An agent that knows the old address of its node does not serve the port at the new one.
+            let mended = sites::outdated(survey, cluster) || links::moved(survey, cluster).is_some();
+            let grade = if mended { Grade::Open } else { Grade::Passing };
+            found.push(finding("ports", cluster, grade, problem));
         }
     }
     found

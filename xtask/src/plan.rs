@@ -55,6 +55,9 @@ pub enum Want {
     Json(String, String),
     /// Exit 0 and the JSON number (or string of digits) at this pointer is at least this.
     JsonAtLeast(String, u64),
+    /// Exit 0 and every JSON value that this pointer leads to is the text, and there is at least one. In it `*` is each
+    /// entry of an object or a list, and `name=x` those entries whose `name` is x. What lacks the rest counts as null.
+    JsonEach(String, String),
     /// Exit 0 and there is something other than null at this pointer.
     JsonPresent(String),
     /// Exit 0 and the version at this pointer (or, with an empty pointer, the first version in stdout) is in this

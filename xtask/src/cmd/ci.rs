@@ -56,6 +56,7 @@ fn checks(sh: &xshell::Shell) -> Vec<(&'static str, Cmd<'_>)> {
         ("rehearse", cmd!(sh, "cargo rehearse --seeds 1..200")),
         ("every", cmd!(sh, "cargo rehearse --every")),
         ("mesh", cmd!(sh, "cargo rehearse --command mesh-connect --every")),
+        ("meshes", cmd!(sh, "cargo rehearse --command mesh-connect --seeds 1..30")),
     ]
 }
 

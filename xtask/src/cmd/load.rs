@@ -53,12 +53,18 @@ impl Inputs {
         Ok(mesh::plan(&self.fleet, &self.releases, files, helm, scope))
     }
 
-    /// The same with the questions that it asks before.
+    /// What brings the nodes of some clusters home before they are connected.
+    pub fn home(&self, helm: Helm, clusters: &[String]) -> Plan {
+        mesh::home::plan(&self.fleet, self.bootstrap(helm), clusters)
+    }
+
+    /// The same with all that goes before: the questions, and what nodes that moved need.
     ///
     /// # Errors
     /// As for [`Inputs::mesh`].
     pub fn mesh_whole(&self, helm: Helm, scope: &Scope) -> Result<Plan, Stop> {
-        Ok(mesh::whole(mesh::survey::plan(&self.fleet, scope), self.mesh(helm, scope)?))
+        let before = mesh::whole(mesh::survey::plan(&self.fleet, scope), self.home(helm, &scope.clusters));
+        Ok(mesh::whole(before, self.mesh(helm, scope)?))
     }
 }
 

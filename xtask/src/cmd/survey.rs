@@ -12,7 +12,8 @@ use crate::tools::{Exit, Output};
 use crate::workspace::Workspace;
 use crate::world::World;
 
-/// Asked again this often where the answer is a failure: a single one may be the network's.
+/// Asked this often where the answer is a failure: a single one may be the network's. What changes something is not
+/// asked again.
 const TRIES: u32 = 2;
 
 /// Answers by step. A step whose needs got no good answer is not asked.
@@ -100,7 +101,8 @@ impl<'a> Round<'a> {
         output: Output,
     ) {
         let Some((step, _, attempt)) = self.running.remove(&task) else { return };
-        if !output.ok() && attempt < TRIES && matches!(output.exit, Exit::Code(_)) {
+        let again = attempt < TRIES && !step.done_when.ask.mutates;
+        if !output.ok() && again && matches!(output.exit, Exit::Code(_)) {
             return self.start(space, world, facts, step, attempt + 1);
         }
         for learn in step.done_when.ask.learn.iter().filter(|l| output.ok() && !l.secret) {

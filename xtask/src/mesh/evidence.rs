@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use crate::tools::reading::json;
+use crate::tools::reading::{json, unbase64};
 
 /// The newest revision of a release, as its row shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,16 @@ pub fn revision(rows: &str) -> Option<Revision> {
 
 fn is_state(word: &str) -> bool {
     ["deployed", "failed", "uninstalling"].contains(&word) || word.starts_with("pending-")
+}
+
+/// The sha256 of a certificate in base64 of PEM, as `openssl x509 -noout -fingerprint -sha256` begins it: eight of
+/// its bytes tell two apart. Of what is no certificate, the sha256 of the text.
+pub fn fingerprint(certificate: &str) -> String {
+    let text = unbase64(certificate).and_then(|bytes| String::from_utf8(bytes).ok());
+    let body = text.as_deref().map(|pem| pem.lines().filter(|line| !line.starts_with("-----")).collect::<String>());
+    let bytes = body.as_deref().and_then(unbase64).unwrap_or_else(|| certificate.as_bytes().to_vec());
+    let pairs: Vec<String> = Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02X}")).collect();
+    pairs.join(":")
 }
 
 /// A node as its agent published it.
@@ -84,6 +95,16 @@ pub fn agents(status: &str) -> Option<Agents> {
         }
     }
     Some(agents)
+}
+
+/// How many nodes of a peer the agent knows that knows the fewest; nothing where no agent says.
+pub fn nodes_known(status: &str, peer: &str) -> Option<u64> {
+    let document = json(status).ok()?;
+    let known = document["cilium_status"].as_object()?.values().filter_map(|agent| {
+        let remote = agent["cluster-mesh"]["clusters"].as_array()?.iter().find(|remote| remote["name"] == peer)?;
+        Some(remote["num-nodes"].as_u64().unwrap_or(0))
+    });
+    known.min()
 }
 
 /// Addresses under which a mesh server was told to look for a peer, from the lines of its host aliases.
@@ -141,6 +162,14 @@ mod tests {
         assert_eq!(mgmt.error.as_deref(), Some("remote cluster configuration required but not found"));
         assert_eq!(link(&document, "/connectivity", "app2").unwrap().error, None);
         assert_eq!(link(&document, "/kvstoremesh/status", "mgmt"), None);
+    }
+
+    #[test]
+    fn a_fingerprint_is_that_of_the_certificate_inside() {
+        // `printf abc | openssl dgst -sha256` begins like this; abc is YWJj, and stands in a block of its own.
+        let pem = crate::tools::reading::base64(b"-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n");
+        assert_eq!(fingerprint(&pem), "BA:78:16:BF:8F:01:CF:EA");
+        assert_ne!(fingerprint("no base64!"), fingerprint("nor this!"));
     }
 
     #[test]

@@ -21,7 +21,11 @@ pub(super) fn findings(survey: &Survey<'_>) -> Vec<Finding> {
         for peer in peers(survey.fleet, cluster).into_iter().filter(|p| survey.scope.has(p)) {
             match told(survey, cluster, peer) {
                 Some(finding) => found.push(finding),
-                None => found.extend(document.iter().flat_map(|d| linked(cluster, peer, d))),
+                None => {
+                    let broken = document.iter().flat_map(|d| linked(cluster, peer, d)).collect::<Vec<_>>();
+                    let counted = if broken.is_empty() { counted(survey, cluster, peer) } else { None };
+                    found.extend(broken.into_iter().chain(counted));
+                }
             }
         }
     }
@@ -29,7 +33,7 @@ pub(super) fn findings(survey: &Survey<'_>) -> Vec<Finding> {
 }
 
 /// Agents keep the address that their node had when they started.
-fn moved(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
+pub(super) fn moved(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let sites = evidence::sites(survey.said(cluster, "ranges")?);
     cluster.nodes.iter().find_map(|node| {
         let vm = cluster.vm(node);
@@ -58,6 +62,16 @@ fn told(survey: &Survey<'_>, cluster: &Cluster, peer: &Cluster) -> Option<Findin
     Some(finding("peers", cluster, Grade::Open, problem.hint(CONNECT)))
 }
 
+/// A link that is up has copied every node of the peer; what it lacks is reached by nobody.
+fn counted(survey: &Survey<'_>, cluster: &Cluster, peer: &Cluster) -> Option<Finding> {
+    let (known, all) = (evidence::nodes_known(survey.said(cluster, "agents")?, &peer.name)?, peer.nodes.len() as u64);
+    let what = format!("agents of {} know {known} of the {all} nodes of {}", cluster.name, peer.name);
+    let problem = Problem::new(what)
+        .why("packets to the others go nowhere")
+        .hint(format!("kubectl --kubeconfig out/kube/{}.yaml get ciliumnodes.cilium.io", peer.name));
+    (known != all).then(|| finding("agents", cluster, Grade::Open, problem))
+}
+
 /// KVStoreMesh first: agents read what it copied, and keep saying "ready" of a peer that is gone.
 fn linked(cluster: &Cluster, peer: &Cluster, document: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -67,7 +81,7 @@ fn linked(cluster: &Cluster, peer: &Cluster, document: &Value) -> Vec<Finding> {
             cluster.name
         )
     };
-    let mut check = |check: &'static str, who: &str, link: Option<Link>, wanted: u64, hint: String| {
+    let mut check = |check: &'static str, (who, is): (&str, &str), link: Option<Link>, wanted: u64, hint: String| {
         let Some(link) = link else {
             let problem = Problem::new(format!("{who} of {} could not be asked", cluster.name));
             return found.push(finding(check, cluster, Grade::Open, problem.hint(hint)));
@@ -76,7 +90,9 @@ fn linked(cluster: &Cluster, peer: &Cluster, document: &Value) -> Vec<Finding> {
             Problem::new(format!("{who} of {}: {} answer, {wanted} are wanted", cluster.name, link.total))
                 .why("cilium-cli calls it a success when none answers at all")
         } else if link.connected < wanted {
-            let what = format!("{who} of {} is not connected with {}", cluster.name, peer.name);
+            let copying = link.error.as_ref().is_some_and(|e| e.starts_with("synchronization"));
+            let state = if copying { "still copying from" } else { "not connected with" };
+            let what = format!("{who} of {} {is} {state} {}", cluster.name, peer.name);
             let of = format!("{} of {wanted}", link.connected);
             Problem::new(what).why(link.error.map_or(of.clone(), |error| format!("{of}: {error}")))
         } else {
@@ -85,8 +101,9 @@ fn linked(cluster: &Cluster, peer: &Cluster, document: &Value) -> Vec<Finding> {
         found.push(finding(check, cluster, Grade::Open, problem.hint(hint)));
     };
     let cache = logs("deployment/clustermesh-apiserver --container kvstoremesh");
-    check("KVStoreMesh", "KVStoreMesh", link(document, "/kvstoremesh/status", &peer.name), 1, cache);
+    check("KVStoreMesh", ("KVStoreMesh", "is"), link(document, "/kvstoremesh/status", &peer.name), 1, cache);
     let nodes = cluster.nodes.len() as u64;
-    check("agents", "the agents", link(document, "/connectivity", &peer.name), nodes, logs("daemonset/cilium"));
+    let agents = link(document, "/connectivity", &peer.name);
+    check("agents", ("the agents", "are"), agents, nodes, logs("daemonset/cilium"));
     found
 }

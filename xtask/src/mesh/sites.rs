@@ -2,6 +2,7 @@
 //! Knows nothing of links.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
@@ -21,6 +22,7 @@ pub(super) fn findings(survey: &Survey<'_>) -> Vec<Finding> {
     for cluster in survey.here() {
         found.extend(nodes(survey, cluster));
         found.extend(release(survey, cluster));
+        found.extend(host(survey, cluster));
         found.extend(named(survey, cluster));
         found.extend(agents(survey, cluster));
         found.extend(certificates(survey, cluster));
@@ -113,6 +115,22 @@ fn release(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     Some(finding("releases", cluster, grade, stuck.why(why).hint(hint)))
 }
 
+/// Agents look for their API server at an address that it no longer has.
+fn host(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
+    let told: Ipv4Addr = survey.said(cluster, "host")?.parse().ok()?;
+    let now: Ipv4Addr = survey.address(cluster, cluster.control_plane())?.parse().ok()?;
+    let problem = Problem::new(format!("agents of {} look for its API server at {told}, it is at {now}", cluster.name))
+        .why("k8sServiceHost of the Cilium release is from before the control plane moved")
+        .hint("cargo xtask mesh-connect");
+    (told != now).then(|| finding("releases", cluster, Grade::Open, problem))
+}
+
+/// Whether the next upgrade of the release changes what runs: half of one, or an old address.
+pub(super) fn outdated(survey: &Survey<'_>, cluster: &Cluster) -> bool {
+    let half = survey.said(cluster, "release").and_then(evidence::revision).is_some_and(|r| r.state != "deployed");
+    half || host(survey, cluster).is_some()
+}
+
 fn config(survey: &Survey<'_>, cluster: &Cluster) -> Option<Value> {
     json(survey.said(cluster, "config")?).ok()
 }
@@ -161,20 +179,32 @@ fn same_numbers(survey: &Survey<'_>) -> Vec<Finding> {
     found
 }
 
+/// Which authority most clusters trust, and those that do not. Of two clusters either may be the one astray.
 fn authority(survey: &Survey<'_>) -> Vec<Finding> {
-    let mut known = survey.here().filter_map(|c| Some((c, survey.said(c, "authority").filter(|ca| !ca.is_empty())?)));
-    let Some((first, trusted)) = known.next() else { return vec![] };
-    let other = known.filter(|(_, ca)| *ca != trusted);
-    let problem = |cluster: &Cluster| {
+    let known: Vec<(&Cluster, &str)> =
+        survey.here().filter_map(|c| Some((c, survey.said(c, "authority").filter(|ca| !ca.is_empty())?))).collect();
+    let trusting = |ca: &str| known.iter().filter(|(_, other)| *other == ca).count();
+    let most = known.iter().rev().max_by_key(|(_, ca)| trusting(ca));
+    let Some((first, trusted)) = most.and_then(|(_, ca)| known.iter().find(|(_, other)| other == ca)) else {
+        return vec![];
+    };
+    let problem = |cluster: &Cluster, ca: &str| {
         let number = survey.said(cluster, "release").and_then(evidence::revision).map_or(0, |r| r.number);
+        let print = |of: &Cluster, ca| format!("{} {}", of.name, evidence::fingerprint(ca));
         Problem::new(format!("{} and {} trust different authorities", first.name, cluster.name))
-            .why("ca.crt of their Secrets kube-system/cilium-ca differ, so neither takes the other's certificate")
+            .why(format!(
+                "sha256 of the certificate in the Secret kube-system/cilium-ca: {}, {}; neither takes the other's",
+                print(first, trusted),
+                print(cluster, ca)
+            ))
             .hint(format!(
-                "helm rollback cilium {number} --namespace kube-system --kubeconfig out/kube/{}.yaml",
+                "helm rollback cilium {number} --namespace kube-system --kubeconfig out/kube/{}.yaml   # Helm 4: and \
+                 --force-conflicts",
                 cluster.name
             ))
     };
-    other.map(|(c, _)| finding("authority", c, Grade::Blocks, problem(c))).collect()
+    let others = known.iter().filter(|(_, ca)| ca != trusted);
+    others.map(|(c, ca)| finding("authority", c, Grade::Blocks, problem(c, ca))).collect()
 }
 
 /// The ranges that are in use, whatever the fleet wishes.

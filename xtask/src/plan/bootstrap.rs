@@ -66,6 +66,11 @@ pub(super) fn multipass_check(fleet: &Fleet) -> Step {
     check.expect("bug: Multipass is among the tools")
 }
 
+/// All that makes Vault ready once it is installed, for whoever needs a part of it again. Nothing if there is none.
+pub(super) fn vault_steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
+    vault::steps(fleet, releases)
+}
+
 /// Where the merged kubeconfig is kept, below `out/`. `render` writes the one with tokens beside it.
 pub const KUBECONFIG: &str = "kube/config.yaml";
 

@@ -17,10 +17,13 @@ use crate::tools::helm::{Helm, Release};
 use crate::tools::kubectl::Kubectl;
 use crate::tools::{Limits, Reading, multipass};
 
+pub mod home;
 mod proof;
 pub mod survey;
+mod traffic;
 
 pub use proof::figures;
+pub use traffic::{health_id, pod_id};
 
 /// Namespace of everything that Cilium brings.
 const SYSTEM: &str = "kube-system";
@@ -32,7 +35,7 @@ const SERVER: &str = "deployment/clustermesh-apiserver";
 pub struct Scope {
     /// Names of the clusters that answer and are wanted.
     pub clusters: Vec<String>,
-    /// Addresses of clusters outside of it, as they were last known: they stay peers, and are not waited for.
+    /// Addresses of clusters outside of it that are peers of some inside: they stay peers, and are not waited for.
     pub elsewhere: Addresses,
 }
 
@@ -82,12 +85,14 @@ pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm, scope:
         steps.push(agents_know_their_nodes(cluster));
         steps.push(served(cluster));
     }
-    steps.extend(here().map(|cluster| joined(fleet, cluster, scope)));
+    let linked = || here().filter(|c| peers(fleet, c).into_iter().any(|p| scope.has(p)));
+    steps.extend(linked().map(|cluster| joined(fleet, cluster, scope)));
+    steps.extend(linked().map(|cluster| counted(fleet, cluster, scope)));
     steps.extend(proof::steps(fleet, releases, scope));
     Plan { name: "mesh-connect", steps, files, lanes: BTreeMap::from([(Lane::Pull, 4)]) }
 }
 
-/// The questions and then the acts, as one plan to be read.
+/// One plan and then another, as one to be read.
 pub fn whole(survey: Plan, plan: Plan) -> Plan {
     let asked = survey.ids();
     let more = plan.steps.into_iter().filter(|s| !asked.contains(&s.id));
@@ -183,6 +188,7 @@ fn joined(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Step {
     let wanted: Vec<&&Cluster> = all.iter().filter(|p| scope.has(p)).collect();
     let nodes = cluster.nodes.len().to_string();
     let is = |pointer: String, value: &str| Want::Json(pointer, value.to_owned());
+    const PARTS: [&str; 2] = ["/connectivity", "/kvstoremesh/status"];
     let mut wants =
         vec![is("/connectivity/total".into(), &nodes), Want::JsonAtLeast("/kvstoremesh/status/total".into(), 1)];
     for peer in &wanted {
@@ -192,7 +198,7 @@ fn joined(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Step {
     if wanted.len() == all.len() {
         // None is away: then there are exactly these, and none that the fleet does not have.
         let count = all.len().to_string();
-        for (part, end) in [("/connectivity", "min"), ("/connectivity", "max"), ("/kvstoremesh/status", "min")] {
+        for (part, end) in PARTS.iter().flat_map(|part| ["min", "max"].map(|end| (part, end))) {
             wants.push(is(format!("{part}/connected/{end}"), &count));
         }
     }
@@ -205,6 +211,22 @@ fn joined(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Step {
         .needs(servers)
         .instead("not yet", Want::ALWAYS, [])
         .limits(Limits::QUICK.settle(300).attempts(1, 5))
+        .hint("cargo xtask mesh-connect --diagnose")
+}
+
+/// Each agent has copied every node of every peer: packets to the others would go nowhere.
+fn counted(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Step {
+    let wanted: Vec<&Cluster> = peers(fleet, cluster).into_iter().filter(|p| scope.has(p)).collect();
+    let each = |peer: &&Cluster| {
+        let pointer = format!("/cilium_status/*/cluster-mesh/clusters/name={}/num-nodes", peer.name);
+        Want::JsonEach(pointer, peer.nodes.len().to_string())
+    };
+    let ask = Cilium::with(&format!("out/{KUBECONFIG}")).status(&cluster.name);
+    let doing = format!("count the nodes that agents of {} know of its peers", cluster.name);
+    Step::new(id(cluster, "nodes"), doing, ask, Want::All(wanted.iter().map(each).collect()))
+        .needs([id(cluster, "connected"), "host/cilium".to_owned()])
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(120).attempts(1, 5))
         .hint("cargo xtask mesh-connect --diagnose")
 }
 

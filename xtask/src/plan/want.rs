@@ -65,6 +65,7 @@ impl Want {
             Want::Stderr(regex) => Want::Stderr(f(regex, true)),
             Want::Json(pointer, text) => Want::Json(f(pointer, false), f(text, false)),
             Want::JsonAtLeast(pointer, least) => Want::JsonAtLeast(f(pointer, false), *least),
+            Want::JsonEach(pointer, text) => Want::JsonEach(f(pointer, false), f(text, false)),
             Want::JsonPresent(pointer) => Want::JsonPresent(f(pointer, false)),
             Want::Version(pointer, range) => Want::Version(f(pointer, false), f(range, false)),
             Want::Outside(pointer, nets) => Want::Outside(f(pointer, false), nets.clone()),
@@ -86,6 +87,7 @@ impl Want {
             Want::Stderr(regex) => matches("stderr", &output.stderr, regex),
             Want::Json(pointer, text) => is_scalar(&value_at(output, pointer)?, pointer, text),
             Want::JsonAtLeast(pointer, least) => is_at_least(&value_at(output, pointer)?, pointer, *least),
+            Want::JsonEach(pointer, text) => is_each(output, pointer, text),
             Want::JsonPresent(pointer) => value_at(output, pointer).map(drop),
             Want::Version(pointer, range) => is_version(output, pointer, range),
             Want::Outside(pointer, nets) => is_outside(&value_at(output, pointer)?, pointer, nets),
@@ -161,6 +163,38 @@ fn value_at(output: &Output, pointer: &str) -> Result<Value, String> {
     match document.pointer(pointer) {
         Some(value) if !value.is_null() => Ok(value.clone()),
         _ => Err(format!("there is nothing at {pointer}")),
+    }
+}
+
+/// Every value that the pointer leads to; one entry of the document may be as wrong as all.
+fn is_each(output: &Output, pointer: &str, text: &str) -> Result<(), String> {
+    is_exit(output, 0)?;
+    let document = json(&output.stdout)?;
+    let mut found = vec![&document];
+    for part in pointer.split('/').skip(1) {
+        found = found.into_iter().flat_map(|value| entries(value, part)).collect();
+    }
+    if found.is_empty() {
+        return Err(format!("there is nothing at {pointer}"));
+    }
+    all(found.into_iter().filter_map(|value| is_scalar(value, pointer, text).err()).collect())
+}
+
+fn entries<'a>(value: &'a Value, part: &str) -> Vec<&'a Value> {
+    let inside: Vec<&Value> = match value {
+        Value::Object(map) => map.values().collect(),
+        Value::Array(list) => list.iter().collect(),
+        _ => vec![],
+    };
+    match part.split_once('=') {
+        _ if part == "*" => inside,
+        Some((key, wanted)) => {
+            let named: Vec<&Value> =
+                inside.into_iter().filter(|v| v.get(key).and_then(scalar).as_deref() == Some(wanted)).collect();
+            // Whoever does not know the name at all must not be passed over.
+            if named.is_empty() { vec![&Value::Null] } else { named }
+        }
+        None => vec![value.get(part).unwrap_or(&Value::Null)],
     }
 }
 
@@ -284,6 +318,7 @@ impl fmt::Display for Want {
             Want::Stderr(regex) => write!(f, "stderr ~ /{regex}/"),
             Want::Json(pointer, text) => write!(f, "{pointer} = {text:?}"),
             Want::JsonAtLeast(pointer, least) => write!(f, "{pointer} >= {least}"),
+            Want::JsonEach(pointer, text) => write!(f, "each {pointer} = {text:?}"),
             Want::JsonPresent(pointer) => write!(f, "{pointer} is there"),
             Want::Version(pointer, range) if pointer.is_empty() => write!(f, "version in {range}"),
             Want::Version(pointer, range) => write!(f, "{pointer} in {range}"),

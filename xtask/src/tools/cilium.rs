@@ -38,11 +38,14 @@ impl Cilium {
         self.ask(&["clustermesh", "status", "--context", context, "--output", "json"])
     }
 
-    /// The long test between two clusters; makes and removes its own namespaces. Without flows: Hubble is off.
-    pub fn connectivity(&self, context: &str, peer: &str) -> Command {
+    /// The long test between two clusters; makes and removes its own namespaces, and keeps what one would need to look
+    /// further if it fails. Without flows: Hubble is off. One test at a time: with more it would need more namespaces
+    /// than policies make room for (`charts/kyverno/values.yaml`).
+    pub fn connectivity(&self, context: &str, peer: &str, file: &str) -> Command {
         let words = ["connectivity", "test", "--context", context, "--multi-cluster", peer];
         let how = ["--hubble=false", "--flow-validation=disabled", "--timeout", "25m"];
-        Command { mutates: true, ..self.ask(&[&words[..], &how[..]].concat()) }
+        let dump = ["--collect-sysdump-on-failure", "--sysdump-quick", "--sysdump-output-filename", file];
+        Command { mutates: true, ..self.ask(&[&words[..], &how[..], &dump[..]].concat()) }
     }
 
     /// Collects what one would need to look further, into `<file>.zip`. Changes nothing in the cluster.

@@ -64,6 +64,13 @@ impl Kubectl {
         self.ask(&["get", "nodes", "--output", &format!("jsonpath={line}")])
     }
 
+    /// A line per node: name and internal address, as its kubelet reports them.
+    pub fn node_addresses(&self) -> Command {
+        let line =
+            "{range .items[*]}{.metadata.name} {.status.addresses[?(@.type==\"InternalIP\")].address}{\"\\n\"}{end}";
+        self.ask(&["get", "nodes", "--output", &format!("jsonpath={line}")])
+    }
+
     /// Exit 0 when the workload runs as written now. Not `wait --for=condition=Available`: that is true of an old
     /// replica while the new one is stuck (measured).
     pub fn rolled_out(&self, namespace: &str, workload: &str) -> Command {

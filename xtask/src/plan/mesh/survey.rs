@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use super::super::bootstrap::{KUBECONFIG, kube_path};
 use super::super::{Plan, Step, Want};
-use super::{SERVER, SYSTEM, Scope, address, address_step};
+use super::{SERVER, SYSTEM, Scope, address, address_step, traffic};
 use crate::fleet::{Cluster, Fleet};
+use crate::release::Releases;
 use crate::render::Files;
 use crate::render::mesh::{RELEASE, peers};
 use crate::token::fact;
@@ -16,8 +17,9 @@ use crate::tools::cilium::Cilium;
 use crate::tools::kubectl::Kubectl;
 use crate::tools::{Command, Limits, Tool, guest};
 
-/// From this many peers a cluster's port is tried; with 255 clusters all pairs would be 64,000 questions.
-const TRIED_FROM: usize = 3;
+/// From this many peers a cluster is tried. All pairs of 255 clusters would be 64,770 questions, half an hour's work;
+/// what is in the way of one pair alone shows in the links, which are asked for all of them (ADR-0022).
+pub const TRIED_FROM: usize = 3;
 
 /// Every question about the clusters of a scope. No step has an act.
 pub fn plan(fleet: &Fleet, scope: &Scope) -> Plan {
@@ -30,6 +32,22 @@ pub fn plan(fleet: &Fleet, scope: &Scope) -> Plan {
         steps.extend(ports(fleet, cluster, scope));
     }
     Plan { name: "mesh-connect", steps, files: Files::new(), lanes: BTreeMap::new() }
+}
+
+/// The same and what only a diagnosis asks: whether nodes and pods reach those of other clusters.
+pub fn whole(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Plan {
+    let mut plan = plan(fleet, scope);
+    plan.steps.extend(traffic::steps(fleet, releases, scope));
+    plan
+}
+
+/// The peers that try a cluster, and that it tries: all of a small mesh, and else the next ones in the order of the
+/// fleet, so that each cluster tries and is tried as often as any other, and at every run by the same.
+pub fn tried<'a>(fleet: &'a Fleet, cluster: &Cluster, scope: &Scope) -> Vec<&'a Cluster> {
+    let place = |c: &Cluster| fleet.clusters.iter().position(|other| other.name == c.name);
+    let peers: Vec<&Cluster> = peers(fleet, cluster).into_iter().filter(|p| scope.has(p)).collect();
+    let (before, behind): (Vec<&Cluster>, Vec<&Cluster>) = peers.into_iter().partition(|p| place(p) < place(cluster));
+    behind.into_iter().chain(before).take(TRIED_FROM).collect()
 }
 
 /// The question of that name to a cluster.
@@ -50,6 +68,8 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
     let name = &cluster.name;
     let read = |what: &[&str], template: &str| kubectl.read(SYSTEM, what, template);
     let aliases = r#"{range .spec.template.spec.hostAliases[*]}{.ip} {.hostnames[*]}{"\n"}{end}"#;
+    let host = "{.spec.template.spec.containers[?(@.name==\"cilium-agent\")]\
+                .env[?(@.name==\"KUBERNETES_SERVICE_HOST\")].value}";
     let asks = [
         ("nodes", "read the nodes of", kubectl.nodes()),
         ("release", "read the Cilium release of", kubectl.mesh_revisions(SYSTEM, RELEASE)),
@@ -63,6 +83,7 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
             read(&["secret", "clustermesh-apiserver-remote-cert"], "{.metadata.name}"),
         ),
         ("service", "read the mesh port of", read(&["service", "clustermesh-apiserver"], "{.spec.ports[*].nodePort}")),
+        ("host", "read where agents look for the API server of", read(&["daemonset", "cilium"], host)),
         ("peers", "read the peers of", read(&SERVER.split('/').collect::<Vec<_>>(), aliases)),
         ("links", "ask about the links of", cilium.mesh_status(name)),
     ];
@@ -92,7 +113,7 @@ fn ports(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Vec<Step> {
     let node = cluster.control_plane();
     let to = fact(&cluster.ip_fact(node));
     let port = fleet.mesh_port(cluster);
-    let from = peers(fleet, cluster).into_iter().filter(|p| scope.has(p)).take(TRIED_FROM);
+    let from = tried(fleet, cluster, scope).into_iter();
     let try_from = |peer: &Cluster| {
         let vm = peer.vm(peer.control_plane());
         let doing = format!("try port {port} of {} from {vm}", cluster.name);

@@ -24,6 +24,7 @@ fn samples() -> Vec<(Want, Output)> {
         (Want::Json(s("/t"), s("true")), json.clone()),
         (Want::JsonAtLeast(s("/n"), 7), json.clone()),
         (Want::JsonAtLeast(s("/d"), 12), json.clone()),
+        (Want::JsonEach(s("/a/*"), s("x")), out(0, r#"{"a":["x","x"]}"#, "")),
         (Want::JsonPresent(s("/a")), json.clone()),
         (Want::Version(s("/v"), s(">=1.35, <1.36")), json.clone()),
         (Want::Version(s(""), s("^1.16")), out(0, "multipass   1.16.2+mac\n", "")),
@@ -114,4 +115,19 @@ fn only_the_newest_revision_counts() {
     assert!(!want.holds(&table(&[row(9, "deployed", "abc"), row(10, "failed", "abc")])));
     assert!(!want.holds(&table(&[row(2, "deployed", "<none>")])));
     assert!(!want.holds(&table(&[])));
+}
+
+#[test]
+fn each_means_all_and_at_least_one() {
+    let want = Want::JsonEach(s("/pods/*/peers/name=b/nodes"), s("2"));
+    let holds = |json: &str| want.holds(&out(0, json, ""));
+    let pod = |b: &str| format!(r#"{{"peers":[{{"name":"a","nodes":9}},{b}]}}"#);
+    let good = pod(r#"{"name":"b","nodes":2}"#);
+    assert!(holds(&format!(r#"{{"pods":{{"x":{good},"y":{good}}}}}"#)));
+    for other in [r#"{"name":"b","nodes":1}"#, r#"{"name":"b"}"#, r#"{"name":"c","nodes":2}"#] {
+        assert!(!holds(&format!(r#"{{"pods":{{"x":{good},"y":{}}}}}"#, pod(other))), "{other}");
+    }
+    for none in [r#"{"pods":{}}"#, r#"{"pods":{"x":null}}"#, "{}"] {
+        assert!(!holds(none), "{none}");
+    }
 }

@@ -26,8 +26,16 @@ const STATUS: Known = Known {
 const MESH_STATUS: Known = Known { takes: &["output", "wait-duration"], bare: &["wait"], short: &[('o', "output")] };
 
 const TEST: Known = Known {
-    takes: &["multi-cluster", "flow-validation", "timeout", "test", "test-concurrency", "junit-file"],
-    bare: &["hubble", "single-node", "force-deploy", "collect-sysdump-on-failure"],
+    takes: &[
+        "multi-cluster",
+        "flow-validation",
+        "timeout",
+        "test",
+        "test-concurrency",
+        "junit-file",
+        "sysdump-output-filename",
+    ],
+    bare: &["hubble", "single-node", "force-deploy", "collect-sysdump-on-failure", "sysdump-quick"],
     short: &[],
 };
 const SYSDUMP: Known = Known { takes: &["output-filename"], bare: &["quick"], short: &[] };
@@ -76,7 +84,7 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
     let Some(cluster) = stage.cluster(&vm) else { return Answer::Done(refused(1, "Error: the server is gone")) };
     match words[0] {
         "clustermesh" => return Answer::Done(mesh(stage, cluster, now)),
-        "connectivity" => return Answer::Done(tested(stage, cluster, &parsed, now)),
+        "connectivity" => return Answer::Done(tested(stage, cluster, &parsed, now, disk)),
         "sysdump" => return Answer::Done(sysdump(&parsed, disk)),
         _ => {}
     }
@@ -102,7 +110,8 @@ fn status(stage: &Stage, cluster: &Cluster, ask: &Ask, parsed: &Parsed, now: Dur
         }
         if workload.name == "cilium" {
             let all = stage.agents(cluster, now).into_iter();
-            agents.extend(all.map(|(name, way)| (name, way.map_or(Value::Null, |tunnel| agent(&tunnel)))));
+            let mesh = remotes(stage, cluster, now);
+            agents.extend(all.map(|(name, way)| (name, way.map_or(Value::Null, |tunnel| agent(&tunnel, &mesh)))));
         }
     }
     if pods.is_empty() {
@@ -129,13 +138,28 @@ fn fault(name: &str, text: &str) -> Value {
 }
 
 /// What an agent says of itself; VXLAN must be read from here, not from values (they can be ahead of it).
-fn agent(tunnel: &str) -> Value {
+fn agent(tunnel: &str, mesh: &Value) -> Value {
     json!({
+        "cluster-mesh": { "clusters": mesh },
         "routing": { "inter-host-routing-mode": "Tunnel",
             "intra-host-routing-mode": "BPF", "tunnel-protocol": tunnel },
         "kube-proxy-replacement": { "mode": "True" },
         "cilium": { "state": "Ok", "msg": "OK" },
     })
+}
+
+/// What an agent says of its peers (`models.RemoteCluster`); what is zero is left out.
+fn remotes(stage: &Stage, cluster: &Cluster, now: Duration) -> Value {
+    let remote = |peer: &String| {
+        if stage.link(cluster, peer, now).is_none_or(|l| l.agents.is_err()) {
+            return json!({ "name": peer, "status": "Waiting for initial connection to be established" });
+        }
+        let there = stage.control_plane(peer).and_then(|vm| stage.cluster(&vm));
+        let lost = stage.mishaps(&cluster.name).filter(|m| **m == super::mishap::Mishap::Forgets).count();
+        let nodes = there.map_or(0, |c| c.nodes.len()).saturating_sub(lost);
+        json!({ "name": peer, "connected": true, "ready": true, "num-nodes": nodes })
+    };
+    super::mesh::told(cluster).into_iter().flatten().map(|(peer, _)| remote(peer)).collect()
 }
 
 /// `clustermesh status -o json`: exit 0 always. What is zero is left out, and `connectivity` where no agent was asked.
@@ -153,7 +177,8 @@ fn mesh(stage: &Stage, cluster: &Cluster, now: Duration) -> Output {
         all["connectivity"] = connectivity(stage, cluster, &names, now, |link| link.agents);
     }
     let server = cluster.workloads.get(super::mesh::SERVER);
-    if server.is_some_and(|w| stage.runs_on(cluster, w, now).is_some()) {
+    let gone = stage.mishaps(&cluster.name).any(|m| *m == super::mishap::Mishap::NoServer);
+    if !gone && server.is_some_and(|w| stage.runs_on(cluster, w, now).is_some()) {
         all["kvstoremesh"]["status"] =
             connectivity(stage, cluster, &["clustermesh-apiserver-0"], now, |link| link.cache);
     }
@@ -201,10 +226,17 @@ fn connectivity(
 }
 
 /// `connectivity test --multi-cluster`: a real test takes minutes; here packets arrive or do not.
-fn tested(stage: &Stage, cluster: &Cluster, parsed: &Parsed, now: Duration) -> Output {
+fn tested(stage: &Stage, cluster: &Cluster, parsed: &Parsed, now: Duration, disk: &mut dyn Disk) -> Output {
     let peer = parsed.get("multi-cluster").unwrap_or_default();
-    if stage.carries(cluster, peer, now) {
+    let fails = |name: &str| stage.mishaps(name).any(|m| *m == super::mishap::Mishap::FullTest);
+    if stage.carries(cluster, peer, now) && !fails(peer) && !fails(&cluster.name) {
         return said("✅ All 78 tests (412 actions) successful, 49 tests skipped, 1 scenarios skipped.\n");
+    }
+    if parsed.on("collect-sysdump-on-failure") {
+        let file = format!("{}.zip", parsed.get("sysdump-output-filename").unwrap_or("cilium-sysdump"));
+        if let Err(why) = disk.write(&file, b"sysdump") {
+            return refused(1, format!("\nError: {why}"));
+        }
     }
     refused(1, "\nError: Connectivity test failed: 3 tests failed")
 }

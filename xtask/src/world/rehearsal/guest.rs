@@ -8,6 +8,7 @@ use serde_json::json;
 use super::ask::{Answer, Ask, refused, said};
 use super::clockwork;
 use super::kubeadm;
+use super::mishap::Mishap;
 use super::pki;
 use super::stage::{Control, Guest, Job, Stage, Work, Worker};
 
@@ -174,6 +175,11 @@ fn readdress(stage: &mut Stage, vm: &str, ip: &str, ask: &Ask, now: Duration) ->
     let Some(ip) = ip.parse().ok().filter(|ip| machine.ip == *ip) else {
         return Answer::Done(refused(1, format!("node-readdress: {ip} is not an address of this node")));
     };
+    let jammed = stage.cluster(vm).is_some_and(|c| stage.mishaps(&c.name).any(|m| *m == Mishap::Jammed));
+    if jammed {
+        let why = format!("node-readdress: the API server does not answer on {ip}");
+        return Answer::Done(refused(1, why));
+    }
     let other = machine.guest.jobs.iter().find(|job| matches!(job.work, Work::Readdress(_)));
     if let Some(job) = other {
         return Answer::Again(job.next.saturating_sub(now).max(Duration::from_millis(1)));

@@ -2,14 +2,16 @@
 //! Knows nothing of how anyone asks; all of it follows from releases, machines and the mishaps of a scene.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, Ready};
+use super::cluster::{Cluster, Member, Ready};
 use super::mishap::Mishap;
 use super::net::Net;
 use super::stage::Stage;
+use super::workload::Workload;
 use super::yaml::text;
 
 /// From a ready mesh server to a link: its cache connects and copies (assumption).
@@ -18,6 +20,7 @@ const LINK: Duration = Duration::from_secs(15);
 const AGENTS: Duration = Duration::from_secs(45);
 /// What an agent says while its cache has nothing of a peer, and what the cache says (sources of cilium-cli 0.19.7).
 const NOT_FOUND: &str = "remote cluster configuration required but not found";
+const SYNCHRONISING: &str = "synchronization in progress for endpoints, identities, nodes, services";
 const WAITING: &str = "Waiting for initial connection to be established";
 
 /// A link as one side sees it.
@@ -63,6 +66,41 @@ impl Stage {
         }
     }
 
+    /// The address of a VM that runs goes to another one (its lease was not renewed). Nothing in the VM has noticed:
+    /// the kubelet and the control plane are bound to the old one, and so is the agent until it starts anew.
+    pub fn drift(&mut self, vm: &str) {
+        let ip = self.lease();
+        let Some(machine) = self.vms.get_mut(vm) else { return };
+        let old = std::mem::replace(&mut machine.ip, ip);
+        let agents = self.vms.keys().filter_map(|cp| self.cluster(cp)).find_map(|cluster| {
+            let node = cluster.nodes.iter().find(|(_, member)| member.vm == vm)?.0.clone();
+            Some((cluster.name.clone(), node, cluster.workloads.get(AGENTS_OF)?.since))
+        });
+        if let Some((cluster, node, since)) = agents {
+            self.befall(&cluster, Mishap::Held { node, ip: old, since });
+        }
+    }
+
+    /// The address that the agent of a node holds on to, where it is not the node's.
+    pub(super) fn held(&self, cluster: &Cluster, node: &str) -> Option<Ipv4Addr> {
+        let started = cluster.workloads.get(AGENTS_OF)?.since;
+        self.mishaps(&cluster.name).find_map(|mishap| match mishap {
+            Mishap::Held { node: of, ip, since } if of == node && *since == started => Some(*ip),
+            _ => None,
+        })
+    }
+
+    fn holds(&self, cluster: &Cluster) -> bool {
+        cluster.nodes.keys().any(|node| self.held(cluster, node).is_some())
+    }
+
+    /// The address of a pod, from its node's range.
+    pub(super) fn pod_ip(&self, cluster: &Cluster, workload: &Workload, number: usize) -> Option<Ipv4Addr> {
+        let range = (*self.pod_ranges(cluster).get(workload.placed.get(number)?)?)?;
+        let place = cluster.workloads.keys().position(|key| *key == workload.key())? * 4 + 2 + number;
+        (!workload.wants.host_network).then(|| Ipv4Addr::from(u32::from(range.network()) + place as u32))
+    }
+
     pub(super) fn mishaps(&self, cluster: &str) -> impl Iterator<Item = &Mishap> {
         self.mishaps.get(cluster).into_iter().flatten()
     }
@@ -88,6 +126,8 @@ impl Stage {
         let up = self.linked_since(cluster, peer, &told).filter(|since| since.saturating_add(LINK) <= now);
         let cache = up.map(drop).ok_or(WAITING);
         let agents = up.filter(|since| since.saturating_add(LINK + AGENTS) <= now).map(drop).ok_or(NOT_FOUND);
+        let copying = self.mishaps(&cluster.name).any(|m| *m == Mishap::Unsynced);
+        let agents = if copying { agents.and(Err(SYNCHRONISING)) } else { agents };
         Some(Link { cache, agents })
     }
 
@@ -95,36 +135,39 @@ impl Stage {
     fn linked_since(&self, cluster: &Cluster, peer: &str, told: &Value) -> Option<Duration> {
         let vm = self.control_plane(peer)?;
         let other = self.cluster(&vm)?;
-        let reached = other.nodes.values().any(|member| {
+        let reached = other.nodes.iter().any(|(name, member)| {
             let listed =
                 told["ips"].as_array().is_some_and(|ips| ips.iter().any(|ip| *ip == json!(member.ip.to_string())));
             let runs = self.vms.get(&member.vm).is_some_and(|vm| vm.power == super::stage::Power::Running);
-            listed && runs && self.vms[&member.vm].ip == member.ip
+            listed && runs && self.vms[&member.vm].ip == member.ip && self.held(other, name).is_none()
         });
         let known = self::told(other)?.contains_key(&cluster.name);
         let port = told["port"].as_u64() == Some(u64::from(self.mesh_port(other)));
         let ids = [self.cluster_id(cluster), self.cluster_id(other)];
         let trusted = self.authority(cluster) == self.authority(other);
         let uncertified = |c: &Cluster| self.mishaps(&c.name).any(|m| *m == Mishap::NoCertificates);
-        let deaf = self.mishaps(&cluster.name).any(|m| *m == Mishap::Deaf);
+        let deaf =
+            self.mishaps(&cluster.name).any(|m| matches!(m, Mishap::Deaf) || *m == Mishap::DeafTo(peer.to_owned()));
         let silent = deaf || uncertified(cluster) || uncertified(other);
         let fits = reached && known && port && trusted && !silent && !ids.contains(&0) && ids[0] != ids[1];
         let server = |c: &Cluster| c.workloads.get(SERVER).map(|w| (w.since, w.clone()));
         let (mine, theirs) = (server(cluster)?, server(other)?);
-        let ready = |c: &Cluster, w: &super::workload::Workload| self.serves(c, w);
+        let ready = |c: &Cluster, w: &Workload| self.serves(c, w);
         (fits && ready(cluster, &mine.1) && ready(other, &theirs.1)).then(|| mine.0.max(theirs.0) + IMAGES)
     }
 
     /// Whether the pods of a server have a place.
-    fn serves(&self, cluster: &Cluster, server: &super::workload::Workload) -> bool {
-        server.made && !server.placed.is_empty() && !cluster.nodes.is_empty()
+    fn serves(&self, cluster: &Cluster, server: &Workload) -> bool {
+        let gone = self.mishaps(&cluster.name).any(|m| *m == Mishap::NoServer);
+        server.made && !server.placed.is_empty() && !cluster.nodes.is_empty() && !gone
     }
 
     /// Whether pods of a cluster reach pods of another: a link on both sides, and packets that arrive.
     pub(super) fn carries(&self, cluster: &Cluster, peer: &str, now: Duration) -> bool {
         let Some(other) = self.control_plane(peer).and_then(|vm| self.cluster(&vm)) else { return false };
         let up = |a: &Cluster, b: &str| self.link(a, b, now).is_some_and(|l| l.cache.is_ok() && l.agents.is_ok());
-        let lossy = |c: &Cluster| self.mishaps(&c.name).any(|m| *m == Mishap::Lossy);
+        let lost = |m: &Mishap| [Mishap::Lossy, Mishap::Closed(TUNNEL)].contains(m);
+        let lossy = |c: &Cluster| self.mishaps(&c.name).any(lost) || self.holds(c);
         let ranges = |c: &Cluster| self.pod_ranges(c).into_values().flatten().collect::<Vec<_>>();
         let apart =
             ranges(cluster).iter().all(|a| ranges(other).iter().all(|b| !a.contains(&**b) && !b.contains(&**a)));
@@ -136,6 +179,17 @@ impl Stage {
             && api
             && !lossy(cluster)
             && !lossy(other)
+    }
+
+    /// The same for packets of full size.
+    pub(super) fn carries_large(&self, cluster: &Cluster, peer: &str, now: Duration) -> bool {
+        let small = |name: &str| self.mishaps(name).any(|m| *m == Mishap::SmallOnly);
+        self.carries(cluster, peer, now) && !small(&cluster.name) && !small(peer)
+    }
+
+    /// Whether nodes of a cluster take something on a port.
+    pub(super) fn open(&self, cluster: &str, port: u16) -> bool {
+        self.mishaps(cluster).all(|m| *m != Mishap::Closed(port))
     }
 
     /// The ranges of each node's pods, as its agent published them.
@@ -185,11 +239,22 @@ impl Stage {
     /// Whether a mesh server answers on that port of a node: any node forwards it.
     pub(super) fn mesh_listens(&self, ip: std::net::Ipv4Addr, port: u16, now: Duration) -> bool {
         let clusters = self.vms.keys().filter_map(|vm| self.cluster(vm));
-        let mut here = clusters.filter(|c| c.nodes.values().any(|member| member.ip == ip));
+        let at = |c: &Cluster, (name, member): (&String, &Member)| member.ip == ip && self.held(c, name).is_none();
+        let mut here = clusters.filter(|c| c.nodes.iter().any(|node| at(c, node)));
         here.any(|c| {
             let server = c.workloads.get(SERVER);
-            self.mesh_port(c) == port && server.is_some_and(|w| self.runs_on(c, w, now).is_some())
+            let runs = server.is_some_and(|w| self.runs_on(c, w, now).is_some());
+            self.mesh_port(c) == port && runs && self.mishaps(&c.name).all(|m| *m != Mishap::NoServer)
         })
+    }
+
+    /// The Job that makes certificates ends when there is a node for it.
+    pub(super) fn settle_certificates(&mut self, vm: &str, now: Duration) {
+        let Some(cluster) = self.cluster(vm) else { return };
+        let ended = cluster.workloads.get(SERVER).is_some_and(|w| self.runs_on(cluster, w, now).is_some());
+        if let Some(cluster) = self.cluster_mut(vm).filter(|_| ended) {
+            cluster.objects.entry(CERTIFIED.to_owned()).or_insert(Value::Null);
+        }
     }
 
     /// Names of agents, with what each says of its routing; nothing of one that does not answer.
@@ -204,6 +269,13 @@ impl Stage {
     }
 }
 
+/// Stands among a cluster's objects once the Job that makes certificates has ended.
+pub const CERTIFIED: &str = "certified/kube-system/mesh";
+/// The tunnel's port, and that of cilium-health (documentation: system requirements).
+pub const TUNNEL: u16 = 8472;
+pub const HEALTH: u16 = 4240;
+/// The agents.
+pub const AGENTS_OF: &str = "kube-system/daemonset/cilium";
 /// The server that peers ask.
 pub const SERVER: &str = "kube-system/deployment/clustermesh-apiserver";
 /// Its images (assumption).
@@ -224,4 +296,11 @@ pub fn template(values: &Value) -> Value {
         }
     }
     if aliases.is_empty() { Value::Null } else { json!({ "spec": { "hostAliases": aliases } }) }
+}
+
+/// What agents are told of their API server: another one is another pod (upstream: the chart's agent DaemonSet).
+pub fn agent_template(values: &Value) -> Value {
+    let host = text(values, "/k8sServiceHost");
+    let env = json!([{ "name": "KUBERNETES_SERVICE_HOST", "value": host }]);
+    json!({ "spec": { "containers": [{ "name": "cilium-agent", "env": env }] } })
 }

@@ -1,6 +1,9 @@
 //! What can be wrong with a cluster of a scene, for tests to arrange and the simulated tools to show.
 //! Knows nothing of who notices.
 
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::net::Net;
@@ -23,10 +26,37 @@ pub enum Mishap {
     NoAgents,
     /// Its KVStoreMesh connects with nobody.
     Deaf,
+    /// Its KVStoreMesh does not connect with this one cluster.
+    DeafTo(String),
+    /// Its agents have lost a node of each peer.
+    Forgets,
+    /// Its agents are connected and never end copying.
+    Unsynced,
+    /// Its nodes take nothing on this port from other machines: 4240 is cilium-health's, 8472 the tunnel's.
+    Closed(u16),
+    /// Its packets of full size to other clusters get lost.
+    SmallOnly,
+    /// What this release sends to the platform does not get there, or it cannot use what it gets.
+    Withholds(String),
+    /// The agent of this node goes on with this address, until agents are started anew after this time.
+    Held {
+        /// The node.
+        node: String,
+        /// The address that it had when its agent started.
+        ip: Ipv4Addr,
+        /// When agents were started last.
+        since: Duration,
+    },
     /// Its clocks are ahead by so many seconds.
     Clock(u64),
     /// The Job that makes its certificates has not ended.
     NoCertificates,
+    /// No pod of its mesh server is there.
+    NoServer,
+    /// Some test of `cilium connectivity test` fails with it.
+    FullTest,
+    /// Its control plane cannot be moved to another address.
+    Jammed,
     /// Its packets to other clusters get lost.
     Lossy,
 }

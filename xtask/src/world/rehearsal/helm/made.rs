@@ -21,6 +21,9 @@ pub fn make(cluster: &mut Cluster, chart: &Chart, release: &Revision, now: Durat
         if workload.key() == mesh::SERVER {
             workload.wants.template = mesh::template(values);
         }
+        if workload.key() == mesh::AGENTS_OF {
+            workload.wants.template = mesh::agent_template(values);
+        }
         if let Some((claim, class)) = &workload.wants.claim {
             let object = json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim",
                 "metadata": { "name": claim, "namespace": namespace },

@@ -22,7 +22,7 @@ const SERVICES: [(&str, &str, &str); 3] = [
 const SAMPLE: &str = "sample/deployment/sample";
 
 /// Objects of a kind that Cilium makes, which follow from its release.
-pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Vec<Value> {
+pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str) -> Vec<Value> {
     let Some(release) = cluster.release("cilium") else { return vec![] };
     let object = |kind: &str, name: &str| {
         let metadata = json!({ "name": name, "namespace": "kube-system" });
@@ -40,7 +40,7 @@ pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> V
         "Secret" => {
             let mut authority = object(kind, "cilium-ca");
             authority["data"] = json!({ "ca.crt": stage.authority(cluster) });
-            let made = certified(stage, cluster, now).then(|| object(kind, "clustermesh-apiserver-remote-cert"));
+            let made = certified(stage, cluster).then(|| object(kind, "clustermesh-apiserver-remote-cert"));
             [authority].into_iter().chain(made).collect()
         }
         "Service" => {
@@ -54,8 +54,9 @@ pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> V
             .into_iter()
             .filter_map(|(name, range)| {
                 let member = &cluster.nodes[&name];
+                let ip = stage.held(cluster, &name).unwrap_or(member.ip);
                 Some(json!({ "apiVersion": "cilium.io/v2", "kind": "CiliumNode", "metadata": { "name": name },
-                "spec": { "addresses": [{ "type": "InternalIP", "ip": member.ip.to_string() },
+                "spec": { "addresses": [{ "type": "InternalIP", "ip": ip.to_string() },
                     { "type": "CiliumInternalIP", "ip": "10.0.0.1" }],
                     "ipam": { "podCIDRs": [range?.to_string()] } } }))
             })
@@ -64,16 +65,18 @@ pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> V
     }
 }
 
-/// Whether the Job that makes certificates has ended: it is a pod and needs a node.
-fn certified(stage: &Stage, cluster: &Cluster, now: Duration) -> bool {
+/// Whether the Job that makes certificates has ended once: it is a pod and needs a node, and what it made stays.
+fn certified(stage: &Stage, cluster: &Cluster) -> bool {
     let late = stage.mishaps(&cluster.name).any(|m| *m == Mishap::NoCertificates);
-    let server = cluster.workloads.get(mesh::SERVER);
-    !late && server.is_some_and(|w| stage.runs_on(cluster, w, now).is_some())
+    !late && cluster.objects.contains_key(mesh::CERTIFIED)
 }
 
 /// The status of an object that a controller keeps: a store of secrets is ready when its cluster reaches Vault.
 pub fn status(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Option<Value> {
-    let ready = kind == "ClusterSecretStore" && platform(stage, cluster, "vault", now).is_some();
+    let ready = kind == "ClusterSecretStore"
+        && platform(stage, cluster, "vault", now).is_some_and(|other| !stage.vault_sealed(other))
+        && logs_in(stage, cluster)
+        && !withholds(stage, cluster, "external-secrets");
     (kind == "ClusterSecretStore").then(|| {
         let (status, reason) = if ready { ("True", "Valid") } else { ("False", "InvalidProviderConfig") };
         json!({ "conditions": [{ "type": "Ready", "status": status, "reason": reason }] })
@@ -90,6 +93,19 @@ fn platform<'a>(stage: &'a Stage, cluster: &Cluster, release: &str, now: Duratio
     })
 }
 
+/// Whether Vault would ask the right API server who logs in: it keeps the address that it was told.
+fn logs_in(stage: &Stage, cluster: &Cluster) -> bool {
+    let host = format!("https://{}:6443", cluster.advertise);
+    let config = format!("auth/{}/config", cluster.name);
+    let mut vaults = stage.vms.keys().filter_map(|vm| stage.cluster(vm));
+    vaults.any(|other| other.vault.paths.get(&config).is_some_and(|told| told["kubernetes_host"] == json!(host)))
+}
+
+/// Whether a release of a cluster is cut off from the platform, whatever carries packets there.
+fn withholds(stage: &Stage, cluster: &Cluster, release: &str) -> bool {
+    stage.mishaps(&cluster.name).any(|m| *m == Mishap::Withholds(release.to_owned()))
+}
+
 /// A Service that is asked through the API server: how much of a cluster's figures arrived here.
 pub fn proxied(stage: &mut Stage, desk: &Desk<'_>, path: &str) -> Go<Output> {
     let missing = || refused(1, "Error from server (NotFound): the server could not find the requested resource");
@@ -100,16 +116,66 @@ pub fn proxied(stage: &mut Stage, desk: &Desk<'_>, path: &str) -> Go<Output> {
         return Err(stage.strange(desk.ask, missing()));
     };
     let there = stage.control_plane(&of).and_then(|vm| stage.cluster(&vm));
-    let sends = there.is_some_and(|c| platform(stage, c, release, desk.now).is_some_and(|p| p.name == here.name));
+    let sender = if release == "loki" { "promtail" } else { "prometheus-agent" };
+    let sends = there.is_some_and(|c| {
+        let arrives = platform(stage, c, release, desk.now).is_some_and(|p| p.name == here.name);
+        arrives && !withholds(stage, c, sender)
+    });
     let result = if sends { json!([{ "metric": {}, "value": [1763855000, "42"] }]) } else { json!([]) };
     Ok(said(json!({ "status": "success", "data": { "resultType": "vector", "result": result } }).to_string()))
 }
 
-/// curl in a pod of the sample; `None` if it is another pod.
+/// curl in a pod of the sample, or an agent's own tool; `None` if it is another pod.
 pub fn exec(stage: &mut Stage, desk: &Desk<'_>) -> Option<Go<Output>> {
     let words: Vec<String> = desk.parsed.rest.clone();
-    let ours = (desk.namespace(), desk.parsed.word(0)) == ("sample", "deployment/sample");
-    (ours && words.first().is_some_and(|w| w == "curl")).then(|| curl(stage, desk, &words))
+    let said: Vec<&str> = words.iter().map(String::as_str).collect();
+    match ((desk.namespace(), desk.parsed.word(0)), said.as_slice()) {
+        (("sample", "deployment/sample"), ["curl", ..]) => Some(curl(stage, desk, &words)),
+        (("sample", "deployment/sample"), ["sh", "-c", script]) if script.starts_with("curl ") => {
+            Some(curl(stage, desk, &script.split(' ').map(str::to_owned).collect::<Vec<_>>()))
+        }
+        (("kube-system", "daemonset/cilium"), ["cilium-health", "status", "--output", "json"]) => {
+            Some(health(stage, desk))
+        }
+        _ => None,
+    }
+}
+
+/// `cilium-health status`: what the agent's prober found last at every node that it knows of, its own cluster's too.
+/// An empty status is a good one (upstream: `api/v1/health/models`).
+fn health(stage: &Stage, desk: &Desk<'_>) -> Go<Output> {
+    let cluster = stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))?;
+    if stage.agents(cluster, desk.now).iter().all(|(_, way)| way.is_none()) {
+        return Err(refused(1, "error: timed out waiting for the condition"));
+    }
+    let peers = mesh::told(cluster).into_iter().flatten().map(|(name, _)| name);
+    let known = peers.filter(|p| stage.link(cluster, p, desk.now).is_some_and(|l| l.agents.is_ok()));
+    let all = known.filter_map(|peer| stage.cluster(&stage.control_plane(peer)?)).chain([cluster]);
+    let path = |ip: &str, open: bool| {
+        let status = if open { "" } else { "Connection timed out" };
+        json!({ "primary-address": { "ip": ip, "http": { "latency": 400_000, "status": status },
+            "icmp": { "latency": 400_000, "status": status } } })
+    };
+    let mut nodes = Vec::new();
+    for other in all {
+        let open = |port| other.name == cluster.name || stage.open(&other.name, port);
+        for (name, member) in &other.nodes {
+            nodes.push(json!({ "name": format!("{}/{name}", other.name),
+                "host": path(&member.ip.to_string(), open(mesh::HEALTH)),
+                "health-endpoint": path("10.0.0.1", open(mesh::TUNNEL)) }));
+        }
+    }
+    Ok(said(json!({ "local": { "name": format!("{}/{}", cluster.name, desk.vm) }, "nodes": nodes }).to_string()))
+}
+
+/// The cluster in which a pod with this address runs.
+fn pod_at<'a>(stage: &'a Stage, url: &str, now: Duration) -> Option<&'a Cluster> {
+    let ip = url.strip_prefix("http://")?.split(':').next()?.parse().ok()?;
+    let mut clusters = stage.vms.keys().filter_map(|vm| stage.cluster(vm));
+    clusters.find(|cluster| {
+        let runs = |w: &&super::super::workload::Workload| stage.runs_on(cluster, w, now).is_some();
+        cluster.workloads.values().filter(runs).any(|w| stage.pod_ip(cluster, w, 0) == Some(ip))
+    })
 }
 
 fn curl(stage: &mut Stage, desk: &Desk<'_>, words: &[String]) -> Go<Output> {
@@ -124,7 +190,18 @@ fn curl(stage: &mut Stage, desk: &Desk<'_>, words: &[String]) -> Go<Output> {
     };
     let url = words.last().map_or("", String::as_str);
     if let Some((_, release, status)) = SERVICES.iter().find(|(host, ..)| url.contains(host)) {
-        return platform(stage, cluster, release, desk.now).map(|_| said(*status)).ok_or_else(lost);
+        let there = platform(stage, cluster, release, desk.now);
+        // A Vault that is sealed says so (documentation: sys/health).
+        let sealed = |other: &Cluster| *release == "vault" && stage.vault_sealed(other);
+        return there.map(|other| said(if sealed(other) { "503" } else { status })).ok_or_else(lost);
+    }
+    if let Some(other) = pod_at(stage, url, desk.now) {
+        let large = words.iter().any(|word| word.contains("%01400d"));
+        let arrives = match large {
+            true => stage.carries_large(cluster, &other.name, desk.now),
+            false => stage.carries(cluster, &other.name, desk.now),
+        };
+        return if arrives { Ok(said("200")) } else { Err(lost()) };
     }
     if !url.contains("sample-peer.sample.") {
         let text = format!("curl: (6) Could not resolve host: {url}\ncommand terminated with exit code 6");

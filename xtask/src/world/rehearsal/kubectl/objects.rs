@@ -79,7 +79,7 @@ fn some(
         Some(status) => merged(object, status),
         None => object,
     }));
-    all.extend(mesh::objects(stage, cluster, &kind.kind, now));
+    all.extend(mesh::objects(stage, cluster, &kind.kind));
     all.retain(|v| !kind.namespaced || namespace.is_none_or(|ns| text(v, "/metadata/namespace") == ns));
     all.retain(|v| fits(text(v, "/metadata/name")));
     all.sort_by_cached_key(|v| (text(v, "/metadata/namespace").to_owned(), text(v, "/metadata/name").to_owned()));
@@ -235,7 +235,8 @@ fn pods(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) ->
         json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("{}{middle}-{n}", workload.name),
             "namespace": workload.namespace, "labels": labels },
             "spec": { "nodeName": workload.placed.get(n) },
-            "status": { "phase": phase, "conditions": [condition("Ready", status, "", "")] } })
+            "status": { "phase": phase, "podIP": stage.pod_ip(cluster, workload, n),
+                "conditions": [condition("Ready", status, "", "")] } })
     };
     (0..wanted).map(pod).collect()
 }

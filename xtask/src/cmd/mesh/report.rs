@@ -1,0 +1,81 @@
+//! What a person and a script are told of a mesh: the checks in their order, the likeliest cause, the figures.
+//! Knows nothing of how it was found out.
+
+use serde_json::{Map, Value, json};
+
+use super::super::exit::{DONE, REFUSED};
+use super::super::{Session, conduct, show};
+use crate::cli::Format;
+use crate::fleet::Fleet;
+use crate::mesh::{CHECKS, Finding};
+use crate::plan::mesh::{Scope, figures, pairs};
+use crate::problem::Problem;
+use crate::ui::shell::Tone;
+use crate::ui::words;
+
+/// The checks in their order, and the first cause.
+pub(super) fn diagnosed(session: &mut Session, found: &[Finding]) -> u8 {
+    if session.flags.format == Format::Json {
+        let one = |f: &Finding| {
+            let Problem { what, why, hint, .. } = &f.problem;
+            json!({ "check": f.check, "cluster": f.cluster, "what": what, "why": why, "hint": hint })
+        };
+        let event = json!({ "event": "diagnosed", "findings": found.iter().map(one).collect::<Vec<_>>() });
+        session.shell.data(&format!("{event}\n"));
+    }
+    for check in CHECKS {
+        let of: Vec<&str> = found.iter().filter(|f| f.check == check).map(|f| f.problem.what.as_str()).collect();
+        let (tone, said) =
+            if of.is_empty() { (Tone::Good, "nothing found".to_owned()) } else { (Tone::Bad, of.join("; ")) };
+        session.shell.status(tone, "Looked", &format!("at {check}: {said}"));
+    }
+    cause(session, found);
+    if found.is_empty() {
+        session.shell.status(Tone::Good, "Diagnosed", "the mesh is as the fleet says");
+        DONE
+    } else {
+        REFUSED
+    }
+}
+
+/// The first finding is the most likely cause: the checks are in the order in which causes hide each other.
+pub(super) fn cause(session: &mut Session, found: &[Finding]) {
+    let Some(first) = found.first() else { return };
+    let problem = Problem { what: format!("most likely cause: {}", first.problem.what), ..first.problem.clone() };
+    show(session, &[problem]);
+}
+
+/// What holds now, with the figures that this run has read.
+pub(super) fn told(session: &mut Session, fleet: &Fleet, scope: &Scope) {
+    let facts = conduct::facts(session);
+    let links = pairs(fleet, scope).len();
+    let figures_of = |cluster| {
+        let read = figures(fleet, scope, cluster).into_iter();
+        let known: Vec<(String, &str)> = read.filter_map(|(fact, of)| Some((facts.get(&fact)?.clone(), of))).collect();
+        (!known.is_empty()).then_some((cluster.name.clone(), known))
+    };
+    let all: Vec<_> = fleet.clusters.iter().filter(|c| scope.has(c)).filter_map(figures_of).collect();
+    if session.flags.format == Format::Json {
+        let figures = |known: &[(String, &str)]| -> Value {
+            known.iter().map(|(value, of)| ((*of).to_owned(), number(value))).collect::<Map<_, _>>().into()
+        };
+        let clusters: Map<String, Value> = all.iter().map(|(name, known)| (name.clone(), figures(known))).collect();
+        let event = json!({ "event": "mesh", "clusters": scope.clusters, "links": links, "figures": clusters });
+        session.shell.data(&format!("{event}\n"));
+    }
+    for (name, known) in &all {
+        let parts: Vec<String> = known.iter().map(|(value, of)| figure(value, of)).collect();
+        session.shell.status(Tone::Dim, "Arrived", &format!("from {name}: {}", parts.join(", ")));
+    }
+    let what = format!("{}: {}", super::names(&scope.clusters), words::count(links, "link"));
+    session.shell.status(Tone::Good, "Connected", &what);
+}
+
+/// A count, or what a condition says: `True`.
+fn number(value: &str) -> Value {
+    value.parse::<u64>().map_or_else(|_| (value == "True").into(), Value::from)
+}
+
+fn figure(value: &str, of: &str) -> String {
+    if value == "True" { of.to_owned() } else { format!("{value} {of}") }
+}
