@@ -34,9 +34,6 @@ mod tests {
         let values = "ip: <fact:app1.cp.ip>\nca: <fact:app1.ca-hash>\nkey: <secret:x>\nof: <digest:a.yaml>\n\
                       cert: <secret:mesh-ca.cert>\n";
         let sampled = sampled(values);
-        assert!(
-            sampled.starts_with("ip: 192.0.2.10\nca: sha256:000") && sampled.ends_with("\ncert: \n"),
-            "{sampled}"
-        );
+        assert!(sampled.starts_with("ip: 192.0.2.10\nca: sha256:000") && sampled.ends_with("\ncert: \n"), "{sampled}");
     }
 }
