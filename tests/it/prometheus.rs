@@ -1,5 +1,5 @@
-//! The arithmetic of C2 against a real Prometheus Agent: its receiver goes away and comes back, and samples are counted.
-//! Knows nothing of the fleet. A period of four seconds stands for one of three hours; what is judged are multiples of it.
+//! The arithmetic of C2 against a real Prometheus Agent whose receiver goes away and comes back; and our configuration.
+//! Knows nothing of clusters. A period of three seconds stands for one of three hours: multiples of it are judged.
 #![expect(clippy::disallowed_methods, reason = "starts a real agent and lets real time go by")]
 
 mod receiver;
@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use xtask::contract::wal::{Bound, Wal};
+use xtask::render::yaml;
 
-use crate::tool;
+use crate::{golden, tool};
 use receiver::Receiver;
 
 /// `--storage.agent.wal-truncate-frequency`.
-const PERIOD: Duration = Duration::from_secs(4);
+const PERIOD: Duration = Duration::from_secs(3);
 /// A second's samples are more than the queue in memory holds, so that it cannot stand in for the log.
 const CONFIG: &str = "global: {scrape_interval: 200ms, scrape_timeout: 200ms}
 scrape_configs:
@@ -23,7 +25,9 @@ scrape_configs:
 remote_write:
 - url: http://ADDRESS/write
   metadata_config: {send: false}
-  queue_config: {capacity: 20, max_samples_per_send: 10, min_shards: 1, max_shards: 1, batch_send_deadline: 500ms, min_backoff: 100ms, max_backoff: 500ms}
+  queue_config:
+    {capacity: 20, max_samples_per_send: 10, min_shards: 1, max_shards: 1, batch_send_deadline: 500ms,
+    min_backoff: 100ms, max_backoff: 500ms}
 ";
 
 /// What the model says of such an agent, which writes far less than a segment.
@@ -90,10 +94,10 @@ fn until(what: &str, agent: &Agent, so: impl Fn() -> bool) {
 /// An agent that has truncated twice, with samples arriving; nothing where this machine has no Prometheus.
 fn running() -> Option<(Agent, Receiver)> {
     let program = tool::real("prometheus")?;
-    let receiver = Receiver::new();
+    let (receiver, began) = (Receiver::new(), Instant::now());
     let agent = Agent::start(&program, &receiver);
     until("a sample", &agent, || receiver.newest() > 0);
-    std::thread::sleep(PERIOD * 2);
+    std::thread::sleep((PERIOD * 2).saturating_sub(began.elapsed()));
     Some((agent, receiver))
 }
 
@@ -157,4 +161,45 @@ fn a_restart_loses_the_backlog_of_an_outage_under_the_bound() {
     say(long, last - first + 1, before + after);
     let of = stopped - first + 1;
     assert!(of > 5 && before * 10 >= of * 9, "{before} of {of} from before the restart");
+}
+
+/// What the chart makes of our values, without what Debian's promtool cannot know: it is built without Kubernetes.
+fn configuration(values: &Value) -> Value {
+    let jobs = values["scrapeConfigs"].as_object().expect("jobs").iter();
+    let jobs = jobs.filter(|(_, job)| job["enabled"] != false).map(|(name, job)| {
+        let mut job = job.clone();
+        let map = job.as_object_mut().expect("a job");
+        map.remove("enabled");
+        map.insert("job_name".to_owned(), name.as_str().into());
+        job
+    });
+    json!({
+        "global": values["server"]["global"],
+        "remote_write": values["server"]["remoteWrite"],
+        "scrape_configs": jobs.collect::<Vec<_>>(),
+    })
+}
+
+/// Durations, regular expressions and the keys of a queue are nothing that a chart would look at.
+#[test]
+fn promtool_takes_our_configuration() {
+    let Some(promtool) = tool::real("promtool") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let check = |values: &Value, mode: &[&str]| {
+        let file = folder.path().join("prometheus.yml");
+        std::fs::write(&file, configuration(values).to_string()).expect("a file");
+        tool::run(tool::command(&promtool).args(["check", "config", "--syntax-only"]).args(mode).arg(&file))
+    };
+    for (release, mode) in [("prometheus-agent", &["--agent"][..]), ("prometheus", &[])] {
+        let file = format!("charts/{release}/values.yaml");
+        let values = yaml::parse(&file, &golden::read(&file)).expect("YAML").remove(0).value;
+        let (good, said) = check(&values, mode);
+        assert!(good, "{release}: {said}");
+        let mut wrong = values.clone();
+        wrong["server"]["remoteWrite"][0]["queue_config"] = json!({"max_backof": "30s"});
+        assert!(!check(&wrong, mode).0, "{release}: a key that is no key");
+        let mut wrong = values;
+        wrong["scrapeConfigs"]["prometheus"] = json!({"metric_relabel_configs": [{"regex": "a(", "action": "keep"}]});
+        assert!(!check(&wrong, mode).0, "{release}: a regular expression that is none");
+    }
 }
