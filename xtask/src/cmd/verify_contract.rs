@@ -2,7 +2,7 @@
 //! Knows nothing of how a clause is judged.
 
 pub mod drilled;
-mod rendered;
+pub mod rendered;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
