@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
-use super::verify_contract::drilled;
+use super::verify_contract::{drilled, rendered};
 use super::{Session, load, show};
 use crate::contract::{self, Evidence};
 use crate::problem::Problem;
@@ -51,10 +51,13 @@ fn changed(folder: &str, sums: &str, files: &[(&str, &str)]) -> Vec<Problem> {
 }
 
 /// What the same data give today: every file whose digest differs, and every verdict.
-fn differs(session: &Session, folder: &str, record: &Value) -> Result<Vec<Problem>, Stop> {
+fn differs(session: &mut Session, folder: &str, record: &Value) -> Result<Vec<Problem>, Stop> {
     let inputs = load::inputs(session)?;
     let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
-    let evidence = evidence.map_err(Stop::all(WRONG))?;
+    let mut evidence = evidence.map_err(Stop::all(WRONG))?;
+    if !record["contract"]["rendered"].is_null() {
+        rendered::add(session, &inputs, &mut evidence)?;
+    }
     let report = contract::check(&evidence);
     let drill = drilled::play(&evidence, &report)?;
     let today = drilled::record(&inputs, &report, &Excused::new(), &drill, "");

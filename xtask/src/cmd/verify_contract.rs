@@ -2,6 +2,7 @@
 //! Knows nothing of how a clause is judged.
 
 pub mod drilled;
+pub mod rendered;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -28,7 +29,8 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> Ended {
     }
     let inputs = load::inputs(session)?;
     let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
-    let evidence = evidence.map_err(Stop::all(WRONG))?;
+    let mut evidence = evidence.map_err(Stop::all(WRONG))?;
+    rendered::add(session, &inputs, &mut evidence)?;
     let mut report = contract::check(&evidence);
     let drill = asked.drill.map(|_| drilled::play(&evidence, &report)).transpose()?;
     if let Some(drill) = &drill {

@@ -25,8 +25,9 @@ svg{width:100%;height:auto;display:block;margin:.4rem 0 1rem}.away{fill:#c5221f2
 pub fn page(report: &Report, excused: &Excused, drill: &Drill, when: &str) -> String {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Contract, {when}</title>\
-         <style>{STYLE}</style></head><body>\n<h1>The contract, {when}</h1>\n<p>Static tier over every rendered value, \
-         and the drill <code>mgmt-outage</code> rehearsed in virtual time. No real machine was asked.</p>\n"
+         <style>{STYLE}</style></head><body>\n<h1>The contract, {when}</h1>\n<p>{}, \
+         and the drill <code>mgmt-outage</code> rehearsed in virtual time. No real machine was asked.</p>\n",
+        escaped(&super::basis(report))
     );
     out.push_str(&clauses(report, excused));
     out.push_str(&timeline(drill));
