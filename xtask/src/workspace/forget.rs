@@ -38,7 +38,9 @@ impl Workspace {
             "kube" => name.strip_suffix(".yaml") == Some(cluster),
             _ => name.split_once('.').is_some_and(|(first, _)| first == cluster),
         };
-        let files = ["kube", "secrets"].into_iter().flat_map(|folder| {
+        // A folder that is a link to somewhere else holds nothing of ours.
+        let ours = |folder: &&str| self.stays_inside(&self.out.join(folder));
+        let files = ["kube", "secrets"].into_iter().filter(ours).flat_map(|folder| {
             let entries = self.out.join(folder).read_dir_utf8().into_iter().flatten().flatten();
             entries
                 .filter(|entry| belongs(folder, entry.file_name()))
