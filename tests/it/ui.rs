@@ -85,8 +85,13 @@ impl Place {
 
     /// Runs a command line.
     pub fn run(&self, line: &str) -> Ran {
+        self.run_words(&line.split(' ').collect::<Vec<_>>())
+    }
+
+    /// The same, for words that may have spaces in them.
+    pub fn run_words(&self, words: &[&str]) -> Ran {
         let (out, err) = (Page::default(), Page::default());
-        let args = std::iter::once("xtask").chain(line.split(' ')).map(Into::into);
+        let args = std::iter::once("xtask").chain(words.iter().copied()).map(Into::into);
         let code = cmd::run(args, self.env(Box::new(out.clone()), Box::new(err.clone())));
         let text = |page: Page| String::from_utf8(page.0.borrow().clone()).expect("UTF-8");
         Ran { code, out: text(out), err: text(err) }

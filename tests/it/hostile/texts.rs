@@ -27,12 +27,79 @@ const LIST: &str = "charts/releases.toml";
 
 /// Pieces that have a meaning in one of the formats, or for a shell, a terminal or a file system.
 const PIECES: &[&str] = &[
-    "[", "]", "[[", "]]", "{", "}", "\"", "'", "'''", "\"\"\"", "=", ":", ": ", "- ", "---\n", "...\n", "|\n", ">\n",
-    "&a ", "*a", "<<: ", "!!binary ", "? ", "#", "\n", "\r\n", "\r", "\t", "\0", "\u{1b}[2J", "\u{202e}", "\u{feff}",
-    "é", "\u{1f4a5}", "<fact:", "<secret:", "<digest:", ">", "<", "..", "../", "/", "--purge", "-", "$(id)", "`id`",
-    ";", "&&", "\\", "\\u0000", "\\ud800", "1e999", "-0", "9223372036854775808", "0x", "0755", "yes", "null", "true",
-    ".inf", "2026-11-22", "name", "version", "ipv4", "info", "cluster", "v1.2.3", "sh.helm.release.v1.cilium.v3",
-    "{\"v\":1,\"event\":\"fact\",\"name\":\"x\",\"value\":\"", "{\"v\":", "10.0.0.1", "10.0.0.0/8", "::1",
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    "\"",
+    "'",
+    "'''",
+    "\"\"\"",
+    "=",
+    ":",
+    ": ",
+    "- ",
+    "---\n",
+    "...\n",
+    "|\n",
+    ">\n",
+    "&a ",
+    "*a",
+    "<<: ",
+    "!!binary ",
+    "? ",
+    "#",
+    "\n",
+    "\r\n",
+    "\r",
+    "\t",
+    "\0",
+    "\u{1b}[2J",
+    "\u{202e}",
+    "\u{feff}",
+    "é",
+    "\u{1f4a5}",
+    "<fact:",
+    "<secret:",
+    "<digest:",
+    ">",
+    "<",
+    "..",
+    "../",
+    "/",
+    "--purge",
+    "-",
+    "$(id)",
+    "`id`",
+    ";",
+    "&&",
+    "\\",
+    "\\u0000",
+    "\\ud800",
+    "1e999",
+    "-0",
+    "9223372036854775808",
+    "0x",
+    "0755",
+    "yes",
+    "null",
+    "true",
+    ".inf",
+    "2026-11-22",
+    "name",
+    "version",
+    "ipv4",
+    "info",
+    "cluster",
+    "v1.2.3",
+    "sh.helm.release.v1.cilium.v3",
+    "{\"v\":1,\"event\":\"fact\",\"name\":\"x\",\"value\":\"",
+    "{\"v\":",
+    "10.0.0.1",
+    "10.0.0.0/8",
+    "::1",
 ];
 
 /// Any text: letters of every kind, or pieces that mean something, in any order.
@@ -243,7 +310,10 @@ const ANSWERS: &[&str] = &[
     "sh.helm.release.v1.cilium.v3   cilium   3   deployed   cilium-1.20.0   0123456789abcdef\n",
     "mgmt-cp 10.1.0.0/24 True\nmgmt-w1 10.1.1.0/24 False\n",
     "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
-    "v4.1.4\n", "cilium-cli: v0.19.7 compiled with go1.25\n", "curl 8.7.1 (x86_64)\n", "OpenSSL 3.3.1 4 Jun 2024\n",
+    "v4.1.4\n",
+    "cilium-cli: v0.19.7 compiled with go1.25\n",
+    "curl 8.7.1 (x86_64)\n",
+    "OpenSSL 3.3.1 4 Jun 2024\n",
 ];
 
 proptest! {
@@ -330,7 +400,12 @@ fn a_mebibyte_of_anything_is_read_or_refused() {
     let (fleet, _) = golden::load(FLEET);
     let fill = |piece: &dyn Fn(usize) -> String| {
         let mut text = String::new();
-        (0..).take_while(|n| { text.push_str(&piece(*n)); text.len() < MIB }).for_each(drop);
+        (0..)
+            .take_while(|n| {
+                text.push_str(&piece(*n));
+                text.len() < MIB
+            })
+            .for_each(drop);
         text
     };
     let bare = fill(&|n| format!("a{n} = b\n"));
