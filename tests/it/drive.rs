@@ -14,7 +14,7 @@ use xtask::workspace::Workspace;
 
 use crate::host::{Bench, root_of_parent, say};
 
-fn sh(script: &str) -> Command {
+pub fn sh(script: &str) -> Command {
     Command::act(Tool::Curl, ["-c", script])
 }
 

