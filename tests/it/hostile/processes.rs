@@ -151,7 +151,7 @@ fn tools_that_are_none_are_named() {
         ("a folder", "not found on PATH"),
         ("no program", "not found on PATH"),
         ("kill -s SEGV $$", "signal 11"),
-        ("printf '\\377\\376\\000\\n'; exit 0", "want a version"),
+        ("printf '\\377\\376\\000\\n'; exit 0", "stdout is not JSON"),
         ("exec >&-; exec 2>&-; exit 3", "exit 3"),
     ] {
         let place = Place::new();
