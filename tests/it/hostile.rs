@@ -4,6 +4,7 @@
 
 mod asleep;
 mod folders;
+mod lengths;
 mod names;
 mod processes;
 mod secrets;

@@ -1,5 +1,5 @@
-//! The machine sleeps for six hours in the middle of what takes long: no time limit runs meanwhile, the run arrives as if
-//! nothing had been, and a VM whose clock stood still joins all the same.
+//! The machine sleeps for six hours in the middle of what takes long: no time limit runs meanwhile, the run arrives
+//! as if nothing had been, and a VM whose clock stood still joins all the same.
 //! Knows nothing of what the commands do. That `Instant` stands still in sleep is the system's: `CLOCK_MONOTONIC` on
 //! Linux, `CLOCK_UPTIME_RAW` on macOS, as the standard library documents and takes it.
 

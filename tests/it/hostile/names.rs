@@ -1,5 +1,5 @@
-//! Hostile names and values in the fleet and in the list of releases: refused, or exactly one argument wherever they go,
-//! never a flag, never part of a script that a shell reads.
+//! Hostile names and values in the fleet and in the list of releases: refused, or exactly one argument wherever they
+//! go, never a flag, never part of a script that a shell reads.
 //! Knows nothing of which of the two is right for which key.
 
 use std::collections::BTreeSet;

@@ -22,8 +22,8 @@ fn mode(path: &Path) -> u32 {
     path.symlink_metadata().unwrap().permissions().mode() & 0o777
 }
 
-/// Runs that are struck by faults, one after another, then a calm one: the secrets of the end are in nothing that any of
-/// them said or left, but in the files that are for them.
+/// Runs that are struck by faults, one after another, then a calm one: the secrets of the end are in nothing that any
+/// of them said or left, but in the files that are for them.
 #[test]
 fn a_rehearsal_with_faults_tells_no_secret() {
     let place = Place::new();
@@ -47,7 +47,7 @@ fn a_rehearsal_with_faults_tells_no_secret() {
         .map(|path| (path.clone(), fs::read_to_string(path).unwrap().trim().to_owned()))
         .collect();
     assert!(secrets.len() >= 14 && secrets.iter().all(|(_, value)| value.len() >= 16), "{}", secrets.len());
-    // The world of the rehearsal is the other side: it must know what it was told. Kubeconfigs hold keys by their nature.
+    // The world of the rehearsal is the other side: it must know what it was told. Kubeconfigs hold keys by nature.
     let own = |path: &Path| {
         path.starts_with(out.join("secrets")) || path.starts_with(out.join("kube")) || path.ends_with("world.json")
     };
