@@ -11,6 +11,7 @@ mod fleet;
 mod golden;
 mod host;
 mod hostile;
+mod install;
 mod mesh;
 mod node;
 mod platform;

@@ -216,12 +216,12 @@ fn a_nul_in_an_argument_starts_nothing() {
 fn names_on_the_command_line_are_refused_where_they_become_more_than_text() {
     let place = crate::ui::Place::new();
     for name in ["--x", "a\"b", "a\nb", "../x", "$(id)", "A", "", "\u{202e}x", &"x".repeat(5_000)] {
-        let ran = place.run_words(&["add-cluster", "--", name]);
+        let ran = place.run_words("/nowhere", &["add-cluster", "--", name]);
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{name:?}: {}", ran.err);
         assert!(!ran.err.contains('\u{202e}'), "{}", ran.err);
-        let ran = place.run_words(&["logs", "--", name]);
+        let ran = place.run_words("/nowhere", &["logs", "--", name]);
         assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{name:?}: {}", ran.err);
-        let ran = place.run_words(&["evidence", "verify", "--", name]);
+        let ran = place.run_words("/nowhere", &["evidence", "verify", "--", name]);
         assert!(ran.code == 2 && ran.out.is_empty(), "{name:?}: {}", ran.err);
     }
 }
