@@ -7,10 +7,12 @@ use crate::golden;
 
 const LIST: &str = "tests/HOSTILE.md";
 
-/// Names of tests in backticks, as the last column of a row has them: `hostile::texts::x`, or `xtask` and a name.
+/// Names of tests in backticks, as the last column of a row has them, with the line of the row.
 fn named(list: &str) -> Vec<(usize, String)> {
-    let list = list.split("\n## Fuzz targets").next().unwrap_or_default();
-    let rows = list.lines().enumerate().filter(|(_, line)| line.starts_with("| ") && !line.starts_with("| case"));
+    let headings = |line: &str, heading: &str| line.starts_with(&format!("## {heading}"));
+    let rows = list.lines().enumerate().skip_while(|(_, line)| !headings(line, "Texts"));
+    let rows = rows.take_while(|(_, line)| !headings(line, "Fuzz targets"));
+    let rows = rows.filter(|(_, line)| line.starts_with("| ") && !line.starts_with("| case"));
     rows.flat_map(|(number, line)| {
         let last = line.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
         let names: Vec<(usize, String)> =
