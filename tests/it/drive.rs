@@ -14,15 +14,15 @@ use xtask::workspace::Workspace;
 
 use crate::host::{Bench, root_of_parent, say};
 
-fn sh(script: &str) -> Command {
+pub fn sh(script: &str) -> Command {
     Command::act(Tool::Curl, ["-c", script])
 }
 
-fn ask(script: &str) -> Command {
+pub fn ask(script: &str) -> Command {
     Command::ask(Tool::Curl, ["-c", script])
 }
 
-fn step(id: &str, needs: &[&str], ask: Command, act: Vec<Command>) -> Step {
+pub fn step(id: &str, needs: &[&str], ask: Command, act: Vec<Command>) -> Step {
     Step {
         id: id.into(),
         doing: format!("bring about {id}"),
@@ -44,19 +44,19 @@ fn step(id: &str, needs: &[&str], ask: Command, act: Vec<Command>) -> Step {
     }
 }
 
-fn plan(steps: Vec<Step>) -> Plan {
+pub fn plan(steps: Vec<Step>) -> Plan {
     let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
     let files = [file("join.yaml", "token: arc002.<secret:join>\nserver: <fact:ip>:6443\n")].into();
     Plan { name: "bootstrap", steps, files, lanes: BTreeMap::from([(Lane::Free, 4)]) }
 }
 
-struct Ran {
-    outcome: Outcome,
+pub struct Ran {
+    pub outcome: Outcome,
     notes: Vec<Note>,
     space: Workspace,
 }
 
-fn run(bench: &mut Bench, plan: &Plan) -> Ran {
+pub fn run(bench: &mut Bench, plan: &Plan) -> Ran {
     let mut space = Workspace::open(&bench.root, Utf8Path::new("out"));
     let facts = journal::read(&space.journal().unwrap()).facts;
     let engine = Engine::new(plan, plan.ids(), facts, 4);

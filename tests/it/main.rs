@@ -10,6 +10,7 @@ mod drive;
 mod fleet;
 mod golden;
 mod host;
+mod hostile;
 mod install;
 mod mesh;
 mod node;

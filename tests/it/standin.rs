@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the stand-ins are processes, and these tests are about them")]
 
 mod killed;
-mod place;
+pub mod place;
 mod stopped;
 mod whole;
 

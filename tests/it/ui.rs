@@ -90,8 +90,13 @@ impl Place {
 
     /// Runs a command line with the tools of this `PATH`.
     pub fn run_with(&self, path: &str, line: &str) -> Ran {
+        self.run_words(path, &line.split(' ').collect::<Vec<_>>())
+    }
+
+    /// The same, for words that may have spaces in them.
+    pub fn run_words(&self, path: &str, words: &[&str]) -> Ran {
         let (out, err) = (Page::default(), Page::default());
-        let args = std::iter::once("xtask").chain(line.split(' ')).map(Into::into);
+        let args = std::iter::once("xtask").chain(words.iter().copied()).map(Into::into);
         let code = cmd::run(args, self.env(path, Box::new(out.clone()), Box::new(err.clone())));
         let text = |page: Page| String::from_utf8(page.0.borrow().clone()).expect("UTF-8");
         Ran { code, out: text(out), err: text(err) }

@@ -120,19 +120,19 @@ pub fn facts(text: &str) -> BTreeMap<String, String> {
 
 /// Reads a journal in any condition.
 pub fn read(text: &str) -> Journal {
-    let mut journal = Journal::default();
+    let mut reading = Reading::default();
     for line in text.split(['\n', '\0']).map(str::trim).filter(|l| !l.is_empty()) {
         match parse(line) {
-            Some(entry) => journal.take(entry),
+            Some(entry) => reading.take(entry),
             None => {
-                journal.broken += 1;
+                reading.journal.broken += 1;
                 // A line cut by a crash has the next run's first line right behind it.
                 let rest = line.rfind(START).filter(|at| *at > 0).and_then(|at| parse(&line[at..]));
-                rest.into_iter().for_each(|entry| journal.take(entry));
+                rest.into_iter().for_each(|entry| reading.take(entry));
             }
         }
     }
-    journal
+    reading.end()
 }
 
 fn parse(line: &str) -> Option<Entry> {
@@ -140,37 +140,48 @@ fn parse(line: &str) -> Option<Entry> {
     (line.v == VERSION).then_some(line.entry)
 }
 
-impl Journal {
+/// A journal on its way. A list of open steps would be gone through for each line, and there may be many of both.
+#[derive(Default)]
+struct Reading {
+    journal: Journal,
+    /// Open steps of the last run, each with the number of steps that began before it.
+    open: BTreeMap<StepId, usize>,
+    begun: usize,
+}
+
+impl Reading {
     fn take(&mut self, entry: Entry) {
         match entry {
             Entry::RunStarted { command, plan, at_ms } => {
-                self.last = Some(Run { command, plan, at_ms, ..Run::default() });
+                self.journal.last = Some(Run { command, plan, at_ms, ..Run::default() });
+                self.open.clear();
             }
-            Entry::StepStarted { step } => self.run(|run| {
-                if !run.open.contains(&step) {
-                    run.open.push(step);
-                }
-            }),
-            Entry::StepKept { step } => self.close(&step),
+            Entry::StepStarted { step } => {
+                self.begun += 1;
+                self.open.entry(step).or_insert(self.begun);
+            }
+            Entry::StepKept { step } | Entry::StepFailed { step, .. } => drop(self.open.remove(&step)),
             Entry::StepDone { step, took_ms } => {
-                self.close(&step);
-                self.took.insert(step, Duration::from_millis(took_ms));
+                self.open.remove(&step);
+                self.journal.took.insert(step, Duration::from_millis(took_ms));
             }
-            Entry::StepFailed { step, .. } => self.close(&step),
-            Entry::Fact { name, value } => self.facts.extend([(name, value)]),
-            Entry::RunEnded { ok, interrupted } => self.run(|run| run.ended = Some((ok, interrupted))),
+            Entry::Fact { name, value } => self.journal.facts.extend([(name, value)]),
+            Entry::RunEnded { ok, interrupted } => {
+                let ended = self.journal.last.iter_mut();
+                ended.for_each(|run| run.ended = Some((ok, interrupted)));
+            }
         }
     }
 
-    fn close(&mut self, step: &str) {
-        self.run(|run| run.open.retain(|open| open != step));
-    }
-
-    /// Nothing, where the beginning of the run is lost.
-    fn run(&mut self, change: impl FnOnce(&mut Run)) {
-        if let Some(run) = &mut self.last {
-            change(run);
+    /// Where the beginning of a run is lost, so are the steps that it left open.
+    fn end(self) -> Journal {
+        let Reading { mut journal, open, .. } = self;
+        if let Some(run) = &mut journal.last {
+            let mut open: Vec<(usize, StepId)> = open.into_iter().map(|(step, number)| (number, step)).collect();
+            open.sort_unstable();
+            run.open = open.into_iter().map(|(_, step)| step).collect();
         }
+        journal
     }
 }
 

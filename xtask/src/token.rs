@@ -89,9 +89,10 @@ fn pieces(text: &str) -> Vec<Result<Token<'_>, &str>> {
 }
 
 fn token_at(text: &str) -> Option<(Token<'_>, usize)> {
-    let end = text.find('>')?;
-    let (kind, name) = text[1..end].split_once(':')?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "./-_".contains(c);
+    // Looks no further than a token can go, or a text full of `<` would be read to its end from each of them.
+    let end = text[1..].find(|c| !plain(c) && c != ':').map(|at| at + 1).filter(|at| text[*at..].starts_with('>'))?;
+    let (kind, name) = text[1..end].split_once(':')?;
     if name.is_empty() || !name.chars().all(plain) {
         return None;
     }

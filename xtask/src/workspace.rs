@@ -13,6 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::problem::Problem;
 use crate::render::Data;
 
+mod bounds;
 pub mod clock;
 mod files;
 mod forget;
@@ -103,11 +104,23 @@ impl Workspace {
     /// A text file that the user named, relative to the repository.
     ///
     /// # Errors
-    /// It is not there, not readable, or not UTF-8.
+    /// It is not there, not readable, not UTF-8, or larger than anything of ours.
     pub fn read(&self, path: &Utf8Path) -> Result<String, Problem> {
+        self.text_within(path, bounds::KEPT)
+    }
+
+    /// The same of a text that a person writes, which is never longer than a mebibyte.
+    ///
+    /// # Errors
+    /// As for [`Workspace::read`].
+    pub fn read_written(&self, path: &Utf8Path) -> Result<String, Problem> {
+        self.text_within(path, bounds::WRITTEN)
+    }
+
+    fn text_within(&self, path: &Utf8Path, bound: u64) -> Result<String, Problem> {
         let text = match &self.shelf {
             Some(shelf) => shelf.text(&self.root.join(path)),
-            None => std::fs::read_to_string(self.root.join(path)),
+            None => bounds::whole(&self.root.join(path), bound).and_then(text),
         };
         text.map_err(|e| trouble("read", path.as_str(), &e))
     }
@@ -150,9 +163,9 @@ impl Workspace {
                     None => problems.push(Problem::new(format!("folders are nested too deep: `{path}`"))),
                 }
             } else {
-                match self.read(&path) {
+                match bounds::regular(entry.path(), bounds::WRITTEN).and_then(text) {
                     Ok(text) => drop(data.insert(path.into_string(), text)),
-                    Err(problem) => problems.push(problem),
+                    Err(e) => problems.push(trouble("read", path.as_str(), &e)),
                 }
             }
         }
@@ -170,6 +183,10 @@ pub fn find_root(places: &[&Utf8Path]) -> Result<Utf8PathBuf, Problem> {
         Problem::new("cannot find the repository")
             .why(format!("no folder at or above {} holds `infra/fleet.toml`", places.join(" or ")))
     })
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
 /// What the user is told when the disk says no.

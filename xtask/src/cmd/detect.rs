@@ -35,7 +35,8 @@ fn answer(world: &mut dyn World, call: Call) -> Result<Option<Output>, Stop> {
                 world.kill(task, true);
                 return Err(Stop { code: INTERRUPTED, problems: vec![] });
             }
-            Event::Tick if world.now() >= end => {
+            // Whatever came last: one that never stops talking leaves no quiet moment.
+            _ if world.now() >= end => {
                 world.kill(task, true);
                 return Ok(None);
             }
@@ -53,6 +54,33 @@ fn read(output: &Output) -> Option<Helm> {
 mod tests {
     use super::*;
     use crate::tools::Exit;
+
+    /// Says something a second, for ever.
+    struct Talker(Duration, bool);
+
+    impl World for Talker {
+        fn now(&self) -> Duration {
+            self.0
+        }
+
+        fn start(&mut self, _: Call) {}
+
+        fn kill(&mut self, _: u64, hard: bool) {
+            self.1 = hard;
+        }
+
+        fn wait(&mut self, _: Option<Duration>) -> Event {
+            self.0 += Duration::from_secs(1);
+            Event::Line(0, "v4".into())
+        }
+    }
+
+    #[test]
+    fn who_never_stops_talking_has_no_more_time_than_others() {
+        let mut world = Talker(Duration::ZERO, false);
+        assert_eq!(helm(&mut world).unwrap(), Helm::V4);
+        assert_eq!((world.0, world.1), (LIMIT, true), "killed at the end of its time");
+    }
 
     #[test]
     fn helm_is_told_by_its_major() {

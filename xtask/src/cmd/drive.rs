@@ -153,6 +153,10 @@ impl Driver<'_> {
                     if let Some(line) = self.line(task, &line) {
                         return Event::Line(task, line);
                     }
+                    // A tool that never stops talking leaves no quiet moment in which its time could be over.
+                    if deadline.is_some_and(|deadline| deadline <= self.world.now()) {
+                        return Event::Tick;
+                    }
                 }
                 Event::Ended(task, output) => {
                     self.ended(task, &output);

@@ -142,7 +142,7 @@ fn fleet_text(session: &Session) -> Result<(String, String), Problem> {
     let named = &session.flags.fleet;
     let from_here = session.here.join(named);
     let path = if session.space.holds(from_here.as_str()) { from_here.as_path() } else { named.as_path() };
-    let text = session.space.read(path)?;
+    let text = session.space.read_written(path)?;
     Ok((session.space.shown(path).to_owned(), text))
 }
 

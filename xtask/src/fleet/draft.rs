@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 use semver::{Version, VersionReq};
 
-use super::document::{Field, Kind, Notes, Table};
+use super::document::{Field, Kind, MOST, Notes, Table};
 use super::{Bytes, Cluster, Docker, Fleet, Host, Mesh, Node, NodeRole, Registry, Role, Versions, Vm};
+use crate::problem::Problem;
 
 /// The whole input, as written.
 pub(super) struct Draft {
@@ -203,7 +204,7 @@ fn read_tools(notes: &mut Notes, versions: &Table<'_>) -> Vec<(String, Field<Str
 fn read_clusters(notes: &mut Notes, root: &Table<'_>) -> Vec<DraftCluster> {
     let found = root.tables(notes, "cluster", "[[cluster]]");
     let keys = ["name", "id", "role", "memory", "pod_cidr", "service_cidr", "node"];
-    let mut clusters = Vec::with_capacity(found.len());
+    let (mut clusters, mut nodes) = (Vec::with_capacity(found.len()), 0);
     for (index, value) in found.into_iter().enumerate() {
         let name = Table::peek(value, "name");
         let title = name.map_or_else(|| format!("cluster {}", index + 1), |name| format!("`{name}`"));
@@ -221,6 +222,12 @@ fn read_clusters(notes: &mut Notes, root: &Table<'_>) -> Vec<DraftCluster> {
             nodes: read_nodes(notes, &table),
             title,
         });
+        nodes += clusters.last().map_or(0, |cluster| cluster.nodes.len());
+        if nodes > MOST {
+            let why = format!("the most is {MOST}, and what follows is not looked at");
+            notes.add(Problem::new("the clusters have too many nodes for one machine").why(why), table.line);
+            break;
+        }
     }
     clusters
 }

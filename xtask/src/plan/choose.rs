@@ -93,7 +93,8 @@ fn closure(from: BTreeSet<StepId>, edges: &BTreeMap<&str, Vec<&StepId>>) -> BTre
 }
 
 fn unmatched(plan: &Plan, flag: &str, glob: &str) -> Problem {
-    let problem = Problem::new(format!("no step is matched by `{flag} {glob}`"));
+    let shown: String = glob.chars().take(LONGEST).collect();
+    let problem = Problem::new(format!("no step is matched by `{flag} {shown}`"));
     let near = nearest(plan, glob);
     if near.is_empty() {
         return problem.hint(format!("cargo xtask plan {}   # lists all steps", plan.name));
@@ -104,6 +105,9 @@ fn unmatched(plan: &Plan, flag: &str, glob: &str) -> Problem {
 
 /// Up to three ids that are least and at most a third of the glob's length away from it.
 fn nearest<'a>(plan: &'a Plan, glob: &str) -> Vec<&'a str> {
+    if glob.len() > LONGEST {
+        return Vec::new();
+    }
     let far = |s: &'a super::Step| (distance(glob, &s.id), s.id.as_str());
     let mut near: Vec<_> = plan.steps.iter().map(far).filter(|(d, _)| *d <= (glob.len() / 3).max(1)).collect();
     near.sort();
@@ -111,9 +115,15 @@ fn nearest<'a>(plan: &'a Plan, glob: &str) -> Vec<&'a str> {
     near.into_iter().take_while(|(d, _)| Some(*d) == least).take(3).map(|(_, id)| id).collect()
 }
 
+/// Far longer than any id: a glob beyond it matches nothing, and comparing it would take its time.
+const LONGEST: usize = 256;
+
 /// How many characters must be put in, taken out or changed for the glob to match: 0 is a match.
 fn distance(glob: &str, id: &str) -> usize {
     let id: Vec<char> = id.chars().collect();
+    if glob.len() > LONGEST {
+        return glob.len();
+    }
     // row[i]: the distance of the glob so far to the first i characters of the id.
     let mut row: Vec<usize> = (0..=id.len()).collect();
     for g in glob.chars() {

@@ -32,12 +32,17 @@ pub struct Document {
     pub lines: BTreeMap<Path, usize>,
 }
 
+/// How deep a document of ours may nest: twice of what they do, and little enough for the smallest stack of a thread.
+/// Other limits are the crate's own: anchors and what they stand for, nodes, documents.
+const DEPTH: usize = 32;
+
 /// Reads every document of a file; documents without content are left out.
 ///
 /// # Errors
 /// Text that is not YAML, a repeated key, or scalars that YAML 1.1 and 1.2 read differently, each with its line.
 pub fn parse(file: &str, text: &str) -> Result<Vec<Document>, Vec<Problem>> {
     let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_depth: DEPTH },
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,

@@ -11,15 +11,19 @@ use crate::tools::Output;
 
 /// How many lines of a failed command's output are shown; the log has all of them.
 const TAIL: usize = 12;
+/// How many problems are shown: a file of another kind has one in each line.
+const MOST: usize = 100;
 /// The widest column that others are aligned behind.
 const WIDE: usize = 40;
 
 /// All problems of a stage, and one line that counts them if there is more than one.
 pub fn all(problems: &[Problem], paint: Paint) -> String {
-    let mut text = problems.iter().map(|p| one(p, paint)).collect::<Vec<_>>().join("\n");
+    let mut text = problems.iter().take(MOST).map(|p| one(p, paint)).collect::<Vec<_>>().join("\n");
     if problems.len() > 1 {
         text.push('\n');
-        text.push_str(&error(&summary(problems), paint));
+        let rest = problems.len().saturating_sub(MOST);
+        let shown = if rest > 0 { format!("; {rest} are not shown") } else { String::new() };
+        text.push_str(&error(&format!("{}{shown}", summary(problems)), paint));
     }
     text
 }
@@ -37,15 +41,16 @@ fn summary(problems: &[Problem]) -> String {
 
 /// One problem, in the anatomy that every message has.
 pub fn one(problem: &Problem, paint: Paint) -> String {
-    let mut text = error(&problem.what, paint);
+    // A file, or a name in it, may hold anything; what is said is one line.
+    let mut text = error(&words::harmless(&problem.what).replace('\n', "\\n"), paint);
     if let Some(at) = &problem.at {
-        labelled(&mut text, "-->", &paint.tone(Tone::Hint, &at.to_string()), paint);
+        labelled(&mut text, "-->", &paint.tone(Tone::Hint, &words::harmless(&at.to_string())), paint);
     }
     if let Some(why) = &problem.why {
-        labelled(&mut text, "why:", why, paint);
+        labelled(&mut text, "why:", &words::harmless(why), paint);
     }
     if let Some(hint) = &problem.hint {
-        text.push_str(&way_on(hint, paint));
+        text.push_str(&way_on(&words::harmless(hint), paint));
     }
     text
 }
@@ -174,6 +179,7 @@ mod tests {
         let p = |file: &str| Problem::new("x").at(file, None);
         assert!(!all(&[p("a")], PLAIN).contains("problem"));
         assert!(all(&[p("a"), p("a")], PLAIN).ends_with("\n\nerror: 2 problems in a\n"));
+        assert!(all(&vec![p("a"); 103], PLAIN).ends_with("\n\nerror: 103 problems in a; 3 are not shown\n"));
         assert!(all(&[p("a"), p("b")], PLAIN).ends_with("error: 2 problems in a and b\n"));
         assert!(all(&[p("a"), p("b"), p("c"), p("d")], PLAIN).ends_with("error: 4 problems in 4 files\n"));
     }

@@ -1,6 +1,7 @@
 //! How durations, sizes and numbers of things are written, everywhere the same.
 //! Knows nothing of where they come from.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// `850ms`, `41s`, `6m 12s`, `1h 5m`: at most two units, rounded down, as a person would say it.
@@ -64,6 +65,21 @@ pub fn tail(text: &str, lines: usize) -> Vec<&str> {
     all[all.len().saturating_sub(lines)..].to_vec()
 }
 
+/// A text that somebody wrote, with what a terminal would obey or hide made visible: `\u{1b}`. Lines stay lines.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && c != '\n' || turns(c);
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if obeyed(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+/// Characters that make a terminal show others in another order (Unicode, bidirectional formatting).
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A line of a tool's output as it may go to a terminal: what an own rewrite of the line left (after the last carriage
 /// return), without escape sequences or other control characters.
 pub fn plain(line: &str) -> String {
@@ -74,7 +90,7 @@ pub fn plain(line: &str) -> String {
         match c {
             '\u{1b}' => skip_escape(&mut rest),
             '\t' => out.push(' '),
-            c if c.is_control() => {}
+            c if c.is_control() || turns(c) => {}
             c => out.push(c),
         }
     }
@@ -125,6 +141,12 @@ mod tests {
     fn a_tail_skips_the_empty_end() {
         assert_eq!(tail("a\nb\n\nc\n\n", 2), ["", "c"]);
         assert!(tail("", 3).is_empty());
+    }
+
+    #[test]
+    fn what_somebody_wrote_cannot_move_the_cursor_either() {
+        assert_eq!(harmless("ok é\nas it is"), "ok é\nas it is");
+        assert_eq!(harmless("a\x1b[2J\rb\u{202e}c\0"), r"a\u{1b}[2J\rb\u{202e}c\u{0}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 
-use super::{Workspace, trouble};
+use super::{Workspace, bounds, trouble};
 use crate::problem::Problem;
 
 /// Who may read a file, and the folders made for it.
@@ -52,7 +52,10 @@ impl Workspace {
     /// # Errors
     /// The path leads out of `out/`, or the file cannot be read.
     pub fn same(&self, path: &str, bytes: &[u8]) -> Result<bool, Problem> {
-        Ok(self.bytes(&self.below(path)?)?.is_some_and(|held| held == bytes))
+        let full = self.below(path)?;
+        // Another length is another file, however long it is.
+        let same = full.metadata().is_ok_and(|data| !data.is_file() || data.len() == bytes.len() as u64);
+        Ok(same && self.bytes(&full)?.is_some_and(|held| held == bytes))
     }
 
     /// A path below `out/`, refused if it leads anywhere else, by `..` or through a symbolic link.
@@ -68,7 +71,7 @@ impl Workspace {
     }
 
     /// Whether what already exists of a path lies in `out/` with all links followed.
-    fn stays_inside(&self, full: &Utf8Path) -> bool {
+    pub(super) fn stays_inside(&self, full: &Utf8Path) -> bool {
         if self.shelf.is_some() {
             return true;
         }
@@ -83,7 +86,7 @@ impl Workspace {
         if let Some(shelf) = &self.shelf {
             return Ok(shelf.read(path));
         }
-        match std::fs::read(path) {
+        match bounds::regular(path, bounds::KEPT) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(trouble("read", self.shown(path), &e)),
@@ -142,7 +145,7 @@ impl Workspace {
 
     /// Where files grow up. On the same file system, so that a rename is enough; whoever holds the lock empties it.
     pub(super) fn scratch(&self) -> Result<Utf8PathBuf, Problem> {
-        let scratch = self.out.join("tmp");
+        let scratch = self.below("tmp")?;
         self.folder(&scratch, Access::Private)?;
         Ok(scratch)
     }

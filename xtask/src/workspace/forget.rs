@@ -38,7 +38,9 @@ impl Workspace {
             "kube" => name.strip_suffix(".yaml") == Some(cluster),
             _ => name.split_once('.').is_some_and(|(first, _)| first == cluster),
         };
-        let files = ["kube", "secrets"].into_iter().flat_map(|folder| {
+        // A folder that is a link to somewhere else holds nothing of ours.
+        let inside = |folder: &&str| self.stays_inside(&self.out.join(folder));
+        let files = ["kube", "secrets"].into_iter().filter(inside).flat_map(|folder| {
             let (path, names) = (self.out.join(folder), self.names_in(&self.out.join(folder)));
             let ours = names.into_iter().filter(move |name| belongs(folder, name));
             ours.map(move |name| path.join(name))

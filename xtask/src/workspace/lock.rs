@@ -22,7 +22,7 @@ impl Workspace {
     /// Another run holds it, by name; or the disk says no.
     pub fn lock(&self, command: &str) -> Result<Lock, Problem> {
         self.folder(self.out(), Access::Open)?;
-        let path = self.out().join("lock");
+        let path = self.below("lock")?;
         let name = self.shown(&path);
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(|e| trouble("write", name, &e))?;

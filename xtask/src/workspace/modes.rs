@@ -33,6 +33,7 @@ impl Workspace {
 
     fn open_ones(&self) -> Vec<Utf8PathBuf> {
         let folders = PRIVATE.map(|folder| self.out.join(folder));
+        let folders: Vec<Utf8PathBuf> = folders.into_iter().filter(|folder| self.stays_inside(folder)).collect();
         let files = folders.iter().filter_map(|folder| folder.read_dir_utf8().ok()).flatten().flatten();
         let all = folders.iter().cloned().chain(files.map(|entry| entry.into_path()));
         // Of a link the target decides, and it may lie elsewhere.

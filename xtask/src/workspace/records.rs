@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use camino::Utf8PathBuf;
 
 use super::files::Access;
-use super::{Workspace, trouble};
+use super::{Workspace, bounds, trouble};
 use crate::problem::Problem;
 
 /// A log ends here, so that a tool that never stops talking cannot fill the disk.
@@ -26,13 +26,17 @@ pub(super) struct Log {
 }
 
 impl Workspace {
-    /// The journal as it stands; empty if there is none.
+    /// The journal as it stands, or the end of one that has grown beyond all measure; empty if there is none.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn journal(&self) -> Result<String, Problem> {
-        let bytes = self.bytes(&self.journal_path())?.unwrap_or_default();
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        let path = self.journal_path()?;
+        match bounds::end(&path, bounds::JOURNAL) {
+            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(e) => Err(trouble("read", self.shown(&path), &e)),
+        }
     }
 
     /// Adds a line to the journal, scrubbed, and waits until the disk has it.
@@ -40,8 +44,8 @@ impl Workspace {
     /// # Errors
     /// The disk says no.
     pub fn journal_add(&self, line: &str) -> Result<(), Problem> {
-        let path = self.journal_path();
         self.folder(self.out(), Access::Open)?;
+        let path = self.journal_path()?;
         let line = format!("{}\n", self.scrub(line.trim_end()));
         if let Some(shelf) = &self.shelf {
             shelf.add(&path, &line);
@@ -89,7 +93,9 @@ impl Workspace {
 
     fn open_log(&mut self, step: &str, attempt: u32) -> Option<File> {
         let path = self.log_file(step, attempt);
-        let opened = self.folder(&self.out.join("logs"), Access::Private).and_then(|()| {
+        let ready = self.below("logs").and_then(|folder| self.folder(&folder, Access::Private));
+        let opened = ready.and_then(|()| self.below(path.strip_prefix(&self.out).unwrap_or(&path).as_str()));
+        let opened = opened.and_then(|path| {
             let mut options = OpenOptions::new();
             let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
             opened.map_err(|e| trouble("write", self.shown(&path), &e))
@@ -97,8 +103,8 @@ impl Workspace {
         opened.map_err(|problem| self.complain(problem)).ok()
     }
 
-    fn journal_path(&self) -> Utf8PathBuf {
-        self.out.join("journal.jsonl")
+    fn journal_path(&self) -> Result<Utf8PathBuf, Problem> {
+        self.below("journal.jsonl")
     }
 
     fn log_file(&self, step: &str, attempt: u32) -> Utf8PathBuf {
@@ -138,7 +144,7 @@ mod tests {
         let (_dir, space) = scratch();
         assert_eq!(space.journal().unwrap(), "");
         space.journal_add("one").unwrap();
-        let path = space.journal_path();
+        let path = space.journal_path().unwrap();
         std::fs::write(&path, "one\n{\"tw").unwrap();
         space.journal_add("three").unwrap();
         space.journal_add("four").unwrap();

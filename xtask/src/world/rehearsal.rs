@@ -222,6 +222,10 @@ impl Rehearsal {
                 stage.disturb(kind, which, *now);
             }
             Some(Kind::Crash) if first => *crashed = true,
+            Some(Kind::Slept) if !first => {
+                running.fault = None;
+                stage.sleep(clockwork::NIGHT);
+            }
             _ => {}
         }
         let answer = stage.answer(&running.ask, *now, disk);

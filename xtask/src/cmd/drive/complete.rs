@@ -100,9 +100,12 @@ impl Values<'_> {
     }
 }
 
-/// Values come from the answers of tools and end up in YAML, where only such a text stays what it is, quoted or not.
+/// Values come from the answers of tools and end up in YAML, where only such a text stays what it is, quoted or not;
+/// in arguments, where what begins with a dash would be a flag; and in a script of `bash -c`, where all else is syntax.
 fn is_plain(value: &str) -> bool {
-    !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || "+/=.:_-".contains(c))
+    !value.is_empty()
+        && !value.starts_with('-')
+        && value.chars().all(|c| c.is_ascii_alphanumeric() || "+/=.:_-".contains(c))
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ fn check(says: Vec<Event>, actions: Vec<Action>) -> (Vec<Event>, Seen) {
     driver.perform(actions, &BTreeMap::from([("a.ip".to_owned(), "10.0.0.1".to_owned())]));
     let mut events = Vec::new();
     loop {
-        match driver.next(Some(Duration::ZERO)) {
+        match driver.next(Some(Duration::MAX)) {
             Event::Tick => break,
             event => events.push(event),
         }

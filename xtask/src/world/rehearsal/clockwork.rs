@@ -15,6 +15,10 @@ const fn ms(millis: u64) -> Duration {
 
 /// What clocks show when a story begins: seconds since 1970.
 pub const EPOCH: u64 = 1_763_855_000;
+/// How long the machine sleeps, in seconds.
+pub const NIGHT: u64 = 6 * 3600;
+/// How far kubeadm dates certificates back, in seconds (upstream: `CertificateBackdate`).
+pub const BACKDATE: u64 = 300;
 /// First launch of all: 600 MB of image, then boot (assumption: 100 Mbit/s).
 pub const FIRST_BOOT_WITH_IMAGE: Duration = s(90);
 /// Launch from the cached image to the first SSH (assumption; upstream's own samples show 20 to 45 s).

@@ -29,6 +29,9 @@ pub struct Cluster {
     pub services: Net,
     /// Bootstrap tokens by id: secret and expiry.
     pub tokens: BTreeMap<String, (String, Duration)>,
+    /// What the clock of its control plane showed when its certificates were made.
+    #[serde(default)]
+    pub born: u64,
     /// When the API answers, counted from the last boot.
     pub api_from: Duration,
     pub nodes: BTreeMap<String, Member>,

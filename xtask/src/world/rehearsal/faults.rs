@@ -42,6 +42,8 @@ pub enum Kind {
     Delete,
     /// Our own process is killed; its commands go on alone.
     Crash,
+    /// The machine sleeps for hours in the middle of it. No time passes for what runs; the clocks of VMs stand still.
+    Slept,
 }
 
 /// All kinds, for exhaustive tests.
@@ -60,6 +62,7 @@ pub const KINDS: &[Kind] = &[
     Kind::Stop,
     Kind::Delete,
     Kind::Crash,
+    Kind::Slept,
 ];
 
 impl Kind {
@@ -78,6 +81,12 @@ impl Kind {
             Kind::Refuse => talks,
             Kind::Reboot | Kind::Readdress | Kind::Stop | Kind::Delete => {
                 talks || ask.tool == Tool::Multipass && first != "version"
+            }
+            // In the middle of what takes long; a short question sleeps before or after.
+            Kind::Slept => {
+                let works = ask.args.iter().any(|a| a.ends_with("/node-prep") || a == "cloud-init");
+                let makes = first == "launch" || kubeadm("init") || kubeadm("join") || works;
+                ask.tool == Tool::Multipass && makes || ask.tool == Tool::Helm && ["upgrade", "pull"].contains(&first)
             }
             // Acts of our own run inside our own process.
             Kind::Hang | Kind::Signal => ask.tool != Tool::Own,

@@ -241,7 +241,7 @@ fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Out
         "advertised": advertised,
         "node_ip": node_ip,
         "kubelet": if kubelet.is_empty() { String::new() } else { format!("v{kubelet}") },
-        "clock": (clockwork::EPOCH + now.as_secs() + stage.clock_ahead(vm)).saturating_sub(machine.lag),
+        "clock": stage.clock_of(vm, now),
     });
     said(format!("{state}\n"))
 }
@@ -297,7 +297,11 @@ fn synchronise(stage: &mut Stage, vm: &str, root: bool) -> crate::tools::Output 
         return refused(1, "Failed to try-restart systemd-timesyncd.service: Interactive authentication required.");
     }
     if let Some(machine) = stage.vms.get_mut(vm) {
-        machine.lag = 0;
+        // What lives until some time of that clock has so much less of it left.
+        let jump = Duration::from_secs(std::mem::take(&mut machine.lag));
+        if let Some(cluster) = stage.cluster_mut(vm) {
+            cluster.tokens.values_mut().for_each(|(_, expires)| *expires = expires.saturating_sub(jump));
+        }
     }
     refused(5, "Failed to try-restart chrony.service: Unit chrony.service not found.")
 }

@@ -128,6 +128,7 @@ fn init(stage: &mut Stage, vm: &str, config: String, ask: &Ask, now: Duration) -
 pub fn inited(stage: &mut Stage, vm: &str, config: &str, now: Duration) -> Output {
     let Ok(documents) = by_kind(config) else { return failed("the configuration changed under an init") };
     authority(stage, vm);
+    let born = stage.clock_of(vm, now);
     let Some(machine) = stage.vms.get_mut(vm) else { return failed("no such machine") };
     let ca = machine.guest.ca.clone().unwrap_or_default();
     let cluster = made(&documents, &ca, machine.ip, machine.guest.installed(), now);
@@ -140,7 +141,7 @@ pub fn inited(stage: &mut Stage, vm: &str, config: &str, now: Duration) -> Outpu
     }
     let name = text(&documents["InitConfiguration"], "/nodeRegistration/name").to_lowercase();
     let name = if name.is_empty() { vm.to_owned() } else { name };
-    let mut cluster = cluster;
+    let mut cluster = Cluster { born, ..cluster };
     cluster.register(&name, vm, machine.ip, true, now);
     machine.guest.node_ip = Some(node_ip(&documents["InitConfiguration"], machine.ip));
     machine.guest.control = Control::Made(Box::new(cluster));
@@ -185,6 +186,7 @@ fn made(documents: &BTreeMap<String, Value>, ca: &str, ip: Ipv4Addr, version: &s
         pods: net("/networking/podSubnet", "0.0.0.0/32").unwrap_or_default(),
         services: net("/networking/serviceSubnet", "10.96.0.0/12").unwrap_or_default(),
         tokens: tokens.collect(),
+        born: 0,
         api_from: now,
         nodes: BTreeMap::new(),
         namespaces: namespaces.into(),
@@ -284,6 +286,11 @@ fn discover(stage: &Stage, vm: &str, join: &Value, now: Duration) -> Result<Stri
     let control =
         control.ok_or_else(|| Trouble::Later(format!("{asking} {address}:6443: connect: connection refused")))?;
     let Some(cluster) = stage.cluster(&control) else { return Err(Trouble::Later(asking)) };
+    // Go's words (crypto/x509); that discovery retries it is assumed, as it does with all but what it compares itself.
+    if stage.clock_of(vm, now) + clockwork::BACKDATE < cluster.born {
+        let text = "tls: failed to verify certificate: x509: certificate has expired or is not yet valid";
+        return Err(Trouble::Later(text.into()));
+    }
     match cluster.tokens.get(id).filter(|(_, expires)| now < *expires) {
         None => {
             let text = "could not find a JWS signature in the cluster-info ConfigMap for token ID";

@@ -23,7 +23,7 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
             }
             let all = json!({ "os": m.os, "arch": m.arch, "cpus": m.cpus, "memory_bytes": m.memory_bytes,
                 "free_disk_bytes": m.free_disk_bytes, "networks": networks,
-                "clock": clockwork::EPOCH + now.as_secs() });
+                "clock": stage.clock(now) });
             said(format!("{all}\n"))
         }
         ["dial", address, port] => return dial(stage, ask, address, port, now),

@@ -194,6 +194,9 @@ pub struct Stage {
     pub(super) mishaps: BTreeMap<String, Vec<Mishap>>,
     /// Command lines that no simulated tool knows.
     pub(super) unknown: Vec<String>,
+    /// For how many seconds the machine slept: its clock shows them, and no time of a run does.
+    #[serde(default)]
+    pub(super) slept: u64,
 }
 
 impl Stage {
@@ -220,9 +223,21 @@ impl Stage {
         &self.unknown
     }
 
-    /// The machine slept: every guest's clock that ran is behind by this many seconds.
+    /// The machine slept: its own clock has gone on, every guest's that ran is behind by this many seconds.
     pub fn sleep(&mut self, seconds: u64) {
+        self.slept += seconds;
         self.vms.values_mut().filter(|vm| vm.power == Power::Running).for_each(|vm| vm.lag += seconds);
+    }
+
+    /// What the clock of the machine shows: seconds since 1970.
+    pub(super) fn clock(&self, now: Duration) -> u64 {
+        clockwork::EPOCH + now.as_secs() + self.slept
+    }
+
+    /// The same of a VM.
+    pub(super) fn clock_of(&self, vm: &str, now: Duration) -> u64 {
+        let lag = self.vms.get(vm).map_or(0, |vm| vm.lag);
+        (self.clock(now) + self.clock_ahead(vm)).saturating_sub(lag)
     }
 
     /// How often a VM of each name was made.
@@ -281,6 +296,8 @@ impl Stage {
         vm.turned = now + clockwork::BOOT;
         vm.initialised = vm.turned + clockwork::CLOUD_INIT;
         vm.boots += 1;
+        // A machine that boots reads the clock of its host (assumption: QEMU's RTC follows it).
+        vm.lag = 0;
         if vm.guest.worker == Worker::Joined {
             let next = vm.turned + clockwork::KUBELET;
             vm.guest.jobs.push(Job { run: 0, work: Work::Register, began: now, next, then: None });

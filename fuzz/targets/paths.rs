@@ -1,0 +1,36 @@
+//! Any text as a path below `out/`, beside links that lead out of it: what is outside stays as it was.
+#![no_main]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::sync::LazyLock;
+
+use camino::Utf8Path;
+use libfuzzer_sys::fuzz_target;
+use xtask::workspace::Workspace;
+
+static PLACE: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let place = tempfile::tempdir().expect("a folder");
+    fs::create_dir_all(place.path().join("root/out/in")).expect("a folder");
+    fs::create_dir_all(place.path().join("outside")).expect("a folder");
+    fs::write(place.path().join("outside/file"), "theirs").expect("a file");
+    for (to, at) in [("outside", "folder"), ("outside/file", "file"), ("outside/none", "dangling")] {
+        symlink(place.path().join(to), place.path().join("root/out").join(at)).expect("a link");
+    }
+    place
+});
+
+fuzz_target!(|path: &str| {
+    let root = Utf8Path::from_path(PLACE.path()).expect("UTF-8").join("root");
+    let mut space = Workspace::open(&root, Utf8Path::new("out")).fleeting();
+    let _ = space.keep(path, b"ours");
+    let _ = space.publish(path, "ours");
+    let _ = space.make(path);
+    let _ = space.same(path, b"theirs");
+    let _ = space.keep_secrets(&[(path, "ours")]);
+    let _ = space.forget(path);
+    space.log(path, 1, "ours");
+    let outside = fs::read_dir(PLACE.path().join("outside")).expect("a folder").count();
+    assert!(outside == 1 && fs::read_dir(PLACE.path()).expect("a folder").count() == 2, "{path:?}");
+    assert_eq!(fs::read(PLACE.path().join("outside/file")).expect("a file"), b"theirs", "{path:?}");
+});

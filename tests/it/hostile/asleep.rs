@@ -1,0 +1,149 @@
+//! The machine sleeps for six hours in the middle of what takes long: no time limit runs meanwhile, the run arrives
+//! as if nothing had been, and a VM whose clock stood still joins all the same.
+//! Knows nothing of what the commands do. That `Instant` stands still in sleep is the system's: `CLOCK_MONOTONIC` on
+//! Linux, `CLOCK_UPTIME_RAW` on macOS, as the standard library documents and takes it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use serde_json::Value;
+use xtask::cmd::drive::drive;
+use xtask::engine::{Engine, Event, Note, Outcome};
+use xtask::plan::Plan;
+use xtask::plan::choose::{Choice, choose};
+use xtask::tools::helm::Helm;
+use xtask::tools::{Exit, Tool};
+use xtask::workspace::Workspace;
+use xtask::world::rehearsal::{Disk, Faults, Kind, Machine, Rehearsal, Stage, Struck};
+use xtask::world::{Call, World};
+
+use crate::golden;
+
+const FLEET: &str = "tests/fleets/one.toml";
+
+struct Folder(Workspace);
+
+impl Disk for Folder {
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        let path = self.0.out().join(path.strip_prefix("out/").unwrap_or(path));
+        self.0.read(&path).ok().map(String::into_bytes)
+    }
+
+    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
+        self.0.keep(path.strip_prefix("out/").unwrap_or(path), bytes).map_err(|problem| problem.what)
+    }
+}
+
+struct Ran {
+    outcome: Outcome,
+    took: Duration,
+    struck: Vec<Struck>,
+    end: Value,
+    late: usize,
+}
+
+/// A machine, and an outside world that offers what the plan pins.
+fn stage(plan: &Plan) -> Stage {
+    let mut stage = Stage::new(Machine::default());
+    for step in &plan.steps {
+        if let (ask, xtask::plan::Want::Stdout(digest)) = (&step.done_when.ask, &step.done_when.want)
+            && ask.args.first().is_some_and(|arg| arg == "sha256")
+        {
+            stage = stage.publishing(ask.args[1].rsplit('/').next().unwrap_or_default(), digest);
+        }
+    }
+    stage
+}
+
+/// The bootstrap of one cluster, from nothing, with what goes wrong.
+fn run(plan: &Plan, faults: Faults) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Workspace::open(Utf8Path::from_path(folder.path()).unwrap(), "out".into()).fleeting();
+    let mut world = Rehearsal::new(stage(plan), faults, Box::new(Folder(open())));
+    let engine = Engine::new(plan, plan.ids(), BTreeMap::new(), 8);
+    let mut late = 0;
+    let mut watch = |_: Duration, note: &Note| {
+        let failure = match note {
+            Note::Retrying { failure, .. } | Note::Failed(failure) => failure,
+            _ => return,
+        };
+        late += usize::from(failure.output.exit == Exit::TimedOut);
+    };
+    let outcome = drive(plan, engine, &mut world, &mut open(), &mut watch);
+    let (took, struck) = (world.now(), world.faults().struck().to_vec());
+    Ran { outcome, took, struck, end: world.summary(), late }
+}
+
+/// The first command of each kind that sleep can strike.
+fn kinds(struck: &[Struck]) -> Vec<&Struck> {
+    let mut seen = std::collections::BTreeSet::new();
+    let word = |s: &Struck| {
+        let words = ["launch", "cloud-init", "node-prep", "kubeadm init", "kubeadm join", "helm pull", "helm upgrade"];
+        words.into_iter().find(|word| s.command.contains(word)).map(str::to_owned)
+    };
+    let slept = struck.iter().filter(|s| s.kind == Kind::Slept);
+    slept.filter(|s| word(s).is_some_and(|word| seen.insert(word))).collect()
+}
+
+#[test]
+fn a_night_in_the_middle_of_each_long_step_is_no_time() {
+    let plan = golden::plan(FLEET, Helm::V4);
+    let calm = run(&plan, Faults::scouting());
+    assert!(calm.outcome.failed.is_empty(), "{:?}", calm.outcome.failed.first());
+    let points = kinds(&calm.struck);
+    assert!(points.len() >= 5, "{points:?}");
+    for point in points {
+        let ran = run(&plan, Faults::single(point.point, Kind::Slept));
+        let what = &point.command;
+        assert_eq!(ran.struck.len(), 1, "{what}");
+        assert!(ran.outcome.failed.is_empty(), "{what}: {:?}", ran.outcome.failed.first());
+        assert_eq!(ran.late, 0, "{what}: no time is over");
+        assert_eq!(ran.end, calm.end, "{what}");
+        assert!(ran.took < calm.took + Duration::from_secs(600), "{what}: {:?} and {:?}", ran.took, calm.took);
+    }
+}
+
+/// Sleeps while the VMs run, and the control plane is then booted anew: its clock is right, the worker's is not.
+fn apart(plan: &Plan) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Workspace::open(Utf8Path::from_path(folder.path()).unwrap(), "out".into()).fleeting();
+    let mut world = Rehearsal::new(stage(plan), Faults::none(), Box::new(Folder(open())));
+    let prepared = Choice { only: vec!["*/prep".to_owned()], ..Choice::default() };
+    for chosen in [choose(plan, &prepared).unwrap(), plan.ids()] {
+        let engine = Engine::new(plan, chosen, BTreeMap::new(), 8);
+        let outcome = drive(plan, engine, &mut world, &mut open(), &mut |_, _| {});
+        if outcome.skipped.is_empty() {
+            return outcome;
+        }
+        world.stage_mut().sleep(6 * 3600);
+        for (task, verb) in [(1 << 40, "stop"), ((1 << 40) + 1, "start")] {
+            let args = vec![verb.to_owned(), "mgmt-cp".to_owned()];
+            world.start(Call { task, tool: Tool::Multipass, args, stdin: vec![], env: vec![] });
+            while !matches!(world.wait(None), Event::Ended(ended, _) if ended == task) {}
+        }
+    }
+    unreachable!("the second run has every step")
+}
+
+/// The simulated join is refused by a certificate of the future, as the real one is; the plan sets the clock first.
+#[test]
+fn a_worker_whose_clock_stood_still_joins_all_the_same() {
+    let plan = golden::plan(FLEET, Helm::V4);
+    let arrived = apart(&plan);
+    assert!(arrived.failed.is_empty(), "{:?}", arrived.failed.first());
+    let failed = apart(&without_clocks(plan)).failed;
+    assert_eq!(failed[0].step, "mgmt/w1/join");
+    let said = &failed[0].output.stderr;
+    assert!(said.contains("x509: certificate has expired or is not yet valid"), "{said}");
+}
+
+/// The plan as it would be if nobody set the clocks.
+fn without_clocks(mut plan: Plan) -> Plan {
+    for step in &mut plan.steps {
+        let careless = |command: &xtask::tools::Command| !command.args.iter().any(|arg| arg == "try-restart");
+        step.act.retain(careless);
+        step.instead.iter_mut().for_each(|case| case.act.retain(careless));
+    }
+    plan
+}
