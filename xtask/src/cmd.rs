@@ -49,6 +49,7 @@ mod rehearse;
 mod render;
 mod status;
 mod survey;
+mod upgrade;
 mod verify_contract;
 mod why;
 
@@ -151,6 +152,7 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
         Command::Adr(command) => adr::run(session, command),
         Command::Stop => power::run(session, Power::Stop),
         Command::Start => power::run(session, Power::Start),
+        Command::Upgrade => upgrade::run(session),
         Command::Destroy => power::run(session, Power::Destroy),
         Command::AddCluster { name } => add_cluster::run(session, name),
         Command::Status => status::run(session),

@@ -20,6 +20,7 @@ pub mod power;
 pub(crate) mod samples;
 pub mod survey;
 pub mod text;
+pub mod upgrade;
 pub mod uses;
 pub mod want;
 

@@ -53,7 +53,7 @@ pub fn run(session: &mut Session, of: Planned, wanted: &Wanted<'_>) -> Ended {
             mesh = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
             (Piece { plan: &mesh, ..after(Some(&bootstrap)) }, " --command mesh-connect")
         }
-        Planned::Stop | Planned::Start | Planned::Destroy => {
+        Planned::Stop | Planned::Start | Planned::Destroy | Planned::Upgrade => {
             let what = "faults are rehearsed in bootstrap and mesh-connect";
             return Err(Stop::one(WRONG, Problem::new(what).hint("--command mesh-connect")));
         }
