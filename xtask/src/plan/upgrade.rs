@@ -43,7 +43,7 @@ pub fn plan(fleet: &Fleet, releases: &Releases, bootstrap: Plan) -> Plan {
             }
         }
         plan.steps.extend(chain);
-        let current = current(fleet, cluster, &plan.steps);
+        let current = current(cluster, releases, &plan.steps);
         before = vec![current.id.clone()];
         plan.steps.push(current);
     }
@@ -132,15 +132,19 @@ fn checks(fleet: &Fleet, cluster: &Cluster) -> Vec<Step> {
     steps
 }
 
-/// The end of a cluster: the next one begins behind it.
-fn current(fleet: &Fleet, cluster: &Cluster, steps: &[Step]) -> Step {
-    let to = format!("v{}", fleet.versions.kubernetes);
+/// The end of a cluster: what its releases brought is ready again, and the next one begins behind it.
+fn current(cluster: &Cluster, releases: &Releases, steps: &[Step]) -> Step {
     let own = format!("{}/", cluster.name);
     let all = steps.iter().map(|step| step.id.clone()).filter(|id| id.starts_with(&own));
-    let want = Want::Json("/serverVersion/gitVersion".into(), to.clone());
-    let ask = Kubectl::on(&kube_path(cluster)).versions();
-    Step::new(id(cluster, "current"), format!("see that {} is of {to}", cluster.name), ask, want)
+    let here = releases.charts.iter().filter(|chart| chart.placement.clusters.contains(&cluster.role));
+    let spaces: BTreeSet<&str> = here.map(|chart| chart.namespace.as_str()).chain(["kube-system"]).collect();
+    let spaces = spaces.into_iter().collect::<Vec<_>>().join("|");
+    let unready = Want::Match(format!(r"^({spaces})/\S+ (Pending|Running) (False)?$"));
+    let want = Want::All(vec![Want::Match(r"^kube-system/\S+ Running True$".into()), unready.negated()]);
+    let ask = Kubectl::on(&kube_path(cluster)).pods();
+    Step::new(id(cluster, "current"), format!("see that all pods of {} are ready", cluster.name), ask, want)
         .needs(all)
-        .instead("not yet", Want::Exit(0).negated(), [])
-        .limits(Limits::QUICK.settle(120).attempts(1, 5))
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(600).attempts(1, 5))
+        .hint(format!("kubectl --kubeconfig {} get pods --all-namespaces", kube_path(cluster)))
 }

@@ -103,6 +103,13 @@ impl Kubectl {
         self.act(&[&pods[..], &["--timeout", &timeout]].concat()).any_exit()
     }
 
+    /// A line per pod of all namespaces: `monitoring/agent-0 Running True`, the last word its readiness.
+    pub fn pods(&self) -> Command {
+        let line = "{range .items[*]}{.metadata.namespace}/{.metadata.name} {.status.phase} \
+                    {.status.conditions[?(@.type==\"Ready\")].status}{\"\\n\"}{end}";
+        self.ask(&["get", "pods", "--all-namespaces", "--output", &format!("jsonpath={line}")])
+    }
+
     /// Client and server versions. Exit 1 while the server does not answer (measured).
     pub fn versions(&self) -> Command {
         self.ask(&["version", "--output", "json"])

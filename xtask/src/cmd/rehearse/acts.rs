@@ -22,10 +22,14 @@ const LIVES: usize = 20;
 /// What is played.
 #[derive(Debug, Clone, Copy)]
 pub struct Piece<'a> {
-    /// What is run first, without any fault, and once more when all is calm.
-    pub before: Option<&'a Plan>,
+    /// What is run first, without any fault.
+    pub before: &'a [Plan],
     /// What the faults strike.
     pub plan: &'a Plan,
+    /// What a person runs after a disaster, before the same command again.
+    pub mend: Option<&'a Plan>,
+    /// What is run at the end, before ends are compared.
+    pub after: Option<&'a Plan>,
     /// Steps at once.
     pub jobs: usize,
 }
@@ -66,8 +70,10 @@ pub fn undisturbed(piece: Piece<'_>) -> Result<Undisturbed, String> {
     world.with_faults(Faults::scouting());
     let outcome = stage.run(&mut world, &mut wrong);
     wrong.extend(unfinished(&outcome).map(|why| format!("an undisturbed run does not finish: {why}")));
-    wrong.extend(world.unknown().iter().map(|line| format!("no simulated tool knows: {line}")));
     let possible = world.faults().struck().to_vec();
+    world.calm();
+    stage.run_all(stage.piece.after, &mut world, &mut wrong);
+    wrong.extend(world.unknown().iter().map(|line| format!("no simulated tool knows: {line}")));
     if wrong.is_empty() { Ok(Undisturbed { end: world.summary(), possible }) } else { Err(wrong.join("\n")) }
 }
 
@@ -102,7 +108,7 @@ fn both(piece: Piece<'_>, faults: Faults, want: &Value) -> Played {
     played.points = world.points();
     world = stage.again(&world);
     world.calm();
-    stage.prepare(&mut world, &mut wrong);
+    stage.run_all(piece.mend, &mut world, &mut wrong);
     played.second = stage.run(&mut world, &mut wrong);
     played.verdict = verdict(&stage, &mut world, &played.second, wrong, want);
     played
@@ -122,13 +128,17 @@ fn verdict(
     if let Some(why) = unfinished(second) {
         return Some((NO_CONVERGENCE, format!("the calm run does not finish: {why}")));
     }
-    let got = world.summary();
-    if &got != want {
-        return Some((NO_CONVERGENCE, format!("it arrives elsewhere: {}", difference("", want, &got))));
-    }
     let third = stage.run(world, &mut wrong);
     let restless = third.done.first().map(|step| format!("a third run finds something to do: {step}"));
-    restless.or(unfinished(&third)).map(|why| (NO_CONVERGENCE, why))
+    if let Some(why) = restless.or(unfinished(&third)) {
+        return Some((NO_CONVERGENCE, why));
+    }
+    stage.run_all(stage.piece.after, world, &mut wrong);
+    if !wrong.is_empty() {
+        return Some((NO_CONVERGENCE, wrong.join("\n")));
+    }
+    let got = world.summary();
+    (&got != want).then(|| (NO_CONVERGENCE, format!("it arrives elsewhere: {}", difference("", want, &got))))
 }
 
 /// Why an outcome is not the end of it.
@@ -176,17 +186,24 @@ impl<'a> Theatre<'a> {
 
     /// A new world, with what the piece begins from.
     fn open(&self, wrong: &mut Vec<String>) -> Rehearsal {
-        let first = self.piece.before.unwrap_or(self.piece.plan);
-        let mut world = embedded::begin(&self.space(), Faults::none(), first);
-        self.prepare(&mut world, wrong);
+        let mut world = embedded::begin(&self.space(), Faults::none(), self.piece.plan);
+        for before in self.piece.before {
+            embedded::publish(world.stage_mut(), before);
+        }
+        self.run_all(self.piece.before, &mut world, wrong);
         world
     }
 
-    /// Runs what goes before, as a person would after a disaster too.
-    fn prepare(&self, world: &mut Rehearsal, wrong: &mut Vec<String>) {
-        if let Some(before) = self.piece.before {
-            let outcome = self.run_plan(before, world, wrong);
-            wrong.extend(unfinished(&outcome).map(|why| format!("{} before it does not finish: {why}", before.name)));
+    /// Runs plans that nothing disturbs.
+    fn run_all<'p>(
+        &self,
+        plans: impl IntoIterator<Item = &'p Plan>,
+        world: &mut Rehearsal,
+        wrong: &mut Vec<String>,
+    ) {
+        for plan in plans {
+            let outcome = self.run_plan(plan, world, wrong);
+            wrong.extend(unfinished(&outcome).map(|why| format!("{} beside it does not finish: {why}", plan.name)));
         }
     }
 
