@@ -21,3 +21,4 @@ mod standin;
 mod tidy;
 mod tool;
 mod ui;
+mod upgrade;
