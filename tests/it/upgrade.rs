@@ -36,7 +36,8 @@ fn the_plan_is_as_reviewed_and_can_be_run() {
     let ours = |step: &str| {
         let id = step.split(' ').next().unwrap_or_default();
         let what = id.rsplit('/').next().unwrap_or_default();
-        id.starts_with("app1/") && (id.matches('/').count() == 2 || ["nodes", "allowed", "etcd", "current"].contains(&what))
+        id.starts_with("app1/")
+            && (id.matches('/').count() == 2 || ["nodes", "allowed", "etcd", "current"].contains(&what))
     };
     let steps: Vec<&str> = ran.out.split("\n\n").filter(|step| ours(step)).collect();
     settings().bind(|| insta::assert_snapshot!("upgrade.plan", steps.join("\n\n")));

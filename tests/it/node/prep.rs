@@ -6,7 +6,8 @@ use super::{Node, scripts};
 /// A fresh Ubuntu with everything that node-prep calls; `containerd` says it is of this version.
 pub fn ubuntu(containerd: &str) -> Option<Node> {
     let node = Node::new()?;
-    let silent = ["swapoff", "systemctl", "modprobe", "sysctl", "timedatectl", "apt-get", "apt-mark", "crictl", "sleep"];
+    let silent =
+        ["swapoff", "systemctl", "modprobe", "sysctl", "timedatectl", "apt-get", "apt-mark", "crictl", "sleep"];
     for name in silent.into_iter().chain(["dpkg"]) {
         node.stub(name, "");
     }

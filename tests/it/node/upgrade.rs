@@ -39,7 +39,8 @@ fn a_control_plane_is_upgraded_after_a_snapshot() {
     let done = node.run("node-upgrade", &["v1.35.7"], "");
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     let calls = node.calls();
-    let at = |part: &str| calls.iter().position(|call| call.contains(part)).unwrap_or_else(|| panic!("{part}: {calls:?}"));
+    let at =
+        |part: &str| calls.iter().position(|call| call.contains(part)).unwrap_or_else(|| panic!("{part}: {calls:?}"));
     assert!(at("exec e1 etcdctl") < at(APPLY), "{calls:?}");
     assert_eq!(node.read("var/lib/archipelago/etcd-before-v1.35.7.db"), "db\n");
     assert!(!node.has("var/lib/archipelago/upgrade") && !node.has("var/lib/etcd/archipelago.db"));

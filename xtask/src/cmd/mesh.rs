@@ -31,7 +31,7 @@ const BIN: &str = "out/bin";
 const PATIENCE: (Duration, usize) = (Duration::from_secs(20), 9);
 
 /// What was typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wishes {
     /// Only look.
     pub diagnose: bool,
@@ -112,7 +112,11 @@ fn rehearsed(session: &mut Session, inputs: &Inputs, scope: Scope, wishes: Wishe
     code
 }
 
-fn within(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: Scope, wishes: Wishes) -> Ended {
+/// Looks, connects and proves, in a world that somebody else has opened and locked.
+///
+/// # Errors
+/// Problems of the input, or the user said stop.
+pub fn within(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: Scope, wishes: Wishes) -> Ended {
     let fleet = &inputs.fleet;
     if wishes.diagnose {
         let found = look(session, world, fleet, &scope)?;

@@ -4,8 +4,10 @@
 use super::conduct::{facts, jobs};
 use super::drive::survey;
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
-use super::{Session, conduct, detect, digests, load, place, plan, ready};
-use crate::plan::survey::{Answers, State};
+use super::load::Inputs;
+use super::{Session, conduct, detect, digests, load, mesh, place, plan, ready};
+use crate::plan::mesh::Scope;
+use crate::plan::survey::{Answers, State, links};
 use crate::plan::{Plan, power};
 use crate::problem::Problem;
 use crate::tools::helm::Helm;
@@ -32,6 +34,7 @@ pub fn run(session: &mut Session, power: Power) -> Ended {
     let inputs = load::inputs(session)?;
     let offered = inputs.bootstrap(Helm::V4);
     let (fleet, name) = (&inputs.fleet, name(power));
+    let all = [&session.flags.only, &session.flags.skip, &session.flags.until].iter().all(|globs| globs.is_empty());
     let code = place::within(session, Some(name), &offered, &mut |session, world| {
         let plan = match power {
             Power::Stop => power::stop(fleet),
@@ -44,15 +47,28 @@ pub fn run(session: &mut Session, power: Power) -> Ended {
         if power == Power::Destroy && !session.flags.rehearse {
             consent(session, world, &plan)?;
         }
-        conduct::run(session, world, &plan, &|failure| {
+        let code = conduct::run(session, world, &plan, &|failure| {
             [ready::problems(fleet, failure), digests::problems(&inputs.releases, failure)].concat()
-        })
+        })?;
+        if power == Power::Start && code == DONE && all { linked(session, world, &inputs, &plan) } else { Ok(code) }
     })?;
-    let all = [&session.flags.only, &session.flags.skip, &session.flags.until].iter().all(|globs| globs.is_empty());
     if power == Power::Destroy && code == DONE && all && !session.flags.dry_run {
         session.space.forget_story().map_err(Stop::with(REFUSED))?;
     }
     Ok(code)
+}
+
+/// Clusters that were connected are so again: peers have each other's addresses, and those may have changed.
+fn linked(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Ended {
+    let asked = links::told_questions(&inputs.fleet, plan);
+    let (facts, jobs) = (facts(session), jobs(session));
+    let seen = survey::ask(&asked, facts, world, &mut session.space, jobs);
+    let seen = seen.map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })?;
+    let clusters = links::told_clusters(&inputs.fleet, &seen.answers);
+    match clusters.len() {
+        0 | 1 => Ok(DONE),
+        _ => mesh::within(session, world, inputs, Scope { clusters, ..Scope::default() }, mesh::Wishes::default()),
+    }
 }
 
 fn name(power: Power) -> &'static str {

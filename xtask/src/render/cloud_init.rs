@@ -36,8 +36,16 @@ const REGISTRIES: [(&str, &str); 6] = [
 ];
 
 /// Scripts in the order of their names, put into `/usr/local/sbin`.
-pub const SCRIPTS: [&str; 8] =
-    ["node-hosts", "node-keep", "node-prep", "node-readdress", "node-reset", "node-state", "node-token", "node-upgrade"];
+pub const SCRIPTS: [&str; 8] = [
+    "node-hosts",
+    "node-keep",
+    "node-prep",
+    "node-readdress",
+    "node-reset",
+    "node-state",
+    "node-token",
+    "node-upgrade",
+];
 
 /// All scripts in one file below `out/`, for nodes that were made by an older checkout. `node-state` writes the same
 /// text of what it finds beside itself, so one digest says whether a node has these.

@@ -195,12 +195,7 @@ impl<'a> Theatre<'a> {
     }
 
     /// Runs plans that nothing disturbs.
-    fn run_all<'p>(
-        &self,
-        plans: impl IntoIterator<Item = &'p Plan>,
-        world: &mut Rehearsal,
-        wrong: &mut Vec<String>,
-    ) {
+    fn run_all<'p>(&self, plans: impl IntoIterator<Item = &'p Plan>, world: &mut Rehearsal, wrong: &mut Vec<String>) {
         for plan in plans {
             let outcome = self.run_plan(plan, world, wrong);
             wrong.extend(unfinished(&outcome).map(|why| format!("{} beside it does not finish: {why}", plan.name)));

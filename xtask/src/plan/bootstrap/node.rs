@@ -98,7 +98,9 @@ fn prepared(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Step {
         .instead("another version", another, [])
         .act(prepare)
         .limits(Limits::QUICK.minutes(25).attempts(3, 10))
-        .hint(format!("of another version: cargo xtask upgrade; else: multipass exec -n {vm} -- cloud-init status --long"))
+        .hint(format!(
+            "of another version: cargo xtask upgrade; else: multipass exec -n {vm} -- cloud-init status --long"
+        ))
 }
 
 /// The scripts alone, whatever the node is prepared with.

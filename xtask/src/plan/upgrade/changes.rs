@@ -87,7 +87,8 @@ fn newest(output: &Output, chart: &str) -> Option<String> {
     let row = format!(r"(?m)\.v(\d+)\s.*\s{}-(\d\S*)", chart.replace('.', r"\."));
     let rows = pattern(&row).ok()?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let found = rows.captures_iter(output.stdout.as_bytes()).map(|row| (text(&row[1]).parse::<u64>().ok(), text(&row[2])));
+    let found =
+        rows.captures_iter(output.stdout.as_bytes()).map(|row| (text(&row[1]).parse::<u64>().ok(), text(&row[2])));
     found.max().map(|(_, version)| version)
 }
 
@@ -99,7 +100,9 @@ mod tests {
     #[test]
     fn the_newest_revision_tells_the_version() {
         let row = |n: u32, version: &str| {
-            format!("sh.helm.release.v1.kyverno.v{n}   helm.sh/release.v1   1   5m   kyverno   {n}   deployed   kyverno-{version}   d\n")
+            format!(
+                "sh.helm.release.v1.kyverno.v{n}   helm.sh/release.v1   1   5m   kyverno   {n}   deployed   kyverno-{version}   d\n"
+            )
         };
         let stdout = row(9, "3.8.1") + &row(10, "3.9.0") + &row(2, "3.7.0");
         let output = Output { stdout, ..Output::of(Exit::Code(0)) };

@@ -165,9 +165,7 @@ pub fn apply(stage: &mut Stage, vm: &str, version: &str, ask: &Ask, now: Duratio
     let ready = cluster.nodes.iter().filter(|(_, node)| node.vm == vm);
     let ready = ready.map(|(name, _)| stage.node_ready(cluster, name, now)).all(|is| is == super::cluster::Ready::Yes);
     if !ready {
-        return Err(failed(&format!(
-            "error execution phase preflight: preflight checks failed\n\t{server}: [{vm}]"
-        )));
+        return Err(failed(&format!("error execution phase preflight: preflight checks failed\n\t{server}: [{vm}]")));
     }
     // The API server starts anew in between (its length is assumed).
     stage.refusing.insert(vm.to_owned(), now + clockwork::API_AFTER_BOOT);

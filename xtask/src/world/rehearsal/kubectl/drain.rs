@@ -57,7 +57,8 @@ fn evict(stage: &mut Stage, desk: &Desk<'_>, node: &str, story: String) -> Go<An
     if let Some(stays) = kept.first().filter(|_| limit.is_some_and(|limit| desk.ask.since + limit <= desk.now)) {
         let pod = format!("pods/\"{}-0\" -n \"{}\"", stays.name, stays.namespace);
         let budget = "Cannot evict pod as it would violate the pod's disruption budget.";
-        let over = format!("error when evicting {pod}: global timeout reached: {}s", limit.unwrap_or_default().as_secs());
+        let over =
+            format!("error when evicting {pod}: global timeout reached: {}s", limit.unwrap_or_default().as_secs());
         let text = format!("error when evicting {pod} (will retry after 5s): {budget}\nerror: unable to drain node ");
         let text = format!("{text}\"{node}\" due to error: {over}, continuing command...");
         return Err(crate::tools::Output { stdout: story, ..refused(1, text) });
@@ -89,7 +90,10 @@ fn refusal(cluster: &Cluster, desk: &Desk<'_>, node: &str, pods: &[Workload]) ->
     let bare = bare.map(|(_, pod)| format!("{}/{}", text(pod, "/metadata/namespace"), text(pod, "/metadata/name")));
     let whys = [
         named(daemons.map(name).collect(), "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)"),
-        named(local.map(name).collect(), "cannot delete Pods with local storage (use --delete-emptydir-data to override)"),
+        named(
+            local.map(name).collect(),
+            "cannot delete Pods with local storage (use --delete-emptydir-data to override)",
+        ),
         named(bare.collect(), "cannot delete Pods that declare no controller (use --force to override)"),
     ];
     let whys: Vec<String> = whys.into_iter().flatten().collect();
@@ -112,7 +116,8 @@ fn may_go(stage: &Stage, cluster: &Cluster, w: &Workload, now: Duration) -> bool
     let budgets = cluster.objects.iter().filter(|(key, budget)| key.starts_with(&prefix) && selects(budget));
     let count = |value: &Value| value.as_u64().map(|n| n as usize);
     budgets.map(|(_, budget)| &budget["spec"]).all(|spec| {
-        let least = count(&spec["minAvailable"]).or(count(&spec["maxUnavailable"]).map(|most| wanted.saturating_sub(most)));
+        let least =
+            count(&spec["minAvailable"]).or(count(&spec["maxUnavailable"]).map(|most| wanted.saturating_sub(most)));
         ready > least.unwrap_or(0)
     })
 }
