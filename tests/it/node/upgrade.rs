@@ -18,8 +18,8 @@ fn control_plane() -> Option<Node> {
     let node = Node::new()?;
     manifests(&node, ["v1.35.6"; 3]);
     node.write("var/lib/etcd/member/wal", "x");
-    let save = "case \"$*\" in 'ps '*) echo e1; echo e0 ;; *'snapshot save'*) echo db >$ROOT/var/lib/etcd/archipelago.db ;; esac";
-    node.stub("crictl", save);
+    let save = "*'snapshot save'*) echo db >$ROOT/var/lib/etcd/archipelago.db ;;";
+    node.stub("crictl", &format!("case \"$*\" in 'ps '*) echo e1; echo e0 ;; {save} esac"));
     node.stub("kubeadm", "");
     Some(node)
 }

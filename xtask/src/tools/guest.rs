@@ -16,8 +16,8 @@ pub const SEAL: &str = "/etc/archipelago/init.done";
 pub const VERSIONS: &str = "/etc/archipelago/prep.env";
 /// What [`replace_scripts`] runs.
 pub const REPLACE: &str = "/^#: /{n=$2;if(n!~/^(node-[a-z]+|end)$/){bad=1;exit}next}{t[n]=t[n] $0 \"\\n\"}\
-    END{if(bad||n!=\"end\")exit 1;for(n in t){f=\"/usr/local/sbin/\" n;printf \"%s\",t[n]>(f \".new\");close(f \".new\");\
-    if(system(\"chmod 755 \" f \".new && mv \" f \".new \" f))exit 1}}";
+    END{if(bad||n!=\"end\")exit 1;for(n in t){f=\"/usr/local/sbin/\" n;printf \"%s\",t[n]>(f \".new\");\
+    close(f \".new\");if(system(\"chmod 755 \" f \".new && mv \" f \".new \" f))exit 1}}";
 
 fn exec(vm: &str, args: &[&str]) -> Vec<String> {
     ["exec", "-n", vm, "--"].iter().chain(args).map(|a| (*a).to_owned()).collect()

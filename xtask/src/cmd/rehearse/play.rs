@@ -68,7 +68,8 @@ fn older(inputs: &Inputs) -> Result<Inputs, Stop> {
     versions.kubeadm = versions.kubernetes.clone();
     releases.charts.iter_mut().for_each(age);
     let files = render::files(&fleet, &releases, &inputs.data).map_err(Stop::all(WRONG))?;
-    Ok(Inputs { fleet, releases, files, data: inputs.data.clone() })
+    let (data, tools) = (inputs.data.clone(), inputs.tools.clone());
+    Ok(Inputs { fleet, releases, files, data, tools })
 }
 
 /// A chart of the patch before. Its archive has another digest, which one does not matter here.

@@ -78,7 +78,8 @@ impl Stage {
         let vms = self.vms.iter().map(|(name, vm)| {
             let guest = &vm.guest;
             let state = json!({ "power": vm.power, "cpus": vm.cpus, "memory": vm.memory, "disk": vm.disk,
-                "prep": guest.prep, "kubelet": guest.kubelet(), "scripts": guest.scripts, "sealed": guest.sealed, "worker": guest.worker,
+                "prep": guest.prep, "kubelet": guest.kubelet(), "scripts": guest.scripts,
+                "sealed": guest.sealed, "worker": guest.worker,
                 "partial": guest.control == Control::Partial,
                 "cluster": self.cluster(name).map(|c| self.cluster_summary(c, now)) });
             (name.clone(), state)

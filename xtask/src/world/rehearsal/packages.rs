@@ -180,8 +180,8 @@ pub fn applied(stage: &mut Stage, vm: &str, version: &str) -> Output {
         cluster.version = version.to_owned();
     }
     said(format!(
-        "\n[upgrade] SUCCESS! A control plane node of your cluster was upgraded to \"{version}\".\n\n[upgrade] Now please \
-         proceed with upgrading the rest of the nodes by following the right order.\n"
+        "\n[upgrade] SUCCESS! A control plane node of your cluster was upgraded to \"{version}\".\n\n[upgrade] Now \
+         please proceed with upgrading the rest of the nodes by following the right order.\n"
     ))
 }
 
