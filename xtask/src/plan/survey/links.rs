@@ -61,7 +61,10 @@ fn view(fleet: &Fleet, cluster: &Cluster, answers: &Answers, connected: &Answers
     let up = answers.get(&format!("{}/kubeconfig", cluster.name)).is_some_and(|answer| answer.state == State::So);
     let (state, so) = match connected.get(&id(cluster)).map(|answer| &answer.state) {
         Some(State::So) => (format!("connected with {}", names.join(", ")), Some(true)),
-        Some(State::Not { why, .. } | State::Unknown(why)) => (why.clone(), Some(false)),
+        Some(State::Not { .. }) => {
+            ("not as the fleet says: cargo xtask mesh-connect --diagnose".to_owned(), Some(false))
+        }
+        Some(State::Unknown(why)) => (why.clone(), Some(false)),
         _ if up => ("not connected: cargo xtask mesh-connect".to_owned(), None),
         _ => ("unknown".to_owned(), None),
     };

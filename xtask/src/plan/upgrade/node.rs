@@ -73,7 +73,7 @@ impl Here<'_> {
         let version = &self.fleet.versions.kubeadm;
         self.machine("kubeadm", format!("install kubeadm {version} on {}", self.vm), "kubeadm", format!("v{version}"))
             .act([guest::keep(&self.vm, guest::VERSIONS, cloud_init::VERSIONS), guest::install_kubeadm(&self.vm)])
-            .limits(Limits::QUICK.minutes(15).attempts(3, 10))
+            .limits(Limits::QUICK.minutes(15).settle(120).attempts(3, 10))
     }
 
     fn control_plane(&self) -> Step {
@@ -112,19 +112,18 @@ impl Here<'_> {
         format!(r"^v{} ", self.fleet.versions.kubeadm.to_string().replace('.', r"\."))
     }
 
-    /// Marked before it is cordoned, so that a later run knows whose cordon it is.
+    /// Marked before it is cordoned, so that a later run knows whose cordon it is. What runs on a node that a person
+    /// cordoned is left there: its kubelet is restarted under its pods, and they could not come back.
     fn drained(&self) -> Step {
         let vm = &self.vm;
         let done = Want::Match(r" upgrade=drained(-cordoned)?$".into());
         let want = Want::Any(vec![Want::Match(self.new_kubelet()), done]);
-        let act = |begun, drained| {
-            [self.kubectl.mark(vm, Some(begun)), self.kubectl.drain(vm, DRAIN), self.kubectl.mark(vm, Some(drained))]
-        };
-        let by_hand = Want::Match(r" cordoned=true upgrade=$| upgrade=begun-cordoned$".into());
+        let mark = |how_far| self.kubectl.mark(vm, Some(how_far));
+        let by_hand = Want::Match(r" cordoned=true upgrade=$".into());
         self.known("drain", format!("move everything from {vm} to other nodes"), want)
             .instead("no answer", Want::Exit(0).negated(), [])
-            .instead("cordoned by hand", by_hand, act("begun-cordoned", "drained-cordoned"))
-            .act(act("begun", "drained"))
+            .instead("cordoned by hand", by_hand, [mark("drained-cordoned")])
+            .act([mark("begun"), self.kubectl.drain(vm, DRAIN), mark("drained")])
             .limits(Limits::QUICK.minutes(DRAIN / 60 + 3).settle(120).attempts(3, 10))
             .hint(format!("kubectl --kubeconfig {} get pdb,pods --all-namespaces", kube_path(self.cluster)))
     }
