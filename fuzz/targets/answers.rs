@@ -43,7 +43,7 @@ fuzz_target!(|input: (bool, &str)| {
     let state = if ok { State::So } else { State::Unknown("x".into()) };
     let answer = Answer { at: Duration::ZERO, output: Some(output.clone()), state };
     let answers: Answers = ids.map(|id| (id, answer.clone())).collect();
-    let _ = xtask::ui::status::json(&overview(fleet, releases, &answers));
+    let _ = xtask::ui::status::json(&overview(fleet, releases, &answers), &xtask::contract::Report::default());
     let answers = asked.steps.iter().map(|step| (step.id.clone(), output.clone())).collect();
     let found = mesh::judge(&Survey { fleet, scope, answers: &answers, facts: &BTreeMap::new() });
     let problems: Vec<_> = found.into_iter().map(|finding| finding.problem).collect();

@@ -22,6 +22,6 @@ fuzz_target!(|text: &str| {
         Err(problems) => assert!(problems.iter().all(|p| p.at.as_ref().is_some_and(|at| at.file == "a.yaml"))),
     }
     let _ = yaml::foreign("a.yaml", text);
-    let _ = charts::rendered::workloads("x", text, "y");
+    let _ = charts::rendered::objects("x", text).map(|all| charts::rendered::workloads(&all, "y"));
     let _ = charts::outdated::about("x", text);
 });

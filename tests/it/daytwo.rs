@@ -38,6 +38,10 @@ fn status_is_one_screen_in_every_state() {
     assert_eq!(whole.code, 0, "{}", whole.out);
     assert!(whole.out.lines().last().is_some_and(|l| l.starts_with("all ")), "{}", whole.out);
     snapshot("status-whole", &whole.out);
+    assert_eq!(place.run("mesh-connect --rehearse -q").code, 0);
+    let connected = place.run("status --rehearse");
+    assert_eq!(connected.code, 0, "{}", connected.out);
+    snapshot("status-connected", &connected.out);
     disturb(&place, |vms| {
         vms["app1-cp"]["power"] = json!("Stopped");
         vms["app2-w1"]["power"] = json!("Deleted");
@@ -58,6 +62,8 @@ fn status_is_one_object_for_scripts_and_changes_nothing() {
     let all: Value = serde_json::from_str(&ran.out).expect("JSON");
     assert_eq!(all["clusters"][1]["nodes"][0]["address"], "192.168.252.13");
     assert_eq!(all["clusters"][0]["releases"][0]["state"], "as wanted");
+    assert_eq!((&all["mesh"][1]["cluster"], &all["mesh"][1]["connected"]), (&json!("app1"), &Value::Null));
+    assert_eq!(all["contract"][4], json!({ "clause": "C5", "holds": true }));
     assert_eq!(std::fs::read(&journal).expect("a journal"), before);
 }
 
@@ -193,6 +199,23 @@ fn another_cluster_fits_and_leaves_the_others_alone() {
     assert_eq!((grown.code, others), (0, vec![]));
 }
 
+/// Those that were connected are told of the new one, and nothing else changes on them.
+#[test]
+fn another_cluster_is_connected_and_the_others_only_learn_of_it() {
+    let place = fleet();
+    assert_eq!(place.run("mesh-connect --rehearse -q").code, 0);
+    let text = crate::golden::read("infra/fleet.toml") + &place.run("add-cluster app3").out;
+    std::fs::write(place.root().join("grown.toml"), text).expect("written");
+    assert_eq!(place.run("bootstrap --rehearse -q --fleet grown.toml").code, 0);
+    let ran = place.run("mesh-connect --rehearse --fleet grown.toml --format json");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let acts = ran.out.lines().filter(|line| line.contains("\"mutates\":true"));
+    let others: Vec<&str> = acts.filter(|line| !line.contains("app3/") && !line.contains("/mesh/peers\"")).collect();
+    assert_eq!(others, [""; 0]);
+    let status = place.run("status --rehearse --fleet grown.toml");
+    assert!(status.code == 0 && status.out.contains("connected with mgmt, app1, app2"), "{}", status.out);
+}
+
 #[test]
 fn a_cluster_that_cannot_be_is_refused() {
     let place = Place::new();
@@ -230,6 +253,50 @@ fn whatever_moves_comes_home_and_the_others_are_left_alone() {
             !place.run(&format!("start --rehearse --format json {until}")).out.contains("\"running\""),
             "{moves:?}: it does not rest"
         );
+    }
+}
+
+/// The same with everything on them and connected: the mesh too knows where everybody is, and Vault is open.
+#[test]
+fn whatever_moves_is_connected_again() {
+    let place = fleet();
+    let ran = place.run("mesh-connect --rehearse -q");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let clusters = ["mgmt", "app1", "app2"];
+    for subset in 1..8u8 {
+        let moves: Vec<&str> = (0..3).filter(|bit| subset & (1 << bit) != 0).map(|bit| clusters[bit]).collect();
+        assert_eq!(place.run("stop --rehearse -q").code, 0);
+        disturb(&place, |vms| {
+            for vm in moves.iter().flat_map(|c| [format!("{c}-cp"), format!("{c}-w1")]) {
+                let ip = vms[&vm]["ip"].as_str().and_then(|ip| ip.rsplit('.').next()?.parse::<u16>().ok());
+                vms[&vm]["ip"] = json!(format!("192.168.252.{}", 20 + (ip.expect("an address") - 5) % 200));
+            }
+        });
+        let started = place.run("start --rehearse");
+        assert_eq!(started.code, 0, "{moves:?}: {}", started.err);
+        assert!(started.err.contains("Connected mgmt, app1, app2: 3 links"), "{moves:?}: {}", started.err);
+        let status = place.run("status --rehearse");
+        assert_eq!(status.code, 0, "{moves:?}: {}", status.out);
+        let doctor = place.run("doctor --rehearse").out;
+        assert!(doctor.starts_with("nothing is amiss"), "{moves:?}: {doctor}");
+    }
+}
+
+/// The way back from a move, with faults on it: each time the same command goes on.
+#[test]
+fn whatever_moves_comes_home_through_faults() {
+    for (seed, moves) in [(1, "mgmt"), (2, "app1"), (3, "app2")] {
+        let place = fleet();
+        assert_eq!(place.run("mesh-connect --rehearse -q").code, 0);
+        assert_eq!(place.run("stop --rehearse -q").code, 0);
+        disturb(&place, |vms| {
+            vms[format!("{moves}-cp")]["ip"] = json!("192.168.252.77");
+            vms[format!("{moves}-w1")]["ip"] = json!("192.168.252.78");
+        });
+        place.run(&format!("start --rehearse --seed {seed} -q"));
+        let calm = place.run("start --rehearse -q");
+        assert_eq!(calm.code, 0, "seed {seed}: {}", calm.err);
+        assert_eq!(place.run("status --rehearse").code, 0, "seed {seed}");
     }
 }
 

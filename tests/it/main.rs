@@ -24,3 +24,4 @@ mod standin;
 mod tidy;
 mod tool;
 mod ui;
+mod upgrade;

@@ -4,6 +4,7 @@
 
 mod prep;
 mod readdress;
+mod upgrade;
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -155,9 +156,11 @@ fn state_of_a_fresh_node() {
     node.api(false, false);
     let mut state = node.state();
     assert!(state["clock"].take().as_u64().is_some_and(|clock| clock > 1_700_000_000));
+    assert!(state["free_mib"].take().is_u64() && state["scripts"].take().is_string());
     let want = json!({
         "prep": "", "api_address": "", "ca_hash": "", "control_plane": "none", "sealed": false,
         "worker": "none", "advertised": "", "node_ip": "", "kubelet": "", "clock": null,
+        "kubeadm": "", "version": "", "scripts": null, "free_mib": null,
     });
     assert_eq!(state, want);
     node.stub("kubelet", "echo Kubernetes v1.35.7");

@@ -17,6 +17,12 @@ const SEEDS: &str = "\
 Faults strike by the order of commands, so what is there already shifts them: `rehearse --seed N` always begins
 with nothing, `bootstrap --rehearse --seed N` with what the last rehearsal left under out/rehearsal/.";
 
+/// What the help of `upgrade` ends with.
+const UPGRADE: &str = "\
+The platform first, then one workload cluster after another; in each the control plane, then one node at a time:
+drained, given its kubelet, let in again. A node that somebody cordoned by hand stays cordoned. It begins only where
+nodes are ready and the platform has received what the cluster measured. The same command goes on after a failure.";
+
 /// Three Kubernetes clusters on one machine, and a contract that says the apps outlive the platform.
 #[derive(Debug, Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask", version, disable_help_subcommand = true, after_help = AFTER)]
@@ -162,6 +168,9 @@ pub enum Command {
     Stop,
     /// Start what was stopped and mend what a new address or a long sleep broke. Makes no VM.
     Start,
+    /// Bring what runs to the versions that the fleet pins: Kubernetes node by node, then the releases.
+    #[command(after_help = UPGRADE)]
+    Upgrade,
     /// Delete the fleet's VMs for good, and their kubeconfigs and secrets. Shows the list and asks.
     Destroy,
     /// Print the block that makes the fleet one cluster larger. Edits nothing.
@@ -244,6 +253,8 @@ pub enum Planned {
     Start,
     /// VMs that go away.
     Destroy,
+    /// From versions that run to versions that are pinned.
+    Upgrade,
     /// From running clusters to one network.
     MeshConnect,
 }

@@ -50,6 +50,7 @@ mod render;
 mod status;
 mod survey;
 mod tools;
+mod upgrade;
 mod verify_contract;
 mod why;
 
@@ -153,6 +154,7 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
         Command::Adr(command) => adr::run(session, command),
         Command::Stop => power::run(session, Power::Stop),
         Command::Start => power::run(session, Power::Start),
+        Command::Upgrade => upgrade::run(session),
         Command::Destroy => power::run(session, Power::Destroy),
         Command::AddCluster { name } => add_cluster::run(session, name),
         Command::Status => status::run(session),

@@ -142,7 +142,7 @@ pub struct Read {
 }
 
 /// What the static tier came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// One per clause, in order.
     pub verdicts: Vec<Verdict>,

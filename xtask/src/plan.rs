@@ -21,6 +21,7 @@ pub(crate) mod samples;
 pub mod survey;
 pub mod text;
 pub mod tools;
+pub mod upgrade;
 pub mod uses;
 pub mod want;
 

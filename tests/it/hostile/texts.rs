@@ -339,7 +339,7 @@ proptest! {
             answers.insert(step.id.clone(), answer);
         }
         let seen = overview(&fleet, &releases, &answers);
-        drop(xtask::ui::status::json(&seen));
+        drop(xtask::ui::status::json(&seen, &xtask::contract::Report::default()));
         let scope = xtask::plan::mesh::Scope::all(&fleet);
         let asked = xtask::plan::mesh::survey::plan(&fleet, &scope);
         let answers = asked.steps.iter().map(|step| (step.id.clone(), output.clone())).collect();

@@ -60,6 +60,7 @@ fn fitting(command: &Command) -> (&'static str, &'static [&'static str]) {
         Command::Adr(_) => ("adr", &[]),
         Command::Stop => ("stop", all),
         Command::Start => ("start", all),
+        Command::Upgrade => ("upgrade", all),
         Command::Destroy => ("destroy", all),
         Command::AddCluster { .. } => ("add-cluster", &[]),
         Command::Status => ("status", &["--rehearse", "--seed", "--jobs"]),

@@ -9,7 +9,7 @@ use super::git::Git;
 use crate::fleet::binaries::{self, Binary};
 use crate::fleet::{self, Compatibility, Fleet};
 use crate::plan::mesh::{self, Scope};
-use crate::plan::{Plan, bootstrap};
+use crate::plan::{Plan, bootstrap, upgrade};
 use crate::problem::Problem;
 use crate::release::{self, Releases};
 use crate::render::{self, Data, Files};
@@ -40,6 +40,11 @@ impl Inputs {
     /// What `bootstrap` does, in the words of one Helm.
     pub fn bootstrap(&self, helm: Helm) -> Plan {
         bootstrap::plan(&self.fleet, &self.releases, self.files.clone(), helm)
+    }
+
+    /// What `upgrade` does.
+    pub fn upgrade(&self, helm: Helm) -> Plan {
+        upgrade::plan(&self.fleet, &self.releases, self.bootstrap(helm))
     }
 
     /// What `mesh-connect` does once it has looked, for the clusters of a scope.

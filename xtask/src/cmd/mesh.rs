@@ -22,7 +22,7 @@ mod look;
 mod report;
 
 /// What was typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wishes {
     /// Only look.
     pub diagnose: bool,
@@ -93,7 +93,11 @@ fn names(clusters: &[String]) -> String {
     if clusters.len() > 8 { words::count(clusters.len(), "cluster") } else { clusters.join(", ") }
 }
 
-fn within(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: Scope, wishes: Wishes) -> Ended {
+/// Looks, connects and proves, in a world that somebody else has opened and locked.
+///
+/// # Errors
+/// Problems of the input, or the user said stop.
+pub fn within(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: Scope, wishes: Wishes) -> Ended {
     if wishes.diagnose {
         let seen = look(session, world, inputs, &scope, true)?;
         return Ok(report::diagnosed(session, &seen.found));

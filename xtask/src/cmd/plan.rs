@@ -36,6 +36,7 @@ fn planned(inputs: &Inputs, of: Planned) -> Result<Plan, Stop> {
         Planned::MeshConnect => inputs.mesh_whole(Helm::V4, &Scope::all(&inputs.fleet)),
         Planned::Stop => Ok(power::stop(&inputs.fleet)),
         Planned::Start => Ok(power::start(&inputs.fleet, inputs.bootstrap(Helm::V4))),
+        Planned::Upgrade => Ok(inputs.upgrade(Helm::V4)),
         Planned::Destroy => Ok(power::destroy(&inputs.fleet)),
     }
 }

@@ -1,11 +1,16 @@
 //! `stop`, `start` and `destroy`. The last one shows what would go, and goes on only if it is told to.
 //! Knows nothing of the steps.
 
+use std::collections::BTreeMap;
+
 use super::conduct::{facts, jobs};
 use super::drive::survey;
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
-use super::{Session, conduct, detect, digests, load, place, plan, ready};
-use crate::plan::survey::{Answers, State};
+use super::load::Inputs;
+use super::{Session, conduct, detect, digests, load, mesh, place, plan, ready};
+use crate::fleet::Fleet;
+use crate::plan::mesh::Scope;
+use crate::plan::survey::{Answers, State, links};
 use crate::plan::{Plan, power};
 use crate::problem::Problem;
 use crate::tools::helm::Helm;
@@ -32,6 +37,7 @@ pub fn run(session: &mut Session, power: Power) -> Ended {
     let inputs = load::inputs(session)?;
     let offered = inputs.bootstrap(Helm::V4);
     let (fleet, name) = (&inputs.fleet, name(power));
+    let all = [&session.flags.only, &session.flags.skip, &session.flags.until].iter().all(|globs| globs.is_empty());
     let code = place::within(session, Some(name), &offered, &mut |session, world| {
         let plan = match power {
             Power::Stop => power::stop(fleet),
@@ -42,17 +48,30 @@ pub fn run(session: &mut Session, power: Power) -> Ended {
             return plan::print(session, plan);
         }
         if power == Power::Destroy && !session.flags.rehearse {
-            consent(session, world, &plan)?;
+            consent(session, world, fleet, &plan)?;
         }
-        conduct::run(session, world, &plan, &|failure| {
+        let code = conduct::run(session, world, &plan, &|failure| {
             [ready::problems(fleet, failure), digests::problems(&inputs.releases, failure)].concat()
-        })
+        })?;
+        if power == Power::Start && code == DONE && all { linked(session, world, &inputs, &plan) } else { Ok(code) }
     })?;
-    let all = [&session.flags.only, &session.flags.skip, &session.flags.until].iter().all(|globs| globs.is_empty());
     if power == Power::Destroy && code == DONE && all && !session.flags.dry_run {
         session.space.forget_story().map_err(Stop::with(REFUSED))?;
     }
     Ok(code)
+}
+
+/// Clusters that were connected are so again: peers have each other's addresses, and those may have changed.
+fn linked(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Ended {
+    let asked = links::told_questions(&inputs.fleet, plan);
+    let (facts, jobs) = (facts(session), jobs(session));
+    let seen = survey::ask(&asked, facts, world, &mut session.space, jobs);
+    let seen = seen.map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })?;
+    let clusters = links::told_clusters(&inputs.fleet, &seen.answers);
+    match clusters.len() {
+        0 | 1 => Ok(DONE),
+        _ => mesh::within(session, world, inputs, Scope { clusters, ..Scope::default() }, mesh::Wishes::default()),
+    }
 }
 
 fn name(power: Power) -> &'static str {
@@ -64,22 +83,32 @@ fn name(power: Power) -> &'static str {
 }
 
 /// Shows what is there and would go. Where nothing is, nobody needs to be asked.
-fn consent(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<(), Stop> {
+fn consent(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &Plan) -> Result<(), Stop> {
     let chosen = conduct::chosen(session, plan)?;
     let steps = plan.steps.iter().filter(|step| chosen.contains(&step.id) && step.id.ends_with("/destroy"));
     let asked = Plan { steps: steps.cloned().collect(), ..plan.clone() };
     let (facts, jobs) = (facts(session), jobs(session));
+    let known = known(fleet, &facts);
     let seen = survey::ask(&asked, facts, world, &mut session.space, jobs);
     let seen = seen.map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })?;
     let there = doomed(&asked, &seen.answers);
     if there.is_empty() {
         return Ok(());
     }
-    for line in &there {
-        session.shell.tell(&crate::ui::shell::status(session.shell.paint(), Tone::Warn, "Deletes", line));
+    let strangers: Vec<&str> =
+        there.iter().map(|(vm, _)| vm.as_str()).filter(|vm| !known.iter().any(|name| name == vm)).collect();
+    for (vm, state) in &there {
+        let strange = if strangers.contains(&vm.as_str()) { "; no run from here has seen it" } else { "" };
+        let line = format!("{vm}, {state}{strange}");
+        session.shell.tell(&crate::ui::shell::status(session.shell.paint(), Tone::Warn, "Deletes", &line));
     }
     let secrets = "with their disks, their kubeconfigs and secrets below out/";
     let what = format!("{}, {secrets}", words::count(there.len(), "VM"));
+    if session.flags.yes && !strangers.is_empty() {
+        let problem = Problem::new(format!("not in the journal: {}", strangers.join(", ")));
+        let why = "a VM of that name may be somebody else's; `--yes` is for those that a run from here has seen";
+        return Err(Stop::one(WRONG, problem.why(why).hint("cargo xtask start sees them; or answer the question")));
+    }
     if session.flags.yes || is_yes(session, &what) {
         return Ok(());
     }
@@ -87,15 +116,21 @@ fn consent(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<
     Err(Stop::one(WRONG, problem.hint(format!("{} --yes", session.typed))))
 }
 
-/// VMs that are there, or may be.
-fn doomed(plan: &Plan, answers: &Answers) -> Vec<String> {
+/// VMs that the journal knows: a run from here has read their address.
+fn known(fleet: &Fleet, facts: &BTreeMap<String, String>) -> Vec<String> {
+    let nodes = fleet.clusters.iter().flat_map(|c| c.nodes.iter().map(move |node| (c, node)));
+    nodes.filter(|(c, node)| facts.contains_key(&c.ip_fact(node))).map(|(c, node)| c.vm(node)).collect()
+}
+
+/// VMs that are there, or may be, and what is known of them.
+fn doomed(plan: &Plan, answers: &Answers) -> Vec<(String, String)> {
     let there = plan.steps.iter().filter_map(|step| {
         let answer = answers.get(&step.id).filter(|answer| answer.state != State::So)?;
         let vm = step.doing.rsplit(' ').next()?;
         let info = &answer.json()["info"][vm];
         let state = info["state"].as_str().unwrap_or("in a state that nobody knows").to_lowercase();
         let address = info["ipv4"][0].as_str().map(|ip| format!(" at {ip}")).unwrap_or_default();
-        Some(format!("{vm}, {state}{address}"))
+        Some((vm.to_owned(), format!("{state}{address}")))
     });
     there.collect()
 }

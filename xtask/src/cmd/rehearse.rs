@@ -3,22 +3,22 @@
 
 mod acts;
 mod crew;
+mod play;
 mod points;
 mod referee;
 mod scene;
 mod trial;
 
+use clap::ValueEnum;
+
 use super::conduct::jobs;
 use super::exit::{CRASH, DONE, Ended, Stop, WRONG};
 use super::{Session, load};
 use crate::cli::{Format, Planned};
-use crate::plan::mesh::Scope;
 use crate::problem::Problem;
-use crate::tools::helm::Helm;
 use crate::ui::shell::{Tone, Volume};
 use crate::ui::words;
 use acts::Played;
-use scene::Piece;
 use trial::Trial;
 
 /// Which rehearsals are wanted, as it was typed.
@@ -48,22 +48,13 @@ struct Sum {
 pub fn run(session: &mut Session, of: Planned, wanted: &Wanted<'_>) -> Ended {
     let named = named(wanted, session.flags.seed).map_err(Stop::with(WRONG))?;
     let inputs = load::inputs(session)?;
-    let bootstrap = inputs.bootstrap(Helm::V4);
-    let jobs = jobs(session);
-    let alone = Piece { before: &[], plan: &bootstrap, mend: None, after: None, jobs };
-    let mesh;
-    let (piece, said) = match of {
-        Planned::Bootstrap => (alone, ""),
-        Planned::MeshConnect => {
-            mesh = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
-            let before = std::slice::from_ref(&bootstrap);
-            (Piece { before, plan: &mesh, mend: Some(&bootstrap), ..alone }, " --command mesh-connect")
-        }
-        Planned::Stop | Planned::Start | Planned::Destroy => {
-            let what = "faults are rehearsed in bootstrap and mesh-connect";
-            return Err(Stop::one(WRONG, Problem::new(what).hint("--command mesh-connect")));
-        }
+    let play = play::of(of, &inputs)?;
+    let piece = play.piece(jobs(session));
+    let said = match of.to_possible_value() {
+        Some(name) if of != Planned::Bootstrap => format!(" --command {}", name.get_name()),
+        _ => String::new(),
     };
+    let said = said.as_str();
     let undisturbed = acts::undisturbed(piece)
         .map_err(|reason| Stop::one(CRASH, Problem::new("a rehearsal without any fault fails").why(reason)))?;
     let possible = &undisturbed.possible;

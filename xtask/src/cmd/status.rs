@@ -3,12 +3,16 @@
 
 use super::conduct::{facts, jobs};
 use super::drive::survey::{self, Survey};
-use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop};
+use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::load::Inputs;
 use super::{Session, detect, load, place};
 use crate::cli::Format;
+use crate::contract::{self, Evidence};
+use crate::plan::Plan;
+use crate::plan::mesh::Scope;
+use crate::plan::survey::links::{self, LinkView};
 use crate::plan::survey::overview::overview;
-use crate::plan::survey::questions;
+use crate::plan::survey::{Answers, questions};
 use crate::tools::helm::Helm;
 use crate::ui::shell::Tone;
 use crate::ui::status;
@@ -22,15 +26,37 @@ pub fn run(session: &mut Session) -> Ended {
     let inputs = load::inputs(session)?;
     place::within(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
         let survey = look(session, world, &inputs)?;
-        let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers);
+        let links = linked(session, world, &inputs, &survey.answers)?;
+        let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers).linked(links);
+        let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
+        let report = contract::check(&evidence.map_err(Stop::all(WRONG))?);
         let again = if session.flags.rehearse { "cargo xtask doctor --rehearse" } else { "cargo xtask doctor" };
         let text = match session.flags.format {
-            Format::Text => status::text(&overview, again),
-            Format::Json => status::json(&overview),
+            Format::Text => status::text(&overview, &report, again),
+            Format::Json => status::json(&overview, &report),
         };
         session.shell.data(&text);
-        Ok(if overview.so.0 == overview.so.1 { DONE } else { REFUSED })
+        let holds = report.verdicts.iter().all(|verdict| verdict.findings.is_empty());
+        Ok(if holds && overview.so.0 == overview.so.1 { DONE } else { REFUSED })
     })
+}
+
+/// Asks each cluster that was told its peers whether it is connected with them.
+fn linked(
+    session: &mut Session,
+    world: &mut dyn World,
+    inputs: &Inputs,
+    answers: &Answers,
+) -> Result<Vec<LinkView>, Stop> {
+    let connect = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
+    let plan = links::questions(&inputs.fleet, &connect, answers);
+    let connected = asked(session, world, &plan)?.answers;
+    Ok(links::links(&inputs.fleet, answers, &connected))
+}
+
+fn asked(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<Survey, Stop> {
+    let (facts, jobs) = (facts(session), jobs(session));
+    survey::ask(plan, facts, world, &mut session.space, jobs).map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })
 }
 
 /// Asks everything that `bootstrap` would ask.
@@ -40,6 +66,5 @@ pub fn run(session: &mut Session) -> Ended {
 pub fn look(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Result<Survey, Stop> {
     session.shell.status(Tone::Dim, "Looking", "at the machine, the VMs and the clusters");
     let plan = questions(&inputs.bootstrap(detect::helm(world)?));
-    let (facts, jobs) = (facts(session), jobs(session));
-    survey::ask(&plan, facts, world, &mut session.space, jobs).map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })
+    asked(session, world, &plan)
 }

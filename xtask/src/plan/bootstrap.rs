@@ -16,7 +16,7 @@ use crate::tools::{openssl, own};
 mod argocd;
 mod docker;
 pub(super) mod host;
-mod node;
+pub(super) mod node;
 pub(super) mod releases;
 mod secrets;
 mod vault;
@@ -82,7 +82,7 @@ fn minted(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
 }
 
 /// Sorts steps so that each comes behind those it waits for; among those that could be next, the first as given is.
-fn in_order(steps: Vec<Step>) -> Vec<Step> {
+pub(super) fn in_order(steps: Vec<Step>) -> Vec<Step> {
     let places: BTreeMap<&str, usize> = steps.iter().enumerate().map(|(at, s)| (s.id.as_str(), at)).collect();
     let mut waits_for = vec![0; steps.len()];
     let mut behind = vec![Vec::new(); steps.len()];

@@ -9,6 +9,7 @@ use super::{Plan, Step, StepId};
 use crate::tools::{Output, Tool};
 
 pub mod findings;
+pub mod links;
 pub mod overview;
 
 /// Longest wait for one answer. `multipass info` of a dead VM was seen at 34 s (canonical/multipass#3645).

@@ -35,9 +35,23 @@ const REGISTRIES: [(&str, &str); 6] = [
     ("reg.kyverno.io", "https://reg.kyverno.io"),
 ];
 
-/// Scripts, put into `/usr/local/sbin`.
-pub const SCRIPTS: [&str; 7] =
-    ["node-prep", "node-state", "node-hosts", "node-keep", "node-readdress", "node-reset", "node-token"];
+/// Scripts in the order of their names, put into `/usr/local/sbin`.
+pub const SCRIPTS: [&str; 8] = [
+    "node-hosts",
+    "node-keep",
+    "node-prep",
+    "node-readdress",
+    "node-reset",
+    "node-state",
+    "node-token",
+    "node-upgrade",
+];
+
+/// All scripts in one file below `out/`, for nodes that were made by an older checkout. `node-state` writes the same
+/// text of what it finds beside itself, so one digest says whether a node has these.
+pub const BUNDLE: &str = "node-scripts";
+/// The versions of a node, below `out/`: for nodes that were made with older ones.
+pub const VERSIONS: &str = "prep.env";
 
 /// `<cluster>/<node>/cloud-init.yaml` of every node. They are all the same today: what is special to a node is known
 /// only when it runs, and comes later by `kubeadm` documents.
@@ -54,7 +68,19 @@ pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
     }
     let text = format!("#cloud-config\n{}", yaml::write(&[user_data]));
     let nodes = fleet.clusters.iter().flat_map(|c| c.nodes.iter().map(move |n| format!("{}/{}", c.name, n.name)));
-    Ok(nodes.map(|node| (format!("{node}/cloud-init.yaml"), text.clone())).collect())
+    let mut files: Files = nodes.map(|node| (format!("{node}/cloud-init.yaml"), text.clone())).collect();
+    files.insert(BUNDLE.to_owned(), bundle(data)?);
+    files.insert(VERSIONS.to_owned(), prep_env(fleet));
+    Ok(files)
+}
+
+/// Each script behind a line with its name, and a last line without which it is not whole.
+fn bundle(data: &Data) -> Result<String, Vec<Problem>> {
+    let mut all = String::new();
+    for name in SCRIPTS {
+        all.push_str(&format!("#: {name}\n{}", text(data, &format!("infra/node/{name}"))?));
+    }
+    Ok(all + "#: end\n")
 }
 
 /// The image of the container that holds a pod's namespaces, as containerd must pin it: kubeadm's own.

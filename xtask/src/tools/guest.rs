@@ -12,6 +12,12 @@ pub const INIT: &str = "/etc/archipelago/kubeadm-init.yaml";
 pub const JOIN: &str = "/etc/archipelago/kubeadm-join.yaml";
 /// Says that `kubeadm init` ended well here; without it a silent API server means a half-done one.
 pub const SEAL: &str = "/etc/archipelago/init.done";
+/// Which versions `node-prep` installs.
+pub const VERSIONS: &str = "/etc/archipelago/prep.env";
+/// What [`replace_scripts`] runs.
+pub const REPLACE: &str = "/^#: /{n=$2;if(n!~/^(node-[a-z]+|end)$/){bad=1;exit}next}{t[n]=t[n] $0 \"\\n\"}\
+    END{if(bad||n!=\"end\")exit 1;for(n in t){f=\"/usr/local/sbin/\" n;printf \"%s\",t[n]>(f \".new\");\
+    close(f \".new\");if(system(\"chmod 755 \" f \".new && mv \" f \".new \" f))exit 1}}";
 
 fn exec(vm: &str, args: &[&str]) -> Vec<String> {
     ["exec", "-n", vm, "--"].iter().chain(args).map(|a| (*a).to_owned()).collect()
@@ -40,6 +46,28 @@ pub fn cloud_init(vm: &str) -> Command {
 /// Prepares the node; re-runnable, and waits if cloud-init is at it.
 pub fn prepare(vm: &str) -> Command {
     act(vm, &["sudo", "/usr/local/sbin/node-prep"])
+}
+
+/// Puts scripts that are fed as one text in the place of those on the node: each line `#: NAME` begins one, `#: end`
+/// ends the text. Nothing is written before all of it is there, and each script is replaced whole. awk alone, since the
+/// scripts that are there may be of any age.
+pub fn replace_scripts(vm: &str, bundle: &str) -> Command {
+    act(vm, &["sudo", "awk", REPLACE]).fed(bundle)
+}
+
+/// Installs the kubeadm of `prep.env` and nothing else.
+pub fn install_kubeadm(vm: &str) -> Command {
+    act(vm, &["sudo", "/usr/local/sbin/node-prep", "kubeadm"])
+}
+
+/// Upgrades the control plane on this node; see `infra/node/node-upgrade`.
+pub fn upgrade(vm: &str, version: &str) -> Command {
+    act(vm, &["sudo", "/usr/local/sbin/node-upgrade", version])
+}
+
+/// Writes the kubelet's configuration as its cluster has it now, for the version that kubeadm is of.
+pub fn upgrade_node(vm: &str) -> Command {
+    act(vm, &["sudo", "kubeadm", "upgrade", "node"])
 }
 
 /// Makes the API server's name point to an address.

@@ -71,6 +71,57 @@ impl Kubectl {
         self.ask(&["get", "nodes", "--output", &format!("jsonpath={line}")])
     }
 
+    /// A line per node: name, readiness, and our mark of an upgrade that has begun.
+    pub fn marks(&self) -> Command {
+        let line = "{range .items[*]}{.metadata.name} {.status.conditions[?(@.type==\"Ready\")].status} \
+                    {.metadata.annotations.archipelago/upgrade}{\"\\n\"}{end}";
+        self.ask(&["get", "nodes", "--output", &format!("jsonpath={line}")])
+    }
+
+    /// One node in one line: `v1.35.7 True cordoned=true upgrade=drained`.
+    pub fn node(&self, node: &str) -> Command {
+        let line = "{.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type==\"Ready\")].status} \
+                    cordoned={.spec.unschedulable} upgrade={.metadata.annotations.archipelago/upgrade}";
+        self.ask(&["get", "node", node, "--output", &format!("jsonpath={line}")])
+    }
+
+    /// Marks a node with how far its upgrade is; `None` takes the mark away.
+    pub fn mark(&self, node: &str, how_far: Option<&str>) -> Command {
+        let mark = how_far.map_or_else(|| "archipelago/upgrade-".to_owned(), |v| format!("archipelago/upgrade={v}"));
+        self.act(&["annotate", "node", node, &mark, "--overwrite"])
+    }
+
+    /// Cordons a node and moves every pod away that has a controller, as far as disruption budgets allow. A pod
+    /// without a controller makes it refuse, before anything is moved: it would be lost.
+    pub fn drain(&self, node: &str, seconds: u64) -> Command {
+        let timeout = format!("{seconds}s");
+        self.act(&["drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout", &timeout])
+    }
+
+    /// Lets pods onto a node again.
+    pub fn uncordon(&self, node: &str) -> Command {
+        self.act(&["uncordon", node])
+    }
+
+    /// Waits until every pod has a node, or the time is over; either is an end.
+    pub fn scheduled(&self, seconds: u64) -> Command {
+        let timeout = format!("{seconds}s");
+        let pods = ["wait", "pods", "--all", "--all-namespaces", "--for", "condition=PodScheduled"];
+        self.act(&[&pods[..], &["--timeout", &timeout]].concat()).any_exit()
+    }
+
+    /// A line per pod of all namespaces: `monitoring/agent-0 Running True`, the last word its readiness.
+    pub fn pods(&self) -> Command {
+        let line = "{range .items[*]}{.metadata.namespace}/{.metadata.name} {.status.phase} \
+                    {.status.conditions[?(@.type==\"Ready\")].status}{\"\\n\"}{end}";
+        self.ask(&["get", "pods", "--all-namespaces", "--output", &format!("jsonpath={line}")])
+    }
+
+    /// Client and server versions. Exit 1 while the server does not answer (measured).
+    pub fn versions(&self) -> Command {
+        self.ask(&["version", "--output", "json"])
+    }
+
     /// Exit 0 when the workload runs as written now. Not `wait --for=condition=Available`: that is true of an old
     /// replica while the new one is stuck (measured).
     pub fn rolled_out(&self, namespace: &str, workload: &str) -> Command {

@@ -6,17 +6,25 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::words;
+use crate::contract::Report;
 use crate::plan::survey::overview::{ClusterView, NodeView, Overview};
 
 /// Other steps that are named one by one; the rest is a number.
 const OTHERS: usize = 12;
 
 /// The screen.
-pub fn text(overview: &Overview, again: &str) -> String {
+pub fn text(overview: &Overview, report: &Report, again: &str) -> String {
     let mut out = String::new();
     for cluster in &overview.clusters {
         block(&mut out, cluster);
     }
+    if !overview.links.is_empty() {
+        out.push_str("mesh\n");
+    }
+    for link in &overview.links {
+        let _ = writeln!(out, "  {:<32} {}", link.cluster, words::cut(&link.state, 90));
+    }
+    let _ = writeln!(out, "contract, by every rendered byte\n  {}\n", contract(report));
     if !overview.others.is_empty() {
         out.push_str("not as wanted\n");
     }
@@ -28,6 +36,18 @@ pub fn text(overview: &Overview, again: &str) -> String {
     }
     out.push_str(&answer(overview, again));
     out
+}
+
+/// Which clauses hold, and which do not.
+fn contract(report: &Report) -> String {
+    let named = |holds: bool| {
+        let some = report.verdicts.iter().filter(|verdict| verdict.findings.is_empty() == holds);
+        some.map(|verdict| verdict.clause.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    match (named(true), named(false)) {
+        (held, broken) if broken.is_empty() => format!("{held:<32} held"),
+        (_, broken) => format!("{broken:<32} broken: cargo xtask verify-contract"),
+    }
 }
 
 /// The last line.
@@ -71,7 +91,7 @@ fn row(node: &NodeView) -> [String; 7] {
 }
 
 /// The same for a script: one object.
-pub fn json(overview: &Overview) -> String {
+pub fn json(overview: &Overview, report: &Report) -> String {
     let used = |of: Option<(u64, u64)>| of.map_or(Value::Null, |(used, total)| json!({"used": used, "total": total}));
     let node = |n: &NodeView| {
         json!({"vm": n.vm, "state": n.state, "address": n.address, "node": n.node, "pods": n.pods,
@@ -82,8 +102,12 @@ pub fn json(overview: &Overview) -> String {
         json!({"name": c.name, "role": c.role, "api": c.api, "nodes": c.nodes.iter().map(node).collect::<Vec<_>>(),
             "releases": releases.collect::<Vec<_>>()})
     };
+    let links = overview.links.iter().map(|l| json!({"cluster": l.cluster, "state": l.state, "connected": l.so}));
+    let clauses = report.verdicts.iter();
+    let clauses = clauses.map(|v| json!({"clause": v.clause.to_string(), "holds": v.findings.is_empty()}));
     let others = overview.others.iter().map(|(step, state)| json!({"step": step, "state": state}));
     let all = json!({"event": "status", "clusters": overview.clusters.iter().map(cluster).collect::<Vec<_>>(),
+        "mesh": links.collect::<Vec<_>>(), "contract": clauses.collect::<Vec<_>>(),
         "others": others.collect::<Vec<_>>(), "so": overview.so.0, "asked": overview.so.1});
     format!("{all}\n")
 }

@@ -37,6 +37,7 @@ mod multipass;
 mod net;
 mod openssl;
 mod own;
+mod packages;
 mod pki;
 mod pods;
 mod safe;

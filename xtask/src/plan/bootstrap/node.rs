@@ -4,9 +4,9 @@
 use super::super::{Lane, Step, Want};
 use super::{host, kube_path, launch, on};
 use crate::fleet::{Cluster, Fleet, Node};
-use crate::render::cloud_init::prep_marker;
+use crate::render::cloud_init::{BUNDLE, prep_marker};
 use crate::render::kubeadm::{ca_hash_fact, token_id, token_secret};
-use crate::token::{fact, secret};
+use crate::token::{digest, fact, secret};
 use crate::tools::{Command, Limits, Reading, guest, kubectl::Kubectl, multipass, own};
 
 /// All steps of one cluster's nodes. `first` is the launch that downloads the image for all.
@@ -79,13 +79,37 @@ fn reached(cluster: &Cluster, node: &Node) -> Step {
         .hint("macOS: allow your terminal in System Settings > Privacy & Security > Local Network")
 }
 
+/// Whether the scripts on the node are those of this checkout; a VM keeps what cloud-init wrote on its first day.
+fn scripts_are_ours() -> Want {
+    state_is("scripts", &digest(BUNDLE))
+}
+
 fn prepared(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Step {
     let vm = cluster.vm(node);
-    let marker = prep_marker(fleet);
-    Step::new(on(cluster, node, "prep"), format!("prepare {vm}"), ask(cluster, node), state_is("prep", &marker))
+    let marked = state_is("prep", &prep_marker(fleet));
+    let prepare = [guest::cloud_init(&vm), guest::prepare(&vm)];
+    let older = Want::All(vec![Want::Exit(0), scripts_are_ours().negated()]);
+    // A new kubelet before its control plane is of that version: that is for `upgrade` to do in order.
+    let another = Want::All(vec![state_is("worker", "joined"), marked.clone().negated()]);
+    let want = Want::All(vec![marked, scripts_are_ours()]);
+    Step::new(on(cluster, node, "prep"), format!("prepare {vm}"), ask(cluster, node), want)
         .needs([on(cluster, node, "reach")])
-        .act([guest::cloud_init(&vm), guest::prepare(&vm)])
+        .instead("older scripts", older, [guest::replace_scripts(&vm, BUNDLE)].into_iter().chain(prepare.clone()))
+        .instead("another version", another, [])
+        .act(prepare)
         .limits(Limits::QUICK.minutes(25).attempts(3, 10))
+        .hint(format!(
+            "of another version: cargo xtask upgrade; else: multipass exec -n {vm} -- cloud-init status --long"
+        ))
+}
+
+/// The scripts alone, whatever the node is prepared with.
+pub(in crate::plan) fn with_our_scripts(cluster: &Cluster, node: &Node) -> Step {
+    let vm = cluster.vm(node);
+    let doing = format!("bring the scripts on {vm} up to date");
+    Step::new(on(cluster, node, "prep"), doing, ask(cluster, node), scripts_are_ours())
+        .act([guest::replace_scripts(&vm, BUNDLE)])
+        .limits(Limits::QUICK.attempts(3, 10))
         .hint(format!("multipass exec -n {vm} -- cloud-init status --long"))
 }
 

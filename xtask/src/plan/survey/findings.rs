@@ -158,7 +158,11 @@ fn of_step(seen: &Seen<'_>, id: &str, answer: &Answer) -> Option<Finding> {
         State::Unknown(why) => (why.clone(), false),
     };
     let problem = Problem::new(format!("not so: {}", step.doing)).why(why);
-    Some(Finding::new(problem.hint(format!("cargo xtask bootstrap --only {id}")), fix.then(|| id.to_owned())))
+    let hint = match &answer.state {
+        State::Not { case: Some("another version"), .. } => "cargo xtask upgrade".to_owned(),
+        _ => format!("cargo xtask bootstrap --only {id}"),
+    };
+    Some(Finding::new(problem.hint(hint), fix.then(|| id.to_owned())))
 }
 
 /// Steps that only write down where something is, or finish what was begun. Nothing is made or replaced by them.

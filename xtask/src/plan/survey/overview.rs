@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::links::LinkView;
 use super::{Answers, State};
 use crate::fleet::{Cluster, Fleet, Node, Role};
 use crate::plan::StepId;
@@ -13,6 +14,8 @@ use crate::release::Releases;
 pub struct Overview {
     /// In the order of the fleet.
     pub clusters: Vec<ClusterView>,
+    /// How clusters are linked; empty where nothing is to be linked.
+    pub links: Vec<LinkView>,
     /// Steps that are not so and stand in no row of a cluster, with the state they are in.
     pub others: Vec<(StepId, String)>,
     /// How many questions were answered as wanted, and how many there were.
@@ -75,7 +78,17 @@ pub fn overview(fleet: &Fleet, releases: &Releases, answers: &Answers) -> Overvi
         (!matches!(answer.state, State::NotAsked(_))).then(|| (id.clone(), state))
     });
     let so = answers.values().filter(|answer| answer.state == State::So).count();
-    Overview { clusters, others: open.collect(), so: (so, answers.len()) }
+    Overview { clusters, links: vec![], others: open.collect(), so: (so, answers.len()) }
+}
+
+impl Overview {
+    /// The same with how clusters are linked, which counts among the questions where it was asked.
+    #[must_use]
+    pub fn linked(self, links: Vec<LinkView>) -> Self {
+        let asked: Vec<bool> = links.iter().filter_map(|link| link.so).collect();
+        let so = (self.so.0 + asked.iter().filter(|so| **so).count(), self.so.1 + asked.len());
+        Overview { links, so, ..self }
+    }
 }
 
 /// Whether a step's answer shows in the rows of a cluster.

@@ -41,6 +41,12 @@ pub const JOIN: Duration = s(20);
 pub const DISCOVERY: Duration = s(5);
 /// `node-readdress` until the API answers again (assumption: certificates and manifests within seconds, then a boot).
 pub const READDRESS: Duration = s(30);
+/// kubeadm's package alone (assumption: 20 MB).
+pub const KUBEADM: Duration = s(15);
+/// `kubeadm upgrade apply`: new images, and four static pods one after another (assumption).
+pub const UPGRADE: Duration = s(90);
+/// From a pod's eviction until it is gone (assumption; upstream's grace period is 30 s for those that do not end).
+pub const LEAVE: Duration = s(10);
 /// `kubeadm reset` of a half-made control plane (assumption).
 pub const RESET: Duration = s(12);
 /// Seconds from a pod's creation until its images are there and it has started, by the size of the images: 100 Mbit/s

@@ -1,7 +1,7 @@
 //! A simulated cluster: members, pod ranges, namespaces, CRDs, releases and workloads.
 //! Knows nothing of the machines it is on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -35,6 +35,12 @@ pub struct Cluster {
     /// When the API answers, counted from the last boot.
     pub api_from: Duration,
     pub nodes: BTreeMap<String, Member>,
+    /// Nodes that take no new pods.
+    #[serde(default)]
+    pub cordoned: BTreeSet<String>,
+    /// Annotations of nodes, of those that have any.
+    #[serde(default)]
+    pub marks: BTreeMap<String, BTreeMap<String, String>>,
     /// Labels by namespace.
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// By full name: `gateways.gateway.networking.k8s.io`.

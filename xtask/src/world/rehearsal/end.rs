@@ -60,7 +60,7 @@ impl Stage {
             match vm.guest.jobs.remove(index).work {
                 Work::Init(_) => vm.guest.control = Control::Partial,
                 Work::Join(..) => vm.guest.worker = Worker::Partial,
-                Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) => {}
+                Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) | Work::Kubeadm | Work::Apply(_) => {}
             }
         }
         match ask.tool {
@@ -78,7 +78,8 @@ impl Stage {
         let vms = self.vms.iter().map(|(name, vm)| {
             let guest = &vm.guest;
             let state = json!({ "power": vm.power, "cpus": vm.cpus, "memory": vm.memory, "disk": vm.disk,
-                "prep": guest.prep, "sealed": guest.sealed, "worker": guest.worker,
+                "prep": guest.prep, "kubelet": guest.kubelet(), "scripts": guest.scripts,
+                "sealed": guest.sealed, "worker": guest.worker,
                 "partial": guest.control == Control::Partial,
                 "cluster": self.cluster(name).map(|c| self.cluster_summary(c, now)) });
             (name.clone(), state)
@@ -109,7 +110,8 @@ impl Stage {
             cluster.vault.paths.keys().collect::<Vec<_>>()
         ]);
         let peers = super::mesh::told(cluster).map(|told| names(told.keys().collect()));
-        json!({ "vault": vault, "peers": peers, "name": cluster.name, "pods": cluster.pods,
+        json!({ "vault": vault, "peers": peers, "name": cluster.name, "version": cluster.version,
+            "cordoned": cluster.cordoned, "marked": cluster.marks.keys().collect::<Vec<_>>(), "pods": cluster.pods,
             "services": cluster.services, "nodes": nodes, "releases": releases, "namespaces": cluster.namespaces,
             "crds": names(cluster.crds.keys().collect()),
             "objects": names(cluster.objects.keys().collect()), "ready": names(rolled) })

@@ -73,7 +73,8 @@ impl Kind {
         let talks = matches!(ask.tool, Tool::Kubectl | Tool::Cilium) || ask.tool == Tool::Helm && first == "upgrade";
         match self {
             Kind::Half => {
-                let making = kubeadm("init") && !ask.args.iter().any(|a| a == "phase") || kubeadm("join");
+                let upgrading = ask.args.iter().any(|a| a.ends_with("/node-upgrade"));
+                let making = upgrading || kubeadm("init") && !ask.args.iter().any(|a| a == "phase") || kubeadm("join");
                 making || ask.tool == Tool::Helm && first == "upgrade"
             }
             Kind::LaunchTimeout => ask.tool == Tool::Multipass && first == "launch",

@@ -9,8 +9,10 @@ use super::ask::{Answer, Ask, refused, said};
 use super::clockwork;
 use super::kubeadm;
 use super::mishap::Mishap;
+use super::packages;
 use super::pki;
-use super::stage::{Control, Guest, Job, Stage, Work, Worker};
+use super::stage::{Control, Job, Stage, Work, Worker};
+use crate::tools::guest as tools;
 
 const SBIN: &str = "/usr/local/sbin/";
 
@@ -26,6 +28,9 @@ pub fn run(stage: &mut Stage, vm: &str, args: &[String], ask: &Ask, now: Duratio
     match words.as_slice() {
         [script, rest @ ..] if script.starts_with(SBIN) => scripted(stage, vm, script, rest, root, ask, now),
         ["kubeadm", rest @ ..] => kubeadm::answer(stage, vm, rest, root, ask, now),
+        ["awk", program] if *program == tools::REPLACE => {
+            Answer::Done(packages::replace_scripts(stage, vm, &ask.text()))
+        }
         ["sh", "-c", script] => chained(stage, vm, script, root, ask, now),
         ["kubectl", rest @ ..] => Answer::Done(kubectl(stage, vm, rest, root, ask)),
         ["systemctl", "restart", "kubelet"] => Answer::Done(restart(stage, vm, root, now)),
@@ -84,7 +89,9 @@ fn scripted(stage: &mut Stage, vm: &str, script: &str, rest: &[&str], root: bool
         return Answer::Done(refused(1, format!("{script}: must run as root")));
     }
     match (&script[SBIN.len()..], rest) {
-        ("node-prep", []) => prep(stage, vm, ask, now),
+        ("node-prep", []) => packages::prep(stage, vm, false, ask, now),
+        ("node-prep", ["kubeadm"]) => packages::prep(stage, vm, true, ask, now),
+        ("node-upgrade", [version]) => packages::node_upgrade(stage, vm, version, ask, now),
         ("node-state", [api]) => Answer::Done(state(stage, vm, api, now)),
         ("node-hosts", [ip, name]) => Answer::Done(hosts(stage, vm, ip, name)),
         ("node-token", [id]) => Answer::Done(token(stage, vm, id, &ask.text(), now)),
@@ -101,9 +108,14 @@ pub fn work(stage: &mut Stage, vm: &str, index: usize) {
     let job = machine.guest.jobs.remove(index);
     let output = match &job.work {
         Work::Prep => {
-            machine.guest.prep = marker(&machine.guest);
+            packages::prepared(&mut machine.guest);
             Some(said("node-prep: done\n"))
         }
+        Work::Kubeadm => {
+            packages::with_kubeadm(&mut machine.guest);
+            Some(said("node-prep: done: kubeadm\n"))
+        }
+        Work::Apply(version) => Some(packages::applied(stage, vm, &version.clone())),
         Work::Reset => {
             machine.guest.control = Control::None;
             machine.guest.worker = Worker::None;
@@ -133,35 +145,13 @@ pub fn work(stage: &mut Stage, vm: &str, index: usize) {
     }
 }
 
-/// The marker names what the script installed: the versions of `prep.env`, which cloud-init wrote beside it.
-fn marker(guest: &Guest) -> String {
-    let environment = guest.files.get("/etc/archipelago/prep.env").map_or("", String::as_str);
-    let value = |name: &str| {
-        let line = environment.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
-    };
-    format!("k8s={} pause={}", value("K8S_PATCH"), value("PAUSE_IMAGE"))
-}
-
-fn prep(stage: &mut Stage, vm: &str, ask: &Ask, now: Duration) -> Answer {
-    let guest = &stage.vms[vm].guest;
-    if guest.prep == marker(guest) {
-        return Answer::Done(said("node-prep: already done\n"));
-    }
-    // Behind the lock of another run: cloud-init's, or one whose asker was killed.
-    if let Some(job) = guest.jobs.iter().find(|job| job.work == Work::Prep) {
-        return Answer::Again(job.next.saturating_sub(now).max(Duration::from_millis(1)));
-    }
-    stage.begin(vm, ask, Work::Prep, now, clockwork::PREP)
-}
-
 fn reset(stage: &mut Stage, vm: &str, ask: &Ask, now: Duration) -> Answer {
     // `kubeadm reset` stops what it finds; an init under it ends with an error of its own.
     if let Some(machine) = stage.vms.get_mut(vm) {
         let dead: Vec<Job> = machine.guest.jobs.drain(..).collect();
         for job in dead {
             match job.work {
-                Work::Prep => machine.guest.jobs.push(job),
+                Work::Prep | Work::Kubeadm => machine.guest.jobs.push(job),
                 _ => drop(stage.results.insert(job.run, refused(1, "error: interrupted by kubeadm reset"))),
             }
         }
@@ -217,7 +207,7 @@ fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Out
         Control::Made(_) => "partial",
     };
     // The script looks for a process named `kubeadm`.
-    let kubeadm = |work: &Work| matches!(work, Work::Init(_) | Work::Reset | Work::Join(..));
+    let kubeadm = |work: &Work| matches!(work, Work::Init(_) | Work::Reset | Work::Join(..) | Work::Apply(_));
     let busy = guest.jobs.iter().any(|job| kubeadm(&job.work));
     // A control plane has a kubelet.conf and a CA too, and the script looks at nothing else.
     let worker = match (guest.worker, &guest.control) {
@@ -230,6 +220,10 @@ fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Out
         Control::Made(cluster) => cluster.advertise.to_string(),
         _ => String::new(),
     };
+    let version = match &guest.control {
+        Control::Made(cluster) if !guest.upgrading => cluster.version.as_str(),
+        _ => "",
+    };
     let node_ip = guest.node_ip.map(|ip| ip.to_string()).unwrap_or_default();
     let state = json!({
         "prep": guest.prep,
@@ -241,6 +235,10 @@ fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Out
         "advertised": advertised,
         "node_ip": node_ip,
         "kubelet": if kubelet.is_empty() { String::new() } else { format!("v{kubelet}") },
+        "kubeadm": if kubelet.is_empty() { String::new() } else { format!("v{}", guest.kubeadm()) },
+        "version": version,
+        "scripts": guest.scripts,
+        "free_mib": (machine.disk >> 20).saturating_sub(3 << 10),
         "clock": stage.clock_of(vm, now),
     });
     said(format!("{state}\n"))
@@ -283,6 +281,9 @@ fn keep(stage: &mut Stage, vm: &str, path: &str, text: String) -> crate::tools::
 fn restart(stage: &mut Stage, vm: &str, root: bool, now: Duration) -> crate::tools::Output {
     if !root {
         return refused(1, "Failed to restart kubelet.service: Interactive authentication required.");
+    }
+    if let Some(machine) = stage.vms.get_mut(vm) {
+        machine.guest.running.clear();
     }
     if let Some(machine) = stage.vms.get_mut(vm).filter(|vm| vm.guest.worker == Worker::Joined) {
         let next = now + clockwork::KUBELET;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::cluster::{Cluster, Crd, Member, Ready};
 use super::stage::{Control, Power, Stage, Vm};
-use super::{catalog, clockwork, yaml};
+use super::{catalog, clockwork, packages, yaml};
 
 impl Stage {
     /// The cluster whose control plane is in this VM.
@@ -42,7 +42,8 @@ impl Stage {
     /// From when the kubelet of a node reports, while its VM runs. A changed address silences it: `node-ip` is fixed.
     pub(super) fn kubelet_since(&self, cluster: &Cluster, node: &str) -> Option<Duration> {
         let (vm, member) = self.member_vm(cluster, node)?;
-        let runs = vm.power == Power::Running && vm.ip == member.ip && vm.guest.node_ip == Some(vm.ip);
+        let fits = !packages::too_new(vm.guest.kubelet(), &cluster.version);
+        let runs = fits && vm.power == Power::Running && vm.ip == member.ip && vm.guest.node_ip == Some(vm.ip);
         runs.then(|| member.joined.max(vm.turned).max(cluster.api_from) + clockwork::KUBELET)
     }
 

@@ -1,7 +1,7 @@
 //! kubeadm v1.35 inside a VM: validation, certificates, init and join with their texts as measured on v1.35.6.
 //! Knows nothing of Multipass; what a cluster becomes afterwards is `cluster`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use super::clockwork;
 use super::cluster::Cluster;
 use super::flags::{Known, duration, parse};
 use super::kubeadm_rules::validate;
+use super::packages;
 use super::pki;
 use super::safe::Safe;
 use super::stage::{Control, Job, Power, Stage, Work, Worker};
@@ -21,8 +22,8 @@ use crate::tools::Output;
 
 const FLAGS: Known = Known {
     takes: &["config", "ignore-preflight-errors", "v", "output"],
-    bare: &["upload-certs"],
-    short: &[('v', "v"), ('o', "output")],
+    bare: &["upload-certs", "yes"],
+    short: &[('v', "v"), ('o', "output"), ('y', "yes")],
 };
 
 /// Every failure exits 1 with the message and this second line (measured: 40 cases).
@@ -48,13 +49,15 @@ pub fn answer(stage: &mut Stage, vm: &str, args: &[&str], root: bool, ask: &Ask,
     let words: Vec<&str> = parsed.words.iter().map(String::as_str).collect();
     let config = |stage: &Stage| read(stage, vm, parsed.get("config"));
     let outcome = match words.as_slice() {
-        ["version"] => Ok(Answer::Done(said(format!("v{}\n", stage.vms[vm].guest.installed())))),
+        ["version"] => Ok(Answer::Done(said(format!("v{}\n", stage.vms[vm].guest.kubeadm())))),
         ["config", "validate"] => config(stage).and_then(|c| checked(&c)).map(|()| Answer::Done(said("ok\n"))),
         _ if !root => Err(failed("[ERROR IsPrivilegedUser]: user is not running as root")),
         ["config", "images", "pull"] => config(stage).and_then(|c| checked(&c)).map(|()| pulled(ask, now)),
         ["init", "phase", "certs", "ca"] => config(stage).map(|_| Answer::Done(authority(stage, vm))),
         ["init"] => config(stage).and_then(|c| init(stage, vm, c, ask, now)),
         ["join"] => config(stage).and_then(|c| join(stage, vm, c, ask, now)),
+        ["upgrade", "node"] => Ok(Answer::Done(packages::upgrade_node(stage, vm, now))),
+        ["upgrade", "apply", version] if parsed.on("yes") => packages::apply(stage, vm, version, ask, now),
         _ => Err(stage.strange(ask, failed(&format!("unknown command \"{}\" for \"kubeadm\"", words.join(" "))))),
     };
     outcome.unwrap_or_else(Answer::Done)
@@ -189,6 +192,8 @@ fn made(documents: &BTreeMap<String, Value>, ca: &str, ip: Ipv4Addr, version: &s
         born: 0,
         api_from: now,
         nodes: BTreeMap::new(),
+        cordoned: BTreeSet::new(),
+        marks: BTreeMap::new(),
         namespaces: namespaces.into(),
         crds: BTreeMap::new(),
         releases: vec![],

@@ -15,6 +15,7 @@ use desk::Desk;
 mod accept;
 pub mod access;
 mod desk;
+mod drain;
 mod exec;
 mod gotemplate;
 mod jsonpath;
@@ -84,6 +85,12 @@ fn known(subcommand: &str) -> Option<Known> {
             bare: &["all", "all-namespaces", "ignore-not-found", "wait", "now", "force"],
             short: &[('l', "selector"), ('f', "filename"), ('A', "all-namespaces"), ('o', "output")],
         },
+        "drain" => Known {
+            takes: &["timeout", "grace-period", "pod-selector", "selector"],
+            bare: &["ignore-daemonsets", "delete-emptydir-data", "force", "disable-eviction"],
+            short: &[('l', "selector")],
+        },
+        "cordon" | "uncordon" => Known { takes: &["selector"], bare: &[], short: &[('l', "selector")] },
         "label" | "annotate" => Known {
             takes: &["selector", "field-manager", "dry-run", "output"],
             bare: &["overwrite", "all"],
@@ -121,6 +128,7 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
         "exec" => exec::exec(stage, &desk).map(Answer::Done),
         "wait" => read::wait(stage, &desk),
         "rollout" => read::rollout(stage, &desk),
+        "drain" | "cordon" | "uncordon" => drain::drain(stage, &desk, &subcommand),
         "apply" => write::apply(stage, &desk, disk).map(Answer::Done),
         "diff" => write::diff(stage, &desk, disk).map(Answer::Done),
         "delete" => write::delete(stage, &desk, disk).map(Answer::Done),

@@ -9,6 +9,7 @@ use super::ask::{Answer, Ask, Go, refused, said};
 use super::clockwork;
 use super::flags::{Bad, Known, Parsed, parse};
 use super::guest;
+use super::packages;
 use super::stage::{Guest, Job, Power, Stage, Vm, Work};
 use super::yaml;
 use crate::tools::{Exit, Output};
@@ -276,6 +277,7 @@ fn seeded(text: &str) -> Go<(Guest, Preparing)> {
     for file in data["write_files"].as_array().into_iter().flatten() {
         guest.files.insert(yaml::text(file, "/path").into(), yaml::text(file, "/content").into());
     }
+    guest.scripts = packages::scripts(&guest);
     let lines = data["runcmd"].as_array().into_iter().flatten().map(|line| match line {
         Value::Array(words) => words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
         other => other.as_str().unwrap_or_default().to_owned(),

@@ -169,8 +169,10 @@ impl Stage {
             if let Some(why) = self.unbound(cluster, w, now) {
                 return Some(Held::Unschedulable(format!("0/{} nodes are available: {why}", cluster.nodes.len())));
             }
-            match self.node_for(cluster, &w.wants, room, now) {
+            let home = w.home.as_deref().filter(|home| cluster.nodes.contains_key(*home));
+            match self.node_for(cluster, &w.wants, home, room, now) {
                 Ok(node) => {
+                    w.home = w.wants.claim.is_some().then(|| node.clone());
                     if let Some(free) = room.get_mut(&node) {
                         *free = free.saturating_sub(w.wants.memory);
                     }
@@ -189,10 +191,12 @@ impl Stage {
         &self,
         cluster: &Cluster,
         wants: &Wants,
+        home: Option<&str>,
         room: &BTreeMap<String, u64>,
         now: Duration,
     ) -> Result<String, String> {
         let open = |node: &&String| match wants.host_network {
+            _ if cluster.cordoned.contains(*node) || home.is_some_and(|home| home != *node) => false,
             // Cilium's operator tolerates every taint.
             true => self.kubelet_since(cluster, node).is_some_and(|since| since <= now),
             false => self.node_ready(cluster, node, now) == Ready::Yes,
@@ -203,7 +207,11 @@ impl Stage {
         if let Some(best) = fits.into_iter().max_by_key(|node| room.get(**node)) {
             return Ok((*best).clone());
         }
-        let tainted = nodes - all.len();
+        let cordoned = cluster.nodes.keys().filter(|node| cluster.cordoned.contains(*node)).count();
+        let elsewhere = home.map_or(0, |home| {
+            cluster.nodes.keys().filter(|node| *node != home && !cluster.cordoned.contains(*node)).count()
+        });
+        let tainted = nodes - all.len() - cordoned - elsewhere;
         let mut why = Vec::new();
         if !all.is_empty() {
             why.push(format!("{} Insufficient memory", all.len()));
@@ -211,13 +219,19 @@ impl Stage {
         if tainted > 0 {
             why.push(format!("{tainted} node(s) had untolerated taint {{node.kubernetes.io/not-ready: }}"));
         }
+        if cordoned > 0 {
+            why.push(format!("{cordoned} node(s) were unschedulable"));
+        }
+        if elsewhere > 0 {
+            why.push(format!("{elsewhere} node(s) had volume node affinity conflict"));
+        }
         // Words of the scheduler (upstream).
         Err(format!("0/{nodes} nodes are available: {}.", why.join(", ")))
     }
 
     /// Whether a Job could run at this moment.
     pub(super) fn job_fits(&self, cluster: &Cluster, wants: &Wants, now: Duration) -> bool {
-        self.node_for(cluster, wants, &self.room(cluster), now).is_ok()
+        self.node_for(cluster, wants, None, &self.room(cluster), now).is_ok()
     }
 
     /// Why a claim has no volume: no class, nobody who makes volumes, or one who may not start his helper.

@@ -102,6 +102,21 @@ pub(super) struct Guest {
     pub hosts: BTreeMap<String, Ipv4Addr>,
     /// The marker that preparation leaves, when it is done.
     pub prep: String,
+    /// The version of the packages, where the marker does not say it: a preparation begins by taking the marker away.
+    #[serde(default)]
+    pub packages: String,
+    /// The version of kubeadm's package, where it is not that of the others.
+    #[serde(default)]
+    pub kubeadm: String,
+    /// The version of the kubelet that runs, where it is not the one installed.
+    #[serde(default)]
+    pub running: String,
+    /// What `node-state` says of the scripts.
+    #[serde(default)]
+    pub scripts: String,
+    /// An upgrade of the control plane has begun and not ended.
+    #[serde(default)]
+    pub upgrading: bool,
     /// The certificate authority in `/etc/kubernetes/pki`, by name.
     pub ca: Option<String>,
     /// The authority a worker was given by its cluster.
@@ -152,6 +167,10 @@ pub(super) struct Job {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Work {
     Prep,
+    /// The preparation of kubeadm alone.
+    Kubeadm,
+    /// `kubeadm upgrade apply` to this version.
+    Apply(String),
     /// The file it reads.
     Init(String),
     /// The file it reads, and whether the API has been found.
@@ -279,7 +298,7 @@ impl Stage {
         for job in jobs {
             match job.work {
                 // cloud-init's own run comes back with the next boot only through `node-prep`.
-                Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) => {}
+                Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) | Work::Kubeadm | Work::Apply(_) => {}
                 Work::Init(_) => vm.guest.control = Control::Partial,
                 Work::Join(..) => vm.guest.worker = Worker::Partial,
             }
@@ -298,6 +317,7 @@ impl Stage {
         vm.boots += 1;
         // A machine that boots reads the clock of its host (assumption: QEMU's RTC follows it).
         vm.lag = 0;
+        vm.guest.running.clear();
         if vm.guest.worker == Worker::Joined {
             let next = vm.turned + clockwork::KUBELET;
             vm.guest.jobs.push(Job { run: 0, work: Work::Register, began: now, next, then: None });
@@ -323,7 +343,19 @@ impl Vm {
 impl Guest {
     /// The version of the packages that preparation installed.
     pub fn installed(&self) -> &str {
+        if !self.packages.is_empty() {
+            return &self.packages;
+        }
         let version = self.prep.strip_prefix("k8s=").and_then(|rest| rest.split(' ').next());
         version.unwrap_or_default()
+    }
+    /// The version of kubeadm.
+    pub fn kubeadm(&self) -> &str {
+        if self.kubeadm.is_empty() { self.installed() } else { &self.kubeadm }
+    }
+
+    /// The version of the kubelet that runs.
+    pub fn kubelet(&self) -> &str {
+        if self.running.is_empty() { self.installed() } else { &self.running }
     }
 }

@@ -26,6 +26,9 @@ pub struct Workload {
     pub wants: Wants,
     /// Nodes that its pods were given, one each. A pod stays where it is.
     pub placed: Vec<String>,
+    /// The node that has its volume: a folder there, so it goes nowhere else.
+    #[serde(default)]
+    pub home: Option<String>,
     /// Whether admission has let its pods in.
     pub made: bool,
     /// What kept it when anyone looked last.
@@ -130,8 +133,15 @@ impl Workload {
     pub fn after(self, old: Option<Workload>) -> Workload {
         match old {
             Some(old) if old.wants == self.wants => Workload { replicas: self.replicas, ..old },
+            Some(old) if old.wants.claim == self.wants.claim => Workload { home: old.home, ..self },
             _ => self,
         }
+    }
+
+    /// Its pods leave a node, and are made anew wherever there is a place for them.
+    pub fn evicted(&mut self, node: &str, now: Duration) {
+        self.placed.retain(|place| place != node);
+        (self.since, self.held) = (now, Held::No);
     }
 
     /// Its pods are made anew.

@@ -112,10 +112,14 @@ fn node(stage: &Stage, cluster: &Cluster, name: &str, now: Duration) -> Value {
     if let Some(net) = member.pod_cidr.filter(|_| member.joined + super::super::clockwork::POD_CIDR <= now) {
         spec = json!({ "podCIDR": net.to_string(), "podCIDRs": [net.to_string()] });
     }
-    let version = stage.vms.get(&member.vm).map(|vm| vm.guest.installed()).unwrap_or_default();
+    if cluster.cordoned.contains(name) {
+        spec["unschedulable"] = json!(true);
+    }
+    let annotations = cluster.marks.get(name).cloned().unwrap_or_default();
+    let version = stage.vms.get(&member.vm).map(|vm| vm.guest.kubelet()).unwrap_or_default();
     json!({
         "apiVersion": "v1", "kind": "Node",
-        "metadata": { "name": name, "labels": labels },
+        "metadata": { "name": name, "labels": labels, "annotations": annotations },
         "spec": spec,
         "status": {
             "addresses": [
@@ -228,6 +232,8 @@ fn pods(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) ->
     let pod = |n: usize| {
         let status = if n < ready { "True" } else { "False" };
         let phase = if n < ready { "Running" } else { "Pending" };
+        let placed = if workload.placed.len() > n { "True" } else { "False" };
+        let scheduled = condition("PodScheduled", placed, "", "");
         let mut labels = workload.wants.template["metadata"]["labels"].clone();
         if labels.is_null() {
             labels = json!({ "app.kubernetes.io/name": workload.name });
@@ -236,7 +242,7 @@ fn pods(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) ->
             "namespace": workload.namespace, "labels": labels },
             "spec": { "nodeName": workload.placed.get(n) },
             "status": { "phase": phase, "podIP": stage.pod_ip(cluster, workload, n),
-                "conditions": [condition("Ready", status, "", "")] } })
+                "conditions": [condition("Ready", status, "", ""), scheduled] } })
     };
     (0..wanted).map(pod).collect()
 }

@@ -71,7 +71,7 @@ pub fn get(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
     if let Some(path) = desk.parsed.get("raw") {
         // Printed without a newline (measured).
         return match path {
-            "/readyz" | "/livez" | "/healthz" => Ok(said("ok")),
+            "/readyz" | "/livez" | "/healthz" | "/livez/etcd" => Ok(said("ok")),
             path if path.contains("/proxy/") => mesh::proxied(stage, desk, path),
             _ => Err(stage.strange(desk.ask, refused(1, "Error from server (NotFound): the server could not find it"))),
         };

@@ -268,8 +268,9 @@ pub fn mark(stage: &mut Stage, desk: &Desk<'_>, verb: &str) -> Go<Output> {
         .parsed
         .words
         .iter()
-        .flat_map(|w| match w.split_once('/') {
-            Some((kind, name)) if !w.contains('=') => vec![kind.to_owned(), name.to_owned()],
+        .enumerate()
+        .flat_map(|(at, w)| match w.split_once('/') {
+            Some((kind, name)) if at == 0 => vec![kind.to_owned(), name.to_owned()],
             _ => vec![w.clone()],
         })
         .collect();
@@ -279,6 +280,12 @@ pub fn mark(stage: &mut Stage, desk: &Desk<'_>, verb: &str) -> Go<Output> {
     let kind = kinds::of_word(cluster, word)
         .ok_or_else(|| refused(1, format!("error: the server doesn't have a resource type \"{word}\"")))?;
     let absent = || refused(1, format!("Error from server (NotFound): {} \"{name}\" not found", kind.plural));
+    if kind.kind == "Node" && verb == "annotate" {
+        if !cluster.nodes.contains_key(name) {
+            return Err(absent());
+        }
+        return annotated(cluster, name, pairs, desk.parsed.on("overwrite"));
+    }
     if kind.kind != "Namespace" || verb != "label" {
         // What marks mean to other kinds, the embedded world has no use for.
         return Ok(said(format!("{}/{name} {verb}d\n", kind.shown())));
@@ -291,4 +298,24 @@ pub fn mark(stage: &mut Stage, desk: &Desk<'_>, verb: &str) -> Go<Output> {
         }
     }
     Ok(said(format!("namespace/{name} labeled\n")))
+}
+
+fn annotated(cluster: &mut Cluster, node: &str, pairs: &[String], overwrite: bool) -> Go<Output> {
+    let marks = cluster.marks.entry(node.to_owned()).or_default();
+    for pair in pairs {
+        match pair.split_once('=') {
+            Some((name, value)) => {
+                if let Some(old) = marks.get(name).filter(|old| *old != value && !overwrite) {
+                    let text = "error: --overwrite is false but found the following declared annotation(s):";
+                    return Err(refused(1, format!("{text} '{name}' already has a value ({old})")));
+                }
+                marks.insert(name.to_owned(), value.to_owned());
+            }
+            None => drop(marks.remove(pair.trim_end_matches('-'))),
+        }
+    }
+    if marks.is_empty() {
+        cluster.marks.remove(node);
+    }
+    Ok(said(format!("node/{node} annotated\n")))
 }

@@ -1,0 +1,138 @@
+//! `node-upgrade`, kubeadm alone, and scripts that take the place of older ones.
+//! Knows nothing of what kubeadm and etcd do when they are real.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::json;
+use xtask::render::cloud_init::{BUNDLE, SCRIPTS};
+use xtask::tools::guest;
+
+use super::{Node, scripts};
+use crate::{golden, tool};
+
+const APPLY: &str = "kubeadm upgrade apply --yes v1.35.7";
+
+/// A control plane of v1.35.6.
+fn control_plane() -> Option<Node> {
+    let node = Node::new()?;
+    manifests(&node, ["v1.35.6"; 3]);
+    node.write("var/lib/etcd/member/wal", "x");
+    let save = "*'snapshot save'*) echo db >$ROOT/var/lib/etcd/archipelago.db ;;";
+    node.stub("crictl", &format!("case \"$*\" in 'ps '*) echo e1; echo e0 ;; {save} esac"));
+    node.stub("kubeadm", "");
+    Some(node)
+}
+
+fn manifests(node: &Node, versions: [&str; 3]) {
+    for (name, version) in ["apiserver", "controller-manager", "scheduler"].iter().zip(versions) {
+        let text = format!("spec:\n  containers:\n  - image: registry.k8s.io/kube-{name}:{version}\n");
+        node.write(&format!("etc/kubernetes/manifests/kube-{name}.yaml"), &text);
+    }
+}
+
+#[test]
+fn a_control_plane_is_upgraded_after_a_snapshot() {
+    let Some(node) = control_plane() else { return };
+    assert_eq!(node.state()["version"], "v1.35.6");
+    node.calls();
+    let done = node.run("node-upgrade", &["v1.35.7"], "");
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let calls = node.calls();
+    let at =
+        |part: &str| calls.iter().position(|call| call.contains(part)).unwrap_or_else(|| panic!("{part}: {calls:?}"));
+    assert!(at("exec e1 etcdctl") < at(APPLY), "{calls:?}");
+    assert_eq!(node.read("var/lib/archipelago/etcd-before-v1.35.7.db"), "db\n");
+    assert!(!node.has("var/lib/archipelago/upgrade") && !node.has("var/lib/etcd/archipelago.db"));
+    let again = node.run("node-upgrade", &["v1.35.7"], "");
+    let calls = node.calls().join("\n");
+    assert!(again.code == Some(0) && calls.contains(APPLY) && !calls.contains("snapshot"), "{calls}");
+    assert_eq!(node.run("node-upgrade", &["v1.35.8"], "").code, Some(0));
+    assert!(!node.has("var/lib/archipelago/etcd-before-v1.35.7.db"), "one is kept");
+}
+
+#[test]
+fn an_upgrade_that_did_not_end_well_shows() {
+    let Some(node) = control_plane() else { return };
+    node.stub("kubeadm", "exit 1");
+    assert_ne!(node.run("node-upgrade", &["v1.35.7"], "").code, Some(0));
+    manifests(&node, ["v1.35.7"; 3]);
+    assert_eq!(node.state()["version"], "", "its end is not known");
+    node.stub("kubeadm", "");
+    assert_eq!(node.run("node-upgrade", &["v1.35.7"], "").code, Some(0));
+    assert_eq!(node.state()["version"], "v1.35.7");
+    manifests(&node, ["v1.35.7", "v1.35.7", "v1.35.6"]);
+    assert_eq!(node.state()["version"], "", "half of one and half of another");
+}
+
+#[test]
+fn without_a_snapshot_nothing_is_upgraded() {
+    let Some(node) = control_plane() else { return };
+    node.stub("crictl", "exit 1");
+    assert_ne!(node.run("node-upgrade", &["v1.35.7"], "").code, Some(0));
+    assert!(!node.calls().join("\n").contains("kubeadm") && node.state()["version"] == "v1.35.6");
+}
+
+#[test]
+fn an_upgrade_of_no_control_plane_is_refused() {
+    let Some(node) = Node::new() else { return };
+    assert_eq!(node.run("node-upgrade", &["v1.35.7"], "").code, Some(1));
+    for wrong in [&["1.35.7"][..], &["v1.35"], &["v1.35.7;x"], &["--force"], &[]] {
+        assert_eq!(node.run("node-upgrade", wrong, "").code, Some(2), "{wrong:?}");
+    }
+    assert_eq!(node.state()["version"], "");
+}
+
+#[test]
+fn kubeadm_goes_ahead_alone() {
+    let Some(node) = super::prep::ubuntu("2.2.1") else { return };
+    node.write("var/lib/archipelago/prep.done", "k8s=1.35.6 pause=registry.k8s.io/pause:3.10.1\n");
+    let done = node.run("node-prep", &["kubeadm"], "");
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let calls = node.calls().join("\n");
+    assert!(calls.contains(" kubeadm=1.35.7-*") && calls.contains("apt-mark hold kubeadm"), "{calls}");
+    assert!(!calls.contains("kubelet") && !calls.contains("restart"), "{calls}");
+    assert_eq!(node.state()["prep"], "k8s=1.35.6 pause=registry.k8s.io/pause:3.10.1", "the kubelet is what it was");
+    node.stub("dpkg-query", "[ \"$*\" = '--show --showformat ${Version} kubeadm' ] && printf 1.35.7-1.1");
+    assert_eq!(node.state()["kubeadm"], "v1.35.7");
+    assert_eq!(node.run("node-prep", &["kubelet"], "").code, Some(2));
+}
+
+/// `awk` as the node runs it, in another folder than the real one.
+fn replace(node: &Node, bundle: &str) -> bool {
+    let folder = node.path("usr/local/sbin");
+    std::fs::create_dir_all(&folder).expect("made");
+    let program = guest::REPLACE.replace("/usr/local/sbin", folder.to_str().expect("UTF-8"));
+    let mut command = tool::command("awk");
+    let mut child = command.arg(program).stdin(Stdio::piped()).spawn().expect("awk starts");
+    let _ = child.stdin.take().expect("a pipe").write_all(bundle.as_bytes());
+    child.wait().expect("it ends").success()
+}
+
+#[test]
+fn scripts_of_an_older_checkout_are_replaced() {
+    let Some(node) = Node::new() else { return };
+    let bundle = golden::plan("infra/fleet.toml", xtask::tools::helm::Helm::V4).files[BUNDLE].clone();
+    let digest = |text: &str| {
+        let file = node.path("text");
+        std::fs::write(&file, text).expect("written");
+        let (_, said) = tool::run(tool::command("sha256sum").arg(&file));
+        said.split(' ').next().expect("a digest")[..32].to_owned()
+    };
+    node.write("usr/local/sbin/node-state", "older\n");
+    node.write("usr/local/sbin/node-exporter", "somebody else's\n");
+    assert_ne!(node.state()["scripts"], json!(digest(&bundle)));
+    assert!(!replace(&node, &bundle[..bundle.len() / 2]), "a bundle that was cut off");
+    assert!(!replace(&node, "#: ../x\nx\n#: end\n") && !replace(&node, ""));
+    assert_eq!(node.read("usr/local/sbin/node-state"), "older\n");
+    assert!(replace(&node, &bundle));
+    for name in SCRIPTS {
+        let (there, here) = (node.path(&format!("usr/local/sbin/{name}")), scripts().join(name));
+        assert_eq!(std::fs::read(&there).expect("there"), std::fs::read(here).expect("here"), "{name}");
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(there).expect("there").permissions().mode() & 0o777, 0o755);
+    }
+    assert_eq!(node.state()["scripts"], json!(digest(&bundle)), "what is asked is what was sent");
+    assert_eq!(node.read("usr/local/sbin/node-exporter"), "somebody else's\n");
+    assert!(node.state()["free_mib"].as_u64().is_some_and(|free| free > 0));
+}

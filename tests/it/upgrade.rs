@@ -1,0 +1,226 @@
+//! `upgrade` from one version to the next, in the embedded world: what it says, what it does in which order, what it
+//! refuses, and what it leaves alone. Knows nothing of kubeadm's real texts; the rehearsal's own tests do.
+#![expect(clippy::disallowed_methods, reason = "tests write fleets and the story of the embedded world")]
+
+use serde_json::{Value, json};
+
+use crate::daytwo::{disturb, fleet};
+use crate::golden;
+use crate::ui::{Place, settings};
+use xtask::plan::{check, upgrade};
+
+/// The default fleet with another version of Kubernetes.
+fn pinned(place: &Place, version: &str) {
+    let text = golden::read("infra/fleet.toml").replace("1.35.7", version);
+    std::fs::write(place.root().join("to.toml"), text).expect("written");
+}
+
+fn connected() -> Place {
+    let place = fleet();
+    let ran = place.run("mesh-connect --rehearse -q");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    place
+}
+
+/// What was run, by step: each command that changes something.
+fn acts(out: &str) -> Vec<(String, String)> {
+    let events = out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    events.filter(|e| e["mutates"] == json!(true)).map(|e| (text(&e["step"]), text(&e["command"]))).collect()
+}
+
+#[test]
+fn the_plan_is_as_reviewed_and_can_be_run() {
+    let ran = Place::new().run("plan upgrade --only app1/current");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let ours = |step: &str| {
+        let id = step.split(' ').next().unwrap_or_default();
+        let what = id.rsplit('/').next().unwrap_or_default();
+        id.starts_with("app1/")
+            && (id.matches('/').count() == 2 || ["nodes", "allowed", "etcd", "current"].contains(&what))
+    };
+    let steps: Vec<&str> = ran.out.split("\n\n").filter(|step| ours(step)).collect();
+    settings().bind(|| insta::assert_snapshot!("upgrade.plan", steps.join("\n\n")));
+    for of in ["infra/fleet.toml", "tests/fleets/one.toml", "tests/fleets/wide.toml", "tests/fleets/pairs.toml"] {
+        let (fleet, releases) = golden::load(of);
+        let plan = upgrade::plan(&fleet, &releases, golden::plan(of, xtask::tools::helm::Helm::V4));
+        assert_eq!(check::check(&plan), [""; 0], "{of}");
+    }
+}
+
+#[test]
+fn what_is_of_the_right_version_is_left_alone() {
+    let place = connected();
+    let ran = place.run("upgrade --rehearse --format json");
+    assert_eq!((ran.code, acts(&ran.out)), (0, vec![]), "{}", ran.err);
+}
+
+#[test]
+fn one_node_after_another_and_the_platform_first() {
+    let place = connected();
+    pinned(&place, "1.35.8");
+    let ran = place.run("upgrade --rehearse --fleet to.toml");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let told: Vec<&str> = ran.err.lines().filter(|line| line.trim_start().starts_with("Changes")).collect();
+    settings().bind(|| insta::assert_snapshot!("upgrade-changes", told.join("\n")));
+    let place = connected();
+    pinned(&place, "1.35.8");
+    let acts = acts(&place.run("upgrade --rehearse --fleet to.toml --format json").out);
+    let nodes = ["mgmt/cp", "mgmt/w1", "app1/cp", "app1/w1", "app2/cp", "app2/w1"];
+    let of: Vec<&str> = acts.iter().filter_map(|(step, _)| nodes.into_iter().find(|n| step.starts_with(n))).collect();
+    let mut order = of.clone();
+    order.dedup();
+    assert_eq!(order, nodes, "no node is touched before the one before it is done");
+    let at = |step: &str, part: &str| {
+        let found = acts.iter().position(|(id, command)| id == step && command.contains(part));
+        found.unwrap_or_else(|| panic!("{step}: {part}: {acts:#?}"))
+    };
+    let way = [
+        at("app1/cp/kubeadm", "node-prep kubeadm"),
+        at("app1/cp/control-plane", "node-upgrade v1.35.8"),
+        at("app1/cp/drain", "annotate"),
+        at("app1/cp/drain", " drain "),
+        at("app1/cp/kubelet", "node-prep"),
+        at("app1/cp/restart", "restart kubelet"),
+        at("app1/cp/uncordon", " uncordon "),
+        at("app1/w1/kubeadm", "node-prep kubeadm"),
+        at("app1/w1/drain", " drain "),
+        at("app1/w1/kubelet", "kubeadm upgrade node"),
+        at("app1/w1/uncordon", "archipelago/upgrade-"),
+        at("app2/cp/kubeadm", "node-prep kubeadm"),
+    ];
+    assert!(way.is_sorted(), "{way:?}");
+    // Draining the platform made Vault anew, and a new Vault is sealed.
+    assert!(at("mgmt/vault/unseal", "unseal") < at("app1/cp/kubeadm", "node-prep kubeadm"));
+    assert_eq!(place.run("status --rehearse --fleet to.toml").code, 0);
+    let again = place.run("upgrade --rehearse --fleet to.toml --format json");
+    assert_eq!((again.code, self::acts(&again.out)), (0, vec![]));
+    assert_eq!(place.run("doctor --rehearse --fleet to.toml").code, 0);
+}
+
+/// A bootstrap would put a new kubelet beside an old API server.
+#[test]
+fn a_bootstrap_upgrades_no_node() {
+    let place = fleet();
+    pinned(&place, "1.35.8");
+    let ran = place.run("bootstrap --rehearse --fleet to.toml -q --only */prep --format json");
+    assert_eq!((ran.code, acts(&ran.out)), (1, vec![]), "{}", ran.err);
+    assert!(ran.err.contains("cargo xtask upgrade"), "{}", ran.err);
+    assert!(place.run("doctor --rehearse --fleet to.toml").out.contains("cargo xtask upgrade --rehearse"));
+}
+
+#[test]
+fn versions_that_kubeadm_would_not_take_are_refused_by_name() {
+    for (runs, why) in [
+        ("v1.35.9", "want a version in >=1.34.0, <=1.35.7, got 1.35.9"),
+        ("v1.33.4", "want a version in >=1.34.0, <=1.35.7, got 1.33.4"),
+    ] {
+        let place = connected();
+        disturb(&place, |vms| vms["app2-cp"]["guest"]["control"]["Made"]["version"] = json!(runs));
+        let ran = place.run("upgrade --rehearse --format json");
+        assert_eq!((ran.code, acts(&ran.out)), (1, vec![]), "nothing is touched on any cluster: {runs}");
+        assert!(ran.err.contains(why) && ran.err.contains("app2/allowed"), "{}", ran.err);
+    }
+}
+
+/// Its agent's backlog would be lost with the first pod that is moved.
+#[test]
+fn a_cluster_whose_samples_do_not_arrive_is_not_drained() {
+    let place = fleet();
+    pinned(&place, "1.35.8");
+    let ran = place.run("upgrade --rehearse --fleet to.toml --format json");
+    assert_eq!(ran.code, 1, "it was never connected");
+    assert!(ran.err.contains("app1/cp/delivered"), "{}", ran.err);
+    let acts = acts(&ran.out);
+    assert!(acts.iter().any(|(step, _)| step == "mgmt/w1/uncordon"), "the platform sends to itself: {acts:?}");
+    assert!(!acts.iter().any(|(step, _)| step.ends_with("/drain") && step.starts_with("app")), "{acts:?}");
+    assert!(!acts.iter().any(|(step, _)| step.starts_with("app2/cp/kubeadm")), "the next cluster waits");
+}
+
+#[test]
+fn who_was_cordoned_by_hand_stays_so() {
+    let place = connected();
+    pinned(&place, "1.35.8");
+    disturb(&place, |vms| vms["app1-cp"]["guest"]["control"]["Made"]["cordoned"] = json!(["app1-w1"]));
+    let ran = place.run("upgrade --rehearse --fleet to.toml --format json");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let acts = acts(&ran.out);
+    let has = |part: &str| acts.iter().any(|(_, command)| command.contains(part));
+    assert!(has(" drain app1-cp") && !has(" drain app1-w1") && !has("uncordon app1-w1"), "{acts:?}");
+    let story = std::fs::read_to_string(place.root().join("out/rehearsal/world.json")).expect("a story");
+    let story: Value = serde_json::from_str(&story).expect("JSON");
+    let cluster = &story["stage"]["vms"]["app1-cp"]["guest"]["control"]["Made"];
+    assert_eq!((&cluster["cordoned"], &cluster["marks"]), (&json!(["app1-w1"]), &json!({})));
+}
+
+#[test]
+fn what_nobody_would_make_again_is_not_thrown_away() {
+    let place = connected();
+    pinned(&place, "1.35.8");
+    let bare = json!({ "metadata": { "name": "mine", "namespace": "sample" }, "spec": { "nodeName": "app1-cp" } });
+    disturb(&place, |vms| vms["app1-cp"]["guest"]["control"]["Made"]["objects"]["pod/sample/mine"] = bare);
+    let ran = place.run("upgrade --rehearse --fleet to.toml -q");
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("declare no controller (use --force to override): sample/mine"), "{}", ran.err);
+    let budget = json!({ "metadata": { "name": "b", "namespace": "sample" },
+        "spec": { "minAvailable": 9, "selector": { "matchLabels": { "app": "sample" } } } });
+    disturb(&place, |vms| {
+        let objects = &mut vms["app1-cp"]["guest"]["control"]["Made"]["objects"];
+        objects.as_object_mut().expect("objects").remove("pod/sample/mine");
+        objects["poddisruptionbudget/sample/b"] = budget;
+    });
+    let ran = place.run("upgrade --rehearse --fleet to.toml -q");
+    assert!(ran.code == 1 && ran.err.contains("global timeout reached: 300s"), "{}", ran.err);
+    disturb(&place, |vms| {
+        let objects = &mut vms["app1-cp"]["guest"]["control"]["Made"]["objects"];
+        objects.as_object_mut().expect("objects").remove("poddisruptionbudget/sample/b");
+    });
+    let ran = place.run("upgrade --rehearse --fleet to.toml -q");
+    assert_eq!(ran.code, 0, "and goes on when the obstacle is gone: {}", ran.err);
+}
+
+/// A VM keeps the scripts of its first day, unless somebody brings new ones.
+#[test]
+fn nodes_of_an_older_checkout_get_the_scripts_of_this_one() {
+    let place = fleet();
+    disturb(&place, |vms| {
+        let guest = &mut vms["app1-w1"]["guest"];
+        guest["files"]["/usr/local/sbin/node-state"] = json!("older");
+        guest["scripts"] = json!("");
+    });
+    assert!(place.run("doctor --rehearse").out.contains("not so: prepare app1-w1"));
+    let ran = place.run("bootstrap --rehearse --format json");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let acts = acts(&ran.out);
+    assert!(acts.iter().all(|(step, _)| step == "app1/w1/prep") && acts[0].1.contains("sudo awk"), "{acts:?}");
+    assert!(!place.run("bootstrap --rehearse --format json").out.contains("\"running\""));
+}
+
+#[test]
+fn a_single_node_is_upgraded_in_place() {
+    let place = Place::new();
+    let two = golden::read("tests/fleets/one.toml").replace("memory = \"4G\"", "memory = \"8G\"");
+    let one = two.split_once("\n[[cluster.node]]\nname = \"w1\"").expect("a worker").0;
+    std::fs::write(place.root().join("one.toml"), one).expect("written");
+    std::fs::write(place.root().join("to.toml"), one.replace("1.35.7", "1.35.8")).expect("written");
+    assert_eq!(place.run("bootstrap --rehearse -q --fleet one.toml").code, 0);
+    let ran = place.run("upgrade --rehearse --fleet to.toml --format json");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let acts = acts(&ran.out);
+    let has = |part: &str| acts.iter().any(|(_, command)| command.contains(part));
+    assert!(has("node-upgrade v1.35.8") && has("restart kubelet") && !has(" drain ") && !has("cordon"), "{acts:?}");
+}
+
+/// What every command does when something goes wrong; the sweeps of hundreds are `cargo xtask rehearse`.
+#[test]
+fn every_command_that_changes_something_is_rehearsed() {
+    for (command, trials) in
+        [("stop", "--seeds 1..4"), ("start", "--seeds 1..2"), ("destroy", "--seeds 1..4"), ("upgrade", "--seed 3")]
+    {
+        let ran = Place::new().run(&format!("rehearse --command {command} {trials}"));
+        assert_eq!(ran.code, 0, "{command}: {}", ran.err);
+        assert!(ran.err.contains("all arrived"), "{command}: {}", ran.err);
+    }
+    let ran = Place::new().run("rehearse --command upgrade --fault 0:crash");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}

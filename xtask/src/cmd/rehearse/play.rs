@@ -1,0 +1,81 @@
+//! What is played for each command: what goes before it, and what comes after, so that two ends can be compared.
+//! Knows nothing of faults.
+
+use super::super::exit::{Stop, WRONG};
+use super::super::load::Inputs;
+use super::scene::Piece;
+use crate::cli::Planned;
+use crate::plan::mesh::Scope;
+use crate::plan::{Plan, power};
+use crate::problem::Problem;
+use crate::release::Chart;
+use crate::render;
+use crate::tools::helm::Helm;
+
+/// The plans of a piece.
+pub struct Play {
+    before: Vec<Plan>,
+    plan: Plan,
+    mend: Option<Plan>,
+    after: Option<Plan>,
+}
+
+impl Play {
+    /// The piece, for this many steps at once.
+    pub fn piece(&self, jobs: usize) -> Piece<'_> {
+        let Play { before, plan, mend, after } = self;
+        Piece { before, plan, mend: mend.as_ref(), after: after.as_ref(), jobs }
+    }
+}
+
+/// The play of a command.
+///
+/// # Errors
+/// Problems of the input; or there is no older version to upgrade from.
+pub fn of(command: Planned, inputs: &Inputs) -> Result<Play, Stop> {
+    let bootstrap = || inputs.bootstrap(Helm::V4);
+    let start = || power::start(&inputs.fleet, bootstrap());
+    let stop = || power::stop(&inputs.fleet);
+    let alone = |plan| Play { before: vec![], plan, mend: None, after: None };
+    let play = |before, plan| Play { before, ..alone(plan) };
+    Ok(match command {
+        Planned::Bootstrap => alone(bootstrap()),
+        Planned::MeshConnect => {
+            let mesh = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
+            Play { mend: Some(bootstrap()), ..play(vec![bootstrap()], mesh) }
+        }
+        // What was stopped on the way, and by whom, shows when it is to start again.
+        Planned::Stop => Play { after: Some(start()), ..play(vec![bootstrap()], stop()) },
+        Planned::Start => play(vec![bootstrap(), stop()], start()),
+        Planned::Destroy => play(vec![bootstrap()], power::destroy(&inputs.fleet)),
+        Planned::Upgrade => {
+            let old = older(inputs)?;
+            let mesh = old.mesh(Helm::V4, &Scope::all(&old.fleet))?;
+            play(vec![old.bootstrap(Helm::V4), mesh], inputs.upgrade(Helm::V4))
+        }
+    })
+}
+
+/// The same fleet as it was a patch ago: Kubernetes, and every chart that has had a patch.
+fn older(inputs: &Inputs) -> Result<Inputs, Stop> {
+    let (mut fleet, mut releases) = (inputs.fleet.clone(), inputs.releases.clone());
+    let versions = &mut fleet.versions;
+    let Some(patch) = versions.kubernetes.patch.checked_sub(1) else {
+        let why = format!("there is no patch before Kubernetes {}", versions.kubernetes);
+        return Err(Stop::one(WRONG, Problem::new("there is nothing to upgrade from").why(why)));
+    };
+    versions.kubernetes.patch = patch;
+    versions.kubeadm = versions.kubernetes.clone();
+    releases.charts.iter_mut().for_each(age);
+    let files = render::files(&fleet, &releases, &inputs.data).map_err(Stop::all(WRONG))?;
+    let (data, tools) = (inputs.data.clone(), inputs.tools.clone());
+    Ok(Inputs { fleet, releases, files, data, tools })
+}
+
+/// A chart of the patch before. Its archive has another digest, which one does not matter here.
+fn age(chart: &mut Chart) {
+    let Some((minor, patch)) = chart.version.rsplit_once('.') else { return };
+    let Some(patch) = patch.parse::<u64>().ok().and_then(|patch| patch.checked_sub(1)) else { return };
+    chart.version = format!("{minor}.{patch}");
+    chart.sha256 = chart.sha256.take().map(|digest| digest.chars().rev().collect());
+}

@@ -1,0 +1,65 @@
+//! `upgrade`: shows what goes from which version to which, and brings it there.
+//! Knows nothing of the steps.
+
+use std::collections::BTreeMap;
+
+use super::exit::{DONE, Ended, Stop};
+use super::load::Inputs;
+use super::{Session, conduct, detect, digests, load, place, plan, ready, survey};
+use crate::cli::Format;
+use crate::plan::Plan;
+use crate::plan::upgrade::changes::{Change, changes, questions};
+use crate::tools::helm::Helm;
+use crate::ui::shell::Tone;
+use crate::ui::words;
+use crate::world::World;
+
+/// Runs it, or prints what it would run.
+///
+/// # Errors
+/// Problems of the input, the choice or the machine.
+pub fn run(session: &mut Session) -> Ended {
+    let inputs = load::inputs(session)?;
+    let offered = inputs.bootstrap(Helm::V4);
+    place::within(session, Some("upgrade"), &offered, &mut |session, world| {
+        let plan = inputs.upgrade(detect::helm(world)?);
+        if session.flags.dry_run {
+            return plan::print(session, plan);
+        }
+        tell(session, world, &inputs, &plan)?;
+        let code = conduct::run(session, world, &plan, &|failure| {
+            [ready::problems(&inputs.fleet, failure), digests::problems(&inputs.releases, failure)].concat()
+        })?;
+        if code == DONE && session.flags.format == Format::Text {
+            session.shell.status(Tone::Hint, "Next", "cargo xtask mesh-connect, if the clusters were connected");
+        }
+        Ok(code)
+    })
+}
+
+/// What changes, as far as it can be asked now. A machine that is off says nothing: it is asked again when it is on.
+fn tell(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Result<(), Stop> {
+    session.shell.status(Tone::Dim, "Asking", "which versions run");
+    let asked = questions(&inputs.fleet, &inputs.releases, plan);
+    let jobs = conduct::jobs(session);
+    let answers = survey::ask(&mut session.space, world, &asked, &mut BTreeMap::new(), jobs)?;
+    let all = changes(&inputs.fleet, &inputs.releases, &answers);
+    if session.flags.format == Format::Json {
+        let row = |c: &Change| serde_json::json!({ "what": c.what, "from": c.from, "to": c.to });
+        let rows: Vec<_> = all.iter().map(row).collect();
+        session.shell.data(&format!("{}\n", serde_json::json!({ "event": "changes", "changes": rows })));
+    }
+    let width = all.iter().map(|c| c.what.len()).max().unwrap_or(0);
+    for Change { what, from, to } in &all {
+        session.shell.status(Tone::Warn, "Changes", &format!("{what:width$}  {from} -> {to}"));
+    }
+    if all.is_empty() {
+        let silent = asked.steps.iter().filter(|step| !answers.get(&step.id).is_some_and(|o| o.ok())).count();
+        let said = match silent {
+            0 => "everything is of the version that is pinned".to_owned(),
+            n => format!("{} got no answer yet", words::count(n, "question")),
+        };
+        session.shell.status(Tone::Dim, "Asked", &said);
+    }
+    Ok(())
+}
