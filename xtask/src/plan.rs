@@ -14,6 +14,7 @@ pub mod check;
 pub mod choose;
 pub mod diff;
 pub mod graph;
+pub mod live;
 pub mod mesh;
 pub mod power;
 #[cfg(test)]

@@ -16,11 +16,11 @@ pub const NEED: Duration = Duration::from_secs(9720);
 /// The list that replaces every flag of the chart.
 const FLAGS: &str = "server.defaultFlagsOverride";
 /// The only knob that keeps unsent samples.
-const PERIOD: &str = "--storage.agent.wal-truncate-frequency";
+pub(super) const PERIOD: &str = "--storage.agent.wal-truncate-frequency";
 /// Where Prometheus would truncate if it is not told (tsdb/agent/db.go).
-const DEFAULT_PERIOD: Duration = Duration::from_secs(7200);
+pub(super) const DEFAULT_PERIOD: Duration = Duration::from_secs(7200);
 /// The most that a sample takes in the log: a value of 8 bytes and two short varints, before compression.
-const SAMPLE: f64 = 12.0;
+pub(super) const SAMPLE: f64 = 12.0;
 const MIB: f64 = (1 << 20) as f64;
 
 /// Judges every agent, and the receiver on the platform.
@@ -72,7 +72,7 @@ fn flag(sheet: &Sheet, name: &str) -> Option<(String, String)> {
 }
 
 /// A duration among the flags: its path (the list, if it is not there) and its length.
-fn period(sheet: &Sheet, name: &str, otherwise: Duration) -> (String, Option<Duration>) {
+pub(super) fn period(sheet: &Sheet, name: &str, otherwise: Duration) -> (String, Option<Duration>) {
     match flag(sheet, name) {
         Some((path, value)) => (path, duration(&value)),
         None => (FLAGS.to_owned(), Some(otherwise)),

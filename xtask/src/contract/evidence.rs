@@ -25,7 +25,7 @@ pub struct Evidence {
 }
 
 /// What one cluster is given.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ground {
     /// Its name.
     pub name: String,
@@ -205,6 +205,28 @@ impl Shelf {
 }
 
 impl Ground {
+    /// The same cluster with objects as they are live in place of what is rendered. `from` says where they were read.
+    pub fn live(&self, objects: &[Value], from: &str) -> Ground {
+        let sheet = |object: &Value| Sheet {
+            name: object["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+            kind: Kind::Object,
+            wave: 0,
+            file: from.to_owned(),
+            value: Rc::new(object.clone()),
+            lines: Rc::default(),
+            set: vec![],
+        };
+        let sheets = objects.iter().map(sheet).collect();
+        Ground {
+            name: self.name.clone(),
+            machines: self.machines.clone(),
+            sheets,
+            texts: vec![],
+            lines: Rc::default(),
+            ..*self
+        }
+    }
+
     /// The values of a release by its name.
     pub fn release(&self, name: &str) -> Option<&Sheet> {
         self.sheets.iter().find(|s| s.name == name && matches!(s.kind, Kind::Values { .. }))
