@@ -37,9 +37,8 @@ fn walk(bench: &mut Bench<'_>, sites: &[Site<'_>]) -> Vec<Reference> {
             bench.items(site.name(), what);
         }
     }
-    let own = |ground: &Ground| Ground { texts: vec![], ..ground.clone() };
-    let platform = bench.rendered.platform().map(own);
-    let grounds = sites.iter().map(|site| own(site.live)).chain(platform).collect();
+    let live = sites.iter().map(|site| site.live);
+    let grounds: Vec<Ground> = live.chain(bench.rendered.platform()).cloned().collect();
     references::walk(&Evidence { grounds })
 }
 
