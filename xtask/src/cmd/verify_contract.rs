@@ -2,6 +2,8 @@
 //! Knows nothing of how a clause is judged.
 
 pub mod drilled;
+pub mod live;
+pub mod record;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -9,78 +11,85 @@ use super::exit::{DONE, Ended, NOT_READY, REFUSED, Stop, WRONG};
 use super::load::Inputs;
 use super::{Session, load};
 use crate::cli::{Format, VerifyContract};
-use crate::contract::{self, Clause, Evidence, Report};
+use crate::contract::{self, Clause, Evidence};
 use crate::problem::Problem;
 use crate::ui::shell::Tone;
-use crate::ui::verdict::drill::Drill;
-use crate::ui::verdict::{self, Excused};
+use crate::ui::verdict::{self, Excused, Told};
 use crate::workspace::clock;
+use live::Looked;
 
 /// Judges.
 ///
 /// # Errors
-/// Problems of the input, a clause that is not there, a report that cannot be written.
+/// Problems of the input, a clause that is not there, clusters that were never brought up, a report that cannot be
+/// written.
 pub fn run(session: &mut Session, asked: &VerifyContract) -> Ended {
     let wanted = clauses(&asked.clauses)?;
     let excused = excuses(asked)?;
-    if asked.drill.is_some() != session.flags.rehearse {
-        return Err(Stop::one(WRONG, not_yet(session.flags.rehearse)));
-    }
+    fitting(session, asked)?;
     let inputs = load::inputs(session)?;
     let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
     let evidence = evidence.map_err(Stop::all(WRONG))?;
+    if session.flags.dry_run {
+        return live::printed(session, &inputs, &evidence);
+    }
     let mut report = contract::check(&evidence);
+    let mut looked = asked.live.then(|| live::look(session, &inputs, &evidence)).transpose()?;
     let drill = asked.drill.map(|_| drilled::play(&evidence, &report)).transpose()?;
-    if let Some(drill) = &drill {
-        leave(session, &inputs, &report, &excused, drill)?;
+    if looked.is_some() || drill.is_some() {
+        let live = looked.as_ref().map(|l| &l.live);
+        let told = Told { report: &report, live, drill: drill.as_ref(), excused: &excused };
+        leave(session, &inputs, &told, looked.as_ref())?;
     }
     report.verdicts.retain(|v| wanted.contains(&v.clause));
-    if let Some(path) = &asked.junit {
-        write(session, path, &verdict::junit::report(&report, &excused))?;
+    if let Some(looked) = &mut looked {
+        looked.live.narrow(&wanted);
     }
-    let explain = session.flags.explain;
+    let live = looked.as_ref().map(|l| &l.live);
+    let told = Told { report: &report, live, drill: drill.as_ref(), excused: &excused };
+    if let Some(path) = &asked.junit {
+        write(session, path, &verdict::junit::report(&told))?;
+    }
     let text = match session.flags.format {
-        Format::Text => verdict::text(&report, &excused, explain) + &drill.as_ref().map_or_else(String::new, told),
-        Format::Json => lines(&report, &excused, drill.as_ref()),
+        Format::Text => {
+            told.text(session.flags.explain) + &drill.as_ref().map_or_else(String::new, verdict::drill::text)
+        }
+        Format::Json => lines(&told),
     };
     session.shell.data(&text);
-    let failed = drill.iter().flat_map(|d| &d.failings).any(|(clause, _)| !excused.contains_key(clause));
-    let broken = failed || verdict::breached(&report, &excused).next().is_some();
-    Ok(if broken { REFUSED } else { DONE })
+    Ok(if told.broken() { REFUSED } else { DONE })
 }
 
-/// A drill stops machines; there is one for the embedded world alone.
-fn not_yet(rehearsing: bool) -> Problem {
+/// Which tiers and flags can be meant together. A drill stops machines; there is one for the embedded world alone.
+fn fitting(session: &Session, asked: &VerifyContract) -> Result<(), Stop> {
     let hint = "cargo xtask verify-contract --rehearse --drill mgmt-outage";
-    if rehearsing {
-        return Problem::new("`--rehearse` means nothing without `--drill`").hint(hint);
+    if asked.drill.is_some() && !session.flags.rehearse {
+        let problem = Problem::new("a drill is played in the embedded world alone");
+        return Err(Stop::one(WRONG, problem.why("it would stop the platform's machines").hint(hint)));
     }
-    Problem::new("a drill is played in the embedded world alone")
-        .why("it would stop the platform's machines")
-        .hint(hint)
+    if session.flags.rehearse && asked.drill.is_none() && !asked.live {
+        return Err(Stop::one(
+            WRONG,
+            Problem::new("`--rehearse` means nothing without `--live` or `--drill`").hint(hint),
+        ));
+    }
+    if session.flags.dry_run && asked.drill.is_some() {
+        return Err(Stop::one(WRONG, Problem::new("`--dry-run` prints the questions of `--live`; a drill has none")));
+    }
+    Ok(())
 }
 
-fn told(drill: &Drill) -> String {
-    verdict::drill::text(drill)
-}
-
-fn lines(report: &Report, excused: &Excused, drill: Option<&Drill>) -> String {
-    let drill = drill.map(|d| format!("{}\n", verdict::drill::json(d)));
-    format!("{}\n{}", verdict::json::report(report, excused), drill.unwrap_or_default())
+fn lines(told: &Told<'_>) -> String {
+    let live = told.live.map(|live| format!("{}\n", verdict::live::json(live, told.excused)));
+    let drill = told.drill.map(|d| format!("{}\n", verdict::drill::json(d)));
+    let report = verdict::json::report(told.report, told.excused);
+    format!("{report}\n{}{}", live.unwrap_or_default(), drill.unwrap_or_default())
 }
 
 /// The folder of evidence, with every clause in it.
-fn leave(
-    session: &mut Session,
-    inputs: &Inputs,
-    report: &Report,
-    excused: &Excused,
-    drill: &Drill,
-) -> Result<(), Stop> {
-    let when = clock::now();
-    let record = drilled::record(inputs, report, excused, drill, &when);
-    let page = verdict::page::page(report, excused, drill, &when);
-    let folder = drilled::leave(&session.space, &record, &page, &when).map_err(Stop::with(NOT_READY))?;
+fn leave(session: &mut Session, inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>) -> Result<(), Stop> {
+    let report = record::report(inputs, told, looked, &clock::now());
+    let folder = record::leave(&session.space, &report, told, looked).map_err(Stop::with(NOT_READY))?;
     let said = format!("{}/{folder}/report.html", session.out());
     session.shell.status(Tone::Good, "Wrote", &said);
     Ok(())

@@ -8,6 +8,7 @@
 mod bench;
 mod buffer;
 mod deliveries;
+pub mod hush;
 mod pods;
 mod policy;
 mod secrets;
@@ -65,6 +66,12 @@ impl Live {
     /// What could not be asked for a clause.
     pub fn silent(&self, clause: Clause) -> impl Iterator<Item = &Silence> {
         self.silent.iter().filter(move |s| s.clause == clause)
+    }
+
+    /// Leaves these clauses alone.
+    pub fn narrow(&mut self, wanted: &[Clause]) {
+        self.verdicts.retain(|v| wanted.contains(&v.clause));
+        self.silent.retain(|s| wanted.contains(&s.clause));
     }
 
     /// Whether every clause holds and everything was answered.
