@@ -208,7 +208,11 @@ impl Ground {
     /// The same cluster with objects as they are live in place of what is rendered. `from` says where they were read.
     pub fn live(&self, objects: &[Value], from: &str) -> Ground {
         let sheet = |object: &Value| Sheet {
-            name: object["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+            // Helm marks what it makes.
+            name: object["metadata"]["annotations"]["meta.helm.sh/release-name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
             kind: Kind::Object,
             wave: 0,
             file: from.to_owned(),

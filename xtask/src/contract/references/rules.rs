@@ -31,6 +31,12 @@ const SURVIVE: &[(&str, &str, Class, &str)] = &[
         Class::Cached,
         "kvstoremesh keeps what the platform last said; nothing here asks it anything",
     ),
+    (
+        "cilium",
+        "spec.template.spec.hostAliases.**",
+        Class::Cached,
+        "kvstoremesh keeps what the platform last said; nothing here asks it anything",
+    ),
 ];
 
 /// The class of a reference in a value, and why.
@@ -39,13 +45,15 @@ pub(super) fn class(sheet: &Sheet, path: &str, owner: &Owner) -> (Class, String)
         Kind::Values { .. } => sheet.name.as_str(),
         Kind::Object => sheet.word("kind"),
     };
-    let known = SURVIVE.iter().find(|(name, pattern, ..)| *name == who && fits(pattern, path));
+    // An object that is live has the name of the release that made it.
+    let is = |name: &str| name == who || name == sheet.name;
+    let known = SURVIVE.iter().find(|(name, pattern, ..)| is(name) && fits(pattern, path));
     match (known, owner) {
         (_, Owner::Stranger(why)) => (Class::Fatal, format!("{why}; machines get theirs by DHCP and they change")),
         (_, Owner::PrivateRegistry(why)) => {
             (Class::Fatal, format!("{why}: without it no pod can be made anew on a node that lacks the image"))
         }
-        (Some((.., Class::Cached, why)), Owner::Platform(_)) if who == "cilium" => (Class::Cached, (*why).to_owned()),
+        (Some(("cilium", _, Class::Cached, why)), Owner::Platform(_)) => (Class::Cached, (*why).to_owned()),
         (Some((.., class, why)), Owner::Stub(_)) => (*class, (*why).to_owned()),
         (Some(_), Owner::Platform(why)) => {
             (Class::Fatal, format!("{why}: go by a Service of the mesh, whose name is local and lasts"))

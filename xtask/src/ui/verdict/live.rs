@@ -54,19 +54,26 @@ pub(super) fn text(told: &Told<'_>, live: &Live, explain: bool) -> String {
             out.push_str(&format!("    excused because {because}\n"));
         }
         verdict.findings.iter().chain(of_live.into_iter().flat_map(|v| &v.findings)).for_each(|f| finding(&mut out, f));
-        live.silent(clause).for_each(|silence| unasked(&mut out, silence));
+        for cluster in &live.asked {
+            let silent: Vec<&Silence> = live.silent(clause).filter(|s| s.cluster == *cluster).collect();
+            if !silent.is_empty() {
+                unasked(&mut out, clause, cluster, &silent);
+            }
+        }
     }
     out.push_str(&format!("\n{}\n", last(told, live)));
     out
 }
 
-fn unasked(out: &mut String, silence: &Silence) {
-    let Silence { clause, cluster, question, why } = silence;
+/// What one cluster did not answer, as one finding.
+fn unasked(out: &mut String, clause: Clause, cluster: &str, silent: &[&Silence]) {
     out.push_str(&format!("  ? {cluster} could not be asked ({})\n", clause.to_string().to_lowercase()));
-    let hint = format!("cargo xtask status   # or leave it out: --only …, without {cluster}");
-    for (label, value) in [("at", question), ("why", why), ("hint", &hint)] {
-        out.push_str(&format!("      {label:4}  {value}\n"));
+    for Silence { question, why, .. } in silent {
+        out.push_str(&format!("      at    {question}: {why}\n"));
     }
+    out.push_str(&format!(
+        "      hint  cargo xtask status   # or `--only` the clusters that answer, without {cluster}\n"
+    ));
 }
 
 /// The line that answers.

@@ -11,6 +11,7 @@ use super::super::mesh;
 use super::super::mishap::Mishap;
 use super::super::stage::Stage;
 use super::desk::Desk;
+use super::inside;
 use crate::tools::Output;
 
 /// The platform's services on a workload cluster: their release, and the status that they answer with.
@@ -81,7 +82,7 @@ pub fn status(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Op
 }
 
 /// The linked cluster that has a release of that name, if packets get there and it runs.
-fn platform<'a>(stage: &'a Stage, cluster: &Cluster, release: &str, now: Duration) -> Option<&'a Cluster> {
+pub(super) fn platform<'a>(stage: &'a Stage, cluster: &Cluster, release: &str, now: Duration) -> Option<&'a Cluster> {
     let peers = mesh::told(cluster)?.keys();
     let there = peers.filter_map(|peer| stage.cluster(&stage.control_plane(peer)?));
     there.into_iter().find(|other| {
@@ -93,6 +94,9 @@ fn platform<'a>(stage: &'a Stage, cluster: &Cluster, release: &str, now: Duratio
 /// A Service that is asked through the API server: how much of a cluster's figures arrived here.
 pub fn proxied(stage: &mut Stage, desk: &Desk<'_>, path: &str) -> Go<Output> {
     let missing = || refused(1, "Error from server (NotFound): the server could not find the requested resource");
+    if let Some(answer) = inside::proxied(stage, desk, path) {
+        return answer;
+    }
     let here = stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))?;
     let of = path.split_once("%3D%22").and_then(|(_, rest)| rest.split_once("%22")).map(|(name, _)| name.to_owned());
     let release = ["thanos", "loki"].into_iter().find(|name| path.contains(&format!("/services/{name}")));

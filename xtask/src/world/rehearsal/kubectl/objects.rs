@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::cluster::{Cluster, Ready, Revision};
+use super::super::mishap::Mishap;
 use super::super::stage::Stage;
 use super::super::workload::{Held, Workload};
 use super::super::yaml::text;
 use super::kinds::Kind;
-use super::mesh;
+use super::{inside, mesh, states};
 
 /// The key of a plain object.
 pub fn key(kind: &str, namespace: &str, name: &str) -> String {
@@ -43,11 +44,22 @@ pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&st
         "Pod" => all.extend(cluster.workloads.values().flat_map(|w| pods(stage, cluster, w, now))),
         _ => {}
     }
-    all.extend(stored.map(|object| match mesh::status(stage, cluster, &kind.kind, now) {
+    let status = |object: &Value| {
+        mesh::status(stage, cluster, &kind.kind, now).or_else(|| states::status(stage, cluster, object, now))
+    };
+    all.extend(stored.map(|object| match status(&object) {
         Some(status) => merged(object, &json!({ "status": status })),
+        None if states::is_kyvernos(&object) => {
+            let mut object = object;
+            object["webhooks"] = states::webhooks(cluster);
+            object
+        }
         None => object,
     }));
     all.extend(mesh::objects(stage, cluster, &kind.kind, now));
+    all.extend(states::objects(stage, cluster, &kind.kind));
+    let gone = |v: &Value| key(&kind.kind, text(v, "/metadata/namespace"), text(v, "/metadata/name"));
+    all.retain(|v| !stage.mishaps(&cluster.name).any(|m| matches!(m, Mishap::Gone(key) if *key == gone(v))));
     all.retain(|v| !kind.namespaced || namespace.is_none_or(|ns| text(v, "/metadata/namespace") == ns));
     all.sort_by_key(|v| (text(v, "/metadata/namespace").to_owned(), text(v, "/metadata/name").to_owned()));
     all
@@ -164,8 +176,14 @@ fn workload(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration
         json!({ "replicas": wanted, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": wanted,
             "observedGeneration": 1, "conditions": conditions })
     };
-    json!({ "apiVersion": "apps/v1", "kind": workload.kind,
-        "metadata": { "name": workload.name, "namespace": workload.namespace, "generation": 1 },
+    let mut metadata = json!({ "name": workload.name, "namespace": workload.namespace, "generation": 1 });
+    if !workload.release.is_empty() {
+        // Helm marks what it makes.
+        metadata["labels"] = json!({ "app.kubernetes.io/managed-by": "Helm" });
+        metadata["annotations"] = json!({ "meta.helm.sh/release-name": workload.release,
+            "meta.helm.sh/release-namespace": workload.namespace });
+    }
+    json!({ "apiVersion": "apps/v1", "kind": workload.kind, "metadata": metadata,
         "spec": { "replicas": wanted, "template": workload.wants.template }, "status": status })
 }
 
@@ -201,7 +219,8 @@ fn pods(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) ->
             "spec": { "nodeName": workload.placed.get(n) },
             "status": { "phase": phase, "conditions": [condition("Ready", status, "", "")] } })
     };
-    (0..wanted).map(pod).collect()
+    let there = (0..wanted).filter(|n| !inside::is_missing(stage, cluster, workload, workload.placed.get(*n)));
+    there.map(pod).map(|pod| inside::dressed(stage, cluster, workload, pod)).collect()
 }
 
 /// Whether labels fit a selector: `a=b,c!=d,e,!f`.
@@ -218,6 +237,14 @@ pub fn selected(object: &Value, selector: &str) -> bool {
         } else {
             value(term).is_some()
         }
+    })
+}
+
+/// Whether an object has the fields of a field selector: `spec.nodeName=a,metadata.name=b`.
+pub fn has_fields(object: &Value, selector: &str) -> bool {
+    selector.split(',').filter(|s| !s.is_empty()).all(|term| {
+        let (path, wanted) = term.split_once('=').unwrap_or((term, ""));
+        text(object, &format!("/{}", path.replace('.', "/"))) == wanted
     })
 }
 
