@@ -23,7 +23,7 @@ use super::evidence::{Evidence, Ground};
 use super::{Clause, Reference, Verdict};
 use crate::fleet::Role;
 use crate::plan::live::{Place, Targets};
-use crate::tools::Output;
+use crate::tools::{Exit, Output};
 use bench::Bench;
 
 /// Answers by the step that asked.
@@ -85,7 +85,7 @@ pub fn judge(evidence: &Evidence, clusters: &[String], answers: &Answers) -> Liv
     let live = Evidence { grounds: evidence.grounds.iter().map(|g| as_it_is(g, clusters, answers)).collect() };
     let mut told = Live {
         asked: clusters.to_vec(),
-        answers: answers.values().filter(|a| a.ok()).count(),
+        answers: answers.values().filter(|a| matches!(a.exit, Exit::Code(_))).count(),
         verdicts: Vec::new(),
         references: Vec::new(),
         silent: Vec::new(),

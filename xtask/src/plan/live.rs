@@ -61,10 +61,21 @@ pub fn id(cluster: &str, what: &str) -> String {
     format!("{cluster}/live/{what}")
 }
 
-fn question(cluster: &Cluster, what: &str, doing: &str, ask: Command) -> Step {
+/// A question, and what an answer looks like that holds: what it is worth, the contract says.
+fn question(cluster: &Cluster, what: &str, doing: &str, ask: Command, want: Want) -> Step {
     let doing = format!("{doing} {}", cluster.name);
-    let step = Step::new(id(&cluster.name, what), doing, ask, Want::Exit(0)).limits(Limits::QUICK.attempts(1, 2));
+    let step = Step::new(id(&cluster.name, what), doing, ask, want).limits(Limits::QUICK.attempts(1, 2));
     if what == "api" { step } else { step.needs([id(&cluster.name, "api")]) }
+}
+
+/// A list of objects, empty or not.
+fn items() -> Want {
+    Want::JsonPresent("/items".into())
+}
+
+/// The first object of a list has a name.
+fn named() -> Want {
+    Want::JsonPresent("/items/0/metadata/name".into())
 }
 
 fn kubectl(cluster: &Cluster) -> Kubectl {
@@ -75,17 +86,25 @@ fn kubectl(cluster: &Cluster) -> Kubectl {
 fn of_cluster(cluster: &Cluster) -> Vec<Step> {
     let kubectl = kubectl(cluster);
     let hooks = "validatingwebhookconfigurations,mutatingwebhookconfigurations";
-    let ask = |what: &str, doing: &str, command: Command| question(cluster, what, doing, command);
+    let ask = |what: &str, doing: &str, command: Command, want| question(cluster, what, doing, command, want);
+    let let_in = || Want::JsonPresent("/metadata/creationTimestamp".into());
+    let kyverno = r"^customresourcedefinition\.apiextensions\.k8s\.io/\S+\.kyverno\.io$";
+    let (bad, crds) = match cluster.role {
+        Role::Platform => (let_in(), Want::All(vec![Want::Exit(0), Want::Match(kyverno.into()).negated()])),
+        Role::Workload => (Want::Stderr("kyverno\\.svc.* denied the request".into()), Want::Match(kyverno.into())),
+    };
+    let tried = |trial| kubectl.tried().told(pod(trial));
+    let refused = Want::Stderr("violates PodSecurity".into());
     let mut steps = vec![
-        ask("api", "look for the API server of", kubectl.ready()),
-        ask("version", "read the version of", kubectl.raw("/version")),
-        ask("nodes", "read the nodes of", kubectl.list("nodes", &[])),
-        ask("namespaces", "read the namespaces of", kubectl.list("namespaces", &[])),
-        ask("crds", "read the names of the resources of", kubectl.names("customresourcedefinitions")),
-        ask("webhooks", "read the webhooks of", kubectl.list(hooks, &[])),
-        ask("good-pod", "try a pod that is in order on", kubectl.tried().told(pod(Trial::Good))),
-        ask("bad-pod", "try a pod that breaks every policy on", kubectl.tried().told(pod(Trial::Bad))),
-        ask("privileged-pod", "try a privileged pod on", kubectl.tried().told(pod(Trial::Privileged))),
+        ask("api", "look for the API server of", kubectl.ready(), Want::Stdout("ok".into())),
+        ask("version", "read the version of", kubectl.raw("/version"), Want::JsonPresent("/gitVersion".into())),
+        ask("nodes", "read the nodes of", kubectl.list("nodes", &[]), named()),
+        ask("namespaces", "read the namespaces of", kubectl.list("namespaces", &[]), named()),
+        ask("crds", "read the names of the resources of", kubectl.names("customresourcedefinitions"), crds),
+        ask("webhooks", "read the webhooks of", kubectl.list(hooks, &[]), items()),
+        ask("good-pod", "try a pod that is in order on", tried(Trial::Good), let_in()),
+        ask("bad-pod", "try a pod that breaks every policy on", tried(Trial::Bad), bad),
+        ask("privileged-pod", "try a privileged pod on", tried(Trial::Privileged), refused),
     ];
     steps.extend(cluster.nodes.iter().flat_map(|node| of_agent(cluster, node)));
     steps
@@ -95,8 +114,10 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
 fn of_agent(cluster: &Cluster, node: &Node) -> [Step; 2] {
     let vm = cluster.vm(node);
     let words = ["cilium-dbg", "status", "--output", "json"];
+    let says = |key: &str, value: &str| Want::Json(format!("/routing/{key}"), value.into());
+    let vxlan = Want::All(vec![says("inter-host-routing-mode", "Tunnel"), says("tunnel-protocol", "vxlan")]);
     let status = |pod: &str| kubectl(cluster).exec(SYSTEM, pod, "cilium-agent", &words);
-    on_node(cluster, node, ("cilium", SYSTEM, "k8s-app=cilium"), &format!("ask Cilium on {vm} of"), &status)
+    on_node(cluster, node, ("cilium", SYSTEM, "k8s-app=cilium"), &format!("ask Cilium on {vm} of"), &status, vxlan)
 }
 
 /// A pod of a DaemonSet on a node, and a question to it.
@@ -106,6 +127,7 @@ fn on_node(
     (of, namespace, selector): (&str, &str, &str),
     doing: &str,
     ask: &dyn Fn(&str) -> Command,
+    want: Want,
 ) -> [Step; 2] {
     let (vm, name) = (cluster.vm(node), format!("{}.{}.{of}", cluster.name, node.name));
     let field = format!("spec.nodeName={vm}");
@@ -113,15 +135,21 @@ fn on_node(
     let find = kubectl(cluster).list("pods", &whose);
     let find = find.learn(&name, Reading::Pointer("/items/0/metadata/name".into()));
     let pod = id(&cluster.name, &format!("{vm}/{of}-pod"));
-    let looked = question(cluster, &format!("{vm}/{of}-pod"), &format!("look for {of} on {vm} of"), find);
-    let asked = question(cluster, &format!("{vm}/{of}"), doing, ask(&fact(&name)));
+    let looked = question(cluster, &format!("{vm}/{of}-pod"), &format!("look for {of} on {vm} of"), find, named());
+    let asked = question(cluster, &format!("{vm}/{of}"), doing, ask(&fact(&name)), want);
     [looked, asked.needs([pod])]
 }
 
 /// What Argo CD is told to do with app clusters.
 fn deliveries(cluster: &Cluster) -> Step {
     let kinds = "applications.argoproj.io,applicationsets.argoproj.io";
-    question(cluster, "deliveries", "read the deliveries of", kubectl(cluster).list(kinds, &["--all-namespaces"]))
+    question(
+        cluster,
+        "deliveries",
+        "read the deliveries of",
+        kubectl(cluster).list(kinds, &["--all-namespaces"]),
+        items(),
+    )
 }
 
 /// What is asked of app clusters alone.
@@ -136,7 +164,8 @@ fn of_apps(cluster: &Cluster, targets: &Targets) -> Vec<Step> {
         ("stores", "read the stores of secrets of", all(stores)),
         ("external-secrets", "read the secrets that are asked for on", all("externalsecrets.external-secrets.io")),
     ];
-    let mut steps: Vec<Step> = asks.into_iter().map(|(what, doing, ask)| question(cluster, what, doing, ask)).collect();
+    let mut steps: Vec<Step> =
+        asks.into_iter().map(|(what, doing, ask)| question(cluster, what, doing, ask, named())).collect();
     steps.extend(targets.secrets.iter().map(|place| secret(cluster, place)));
     steps.extend(targets.agent.iter().flat_map(|place| of_buffer(cluster, place)));
     let promtail = targets.promtail.iter().flat_map(|p| cluster.nodes.iter().flat_map(|n| of_promtail(cluster, n, p)));
@@ -149,7 +178,13 @@ fn secret(cluster: &Cluster, place: &Place) -> Step {
     let Place { namespace, name } = place;
     let template = r#"{.metadata.name}{"\n"}{.metadata.creationTimestamp}{"\n"}{.metadata.ownerReferences}"#;
     let ask = kubectl(cluster).read(namespace, &["secret", name], template);
-    question(cluster, &secret_of(place), &format!("look for the Secret {namespace}/{name} of"), ask)
+    question(
+        cluster,
+        &secret_of(place),
+        &format!("look for the Secret {namespace}/{name} of"),
+        ask,
+        Want::Match(format!("^{name}$")),
+    )
 }
 
 /// The name of the question about a Secret.
@@ -165,12 +200,22 @@ fn of_buffer(cluster: &Cluster, place: &Place) -> Vec<Step> {
     let through = |path: &str| kubectl.raw(&format!("/api/v1/namespaces/{namespace}/pods/{pod}:9090/proxy{path}"));
     let inside = |words: &[&str]| kubectl.exec(namespace, &pod, "prometheus-server", words);
     let one = kubectl.list("pods", &["--namespace", namespace, "--field-selector", &format!("metadata.name={pod}")]);
+    let ask = |what: &str, doing: &str, command, want| {
+        question(cluster, what, &format!("{doing} the Agent of"), command, want)
+    };
+    let flag = "/data/storage.agent.wal-truncate-frequency";
+    let pages = r"^prometheus_tsdb_wal_completed_pages_total \S+$";
     vec![
-        question(cluster, "agent", "look for the Prometheus Agent of", one),
-        question(cluster, "agent/flags", "read the flags of the Agent of", through("/api/v1/status/flags")),
-        question(cluster, "agent/metrics", "read the figures of the Agent of", through("/metrics")),
-        question(cluster, "agent/log", "measure the log of the Agent of", inside(&["du", "-s", "-k", "/data/wal"])),
-        question(cluster, "agent/volume", "measure the volume of the Agent of", inside(&["df", "-P", "-k", "/data"])),
+        ask("agent", "look for", one, named()),
+        ask("agent/flags", "read the flags of", through("/api/v1/status/flags"), Want::JsonPresent(flag.into())),
+        ask("agent/metrics", "read the figures of", through("/metrics"), Want::Match(pages.into())),
+        ask("agent/log", "measure the log of", inside(&["du", "-s", "-k", "/data/wal"]), Want::Match(r"^\d+\s".into())),
+        ask(
+            "agent/volume",
+            "measure the volume of",
+            inside(&["df", "-P", "-k", "/data"]),
+            Want::Match("Available".into()),
+        ),
     ]
 }
 
@@ -179,8 +224,9 @@ fn of_promtail(cluster: &Cluster, node: &Node, place: &Place) -> [Step; 2] {
     let Place { namespace, name } = place;
     let selector = format!("app.kubernetes.io/name={name}");
     let path = |pod: &str| format!("/api/v1/namespaces/{namespace}/pods/{pod}:3101/proxy/config");
+    let endless = Want::Match("max_retries: 0$".into());
     let doing = format!("ask Promtail on {} of", cluster.vm(node));
-    on_node(cluster, node, ("promtail", namespace, &selector), &doing, &|pod| kubectl(cluster).raw(&path(pod)))
+    on_node(cluster, node, ("promtail", namespace, &selector), &doing, &|pod| kubectl(cluster).raw(&path(pod)), endless)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -76,8 +76,17 @@ impl<'a> Bench<'a> {
 
     /// Whether the platform was asked and did not answer: what waits for it then waits rightly.
     pub fn platform_away(&self) -> bool {
-        let asked = self.rendered.platform().filter(|g| self.clusters.contains(&g.name));
-        asked.is_some_and(|g| !self.output(&g.name, "api").is_some_and(Output::ok))
+        self.platform().is_some_and(|answers| !answers)
+    }
+
+    /// Whether the platform was asked and answered.
+    pub fn platform_answers(&self) -> bool {
+        self.platform().is_some_and(|answers| answers)
+    }
+
+    fn platform(&self) -> Option<bool> {
+        let asked = self.rendered.platform().filter(|g| self.clusters.contains(&g.name))?;
+        Some(self.output(&asked.name, "api").is_some_and(Output::ok))
     }
 
     /// The answer to a question, good or bad, without a note.

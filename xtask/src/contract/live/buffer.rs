@@ -26,7 +26,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 pub(super) fn judge(bench: &mut Bench<'_>) {
     let mut told = Vec::new();
-    let answering = bench.sites().iter().any(Site::is_platform);
+    let answering = bench.platform_answers();
     for site in bench.apps() {
         let Some(rendered) = c2_buffer::agent_of(site.rendered) else { continue };
         lives(bench, &site);
@@ -107,7 +107,9 @@ fn sending(bench: &mut Bench<'_>, site: &Site<'_>, figures: &Figures, answering:
     let (pending, failed) =
         (number("prometheus_remote_storage_samples_pending"), number("prometheus_remote_storage_samples_failed_total"));
     let scraped = figures.sum("prometheus_remote_storage_highest_timestamp_in_seconds");
+    // There is no such figure before the first batch has arrived.
     let sent = figures.most("prometheus_remote_storage_queue_highest_sent_timestamp_seconds");
+    let sent = sent.or_else(|| figures.sum("process_start_time_seconds"));
     let behind = scraped.zip(sent).map(|(scraped, sent)| (scraped - sent).max(0.0));
     let lag = behind.map_or("unknown".to_owned(), |s| hours(Duration::from_secs_f64(s)));
     let name = format!("sending on {}", site.name());
@@ -140,7 +142,7 @@ fn log(bench: &mut Bench<'_>, site: &Site<'_>, figures: &Figures, period: Durati
     let bound = wal.bound();
     let breaks = Wal::breaking_rate(period, NEED);
     let samples = figures.samples().map_or(String::new(), |s| format!(", {} samples/s", short(s)));
-    let measured = format!("{} KiB/s over {}{samples}", short(rate / KIB), hours(age));
+    let measured = format!("at most {} KiB/s over {}{samples}", short(rate / KIB), hours(age));
     bench.case.figure(&format!("written on {}", site.name()), measured.clone());
     bench.case.figure(&format!("projected outage on {}", site.name()), hours(bound.shortest));
     if age < YOUNG {

@@ -22,7 +22,8 @@ pub(super) fn judge(bench: &mut Bench<'_>) {
     for site in bench.apps() {
         stores(bench, &site, away);
         let now = server_clock(bench, site.name());
-        let states = bench.items(site.name(), "external-secrets").unwrap_or_default();
+        let answer = bench.items(site.name(), "external-secrets");
+        let states = answer.as_deref().unwrap_or_default();
         for sheet in site.live.objects("ExternalSecret") {
             bench.case.rule("pace");
             pace(site.live, sheet, &mut bench.case);
@@ -34,7 +35,7 @@ pub(super) fn judge(bench: &mut Bench<'_>) {
         for wanted in site.rendered.objects("ExternalSecret") {
             bench.case.rule("present");
             all += 1;
-            there += usize::from(kept(bench, &site, wanted, &states));
+            there += usize::from(kept(bench, &site, wanted, answer.as_deref()));
         }
     }
     let age = oldest.map_or("of unknown age".to_owned(), |age| format!("the oldest read {} ago", hours(age)));
@@ -83,7 +84,7 @@ fn stores(bench: &mut Bench<'_>, site: &Site<'_>, away: bool) {
         }
         let name = store["metadata"]["name"].as_str().unwrap_or_default();
         let subject = format!("{}/{name}", store["kind"].as_str().unwrap_or_default());
-        let hint = "cargo xtask mesh-connect --diagnose   # Vault is asked over the mesh";
+        let hint = "cargo xtask mesh-connect   # Vault is asked over the mesh; --diagnose names the cause";
         bench.breach(site.name(), "stores", &subject, "a store that is Ready", &said, hint);
     }
 }
@@ -113,7 +114,7 @@ fn fresh(bench: &mut Bench<'_>, site: &Site<'_>, state: &Value, now: Option<u64>
 }
 
 /// The Secret is there, and nobody owns it: with an owner it would go when that goes.
-fn kept(bench: &mut Bench<'_>, site: &Site<'_>, wanted: &Sheet, states: &[Value]) -> bool {
+fn kept(bench: &mut Bench<'_>, site: &Site<'_>, wanted: &Sheet, states: Option<&[Value]>) -> bool {
     let name = match wanted.word("spec.target.name") {
         "" => wanted.word("metadata.name"),
         name => name,
@@ -121,7 +122,7 @@ fn kept(bench: &mut Bench<'_>, site: &Site<'_>, wanted: &Sheet, states: &[Value]
     let what = secret_of(&Place { namespace: wanted.namespace().to_owned(), name: name.to_owned() });
     let subject = format!("Secret/{name}");
     let mend = format!("cargo xtask bootstrap --only '{}/*'", site.name());
-    if !states.is_empty() && !states.iter().any(|s| is(s, wanted)) {
+    if states.is_some_and(|states| !states.iter().any(|s| is(s, wanted))) {
         bench.breach(site.name(), "external-secrets", &wanted.subject(), "it is there", "nothing", &mend);
     }
     let Some(output) = bench.output(site.name(), &what) else {

