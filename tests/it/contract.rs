@@ -1,7 +1,7 @@
 //! The contract over the data as it is shipped: every clause holds, and no mutant of that data gets past the clause
 //! that owns it. Knows nothing of how a clause is judged.
 
-mod live;
+pub mod live;
 mod mutants;
 mod verdicts;
 

@@ -15,7 +15,7 @@ use crate::golden;
 use crate::ui::Place;
 
 /// Every question to the clusters of a fleet.
-fn plan(fleet: &str) -> Plan {
+pub fn plan(fleet: &str) -> Plan {
     let (fleet, releases) = golden::load(fleet);
     let data = golden::data();
     let files = render::files(&fleet, &releases, &data).unwrap_or_else(|p| panic!("{p:#?}"));
@@ -378,6 +378,11 @@ fn a_live_report_is_verified_from_its_answers() {
     }
     let page = edit(&name.join("report.html"), |text| text);
     assert!(page.contains("<th>live</th>") && page.contains("last by OOMKilled"), "{page}");
+    for secret in scene.place.root().join("out/rehearsal/secrets").read_dir_utf8().expect("a folder") {
+        let secret = edit(secret.expect("an entry").path(), |text| text);
+        let log = edit(&name.join("answers.jsonl"), |text| text);
+        assert!(!log.contains(secret.trim()), "a secret in the log of answers");
+    }
     let verify = || scene.place.run("evidence verify --rehearse");
     assert!(verify().code == 0 && verify().err.contains("Verified"), "{}", verify().err);
     let sums = edit(&name.join("SHA256SUMS"), |text| text);

@@ -65,8 +65,8 @@ fn lives(bench: &mut Bench<'_>, site: &Site<'_>) {
     bench.case.figure(&format!("restarts on {}", site.name()), restarts.to_string());
     let last = &state["lastState"]["terminated"];
     let (why, code) = (last["reason"].as_str().unwrap_or_default(), last["exitCode"].as_i64().unwrap_or(0));
-    // A node that was switched off leaves `Completed`, or 255 `Unknown` where it could not say.
-    if restarts > 0 && !matches!((why, code), ("" | "Completed" | "Unknown", _) | (_, 0 | 255)) {
+    // A node that was switched off leaves `Completed`, 143 (asked to end), or 255 `Unknown` where it could not say.
+    if restarts > 0 && !matches!((why, code), ("" | "Completed" | "Unknown", _) | (_, 0 | 143 | 255)) {
         let got = format!("restarted {restarts} times, last by {why} (exit {code}): what it had buffered was lost");
         let hint = "charts/prometheus-agent/values.yaml: resources.limits.memory";
         bench.breach(site.name(), "agent", "prometheus-agent", "an Agent that nothing kills", &got, hint);
