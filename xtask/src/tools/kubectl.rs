@@ -109,8 +109,8 @@ impl Kubectl {
         self.ask(&["get", kind, "--output", "name"])
     }
 
-    /// Asks whether an object that is fed would be let in, and shows it as it would be. Goes through admission, webhooks
-    /// included, and makes nothing; a webhook that does not say it is free of side effects refuses to be asked.
+    /// Asks whether an object that is fed would be let in, and shows it as it would be. Goes through all of admission,
+    /// webhooks included, and makes nothing; a webhook that does not say it is free of side effects refuses it.
     pub fn tried(&self) -> Command {
         self.ask(&["create", "--dry-run=server", "--filename", "-", "--output", "json"])
     }

@@ -38,7 +38,8 @@ pub(super) fn judge(bench: &mut Bench<'_>) {
     }
     let told = if told.is_empty() { "nothing was measured".to_owned() } else { told.join("; ") };
     bench.case.headline(told);
-    bench.case.because("measured: pages of 32 KiB in the log since the Agent began, by its own clock; projected by the model of the static tier");
+    bench.case.because("measured: pages of 32 KiB in the log since the Agent began, by its own clock");
+    bench.case.because("projected by the model of the static tier, at the measured rate and the running flags");
     bench.case.because(
         "what was buffered before a restart is not sent after it: restarts are counted, and a kill is a breach",
     );

@@ -71,7 +71,8 @@ mod tests {
     #[test]
     fn what_is_called_a_secret_is_not_kept() {
         let object = json!({ "env": [{ "name": "DB_PASSWORD", "value": "hunter2" }, { "name": "URL", "value": "u" }],
-            "args": ["--vault-token=abc", "--token-file=/x", "plain"], "apiKey": "k", "serviceAccountToken": { "path": "token" },
+            "args": ["--vault-token=abc", "--token-file=/x", "plain"], "apiKey": "k",
+            "serviceAccountToken": { "path": "token" },
             "automountServiceAccountToken": false, "secretName": "s", "data": { "bearer_token": "seen" } });
         let answer = Output { stdout: object.to_string(), ..Output::of(Exit::Code(0)) };
         let kept = output(&answer, &|text| text.replace("seen", "<secret:x>"));

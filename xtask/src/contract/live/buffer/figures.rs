@@ -75,7 +75,8 @@ mod tests {
     /// As a real Agent (2.42) printed them, with a rounder clock.
     const TEXT: &str = "# HELP process_start_time_seconds Start time\nprocess_start_time_seconds 1.7954e+09\n\
         prometheus_remote_storage_highest_timestamp_in_seconds 1.795401e+09\n\
-        prometheus_tsdb_wal_completed_pages_total 99\nprometheus_tsdb_wal_fsync_duration_seconds{quantile=\"0.5\"} NaN\n\
+        prometheus_tsdb_wal_completed_pages_total 99\n\
+        prometheus_tsdb_wal_fsync_duration_seconds{quantile=\"0.5\"} NaN\n\
         prometheus_agent_samples_appended_total{type=\"float\"} 5000\n\
         prometheus_remote_storage_samples_pending{remote_name=\"a\",url=\"http://b c\"} 921\n\
         prometheus_remote_storage_samples_pending{remote_name=\"d\"} 9\n";
@@ -96,7 +97,8 @@ mod tests {
     #[test]
     fn blocks_are_kibibytes() {
         assert_eq!(used("1024\t/data/wal\n"), Some(1 << 20));
-        let df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 20134592 8000000 11000000 43% /data\n";
+        let df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n\
+                  /dev/sda1 20134592 8000000 11000000 43% /data\n";
         assert_eq!(volume(df), Some((20_134_592 << 10, 11_000_000 << 10)));
         assert!(volume("").is_none() && volume("a b\n").is_none() && used("x").is_none());
     }

@@ -1,5 +1,5 @@
-//! What pods say of themselves: Cilium's agent, the Prometheus Agent and its volume, Promtail; through `exec` or through
-//! the API server.
+//! What pods say of themselves: Cilium's agent, the Prometheus Agent and its volume, Promtail; by `exec` or through the
+//! API server.
 //! Knows nothing of who is right: each tells what it runs with.
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::desk::Desk;
 use super::mesh::platform;
 use crate::tools::Output;
 
-/// Bytes a second of an agent that scrapes one app cluster (assumption, that of the drill: 800 samples of 12 B a minute).
+/// Bytes a second of an agent that scrapes one app cluster (assumption, the drill's: 800 samples of 12 B a minute).
 const WRITES: u64 = 160;
 /// Samples a second, likewise.
 const SAMPLES: f64 = 800.0 / 60.0;
@@ -172,7 +172,7 @@ fn flags(values: &Value) -> Value {
     json!({ "status": "success", "data": data })
 }
 
-/// Promtail's page of its configuration: YAML, escaped, in one `<pre>` (clients/pkg/promtail/server/ui of grafana/loki).
+/// Promtail's page of its configuration: YAML, escaped, in one `<pre>` (clients/pkg/promtail/server/ui, grafana/loki).
 fn page(values: &Value) -> String {
     let mut yaml = String::from("clients:\n");
     for client in values.pointer("/config/clients").and_then(Value::as_array).into_iter().flatten() {
@@ -186,7 +186,8 @@ fn page(values: &Value) -> String {
     yaml.push_str(&format!("positions:\n  sync_period: 10s\n  filename: {file}\n"));
     let yaml = yaml.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;");
     format!(
-        "<!DOCTYPE html>\n<html><body>\n<h2 id=\"configuration\">Configuration</h2>\n<pre id=\"config_yaml\">{yaml}</pre>\n</body></html>\n"
+        "<!DOCTYPE html>\n<html><body>\n<h2 id=\"configuration\">Configuration</h2>\n\
+         <pre id=\"config_yaml\">{yaml}</pre>\n</body></html>\n"
     )
 }
 

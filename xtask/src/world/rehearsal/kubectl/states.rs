@@ -29,7 +29,10 @@ pub fn status(stage: &Stage, cluster: &Cluster, object: &Value, now: Duration) -
 
 /// Conditions and words of External Secrets 2.9 (`SecretSynced`, `SecretSyncedError`).
 fn external_secret(stage: &Stage, cluster: &Cluster, object: &Value, now: Duration) -> Value {
-    let condition = |status: &str, reason: &str, message: &str| json!([{ "type": "Ready", "status": status, "reason": reason, "message": message }]);
+    let condition = |status: &str, reason: &str, message: &str| {
+        let ready = json!({ "type": "Ready", "status": status, "reason": reason, "message": message });
+        json!([ready])
+    };
     let name = target(object);
     if platform(stage, cluster, "vault", now).is_some() {
         let read =
