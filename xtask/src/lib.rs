@@ -42,7 +42,7 @@
 //! | `render` | fleet, problem, release, token | commands, disk |
 //! | `charts` | fleet, problem, release, render, token | commands, disk: texts go in, findings and texts come out |
 //! | `plan` | fleet, problem, release, render, token, tools | time, randomness, environment, what already ran |
-//! | `contract` | adr, fleet, plan, problem, release, render, tools | the disk, how probes are run, how a report looks |
+//! | `contract` | adr, charts, fleet, plan, problem, release, render, tools | the disk, how probes are run, how a report looks |
 //! | `mesh` | fleet, plan, problem, render, tools | how its questions are asked |
 //! | `journal` | plan | files |
 //! | `engine` | journal, plan, token, tools | threads, clock, terminal, what a tool means |

@@ -16,7 +16,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("plan", "fleet, problem, release, render, token, tools", "time, randomness, environment, what already ran"),
     (
         "contract",
-        "adr, fleet, plan, problem, release, render, tools",
+        "adr, charts, fleet, plan, problem, release, render, tools",
         "the disk, how probes are run, how a report looks",
     ),
     ("mesh", "fleet, plan, problem, render, tools", "how its questions are asked"),

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
-use super::verify_contract::drilled;
 use super::verify_contract::record::{self, ANSWERS};
+use super::verify_contract::{drilled, rendered};
 use super::{Session, load, show};
 use crate::contract::{self, Evidence};
 use crate::problem::Problem;
@@ -57,10 +57,11 @@ fn changed(folder: &str, sums: &str, files: &[(&str, &str)]) -> Vec<Problem> {
 }
 
 /// What the same data and the same answers give today: every file whose digest differs, and every verdict.
-fn differs(session: &Session, folder: &str, record: &Value, log: Option<&str>) -> Result<Vec<Problem>, Stop> {
+fn differs(session: &mut Session, folder: &str, record: &Value, log: Option<&str>) -> Result<Vec<Problem>, Stop> {
     let inputs = load::inputs(session)?;
     let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
-    let evidence = evidence.map_err(Stop::all(WRONG))?;
+    let mut evidence = evidence.map_err(Stop::all(WRONG))?;
+    rendered::add(session, &inputs, &mut evidence)?;
     let report = contract::check(&evidence);
     let drill = record.get("drill").map(|_| drilled::play(&evidence, &report)).transpose()?;
     let told = Told { report: &report, live: None, drill: drill.as_ref(), excused: &Excused::new() };

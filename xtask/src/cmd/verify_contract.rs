@@ -4,6 +4,7 @@
 pub mod drilled;
 pub mod live;
 pub mod record;
+pub mod rendered;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -29,10 +30,11 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> Ended {
     fitting(session, asked)?;
     let inputs = load::inputs(session)?;
     let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
-    let evidence = evidence.map_err(Stop::all(WRONG))?;
+    let mut evidence = evidence.map_err(Stop::all(WRONG))?;
     if session.flags.dry_run {
         return live::printed(session, &inputs, &evidence);
     }
+    rendered::add(session, &inputs, &mut evidence)?;
     let mut report = contract::check(&evidence);
     let mut looked = asked.live.then(|| live::look(session, &inputs, &evidence)).transpose()?;
     let drill = asked.drill.map(|_| drilled::play(&evidence, &report)).transpose()?;

@@ -127,10 +127,41 @@ fn controller(ground: &Ground, release: &Sheet, case: &mut Case) {
             );
         }
     }
+    as_rendered(ground, release, case);
     case.rule("objects");
     for switch in ["crds.createClusterSecretStore", "installCRDs"] {
         if !case.on(release, switch, true) {
             case.breach(ground, release, switch, "resources for stores and secrets", "off", format!("{switch}: true"));
+        }
+    }
+}
+
+/// What the chart makes of it: the argument itself, and definitions of the resources that stand for stores and secrets.
+fn as_rendered(ground: &Ground, release: &Sheet, case: &mut Case) {
+    const FLAG: &str = "--store-requeue-interval=";
+    let made: Vec<&Sheet> = ground.rendered().filter(|s| s.name == release.name).collect();
+    if made.is_empty() {
+        return;
+    }
+    let path = "spec.template.spec.containers.0.args";
+    let controller = made.iter().find(|s| s.word("kind") == "Deployment" && s.word("metadata.name") == release.name);
+    let args = controller.map_or(&[][..], |deployment| case.list(deployment, path));
+    let every = args.iter().filter_map(|arg| arg.as_str()?.strip_prefix(FLAG)).next_back().and_then(duration);
+    let (least, most) = REQUEUE;
+    if !every.is_some_and(|every| (least..=most).contains(&every)) {
+        let want = format!("a silent store asked again every {} to {}", hours(least), hours(most));
+        let got = every.map_or("nothing".to_owned(), hours);
+        let hint = "storeRequeueInterval: 5m";
+        match controller {
+            Some(deployment) => case.breach(ground, deployment, path, want, got, hint),
+            None => case.missing(ground, &release.name, &want, "no Deployment of that name", hint),
+        }
+    }
+    for kind in ["ExternalSecret", "ClusterSecretStore"] {
+        let known = |s: &&&Sheet| s.word("kind") == "CustomResourceDefinition" && s.word("spec.names.kind") == kind;
+        if !made.iter().any(|s| known(&s)) {
+            let want = format!("a definition of {kind}");
+            case.missing(ground, &release.name, &want, "its chart renders none", "installCRDs: true");
         }
     }
 }

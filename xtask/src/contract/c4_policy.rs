@@ -1,6 +1,7 @@
 //! C4: Kyverno is on every app cluster and on no other, and it enforces; Pod Security is baseline everywhere.
 //! Knows nothing of what a policy's expressions mean.
 
+mod rendered;
 pub(super) mod walls;
 mod webhook;
 
@@ -22,6 +23,7 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
             policies = enforced(ground, case);
         }
         walls::judge(ground, case);
+        rendered::judge(ground, case);
     }
     case.headline(format!(
         "Kyverno on {with} of {} app clusters and not on the platform, {policies} policies deny, fail closed",

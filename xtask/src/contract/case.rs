@@ -89,7 +89,7 @@ impl Case {
         hint: impl Into<String>,
     ) {
         self.read(sheet, path);
-        self.found(Finding {
+        let finding = Finding {
             clause: self.clause,
             rule: self.rule_name(),
             clusters: vec![ground.name.clone()],
@@ -98,7 +98,17 @@ impl Case {
             got: got.into(),
             at: sheet.at(path),
             hint: hint.into(),
-        });
+        };
+        if sheet.made_by().is_none() || !self.is_told(&sheet.name, &finding) {
+            self.found(finding);
+        }
+    }
+
+    /// Whether the values of a release already showed what its chart makes of them.
+    fn is_told(&self, release: &str, finding: &Finding) -> bool {
+        let same = |f: &Finding| (&f.rule, &f.want, &f.got) == (&finding.rule, &finding.want, &finding.got);
+        let here = |f: &Finding| finding.clusters.iter().all(|cluster| f.clusters.contains(cluster));
+        self.findings.iter().any(|f| f.subject == release && same(f) && here(f))
     }
 
     /// Notes a breach that lies in what is missing: where releases are listed.

@@ -82,7 +82,8 @@ impl Live {
 
 /// Judges the answers of these clusters. `evidence` says what was rendered for them.
 pub fn judge(evidence: &Evidence, clusters: &[String], answers: &Answers) -> Live {
-    let live = Evidence { grounds: evidence.grounds.iter().map(|g| as_it_is(g, clusters, answers)).collect() };
+    let grounds = evidence.grounds.iter().map(|g| as_it_is(g, clusters, answers)).collect();
+    let live = Evidence { grounds, rendering: None };
     let mut told = Live {
         asked: clusters.to_vec(),
         answers: answers.values().filter(|a| matches!(a.exit, Exit::Code(_))).count(),

@@ -110,7 +110,7 @@ fn last(report: &Report, excused: &Excused) -> String {
     let broken: Vec<String> = breached(report, excused).map(|v| v.clause.to_string()).collect();
     let held = report.verdicts.iter().filter(|v| v.findings.is_empty()).count();
     let reads = words::count(report.verdicts.iter().map(|v| v.reads).sum(), "value");
-    let basis = format!("static tier: {reads} of merged Helm values and manifests, charts themselves not rendered");
+    let basis = format!("{}; {reads} read", basis(report));
     match broken.len() {
         0 => format!("{held} of {} clauses hold ({basis})", report.verdicts.len()),
         _ => format!(
@@ -119,6 +119,17 @@ fn last(report: &Report, excused: &Excused) -> String {
             words::count(report.findings().count(), "finding")
         ),
     }
+}
+
+/// What the static tier looked at.
+pub fn basis(report: &Report) -> String {
+    let Some(rendering) = &report.rendering else { return "static: values and manifests".to_owned() };
+    let (charts, objects) = (rendering.releases.len(), words::count(rendering.objects, "object"));
+    let charts = match charts == rendering.of {
+        true => words::count(charts, "chart"),
+        false => format!("{charts} of {}", words::count(rendering.of, "chart")),
+    };
+    format!("static: values, manifests and {objects} that {charts} render (helm {})", rendering.helm)
 }
 
 /// Clauses that are broken and not excused.

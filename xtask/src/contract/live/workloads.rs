@@ -39,7 +39,7 @@ fn walk(bench: &mut Bench<'_>, sites: &[Site<'_>]) -> Vec<Reference> {
     }
     let live = sites.iter().map(|site| site.live);
     let grounds: Vec<Ground> = live.chain(bench.rendered.platform()).cloned().collect();
-    references::walk(&Evidence { grounds })
+    references::walk(&Evidence { grounds, rendering: None })
 }
 
 /// How many pods a workload wants, and how many are ready: a DaemonSet counts nodes, the others replicas.

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Excused, breached, word};
+use super::{Excused, basis, breached, word};
 use crate::contract::{Finding, Reference, Report, Verdict};
 
 /// The report as one JSON object.
@@ -12,6 +12,10 @@ pub fn report(report: &Report, excused: &Excused) -> Value {
     json!({
         "event": "contract",
         "tier": "static",
+        "looked_at": basis(report),
+        "rendered": report.rendering.as_ref().map(|r| json!({
+            "helm": r.helm, "releases": r.releases, "of": r.of, "objects": r.objects,
+        })),
         "holds": breached(report, excused).next().is_none(),
         "clauses": clauses,
         "references": report.references.iter().map(reference).collect::<Vec<_>>(),

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::json::{clause as clause_json, reference};
-use super::{Excused, Told, WORD, finding, reasoning};
+use super::{Excused, Told, WORD, basis, finding, reasoning};
 use crate::contract::live::{Live, Silence};
 use crate::contract::{Clause, Verdict};
 use crate::ui::words;
@@ -83,7 +83,7 @@ fn last(told: &Told<'_>, live: &Live) -> String {
         all.filter(|c| both(told, live, *c) == wanted).map(|c| c.to_string()).collect()
     };
     let answers = words::count(live.answers, "answer");
-    let basis = format!("static: every rendered value; live: {answers} of {}", words::list(&live.asked));
+    let basis = format!("{}; live: {answers} of {}", basis(told.report), words::list(&live.asked));
     let (broken, unknown) = (with("BROKEN"), with("UNKNOWN"));
     let held = with("holds").len();
     match (broken.is_empty(), unknown.is_empty()) {

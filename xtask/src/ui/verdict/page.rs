@@ -44,7 +44,7 @@ pub fn page(told: &Told<'_>, when: &str) -> String {
 fn basis(told: &Told<'_>) -> String {
     let live = told.live.map(|live| format!("live tier: {} answers of {}", live.answers, live.asked.join(", ")));
     let drill = told.drill.map(|_| "drill mgmt-outage, rehearsed in virtual time".to_owned());
-    let all = [Some("Static tier over every rendered value".to_owned()), live, drill];
+    let all = [Some(super::basis(told.report)), live, drill];
     format!("{}.", all.into_iter().flatten().collect::<Vec<_>>().join("; "))
 }
 
