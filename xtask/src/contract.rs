@@ -15,6 +15,7 @@ pub mod case;
 mod degradation;
 pub mod drill;
 pub mod evidence;
+pub mod outage;
 pub mod pairing;
 pub mod quantity;
 pub mod references;

@@ -57,7 +57,7 @@ fn differs(session: &Session, folder: &str, record: &Value) -> Result<Vec<Proble
     let evidence = evidence.map_err(Stop::all(WRONG))?;
     let report = contract::check(&evidence);
     let drill = drilled::play(&evidence, &report)?;
-    let today = drilled::record(&inputs, &report, &Excused::new(), &drill, "");
+    let today = drilled::record(&inputs, &report, &Excused::new(), &drill, ("", session.flags.rehearse));
     let at = format!("{folder}/report.json");
     let mut wrong = Vec::new();
     let digests = |record: &Value| record["digests"]["data"].as_object().cloned().unwrap_or_default();

@@ -2,6 +2,7 @@
 //! Knows nothing of how a clause is judged.
 
 pub mod drilled;
+pub mod outage;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -23,50 +24,70 @@ use crate::workspace::clock;
 pub fn run(session: &mut Session, asked: &VerifyContract) -> Ended {
     let wanted = clauses(&asked.clauses)?;
     let excused = excuses(asked)?;
-    if asked.drill.is_some() != session.flags.rehearse {
-        return Err(Stop::one(WRONG, not_yet(session.flags.rehearse)));
+    let length = outage::length(&asked.outage)?;
+    if asked.drill.is_none() && session.flags.rehearse {
+        return Err(Stop::one(WRONG, lonely()));
     }
     let inputs = load::inputs(session)?;
     let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
     let evidence = evidence.map_err(Stop::all(WRONG))?;
     let mut report = contract::check(&evidence);
-    let drill = asked.drill.map(|_| drilled::play(&evidence, &report)).transpose()?;
+    let mut drill = None;
+    if asked.drill.is_some() {
+        let (inputs, evidence, report, excused) = (&inputs, &evidence, &report, &excused);
+        let plot = outage::Drill { inputs, evidence, report, excused, length };
+        if session.flags.dry_run {
+            return outage::print(session, &plot);
+        }
+        let model = drilled::play(evidence, report)?;
+        drill = Some(Drill { measured: Some(outage::run(session, &plot)?), ..model });
+    }
     if let Some(drill) = &drill {
         leave(session, &inputs, &report, &excused, drill)?;
     }
     report.verdicts.retain(|v| wanted.contains(&v.clause));
     if let Some(path) = &asked.junit {
-        write(session, path, &verdict::junit::report(&report, &excused))?;
+        write(session, path, &verdict::junit::report(&with_measured(&report, drill.as_ref()), &excused))?;
     }
-    let explain = session.flags.explain;
+    let (explain, rehearsed) = (session.flags.explain, session.flags.rehearse);
     let text = match session.flags.format {
-        Format::Text => verdict::text(&report, &excused, explain) + &drill.as_ref().map_or_else(String::new, told),
-        Format::Json => lines(&report, &excused, drill.as_ref()),
+        Format::Text => verdict::text(&report, &excused, explain) + &drill.as_ref().map_or_else(String::new, |d| told(d, rehearsed)),
+        Format::Json => lines(&report, &excused, drill.as_ref(), rehearsed),
     };
     session.shell.data(&text);
-    let failed = drill.iter().flat_map(|d| &d.failings).any(|(clause, _)| !excused.contains_key(clause));
+    let modelled = drill.iter().flat_map(|d| &d.failings).map(|(clause, _)| clause);
+    let measured = drill.iter().filter_map(|d| d.measured.as_ref()).flat_map(|m| &m.findings).map(|f| &f.clause);
+    let failed = modelled.chain(measured).any(|clause| !excused.contains_key(clause));
     let broken = failed || verdict::breached(&report, &excused).next().is_some();
     Ok(if broken { REFUSED } else { DONE })
 }
 
-/// A drill stops machines; there is one for the embedded world alone.
-fn not_yet(rehearsing: bool) -> Problem {
+/// Without a drill nothing is asked of any machine.
+fn lonely() -> Problem {
     let hint = "cargo xtask verify-contract --rehearse --drill mgmt-outage";
-    if rehearsing {
-        return Problem::new("`--rehearse` means nothing without `--drill`").hint(hint);
+    Problem::new("`--rehearse` means nothing without `--drill`").hint(hint)
+}
+
+fn told(drill: &Drill, rehearsed: bool) -> String {
+    let measured = drill.measured.as_ref().map(|m| verdict::measured::text(m, rehearsed));
+    verdict::drill::text(drill) + &measured.unwrap_or_default()
+}
+
+fn lines(report: &Report, excused: &Excused, drill: Option<&Drill>, rehearsed: bool) -> String {
+    let mut lines = vec![verdict::json::report(report, excused)];
+    lines.extend(drill.map(verdict::drill::json));
+    lines.extend(drill.and_then(|d| d.measured.as_ref()).map(|m| verdict::measured::json(m, rehearsed)));
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Breaches of the drill as the JUnit report shows them: among those of their clauses.
+fn with_measured(report: &Report, drill: Option<&Drill>) -> Report {
+    let mut report = report.clone();
+    for finding in drill.and_then(|d| d.measured.as_ref()).iter().flat_map(|m| &m.findings) {
+        let verdicts = report.verdicts.iter_mut().filter(|v| v.clause == finding.clause);
+        verdicts.for_each(|v| v.findings.push(finding.clone()));
     }
-    Problem::new("a drill is played in the embedded world alone")
-        .why("it would stop the platform's machines")
-        .hint(hint)
-}
-
-fn told(drill: &Drill) -> String {
-    verdict::drill::text(drill)
-}
-
-fn lines(report: &Report, excused: &Excused, drill: Option<&Drill>) -> String {
-    let drill = drill.map(|d| format!("{}\n", verdict::drill::json(d)));
-    format!("{}\n{}", verdict::json::report(report, excused), drill.unwrap_or_default())
+    report
 }
 
 /// The folder of evidence, with every clause in it.
@@ -78,8 +99,9 @@ fn leave(
     drill: &Drill,
 ) -> Result<(), Stop> {
     let when = clock::now();
-    let record = drilled::record(inputs, report, excused, drill, &when);
-    let page = verdict::page::page(report, excused, drill, &when);
+    let kind = (when.as_str(), session.flags.rehearse);
+    let record = drilled::record(inputs, report, excused, drill, kind);
+    let page = verdict::page::page(report, excused, drill, kind);
     let folder = drilled::leave(&session.space, &record, &page, &when).map_err(Stop::with(NOT_READY))?;
     let said = format!("{}/{folder}/report.html", session.out());
     session.shell.status(Tone::Good, "Wrote", &said);

@@ -4,6 +4,7 @@
 pub mod drill;
 pub mod json;
 pub mod junit;
+pub mod measured;
 pub mod page;
 
 use std::collections::BTreeMap;

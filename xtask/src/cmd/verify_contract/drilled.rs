@@ -1,4 +1,4 @@
-//! The drill `mgmt-outage` in the embedded world, and the folder of evidence that it leaves.
+//! The drill `mgmt-outage` as a model, and the folder of evidence that it leaves.
 //! Knows nothing of how it is played.
 
 use std::collections::BTreeMap;
@@ -31,16 +31,23 @@ pub fn play(evidence: &Evidence, report: &Report) -> Result<Drill, Stop> {
     let need = drill::play(&setting, NEED, Duration::ZERO);
     let sweep = drill::sweep(&setting);
     let failings = drill::failings(&need, &sweep);
-    Ok(Drill { need, sweep, failings })
+    Ok(Drill { need, sweep, failings, measured: None })
 }
 
 /// What `report.json` holds: verdicts, the drill, and the digests of all they rest on.
-pub fn record(inputs: &Inputs, report: &Report, excused: &Excused, drill: &Drill, when: &str) -> Value {
+pub fn record(
+    inputs: &Inputs,
+    report: &Report,
+    excused: &Excused,
+    drill: &Drill,
+    (when, rehearsed): (&str, bool),
+) -> Value {
     let files: BTreeMap<&String, String> = inputs.data.iter().map(|(f, t)| (f, sha256_of(t.as_bytes()))).collect();
     json!({
         "when": when,
         "contract": verdict::json::report(report, excused),
         "drill": verdict::drill::json(drill),
+        "measured": drill.measured.as_ref().map(|m| verdict::measured::json(m, rehearsed)),
         "digests": {
             "plan": sha256_of(text::print(&inputs.bootstrap(Helm::V4)).as_bytes()),
             "data": files,

@@ -3,7 +3,7 @@
 
 use super::drill::{Drill, span};
 use super::junit::escaped;
-use super::{Excused, word};
+use super::{Excused, measured, word};
 use crate::contract::Report;
 use crate::contract::drill::Moment;
 use crate::contract::quantity::hours;
@@ -22,13 +22,15 @@ svg{width:100%;height:auto;display:block;margin:.4rem 0 1rem}.away{fill:#c5221f2
 .lost{fill:#c5221f}.kept{fill:#188038}small{opacity:.7}";
 
 /// The page.
-pub fn page(report: &Report, excused: &Excused, drill: &Drill, when: &str) -> String {
+pub fn page(report: &Report, excused: &Excused, drill: &Drill, (when, rehearsed): (&str, bool)) -> String {
+    let asked = if rehearsed { "No real machine was asked." } else { "Then it was played on the machines themselves." };
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Contract, {when}</title>\
          <style>{STYLE}</style></head><body>\n<h1>The contract, {when}</h1>\n<p>Static tier over every rendered value, \
-         and the drill <code>mgmt-outage</code> rehearsed in virtual time. No real machine was asked.</p>\n"
+         and the drill <code>mgmt-outage</code> as a model in virtual time. {asked}</p>\n"
     );
     out.push_str(&clauses(report, excused));
+    out.push_str(&drill.measured.as_ref().map_or_else(String::new, |m| measured::section(m, rehearsed)));
     out.push_str(&timeline(drill));
     out.push_str(&frontier(drill));
     out.push_str(&references(report));
@@ -59,7 +61,7 @@ fn clauses(report: &Report, excused: &Excused) -> String {
 /// Three strips over one clock: requests, the log, the secret's age.
 fn timeline(drill: &Drill) -> String {
     let need = &drill.need;
-    let mut out = format!("<h2>An outage of {}</h2>\n<p>", hours(need.outage));
+    let mut out = format!("<h2>An outage of {}, as a model</h2>\n<p>", hours(need.outage));
     for (clause, sentence) in &drill.failings {
         out.push_str(&format!("<span class=\"BROKEN\">{clause}: {}</span><br>", escaped(sentence)));
     }
