@@ -126,7 +126,7 @@ fn asking(fleet: &Fleet, cluster: &Cluster) -> Step {
     let ways = [Some("local"), has_peer(fleet, cluster).then_some("mesh")];
     let want = Want::All(ways.into_iter().flatten().map(good).collect());
     let doing = format!("wait until every way from {} is answered", cluster.name);
-    Step::new(id(cluster, "asking"), doing, kubectl(cluster).logs(SPACE, ASKER, Some(2)), want)
+    Step::new(id(cluster, "asking"), doing, kubectl(cluster).logs(SPACE, ASKER, Some(4)), want)
         .needs([id(cluster, "probe")])
         .instead("not yet", Want::ALWAYS, [])
         .limits(Limits::QUICK.settle(180).attempts(1, 5))

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::cluster::{Cluster, Ready, Revision};
+use super::super::copies;
 use super::super::stage::Stage;
 use super::super::workload::{Held, Workload};
 use super::super::yaml::text;
@@ -25,7 +26,7 @@ pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&st
     let mut all: Vec<Value> = match kind.kind.as_str() {
         "Node" => cluster.nodes.keys().map(|name| node(stage, cluster, name, now)).collect(),
         "Namespace" => cluster.namespaces.iter().map(|(name, labels)| namespaced(name, labels)).collect(),
-        "Secret" => cluster.releases.iter().map(secret).collect(),
+        "Secret" => cluster.releases.iter().map(secret).chain(copies::secrets(cluster)).collect(),
         "CustomResourceDefinition" => cluster.crds.iter().map(|(name, crd)| definition(name, crd, now)).collect(),
         "ServiceCIDR" => vec![services(cluster)],
         _ => vec![],
@@ -43,7 +44,8 @@ pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&st
         "Pod" => all.extend(cluster.workloads.values().flat_map(|w| pods(stage, cluster, w, now))),
         _ => {}
     }
-    all.extend(stored.map(|object| match mesh::status(stage, cluster, &kind.kind, now) {
+    let copied = |object: &Value| (kind.kind == "ExternalSecret").then(|| copies::status(cluster, object)).flatten();
+    all.extend(stored.map(|object| match copied(&object).or_else(|| mesh::status(stage, cluster, &kind.kind, now)) {
         Some(status) => merged(object, &json!({ "status": status })),
         None => object,
     }));
@@ -195,8 +197,11 @@ fn pods(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) ->
         let mut labels = workload.wants.template["metadata"]["labels"].clone();
         if labels.is_null() {
             labels = json!({ "app.kubernetes.io/name": workload.name });
+            if workload.name == "cilium" {
+                labels["k8s-app"] = json!("cilium");
+            }
         }
-        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("{}{middle}-{n}", workload.name),
+        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("{}{middle}-{}", workload.name, workload.number(n)),
             "namespace": workload.namespace, "labels": labels },
             "spec": { "nodeName": workload.placed.get(n) },
             "status": { "phase": phase, "conditions": [condition("Ready", status, "", "")] } })
@@ -218,6 +223,15 @@ pub fn selected(object: &Value, selector: &str) -> bool {
         } else {
             value(term).is_some()
         }
+    })
+}
+
+/// Whether fields fit a selector: of all that the API server knows, those that name a node or an object.
+pub fn fielded(object: &Value, selector: &str) -> bool {
+    selector.split(',').filter(|s| !s.is_empty()).all(|term| match term.split_once('=') {
+        Some(("spec.nodeName", node)) => text(object, "/spec/nodeName") == node,
+        Some(("metadata.name", name)) => text(object, "/metadata/name") == name,
+        _ => false,
     })
 }
 
