@@ -169,7 +169,7 @@ fn look(session: &mut Session, world: &mut dyn World, fleet: &Fleet, scope: &Sco
     Ok(judge(&Survey { fleet, scope, answers: &answers, facts: &facts }))
 }
 
-pub(super) fn asked(
+fn asked(
     session: &mut Session,
     world: &mut dyn World,
     plan: &Plan,

@@ -40,7 +40,13 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> Ended {
             return outage::print(session, &plot);
         }
         let model = drilled::play(evidence, report)?;
-        drill = Some(Drill { measured: Some(outage::run(session, &plot)?), ..model });
+        // A model of what is broken is worth looking at; machines of it are not stopped, not even simulated ones.
+        let broken = session.flags.rehearse && verdict::breached(report, excused).next().is_some();
+        if broken {
+            session.shell.status(Tone::Warn, "Skipping", "the machines: the contract does not hold as it is rendered");
+        }
+        let measured = if broken { None } else { Some(outage::run(session, &plot)?) };
+        drill = Some(Drill { measured, ..model });
     }
     if let Some(drill) = &drill {
         leave(session, &inputs, &report, &excused, drill)?;
@@ -51,7 +57,9 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> Ended {
     }
     let (explain, rehearsed) = (session.flags.explain, session.flags.rehearse);
     let text = match session.flags.format {
-        Format::Text => verdict::text(&report, &excused, explain) + &drill.as_ref().map_or_else(String::new, |d| told(d, rehearsed)),
+        Format::Text => {
+            verdict::text(&report, &excused, explain) + &drill.as_ref().map_or_else(String::new, |d| told(d, rehearsed))
+        }
         Format::Json => lines(&report, &excused, drill.as_ref(), rehearsed),
     };
     session.shell.data(&text);

@@ -84,12 +84,11 @@ pub fn has_peer(fleet: &Fleet, cluster: &Cluster) -> bool {
     crate::render::mesh::peers(fleet, cluster).iter().any(|peer| peer.role == Role::Workload)
 }
 
-/// Probes that answer on every way, and what will die found by name. Nothing of the clusters' own is changed.
+/// Probes that are answered on every way. Nothing of the clusters' own is changed.
 pub fn ready(fleet: &Fleet, files: &Files) -> Plan {
     let mut steps = tools(fleet);
     for cluster in apps(fleet) {
-        steps.extend([probe(cluster), asking(fleet, cluster), synced_before(cluster)]);
-        steps.extend(VICTIMS.iter().map(|victim| found(cluster, victim)));
+        steps.extend([probe(cluster), asking(fleet, cluster)]);
     }
     plan(steps, files)
 }
@@ -133,19 +132,6 @@ fn asking(fleet: &Fleet, cluster: &Cluster) -> Step {
         .hint(format!("kubectl --kubeconfig {} --namespace {SPACE} logs {ASKER}", kube_path(cluster)))
 }
 
-fn synced_before(cluster: &Cluster) -> Step {
-    let ask = look::external_secret(cluster).learn(synced(cluster), Reading::Match(r"^(\S+) True$".into()));
-    let doing = format!("read when {} last asked Vault", cluster.name);
-    Step::new(id(cluster, "synced"), doing, ask, Want::Match(r"^\S+ True$".into()))
-        .needs(["host/kubectl"])
-        .hint(format!("kubectl --kubeconfig {} --namespace {SPACE} describe externalsecrets", kube_path(cluster)))
-}
-
-/// When the secret was last read from Vault before the outage.
-fn synced(cluster: &Cluster) -> String {
-    format!("{}.drill.synced", cluster.name)
-}
-
 fn victim(cluster: &Cluster, what: &str) -> String {
     format!("{}.drill.{what}", cluster.name)
 }
@@ -164,7 +150,7 @@ pub fn during(fleet: &Fleet, files: &Files) -> Plan {
     steps.extend(platform(fleet).map(silent));
     for cluster in apps(fleet) {
         let [sample, agent] = &VICTIMS;
-        steps.extend([killed(cluster, sample), replaced(cluster, sample)]);
+        steps.extend([found(cluster, sample), killed(cluster, sample), replaced(cluster, sample)]);
         let doing = format!("make a workload on {} that mounts the secret", cluster.name);
         steps.push(applied(cluster, "late", doing, LATE).needs(["host/kubectl"]));
         let doing = format!("wait until it runs on {}", cluster.name);
@@ -172,7 +158,7 @@ pub fn during(fleet: &Fleet, files: &Files) -> Plan {
         steps.push(waits.needs([id(cluster, "late")]));
         // One after the other: while an agent is away its node does not hear of pods that come and go.
         let calm = ["sample-pod-replaced", "late-runs"].map(|what| id(cluster, what));
-        steps.extend([killed(cluster, agent).after(calm), replaced(cluster, agent)]);
+        steps.extend([found(cluster, agent), killed(cluster, agent).after(calm), replaced(cluster, agent)]);
     }
     plan(steps, files)
 }
@@ -190,7 +176,7 @@ fn killed(cluster: &Cluster, (what, space, ..): &(&str, &str, &str, &str)) -> St
     let there = kubectl(cluster).present(space, &["pod", &pod]);
     let doing = format!("kill a {what} of {}", cluster.name);
     Step::new(id(cluster, &format!("{what}-killed")), doing, there, Want::Stdout(String::new()))
-        .needs(["host/kubectl"])
+        .needs([id(cluster, what)])
         .act([kubectl(cluster).delete_pod(space, &pod)])
         .limits(Limits::QUICK.settle(120))
 }

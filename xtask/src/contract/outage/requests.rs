@@ -103,7 +103,8 @@ fn unanswered(court: &Court<'_>, way: &Way) -> Option<Finding> {
     if longest <= GAP && failed <= FEW.max(sent / 100) {
         return None;
     }
-    let whom = if way.way == "mesh" { "the sample of another workload cluster" } else { "the sample of the own cluster" };
+    let whom =
+        if way.way == "mesh" { "the sample of another workload cluster" } else { "the sample of the own cluster" };
     let want = format!("answers from {whom} while the platform is away, never {} s without one", GAP.as_secs());
     let got = format!("{failed} of {sent} requests failed, {} s without an answer", longest.as_secs());
     let hint = court.look("--namespace sample describe pods");

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use super::super::{Plan, Step, Want};
-use super::{ASKER, LATER, SPACE, apps, id, kubectl, plan, platform, synced, tools};
+use super::{ASKER, LATER, SPACE, apps, id, kubectl, plan, platform, tools};
 use crate::fleet::{Cluster, Fleet};
 use crate::render::Files;
 use crate::render::drill::{LATE, PROBE};
 use crate::token::fact;
-use crate::tools::{Command, Limits};
+use crate::tools::{Command, Limits, Reading};
 
 use super::look::external_secret;
 
@@ -33,7 +33,7 @@ pub fn after(fleet: &Fleet, files: &Files, outage: Duration) -> Plan {
     let Some(platform) = platform(fleet) else { return plan(steps, files) };
     for cluster in apps(fleet) {
         steps.push(caught_up(platform, cluster, outage));
-        steps.push(refreshed(cluster));
+        steps.extend([synced(cluster), refreshed(cluster)]);
     }
     plan(steps, files)
 }
@@ -48,19 +48,27 @@ fn caught_up(platform: &Cluster, cluster: &Cluster, outage: Duration) -> Step {
         .limits(Limits::QUICK.settle(patience).attempts(1, 10))
 }
 
+/// When the secret was last read from Vault so far. It may be from before the outage, or already from after it.
+fn synced(cluster: &Cluster) -> Step {
+    let ask = external_secret(cluster).learn(synced_fact(cluster), Reading::Match(r"^(\S+) \w+$".into()));
+    let doing = format!("read when {} last asked Vault", cluster.name);
+    Step::new(id(cluster, "synced"), doing, ask, Want::Match(r"^\S+ \w+$".into())).needs(["host/kubectl"])
+}
+
+fn synced_fact(cluster: &Cluster) -> String {
+    format!("{}.drill.synced", cluster.name)
+}
+
 /// Any new annotation makes External Secrets ask again; the usual name, and a value that it never had before.
 fn refreshed(cluster: &Cluster) -> Step {
-    let before = fact(&synced(cluster));
-    let want = Want::All(vec![
-        Want::Match(r"^\S+ True$".into()),
-        Want::Match(format!("^{before} ")).negated(),
-    ]);
+    let before = fact(&synced_fact(cluster));
+    let want = Want::All(vec![Want::Match(r"^\S+ True$".into()), Want::Match(format!("^{before} ")).negated()]);
     let what = ["externalsecrets.external-secrets.io", "sample-credentials"];
     let ask_again = kubectl(cluster).annotate(SPACE, &what, &format!("force-sync={before}"));
     let doing = format!("let {} read its secret from Vault again", cluster.name);
     // A store that did not answer is asked again ever more rarely, up to a quarter of an hour apart.
     Step::new(id(cluster, "refreshed"), doing, external_secret(cluster), want)
-        .needs(["host/kubectl"])
+        .needs([id(cluster, "synced")])
         .act([ask_again])
         .limits(Limits::QUICK.settle(960).attempts(1, 5))
 }

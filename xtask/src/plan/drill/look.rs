@@ -2,7 +2,7 @@
 //! Knows nothing of what the answers are worth; no step has an act.
 
 use super::super::{Plan, Step, Want};
-use super::{ASKER, SPACE, apps, id, kubectl, kube_path, plan, tools};
+use super::{ASKER, SPACE, apps, id, kube_path, kubectl, plan, tools};
 use crate::fleet::{Cluster, Fleet};
 use crate::render::Files;
 use crate::render::drill::REFUSED;
@@ -34,7 +34,11 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
     // Not what is in it: that it is the same object in the same version.
     let version = "{.metadata.uid} {.metadata.resourceVersion}";
     let asks = [
-        ("secret", "read the version of the secret on", kubectl.read(SPACE, &["secret", "sample-credentials"], version)),
+        (
+            "secret",
+            "read the version of the secret on",
+            kubectl.read(SPACE, &["secret", "sample-credentials"], version),
+        ),
         ("store", "ask how the secret is kept on", external_secret(cluster)),
         ("agents", "ask how agents carry packets on", Cilium::with(&format!("out/{KUBECONFIG}")).status(&cluster.name)),
         ("refused", "offer a pod that policies forbid to", kubectl.offer("-").fed(REFUSED)),

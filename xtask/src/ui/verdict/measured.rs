@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
+use super::super::words::duration;
 use super::junit::escaped;
 use crate::contract::Finding;
 use crate::contract::outage::{GAP, Mark, Measured, Samples, Way};
-use crate::contract::quantity::hours;
 
 /// The picture, in its own units.
 const WIDE: f64 = 1000.0;
@@ -16,7 +16,7 @@ const TALL: f64 = 70.0;
 pub fn text(measured: &Measured, rehearsed: bool) -> String {
     let clock = measured.clock;
     let place = if rehearsed { "in the embedded world" } else { "on real machines" };
-    let mut out = format!("\ndrill mgmt-outage {place}: the platform was away for {}\n", hours(clock.outage));
+    let mut out = format!("\ndrill mgmt-outage {place}: the platform was away for {}\n", duration(clock.outage));
     measured.ways.iter().for_each(|way| out.push_str(&row(&format!("{} {}", way.cluster, way.way), &asked(way))));
     measured.samples.iter().for_each(|s| out.push_str(&row(&format!("{} samples", s.cluster), &kept(s))));
     out.push_str(&row("recovery", &recovery(measured)));
@@ -27,7 +27,9 @@ pub fn text(measured: &Measured, rehearsed: bool) -> String {
         }
     }
     if measured.findings.is_empty() {
-        out.push_str("  secrets stayed and are fresh again, policies denied, every agent tunnelled by vxlan throughout\n");
+        out.push_str(
+            "  secrets stayed and are fresh again, policies denied, every agent tunnelled by vxlan throughout\n",
+        );
     }
     out
 }
@@ -38,19 +40,19 @@ fn row(what: &str, says: &str) -> String {
 
 fn asked(way: &Way) -> String {
     let (sent, failed) = way.requests();
-    format!("{sent} requests, {failed} failed, longest gap {}", hours(way.longest()))
+    format!("{sent} requests, {failed} failed, longest gap {}", duration(way.longest()))
 }
 
 fn kept(samples: &Samples) -> String {
     let Samples { written, sent, waiting, scrapes: (due, held), caught_up, .. } = samples;
     let held = held.map_or("nobody says how many of".to_owned(), |held| format!("{} of", held.min(*due)));
-    let caught_up = caught_up.map_or("never caught up".to_owned(), |time| format!("caught up in {}", hours(time)));
+    let caught_up = caught_up.map_or("never caught up".to_owned(), |time| format!("caught up in {}", duration(time)));
     format!("{written} written, {sent} sent, {waiting} had waited; {held} {due} scrapes in Thanos; {caught_up}")
 }
 
 fn recovery(measured: &Measured) -> String {
-    let green = measured.clock.green.map_or("never".to_owned(), |time| format!("after {}", hours(time)));
-    format!("the platform answered after {}, the mesh was green {green}", hours(measured.clock.answered))
+    let green = measured.clock.green.map_or("never".to_owned(), |time| format!("after {}", duration(time)));
+    format!("the platform answered after {}, the mesh was green {green}", duration(measured.clock.answered))
 }
 
 /// For scripts.
@@ -89,7 +91,7 @@ fn samples(samples: &Samples) -> Value {
 /// For the page: a strip per way over one clock, the outage shaded.
 pub fn section(measured: &Measured, rehearsed: bool) -> String {
     let place = if rehearsed { "in the embedded world" } else { "on real machines" };
-    let mut out = format!("<h2>An outage {place}, measured: {}</h2>\n<p>", hours(measured.clock.outage));
+    let mut out = format!("<h2>An outage {place}, measured: {}</h2>\n<p>", duration(measured.clock.outage));
     for f in &measured.findings {
         let sentence = format!("{}: {} on {}: {}", f.clause, f.subject, f.clusters.join(", "), f.got);
         out.push_str(&format!("<span class=\"BROKEN\">{}</span><br>", escaped(&sentence)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::super::drive;
 use super::super::super::exit::{INTERRUPTED, REFUSED, Stop};
 use super::super::super::power::is_yes;
-use super::super::super::{Session, conduct, cut_off, mesh as connecting};
+use super::super::super::{Session, conduct, cut_off, survey};
 use super::watch::Watch;
 use super::{Play, failed};
 use crate::contract::Finding;
@@ -14,7 +14,8 @@ use crate::engine::Engine;
 use crate::fleet::Fleet;
 use crate::mesh::{self, Survey};
 use crate::plan::Plan;
-use crate::plan::mesh::{Scope, survey};
+use crate::plan::mesh::Scope;
+use crate::plan::mesh::survey::plan as questions;
 use crate::problem::Problem;
 use crate::tools::helm::Helm;
 use crate::ui::shell::Tone;
@@ -73,7 +74,8 @@ pub fn green(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Stop>
 fn meshed(session: &mut Session, fleet: &Fleet, watch: &mut Watch<'_>) -> Result<Vec<mesh::Finding>, Stop> {
     let scope = Scope::all(fleet);
     let mut facts = conduct::facts(session);
-    let answers = connecting::asked(session, watch, &survey::plan(fleet, &scope), &mut facts)?;
+    let jobs = conduct::jobs(session);
+    let answers = survey::ask(&mut session.space, watch, &questions(fleet, &scope), &mut facts, jobs)?;
     Ok(mesh::judge(&Survey { fleet, scope: &scope, answers: &answers, facts: &facts }))
 }
 
