@@ -2,6 +2,7 @@
 //! Knows nothing of plans.
 #![expect(clippy::disallowed_methods, reason = "the stand-ins are processes, and these tests are about them")]
 
+mod drill;
 mod killed;
 mod place;
 mod stopped;

@@ -215,9 +215,12 @@ pub struct VerifyContract {
     /// Ask the running clusters, too; changes nothing. `--only app1,app2` asks these alone.
     #[arg(long)]
     pub live: bool,
-    /// Play an outage, too, of every length and at every moment; with --rehearse.
+    /// Play an outage, too: stop the platform's VMs, watch the others, start them again. Shows what it will do and asks.
     #[arg(long, value_name = "DRILL", value_enum)]
     pub drill: Option<Drill>,
+    /// How long the platform stays away in the drill: 1m to 24h.
+    #[arg(long, value_name = "TIME", default_value = "10m", requires = "drill")]
+    pub outage: String,
     /// Go on although this clause is broken. May be given again; needs --because.
     #[arg(long, value_name = "CLAUSE", requires = "because")]
     pub allow: Vec<String>,

@@ -17,6 +17,7 @@ mod degradation;
 pub mod drill;
 pub mod evidence;
 pub mod live;
+pub mod outage;
 pub mod pairing;
 pub mod quantity;
 pub mod references;

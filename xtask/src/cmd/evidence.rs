@@ -65,7 +65,7 @@ fn differs(session: &mut Session, folder: &str, record: &Value, log: Option<&str
     let report = contract::check(&evidence);
     let drill = record.get("drill").map(|_| drilled::play(&evidence, &report)).transpose()?;
     let told = Told { report: &report, live: None, drill: drill.as_ref(), excused: &Excused::new() };
-    let today = record::report(&inputs, &told, None, "");
+    let today = record::report(&inputs, &told, None, ("", session.flags.rehearse));
     let at = format!("{folder}/report.json");
     let mut wrong = files_that_differ(record, &today);
     if record["digests"]["plan"] != today["digests"]["plan"] {

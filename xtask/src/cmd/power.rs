@@ -4,7 +4,7 @@
 use super::conduct::{facts, jobs};
 use super::drive::survey;
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
-use super::{Session, conduct, detect, digests, load, place, plan, ready};
+use super::{Session, conduct, cut_off, detect, digests, load, place, plan, ready};
 use crate::plan::survey::{Answers, State};
 use crate::plan::{Plan, power};
 use crate::problem::Problem;
@@ -49,6 +49,9 @@ pub fn run(session: &mut Session, power: Power) -> Ended {
         })
     })?;
     let all = [&session.flags.only, &session.flags.skip, &session.flags.until].iter().all(|globs| globs.is_empty());
+    if power == Power::Start && code == DONE && all && !session.flags.dry_run {
+        cut_off::back(session)?;
+    }
     if power == Power::Destroy && code == DONE && all && !session.flags.dry_run {
         session.space.forget_story().map_err(Stop::with(REFUSED))?;
     }
@@ -80,7 +83,7 @@ fn consent(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<
     }
     let secrets = "with their disks, their kubeconfigs and secrets below out/";
     let what = format!("{}, {secrets}", words::count(there.len(), "VM"));
-    if session.flags.yes || is_yes(session, &what) {
+    if session.flags.yes || is_yes(session, &format!("Delete {what}?")) {
         return Ok(());
     }
     let problem = Problem::new("nothing was deleted: nobody said yes").why(what);
@@ -101,9 +104,9 @@ fn doomed(plan: &Plan, answers: &Answers) -> Vec<String> {
 }
 
 /// Asks on the terminal, if there is one.
-fn is_yes(session: &mut Session, what: &str) -> bool {
+pub(super) fn is_yes(session: &mut Session, question: &str) -> bool {
     let Some(keyboard) = session.keyboard.as_mut() else { return false };
-    session.shell.tell(&format!("Delete {what}? Type yes:"));
+    session.shell.tell(&format!("{question} Type yes:"));
     let mut line = String::new();
     keyboard.read_line(&mut line).is_ok() && line.trim() == "yes"
 }

@@ -3,6 +3,7 @@
 
 pub mod drilled;
 pub mod live;
+pub mod outage;
 pub mod record;
 pub mod rendered;
 
@@ -12,9 +13,10 @@ use super::exit::{DONE, Ended, NOT_READY, REFUSED, Stop, WRONG};
 use super::load::Inputs;
 use super::{Session, load};
 use crate::cli::{Format, VerifyContract};
-use crate::contract::{self, Clause, Evidence};
+use crate::contract::{self, Clause, Evidence, Report};
 use crate::problem::Problem;
 use crate::ui::shell::Tone;
+use crate::ui::verdict::drill::Drill;
 use crate::ui::verdict::{self, Excused, Told};
 use crate::workspace::clock;
 use live::Looked;
@@ -27,17 +29,21 @@ use live::Looked;
 pub fn run(session: &mut Session, asked: &VerifyContract) -> Ended {
     let wanted = clauses(&asked.clauses)?;
     let excused = excuses(asked)?;
+    let length = outage::length(&asked.outage)?;
     fitting(session, asked)?;
     let inputs = load::inputs(session)?;
     let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
     let mut evidence = evidence.map_err(Stop::all(WRONG))?;
-    if session.flags.dry_run {
-        return live::printed(session, &inputs, &evidence);
+    if !session.flags.dry_run {
+        rendered::add(session, &inputs, &mut evidence)?;
     }
-    rendered::add(session, &inputs, &mut evidence)?;
     let mut report = contract::check(&evidence);
+    let plot = outage::Drill { inputs: &inputs, evidence: &evidence, report: &report, excused: &excused, length };
+    if session.flags.dry_run {
+        return if asked.live { live::printed(session, &inputs, &evidence) } else { outage::print(session, &plot) };
+    }
     let mut looked = asked.live.then(|| live::look(session, &inputs, &evidence)).transpose()?;
-    let drill = asked.drill.map(|_| drilled::play(&evidence, &report)).transpose()?;
+    let drill = asked.drill.map(|_| played(session, &plot)).transpose()?;
     if looked.is_some() || drill.is_some() {
         let live = looked.as_ref().map(|l| &l.live);
         let told = Told { report: &report, live, drill: drill.as_ref(), excused: &excused };
@@ -49,48 +55,80 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> Ended {
     }
     let live = looked.as_ref().map(|l| &l.live);
     let told = Told { report: &report, live, drill: drill.as_ref(), excused: &excused };
-    if let Some(path) = &asked.junit {
-        write(session, path, &verdict::junit::report(&told))?;
-    }
-    let text = match session.flags.format {
-        Format::Text => {
-            told.text(session.flags.explain) + &drill.as_ref().map_or_else(String::new, verdict::drill::text)
-        }
-        Format::Json => lines(&told),
-    };
-    session.shell.data(&text);
+    say(session, asked, &told)?;
     Ok(if told.broken() { REFUSED } else { DONE })
 }
 
-/// Which tiers and flags can be meant together. A drill stops machines; there is one for the embedded world alone.
+/// The drill: as a model, and then on machines. A model of what is broken is worth looking at; machines of it are not
+/// stopped, not even simulated ones.
+fn played(session: &mut Session, plot: &outage::Drill<'_>) -> Result<Drill, Stop> {
+    let model = drilled::play(plot.evidence, plot.report)?;
+    let broken = session.flags.rehearse && verdict::breached(plot.report, plot.excused).next().is_some();
+    if broken {
+        session.shell.status(Tone::Warn, "Skipping", "the machines: the contract does not hold as it is rendered");
+    }
+    let measured = if broken { None } else { Some(outage::run(session, plot)?) };
+    Ok(Drill { measured, ..model })
+}
+
+/// Says it all, in the form that was asked for.
+fn say(session: &mut Session, asked: &VerifyContract, told: &Told<'_>) -> Result<(), Stop> {
+    if let Some(path) = &asked.junit {
+        let report = with_measured(told.report, told.drill);
+        write(session, path, &verdict::junit::report(&Told { report: &report, ..*told }))?;
+    }
+    let rehearsed = session.flags.rehearse;
+    let text = match session.flags.format {
+        Format::Text => {
+            told.text(session.flags.explain) + &told.drill.map_or_else(String::new, |d| of_drill(d, rehearsed))
+        }
+        Format::Json => lines(told, rehearsed),
+    };
+    session.shell.data(&text);
+    Ok(())
+}
+
+fn of_drill(drill: &Drill, rehearsed: bool) -> String {
+    let measured = drill.measured.as_ref().map(|m| verdict::measured::text(m, rehearsed));
+    verdict::drill::text(drill) + &measured.unwrap_or_default()
+}
+
+/// Breaches of the drill as the JUnit report shows them: among those of their clauses.
+fn with_measured(report: &Report, drill: Option<&Drill>) -> Report {
+    let mut report = report.clone();
+    for finding in drill.and_then(|d| d.measured.as_ref()).iter().flat_map(|m| &m.findings) {
+        let verdicts = report.verdicts.iter_mut().filter(|v| v.clause == finding.clause);
+        verdicts.for_each(|v| v.findings.push(finding.clone()));
+    }
+    report
+}
+
+/// Which tiers and flags can be meant together.
 fn fitting(session: &Session, asked: &VerifyContract) -> Result<(), Stop> {
     let hint = "cargo xtask verify-contract --rehearse --drill mgmt-outage";
-    if asked.drill.is_some() && !session.flags.rehearse {
-        let problem = Problem::new("a drill is played in the embedded world alone");
-        return Err(Stop::one(WRONG, problem.why("it would stop the platform's machines").hint(hint)));
-    }
     if session.flags.rehearse && asked.drill.is_none() && !asked.live {
-        return Err(Stop::one(
-            WRONG,
-            Problem::new("`--rehearse` means nothing without `--live` or `--drill`").hint(hint),
-        ));
+        let problem = Problem::new("`--rehearse` means nothing without `--live` or `--drill`");
+        return Err(Stop::one(WRONG, problem.hint(hint)));
     }
-    if session.flags.dry_run && asked.drill.is_some() {
-        return Err(Stop::one(WRONG, Problem::new("`--dry-run` prints the questions of `--live`; a drill has none")));
+    if session.flags.dry_run && asked.drill.is_some() && asked.live {
+        let problem = Problem::new("`--dry-run` prints the plan of one tier");
+        return Err(Stop::one(WRONG, problem.hint("cargo xtask verify-contract --live --dry-run")));
     }
     Ok(())
 }
 
-fn lines(told: &Told<'_>) -> String {
-    let live = told.live.map(|live| format!("{}\n", verdict::live::json(live, told.excused)));
-    let drill = told.drill.map(|d| format!("{}\n", verdict::drill::json(d)));
-    let report = verdict::json::report(told.report, told.excused);
-    format!("{report}\n{}{}", live.unwrap_or_default(), drill.unwrap_or_default())
+fn lines(told: &Told<'_>, rehearsed: bool) -> String {
+    let mut lines = vec![verdict::json::report(told.report, told.excused)];
+    lines.extend(told.live.map(|live| verdict::live::json(live, told.excused)));
+    lines.extend(told.drill.map(verdict::drill::json));
+    let measured = told.drill.and_then(|d| d.measured.as_ref());
+    lines.extend(measured.map(|m| verdict::measured::json(m, rehearsed)));
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// The folder of evidence, with every clause in it.
 fn leave(session: &mut Session, inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>) -> Result<(), Stop> {
-    let report = record::report(inputs, told, looked, &clock::now());
+    let report = record::report(inputs, told, looked, (&clock::now(), session.flags.rehearse));
     let folder = record::leave(&session.space, &report, told, looked).map_err(Stop::with(NOT_READY))?;
     let said = format!("{}/{folder}/report.html", session.out());
     session.shell.status(Tone::Good, "Wrote", &said);

@@ -5,6 +5,7 @@ pub mod drill;
 pub mod json;
 pub mod junit;
 pub mod live;
+pub mod measured;
 pub mod page;
 
 use std::collections::BTreeMap;
@@ -40,7 +41,10 @@ impl Told<'_> {
 
     /// Whether something is broken, or could not be asked, and is not excused.
     pub fn broken(&self) -> bool {
-        let failed = self.drill.iter().flat_map(|d| &d.failings).any(|(c, _)| !self.excused.contains_key(c));
+        let modelled = self.drill.iter().flat_map(|d| &d.failings).map(|(clause, _)| clause);
+        let measured =
+            self.drill.iter().filter_map(|d| d.measured.as_ref()).flat_map(|m| &m.findings).map(|f| &f.clause);
+        let failed = modelled.chain(measured).any(|clause| !self.excused.contains_key(clause));
         let open = self.live.is_some_and(|l| live::open(l, self.excused).next().is_some());
         failed || open || breached(self.report, self.excused).next().is_some()
     }

@@ -1,4 +1,4 @@
-//! The drill `mgmt-outage` in the embedded world.
+//! The drill `mgmt-outage` as a model.
 //! Knows nothing of how it is played.
 
 use std::time::Duration;
@@ -23,5 +23,5 @@ pub fn play(evidence: &Evidence, report: &Report) -> Result<Drill, Stop> {
     let need = drill::play(&setting, NEED, Duration::ZERO);
     let sweep = drill::sweep(&setting);
     let failings = drill::failings(&need, &sweep);
-    Ok(Drill { need, sweep, failings })
+    Ok(Drill { need, sweep, failings, measured: None })
 }

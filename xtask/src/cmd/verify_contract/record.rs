@@ -19,7 +19,7 @@ use crate::workspace::{Workspace, sha256_of};
 pub const ANSWERS: &str = "answers.jsonl";
 
 /// What `report.json` holds.
-pub fn report(inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>, when: &str) -> Value {
+pub fn report(inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>, (when, rehearsed): (&str, bool)) -> Value {
     let files: BTreeMap<&String, String> = inputs.data.iter().map(|(f, t)| (f, sha256_of(t.as_bytes()))).collect();
     let tools = match looked {
         Some(looked) => json!(versions(&looked.answers)),
@@ -27,6 +27,7 @@ pub fn report(inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>, when: &
     };
     let mut report = json!({
         "when": when,
+        "rehearsed": rehearsed,
         "contract": verdict::json::report(told.report, told.excused),
         "digests": {
             "fleet": sha256_of(inputs.data.get(&inputs.fleet.file).map_or("", String::as_str).as_bytes()),
@@ -37,6 +38,7 @@ pub fn report(inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>, when: &
     });
     if let Some(drill) = told.drill {
         report["drill"] = verdict::drill::json(drill);
+        report["measured"] = json!(drill.measured.as_ref().map(|m| verdict::measured::json(m, rehearsed)));
     }
     if let (Some(live), Some(looked)) = (told.live, looked) {
         report["live"] = verdict::live::json(live, told.excused);
@@ -52,7 +54,10 @@ pub fn report(inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>, when: &
 pub fn leave(space: &Workspace, report: &Value, told: &Told<'_>, looked: Option<&Looked>) -> Result<String, Problem> {
     let when = report["when"].as_str().unwrap_or_default();
     let folder = format!("reports/{}", when.replace(':', ""));
-    let mut files = vec![("report.json", format!("{report:#}\n")), ("report.html", page::page(told, when))];
+    let mut files = vec![
+        ("report.json", format!("{report:#}\n")),
+        ("report.html", page::page(told, (when, report["rehearsed"] == json!(true)))),
+    ];
     files.extend(looked.map(|looked| (ANSWERS, answers(&looked.plan, &looked.answers))));
     let sums: String = files.iter().map(|(name, text)| format!("{}  {name}\n", sha256_of(text.as_bytes()))).collect();
     files.push(("SHA256SUMS", sums));

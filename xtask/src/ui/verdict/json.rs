@@ -39,7 +39,8 @@ pub(super) fn clause(verdict: &Verdict, excused: &Excused) -> Value {
     })
 }
 
-fn finding(finding: &Finding) -> Value {
+/// A breach.
+pub fn finding(finding: &Finding) -> Value {
     let Finding { clause, rule, clusters, subject, want, got, at, hint } = finding;
     json!({
         "check": clause.to_string(), "rule": rule, "adr": clause.adr(), "clusters": clusters, "subject": subject,

@@ -3,7 +3,7 @@
 
 use super::drill::{Drill, span};
 use super::junit::escaped;
-use super::{Told, word};
+use super::{Told, measured, word};
 use crate::contract::drill::Moment;
 use crate::contract::quantity::hours;
 use crate::contract::{Reference, Verdict};
@@ -22,14 +22,15 @@ svg{width:100%;height:auto;display:block;margin:.4rem 0 1rem}.away{fill:#c5221f2
 .lost{fill:#c5221f}.kept{fill:#188038}small{opacity:.7}";
 
 /// The page.
-pub fn page(told: &Told<'_>, when: &str) -> String {
+pub fn page(told: &Told<'_>, (when, rehearsed): (&str, bool)) -> String {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Contract, {when}</title>\
          <style>{STYLE}</style></head><body>\n<h1>The contract, {when}</h1>\n<p>{}</p>\n",
-        escaped(&basis(told))
+        escaped(&basis(told, rehearsed))
     );
     out.push_str(&clauses(told));
     if let Some(drill) = told.drill {
+        out.push_str(&drill.measured.as_ref().map_or_else(String::new, |m| measured::section(m, rehearsed)));
         out.push_str(&timeline(drill));
         out.push_str(&frontier(drill));
     }
@@ -41,10 +42,13 @@ pub fn page(told: &Told<'_>, when: &str) -> String {
 }
 
 /// What the page rests on.
-fn basis(told: &Told<'_>) -> String {
+fn basis(told: &Told<'_>, rehearsed: bool) -> String {
     let live = told.live.map(|live| format!("live tier: {} answers of {}", live.answers, live.asked.join(", ")));
-    let drill = told.drill.map(|_| "drill mgmt-outage, rehearsed in virtual time".to_owned());
-    let all = [Some(super::basis(told.report)), live, drill];
+    let drill = told.drill.map(|_| "drill mgmt-outage as a model in virtual time".to_owned());
+    let measured = told.drill.and_then(|d| d.measured.as_ref()).map(|_| "then on machines".to_owned());
+    let asked = if rehearsed { "no real machine was asked" } else { "asked on this machine" };
+    let real = (told.live.is_some() || told.drill.is_some()).then(|| asked.to_owned());
+    let all = [Some(super::basis(told.report)), live, drill, measured, real];
     format!("{}.", all.into_iter().flatten().collect::<Vec<_>>().join("; "))
 }
 
@@ -86,7 +90,7 @@ fn tier(word: &str, verdict: &Verdict, unasked: Vec<String>) -> String {
 /// Three strips over one clock: requests, the log, the secret's age.
 fn timeline(drill: &Drill) -> String {
     let need = &drill.need;
-    let mut out = format!("<h2>An outage of {}</h2>\n<p>", hours(need.outage));
+    let mut out = format!("<h2>An outage of {}, as a model</h2>\n<p>", hours(need.outage));
     for (clause, sentence) in &drill.failings {
         out.push_str(&format!("<span class=\"BROKEN\">{clause}: {}</span><br>", escaped(sentence)));
     }

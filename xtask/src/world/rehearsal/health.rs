@@ -84,6 +84,7 @@ impl Stage {
     pub(super) fn settle_cluster(&mut self, vm: &str, now: Duration) {
         self.settle_pods(vm, now);
         self.settle_objects(vm, now);
+        self.settle_copies(vm, now);
         let Some(cluster) = self.cluster(vm) else { return };
         let Some(operator) = cluster.workloads.get("kube-system/deployment/cilium-operator").cloned() else { return };
         if !self.rolled_out(cluster, &operator, now) {

@@ -20,7 +20,7 @@ mod gotemplate;
 mod inside;
 mod jsonpath;
 pub mod kinds;
-mod mesh;
+pub mod mesh;
 pub mod objects;
 mod read;
 mod states;
@@ -82,6 +82,11 @@ fn known(subcommand: &str) -> Option<Known> {
             bare: &["all", "all-namespaces", "local"],
             short: &[('l', "selector"), ('A', "all-namespaces"), ('f', "filename"), ('o', "output")],
         },
+        "logs" => Known {
+            takes: &["tail", "since", "container", "limit-bytes"],
+            bare: &["follow", "previous", "timestamps", "all-containers"],
+            short: &[('c', "container"), ('f', "follow"), ('p', "previous")],
+        },
         "rollout" => Known {
             takes: &["timeout", "selector", "revision"],
             bare: &["watch"],
@@ -126,6 +131,7 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
     let desk = Desk { ask, parsed: &parsed, now, vm };
     let outcome = match subcommand.as_str() {
         "get" => read::get(stage, &desk).map(Answer::Done),
+        "logs" => read::logs(stage, &desk).map(Answer::Done),
         "exec" => exec::exec(stage, &desk).map(Answer::Done),
         "wait" => read::wait(stage, &desk),
         "rollout" => read::rollout(stage, &desk),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{Cluster, Ready};
 use super::kubectl::{accept, kinds};
-use super::mishap::Mishap;
+use super::mishap::{Breach, Mishap};
 use super::net::Net;
 use super::stage::Stage;
 use super::yaml::text;
@@ -161,7 +161,8 @@ impl Stage {
         let other =
             self.mishaps(&cluster.name).find_map(|m| if let Mishap::Tunnel(t) = m { Some(t.clone()) } else { None });
         let said = cluster.release("cilium").map(|r| text(&r.values, "/tunnelProtocol").to_owned());
-        other.or(said).filter(|t| !t.is_empty()).unwrap_or_else(|| "vxlan".into())
+        let rerouted = self.breaks(cluster, Breach::Rerouted).then(|| "geneve".to_owned());
+        rerouted.or(other).or(said).filter(|t| !t.is_empty()).unwrap_or_else(|| "vxlan".into())
     }
 
     /// The id that agents run with.

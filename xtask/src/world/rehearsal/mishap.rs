@@ -53,4 +53,26 @@ pub enum Mishap {
     },
     /// Somebody took an object away: `secret/sample/sample-credentials`.
     Gone(String),
+    /// This breaks while the platform is away, which the contract says nothing does.
+    Away(Breach),
+}
+
+/// What an outage of the platform may break on a workload cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Breach {
+    /// C1: its sample needs the platform.
+    Tied,
+    /// C1: its way to other workload clusters leads through the platform.
+    Routed,
+    /// C2: its agent is started anew, and what waits is never sent.
+    Forgets,
+    /// C3: its Secret is deleted.
+    Revoked,
+    /// C3: its Secret is never read again.
+    Stale,
+    /// C4: Kyverno lets everything in.
+    Lenient,
+    /// C5: its agents carry packets another way.
+    Rerouted,
 }

@@ -19,8 +19,8 @@ use crate::tools::Output;
 
 /// Bytes a second of an agent that scrapes one app cluster (assumption, the drill's: 800 samples of 12 B a minute).
 const WRITES: u64 = 160;
-/// Samples a second, likewise.
-const SAMPLES: f64 = 800.0 / 60.0;
+/// Samples a minute, likewise.
+const SAMPLES: u64 = 800;
 /// A page of the log (tsdb/wlog).
 const PAGE: u64 = 32 << 10;
 /// Where the Agent's log is.
@@ -36,7 +36,9 @@ fn pod<'a>(
 ) -> Option<(&'a Workload, &'a String)> {
     let (owner, number) = name.rsplit_once('-')?;
     let workload = cluster.workloads.values().find(|w| w.namespace == space && w.name == owner && w.made)?;
-    let node = workload.placed.get(number.parse::<usize>().ok()?)?;
+    let number: usize = number.parse().ok()?;
+    let place = (0..workload.placed.len()).find(|place| workload.number(*place) == number)?;
+    let node = workload.placed.get(place)?;
     let member = cluster.nodes.get(node)?;
     let up = stage.vms.get(&member.vm).is_some_and(|vm| vm.reachable(now) && vm.ip == member.ip);
     up.then_some((workload, node))
@@ -58,7 +60,7 @@ pub fn exec(stage: &mut Stage, desk: &Desk<'_>) -> Option<Go<Output>> {
         ("monitoring", ["du", "-s", "-k", "/data/wal"]) => {
             let found = pod(stage, cluster, space, name, desk.now).ok_or_else(absent);
             Some(found.map(|_| {
-                said(format!("{}\t/data/wal\n", 1024 + written(stage, cluster, desk.now) % (384 << 20) / 1024))
+                said(format!("{}\t/data/wal\n", 1024 + written(stage, cluster, desk.now).1 % (384 << 20) / 1024))
             }))
         }
         ("monitoring", ["df", "-P", "-k", "/data"]) => {
@@ -101,7 +103,7 @@ pub fn proxied(stage: &Stage, desk: &Desk<'_>, path: &str) -> Option<Go<Output>>
     };
     let values = &runs_with(stage, cluster, workload);
     match path {
-        "/metrics" => Some(Ok(said(metrics(stage, cluster, workload, desk.now)))),
+        "/metrics" => metrics(stage, cluster, desk.now).map(|page| Ok(said(page))),
         "/api/v1/status/flags" => Some(Ok(said(flags(values).to_string()))),
         "/config" => Some(Ok(said(page(values)))),
         _ => Some(Err(refused(1, "Error from server (NotFound): the server could not find the requested resource"))),
@@ -122,42 +124,34 @@ fn runs_with(stage: &Stage, cluster: &Cluster, workload: &Workload) -> Value {
     values
 }
 
-/// When the Agent's process began.
-fn began(workload: &Workload) -> Duration {
-    workload.since.max(workload.held_at) + Duration::from_secs(workload.wants.pull)
-}
-
-/// Bytes that the Agent wrote since then.
-fn written(stage: &Stage, cluster: &Cluster, now: Duration) -> u64 {
+/// Seconds that the Agent has run, and bytes that it wrote meanwhile.
+fn written(stage: &Stage, cluster: &Cluster, now: Duration) -> (u64, u64) {
     let rate = stage.mishaps(&cluster.name).find_map(|m| match m {
         Mishap::Writes(rate) => Some(*rate),
         _ => None,
     });
-    let age = cluster.workloads.get(AGENT).map_or(0, |w| now.saturating_sub(began(w)).as_secs());
-    rate.unwrap_or(WRITES) * age
+    let age = stage.agent_started(cluster).map_or(0, |began| now.as_secs().saturating_sub(began));
+    (age, rate.unwrap_or(WRITES) * age)
 }
 
 /// Figures of an Agent in Prometheus' text format. Names and labels were read off a real one (2.42); it counts whole
 /// pages, and its newest sample is at most a scrape old.
-fn metrics(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) -> String {
-    let age = now.saturating_sub(began(workload)).as_secs();
-    let (start, newest) = (clockwork::EPOCH + began(workload).as_secs(), clockwork::EPOCH + now.as_secs());
-    let pages = written(stage, cluster, now) / PAGE;
+fn metrics(stage: &Stage, cluster: &Cluster, now: Duration) -> Option<String> {
+    let (age, bytes) = written(stage, cluster, now);
+    let newest = clockwork::EPOCH + now.as_secs();
     let reached = platform(stage, cluster, "thanos", now).is_some();
-    let sent = if reached { newest } else { start };
-    let waiting = if reached { 0.0 } else { age as f64 * SAMPLES };
-    let to = "{remote_name=\"a1b2c3\",url=\"http://thanos-receive.monitoring.svc.cluster.local:19291/api/v1/receive\"}";
+    let sent = if reached { newest } else { newest - age };
+    let waiting = if reached { 0 } else { age * SAMPLES / 60 };
+    let to = "{remote_name=\"thanos\"}";
     let rows = [
-        ("process_start_time_seconds", "", start as f64),
-        ("prometheus_agent_samples_appended_total", "{type=\"float\"}", age as f64 * SAMPLES),
-        ("prometheus_remote_storage_highest_timestamp_in_seconds", "", newest as f64),
-        ("prometheus_remote_storage_queue_highest_sent_timestamp_seconds", to, sent as f64),
-        ("prometheus_remote_storage_samples_failed_total", to, 0.0),
-        ("prometheus_remote_storage_samples_pending", to, waiting.round()),
-        ("prometheus_tsdb_wal_completed_pages_total", "", pages as f64),
-        ("prometheus_tsdb_wal_writes_failed_total", "", 0.0),
+        ("prometheus_remote_storage_highest_timestamp_in_seconds", "", newest),
+        ("prometheus_remote_storage_queue_highest_sent_timestamp_seconds", to, sent),
+        ("prometheus_remote_storage_samples_pending", to, waiting),
+        ("prometheus_tsdb_wal_completed_pages_total", "", bytes / PAGE),
+        ("prometheus_tsdb_wal_writes_failed_total", "", 0),
     ];
-    rows.iter().map(|(name, labels, value)| format!("# TYPE {name} gauge\n{name}{labels} {value}\n")).collect()
+    let rows: String = rows.iter().map(|(name, labels, value)| format!("{name}{labels} {value}\n")).collect();
+    Some(stage.agent_page(cluster, now)? + &rows)
 }
 
 /// The flags that a Prometheus runs with, hidden ones included; one that was not given is `0s` (read off a real one).

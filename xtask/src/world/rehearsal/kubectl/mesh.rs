@@ -20,7 +20,8 @@ const SERVICES: [(&str, &str, &str); 3] = [
     ("loki.monitoring.", "loki", "200"),
     ("vault.vault.", "vault", "200"),
 ];
-const SAMPLE: &str = "sample/deployment/sample";
+/// The workload that the mesh is asked with.
+pub const SAMPLE: &str = "sample/deployment/sample";
 
 /// Objects of a kind that Cilium makes, which follow from its release.
 pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Vec<Value> {
@@ -82,7 +83,7 @@ pub fn status(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Op
 }
 
 /// The linked cluster that has a release of that name, if packets get there and it runs.
-pub(super) fn platform<'a>(stage: &'a Stage, cluster: &Cluster, release: &str, now: Duration) -> Option<&'a Cluster> {
+pub fn platform<'a>(stage: &'a Stage, cluster: &Cluster, release: &str, now: Duration) -> Option<&'a Cluster> {
     let peers = mesh::told(cluster)?.keys();
     let there = peers.filter_map(|peer| stage.cluster(&stage.control_plane(peer)?));
     there.into_iter().find(|other| {
@@ -105,8 +106,22 @@ pub fn proxied(stage: &mut Stage, desk: &Desk<'_>, path: &str) -> Go<Output> {
     };
     let there = stage.control_plane(&of).and_then(|vm| stage.cluster(&vm));
     let sends = there.is_some_and(|c| platform(stage, c, release, desk.now).is_some_and(|p| p.name == here.name));
-    let result = if sends { json!([{ "metric": {}, "value": [1763855000, "42"] }]) } else { json!([]) };
+    let found = there.filter(|_| sends).and_then(|there| asked_of_thanos(stage, there, path, desk.now));
+    let vector = |value: u64| json!([{ "metric": {}, "value": [1763855000, value.to_string()] }]);
+    let result = found.map_or(json!([]), vector);
     Ok(said(json!({ "status": "success", "data": { "resultType": "vector", "result": result } }).to_string()))
+}
+
+/// What Thanos or Loki says of a cluster: how many scrapes of the last seconds it holds, whether it holds any of now,
+/// or a figure that nobody counts here. Nothing is an empty vector.
+fn asked_of_thanos(stage: &Stage, of: &Cluster, path: &str, now: Duration) -> Option<u64> {
+    let window = path.split_once("%5B").and_then(|(_, rest)| rest.split_once("s%5D"));
+    let held = |seconds| stage.scrapes(of, seconds, now).filter(|held| *held > 0);
+    match window.and_then(|(seconds, _)| seconds.parse().ok()) {
+        Some(seconds) => held(seconds),
+        None if path.contains("timestamp(") => held(120),
+        None => Some(42),
+    }
 }
 
 /// curl in a pod of the sample; `None` if it is another pod.

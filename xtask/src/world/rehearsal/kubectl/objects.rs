@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::cluster::{Cluster, Ready, Revision};
+use super::super::copies;
 use super::super::mishap::Mishap;
 use super::super::stage::Stage;
 use super::super::workload::{Held, Workload};
@@ -26,7 +27,7 @@ pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&st
     let mut all: Vec<Value> = match kind.kind.as_str() {
         "Node" => cluster.nodes.keys().map(|name| node(stage, cluster, name, now)).collect(),
         "Namespace" => cluster.namespaces.iter().map(|(name, labels)| namespaced(name, labels)).collect(),
-        "Secret" => cluster.releases.iter().map(secret).collect(),
+        "Secret" => cluster.releases.iter().map(secret).chain(copies::secrets(cluster)).collect(),
         "CustomResourceDefinition" => cluster.crds.iter().map(|(name, crd)| definition(name, crd, now)).collect(),
         "ServiceCIDR" => vec![services(cluster)],
         _ => vec![],
@@ -44,8 +45,10 @@ pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&st
         "Pod" => all.extend(cluster.workloads.values().flat_map(|w| pods(stage, cluster, w, now))),
         _ => {}
     }
+    let copied = |object: &Value| (kind.kind == "ExternalSecret").then(|| copies::status(cluster, object)).flatten();
     let status = |object: &Value| {
-        mesh::status(stage, cluster, &kind.kind, now).or_else(|| states::status(stage, cluster, object, now))
+        let others = || mesh::status(stage, cluster, &kind.kind, now).or_else(|| states::status(object));
+        copied(object).or_else(others)
     };
     all.extend(stored.map(|object| match status(&object) {
         Some(status) => merged(object, &json!({ "status": status })),
@@ -57,7 +60,6 @@ pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&st
         None => object,
     }));
     all.extend(mesh::objects(stage, cluster, &kind.kind, now));
-    all.extend(states::objects(stage, cluster, &kind.kind));
     let gone = |v: &Value| key(&kind.kind, text(v, "/metadata/namespace"), text(v, "/metadata/name"));
     all.retain(|v| !stage.mishaps(&cluster.name).any(|m| matches!(m, Mishap::Gone(key) if *key == gone(v))));
     all.retain(|v| !kind.namespaced || namespace.is_none_or(|ns| text(v, "/metadata/namespace") == ns));
@@ -213,8 +215,11 @@ fn pods(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) ->
         let mut labels = workload.wants.template["metadata"]["labels"].clone();
         if labels.is_null() {
             labels = json!({ "app.kubernetes.io/name": workload.name });
+            if workload.name == "cilium" {
+                labels["k8s-app"] = json!("cilium");
+            }
         }
-        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("{}{middle}-{n}", workload.name),
+        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("{}{middle}-{}", workload.name, workload.number(n)),
             "namespace": workload.namespace, "labels": labels },
             "spec": { "nodeName": workload.placed.get(n) },
             "status": { "phase": phase, "conditions": [condition("Ready", status, "", "")] } })

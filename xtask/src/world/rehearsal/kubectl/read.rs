@@ -9,6 +9,7 @@ use super::super::ask::{Answer, Go, refused, said};
 use super::super::clockwork;
 use super::super::cluster::Cluster;
 use super::super::flags::duration;
+use super::super::outage;
 use super::super::stage::Stage;
 use super::super::yaml::text;
 use super::desk::Desk;
@@ -71,6 +72,26 @@ fn named(stage: &Stage, desk: &Desk<'_>, words: &[String], quiet: bool) -> Go<Ve
         }
     }
     Ok(found)
+}
+
+/// `kubectl logs` of a workload: the embedded world knows what the drill's probe prints.
+pub fn logs(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
+    let key = format!("{}/{}", desk.namespace(), desk.parsed.word(0));
+    let cluster = cluster(stage, desk)?;
+    let Some(workload) = cluster.workloads.get(&key) else {
+        let text = format!("error: error from server (NotFound): {} not found", desk.parsed.word(0));
+        return Err(refused(1, text));
+    };
+    if stage.runs_on(cluster, workload, desk.now).is_none() {
+        return Err(refused(1, format!("error: timed out waiting for the condition on {}", desk.parsed.word(0))));
+    }
+    if key != outage::PROBE {
+        return Ok(said(""));
+    }
+    let all = stage.counted(cluster, workload, desk.now);
+    let tail = desk.parsed.get("tail").and_then(|n| n.parse::<usize>().ok()).unwrap_or(usize::MAX);
+    let skip = all.lines().count().saturating_sub(tail);
+    Ok(said(all.lines().skip(skip).map(|line| format!("{line}\n")).collect::<String>()))
 }
 
 /// `kubectl get`.

@@ -251,14 +251,23 @@ fn remove(cluster: &mut Cluster, kind: &Kind, namespace: &str, name: &str, now: 
     controlled || stored || cluster.releases.len() < releases
 }
 
-/// A pod is deleted, and its controller makes another (of all its pods: which one it was is not kept).
+/// A pod is deleted, and its controller makes another. Of a StatefulSet all are made anew: they keep their names.
 fn restarted(cluster: &mut Cluster, namespace: &str, pod: &str, now: Duration) -> bool {
     let own = |w: &&mut Workload| {
         let rest = pod.strip_prefix(w.name.as_str()).and_then(|rest| rest.strip_prefix('-'));
         let index = rest.map(|rest| rest.strip_prefix("0a1b2c3d4e-").unwrap_or(rest));
         w.namespace == namespace && w.made && index.is_some_and(|index| index.parse::<usize>().is_ok())
     };
-    cluster.workloads.values_mut().find(own).map(|w| w.restart(now)).is_some()
+    let Some(workload) = cluster.workloads.values_mut().find(own) else { return false };
+    let number = pod.rsplit('-').next().and_then(|number| number.parse::<usize>().ok());
+    let Some(place) = (0..workload.placed.len()).find(|place| Some(workload.number(*place)) == number) else {
+        return false;
+    };
+    match workload.kind.as_str() {
+        "StatefulSet" => workload.restart(now),
+        _ => workload.lose(place, now),
+    }
+    true
 }
 
 /// `kubectl label` and `annotate`.
@@ -279,6 +288,11 @@ pub fn mark(stage: &mut Stage, desk: &Desk<'_>, verb: &str) -> Go<Output> {
     let kind = kinds::of_word(cluster, word)
         .ok_or_else(|| refused(1, format!("error: the server doesn't have a resource type \"{word}\"")))?;
     let absent = || refused(1, format!("Error from server (NotFound): {} \"{name}\" not found", kind.plural));
+    if kind.kind == "ExternalSecret" && verb == "annotate" {
+        let copy = cluster.copies.get_mut(&format!("{}/{name}", desk.namespace())).ok_or_else(absent)?;
+        copy.marked = pairs.join(" ");
+        return Ok(said(format!("{}/{name} annotated\n", kind.shown())));
+    }
     if kind.kind != "Namespace" || verb != "label" {
         // What marks mean to other kinds, the embedded world has no use for.
         return Ok(said(format!("{}/{name} {verb}d\n", kind.shown())));
