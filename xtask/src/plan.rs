@@ -21,6 +21,7 @@ pub mod power;
 pub(crate) mod samples;
 pub mod survey;
 pub mod text;
+pub mod tools;
 pub mod uses;
 pub mod want;
 
@@ -66,6 +67,8 @@ pub enum Want {
     /// Exit 0, and among rows that name Helm revisions (`sh.helm.release.v1.NAME.vN`) the one of the highest N matches
     /// this regular expression.
     Newest(String),
+    /// There is no such program. Only as the whole `when` of a [`Case`]: without one a missing tool fails its step.
+    Absent,
     /// Each of these. An empty list always holds: see [`Want::ALWAYS`].
     All(Vec<Want>),
     /// One of these.
