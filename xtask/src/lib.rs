@@ -78,6 +78,8 @@
 //!     `killed_at_random_moments_it_arrives_all_the_same`, `each_fault_alone_is_survived`.
 //! 14. No cluster is made by way of another one. Guard: `no_cluster_needs_another`. And every name in a manifest or a
 //!     values file leads somewhere. Guard: `every_name_leads_somewhere`.
+//! 15. From the first VM that a drill stops until the platform answers, a mark on the disk says so, and the way back is
+//!     `start`. Guard: `whoever_kills_a_drill_is_told_and_start_brings_the_platform_back`.
 #![deny(missing_docs)]
 
 pub mod adr;

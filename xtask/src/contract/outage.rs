@@ -8,6 +8,8 @@ mod packets;
 mod requests;
 mod samples;
 mod secrets;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
