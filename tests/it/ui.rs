@@ -101,7 +101,7 @@ impl Place {
     pub fn run_through(&self, line: &str, door: cmd::Door) -> Ran {
         let (out, err) = (Page::default(), Page::default());
         let args = std::iter::once("xtask").chain(line.split(' ')).map(Into::into);
-        let env = self.env(Box::new(out.clone()), Box::new(err.clone()));
+        let env = self.env("/nowhere", Box::new(out.clone()), Box::new(err.clone()));
         let code = cmd::run(args, Env { door, ..env });
         let text = |page: Page| String::from_utf8(page.0.borrow().clone()).expect("UTF-8");
         Ran { code, out: text(out), err: text(err) }

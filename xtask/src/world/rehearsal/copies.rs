@@ -110,12 +110,16 @@ pub fn secrets(cluster: &Cluster) -> Vec<Value> {
         let mut asked = cluster.objects.iter().filter(|(at, _)| at.starts_with("externalsecret/")).map(|(_, o)| o);
         let owner = asked.find(owned).map(|o| json!([{ "kind": "ExternalSecret", "name": text(o, "/metadata/name") }]));
         let uid = &pki::sha256(format!("{} {key}", cluster.ca).as_bytes())[..32];
-        json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-            "metadata": { "name": name, "namespace": namespace, "uid": uid, "ownerReferences": owner,
+        let mut made = json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+            "metadata": { "name": name, "namespace": namespace, "uid": uid,
                 "creationTimestamp": clockwork::utc(copy.read.unwrap_or_default()),
                 "labels": { "reconcile.external-secrets.io/managed": "true" },
                 "resourceVersion": (4000 + copy.version).to_string() },
-            "data": { "password": pki::base64(b"simulated") } })
+            "data": { "password": pki::base64(b"simulated") } });
+        if let Some(owner) = owner {
+            made["metadata"]["ownerReferences"] = owner;
+        }
+        made
     };
     there.map(secret).collect()
 }

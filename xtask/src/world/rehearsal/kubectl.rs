@@ -57,14 +57,9 @@ fn known(subcommand: &str) -> Option<Known> {
                 ('f', "filename"),
             ],
         },
-        "apply" => Known {
+        "apply" | "create" => Known {
             takes: &["filename", "field-manager", "dry-run", "output", "validate", "timeout"],
             bare: &["server-side", "force-conflicts", "wait"],
-            short: &[('f', "filename"), ('o', "output")],
-        },
-        "create" => Known {
-            takes: &["filename", "field-manager", "dry-run", "output", "validate"],
-            bare: &["save-config"],
             short: &[('f', "filename"), ('o', "output")],
         },
         "diff" => Known {
