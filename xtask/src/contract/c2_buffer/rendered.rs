@@ -7,7 +7,7 @@ use super::super::case::Case;
 use super::super::evidence::{Ground, Sheet};
 use super::super::quantity::{hours, size};
 use super::form::{Form, flag};
-use super::{CEILING, MIB, agent, guarantee, held, retention};
+use super::{CEILING, MIB, agent, guarantee, held, retention, truncated_every};
 
 /// Where the agent's configuration is, in the ConfigMap of its release.
 const CONFIG: &str = "data.prometheus\\.yml";
@@ -29,6 +29,11 @@ pub(super) fn judge(ground: &Ground, values: &Sheet, case: &mut Case) {
     if let Some((every, bound)) = guarantee(ground, workload, &form.flags, case) {
         retention(ground, workload, &form.flags, bound.shortest, case);
         needed = held(every);
+        let said = truncated_every(values).unwrap_or(every);
+        if every != said {
+            let (want, hint) = (format!("truncated every {}, as its values say", hours(said)), "charts/releases.toml");
+            case.breach(ground, workload, &form.flags, want, format!("every {}", hours(every)), hint);
+        }
         case.figure("as rendered", format!("{}, truncated every {}", workload.subject(), hours(every)));
     }
     agent::judge(ground, workload, &form, case);

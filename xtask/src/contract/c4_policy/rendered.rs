@@ -136,7 +136,10 @@ mod tests {
 
     #[test]
     fn a_selector_leaves_out_by_name() {
-        let by = |operator: &str, values: Value| json!({"matchExpressions": [{"key": NAME, "operator": operator, "values": values}]});
+        let by = |operator: &str, values: Value| {
+            let expression = json!({"key": NAME, "operator": operator, "values": values});
+            json!({"matchExpressions": [expression]})
+        };
         assert!(leaves_out(&by("NotIn", json!(["kube-system", "x"])), "x"));
         assert!(leaves_out(&by("In", json!(["apps"])), "x"));
         assert!(!leaves_out(&by("NotIn", json!(["kube-system"])), "x") && !leaves_out(&json!(null), "x"));
