@@ -202,7 +202,7 @@ pub struct VerifyContract {
     /// Only these clauses: C1 to C5.
     #[arg(value_name = "CLAUSE")]
     pub clauses: Vec<String>,
-    /// Play an outage, too: stop the platform's VMs, watch the others, start them again. Shows what it will do and asks.
+    /// Play an outage: stop the platform's VMs, watch the others, start them again. Says what it will do, and asks.
     #[arg(long, value_name = "DRILL", value_enum)]
     pub drill: Option<Drill>,
     /// How long the platform stays away in the drill: 1m to 24h.

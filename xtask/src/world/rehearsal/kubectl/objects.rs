@@ -201,8 +201,9 @@ fn pods(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) ->
                 labels["k8s-app"] = json!("cilium");
             }
         }
-        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("{}{middle}-{}", workload.name, workload.number(n)),
-            "namespace": workload.namespace, "labels": labels },
+        let name = format!("{}{middle}-{}", workload.name, workload.number(n));
+        json!({ "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": name, "namespace": workload.namespace, "labels": labels },
             "spec": { "nodeName": workload.placed.get(n) },
             "status": { "phase": phase, "conditions": [condition("Ready", status, "", "")] } })
     };
