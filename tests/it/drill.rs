@@ -1,7 +1,8 @@
-//! The drill on machines, as far as one can go without any: its plans, what a breach of each clause is told as, and that
-//! the platform comes back however it ends. Knows nothing of how it is judged.
+//! The drill on machines, as far as one can go without any: its plans, what a breach of each clause is told as, and
+//! that the platform comes back however it ends. Knows nothing of how it is judged.
 
 mod death;
+mod probe;
 
 use std::path::Path;
 

@@ -85,23 +85,23 @@ impl Place {
 
     /// Runs a command line where there are no tools.
     pub fn run(&self, line: &str) -> Ran {
-        self.run_with("/nowhere", line)
+        self.run_in("/nowhere", line, |host| Box::new(host))
     }
 
     /// Runs a command line with the tools of this `PATH`.
     pub fn run_with(&self, path: &str, line: &str) -> Ran {
-        let (out, err) = (Page::default(), Page::default());
-        let args = std::iter::once("xtask").chain(line.split(' ')).map(Into::into);
-        let code = cmd::run(args, self.env(path, Box::new(out.clone()), Box::new(err.clone())));
-        let text = |page: Page| String::from_utf8(page.0.borrow().clone()).expect("UTF-8");
-        Ran { code, out: text(out), err: text(err) }
+        self.run_in(path, line, |host| Box::new(host))
     }
 
     /// Runs a command line in another world than this machine's.
     pub fn run_through(&self, line: &str, door: cmd::Door) -> Ran {
+        self.run_in("/nowhere", line, door)
+    }
+
+    fn run_in(&self, path: &str, line: &str, door: cmd::Door) -> Ran {
         let (out, err) = (Page::default(), Page::default());
         let args = std::iter::once("xtask").chain(line.split(' ')).map(Into::into);
-        let env = self.env("/nowhere", Box::new(out.clone()), Box::new(err.clone()));
+        let env = self.env(path, Box::new(out.clone()), Box::new(err.clone()));
         let code = cmd::run(args, Env { door, ..env });
         let text = |page: Page| String::from_utf8(page.0.borrow().clone()).expect("UTF-8");
         Ran { code, out: text(out), err: text(err) }

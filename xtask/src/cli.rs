@@ -215,7 +215,7 @@ pub struct VerifyContract {
     /// Ask the running clusters, too; changes nothing. `--only app1,app2` asks these alone.
     #[arg(long)]
     pub live: bool,
-    /// Play an outage, too: stop the platform's VMs, watch the others, start them again. Shows what it does and asks.
+    /// Play an outage: stop the platform's VMs, watch the others, start them again. Says what it will do, and asks.
     #[arg(long, value_name = "DRILL", value_enum)]
     pub drill: Option<Drill>,
     /// How long the platform stays away in the drill: 1m to 24h.

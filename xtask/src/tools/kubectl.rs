@@ -140,7 +140,7 @@ impl Kubectl {
 
     /// What the server would say to these objects, all admission included; nothing is made.
     pub fn offer(&self, from: &str) -> Command {
-        let dry = ["--field-manager", MANAGER, "--dry-run", "server", "--filename", from];
+        let dry = ["--field-manager", MANAGER, "--dry-run=server", "--filename", from];
         self.ask(&[&["apply", "--server-side"], &dry[..]].concat())
     }
 

@@ -1,4 +1,5 @@
 //! Every breach that an outage can show, one change to a good outage at a time; and what is missing is never a pass.
+//! Knows nothing of who asked.
 
 use super::*;
 use crate::contract::{Read, Verdict};

@@ -8,9 +8,13 @@ use super::junit::escaped;
 use crate::contract::Finding;
 use crate::contract::outage::{GAP, Mark, Measured, Samples, Way};
 
+/// What holds where there is no finding.
+const GOOD: &str = "secrets stayed and are fresh again, policies denied, every agent tunnelled by vxlan throughout";
 /// The picture, in its own units.
 const WIDE: f64 = 1000.0;
 const TALL: f64 = 70.0;
+/// Bars in a strip, at most.
+const BARS: usize = 240;
 
 /// For people.
 pub fn text(measured: &Measured, rehearsed: bool) -> String {
@@ -27,9 +31,7 @@ pub fn text(measured: &Measured, rehearsed: bool) -> String {
         }
     }
     if measured.findings.is_empty() {
-        out.push_str(
-            "  secrets stayed and are fresh again, policies denied, every agent tunnelled by vxlan throughout\n",
-        );
+        out.push_str(&format!("  {GOOD}\n"));
     }
     out
 }
@@ -96,7 +98,14 @@ pub fn section(measured: &Measured, rehearsed: bool) -> String {
         let sentence = format!("{}: {} on {}: {}", f.clause, f.subject, f.clusters.join(", "), f.got);
         out.push_str(&format!("<span class=\"BROKEN\">{}</span><br>", escaped(&sentence)));
     }
-    out.push_str(&format!("{}.</p>\n", escaped(&recovery(measured))));
+    if measured.findings.is_empty() {
+        out.push_str(&format!("{GOOD}. "));
+    }
+    let recovery = recovery(measured);
+    out.push_str(&format!(
+        "{recovery}. Requests that were answered are green, others red. While the platform is away "
+    ));
+    out.push_str("the ground is shaded; at the line it answers again.</p>\n");
     measured.ways.iter().for_each(|way| out.push_str(&strip(measured, way)));
     out.push_str("<table>\n<tr><th>agent of</th><th>samples</th></tr>\n");
     for s in &measured.samples {
@@ -108,11 +117,11 @@ pub fn section(measured: &Measured, rehearsed: bool) -> String {
 /// Green bars for requests that were answered, red ones for those that failed, and a mark where nobody answered.
 fn strip(measured: &Measured, way: &Way) -> String {
     let last = way.marks.last().map_or(1, |m| m.at).max(1) as f64;
-    let most = way.marks.iter().map(|m| m.sent).max().unwrap_or(1).max(1) as f64;
+    let most = thinned(&way.marks).map(|m| m.sent).max().unwrap_or(1).max(1) as f64;
     let (x, base) = (|at: u64| at as f64 / last * WIDE, TALL - 6.0);
     let mut bars = String::new();
     let mut from = 0;
-    for m in &way.marks {
+    for m in thinned(&way.marks) {
         let (left, wide) = (x(from), (x(m.at) - x(from)).max(0.4));
         let (good, bad) = ((m.sent - m.failed.min(m.sent)) as f64, m.failed as f64);
         let tall = |n: f64| n / most * (TALL - 30.0);
@@ -132,6 +141,16 @@ fn strip(measured: &Measured, way: &Way) -> String {
          y2=\"{TALL}\"/>{bars}<text class=\"label {colour}\" x=\"4\" y=\"15\">{label}</text></svg>\n",
         label = escaped(&label)
     )
+}
+
+/// Neighbours put together, so that a long outage is no longer a picture than a short one.
+fn thinned(marks: &[Mark]) -> impl Iterator<Item = Mark> + '_ {
+    marks.chunks(marks.len().div_ceil(BARS).max(1)).map(|some| Mark {
+        at: some.last().map_or(0, |m| m.at),
+        sent: some.iter().map(|m| m.sent).sum(),
+        failed: some.iter().map(|m| m.failed).sum(),
+        gap: some.iter().map(|m| m.gap).max().unwrap_or(0),
+    })
 }
 
 fn bar(class: &str, x: f64, y: f64, wide: f64, tall: f64) -> String {

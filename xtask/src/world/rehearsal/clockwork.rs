@@ -15,27 +15,6 @@ const fn ms(millis: u64) -> Duration {
 
 /// What clocks show when a story begins: seconds since 1970.
 pub const EPOCH: u64 = 1_763_855_000;
-/// What clocks show at a moment of the story, as Kubernetes writes times.
-pub fn utc(now: Duration) -> String {
-    let seconds = EPOCH + now.as_secs();
-    let (mut days, mut year) = (seconds / 86_400, 1970);
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    while days >= 365 + u64::from(leap(year)) {
-        days -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let mut month = 1;
-    for length in [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", days + 1)
-}
-
 /// First launch of all: 600 MB of image, then boot (assumption: 100 Mbit/s).
 pub const FIRST_BOOT_WITH_IMAGE: Duration = s(90);
 /// Launch from the cached image to the first SSH (assumption; upstream's own samples show 20 to 45 s).

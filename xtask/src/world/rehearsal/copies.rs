@@ -97,8 +97,27 @@ pub fn status(cluster: &Cluster, object: &Value) -> Option<Value> {
     let copy = cluster.copies.get(&target(object))?;
     let (status, reason) = if copy.good { ("True", "SecretSynced") } else { ("False", "SecretSyncedError") };
     let conditions = json!([{ "type": "Ready", "status": status, "reason": reason }]);
-    let read = copy.read.map(|read| clockwork::utc(read));
+    let read = copy.read.map(|read| utc(clockwork::EPOCH + read.as_secs()));
     Some(json!({ "conditions": conditions, "refreshTime": read }))
+}
+
+/// A moment as Kubernetes writes it: `2025-11-22T23:43:20Z`.
+pub fn utc(seconds: u64) -> String {
+    let (mut day, rest) = (seconds / 86_400, seconds % 86_400);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    while day >= 365 + u64::from(leap(year)) {
+        day -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while day >= lengths[month] {
+        day -= lengths[month];
+        month += 1;
+    }
+    let (month, day) = (month + 1, day + 1);
+    format!("{year}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
 /// The Secrets that it made.
@@ -112,7 +131,7 @@ pub fn secrets(cluster: &Cluster) -> Vec<Value> {
         let uid = &pki::sha256(format!("{} {key}", cluster.ca).as_bytes())[..32];
         let mut made = json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
             "metadata": { "name": name, "namespace": namespace, "uid": uid,
-                "creationTimestamp": clockwork::utc(copy.read.unwrap_or_default()),
+                "creationTimestamp": utc(clockwork::EPOCH + copy.read.unwrap_or_default().as_secs()),
                 "labels": { "reconcile.external-secrets.io/managed": "true" },
                 "resourceVersion": (4000 + copy.version).to_string() },
             "data": { "password": pki::base64(b"simulated") } });
@@ -122,4 +141,22 @@ pub fn secrets(cluster: &Cluster) -> Vec<Value> {
         made
     };
     there.map(secret).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::utc;
+
+    #[test]
+    fn moments_are_written_as_kubernetes_writes_them() {
+        // date --utc --date @SECONDS +%FT%TZ
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_763_855_000, "2025-11-22T23:43:20Z"),
+            (1_767_225_599, "2025-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(utc(seconds), text);
+        }
+    }
 }

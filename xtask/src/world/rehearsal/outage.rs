@@ -170,7 +170,8 @@ impl Stage {
 }
 
 /// The ways that are asked, and how each is seen.
-const WAYS: [(&str, fn(&Seen) -> bool); 2] = [("local", |s| s.local), ("mesh", |s| s.mesh)];
+const WAYS: [Way; 2] = [("local", |s| s.local), ("mesh", |s| s.mesh)];
+type Way = (&'static str, fn(&Seen) -> bool);
 
 /// What was open at a second; nothing before anyone counted.
 fn at(cluster: &Cluster, second: u64) -> Option<&Seen> {

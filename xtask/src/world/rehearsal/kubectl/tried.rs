@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::ask::{Disk, Go, refused, said};
 use super::super::clockwork;
+use super::super::copies;
 use super::super::stage::Stage;
 use super::super::yaml::text;
 use super::desk::Desk;
@@ -50,7 +51,7 @@ fn named(why: &str) -> String {
 /// registry/rest, BeforeCreate).
 fn shown(object: &Value, now: Duration) -> String {
     let mut object = object.clone();
-    object["metadata"]["creationTimestamp"] = json!(clockwork::utc(now));
+    object["metadata"]["creationTimestamp"] = json!(copies::utc(clockwork::EPOCH + now.as_secs()));
     object["metadata"]["uid"] = json!(format!("00000000-0000-4000-8000-{:012}", text(&object, "/metadata/name").len()));
     format!("{}\n", serde_json::to_string_pretty(&object).unwrap_or_default())
 }
