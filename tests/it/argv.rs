@@ -132,7 +132,8 @@ fn helm_3_understands_every_command() {
 #[test]
 fn kubectl_understands_every_command() {
     let (Some(kubectl), Some(helm)) = (tool::real("kubectl"), tool::real("helm")) else { return };
-    let plan = plan("infra/fleet.toml", Helm::V4);
+    let mut plan = plan("infra/fleet.toml", Helm::V4);
+    plan.steps.extend(crate::contract::live::plan("infra/fleet.toml").steps);
     let folder = folder(&helm, &plan);
     assert_eq!(misunderstood(&kubectl, Tool::Kubectl, &plan, folder.path()), Vec::<String>::new());
 }

@@ -1,7 +1,10 @@
 //! The contract over the data as it is shipped: every clause holds, and no mutant of that data gets past the clause
 //! that owns it. Knows nothing of how a clause is judged.
 
+mod helmed;
+pub mod live;
 mod mutants;
+mod rendered;
 mod verdicts;
 
 use std::fmt::Write as _;

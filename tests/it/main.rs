@@ -16,6 +16,7 @@ mod mesh;
 mod node;
 mod platform;
 mod preflight;
+mod prometheus;
 mod references;
 mod refusals;
 mod render;

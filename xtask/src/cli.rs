@@ -17,6 +17,12 @@ const SEEDS: &str = "\
 Faults strike by the order of commands, so what is there already shifts them: `rehearse --seed N` always begins
 with nothing, `bootstrap --rehearse --seed N` with what the last rehearsal left under out/rehearsal/.";
 
+/// What the help of the contract's tiers ends with.
+const TIERS: &str = "\
+Tiers add up: the static one always, --live asks what runs, --drill plays an outage. Clauses choose what is judged and
+shown, in every tier; a report under out/reports holds all of them. Exit 1: a clause is broken and not allowed, or a
+cluster could not be asked. With --rehearse, --live asks what the last bootstrap --rehearse left.";
+
 /// Three Kubernetes clusters on one machine, and a contract that says the apps outlive the platform.
 #[derive(Debug, Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask", version, disable_help_subcommand = true, after_help = AFTER)]
@@ -145,7 +151,8 @@ pub enum Command {
         #[arg(long, value_name = "POINT:KIND", conflicts_with = "seed")]
         fault: Option<String>,
     },
-    /// Say whether the contract holds: C1 to C5, from every rendered byte.
+    /// Say whether the contract holds: C1 to C5, from every rendered byte, and from running clusters.
+    #[command(after_help = TIERS)]
     VerifyContract(VerifyContract),
     /// Reports of drills.
     #[command(subcommand)]
@@ -202,6 +209,12 @@ pub struct VerifyContract {
     /// Only these clauses: C1 to C5.
     #[arg(value_name = "CLAUSE")]
     pub clauses: Vec<String>,
+    /// From what is rendered alone, which is also what happens without a tier: no tool, no cluster.
+    #[arg(long = "static", conflicts_with_all = ["live", "drill"])]
+    pub rendered: bool,
+    /// Ask the running clusters, too; changes nothing. `--only app1,app2` asks these alone.
+    #[arg(long)]
+    pub live: bool,
     /// Play an outage: stop the platform's VMs, watch the others, start them again. Says what it will do, and asks.
     #[arg(long, value_name = "DRILL", value_enum)]
     pub drill: Option<Drill>,

@@ -2,7 +2,8 @@
 //! Knows nothing of the disk, of how probes are run, or of how a report is written.
 //!
 //! The static tier judges [`Evidence`]: every value that Helm is given and every object that is applied, merged as they
-//! are rendered, each with the line of the file that decides it. Nothing else is needed: no tool, no cluster.
+//! are rendered, each with the line of the file that decides it. Nothing else is needed: no tool, no cluster. Where
+//! charts could be rendered, their objects are evidence too, and rules look at them beside the values.
 //! Each clause is one file; its rules are named there, read through a [`Case`], and each read is noted. So what a rule
 //! looks at is never written twice, and `why` can say which rules guard a line.
 
@@ -15,6 +16,7 @@ pub mod case;
 mod degradation;
 pub mod drill;
 pub mod evidence;
+pub mod live;
 pub mod outage;
 pub mod pairing;
 pub mod quantity;
@@ -26,7 +28,7 @@ use std::fmt;
 
 use crate::problem::At;
 pub use case::Case;
-pub use evidence::Evidence;
+pub use evidence::{Evidence, Rendering};
 pub use references::{Class, Reference};
 
 /// A clause of the contract.
@@ -150,6 +152,8 @@ pub struct Report {
     pub references: Vec<Reference>,
     /// Every value that was looked at.
     pub reads: Vec<Read>,
+    /// What charts rendered of it, if they were asked.
+    pub rendering: Option<Rendering>,
 }
 
 impl Report {
@@ -180,5 +184,5 @@ pub fn check(evidence: &Evidence) -> Report {
         verdicts.push(verdict);
         reads.extend(some);
     }
-    Report { verdicts, references, reads }
+    Report { verdicts, references, reads, rendering: evidence.rendering.clone() }
 }

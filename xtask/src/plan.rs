@@ -15,6 +15,7 @@ pub mod choose;
 pub mod diff;
 pub mod drill;
 pub mod graph;
+pub mod live;
 pub mod mesh;
 pub mod power;
 #[cfg(test)]

@@ -33,13 +33,18 @@ impl Write for Sink {
     }
 }
 
-/// Runs a command line in a folder; its exit code, stdout and stderr.
+/// Runs a command line in a folder without any tool; its exit code, stdout and stderr.
 fn run(root: &Utf8Path, args: &[&str]) -> (u8, String, String) {
+    run_on(root, args, "")
+}
+
+/// The same with the tools of a PATH.
+pub(super) fn run_on(root: &Utf8Path, args: &[&str], path: &str) -> (u8, String, String) {
     let (out, err) = (Sink::default(), Sink::default());
     let env = Env {
         root: root.to_owned(),
         here: root.to_owned(),
-        vars: BTreeMap::new(),
+        vars: BTreeMap::from([("PATH".to_owned(), path.to_owned())]),
         out: Box::new(out.clone()),
         err: Box::new(err.clone()),
         screen: None,
@@ -56,7 +61,7 @@ fn here() -> &'static Utf8Path {
 
 /// A copy of the data with one change, to be thrown away.
 #[expect(clippy::disallowed_methods, reason = "writes a copy of the repository's data to break it")]
-fn broken(file: &str, from: &str, to: &str) -> (tempfile::TempDir, Utf8PathBuf) {
+pub(super) fn broken(file: &str, from: &str, to: &str) -> (tempfile::TempDir, Utf8PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
     for (path, text) in golden::data() {

@@ -13,8 +13,12 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("tools", "fleet, release, token", "processes: it builds argv and reads text"),
     ("render", "fleet, problem, release, token", "commands, disk"),
     ("charts", "fleet, problem, release, render, token", "commands, disk: texts go in, findings and texts come out"),
-    ("contract", "adr, fleet, problem, release, render, tools", "the disk, how probes are run, how a report looks"),
     ("plan", "fleet, problem, release, render, token, tools", "time, randomness, environment, what already ran"),
+    (
+        "contract",
+        "adr, charts, fleet, plan, problem, release, render, tools",
+        "the disk, how probes are run, how a report looks",
+    ),
     ("mesh", "fleet, plan, problem, render, tools", "how its questions are asked"),
     ("journal", "plan", "files"),
     ("engine", "journal, plan, token, tools", "threads, clock, terminal, what a tool means"),

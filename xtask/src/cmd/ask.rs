@@ -63,9 +63,11 @@ fn call(task: TaskId, command: &Command) -> Call {
     Call { task, tool: command.tool, args: command.args.clone(), stdin, env: command.env.clone() }
 }
 
-/// Why an answer is none, in a sentence.
+/// Why an answer is none, in a sentence: the last line that calls itself an error, since advice may follow it (`Use
+/// --debug flag to render out invalid YAML`, as Helm says after a template that fails), else the last line.
 pub fn reason(output: &Output) -> String {
-    let last = output.stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    let lines = || output.stderr.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let last = lines().find(|line| line.starts_with("Error: ")).or_else(|| lines().next());
     match (last, crate::plan::want::ending(&output.exit)) {
         (Some(line), _) => line.strip_prefix("Error: ").unwrap_or(line).to_owned(),
         (None, ending) => ending,
@@ -133,6 +135,14 @@ mod tests {
         let (answers, world) = ask("a b c d e f");
         assert_eq!(answers.unwrap(), ["a", "b", "c", "d", "e", "f"]);
         assert_eq!(world.most, AT_ONCE);
+    }
+
+    #[test]
+    fn the_reason_is_the_error_and_not_the_advice_after_it() {
+        let said = |stderr: &str| reason(&Output { stderr: stderr.into(), ..Output::of(Exit::Code(1)) });
+        let helm = "Error: template: a: unable to decode certificate\n\nUse --debug flag to render out invalid YAML\n";
+        assert_eq!(said(helm), "template: a: unable to decode certificate");
+        assert_eq!([said("first\nlast\n"), said("")], ["last".to_owned(), crate::plan::want::ending(&Exit::Code(1))]);
     }
 
     #[test]

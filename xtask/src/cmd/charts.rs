@@ -18,10 +18,11 @@ use crate::world::World;
 
 mod bump;
 mod outdated;
+pub(super) mod templates;
 mod verify;
 
 /// How long one question may take: a repository's index has megabytes, a large chart renders for seconds.
-const LIMIT: Duration = Duration::from_secs(120);
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
 /// Does one of them.
 ///
@@ -126,7 +127,10 @@ fn digest(world: &mut dyn World, file: &str) -> Result<Option<String>, Stop> {
 }
 
 /// Names each archive that is not the one whose digest the list has.
-fn refuse_others(world: &mut dyn World, releases: &Releases) -> Result<(), Stop> {
+///
+/// # Errors
+/// There is one, or the user said stop.
+pub fn refuse_others(world: &mut dyn World, releases: &Releases) -> Result<(), Stop> {
     let mut problems = Vec::new();
     for (name, file, want) in digests::pinned(releases) {
         if let Some(got) = digest(world, &file)?.filter(|got| got != want) {

@@ -45,7 +45,10 @@ fn say(evidence: &Evidence, references: &[Reference], case: &mut Case) {
     for line in told {
         case.because(line);
     }
-    case.because("the static tier sees what this repository renders; what a chart adds on its own the live tier sees");
+    case.because(match evidence.rendering {
+        Some(_) => "every object that the charts render was walked, too; what a controller makes the live tier sees",
+        None => "charts were not rendered: what one adds on its own is seen once `out/charts` is pulled, or live",
+    });
 }
 
 /// `promtail -> monitoring/loki: buffered, lines wait … (app1, app2; charts/promtail/values.yaml:53)`.

@@ -2,7 +2,9 @@
 //! Knows nothing of how the log's arithmetic is done; `wal` does it.
 
 mod agent;
+mod form;
 mod receiver;
+mod rendered;
 
 use std::time::Duration;
 
@@ -10,17 +12,18 @@ use super::case::Case;
 use super::evidence::{Evidence, Ground, Sheet};
 use super::quantity::{duration, hours, short, size};
 use super::wal::{Bound, SEGMENT, Wal};
+use form::{FLAGS, Form, flag, period};
 
 /// What is promised: 2.7 h.
 pub const NEED: Duration = Duration::from_secs(9720);
-/// The list that replaces every flag of the chart.
-const FLAGS: &str = "server.defaultFlagsOverride";
 /// The only knob that keeps unsent samples.
-const PERIOD: &str = "--storage.agent.wal-truncate-frequency";
+pub(super) const PERIOD: &str = "--storage.agent.wal-truncate-frequency";
 /// Where Prometheus would truncate if it is not told (tsdb/agent/db.go).
-const DEFAULT_PERIOD: Duration = Duration::from_secs(7200);
+pub(super) const DEFAULT_PERIOD: Duration = Duration::from_secs(7200);
 /// The most that a sample takes in the log: a value of 8 bytes and two short varints, before compression.
-const SAMPLE: f64 = 12.0;
+pub(super) const SAMPLE: f64 = 12.0;
+/// What every scrape job must have.
+const CEILING: &str = "a ceiling on the samples of each scrape, so that no workload can fill the log";
 const MIB: f64 = (1 << 20) as f64;
 
 /// Judges every agent, and the receiver on the platform.
@@ -38,19 +41,21 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
             // Real agents bridged about a period more than is guaranteed; what they send then must be taken, too.
             bridged = bridged.max(bound.shortest + bound.shortest / 2);
         }
-        agent::judge(ground, agent, case);
+        agent::judge(ground, agent, &Form::of_values(), case);
+        agent::queue(ground, agent, "server.remoteWrite", case);
+        rendered::judge(ground, agent, case);
     }
     receiver::judge(evidence, bridged, case);
 }
 
 /// The agent of a cluster, if it has one.
 pub(super) fn agent_of(ground: &Ground) -> Option<&Sheet> {
-    ground.releases().find(|s| flag(s, "--agent").is_some())
+    ground.releases().find(|s| flag(s, FLAGS, "--agent").is_some())
 }
 
 /// How often an agent truncates its log, if that is a duration.
 pub(super) fn truncated_every(agent: &Sheet) -> Option<Duration> {
-    period(agent, PERIOD, DEFAULT_PERIOD).1.filter(|every| !every.is_zero())
+    period(agent, FLAGS, PERIOD, DEFAULT_PERIOD).1.filter(|every| !every.is_zero())
 }
 
 /// How old a sample may be for the receiver on the platform.
@@ -59,51 +64,34 @@ pub(super) fn window_of(evidence: &Evidence) -> Duration {
     thanos.map_or(Duration::ZERO, |thanos| receiver::window_in(thanos).1)
 }
 
-/// The value of `--name=value`, with its path; a flag without a value has an empty one.
-fn flag(sheet: &Sheet, name: &str) -> Option<(String, String)> {
-    let flags = sheet.get(FLAGS)?.as_array()?;
-    let mut found = flags.iter().enumerate().filter_map(|(i, f)| {
-        let rest = f.as_str()?.strip_prefix(name)?;
-        let value = rest.strip_prefix('=').or_else(|| rest.is_empty().then_some(""))?;
-        Some((format!("{FLAGS}.{i}"), value.to_owned()))
-    });
-    // Prometheus takes the last of a flag given twice.
-    found.next_back()
-}
-
-/// A duration among the flags: its path (the list, if it is not there) and its length.
-fn period(sheet: &Sheet, name: &str, otherwise: Duration) -> (String, Option<Duration>) {
-    match flag(sheet, name) {
-        Some((path, value)) => (path, duration(&value)),
-        None => (FLAGS.to_owned(), Some(otherwise)),
-    }
-}
-
 /// The log: what it guarantees, from the flags as they are rendered.
 fn log(ground: &Ground, agent: &Sheet, case: &mut Case) -> Option<Bound> {
     case.rule("guarantee");
-    let name = PERIOD;
-    let (path, every) = period(agent, name, DEFAULT_PERIOD);
+    let (every, bound) = guarantee(ground, agent, FLAGS, case)?;
+    let after = Wal { period: every, bytes: SEGMENT }.bound_after_restart();
+    let rate = Wal::breaking_rate(every, NEED);
+    told(every, &bound, &after, rate, case);
+    volume(ground, agent, held(every), case);
+    ceiling(ground, agent, rate, case);
+    retention(ground, agent, FLAGS, bound.shortest, case);
+    Some(bound)
+}
+
+/// How often these flags truncate, and what that guarantees while a period fits one segment.
+fn guarantee(ground: &Ground, agent: &Sheet, flags: &str, case: &mut Case) -> Option<(Duration, Bound)> {
+    let (path, every) = period(agent, flags, PERIOD, DEFAULT_PERIOD);
     case.read(agent, &path);
     let Some(every) = every.filter(|p| !p.is_zero()) else {
-        case.breach(ground, agent, &path, "a duration as 3h", "something else", format!("{name}=3h"));
+        case.breach(ground, agent, &path, "a duration as 3h", "something else", format!("{PERIOD}=3h"));
         return None;
     };
-    let idle = Wal { period: every, bytes: SEGMENT };
-    let bound = idle.bound();
-    let after = idle.bound_after_restart();
-    let rate = Wal::breaking_rate(every, NEED);
-    let at_need = rate.map(|rate| Wal { period: every, bytes: (rate * every.as_secs_f64()) as u64 });
-    let fix = format!("{name}={}, or more", least_period());
+    let bound = Wal { period: every, bytes: SEGMENT }.bound();
     if bound.shortest < NEED {
         let got = format!("{} at any rate (truncated every {})", hours(bound.shortest), hours(every));
+        let fix = format!("{PERIOD}={}, or more", least_period());
         case.breach(ground, agent, &path, format!("no loss for {}", hours(NEED)), got, fix);
     }
-    told(every, &bound, &after, rate, case);
-    volume(ground, agent, at_need.map(|wal| wal.bound().held), case);
-    ceiling(ground, agent, rate, case);
-    retention(ground, agent, bound.shortest, case);
-    Some(bound)
+    Some((every, bound))
 }
 
 /// `1h21m`: with one segment in each period the guarantee is two periods.
@@ -155,8 +143,15 @@ fn told(every: Duration, bound: &Bound, after: &Bound, rate: Option<f64>, case: 
     case.because("retention.max-time keeps no samples, and samples in a checkpoint are never sent");
 }
 
+/// The most that the log holds at the rate at which the promise breaks; three segments where it breaks at any.
+fn held(every: Duration) -> u64 {
+    let rate = Wal::breaking_rate(every, NEED);
+    let wal = rate.map(|rate| Wal { period: every, bytes: (rate * every.as_secs_f64()) as u64 });
+    wal.map_or(3 * SEGMENT, |wal| wal.bound().held)
+}
+
 /// The volume holds what the log keeps at the rate at which the guarantee breaks, and it outlives the pod.
-fn volume(ground: &Ground, agent: &Sheet, held: Option<u64>, case: &mut Case) {
+fn volume(ground: &Ground, agent: &Sheet, held: u64, case: &mut Case) {
     case.rule("volume");
     let lasting = "server.persistentVolume.enabled";
     case.expect(ground, agent, lasting, "true", "persistentVolume.enabled: true; an emptyDir dies with the pod");
@@ -166,7 +161,6 @@ fn volume(ground: &Ground, agent: &Sheet, held: Option<u64>, case: &mut Case) {
         case.breach(ground, agent, path, "a size as 2Gi", "nothing", "size: 2Gi");
         return;
     };
-    let held = held.unwrap_or(3 * SEGMENT);
     let needed = format!("{} MiB", (held as f64 / MIB).ceil());
     case.figure("volume", format!("{} MiB, {needed} needed at the breaking rate", has >> 20));
     if has < held {
@@ -195,8 +189,7 @@ fn ceiling(ground: &Ground, agent: &Sheet, rate: Option<f64>, case: &mut Case) {
             Some(_) => {}
             None if kept => {}
             None => {
-                let want = "a ceiling on the samples of each scrape, so that no workload can fill the log";
-                case.breach(ground, agent, &path, want, "no sample_limit", "sample_limit: 3000");
+                case.breach(ground, agent, &path, CEILING, "no sample_limit", "sample_limit: 3000");
             }
         }
     }
@@ -221,10 +214,10 @@ fn keeps(agent: &Sheet, job: &str) -> bool {
 }
 
 /// Series must not be forgotten before their samples: then those would be there without a name.
-fn retention(ground: &Ground, agent: &Sheet, guaranteed: Duration, case: &mut Case) {
+fn retention(ground: &Ground, agent: &Sheet, flags: &str, guaranteed: Duration, case: &mut Case) {
     case.rule("series");
     let name = "--storage.agent.retention.max-time";
-    let (path, kept) = period(agent, name, Duration::from_secs(4 * 3600));
+    let (path, kept) = period(agent, flags, name, Duration::from_secs(4 * 3600));
     case.read(agent, &path);
     let kept = kept.unwrap_or_default();
     let needed = NEED.max(guaranteed);

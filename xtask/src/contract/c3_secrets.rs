@@ -51,7 +51,7 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
 }
 
 /// Asked once an hour: less often is too stale, more often is a load that the promise does not need.
-fn pace(ground: &Ground, secret: &Sheet, case: &mut Case) {
+pub(super) fn pace(ground: &Ground, secret: &Sheet, case: &mut Case) {
     case.rule("pace");
     let path = "spec.refreshInterval";
     let every = case.text(secret, path);
@@ -71,7 +71,7 @@ fn pace(ground: &Ground, secret: &Sheet, case: &mut Case) {
 }
 
 /// The Secret stays, whatever Vault says and whoever deletes the object that asked for it.
-fn keeping(ground: &Ground, secret: &Sheet, case: &mut Case) {
+pub(super) fn keeping(ground: &Ground, secret: &Sheet, case: &mut Case) {
     case.rule("keeping");
     case.expect(ground, secret, "spec.target.deletionPolicy", "Retain", "deletionPolicy: Retain");
     case.expect(ground, secret, "spec.target.creationPolicy", "Orphan", "creationPolicy: Orphan");
@@ -127,10 +127,41 @@ fn controller(ground: &Ground, release: &Sheet, case: &mut Case) {
             );
         }
     }
+    as_rendered(ground, release, case);
     case.rule("objects");
     for switch in ["crds.createClusterSecretStore", "installCRDs"] {
         if !case.on(release, switch, true) {
             case.breach(ground, release, switch, "resources for stores and secrets", "off", format!("{switch}: true"));
+        }
+    }
+}
+
+/// What the chart makes of it: the argument itself, and definitions of the resources that stand for stores and secrets.
+fn as_rendered(ground: &Ground, release: &Sheet, case: &mut Case) {
+    const FLAG: &str = "--store-requeue-interval=";
+    let made: Vec<&Sheet> = ground.rendered().filter(|s| s.name == release.name).collect();
+    if made.is_empty() {
+        return;
+    }
+    let path = "spec.template.spec.containers.0.args";
+    let controller = made.iter().find(|s| s.word("kind") == "Deployment" && s.word("metadata.name") == release.name);
+    let args = controller.map_or(&[][..], |deployment| case.list(deployment, path));
+    let every = args.iter().filter_map(|arg| arg.as_str()?.strip_prefix(FLAG)).next_back().and_then(duration);
+    let (least, most) = REQUEUE;
+    if !every.is_some_and(|every| (least..=most).contains(&every)) {
+        let want = format!("a silent store asked again every {} to {}", hours(least), hours(most));
+        let got = every.map_or("nothing".to_owned(), hours);
+        let hint = "storeRequeueInterval: 5m";
+        match controller {
+            Some(deployment) => case.breach(ground, deployment, path, want, got, hint),
+            None => case.missing(ground, &release.name, &want, "no Deployment of that name", hint),
+        }
+    }
+    for kind in ["ExternalSecret", "ClusterSecretStore"] {
+        let known = |s: &&&Sheet| s.word("kind") == "CustomResourceDefinition" && s.word("spec.names.kind") == kind;
+        if !made.iter().any(|s| known(&s)) {
+            let want = format!("a definition of {kind}");
+            case.missing(ground, &release.name, &want, "its chart renders none", "installCRDs: true");
         }
     }
 }

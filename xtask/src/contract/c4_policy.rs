@@ -1,7 +1,8 @@
 //! C4: Kyverno is on every app cluster and on no other, and it enforces; Pod Security is baseline everywhere.
 //! Knows nothing of what a policy's expressions mean.
 
-mod walls;
+mod rendered;
+pub(super) mod walls;
 mod webhook;
 
 use super::case::{Case, shown};
@@ -22,6 +23,7 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
             policies = enforced(ground, case);
         }
         walls::judge(ground, case);
+        rendered::judge(ground, case);
     }
     case.headline(format!(
         "Kyverno on {with} of {} app clusters and not on the platform, {policies} policies deny, fail closed",
@@ -70,7 +72,7 @@ fn present(ground: &Ground, case: &mut Case) -> bool {
 }
 
 /// Every policy denies and fails closed; how many there are.
-fn enforced(ground: &Ground, case: &mut Case) -> usize {
+pub(super) fn enforced(ground: &Ground, case: &mut Case) -> usize {
     case.rule("enforced");
     let mut found = 0;
     for policy in POLICIES.iter().flat_map(|kind| ground.objects(kind)) {

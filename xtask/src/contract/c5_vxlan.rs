@@ -26,6 +26,7 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
         tunnels += usize::from(tunnel(ground, cilium, case));
         native(ground, cilium, case);
         alike(ground, cilium, &mut first, case);
+        configured(ground, cilium, case);
     }
     case.headline(format!("{tunnels} of {} clusters tunnel by VXLAN", evidence.grounds.len()));
     case.because("`tunnel: vxlan`, as older guides write it, is refused by the chart (templates/validate.yaml)");
@@ -74,4 +75,37 @@ fn alike(ground: &Ground, cilium: &Sheet, first: &mut Vec<Option<String>>, case:
     }
     let (pods, wanted) = ("ipam.mode", "kubernetes");
     case.expect(ground, cilium, pods, wanted, "mode: kubernetes; the default gives every cluster the same pod range");
+}
+
+/// What the chart writes for the agents, where it was rendered: the ConfigMap is what they read when they start.
+fn configured(ground: &Ground, cilium: &Sheet, case: &mut Case) {
+    const TUNNEL: [(&str, &str); 2] = [("data.routing-mode", "tunnel"), ("data.tunnel-protocol", "vxlan")];
+    const NATIVE: [&str; 3] =
+        ["data.auto-direct-node-routes", "data.enable-endpoint-routes", "data.enable-bgp-control-plane"];
+    let mut made = ground.rendered().filter(|s| s.name == cilium.name).peekable();
+    if made.peek().is_none() {
+        return;
+    }
+    case.rule("tunnel");
+    let config = made.find(|s| s.word("kind") == "ConfigMap" && s.word("metadata.name") == "cilium-config");
+    let Some(config) = config else {
+        let hint = "charts/releases.toml: another version";
+        case.missing(ground, &cilium.name, "a ConfigMap cilium-config", "its chart renders none", hint);
+        return;
+    };
+    let holds = TUNNEL.map(|(path, want)| case.expect(ground, config, path, want, "charts/cilium/values.yaml"));
+    if holds == [true; 2] {
+        case.figure("as rendered", "cilium-config: routing-mode tunnel, tunnel-protocol vxlan");
+    }
+    case.rule("native");
+    for path in NATIVE {
+        if case.on(config, path, false) {
+            let hint = "charts/cilium/values.yaml";
+            case.breach(ground, config, path, "no route beside the tunnel", format!("{path} is on"), hint);
+        }
+    }
+    let path = "data.ipv4-native-routing-cidr";
+    if let Some(range) = case.text(config, path).filter(|range| !range.is_empty()) {
+        case.breach(ground, config, path, "no range that is routed natively", range, "remove it");
+    }
 }

@@ -1,6 +1,8 @@
 //! What the static tier judges: every Helm value and every object of every cluster, each with the line that decides it.
 //! Knows nothing of the clauses.
 
+mod rendered;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -14,6 +16,11 @@ use crate::render::merge::path as keys;
 use crate::render::yaml::{self, Document, Path};
 use crate::render::{Data, Files};
 
+use rendered::Origin;
+pub use rendered::Rendering;
+
+/// Helm marks what it makes with the name of the release.
+const RELEASE: &str = "meta.helm.sh/release-name";
 /// Where releases are listed.
 const RELEASES: &str = "charts/releases.toml";
 
@@ -22,10 +29,12 @@ const RELEASES: &str = "charts/releases.toml";
 pub struct Evidence {
     /// The clusters, in the fleet's order.
     pub grounds: Vec<Ground>,
+    /// What the charts themselves added, if they were rendered.
+    pub rendering: Option<Rendering>,
 }
 
 /// What one cluster is given.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ground {
     /// Its name.
     pub name: String,
@@ -56,6 +65,13 @@ pub enum Kind {
     },
     /// One object of a manifest.
     Object,
+    /// One object that a chart renders.
+    Rendered {
+        /// The chart's name.
+        chart: String,
+        /// Where the release is installed.
+        namespace: String,
+    },
 }
 
 /// One document.
@@ -73,6 +89,8 @@ pub struct Sheet {
     lines: Rc<BTreeMap<Path, usize>>,
     /// Values that `set` derives, and where.
     set: Vec<(Path, At)>,
+    /// Of what a chart renders: where to look for the line that decided it.
+    origin: Option<Rc<Origin>>,
 }
 
 impl Evidence {
@@ -88,7 +106,7 @@ impl Evidence {
             let sheets = sheets(cluster, releases, data, files, &mut shelf)?;
             grounds.push(ground(cluster, sheets, files, &lines));
         }
-        Ok(Evidence { grounds })
+        Ok(Evidence { grounds, rendering: None })
     }
 
     /// The platform cluster, if the fleet has one.
@@ -187,6 +205,7 @@ impl Shelf {
             value: Rc::clone(&value.0),
             lines: Rc::clone(lines),
             set: set.to_vec(),
+            origin: None,
         };
         Ok(values.iter().zip(&written).map(sheet).collect())
     }
@@ -205,6 +224,36 @@ impl Shelf {
 }
 
 impl Ground {
+    /// The same cluster with objects as they are live in place of what is rendered. `from` says where they were read.
+    pub fn live(&self, objects: &[Value], from: &str) -> Ground {
+        let sheet = |object: &Value| {
+            let release = object["metadata"]["annotations"][RELEASE].as_str();
+            let kind = release.map_or(Kind::Object, |release| Kind::Rendered {
+                chart: release.to_owned(),
+                namespace: object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned(),
+            });
+            Sheet {
+                name: release.or(object["metadata"]["name"].as_str()).unwrap_or_default().to_owned(),
+                kind,
+                wave: 0,
+                file: from.to_owned(),
+                value: Rc::new(object.clone()),
+                lines: Rc::default(),
+                set: vec![],
+                origin: None,
+            }
+        };
+        let sheets = objects.iter().map(sheet).collect();
+        Ground {
+            name: self.name.clone(),
+            machines: self.machines.clone(),
+            sheets,
+            texts: vec![],
+            lines: Rc::default(),
+            ..*self
+        }
+    }
+
     /// The values of a release by its name.
     pub fn release(&self, name: &str) -> Option<&Sheet> {
         self.sheets.iter().find(|s| s.name == name && matches!(s.kind, Kind::Values { .. }))
@@ -215,9 +264,14 @@ impl Ground {
         self.sheets.iter().filter(|s| matches!(s.kind, Kind::Values { .. }))
     }
 
-    /// Objects of a kind, such as `Service`.
+    /// Objects of a kind, such as `Service`, of manifests and of what charts render.
     pub fn objects<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Sheet> {
-        self.sheets.iter().filter(move |s| s.kind == Kind::Object && s.word("kind") == kind)
+        self.sheets.iter().filter(move |s| s.chart().is_none() && s.word("kind") == kind)
+    }
+
+    /// Objects that charts render. None where they were not.
+    pub fn rendered(&self) -> impl Iterator<Item = &Sheet> {
+        self.sheets.iter().filter(|s| s.made_by().is_some())
     }
 
     /// Where an entry of the list of releases stands; the list itself for one that is not there.
@@ -247,6 +301,9 @@ impl Sheet {
 
     /// Where the value at a path is decided; of a missing one, the nearest table around it.
     pub fn at(&self, path: &str) -> At {
+        if let Some(origin) = &self.origin {
+            return origin.at(path, self.get(path));
+        }
         let mut path: Path = keys(path).into_iter().filter(|key| !key.is_empty()).collect();
         if let Some((_, at)) = self.set.iter().find(|(set, _)| *set == path && !self.lines.contains_key(&path)) {
             return at.clone();
@@ -261,11 +318,20 @@ impl Sheet {
         }
     }
 
+    /// Where one line of the text at a path is decided.
+    pub fn at_text(&self, path: &str, line: &str) -> At {
+        match &self.origin {
+            Some(origin) => origin.at(path, Some(&Value::String(line.trim().to_owned()))),
+            None => self.at(path),
+        }
+    }
+
     /// How it is called: `kyverno`, or `Deployment/sample`.
     pub fn subject(&self) -> String {
         match self.kind {
             Kind::Values { .. } => self.name.clone(),
             Kind::Object => format!("{}/{}", self.word("kind"), self.word("metadata.name")),
+            Kind::Rendered { .. } => format!("{}/{} of {}", self.word("kind"), self.word("metadata.name"), self.name),
         }
     }
 
@@ -274,6 +340,10 @@ impl Sheet {
         match &self.kind {
             Kind::Values { namespace, .. } => namespace,
             Kind::Object => self.word("metadata.namespace"),
+            Kind::Rendered { namespace, .. } => match self.word("metadata.namespace") {
+                "" => namespace,
+                own => own,
+            },
         }
     }
 
@@ -281,7 +351,15 @@ impl Sheet {
     pub fn chart(&self) -> Option<&str> {
         match &self.kind {
             Kind::Values { chart, .. } => Some(chart),
-            Kind::Object => None,
+            Kind::Object | Kind::Rendered { .. } => None,
+        }
+    }
+
+    /// The chart that rendered it.
+    pub fn made_by(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Rendered { chart, .. } => Some(chart),
+            Kind::Values { .. } | Kind::Object => None,
         }
     }
 }

@@ -66,16 +66,41 @@ pub fn walk(evidence: &Evidence) -> Vec<Reference> {
     let mut found = Vec::new();
     for ground in evidence.apps() {
         let atlas = Atlas::of(evidence, ground, platform);
-        for sheet in &ground.sheets {
+        let written = ground.sheets.iter().filter(|s| s.made_by().is_none());
+        for sheet in written {
             leaves(sheet.value(), String::new(), &mut |path, text| {
                 found.extend(atlas.read(sheet, path, text).map(|(to, owner)| named(ground, sheet, path, to, &owner)));
             });
         }
+        let rendered: Vec<Reference> = ground.rendered().flat_map(|sheet| of_object(ground, sheet, &atlas)).collect();
+        let news = rendered.into_iter().filter(|r| !found.iter().any(|known| is_same(known, r)));
+        found.extend(news.collect::<Vec<_>>());
         found.extend(services::walk(ground, platform));
         found.extend(services::secrets(ground));
         found.extend(node_files(ground, &atlas));
     }
     found
+}
+
+/// References in an object that a chart renders: line by line, since its texts may be whole files.
+fn of_object(ground: &Ground, sheet: &Sheet, atlas: &Atlas) -> Vec<Reference> {
+    let mut found: Vec<Reference> = Vec::new();
+    leaves(sheet.value(), String::new(), &mut |path, text| {
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        for line in lines {
+            let Some((to, owner)) = atlas.read(sheet, path, line) else { continue };
+            let reference = Reference { at: sheet.at_text(path, line), ..named(ground, sheet, path, to, &owner) };
+            if !found.iter().any(|known| is_same(known, &reference)) {
+                found.push(reference);
+            }
+        }
+    });
+    found
+}
+
+/// The same thing said by the same line to the same end: a value, and what a chart makes of it.
+fn is_same(one: &Reference, other: &Reference) -> bool {
+    (&one.cluster, &one.to, one.class, &one.at) == (&other.cluster, &other.to, other.class, &other.at)
 }
 
 /// A reference by a name or an address in a value.

@@ -56,7 +56,7 @@ pub fn values_of(archive: &str) -> Command {
 pub fn template(chart: &Chart, archive: &str, kubernetes: &str, values: &str) -> Command {
     let (name, namespace) = (chart.placement.name.as_str(), chart.namespace.as_str());
     let place = ["template", name, archive, "--namespace", namespace, "--kube-version", kubernetes];
-    let rest = ["--skip-tests", "--values", "-"];
+    let rest = ["--include-crds", "--skip-tests", "--values", "-"];
     Command::ask(Tool::Helm, place.into_iter().chain(rest)).told(values)
 }
 

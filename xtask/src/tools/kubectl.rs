@@ -99,6 +99,22 @@ impl Kubectl {
         self.ask(&[&["get"], what, &["--namespace", namespace, "--output", &output]].concat())
     }
 
+    /// Objects of some kinds (`a,b`) as one JSON list: all there are, those of a namespace, or those a selector fits.
+    pub fn list(&self, kinds: &str, whose: &[&str]) -> Command {
+        self.ask(&[&["get", kinds][..], whose, &["--output", "json"]].concat())
+    }
+
+    /// The names of all objects of a kind, a line each: where whole objects would be megabytes.
+    pub fn names(&self, kind: &str) -> Command {
+        self.ask(&["get", kind, "--output", "name"])
+    }
+
+    /// Asks whether an object that is fed would be let in, and shows it as it would be. Goes through all of admission,
+    /// webhooks included, and makes nothing; a webhook that does not say it is free of side effects refuses it.
+    pub fn tried(&self) -> Command {
+        self.ask(&["create", "--dry-run=server", "--filename", "-", "--output", "json"])
+    }
+
     /// Makes new pods of a workload, which read everything anew.
     pub fn restart(&self, namespace: &str, workload: &str) -> Command {
         self.act(&["rollout", "restart", workload, "--namespace", namespace])

@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use super::super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
 use super::super::load::Inputs;
 use super::super::{Session, ask, show};
-use super::{LIMIT, digest, refuse_others};
+use super::templates::{self, Template, values};
+use super::{LIMIT, refuse_others};
 use crate::charts::outdated::about;
 use crate::charts::rendered::{Workload, workloads};
 use crate::charts::verify::keys::Offer;
 use crate::charts::verify::memory::{self, Need, Row};
 use crate::charts::verify::namespaces::{self, Levels};
-use crate::charts::verify::{images, keys, sampled};
+use crate::charts::verify::{images, keys};
 use crate::cli::Format;
 use crate::fleet::Cluster;
 use crate::problem::Problem;
@@ -35,15 +36,16 @@ const KUBELET: &str = "infra/kubeadm/init.yaml";
 /// The user said stop, or an archive is another file than the list says.
 pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, values_only: bool) -> Ended {
     let mut findings = Findings::default();
-    let mut missing = Vec::new();
-    let mut charts = Vec::new();
-    if !values_only {
-        refuse_others(world, &inputs.releases)?;
-    }
+    let all = inputs.releases.charts.iter();
+    let (charts, missing) = match values_only {
+        true => (Vec::new(), all.collect()),
+        false => {
+            refuse_others(world, &inputs.releases)?;
+            templates::present(world, all)?
+        }
+    };
     for chart in &inputs.releases.charts {
         findings.problems.extend(images::arm64(&inputs.releases, chart));
-        let there = !values_only && digest(world, &chart.archive())?.is_some();
-        if there { charts.push(chart) } else { missing.push(chart) }
     }
     findings.offers(world, inputs, &charts)?;
     findings.renders(world, inputs, &charts)?;
@@ -116,32 +118,12 @@ impl Findings {
         Ok(keys::unknown(&inputs.releases, chart, written, &Offer { text, values, parts: &parts }))
     }
 
-    /// Renders each release for each of its clusters.
+    /// Renders each release for each of its clusters, and judges what comes out.
     fn renders(&mut self, world: &mut dyn World, inputs: &Inputs, charts: &[&Chart]) -> Result<(), Stop> {
-        let kubernetes = inputs.fleet.versions.kubernetes.to_string();
-        let clusters = inputs.fleet.clusters.iter();
-        let pairs: Vec<(&Cluster, &Chart)> = clusters
-            .flat_map(|cluster| charts.iter().map(move |chart| (cluster, *chart)))
-            .filter(|(cluster, chart)| chart.placement.clusters.contains(&cluster.role))
-            .collect();
-        let question = |(cluster, chart): &(&Cluster, &Chart)| {
-            let values = sampled(values(inputs, cluster, chart));
-            helm::template(chart, &format!("out/charts/{}", chart.archive()), &kubernetes, &values)
-        };
-        let answers = ask::all(world, &pairs.iter().map(question).collect::<Vec<_>>(), LIMIT)?;
-        for ((cluster, chart), output) in pairs.into_iter().zip(&answers) {
-            let name = &chart.placement.name;
-            let refused = |why: String| {
-                let file = format!("charts/{name}/values.yaml");
-                Problem::new(format!("helm cannot render `{name}` for {}", cluster.name)).at(file, None).why(why)
-            };
-            if !output.ok() || output.cut {
-                self.problems.push(refused(if output.cut { "too long to read".into() } else { ask::reason(output) }));
-                continue;
-            }
-            match workloads(name, &output.stdout, &chart.namespace) {
-                Ok(found) => self.judge(inputs, cluster, chart, &found)?,
-                Err(problem) => self.problems.push(refused(problem.why.unwrap_or(problem.what))),
+        for Template { cluster, chart, objects } in templates::all(world, inputs, charts)? {
+            match objects {
+                Ok(objects) => self.judge(inputs, cluster, chart, &workloads(&objects, &chart.namespace))?,
+                Err(problem) => self.problems.push(problem),
             }
         }
         Ok(())
@@ -194,12 +176,6 @@ impl Findings {
         }
         Ok(rows)
     }
-}
-
-/// The values that Helm is fed on a cluster.
-fn values<'a>(inputs: &'a Inputs, cluster: &Cluster, chart: &Chart) -> &'a str {
-    let file = format!("{}/{}/values.yaml", cluster.name, chart.placement.name);
-    inputs.files.get(&file).map_or("", String::as_str)
 }
 
 /// The namespaces that the manifests of a cluster make.

@@ -8,34 +8,32 @@ use serde_json::Value;
 use super::super::case::{Case, shown};
 use super::super::evidence::{Ground, Sheet};
 use super::super::quantity::{duration, hours, size};
-use super::{NEED, period};
+use super::NEED;
+use super::form::{Form, Setting, period};
 
 /// How long a liveness probe must be failing before it kills: a starved or sleeping machine is no reason.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// What the pod's grace period must leave after the flush.
 const MARGIN: Duration = Duration::from_secs(15);
 
-/// Judges one agent.
-pub(super) fn judge(ground: &Ground, agent: &Sheet, case: &mut Case) {
-    stop(ground, agent, case);
-    kills(ground, agent, case);
-    queue(ground, agent, case);
+/// Judges one agent, by its values or by the workload that is made of them.
+pub(super) fn judge(ground: &Ground, agent: &Sheet, form: &Form, case: &mut Case) {
+    stop(ground, agent, form, case);
+    memory(ground, agent, form, case);
+    kills(ground, agent, form, case);
     case.because(
         "a restart during the outage loses the backlog, volume or not: only samples newer than the start are sent",
     );
 }
 
 /// A stop tries to send what is left; a pod that is killed meanwhile loses it.
-fn stop(ground: &Ground, agent: &Sheet, case: &mut Case) {
+fn stop(ground: &Ground, agent: &Sheet, form: &Form, case: &mut Case) {
     case.rule("stop");
     let name = "--storage.remote.flush-deadline";
-    let (flush_path, flush) = period(agent, name, Duration::from_secs(60));
+    let (flush_path, flush) = period(agent, &form.flags, name, Duration::from_secs(60));
     case.read(agent, &flush_path);
     let flush = flush.unwrap_or(Duration::from_secs(60));
-    let path = "server.terminationGracePeriodSeconds";
-    // The chart's own default is 300.
-    let grace =
-        case.text(agent, path).and_then(|t| t.parse().ok()).map_or(Duration::from_secs(300), Duration::from_secs);
+    let (path, grace) = (&form.grace.0, Duration::from_secs(seconds(agent, &form.grace, case)));
     case.figure("stop", format!("{} to flush, killed after {}", hours(flush), hours(grace)));
     if grace < flush + MARGIN {
         let want = format!("a grace period of at least {} s", (flush + MARGIN).as_secs());
@@ -43,12 +41,17 @@ fn stop(ground: &Ground, agent: &Sheet, case: &mut Case) {
     }
 }
 
-/// Memory, eviction and the liveness probe.
-fn kills(ground: &Ground, agent: &Sheet, case: &mut Case) {
+/// A number of seconds or of times, as it is set or as it counts.
+fn seconds(agent: &Sheet, (path, otherwise): &Setting, case: &mut Case) -> u64 {
+    case.text(agent, path).and_then(|text| text.parse().ok()).unwrap_or(*otherwise)
+}
+
+/// A kill for memory.
+fn memory(ground: &Ground, agent: &Sheet, form: &Form, case: &mut Case) {
     case.rule("restarts");
     let mut bytes = |path: &str| case.text(agent, path).and_then(|text| size(&text));
-    let (request, limit) = (bytes("server.resources.requests.memory"), bytes("server.resources.limits.memory"));
-    let path = "server.resources.limits.memory";
+    let [request, path] = &form.memory;
+    let (request, limit) = (bytes(request), bytes(path));
     match (request, limit) {
         (Some(request), Some(limit)) if limit >= 2 * request => {
             case.figure("memory", format!("{} MiB reserved, killed at {} MiB", request >> 20, limit >> 20));
@@ -59,7 +62,11 @@ fn kills(ground: &Ground, agent: &Sheet, case: &mut Case) {
             case.breach(ground, agent, path, "twice what is reserved: catching up needs most", got, "memory: 256Mi");
         }
     }
-    let path = "server.priorityClassName";
+}
+
+/// Eviction and the liveness probe.
+fn kills(ground: &Ground, agent: &Sheet, form: &Form, case: &mut Case) {
+    let path = &form.priority;
     let priority = case.text(agent, path).unwrap_or_default();
     if !priority.starts_with("system-") {
         let want = "a priority that is evicted last: system-cluster-critical";
@@ -72,37 +79,34 @@ fn kills(ground: &Ground, agent: &Sheet, case: &mut Case) {
             "priorityClassName: system-cluster-critical",
         );
     }
-    let mut seconds = |path: &str, otherwise: u64| {
-        case.text(agent, path).and_then(|text| text.parse::<u64>().ok()).unwrap_or(otherwise)
-    };
-    let every = seconds("server.livenessProbePeriodSeconds", 15);
-    let failures = seconds("server.livenessProbeFailureThreshold", 3);
+    let Some([every, often]) = &form.liveness else { return };
+    let (every, failures) = (seconds(agent, every, case), seconds(agent, often, case));
     let patience = Duration::from_secs(every * failures);
     case.figure("liveness", format!("killed after {} without an answer", hours(patience)));
     if patience < PATIENCE {
         let want = format!("patience of at least {}", hours(PATIENCE));
         let hint = "livenessProbeFailureThreshold: 20";
-        case.breach(ground, agent, "server.livenessProbeFailureThreshold", want, hours(patience), hint);
+        case.breach(ground, agent, &often.0, want, hours(patience), hint);
     }
 }
 
 /// Samples must not be given up for their age, and there must be somebody to send them to.
-fn queue(ground: &Ground, agent: &Sheet, case: &mut Case) {
+pub(super) fn queue(ground: &Ground, agent: &Sheet, list: &str, case: &mut Case) {
     case.rule("queue");
-    let writes = case.list(agent, "server.remoteWrite");
+    let writes = case.list(agent, list);
     if writes.is_empty() {
         let hint = "remoteWrite: [{url: http://thanos-receive.monitoring.svc.cluster.local:19291/api/v1/receive}]";
-        case.breach(ground, agent, "server.remoteWrite", "a receiver", "none", hint);
+        case.breach(ground, agent, list, "a receiver", "none", hint);
     }
     for (i, write) in writes.iter().enumerate() {
-        let path = format!("server.remoteWrite.{i}.queue_config.sample_age_limit");
+        let path = format!("{list}.{i}.queue_config.sample_age_limit");
         let limit = case.text(agent, &path).and_then(|text| duration(&text)).unwrap_or_default();
         if !limit.is_zero() && limit < NEED {
             let want = format!("samples sent however old they are, up to {}", hours(NEED));
             case.breach(ground, agent, &path, want, format!("given up after {}", hours(limit)), "sample_age_limit: 0s");
         }
         if write.get("url").and_then(Value::as_str).is_none_or(str::is_empty) {
-            let path = format!("server.remoteWrite.{i}");
+            let path = format!("{list}.{i}");
             case.breach(ground, agent, &path, "an address to write to", "none", "url: http://thanos-receive…");
         }
     }

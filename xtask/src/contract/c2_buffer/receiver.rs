@@ -69,6 +69,7 @@ fn reachable(evidence: &Evidence, platform: &Ground, thanos: &Sheet, case: &mut 
     for key in ["global", "shared"] {
         case.expect(platform, thanos, &note(key), "true", "without it agents elsewhere find no backend");
     }
+    offered(platform, thanos, &port, case);
     for ground in evidence.apps() {
         let stub = ground.objects("Service").find(|s| s.word("metadata.name") == "thanos-receive");
         let Some(stub) = stub else {
@@ -80,5 +81,42 @@ fn reachable(evidence: &Evidence, platform: &Ground, thanos: &Sheet, case: &mut 
         case.expect(ground, stub, global, "true", "without it the name has no backend anywhere");
         case.expect(ground, stub, "spec.ports.0.name", "remote-write", "the mesh pairs backends by the port's name");
         case.expect(ground, stub, "spec.ports.0.port", &port, "the port of receive.service.remoteWritePort");
+    }
+}
+
+/// The Service and the arguments that the chart makes of it, where it was rendered.
+fn offered(platform: &Ground, thanos: &Sheet, port: &str, case: &mut Case) {
+    let mut made = platform.rendered().filter(|s| s.name == thanos.name).peekable();
+    if made.peek().is_none() {
+        return;
+    }
+    let service = made.find(|s| s.word("kind") == "Service" && s.word("metadata.name") == "thanos-receive");
+    let Some(service) = service else {
+        let hint = "fullnameOverride, or the name of the Service in infra/manifests/mesh-services.yaml";
+        case.missing(platform, &thanos.name, "a Service `thanos-receive`", "its chart renders none of that name", hint);
+        return;
+    };
+    for key in ["global", "shared"] {
+        let path = format!("metadata.annotations.service\\.cilium\\.io/{key}");
+        case.expect(platform, service, &path, "true", "without it agents elsewhere find no backend");
+    }
+    let ports = case.list(service, "spec.ports");
+    let pair = |p: &serde_json::Value| p["name"] == "remote-write" && super::super::case::plain(&p["port"]) == port;
+    if !ports.iter().any(pair) {
+        let want = format!("a port `remote-write` with number {port}");
+        let hint = "the mesh pairs backends by the port's name";
+        case.breach(platform, service, "spec.ports", want, "none", hint);
+    }
+    case.rule("receiver");
+    let args = platform.rendered().filter(|s| s.name == thanos.name && s.word("kind") == "StatefulSet");
+    let (_, window) = window_in(thanos);
+    for set in args.filter(|s| s.word("metadata.name") == "thanos-receive") {
+        let path = "spec.template.spec.containers.0.args";
+        let given = case.list(set, path).iter().filter_map(|arg| arg.as_str()?.strip_prefix(WINDOW)).next_back();
+        if given.and_then(duration) != Some(window) {
+            let got = given.unwrap_or("nothing").to_owned();
+            let hint = format!("{ARGS} in charts/thanos/values.yaml");
+            case.breach(platform, set, path, format!("{WINDOW}{}, as its values say", hours(window)), got, hint);
+        }
     }
 }

@@ -18,7 +18,7 @@ fn report() -> Report {
         read(Clause::C3, "spec.target.deletionPolicy", 4),
         read(Clause::C5, "tunnelProtocol", 5),
     ];
-    Report { verdicts: Vec::<Verdict>::new(), references: vec![], reads }
+    Report { verdicts: Vec::<Verdict>::new(), references: vec![], reads, rendering: None }
 }
 
 fn status(ways: &[&str]) -> String {

@@ -111,10 +111,12 @@ impl Atlas {
             let stranger = url && !known;
             return stranger.then(|| (host.to_owned(), Owner::Stranger("an address of nothing in the fleet".into())));
         }
+        // `loki:3100` is as good a name as `http://loki`.
+        let located = url || is_located(word);
         let labels: Vec<&str> = host.split('.').collect();
         let service = match labels[..] {
-            [name] if url => format!("{}/{name}", sheet.namespace()),
-            [name, space] if url => format!("{space}/{name}"),
+            [name] if located => format!("{}/{name}", sheet.namespace()),
+            [name, space] if located => format!("{space}/{name}"),
             [name, space, "svc", ..] => format!("{space}/{name}"),
             _ => return None,
         };
@@ -151,6 +153,11 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(move |c: char| !part(c)).filter(|word| word.len() > 2)
 }
 
+/// A host and a port, and nothing else.
+fn is_located(word: &str) -> bool {
+    word.split_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
 /// `http://user@host:80/path` gives `host`.
 fn bare(word: &str) -> &str {
     let rest = word.split_once("://").map_or(word, |(_, rest)| rest);
@@ -162,6 +169,12 @@ fn bare(word: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_makes_a_word_a_place() {
+        assert!(is_located("loki:3100") && is_located("vault.vault:8200"));
+        assert!(["loki", "loki:x", "docker.io/a:1.2", ":80", "a:1:2"].iter().all(|word| !is_located(word)));
+    }
 
     #[test]
     fn a_host_is_cut_out_of_what_surrounds_it() {

@@ -33,13 +33,43 @@ const SURVIVE: &[(&str, &str, Class, &str)] = &[
     ),
 ];
 
+/// The same for what charts make of these values.
+const RENDERED: &[(&str, &str, Class, &str)] = &[
+    (
+        "prometheus-agent",
+        "data.prometheus\\.yml.remote_write.*.url",
+        Class::Buffered,
+        "samples wait in the agent's log, for as long as C2 computes",
+    ),
+    (
+        "promtail",
+        "stringData.promtail\\.yaml.clients.*.url",
+        Class::Buffered,
+        "lines wait in the log files, positions are on disk and it retries for ever",
+    ),
+    // Secrets `cilium-clustermesh` and `cilium-kvstoremesh`, with a file for each peer.
+    (
+        "cilium",
+        "data.**",
+        Class::Cached,
+        "kvstoremesh keeps what the platform last said; nothing here asks it anything",
+    ),
+    (
+        "cilium",
+        "spec.template.spec.hostAliases.**",
+        Class::Cached,
+        "kvstoremesh keeps what the platform last said; nothing here asks it anything",
+    ),
+];
+
 /// The class of a reference in a value, and why.
 pub(super) fn class(sheet: &Sheet, path: &str, owner: &Owner) -> (Class, String) {
-    let who = match sheet.kind {
-        Kind::Values { .. } => sheet.name.as_str(),
-        Kind::Object => sheet.word("kind"),
+    let (table, who) = match sheet.kind {
+        Kind::Values { .. } => (SURVIVE, sheet.name.as_str()),
+        Kind::Object => (SURVIVE, sheet.word("kind")),
+        Kind::Rendered { .. } => (RENDERED, sheet.name.as_str()),
     };
-    let known = SURVIVE.iter().find(|(name, pattern, ..)| *name == who && fits(pattern, path));
+    let known = table.iter().find(|(name, pattern, ..)| *name == who && fits(pattern, path));
     match (known, owner) {
         (_, Owner::Stranger(why)) => (Class::Fatal, format!("{why}; machines get theirs by DHCP and they change")),
         (_, Owner::PrivateRegistry(why)) => {

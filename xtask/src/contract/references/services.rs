@@ -84,7 +84,8 @@ fn traffic(sheet: &Sheet, path: &str) -> Option<&'static str> {
     }
     let hook = kind.ends_with("WebhookConfiguration") && path.ends_with("clientConfig.service.name");
     let api = kind == "APIService" && path.ends_with("spec.service.name");
-    (hook || api).then_some("this API server would wait for the platform")
+    let converted = kind == "CustomResourceDefinition" && path.ends_with("webhook.clientConfig.service.name");
+    (hook || api || converted).then_some("this API server would wait for the platform")
 }
 
 /// Secrets that External Secrets fills, where a pod takes one: it must start where none ever came.

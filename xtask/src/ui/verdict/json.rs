@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Excused, breached, word};
+use super::{Excused, basis, breached, word};
 use crate::contract::{Finding, Reference, Report, Verdict};
 
 /// The report as one JSON object.
@@ -12,13 +12,17 @@ pub fn report(report: &Report, excused: &Excused) -> Value {
     json!({
         "event": "contract",
         "tier": "static",
+        "looked_at": basis(report),
+        "rendered": report.rendering.as_ref().map(|r| json!({
+            "helm": r.helm, "releases": r.releases, "of": r.of, "objects": r.objects,
+        })),
         "holds": breached(report, excused).next().is_none(),
         "clauses": clauses,
         "references": report.references.iter().map(reference).collect::<Vec<_>>(),
     })
 }
 
-fn clause(verdict: &Verdict, excused: &Excused) -> Value {
+pub(super) fn clause(verdict: &Verdict, excused: &Excused) -> Value {
     let Verdict { clause, headline, findings, figures, because, reads } = verdict;
     let figures: Vec<Value> = figures.iter().map(|f| json!({"name": f.name, "value": f.value})).collect();
     json!({
@@ -44,7 +48,7 @@ pub fn finding(finding: &Finding) -> Value {
     })
 }
 
-fn reference(reference: &Reference) -> Value {
+pub(super) fn reference(reference: &Reference) -> Value {
     let Reference { cluster, subject, path, to, class, why, at } = reference;
     json!({
         "cluster": cluster, "subject": subject, "path": path, "to": to, "class": class.word(), "why": why,

@@ -102,7 +102,7 @@ pub fn status(cluster: &Cluster, object: &Value) -> Option<Value> {
 }
 
 /// A moment as Kubernetes writes it: `2025-11-22T23:43:20Z`.
-fn utc(seconds: u64) -> String {
+pub fn utc(seconds: u64) -> String {
     let (mut day, rest) = (seconds / 86_400, seconds % 86_400);
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;
@@ -125,11 +125,20 @@ pub fn secrets(cluster: &Cluster) -> Vec<Value> {
     let there = cluster.copies.iter().filter(|(_, copy)| copy.there);
     let secret = |(key, copy): (&String, &Copied)| {
         let (namespace, name) = key.split_once('/').unwrap_or_default();
+        let owned = |o: &&Value| target(o) == *key && text(o, "/spec/target/creationPolicy") == "Owner";
+        let mut asked = cluster.objects.iter().filter(|(at, _)| at.starts_with("externalsecret/")).map(|(_, o)| o);
+        let owner = asked.find(owned).map(|o| json!([{ "kind": "ExternalSecret", "name": text(o, "/metadata/name") }]));
         let uid = &pki::sha256(format!("{} {key}", cluster.ca).as_bytes())[..32];
-        json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        let mut made = json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
             "metadata": { "name": name, "namespace": namespace, "uid": uid,
+                "creationTimestamp": utc(clockwork::EPOCH + copy.read.unwrap_or_default().as_secs()),
+                "labels": { "reconcile.external-secrets.io/managed": "true" },
                 "resourceVersion": (4000 + copy.version).to_string() },
-            "data": { "password": pki::base64(b"simulated") } })
+            "data": { "password": pki::base64(b"simulated") } });
+        if let Some(owner) = owner {
+            made["metadata"]["ownerReferences"] = owner;
+        }
+        made
     };
     there.map(secret).collect()
 }

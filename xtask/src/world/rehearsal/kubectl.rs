@@ -12,16 +12,19 @@ use super::stage::Stage;
 use crate::tools::Output;
 use desk::Desk;
 
-mod accept;
+pub mod accept;
 pub mod access;
 mod desk;
 mod exec;
 mod gotemplate;
+mod inside;
 mod jsonpath;
 pub mod kinds;
 pub mod mesh;
 pub mod objects;
 mod read;
+mod states;
+mod tried;
 mod write;
 
 const GLOBAL: Known = Known {
@@ -54,7 +57,7 @@ fn known(subcommand: &str) -> Option<Known> {
                 ('f', "filename"),
             ],
         },
-        "apply" => Known {
+        "apply" | "create" => Known {
             takes: &["filename", "field-manager", "dry-run", "output", "validate", "timeout"],
             bare: &["server-side", "force-conflicts", "wait"],
             short: &[('f', "filename"), ('o', "output")],
@@ -128,6 +131,7 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
         "wait" => read::wait(stage, &desk),
         "rollout" => read::rollout(stage, &desk),
         "apply" => write::apply(stage, &desk, disk).map(Answer::Done),
+        "create" => tried::create(stage, &desk, disk).map(Answer::Done),
         "diff" => write::diff(stage, &desk, disk).map(Answer::Done),
         "delete" => write::delete(stage, &desk, disk).map(Answer::Done),
         _ => write::mark(stage, &desk, &subcommand).map(Answer::Done),

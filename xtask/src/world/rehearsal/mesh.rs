@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, Ready};
+use super::kubectl::{accept, kinds};
 use super::mishap::{Breach, Mishap};
 use super::net::Net;
 use super::stage::Stage;
@@ -43,6 +44,14 @@ impl Stage {
             let number = last.number + 1;
             cluster.releases.push(super::cluster::Revision { number, status: "pending-upgrade".into(), ..last });
         }
+    }
+
+    /// Somebody with every right puts an object in, past admission.
+    pub fn put(&mut self, cluster: &str, object: &Value) {
+        let Some(cluster) = self.control_plane(cluster).and_then(|vm| self.cluster_mut(&vm)) else { return };
+        let kind = kinds::of_manifest(cluster, text(object, "/apiVersion"), text(object, "/kind"));
+        let Some(kind) = kind else { return };
+        accept::put(cluster, &kind, object, text(object, "/metadata/namespace"), Duration::ZERO);
     }
 
     /// The power of a VM goes away.

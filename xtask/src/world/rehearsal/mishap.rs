@@ -29,6 +29,30 @@ pub enum Mishap {
     NoCertificates,
     /// Its packets to other clusters get lost.
     Lossy,
+    /// The agent of one node runs on with another protocol than it was told since.
+    Agent {
+        /// The node.
+        node: String,
+        /// The protocol.
+        tunnel: String,
+    },
+    /// A node has no agent.
+    NoAgentOn(String),
+    /// Something killed its Prometheus Agent: the reason as the kubelet writes it, `OOMKilled`.
+    Killed(String),
+    /// Its Prometheus Agent writes so many bytes a second.
+    Writes(u64),
+    /// Pods of a release run on with another value than it has.
+    Runs {
+        /// The release.
+        release: String,
+        /// Where in its values.
+        pointer: String,
+        /// What they run with.
+        value: serde_json::Value,
+    },
+    /// Somebody took an object away: `secret/sample/sample-credentials`.
+    Gone(String),
     /// This breaks while the platform is away, which the contract says nothing does.
     Away(Breach),
 }

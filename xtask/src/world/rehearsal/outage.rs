@@ -114,7 +114,7 @@ impl Stage {
     }
 
     /// The agent of a cluster, when it started.
-    fn agent_started(&self, cluster: &Cluster) -> Option<u64> {
+    pub(super) fn agent_started(&self, cluster: &Cluster) -> Option<u64> {
         let own = |w: &&Workload| w.release == "prometheus-agent" && w.name == "prometheus-agent";
         let agent = cluster.workloads.values().find(own)?;
         let forgot = self.broke(cluster, Breach::Forgets);

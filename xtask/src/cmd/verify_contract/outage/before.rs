@@ -7,6 +7,7 @@ use super::super::super::drive;
 use super::super::super::exit::{INTERRUPTED, REFUSED, Stop};
 use super::super::super::power::is_yes;
 use super::super::super::{Session, conduct, cut_off, survey};
+use super::super::live;
 use super::watch::Watch;
 use super::{Play, failed};
 use crate::contract::Finding;
@@ -58,7 +59,7 @@ pub fn finish(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Stop
     Ok(())
 }
 
-/// The rendered contract and the mesh. What is asked of the running clusters follows once probes are there.
+/// The rendered contract, the mesh, and the contract as running clusters answer for it.
 pub fn green(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Stop> {
     let drill = play.drill;
     let broken = verdict::breached(drill.report, drill.excused).flat_map(|v| &v.findings);
@@ -66,9 +67,25 @@ pub fn green(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Stop>
     session.shell.status(Tone::Dim, "Looking", "whether the mesh is green");
     problems.extend(meshed(session, &drill.inputs.fleet, &mut play.watch)?.into_iter().map(|f| f.problem));
     if problems.is_empty() {
+        problems = running(session, play)?;
+    }
+    if problems.is_empty() {
         return Ok(());
     }
     Err(Stop { code: REFUSED, problems: [problems, vec![nothing_stopped()]].concat() })
+}
+
+/// The live tier. Of what could not be asked nobody knows whether it is green.
+fn running(session: &mut Session, play: &mut Play<'_, '_>) -> Result<Vec<Problem>, Stop> {
+    let drill = play.drill;
+    let clusters: Vec<String> = drill.inputs.fleet.clusters.iter().map(|c| c.name.clone()).collect();
+    let looked = live::within(session, &mut play.watch, &drill.inputs.fleet, drill.evidence, &clusters)?;
+    let counts = |clause| !drill.excused.contains_key(&clause);
+    let found = looked.live.verdicts.iter().filter(|v| counts(v.clause)).flat_map(|v| &v.findings).map(problem);
+    let silent = looked.live.silent.iter().filter(|s| counts(s.clause)).map(|s| {
+        Problem::new(format!("{} could not be asked for {}: {}", s.cluster, s.clause, s.why)).hint("cargo xtask doctor")
+    });
+    Ok(found.chain(silent).collect())
 }
 
 fn meshed(session: &mut Session, fleet: &Fleet, watch: &mut Watch<'_>) -> Result<Vec<mesh::Finding>, Stop> {

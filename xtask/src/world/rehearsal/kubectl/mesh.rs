@@ -11,6 +11,7 @@ use super::super::mesh;
 use super::super::mishap::Mishap;
 use super::super::stage::Stage;
 use super::desk::Desk;
+use super::inside;
 use crate::tools::Output;
 
 /// The platform's services on a workload cluster: their release, and the status that they answer with.
@@ -93,12 +94,10 @@ pub fn platform<'a>(stage: &'a Stage, cluster: &Cluster, release: &str, now: Dur
 
 /// A Service that is asked through the API server: how much of a cluster's figures arrived here.
 pub fn proxied(stage: &mut Stage, desk: &Desk<'_>, path: &str) -> Go<Output> {
-    if path.ends_with("/pods/prometheus-agent-0:9090/proxy/metrics") {
-        let here = stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))?;
-        let gone = || refused(1, "Error from server (NotFound): pods \"prometheus-agent-0\" not found");
-        return stage.agent_page(here, desk.now).map(said).ok_or_else(gone);
-    }
     let missing = || refused(1, "Error from server (NotFound): the server could not find the requested resource");
+    if let Some(answer) = inside::proxied(stage, desk, path) {
+        return answer;
+    }
     let here = stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))?;
     let of = path.split_once("%3D%22").and_then(|(_, rest)| rest.split_once("%22")).map(|(name, _)| name.to_owned());
     let release = ["thanos", "loki"].into_iter().find(|name| path.contains(&format!("/services/{name}")));

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::super::cluster::{Cluster, Ready, Revision};
 use super::super::copies;
+use super::super::mishap::Mishap;
 use super::super::stage::Stage;
 use super::super::workload::{Held, Workload};
 use super::super::yaml::text;
 use super::kinds::Kind;
-use super::mesh;
+use super::{inside, mesh, states};
 
 /// The key of a plain object.
 pub fn key(kind: &str, namespace: &str, name: &str) -> String {
@@ -45,11 +46,22 @@ pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&st
         _ => {}
     }
     let copied = |object: &Value| (kind.kind == "ExternalSecret").then(|| copies::status(cluster, object)).flatten();
-    all.extend(stored.map(|object| match copied(&object).or_else(|| mesh::status(stage, cluster, &kind.kind, now)) {
+    let status = |object: &Value| {
+        let others = || mesh::status(stage, cluster, &kind.kind, now).or_else(|| states::status(object));
+        copied(object).or_else(others)
+    };
+    all.extend(stored.map(|object| match status(&object) {
         Some(status) => merged(object, &json!({ "status": status })),
+        None if states::is_kyvernos(&object) => {
+            let mut object = object;
+            object["webhooks"] = states::webhooks(cluster);
+            object
+        }
         None => object,
     }));
     all.extend(mesh::objects(stage, cluster, &kind.kind, now));
+    let gone = |v: &Value| key(&kind.kind, text(v, "/metadata/namespace"), text(v, "/metadata/name"));
+    all.retain(|v| !stage.mishaps(&cluster.name).any(|m| matches!(m, Mishap::Gone(key) if *key == gone(v))));
     all.retain(|v| !kind.namespaced || namespace.is_none_or(|ns| text(v, "/metadata/namespace") == ns));
     all.sort_by_key(|v| (text(v, "/metadata/namespace").to_owned(), text(v, "/metadata/name").to_owned()));
     all
@@ -166,8 +178,14 @@ fn workload(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration
         json!({ "replicas": wanted, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": wanted,
             "observedGeneration": 1, "conditions": conditions })
     };
-    json!({ "apiVersion": "apps/v1", "kind": workload.kind,
-        "metadata": { "name": workload.name, "namespace": workload.namespace, "generation": 1 },
+    let mut metadata = json!({ "name": workload.name, "namespace": workload.namespace, "generation": 1 });
+    if !workload.release.is_empty() {
+        // Helm marks what it makes.
+        metadata["labels"] = json!({ "app.kubernetes.io/managed-by": "Helm" });
+        metadata["annotations"] = json!({ "meta.helm.sh/release-name": workload.release,
+            "meta.helm.sh/release-namespace": workload.namespace });
+    }
+    json!({ "apiVersion": "apps/v1", "kind": workload.kind, "metadata": metadata,
         "spec": { "replicas": wanted, "template": workload.wants.template }, "status": status })
 }
 
@@ -207,7 +225,8 @@ fn pods(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) ->
             "spec": { "nodeName": workload.placed.get(n) },
             "status": { "phase": phase, "conditions": [condition("Ready", status, "", "")] } })
     };
-    (0..wanted).map(pod).collect()
+    let there = (0..wanted).filter(|n| !inside::is_missing(stage, cluster, workload, workload.placed.get(*n)));
+    there.map(pod).map(|pod| inside::dressed(stage, cluster, workload, pod)).collect()
 }
 
 /// Whether labels fit a selector: `a=b,c!=d,e,!f`.
@@ -227,12 +246,11 @@ pub fn selected(object: &Value, selector: &str) -> bool {
     })
 }
 
-/// Whether fields fit a selector: of all that the API server knows, those that name a node or an object.
-pub fn fielded(object: &Value, selector: &str) -> bool {
-    selector.split(',').filter(|s| !s.is_empty()).all(|term| match term.split_once('=') {
-        Some(("spec.nodeName", node)) => text(object, "/spec/nodeName") == node,
-        Some(("metadata.name", name)) => text(object, "/metadata/name") == name,
-        _ => false,
+/// Whether an object has the fields of a field selector: `spec.nodeName=a,metadata.name=b`.
+pub fn has_fields(object: &Value, selector: &str) -> bool {
+    selector.split(',').filter(|s| !s.is_empty()).all(|term| {
+        let (path, wanted) = term.split_once('=').unwrap_or((term, ""));
+        text(object, &format!("/{}", path.replace('.', "/"))) == wanted
     })
 }
 

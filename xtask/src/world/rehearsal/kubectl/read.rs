@@ -40,7 +40,12 @@ fn named(stage: &Stage, desk: &Desk<'_>, words: &[String], quiet: bool) -> Go<Ve
                 wanted.push((kind(cluster, word)?, Some(name)));
             }
         }
-        [word] => wanted.push((kind(cluster, word)?, None)),
+        // `a,b`: all of several kinds, one after the other.
+        [word] => {
+            for word in word.split(',') {
+                wanted.push((kind(cluster, word)?, None));
+            }
+        }
         [word, names @ ..] => {
             let kind = kind(cluster, word)?;
             wanted.extend(names.iter().map(|name| (kind.clone(), Some(name.as_str()))));
@@ -52,7 +57,7 @@ fn named(stage: &Stage, desk: &Desk<'_>, words: &[String], quiet: bool) -> Go<Ve
         let Some(name) = name else {
             let selector = desk.parsed.get("selector").unwrap_or_default();
             let fields = desk.parsed.get("field-selector").unwrap_or_default();
-            let fits = |v: &Value| objects::selected(v, selector) && objects::fielded(v, fields);
+            let fits = |v: &Value| objects::selected(v, selector) && objects::has_fields(v, fields);
             found.extend(list.into_iter().filter(fits).map(|v| (kind.clone(), v)));
             continue;
         };
@@ -95,6 +100,10 @@ pub fn get(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
         // Printed without a newline (measured).
         return match path {
             "/readyz" | "/livez" | "/healthz" => Ok(said("ok")),
+            "/version" => {
+                let version = cluster(stage, desk)?.version.trim_start_matches('v').to_owned();
+                Ok(said(json!({ "major": "1", "minor": "35", "gitVersion": format!("v{version}") }).to_string()))
+            }
             path if path.contains("/proxy/") => mesh::proxied(stage, desk, path),
             _ => Err(stage.strange(desk.ask, refused(1, "Error from server (NotFound): the server could not find it"))),
         };

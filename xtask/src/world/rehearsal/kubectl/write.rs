@@ -18,7 +18,7 @@ use super::{accept, objects};
 use crate::tools::Output;
 
 /// The objects of `--filename`, with where they are from. `-` is standard input.
-fn given(desk: &Desk<'_>, disk: &dyn Disk, code: i32) -> Go<Vec<(String, Value)>> {
+pub(super) fn given(desk: &Desk<'_>, disk: &dyn Disk, code: i32) -> Go<Vec<(String, Value)>> {
     let mut all = Vec::new();
     for file in desk.parsed.all("filename") {
         let (from, source) = match file {
@@ -48,7 +48,7 @@ fn given(desk: &Desk<'_>, disk: &dyn Disk, code: i32) -> Go<Vec<(String, Value)>
 }
 
 /// What is wrong with an object before anything is sent, or its kind.
-fn mapped(cluster: &Cluster, from: &str, object: &Value) -> Result<Kind, String> {
+pub(super) fn mapped(cluster: &Cluster, from: &str, object: &Value) -> Result<Kind, String> {
     let (version, kind, name) = (text(object, "/apiVersion"), text(object, "/kind"), text(object, "/metadata/name"));
     for (value, field) in [(version, "apiVersion"), (kind, "kind")] {
         if value.is_empty() {
@@ -70,7 +70,7 @@ fn mapped(cluster: &Cluster, from: &str, object: &Value) -> Result<Kind, String>
     })
 }
 
-fn place<'a>(kind: &Kind, object: &'a Value, desk: &'a Desk<'_>) -> &'a str {
+pub(super) fn place<'a>(kind: &Kind, object: &'a Value, desk: &'a Desk<'_>) -> &'a str {
     let own = text(object, "/metadata/namespace");
     match (kind.namespaced, own) {
         (false, _) => "",
@@ -127,7 +127,7 @@ pub fn apply(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> 
 }
 
 /// Whether Kyverno answers its webhook.
-fn kyverno_up(stage: &Stage, desk: &Desk<'_>) -> bool {
+pub(super) fn kyverno_up(stage: &Stage, desk: &Desk<'_>) -> bool {
     let ready = |cluster: &Cluster| {
         cluster.workloads.get(admission::KYVERNO).is_some_and(|k| stage.rolled_out(cluster, k, desk.now))
     };

@@ -1,0 +1,50 @@
+//! What the pulled charts really render, added to the evidence of the static tier; nothing where none is pulled.
+//! Knows nothing of what is judged.
+
+use super::super::charts::templates::{self, Template};
+use super::super::charts::{LIMIT, refuse_others};
+use super::super::exit::{DONE, REFUSED, Stop};
+use super::super::load::Inputs;
+use super::super::{Session, ask, place};
+use crate::contract::Evidence;
+use crate::plan::bootstrap;
+use crate::release::Chart;
+use crate::tools::helm;
+use crate::world::World;
+
+/// Renders every release whose archive is in `out/charts`, if there is a Helm. Where nothing is pulled no process is
+/// started. A rehearsal has charts of its own, which render nothing.
+///
+/// # Errors
+/// An archive is another file than the list says, Helm refuses a chart, or the user said stop.
+pub fn add(session: &mut Session, inputs: &Inputs, evidence: &mut Evidence) -> Result<(), Stop> {
+    let pulled = |chart: &&Chart| session.space.holds(&format!("{}/charts/{}", session.out(), chart.archive()));
+    let charts: Vec<&Chart> = inputs.releases.charts.iter().filter(pulled).collect();
+    if charts.is_empty() || session.flags.rehearse {
+        return Ok(());
+    }
+    let offered = bootstrap::downloads(&inputs.fleet, &inputs.releases);
+    let done = place::within(session, None, &offered, &mut |_, world| {
+        let Some(version) = version(world)? else { return Ok(DONE) };
+        refuse_others(world, &inputs.releases)?;
+        let mut problems = Vec::new();
+        for Template { cluster, chart, objects } in templates::all(world, inputs, &charts)? {
+            match objects {
+                Ok(objects) => evidence.add(&cluster.name, chart, objects),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if let Some(rendering) = &mut evidence.rendering {
+            rendering.helm.clone_from(&version);
+            rendering.of = inputs.releases.charts.len();
+        }
+        if problems.is_empty() { Ok(DONE) } else { Err(Stop { code: REFUSED, problems }) }
+    });
+    done.map(|_| ())
+}
+
+/// The Helm that would render, as it calls itself; `None` without one.
+fn version(world: &mut dyn World) -> Result<Option<String>, Stop> {
+    let answer = ask::one(world, helm::version(), LIMIT)?;
+    Ok(answer.ok().then(|| answer.stdout.trim().to_owned()).filter(|version| !version.is_empty()))
+}
