@@ -150,7 +150,8 @@ impl Play<'_, '_> {
         let fleet = &self.drill.inputs.fleet;
         let ready = self.act(session, &steps::ready(fleet, &self.files), true);
         let before = if ready { self.look(session)? } else { Looks::default() };
-        let unready = outage::unready(&before.first(fleet), self.drill.report);
+        let mut unready = outage::unready(&before.apps(fleet), self.drill.report);
+        unready.retain(|finding| !self.drill.excused.contains_key(&finding.clause));
         if !ready || !unready.is_empty() || self.watch.heard() > 0 {
             self.tidy(session);
             return Err(before::refused(self.watch.heard() > 0, unready));

@@ -64,12 +64,7 @@ impl Looks {
         self.times.insert(step.to_owned(), time);
     }
 
-    /// Workload clusters as far as the first look goes.
-    pub fn first(&self, fleet: &Fleet) -> Vec<App> {
-        self.apps(fleet)
-    }
-
-    /// Workload clusters, with all that is known of them.
+    /// Workload clusters, with all that is known of them so far.
     pub fn apps(&self, fleet: &Fleet) -> Vec<App> {
         steps::apps(fleet).map(|cluster| self.app(fleet, cluster)).collect()
     }
