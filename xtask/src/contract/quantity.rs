@@ -51,7 +51,7 @@ pub fn instant(text: &str) -> Option<u64> {
     let numbers = |text: &str, by: char| text.split(by).map(|n| n.parse::<u64>().ok()).collect::<Option<Vec<_>>>();
     let [year, month, day] = numbers(date, '-')?[..].try_into().ok()?;
     let [hour, minute, second]: [u64; 3] = numbers(time, ':')?[..].try_into().ok()?;
-    if year < 1970 || year > 9999 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
     // Years that begin in March, so that the leap day is the last of a year.
