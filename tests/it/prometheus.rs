@@ -4,6 +4,7 @@
 
 mod receiver;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -17,8 +18,8 @@ use receiver::Receiver;
 
 /// `--storage.agent.wal-truncate-frequency`.
 const PERIOD: Duration = Duration::from_secs(3);
-/// A second's samples are more than the queue in memory holds, so that it cannot stand in for the log.
-const CONFIG: &str = "global: {scrape_interval: 200ms, scrape_timeout: 200ms}
+/// The queue in memory holds the samples of two seconds at most, so that it cannot stand in for the log.
+const CONFIG: &str = "global: {scrape_interval: 400ms, scrape_timeout: 400ms}
 scrape_configs:
 - job_name: counter
   static_configs: [{targets: ['ADDRESS']}]
@@ -26,7 +27,7 @@ remote_write:
 - url: http://ADDRESS/write
   metadata_config: {send: false}
   queue_config:
-    {capacity: 20, max_samples_per_send: 10, min_shards: 1, max_shards: 1, batch_send_deadline: 500ms,
+    {capacity: 10, max_samples_per_send: 5, min_shards: 1, max_shards: 1, batch_send_deadline: 500ms,
     min_backoff: 100ms, max_backoff: 500ms}
 ";
 
@@ -101,25 +102,31 @@ fn running() -> Option<(Agent, Receiver)> {
     Some((agent, receiver))
 }
 
-/// Away for so long. What happens meanwhile is given the time that is left. The samples of the outage, once a later
-/// one has arrived: there is one sender, which keeps their order.
-fn outage(agent: &mut Agent, receiver: &Receiver, long: Duration, meanwhile: impl FnOnce(&mut Agent)) -> (u64, u64) {
+/// Its samples, from the first to the last, and how long it really was.
+type Outage = (u64, u64, Duration);
+
+/// Away for so long, while something is done to the agent. Returns once a sample from after it has arrived: there is
+/// one sender, which keeps their order.
+fn outage(agent: &mut Agent, receiver: &Receiver, long: Duration, meanwhile: impl FnOnce(&mut Agent)) -> Outage {
     let (began, first) = (Instant::now(), receiver.scraped() + 1);
     receiver.switch(false);
     meanwhile(agent);
     std::thread::sleep(long.saturating_sub(began.elapsed()));
     let last = receiver.scraped();
     receiver.switch(true);
+    let took = began.elapsed();
     until("a sample from after the outage", agent, || receiver.newest() > last);
-    (first, last)
+    (first, last, took)
 }
 
+/// What was computed beside what was seen, past the test harness.
 fn say(long: Duration, of: u64, lost: u64) {
     let Bound { shortest, longest, .. } = bound();
-    eprintln!(
+    let line = format!(
         "truncated every {PERIOD:?}: computed no loss up to {shortest:?}, loss from {longest:?}; an outage of {long:?} \
-         lost {lost} of {of} samples"
+         lost {lost} of {of} samples\n"
     );
+    std::io::stderr().write_all(line.as_bytes()).expect("stderr takes text");
 }
 
 #[test]
@@ -127,11 +134,16 @@ fn an_outage_under_the_bound_loses_nothing() {
     let Some((mut agent, receiver)) = running() else { return };
     let long = PERIOD.mul_f64(1.5);
     assert!(long < bound().shortest);
-    let (first, last) = outage(&mut agent, &receiver, long, |_| {});
+    // A machine that was busy elsewhere may make it longer than that; then it says nothing, and there is another.
+    let fair = |_| {
+        let (first, last, took) = outage(&mut agent, &receiver, long, |_| {});
+        (took < bound().shortest).then_some((first, last))
+    };
+    let (first, last) = (0..3).find_map(fair).expect("a machine that can sleep for as long as it was told");
     let lost = receiver.lost(first..=last);
     say(long, last - first + 1, lost);
     assert!(last - first > 5, "it was scraped meanwhile");
-    assert_eq!(lost, 0, "of {first} to {last}");
+    assert!(lost <= receiver.failed(), "{lost} of {first} to {last}, {} scrapes failed", receiver.failed());
 }
 
 /// A cliff: not the oldest part is gone, but nearly all of it.
@@ -140,7 +152,7 @@ fn an_outage_well_over_the_bound_loses_nearly_all() {
     let Some((mut agent, receiver)) = running() else { return };
     let long = PERIOD * 6;
     assert!(long > bound().longest);
-    let (first, last) = outage(&mut agent, &receiver, long, |_| {});
+    let (first, last, _) = outage(&mut agent, &receiver, long, |_| {});
     let (of, lost) = (last - first + 1, receiver.lost(first..=last));
     say(long, of, lost);
     assert!(lost * 2 > of, "{lost} of {of}");
@@ -152,7 +164,7 @@ fn a_restart_loses_the_backlog_of_an_outage_under_the_bound() {
     let Some((mut agent, receiver)) = running() else { return };
     let long = PERIOD.mul_f64(1.75);
     let mut stopped = 0;
-    let (first, last) = outage(&mut agent, &receiver, long, |agent| {
+    let (first, last, _) = outage(&mut agent, &receiver, long, |agent| {
         std::thread::sleep(PERIOD);
         agent.restart();
         stopped = receiver.scraped();

@@ -163,6 +163,20 @@ fn c1_what_values_already_show_is_not_told_twice() {
     assert_eq!((rendering.releases.len(), rendering.objects), (5, 2 * (2 + 3 + 1) + 2 + 3 * 2));
 }
 
+/// An address that only a run knows is a sample in what is rendered. Its value says whose it is.
+#[test]
+fn c1_a_sample_is_no_stranger() {
+    let ask = |address: &str| {
+        let pod =
+            "---\nkind: Pod\nmetadata: {name: extra}\nspec: {containers: [{name: a, args: ['https://HERE:6443']}]}\n";
+        let mut texts = texts();
+        let text = texts["kyverno"].clone() + &pod.replace("HERE", address);
+        texts.insert("kyverno", text);
+        judge(&texts).findings().count()
+    };
+    assert_eq!([ask("192.0.2.10"), ask("192.0.2.11")], [0, 1]);
+}
+
 /// What a value decides is shown with the line of that value; what only the chart decides, with the line that names it.
 #[test]
 fn c2_a_breach_is_shown_where_it_is_decided() {

@@ -15,6 +15,7 @@ const COUNTER: &str = "scrapes";
 struct State {
     scraped: u64,
     received: BTreeSet<u64>,
+    failed: u64,
     off: bool,
     problem: Option<String>,
 }
@@ -53,6 +54,11 @@ impl Receiver {
     /// The newest sample that arrived.
     pub fn newest(&self) -> u64 {
         self.with(|state| state.received.last().copied().unwrap_or_default())
+    }
+
+    /// Scrapes that failed, as the agent itself says: they are counted here and have no sample.
+    pub fn failed(&self) -> u64 {
+        self.with(|state| state.failed)
     }
 
     /// While it is off every write is answered with 503, which senders try again.
@@ -106,7 +112,11 @@ fn answer(request: &str, body: &[u8], state: &mut State) -> (&'static str, Strin
         return ("503 Service Unavailable", String::new());
     }
     match unpacked(body).and_then(|bytes| samples(&bytes)) {
-        Some(values) => state.received.extend(values),
+        Some(samples) => {
+            let values = |name: &'static str| samples.iter().filter(move |(of, _)| of == name).map(|(_, value)| *value);
+            state.received.extend(values(COUNTER));
+            state.failed += values("up").filter(|up| *up == 0).count() as u64;
+        }
         None => state.problem = Some(format!("a write of {} bytes is not understood", body.len())),
     }
     ("204 No Content", String::new())
@@ -177,25 +187,23 @@ fn fields(mut message: &[u8]) -> Option<Vec<(u64, Vec<u8>)>> {
     Some(found)
 }
 
-/// Values of the counter in a `WriteRequest`: timeseries (1) with labels (1: name 1, value 2) and samples (2: value 1).
-fn samples(request: &[u8]) -> Option<Vec<u64>> {
-    let mut values = Vec::new();
+/// Names and values in a `WriteRequest`: timeseries (1) with labels (1: name 1, value 2) and samples (2: value 1).
+fn samples(request: &[u8]) -> Option<Vec<(String, u64)>> {
+    let mut found = Vec::new();
     for (_, series) in fields(request)?.into_iter().filter(|(number, _)| *number == 1) {
         let parts = fields(&series)?;
-        let is_name = |label: &Vec<(u64, Vec<u8>)>| {
-            label.contains(&(1, b"__name__".to_vec())) && label.contains(&(2, COUNTER.as_bytes().to_vec()))
-        };
         let of =
             |wanted: u64| parts.iter().filter(move |(number, _)| *number == wanted).map(|(_, bytes)| fields(bytes));
-        if !of(1).flatten().any(|label| is_name(&label)) {
-            continue;
-        }
+        let mut labels = of(1).flatten();
+        let name = labels.find(|label| label.contains(&(1, b"__name__".to_vec())))?;
+        let name = String::from_utf8(name.into_iter().find(|(number, _)| *number == 2)?.1).ok()?;
         for sample in of(2) {
-            let value = sample?.into_iter().find(|(number, _)| *number == 1)?.1;
-            let value = f64::from_le_bytes(value.try_into().ok()?);
+            // A number that is zero is left out of a message.
+            let value = sample?.into_iter().find(|(number, _)| *number == 1);
+            let value = value.map_or(Some(0.0), |(_, bytes)| Some(f64::from_le_bytes(bytes.try_into().ok()?)))?;
             // Not a number marks a series that is gone.
-            values.extend((!value.is_nan()).then_some(value as u64));
+            found.extend((!value.is_nan()).then(|| (name.clone(), value as u64)));
         }
     }
-    Some(values)
+    Some(found)
 }

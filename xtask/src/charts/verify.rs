@@ -6,15 +6,20 @@ pub mod keys;
 pub mod memory;
 pub mod namespaces;
 
+use std::net::Ipv4Addr;
+
 use crate::token::{self, Token};
 
-/// Values as Helm would be fed them, with samples in place of what only a run knows: addresses of the range that is
-/// kept for documentation (RFC 5737), and base64 that says what it is. A certificate and its key are left out: charts
+/// The address of every node in what is rendered: of the range that is kept for documentation (RFC 5737).
+pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+
+/// Values as Helm would be fed them, with samples in place of what only a run knows: [`ADDRESS`], and base64 that
+/// says what it is. A certificate and its key are left out: charts
 /// parse what they are given (cilium 1.20 refuses all but a real pair), and make their own where there is none.
 pub fn sampled(values: &str) -> String {
     let sample = |token: Token<'_>| {
         Some(match token {
-            Token::Fact(name) if name.ends_with(".ip") => "192.0.2.10".to_owned(),
+            Token::Fact(name) if name.ends_with(".ip") => ADDRESS.to_string(),
             Token::Fact(_) => format!("sha256:{}", "0".repeat(64)),
             Token::Secret(name) if [".cert", ".key"].iter().any(|end| name.ends_with(end)) => String::new(),
             // printf sample | base64

@@ -56,9 +56,10 @@ fn webhooks(ground: &Ground, sheet: &Sheet, case: &mut Case) {
         }
         case.rule("restart");
         let own = hook["clientConfig"]["service"]["namespace"].as_str().unwrap_or_default();
-        let open = hook["failurePolicy"] == "Ignore";
+        let closed = hook["failurePolicy"] != "Ignore";
         let spared = |space: &str| space.is_empty() || leaves_out(&hook["namespaceSelector"], space);
-        if !open && !(spared("kube-system") && spared(own)) {
+        let asked = ["kube-system", own].into_iter().any(|space| !spared(space));
+        if closed && asked {
             let want = format!("a webhook that fails open, or leaves out kube-system and {own}");
             let got = format!("webhook {name} fails closed and is asked about the pods that it needs itself");
             case.breach(ground, sheet, &path, want, got, format!("namespaceSelector with {NAME} NotIn"));

@@ -74,7 +74,8 @@ impl Origin {
         self.exact(path, &text).or_else(|| self.within(&text)).unwrap_or_else(|| self.listed.clone())
     }
 
-    /// A value that is the same: one whose key is a like one, or the only one if it is no word that anything may say.
+    /// A value that is the same: one whose key is a like one. A number or a switch says nothing without its key; any
+    /// other text does if it is the only one, or a long one.
     fn exact(&self, path: &str, text: &str) -> Option<At> {
         let same = self.said.get(text)?;
         let key = last_word(path);
@@ -82,8 +83,8 @@ impl Origin {
             let known = last_word(known);
             !key.is_empty() && (known.ends_with(&key) || key.ends_with(&known))
         });
-        let telling = text.len() > 4 && !text.bytes().all(|b| b.is_ascii_digit());
-        let only = (same.len() == 1 || telling).then(|| &same[0]);
+        let bare = ["true", "false"].contains(&text) || text.bytes().all(|b| b.is_ascii_digit());
+        let only = (!bare && (same.len() == 1 || text.len() > 5)).then(|| &same[0]);
         alike.or(only).map(|(_, at)| at.clone())
     }
 
@@ -196,6 +197,7 @@ mod tests {
             ("120", "other.seconds", 2),
             ("http://a.b.svc:1/x", "server.url", 3),
             ("30", "server.livenessProbePeriodSeconds", 4),
+            ("false", "server.a", 5),
         ];
         let mut origin = Origin { said: BTreeMap::new(), listed: line(9) };
         for (text, path, n) in said {
@@ -204,7 +206,7 @@ mod tests {
         let at = |path: &str, value: Value| origin.at(path, Some(&value)).line;
         assert_eq!(at("spec.terminationGracePeriodSeconds", json!(120)), Some(1));
         assert_eq!(at("spec.livenessProbe.periodSeconds", json!(30)), Some(4));
-        assert_eq!(at("spec.unknown", json!(120)), Some(9));
+        assert_eq!([at("spec.unknown", json!(120)), at("spec.unknown", json!(false))], [Some(9); 2]);
         assert_eq!(at("args.0", json!("--to=http://a.b.svc:1/x")), Some(3));
         assert_eq!(origin.at("gone", None).line, Some(9));
     }
