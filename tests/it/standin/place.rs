@@ -28,6 +28,8 @@ pub struct Place {
     runs: AtomicUsize,
     /// How much faster time goes by while no tool is at anything.
     idle: u32,
+    /// How much faster than life pauses and time limits of the run itself are.
+    limits: u32,
 }
 
 /// A run that has begun. Killed with everything it started, should a test fail.
@@ -81,14 +83,14 @@ impl Place {
         for tool in TOOLS {
             symlink(env!("CARGO_BIN_EXE_standin"), folder.path().join("bin").join(tool)).unwrap();
         }
-        Place { folder, runs: AtomicUsize::new(0), idle: 100 }
+        Place { folder, runs: AtomicUsize::new(0), idle: 100, limits: 20 }
     }
 
     /// A machine on which what a rehearsal has left is there for real. Clocks of its guests can be compared: little
     /// time goes by between two questions.
     pub fn from_rehearsal(folder: &Utf8Path) -> Self {
         let mut place = Place::new();
-        place.idle = 5;
+        (place.idle, place.limits) = (5, 8);
         drill::copy_folder(folder.as_std_path(), place.root().join("out").as_std_path());
         let story: Value = serde_json::from_slice(&std::fs::read(folder.join("world.json")).unwrap()).unwrap();
         let part = |name: &str| story[name].clone();
@@ -123,6 +125,7 @@ impl Place {
             .env("STANDIN_STATE", self.root().join("state.json"))
             .env("STANDIN_PACE", pace.to_string())
             .env("STANDIN_IDLE", self.idle.to_string())
+            .env("UNDERTEST_PACE", self.limits.to_string())
             .stdin(Stdio::null())
             .stdout(file("stdout"))
             .stderr(file("stderr"))
