@@ -61,7 +61,7 @@ fn the_plans_are_as_reviewed() {
     settings().bind(|| insta::assert_snapshot!("drill.plan", own.join("\nplan ")));
     let mut seen = std::collections::BTreeSet::new();
     let files = render::drill::files(&golden::data()).unwrap_or_else(|p| panic!("{p:#?}"));
-    golden::snapshot("three", render::drill::PROBE, &files[render::drill::PROBE], &mut seen);
+    golden::snapshot("outage", render::drill::PROBE, &files[render::drill::PROBE], &mut seen);
 }
 
 #[test]
