@@ -7,13 +7,13 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
 
-use xtask::plan::Plan;
+use xtask::plan::{Plan, drill};
 use xtask::render::Files;
 use xtask::token;
 use xtask::tools::helm::Helm;
 use xtask::tools::{Command, Stdin, Tool};
 
-use crate::golden::{plan, root};
+use crate::golden::{self, plan, root};
 use crate::tool;
 
 /// What tools say of a line that they do not understand.
@@ -132,7 +132,24 @@ fn helm_3_understands_every_command() {
 #[test]
 fn kubectl_understands_every_command() {
     let (Some(kubectl), Some(helm)) = (tool::real("kubectl"), tool::real("helm")) else { return };
-    let plan = plan("infra/fleet.toml", Helm::V4);
+    let mut plan = plan("infra/fleet.toml", Helm::V4);
+    plan.steps.extend(crate::contract::live::plan("infra/fleet.toml").steps);
+    let folder = folder(&helm, &plan);
+    assert_eq!(misunderstood(&kubectl, Tool::Kubectl, &plan, folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn kubectl_understands_every_command_of_a_drill() {
+    let (Some(kubectl), Some(helm)) = (tool::real("kubectl"), tool::real("helm")) else { return };
+    let (fleet, _) = golden::load("infra/fleet.toml");
+    let files = xtask::render::drill::files(&golden::data()).expect("they render");
+    let time = std::time::Duration::from_secs(600);
+    let mut plan = drill::ready(&fleet, &files);
+    for part in [drill::look(&fleet, &files), drill::during(&fleet, &files), drill::tidy(&fleet, &files)] {
+        plan.steps.extend(part.steps);
+    }
+    plan.steps.extend(drill::after(&fleet, &files, time).steps);
+    plan.steps.extend(drill::counted(&fleet, &files, time).steps);
     let folder = folder(&helm, &plan);
     assert_eq!(misunderstood(&kubectl, Tool::Kubectl, &plan, folder.path()), Vec::<String>::new());
 }

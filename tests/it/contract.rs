@@ -2,6 +2,7 @@
 //! that owns it. Knows nothing of how a clause is judged.
 
 mod helmed;
+pub mod live;
 mod mutants;
 mod rendered;
 mod verdicts;

@@ -6,6 +6,7 @@ mod charts;
 mod contract;
 mod daytwo;
 mod diff;
+mod drill;
 mod drive;
 mod fleet;
 mod golden;

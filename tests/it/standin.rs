@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the stand-ins are processes, and these tests are about them")]
 
 mod away;
+mod drill;
 mod killed;
 pub mod place;
 mod stopped;

@@ -23,6 +23,12 @@ The platform first, then one workload cluster after another; in each the control
 drained, given its kubelet, let in again. A node that somebody cordoned by hand stays cordoned. It begins only where
 nodes are ready and the platform has received what the cluster measured. The same command goes on after a failure.";
 
+/// What the help of the contract's tiers ends with.
+const TIERS: &str = "\
+Tiers add up: the static one always, --live asks what runs, --drill plays an outage. Clauses choose what is judged and
+shown, in every tier; a report under out/reports holds all of them. Exit 1: a clause is broken and not allowed, or a
+cluster could not be asked. With --rehearse, --live asks what the last bootstrap --rehearse left.";
+
 /// Three Kubernetes clusters on one machine, and a contract that says the apps outlive the platform.
 #[derive(Debug, Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask", version, disable_help_subcommand = true, after_help = AFTER)]
@@ -151,7 +157,8 @@ pub enum Command {
         #[arg(long, value_name = "POINT:KIND", conflicts_with = "seed")]
         fault: Option<String>,
     },
-    /// Say whether the contract holds: C1 to C5, from every rendered byte.
+    /// Say whether the contract holds: C1 to C5, from every rendered byte, and from running clusters.
+    #[command(after_help = TIERS)]
     VerifyContract(VerifyContract),
     /// Reports of drills.
     #[command(subcommand)]
@@ -211,9 +218,18 @@ pub struct VerifyContract {
     /// Only these clauses: C1 to C5.
     #[arg(value_name = "CLAUSE")]
     pub clauses: Vec<String>,
-    /// Play an outage, too, of every length and at every moment; with --rehearse.
+    /// From what is rendered alone, which is also what happens without a tier: no tool, no cluster.
+    #[arg(long = "static", conflicts_with_all = ["live", "drill"])]
+    pub rendered: bool,
+    /// Ask the running clusters, too; changes nothing. `--only app1,app2` asks these alone.
+    #[arg(long)]
+    pub live: bool,
+    /// Play an outage: stop the platform's VMs, watch the others, start them again. Says what it will do, and asks.
     #[arg(long, value_name = "DRILL", value_enum)]
     pub drill: Option<Drill>,
+    /// How long the platform stays away in the drill: 1m to 24h.
+    #[arg(long, value_name = "TIME", default_value = "10m", requires = "drill")]
+    pub outage: String,
     /// Go on although this clause is broken. May be given again; needs --because.
     #[arg(long, value_name = "CLAUSE", requires = "because")]
     pub allow: Vec<String>,

@@ -27,6 +27,7 @@ mod charts;
 mod ci;
 mod completions;
 mod conduct;
+mod cut_off;
 mod detect;
 mod digests;
 mod doctor;
@@ -127,6 +128,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     let typed = typed(&args);
     let Env { here, vars, screen, keyboard, door, .. } = env;
     let mut session = Session { shell, flags, space, here, vars, screen, keyboard, door, typed };
+    cut_off::warn(&mut session, &command);
     let code = fit::refuse_unfit(&session.flags, &command).and_then(|()| dispatch(&mut session, &command));
     let code = code.unwrap_or_else(|stop| stopped(&mut session, &stop));
     complain(&mut session);

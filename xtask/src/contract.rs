@@ -16,6 +16,8 @@ pub mod case;
 mod degradation;
 pub mod drill;
 pub mod evidence;
+pub mod live;
+pub mod outage;
 pub mod pairing;
 pub mod quantity;
 pub mod references;

@@ -41,8 +41,8 @@
 //! | `tools` | fleet, release, token | processes: it builds argv and reads text |
 //! | `render` | fleet, problem, release, token | commands, disk |
 //! | `charts` | fleet, problem, release, render, token | commands, disk: texts go in, findings and texts come out |
-//! | `contract` | adr, charts, fleet, problem, release, render, tools | the disk, how probes are run, how a report looks |
 //! | `plan` | fleet, problem, release, render, token, tools | time, randomness, environment, what already ran |
+//! | `contract` | adr, charts, fleet, plan, problem, release, render, tools | the disk, how probes are run, how a report looks |
 //! | `mesh` | fleet, plan, problem, render, tools | how its questions are asked |
 //! | `journal` | plan | files |
 //! | `engine` | journal, plan, token, tools | threads, clock, terminal, what a tool means |
@@ -78,6 +78,8 @@
 //!     `killed_at_random_moments_it_arrives_all_the_same`, `each_fault_alone_is_survived`.
 //! 14. No cluster is made by way of another one. Guard: `no_cluster_needs_another`. And every name in a manifest or a
 //!     values file leads somewhere. Guard: `every_name_leads_somewhere`.
+//! 15. From the first VM that a drill stops until the platform answers, a mark on the disk says so, and the way back is
+//!     `start`. Guard: `whoever_kills_a_drill_is_told_and_start_brings_the_platform_back`.
 #![deny(missing_docs)]
 
 pub mod adr;

@@ -13,7 +13,9 @@ pub mod bootstrap;
 pub mod check;
 pub mod choose;
 pub mod diff;
+pub mod drill;
 pub mod graph;
+pub mod live;
 pub mod mesh;
 pub mod power;
 #[cfg(test)]

@@ -7,6 +7,7 @@
 pub mod argocd;
 pub mod cloud_init;
 pub mod docker;
+pub mod drill;
 pub mod helm;
 pub mod kubeadm;
 pub mod kubeconfig;

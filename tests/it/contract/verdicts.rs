@@ -167,8 +167,14 @@ fn a_drill_of_a_broken_fleet_says_what_breaks() {
 
 #[test]
 fn a_drill_never_touches_real_machines_unasked() {
-    let (code, _, err) = run(here(), &["verify-contract", "--drill", "mgmt-outage"]);
-    assert!(code == 2 && err.contains("embedded world alone"), "{err}");
+    let (_folder, root) = broken("infra/fleet.toml", "", "");
+    let (code, _, err) = run(&root, &["verify-contract", "--drill", "mgmt-outage", "--yes"]);
+    assert!(code == 1 && err.contains("the drill is refused: nothing was stopped"), "{err}");
+    assert!(!root.join("out/drill.json").exists(), "and there is nothing to bring back");
+    for odd in ["5s", "25h", "soon"] {
+        let (code, _, err) = run(&root, &["verify-contract", "--drill", "mgmt-outage", "--outage", odd]);
+        assert!(code == 2 && err.contains("between 1m and 24h"), "{err}");
+    }
     assert_eq!(run(here(), &["verify-contract", "--rehearse"]).0, 2);
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xtask::world::rehearsal::{Machine, Stage};
 
-use crate::golden;
+use crate::{drill, golden};
 
 const TOOLS: [&str; 7] = ["multipass", "kubectl", "helm", "cilium", "openssl", "curl", "xtask"];
 /// Long enough for a busy machine; no test waits this long unless it fails.
@@ -26,6 +26,10 @@ const REST: Duration = Duration::from_secs(1200);
 pub struct Place {
     folder: tempfile::TempDir,
     runs: AtomicUsize,
+    /// How much faster time goes by while no tool is at anything.
+    idle: u32,
+    /// How much faster than life pauses and time limits of the run itself are.
+    limits: u32,
 }
 
 /// A run that has begun. Killed with everything it started, should a test fail.
@@ -79,7 +83,22 @@ impl Place {
         for tool in TOOLS {
             symlink(env!("CARGO_BIN_EXE_standin"), folder.path().join("bin").join(tool)).unwrap();
         }
-        Place { folder, runs: AtomicUsize::new(0) }
+        Place { folder, runs: AtomicUsize::new(0), idle: 100, limits: 20 }
+    }
+
+    /// A machine on which what a rehearsal has left is there for real. Clocks of its guests can be compared: little
+    /// time goes by between two questions.
+    pub fn from_rehearsal(folder: &Utf8Path) -> Self {
+        let mut place = Place::new();
+        (place.idle, place.limits) = (5, 8);
+        drill::copy_folder(folder.as_std_path(), place.root().join("out").as_std_path());
+        let story: Value = serde_json::from_slice(&std::fs::read(folder.join("world.json")).unwrap()).unwrap();
+        let part = |name: &str| story[name].clone();
+        let (now, stage) =
+            (serde_json::from_value(part("now")).unwrap(), serde_json::from_value(part("stage")).unwrap());
+        let page = Page { now, at: Duration::MAX, stage };
+        std::fs::write(place.root().join("state.json"), serde_json::to_vec(&page).unwrap()).unwrap();
+        place
     }
 
     /// A machine with other versions of some tools.
@@ -105,6 +124,8 @@ impl Place {
             .env("PATH", format!("{}/bin:/usr/bin:/bin", self.root()))
             .env("STANDIN_STATE", self.root().join("state.json"))
             .env("STANDIN_PACE", pace.to_string())
+            .env("STANDIN_IDLE", self.idle.to_string())
+            .env("UNDERTEST_PACE", self.limits.to_string())
             .stdin(Stdio::null())
             .stdout(file("stdout"))
             .stderr(file("stderr"))

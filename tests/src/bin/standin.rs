@@ -22,7 +22,8 @@ use xtask::world::rehearsal::{Answer, Ask, Disk, Machine, Stage};
 
 /// How much faster than life commands are, if `STANDIN_PACE` says nothing else.
 const PACE: u32 = 2000;
-/// How much faster time goes by while nobody is at anything.
+/// How much faster time goes by while nobody is at anything, if `STANDIN_IDLE` says nothing else. Where clocks of
+/// several guests are compared it must be little: their answers are moments apart.
 const IDLE: u32 = 100;
 
 /// The real disk, paths relative to the working directory.
@@ -63,7 +64,7 @@ impl Book {
         lock.lock().context("the lock")?;
         let mut page = self.read()?;
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        page.now += at.saturating_sub(page.at) * IDLE;
+        page.now += at.saturating_sub(page.at) * setting("STANDIN_IDLE", IDLE);
         let outcome = act(&mut page)?;
         page.at = at;
         replace(&self.file, &serde_json::to_vec(&page)?)?;
@@ -103,6 +104,11 @@ fn tool(name: &str) -> Result<Tool> {
         .with_context(|| format!("no tool is called {name}"))
 }
 
+/// A number of the environment, if it is there.
+fn setting(name: &str, otherwise: u32) -> u32 {
+    std::env::var(name).ok().and_then(|number| number.parse().ok()).unwrap_or(otherwise)
+}
+
 /// What the command reads. A terminal is never read: the real tools would wait there, and so would a test.
 fn stdin() -> Result<Vec<u8>> {
     use std::io::IsTerminal;
@@ -121,7 +127,7 @@ fn run() -> Result<Output> {
     let book = Book { file: file.into() };
     let (tool, args, stdin) = (tool(&name)?, args.collect(), stdin()?);
     let env = std::env::var("KUBECONFIG").map(|value| ("KUBECONFIG".to_owned(), value)).into_iter().collect();
-    let pace = std::env::var("STANDIN_PACE").ok().and_then(|pace| pace.parse().ok()).unwrap_or(PACE);
+    let pace = setting("STANDIN_PACE", PACE);
     let mut ask = Ask { run: 0, tool, args, stdin, env, since: Duration::ZERO };
     book.note(&ask)?;
     let mut due = book.turn(|page| {

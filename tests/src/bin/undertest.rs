@@ -16,18 +16,19 @@ use xtask::tools::{Exit, Output, Tool};
 use xtask::world::host::Host;
 use xtask::world::{Call, World};
 
-/// How much faster than life pauses and time limits are.
+/// How much faster than life pauses and time limits are, if `UNDERTEST_PACE` says nothing else.
 const PACE: u32 = 20;
 
 /// The real world, but for what it says of the machine that the tests run on.
 struct Around {
     host: Host,
     ready: VecDeque<Event>,
+    pace: u32,
 }
 
 impl World for Around {
     fn now(&self) -> Duration {
-        self.host.now() * PACE
+        self.host.now() * self.pace
     }
 
     fn start(&mut self, call: Call) {
@@ -42,7 +43,7 @@ impl World for Around {
     }
 
     fn wait(&mut self, until: Option<Duration>) -> Event {
-        self.ready.pop_front().unwrap_or_else(|| self.host.wait(until.map(|until| until / PACE)))
+        self.ready.pop_front().unwrap_or_else(|| self.host.wait(until.map(|until| until / self.pace)))
     }
 }
 
@@ -63,11 +64,15 @@ fn own(args: &[String]) -> Output {
     }
 }
 
+fn pace() -> u32 {
+    std::env::var("UNDERTEST_PACE").ok().and_then(|pace| pace.parse().ok()).unwrap_or(PACE)
+}
+
 fn main() -> ExitCode {
     let here = std::env::current_dir().ok().and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok()).unwrap_or_default();
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
     let (out, err): (Box<dyn Write>, Box<dyn Write>) = (Box::new(io::stdout()), Box::new(io::stderr()));
-    let door = |host| -> Box<dyn World> { Box::new(Around { host, ready: VecDeque::new() }) };
+    let door = |host| -> Box<dyn World> { Box::new(Around { host, ready: VecDeque::new(), pace: pace() }) };
     let env = Env { root: here.clone(), here, vars, out, err, screen: None, keyboard: None, door };
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }

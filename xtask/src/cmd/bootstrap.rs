@@ -1,8 +1,9 @@
 //! `bootstrap`: every cluster of the fleet with everything on it, here or in the embedded world.
 //! Knows nothing of the steps.
 
-use super::exit::Ended;
-use super::{Session, conduct, detect, digests, load, place, plan, ready};
+use super::exit::{DONE, Ended};
+use super::{Session, conduct, cut_off, detect, digests, load, place, plan, ready};
+use crate::cli::Flags;
 use crate::tools::helm::Helm;
 
 /// Runs it, or prints what it would run.
@@ -17,8 +18,13 @@ pub fn run(session: &mut Session) -> Ended {
         if session.flags.dry_run {
             return plan::print(session, plan);
         }
-        conduct::run(session, world, &plan, &|failure| {
+        let code = conduct::run(session, world, &plan, &|failure| {
             [ready::problems(&inputs.fleet, failure), digests::problems(&inputs.releases, failure)].concat()
-        })
+        })?;
+        let Flags { only, skip, until, .. } = &session.flags;
+        if code == DONE && [only, skip, until].iter().all(|globs| globs.is_empty()) {
+            cut_off::back(session)?;
+        }
+        Ok(code)
     })
 }

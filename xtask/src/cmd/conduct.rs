@@ -82,7 +82,13 @@ fn preflight(
     (code(&outcome) != DONE).then_some((outcome, board))
 }
 
-fn conduct(session: &mut Session, world: &mut dyn World, plan: &Plan, chosen: BTreeSet<StepId>) -> (Outcome, Board) {
+/// Runs these steps and tells how they go, but not how it ended.
+pub fn conduct(
+    session: &mut Session,
+    world: &mut dyn World,
+    plan: &Plan,
+    chosen: BTreeSet<StepId>,
+) -> (Outcome, Board) {
     let json = session.flags.format == Format::Json;
     let face = progress::face(json, session.screen.take(), session.shell.volume());
     let progress = Progress::new(plan, &chosen, face, session.flags.explain);
@@ -135,7 +141,7 @@ impl World for Beating<'_> {
 }
 
 /// The end of the story; its last line is the answer.
-fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board, meaning: &Meaning<'_>) {
+pub fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board, meaning: &Meaning<'_>) {
     complain(session);
     let space = &session.space;
     let log = |failure: &Failure| {

@@ -1,15 +1,18 @@
 //! `evidence verify`: whether a report still says what the repository says, and was not changed since.
 //! Knows nothing of how a verdict is come to.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
+use super::verify_contract::record::{self, ANSWERS};
 use super::verify_contract::{drilled, rendered};
 use super::{Session, load, show};
 use crate::contract::{self, Evidence};
 use crate::problem::Problem;
 use crate::ui::shell::Tone;
-use crate::ui::verdict::Excused;
+use crate::ui::verdict::{self, Excused, Told};
 use crate::workspace::sha256_of;
 
 /// Verifies a folder; the newest one if none is named.
@@ -26,12 +29,15 @@ pub fn verify(session: &mut Session, folder: Option<&str>) -> Ended {
     let folder = session.space.out().join("reports").join(&name);
     let read = |file: &str| session.space.read(&folder.join(file)).map_err(Stop::with(WRONG));
     let (text, page, sums) = (read("report.json")?, read("report.html")?, read("SHA256SUMS")?);
+    let log = if sums.contains(ANSWERS) { Some(read(ANSWERS)?) } else { None };
     let shown = session.space.shown(&folder).to_owned();
-    let mut wrong = changed(&shown, &sums, &[("report.json", &text), ("report.html", &page)]);
+    let files = [("report.json", Some(&text)), ("report.html", Some(&page)), (ANSWERS, log.as_ref())];
+    let files: Vec<(&str, &str)> = files.into_iter().filter_map(|(name, text)| Some((name, text?.as_str()))).collect();
+    let mut wrong = changed(&shown, &sums, &files);
     let record: Value = serde_json::from_str(&text).map_err(|e| {
         Stop::one(WRONG, Problem::new(format!("no JSON: {e}")).at(format!("{shown}/report.json"), None))
     })?;
-    wrong.extend(differs(session, &shown, &record)?);
+    wrong.extend(differs(session, &shown, &record, log.as_deref())?);
     if wrong.is_empty() {
         session.shell.status(Tone::Good, "Verified", &format!("{shown}: digests and verdicts are as today's"));
         return Ok(DONE);
@@ -50,8 +56,8 @@ fn changed(folder: &str, sums: &str, files: &[(&str, &str)]) -> Vec<Problem> {
     wrong.map(say).collect()
 }
 
-/// What the same data give today: every file whose digest differs, and every verdict.
-fn differs(session: &mut Session, folder: &str, record: &Value) -> Result<Vec<Problem>, Stop> {
+/// What the same data and the same answers give today: every file whose digest differs, and every verdict.
+fn differs(session: &mut Session, folder: &str, record: &Value, log: Option<&str>) -> Result<Vec<Problem>, Stop> {
     let inputs = load::inputs(session)?;
     let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
     let mut evidence = evidence.map_err(Stop::all(WRONG))?;
@@ -59,29 +65,52 @@ fn differs(session: &mut Session, folder: &str, record: &Value) -> Result<Vec<Pr
         rendered::add(session, &inputs, &mut evidence)?;
     }
     let report = contract::check(&evidence);
-    let drill = drilled::play(&evidence, &report)?;
-    let today = drilled::record(&inputs, &report, &Excused::new(), &drill, "");
+    let drill = record.get("drill").map(|_| drilled::play(&evidence, &report)).transpose()?;
+    let told = Told { report: &report, live: None, drill: drill.as_ref(), excused: &Excused::new() };
+    let today = record::report(&inputs, &told, None, ("", session.flags.rehearse));
     let at = format!("{folder}/report.json");
-    let mut wrong = Vec::new();
-    let digests = |record: &Value| record["digests"]["data"].as_object().cloned().unwrap_or_default();
-    let (then, now) = (digests(record), digests(&today));
-    for file in then.keys().chain(now.keys()).collect::<std::collections::BTreeSet<_>>() {
-        if then.get(file) != now.get(file) {
-            wrong.push(Problem::new("a file is not the one that was reported on").at(file.as_str(), None));
-        }
-    }
+    let mut wrong = files_that_differ(record, &today);
     if record["digests"]["plan"] != today["digests"]["plan"] {
         wrong.push(Problem::new("the plan is not the one that was reported on").at(&at, None));
     }
-    for (i, clause) in today["contract"]["clauses"].as_array().into_iter().flatten().enumerate() {
-        let then = &record["contract"]["clauses"][i];
-        if then["findings"] != clause["findings"] || then["figures"] != clause["figures"] {
-            let name = clause["clause"].as_str().unwrap_or_default();
-            wrong.push(Problem::new(format!("the verdict on {name} is another one today")).at(&at, None));
-        }
-    }
+    wrong.extend(verdicts_that_differ("verdict", &record["contract"], &today["contract"], &at));
     if record["drill"] != today["drill"] {
         wrong.push(Problem::new("the drill comes to something else today").at(&at, None));
     }
+    if record.get("live").is_some() {
+        wrong.extend(answers_that_differ(&evidence, record, log.unwrap_or_default(), &at));
+    }
     Ok(wrong)
+}
+
+fn files_that_differ(record: &Value, today: &Value) -> Vec<Problem> {
+    let digests = |record: &Value| record["digests"]["data"].as_object().cloned().unwrap_or_default();
+    let (then, now) = (digests(record), digests(today));
+    let all: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+    let differs = all.into_iter().filter(|file| then.get(*file) != now.get(*file));
+    differs.map(|file| Problem::new("a file is not the one that was reported on").at(file.as_str(), None)).collect()
+}
+
+fn verdicts_that_differ(what: &str, then: &Value, today: &Value, at: &str) -> Vec<Problem> {
+    let mut wrong = Vec::new();
+    for (i, clause) in today["clauses"].as_array().into_iter().flatten().enumerate() {
+        let then = &then["clauses"][i];
+        if ["findings", "figures", "could_not_be_asked"].iter().any(|key| then[key] != clause[key]) {
+            let name = clause["clause"].as_str().unwrap_or_default();
+            wrong.push(Problem::new(format!("the {what} on {name} is another one today")).at(at, None));
+        }
+    }
+    wrong
+}
+
+/// The answers that were recorded, judged again.
+fn answers_that_differ(evidence: &Evidence, record: &Value, log: &str, at: &str) -> Vec<Problem> {
+    let answers = match record::recorded(log) {
+        Ok(answers) => answers,
+        Err(problem) => return vec![problem],
+    };
+    let asked = record["live"]["asked"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let asked: Vec<String> = asked.map(str::to_owned).collect();
+    let live = verdict::live::json(&contract::live::judge(evidence, &asked, &answers), &Excused::new());
+    verdicts_that_differ("live verdict", &record["live"], &live, at)
 }

@@ -54,6 +54,12 @@ fn fitting(command: &Command) -> (&'static str, &'static [&'static str]) {
         Command::Charts(Charts::Outdated) => ("charts outdated", &[]),
         Command::Charts(Charts::Bump { .. }) => ("charts bump", &["--jobs", "--explain"]),
         Command::Rehearse { .. } => ("rehearse", &["--rehearse", "--seed", "--jobs"]),
+        Command::VerifyContract(asked) if asked.live => {
+            ("verify-contract --live", &["--explain", "--rehearse", "--seed", "--dry-run", "--only", "--jobs"])
+        }
+        Command::VerifyContract(asked) if asked.drill.is_some() => {
+            ("verify-contract --drill", &["--rehearse", "--seed", "--dry-run", "--jobs", "--explain"])
+        }
         Command::VerifyContract(_) => ("verify-contract", &["--explain", "--rehearse"]),
         Command::Evidence(_) => ("evidence", &["--rehearse"]),
         Command::Why { .. } => ("why", &[]),

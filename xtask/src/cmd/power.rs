@@ -7,7 +7,7 @@ use super::conduct::{facts, jobs};
 use super::drive::survey;
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::load::Inputs;
-use super::{Session, conduct, detect, digests, load, mesh, place, plan, ready};
+use super::{Session, conduct, cut_off, detect, digests, load, mesh, place, plan, ready};
 use crate::fleet::Fleet;
 use crate::plan::mesh::Scope;
 use crate::plan::survey::{Answers, State, links};
@@ -55,6 +55,9 @@ pub fn run(session: &mut Session, power: Power) -> Ended {
         })?;
         if power == Power::Start && code == DONE && all { linked(session, world, &inputs, &plan) } else { Ok(code) }
     })?;
+    if power == Power::Start && code == DONE && all && !session.flags.dry_run {
+        cut_off::back(session)?;
+    }
     if power == Power::Destroy && code == DONE && all && !session.flags.dry_run {
         session.space.forget_story().map_err(Stop::with(REFUSED))?;
     }
@@ -109,7 +112,7 @@ fn consent(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &P
         let why = "a VM of that name may be somebody else's; `--yes` is for those that a run from here has seen";
         return Err(Stop::one(WRONG, problem.why(why).hint("cargo xtask start sees them; or answer the question")));
     }
-    if session.flags.yes || is_yes(session, &what) {
+    if session.flags.yes || is_yes(session, &format!("Delete {what}?")) {
         return Ok(());
     }
     let problem = Problem::new("nothing was deleted: nobody said yes").why(what);
@@ -136,9 +139,9 @@ fn doomed(plan: &Plan, answers: &Answers) -> Vec<(String, String)> {
 }
 
 /// Asks on the terminal, if there is one.
-fn is_yes(session: &mut Session, what: &str) -> bool {
+pub(super) fn is_yes(session: &mut Session, question: &str) -> bool {
     let Some(keyboard) = session.keyboard.as_mut() else { return false };
-    session.shell.tell(&format!("Delete {what}? Type yes:"));
+    session.shell.tell(&format!("{question} Type yes:"));
     let mut line = String::new();
     keyboard.read_line(&mut line).is_ok() && line.trim() == "yes"
 }

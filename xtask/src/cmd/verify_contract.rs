@@ -2,6 +2,9 @@
 //! Knows nothing of how a clause is judged.
 
 pub mod drilled;
+pub mod live;
+pub mod outage;
+pub mod record;
 pub mod rendered;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -14,75 +17,119 @@ use crate::contract::{self, Clause, Evidence, Report};
 use crate::problem::Problem;
 use crate::ui::shell::Tone;
 use crate::ui::verdict::drill::Drill;
-use crate::ui::verdict::{self, Excused};
+use crate::ui::verdict::{self, Excused, Told};
 use crate::workspace::clock;
+use live::Looked;
 
 /// Judges.
 ///
 /// # Errors
-/// Problems of the input, a clause that is not there, a report that cannot be written.
+/// Problems of the input, a clause that is not there, clusters that were never brought up, a report that cannot be
+/// written.
 pub fn run(session: &mut Session, asked: &VerifyContract) -> Ended {
     let wanted = clauses(&asked.clauses)?;
     let excused = excuses(asked)?;
-    if asked.drill.is_some() != session.flags.rehearse {
-        return Err(Stop::one(WRONG, not_yet(session.flags.rehearse)));
-    }
+    let length = outage::length(&asked.outage)?;
+    fitting(session, asked)?;
     let inputs = load::inputs(session)?;
     let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
     let mut evidence = evidence.map_err(Stop::all(WRONG))?;
-    rendered::add(session, &inputs, &mut evidence)?;
+    if !session.flags.dry_run {
+        rendered::add(session, &inputs, &mut evidence)?;
+    }
     let mut report = contract::check(&evidence);
-    let drill = asked.drill.map(|_| drilled::play(&evidence, &report)).transpose()?;
-    if let Some(drill) = &drill {
-        leave(session, &inputs, &report, &excused, drill)?;
+    let plot = outage::Drill { inputs: &inputs, evidence: &evidence, report: &report, excused: &excused, length };
+    if session.flags.dry_run {
+        return if asked.live { live::printed(session, &inputs, &evidence) } else { outage::print(session, &plot) };
+    }
+    let mut looked = asked.live.then(|| live::look(session, &inputs, &evidence)).transpose()?;
+    let drill = asked.drill.map(|_| played(session, &plot)).transpose()?;
+    if looked.is_some() || drill.is_some() {
+        let live = looked.as_ref().map(|l| &l.live);
+        let told = Told { report: &report, live, drill: drill.as_ref(), excused: &excused };
+        leave(session, &inputs, &told, looked.as_ref())?;
     }
     report.verdicts.retain(|v| wanted.contains(&v.clause));
-    if let Some(path) = &asked.junit {
-        write(session, path, &verdict::junit::report(&report, &excused))?;
+    if let Some(looked) = &mut looked {
+        looked.live.narrow(&wanted);
     }
-    let explain = session.flags.explain;
+    let live = looked.as_ref().map(|l| &l.live);
+    let told = Told { report: &report, live, drill: drill.as_ref(), excused: &excused };
+    say(session, asked, &told)?;
+    Ok(if told.broken() { REFUSED } else { DONE })
+}
+
+/// The drill: as a model, and then on machines. A model of what is broken is worth looking at; machines of it are not
+/// stopped, not even simulated ones.
+fn played(session: &mut Session, plot: &outage::Drill<'_>) -> Result<Drill, Stop> {
+    let model = drilled::play(plot.evidence, plot.report)?;
+    let broken = session.flags.rehearse && verdict::breached(plot.report, plot.excused).next().is_some();
+    if broken {
+        session.shell.status(Tone::Warn, "Skipping", "the machines: the contract does not hold as it is rendered");
+    }
+    let measured = if broken { None } else { Some(outage::run(session, plot)?) };
+    Ok(Drill { measured, ..model })
+}
+
+/// Says it all, in the form that was asked for.
+fn say(session: &mut Session, asked: &VerifyContract, told: &Told<'_>) -> Result<(), Stop> {
+    if let Some(path) = &asked.junit {
+        let report = with_measured(told.report, told.drill);
+        write(session, path, &verdict::junit::report(&Told { report: &report, ..*told }))?;
+    }
+    let rehearsed = session.flags.rehearse;
     let text = match session.flags.format {
-        Format::Text => verdict::text(&report, &excused, explain) + &drill.as_ref().map_or_else(String::new, told),
-        Format::Json => lines(&report, &excused, drill.as_ref()),
+        Format::Text => {
+            told.text(session.flags.explain) + &told.drill.map_or_else(String::new, |d| of_drill(d, rehearsed))
+        }
+        Format::Json => lines(told, rehearsed),
     };
     session.shell.data(&text);
-    let failed = drill.iter().flat_map(|d| &d.failings).any(|(clause, _)| !excused.contains_key(clause));
-    let broken = failed || verdict::breached(&report, &excused).next().is_some();
-    Ok(if broken { REFUSED } else { DONE })
+    Ok(())
 }
 
-/// A drill stops machines; there is one for the embedded world alone.
-fn not_yet(rehearsing: bool) -> Problem {
-    let hint = "cargo xtask verify-contract --rehearse --drill mgmt-outage";
-    if rehearsing {
-        return Problem::new("`--rehearse` means nothing without `--drill`").hint(hint);
+fn of_drill(drill: &Drill, rehearsed: bool) -> String {
+    let measured = drill.measured.as_ref().map(|m| verdict::measured::text(m, rehearsed));
+    verdict::drill::text(drill) + &measured.unwrap_or_default()
+}
+
+/// Breaches of the drill as the JUnit report shows them: among those of their clauses.
+fn with_measured(report: &Report, drill: Option<&Drill>) -> Report {
+    let mut report = report.clone();
+    for finding in drill.and_then(|d| d.measured.as_ref()).iter().flat_map(|m| &m.findings) {
+        let verdicts = report.verdicts.iter_mut().filter(|v| v.clause == finding.clause);
+        verdicts.for_each(|v| v.findings.push(finding.clone()));
     }
-    Problem::new("a drill is played in the embedded world alone")
-        .why("it would stop the platform's machines")
-        .hint(hint)
+    report
 }
 
-fn told(drill: &Drill) -> String {
-    verdict::drill::text(drill)
+/// Which tiers and flags can be meant together.
+fn fitting(session: &Session, asked: &VerifyContract) -> Result<(), Stop> {
+    let hint = "cargo xtask verify-contract --rehearse --drill mgmt-outage";
+    if session.flags.rehearse && asked.drill.is_none() && !asked.live {
+        let problem = Problem::new("`--rehearse` means nothing without `--live` or `--drill`");
+        return Err(Stop::one(WRONG, problem.hint(hint)));
+    }
+    if session.flags.dry_run && asked.drill.is_some() && asked.live {
+        let problem = Problem::new("`--dry-run` prints the plan of one tier");
+        return Err(Stop::one(WRONG, problem.hint("cargo xtask verify-contract --live --dry-run")));
+    }
+    Ok(())
 }
 
-fn lines(report: &Report, excused: &Excused, drill: Option<&Drill>) -> String {
-    let drill = drill.map(|d| format!("{}\n", verdict::drill::json(d)));
-    format!("{}\n{}", verdict::json::report(report, excused), drill.unwrap_or_default())
+fn lines(told: &Told<'_>, rehearsed: bool) -> String {
+    let mut lines = vec![verdict::json::report(told.report, told.excused)];
+    lines.extend(told.live.map(|live| verdict::live::json(live, told.excused)));
+    lines.extend(told.drill.map(verdict::drill::json));
+    let measured = told.drill.and_then(|d| d.measured.as_ref());
+    lines.extend(measured.map(|m| verdict::measured::json(m, rehearsed)));
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// The folder of evidence, with every clause in it.
-fn leave(
-    session: &mut Session,
-    inputs: &Inputs,
-    report: &Report,
-    excused: &Excused,
-    drill: &Drill,
-) -> Result<(), Stop> {
-    let when = clock::now();
-    let record = drilled::record(inputs, report, excused, drill, &when);
-    let page = verdict::page::page(report, excused, drill, &when);
-    let folder = drilled::leave(&session.space, &record, &page, &when).map_err(Stop::with(NOT_READY))?;
+fn leave(session: &mut Session, inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>) -> Result<(), Stop> {
+    let report = record::report(inputs, told, looked, (&clock::now(), session.flags.rehearse));
+    let folder = record::leave(&session.space, &report, told, looked).map_err(Stop::with(NOT_READY))?;
     let said = format!("{}/{folder}/report.html", session.out());
     session.shell.status(Tone::Good, "Wrote", &said);
     Ok(())

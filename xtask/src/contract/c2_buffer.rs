@@ -17,11 +17,11 @@ use form::{FLAGS, Form, flag, period};
 /// What is promised: 2.7 h.
 pub const NEED: Duration = Duration::from_secs(9720);
 /// The only knob that keeps unsent samples.
-const PERIOD: &str = "--storage.agent.wal-truncate-frequency";
+pub(super) const PERIOD: &str = "--storage.agent.wal-truncate-frequency";
 /// Where Prometheus would truncate if it is not told (tsdb/agent/db.go).
-const DEFAULT_PERIOD: Duration = Duration::from_secs(7200);
+pub(super) const DEFAULT_PERIOD: Duration = Duration::from_secs(7200);
 /// The most that a sample takes in the log: a value of 8 bytes and two short varints, before compression.
-const SAMPLE: f64 = 12.0;
+pub(super) const SAMPLE: f64 = 12.0;
 /// What every scrape job must have.
 const CEILING: &str = "a ceiling on the samples of each scrape, so that no workload can fill the log";
 const MIB: f64 = (1 << 20) as f64;

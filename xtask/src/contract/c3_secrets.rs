@@ -51,7 +51,7 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
 }
 
 /// Asked once an hour: less often is too stale, more often is a load that the promise does not need.
-fn pace(ground: &Ground, secret: &Sheet, case: &mut Case) {
+pub(super) fn pace(ground: &Ground, secret: &Sheet, case: &mut Case) {
     case.rule("pace");
     let path = "spec.refreshInterval";
     let every = case.text(secret, path);
@@ -71,7 +71,7 @@ fn pace(ground: &Ground, secret: &Sheet, case: &mut Case) {
 }
 
 /// The Secret stays, whatever Vault says and whoever deletes the object that asked for it.
-fn keeping(ground: &Ground, secret: &Sheet, case: &mut Case) {
+pub(super) fn keeping(ground: &Ground, secret: &Sheet, case: &mut Case) {
     case.rule("keeping");
     case.expect(ground, secret, "spec.target.deletionPolicy", "Retain", "deletionPolicy: Retain");
     case.expect(ground, secret, "spec.target.creationPolicy", "Orphan", "creationPolicy: Orphan");

@@ -2,7 +2,7 @@
 //! Knows nothing of what a policy's expressions mean.
 
 mod rendered;
-mod walls;
+pub(super) mod walls;
 mod webhook;
 
 use super::case::{Case, shown};
@@ -72,7 +72,7 @@ fn present(ground: &Ground, case: &mut Case) -> bool {
 }
 
 /// Every policy denies and fails closed; how many there are.
-fn enforced(ground: &Ground, case: &mut Case) -> usize {
+pub(super) fn enforced(ground: &Ground, case: &mut Case) -> usize {
     case.rule("enforced");
     let mut found = 0;
     for policy in POLICIES.iter().flat_map(|kind| ground.objects(kind)) {

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::evidence::{Ground, Sheet};
+use crate::problem::At;
+
 use super::{Class, Clause, Figure, Finding, Read, Reference, Verdict};
 
 /// One clause on trial.
@@ -121,6 +123,26 @@ impl Case {
             at: ground.listed(subject),
             hint: hint.to_owned(),
         });
+    }
+
+    /// Notes a breach that was seen in a running cluster; `at` is the question that showed it.
+    pub fn seen(&mut self, cluster: &str, at: &str, subject: &str, want: &str, got: &str, hint: &str) {
+        self.found(Finding {
+            clause: self.clause,
+            rule: self.rule_name(),
+            clusters: vec![cluster.to_owned()],
+            subject: subject.to_owned(),
+            want: want.to_owned(),
+            got: got.to_owned(),
+            at: At { file: at.to_owned(), line: None },
+            hint: hint.to_owned(),
+        });
+    }
+
+    /// Notes that an answer was read.
+    pub fn asked(&mut self, at: &str) {
+        let at = At { file: at.to_owned(), line: None };
+        self.reads.insert(Read { at, path: String::new(), clause: self.clause, rule: self.rule_name() });
     }
 
     /// Notes a reference as read, and as a breach if nothing survives it.

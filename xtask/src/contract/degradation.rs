@@ -87,7 +87,7 @@ fn logs(ground: &Ground, promtail: &Sheet, case: &mut Case) {
 }
 
 /// Memory is lost at a reboot: `/run`, `/tmp` and `/dev/shm`.
-fn is_lasting(path: &str) -> bool {
+pub(super) fn is_lasting(path: &str) -> bool {
     path.starts_with('/') && !["/run", "/var/run", "/tmp", "/dev/shm"].iter().any(|gone| path.starts_with(gone))
 }
 
@@ -106,7 +106,7 @@ fn accepted(platform: &Ground, loki: &Sheet, case: &mut Case) {
 }
 
 /// An Application takes nothing away by itself, and leaves everything behind when it goes.
-fn touches(platform: &Ground, app: &Sheet, below: &str, case: &mut Case) {
+pub(super) fn touches(platform: &Ground, app: &Sheet, below: &str, case: &mut Case) {
     let path = |rest: &str| if below.is_empty() { rest.to_owned() } else { format!("{below}.{rest}") };
     let prune = path("spec.syncPolicy.automated.prune");
     if case.on(app, &prune, false) {

@@ -19,6 +19,8 @@ use crate::render::{Data, Files};
 use rendered::Origin;
 pub use rendered::Rendering;
 
+/// Helm marks what it makes with the name of the release.
+const RELEASE: &str = "meta.helm.sh/release-name";
 /// Where releases are listed.
 const RELEASES: &str = "charts/releases.toml";
 
@@ -32,7 +34,7 @@ pub struct Evidence {
 }
 
 /// What one cluster is given.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ground {
     /// Its name.
     pub name: String,
@@ -222,6 +224,36 @@ impl Shelf {
 }
 
 impl Ground {
+    /// The same cluster with objects as they are live in place of what is rendered. `from` says where they were read.
+    pub fn live(&self, objects: &[Value], from: &str) -> Ground {
+        let sheet = |object: &Value| {
+            let release = object["metadata"]["annotations"][RELEASE].as_str();
+            let kind = release.map_or(Kind::Object, |release| Kind::Rendered {
+                chart: release.to_owned(),
+                namespace: object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned(),
+            });
+            Sheet {
+                name: release.or(object["metadata"]["name"].as_str()).unwrap_or_default().to_owned(),
+                kind,
+                wave: 0,
+                file: from.to_owned(),
+                value: Rc::new(object.clone()),
+                lines: Rc::default(),
+                set: vec![],
+                origin: None,
+            }
+        };
+        let sheets = objects.iter().map(sheet).collect();
+        Ground {
+            name: self.name.clone(),
+            machines: self.machines.clone(),
+            sheets,
+            texts: vec![],
+            lines: Rc::default(),
+            ..*self
+        }
+    }
+
     /// The values of a release by its name.
     pub fn release(&self, name: &str) -> Option<&Sheet> {
         self.sheets.iter().find(|s| s.name == name && matches!(s.kind, Kind::Values { .. }))

@@ -45,6 +45,21 @@ pub fn size(text: &str) -> Option<u64> {
     Some((number * *scale as f64) as u64)
 }
 
+/// Seconds since 1970 of `2026-11-22T14:02:07Z`, as Kubernetes writes every time: UTC, whole seconds.
+pub fn instant(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let numbers = |text: &str, by: char| text.split(by).map(|n| n.parse::<u64>().ok()).collect::<Option<Vec<_>>>();
+    let [year, month, day] = numbers(date, '-')?[..].try_into().ok()?;
+    let [hour, minute, second]: [u64; 3] = numbers(time, ':')?[..].try_into().ok()?;
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    // Years that begin in March, so that the leap day is the last of a year.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+    Some((days - 719_468) * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
 /// `6 h`, `2.7 h`, `45 min`, `60 s`: one number a person can compare.
 pub fn hours(time: Duration) -> String {
     let seconds = time.as_secs_f64();
@@ -65,6 +80,18 @@ pub fn short(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_read_as_kubernetes_writes_them() {
+        assert_eq!(instant("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(instant("2024-02-29T12:30:15Z"), Some(1_709_209_815));
+        assert_eq!(instant("2025-11-22T23:43:20Z"), Some(1_763_855_000));
+        assert!(
+            ["", "2025-11-22", "2025-13-01T00:00:00Z", "2025-11-22T00:00:00+01:00"]
+                .iter()
+                .all(|t| instant(t).is_none())
+        );
+    }
 
     #[test]
     fn durations_and_sizes_are_read_as_their_tools_read_them() {

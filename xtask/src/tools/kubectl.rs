@@ -157,6 +157,22 @@ impl Kubectl {
         self.ask(&[&["get"], what, &["--namespace", namespace, "--output", &output]].concat())
     }
 
+    /// Objects of some kinds (`a,b`) as one JSON list: all there are, those of a namespace, or those a selector fits.
+    pub fn list(&self, kinds: &str, whose: &[&str]) -> Command {
+        self.ask(&[&["get", kinds][..], whose, &["--output", "json"]].concat())
+    }
+
+    /// The names of all objects of a kind, a line each: where whole objects would be megabytes.
+    pub fn names(&self, kind: &str) -> Command {
+        self.ask(&["get", kind, "--output", "name"])
+    }
+
+    /// Asks whether an object that is fed would be let in, and shows it as it would be. Goes through all of admission,
+    /// webhooks included, and makes nothing; a webhook that does not say it is free of side effects refuses it.
+    pub fn tried(&self) -> Command {
+        self.ask(&["create", "--dry-run=server", "--filename", "-", "--output", "json"])
+    }
+
     /// Makes new pods of a workload, which read everything anew.
     pub fn restart(&self, namespace: &str, workload: &str) -> Command {
         self.act(&["rollout", "restart", workload, "--namespace", namespace])
@@ -178,6 +194,40 @@ impl Kubectl {
     pub fn secret_value(&self, namespace: &str, name: &str, key: &str) -> Command {
         let template = format!("go-template={{{{.data.{key} | base64decode}}}}");
         self.ask(&["get", "secret", name, "--namespace", namespace, "--output", &template])
+    }
+
+    /// What the server would say to these objects, all admission included; nothing is made.
+    pub fn offer(&self, from: &str) -> Command {
+        let dry = ["--field-manager", MANAGER, "--dry-run=server", "--filename", from];
+        self.ask(&[&["apply", "--server-side"], &dry[..]].concat())
+    }
+
+    /// The last lines that a workload's pod printed; all of them without a number.
+    pub fn logs(&self, namespace: &str, workload: &str, last: Option<u32>) -> Command {
+        let last = last.map_or("-1".to_owned(), |n| n.to_string());
+        self.ask(&["logs", workload, "--namespace", namespace, "--tail", &last])
+    }
+
+    /// Pods with a label on one node, as a jsonpath template prints them.
+    pub fn pods_on(&self, node: &str, namespace: &str, label: &str, template: &str) -> Command {
+        let (on, output) = (format!("spec.nodeName={node}"), format!("jsonpath={template}"));
+        let which = ["--namespace", namespace, "--selector", label, "--field-selector", &on, "--output", &output];
+        self.ask(&[&["get", "pods"], &which[..]].concat())
+    }
+
+    /// Prints `kind/name` of those of these objects that are there, and nothing for the others.
+    pub fn present(&self, namespace: &str, what: &[&str]) -> Command {
+        self.ask(&[&["get"], what, &["--namespace", namespace, "--ignore-not-found", "--output", "name"]].concat())
+    }
+
+    /// Deletes a pod; whoever owns it makes another. Does not wait for its end.
+    pub fn delete_pod(&self, namespace: &str, pod: &str) -> Command {
+        self.act(&["delete", "pod", pod, "--namespace", namespace, "--ignore-not-found", "--wait=false"])
+    }
+
+    /// Writes an annotation over what is there.
+    pub fn annotate(&self, namespace: &str, what: &[&str], pair: &str) -> Command {
+        self.act(&[&["annotate"], what, &[pair, "--namespace", namespace, "--overwrite"]].concat())
     }
 
     /// Takes objects away again.

@@ -4,15 +4,51 @@
 pub mod drill;
 pub mod json;
 pub mod junit;
+pub mod live;
+pub mod measured;
 pub mod page;
 
 use std::collections::BTreeMap;
 
 use super::words;
+use crate::contract::live::Live;
 use crate::contract::{Clause, Finding, Report, Verdict};
 
 /// What was excused, and why.
 pub type Excused = BTreeMap<Clause, String>;
+
+/// Everything that a run came to.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    /// The static tier.
+    pub report: &'a Report,
+    /// The live tier, if it was asked for.
+    pub live: Option<&'a Live>,
+    /// The drill, if one was played.
+    pub drill: Option<&'a drill::Drill>,
+    /// What was excused.
+    pub excused: &'a Excused,
+}
+
+impl Told<'_> {
+    /// The tiers, for people. `explain` adds the reasoning.
+    pub fn text(&self, explain: bool) -> String {
+        match self.live {
+            Some(live) => live::text(self, live, explain),
+            None => text(self.report, self.excused, explain),
+        }
+    }
+
+    /// Whether something is broken, or could not be asked, and is not excused.
+    pub fn broken(&self) -> bool {
+        let modelled = self.drill.iter().flat_map(|d| &d.failings).map(|(clause, _)| clause);
+        let measured =
+            self.drill.iter().filter_map(|d| d.measured.as_ref()).flat_map(|m| &m.findings).map(|f| &f.clause);
+        let failed = modelled.chain(measured).any(|clause| !self.excused.contains_key(clause));
+        let open = self.live.is_some_and(|l| live::open(l, self.excused).next().is_some());
+        failed || open || breached(self.report, self.excused).next().is_some()
+    }
+}
 
 /// The column where a clause's word stands.
 const WORD: usize = 72;
@@ -37,7 +73,7 @@ pub fn word(verdict: &Verdict, excused: bool) -> &'static str {
 }
 
 fn clause(out: &mut String, verdict: &Verdict, because: Option<&String>, explain: bool) {
-    let Verdict { clause, headline, findings, figures, because: steps, reads } = verdict;
+    let Verdict { clause, headline, findings, .. } = verdict;
     let says = clause.says();
     let word = word(verdict, because.is_some());
     out.push_str(&format!("{clause}  {says:WORD$}{word}\n    {headline}\n"));
@@ -45,16 +81,22 @@ fn clause(out: &mut String, verdict: &Verdict, because: Option<&String>, explain
         out.push_str(&format!("    excused because {because}\n"));
     }
     if explain {
-        let wide = figures.iter().map(|f| f.name.chars().count()).max().unwrap_or(0);
-        for figure in figures {
-            out.push_str(&format!("      {:wide$}  {}\n", figure.name, figure.value));
-        }
-        for step in steps {
-            out.push_str(&format!("      - {step}\n"));
-        }
-        out.push_str(&format!("      {} read; why: {}\n", words::count(*reads, "value"), clause.adr()));
+        reasoning(out, verdict, "value");
     }
     findings.iter().for_each(|f| finding(out, f));
+}
+
+/// The figures, and the steps that lead to the verdict.
+fn reasoning(out: &mut String, verdict: &Verdict, read: &str) {
+    let Verdict { clause, figures, because, reads, .. } = verdict;
+    let wide = figures.iter().map(|f| f.name.chars().count()).max().unwrap_or(0);
+    for figure in figures {
+        out.push_str(&format!("      {:wide$}  {}\n", figure.name, figure.value));
+    }
+    for step in because {
+        out.push_str(&format!("      - {step}\n"));
+    }
+    out.push_str(&format!("      {} read; why: {}\n", words::count(*reads, read), clause.adr()));
 }
 
 fn finding(out: &mut String, finding: &Finding) {

@@ -6,8 +6,8 @@ use camino::Utf8PathBuf;
 use super::Workspace;
 use crate::problem::Problem;
 
-/// What is remembered from one run to the next: the journal, and the embedded world.
-const STORY: [&str; 2] = ["journal.jsonl", "world.json"];
+/// What is remembered from one run to the next: the journal, the embedded world, and that a drill was cut off.
+const STORY: [&str; 3] = ["journal.jsonl", "world.json", "drill.json"];
 
 impl Workspace {
     /// Files that are kept of a cluster, by name; of all of them and of what they share if it is `.`.
@@ -29,6 +29,14 @@ impl Workspace {
     /// The disk says no.
     pub fn forget_story(&self) -> Result<(), Problem> {
         STORY.iter().try_for_each(|name| self.remove(&self.out.join(name)))
+    }
+
+    /// Removes one file below `out/`, if it is there.
+    ///
+    /// # Errors
+    /// The path leads out of `out/`, or the disk says no.
+    pub fn lift(&self, path: &str) -> Result<(), Problem> {
+        self.remove(&self.below(path)?)
     }
 
     /// A secret belongs to a cluster by its first word, `app1.join-secret`; a kubeconfig by its name.

@@ -36,6 +36,12 @@ impl Workspace {
         Ok(Lock { file })
     }
 
+    /// Whether a run holds it now.
+    pub fn is_locked(&self) -> bool {
+        let file = File::open(self.out().join("lock"));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Removes what runs that were killed left half written.
     fn empty_scratch(&self) -> Result<(), Problem> {
         let scratch = self.scratch()?;

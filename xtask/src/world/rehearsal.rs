@@ -17,6 +17,7 @@ mod cilium;
 mod clockwork;
 mod cluster;
 mod controllers;
+mod copies;
 mod curl;
 mod director;
 mod docker;
@@ -36,6 +37,7 @@ mod mishap;
 mod multipass;
 mod net;
 mod openssl;
+mod outage;
 mod own;
 mod packages;
 mod pki;
@@ -51,7 +53,7 @@ mod yaml;
 
 pub use ask::{Answer, Ask, Disk, MemoryDisk};
 pub use faults::{Faults, KINDS, Kind, Struck};
-pub use mishap::Mishap;
+pub use mishap::{Breach, Mishap};
 pub use net::Net;
 pub use stage::{Machine, Stage};
 

@@ -16,7 +16,7 @@ const PRIVILEGED: [(&str, &str); 3] = [
 ];
 
 /// Judges the namespaces of one cluster.
-pub(super) fn judge(ground: &Ground, case: &mut Case) {
+pub(in crate::contract) fn judge(ground: &Ground, case: &mut Case) {
     case.rule("pod-security");
     let mut made: BTreeMap<&str, &Sheet> = BTreeMap::new();
     for space in ground.objects("Namespace") {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::words;
 use crate::contract::drill::{Moment, Outcome, Row, Sweep};
+use crate::contract::outage::Measured;
 use crate::contract::quantity::hours;
 use crate::contract::{Clause, drill};
 
@@ -19,12 +20,14 @@ pub struct Drill {
     pub sweep: Sweep,
     /// What was promised and did not come about.
     pub failings: Vec<(Clause, String)>,
+    /// The same on machines.
+    pub measured: Option<Measured>,
 }
 
 /// For people.
 pub fn text(drill: &Drill) -> String {
-    let Drill { need, sweep, failings } = drill;
-    let mut out = format!("\ndrill mgmt-outage, rehearsed: the platform is away for {}\n", hours(need.outage));
+    let Drill { need, sweep, failings, .. } = drill;
+    let mut out = format!("\ndrill mgmt-outage, as a model: the platform is away for {}\n", hours(need.outage));
     let (sent, failed) = need.requests;
     out.push_str(&format!("  requests  {sent} to the sample workloads, {failed} failed\n"));
     out.push_str(&format!(
@@ -73,7 +76,7 @@ fn line(row: &Row) -> String {
 
 /// For scripts.
 pub fn json(drill: &Drill) -> Value {
-    let Drill { need, sweep, failings } = drill;
+    let Drill { need, sweep, failings, .. } = drill;
     let rows: Vec<Value> = sweep.rows.iter().map(row).collect();
     let failings: Vec<Value> = failings.iter().map(|(c, s)| json!({"check": c.to_string(), "what": s})).collect();
     json!({

@@ -22,7 +22,7 @@ pub fn report(report: &Report, excused: &Excused) -> Value {
     })
 }
 
-fn clause(verdict: &Verdict, excused: &Excused) -> Value {
+pub(super) fn clause(verdict: &Verdict, excused: &Excused) -> Value {
     let Verdict { clause, headline, findings, figures, because, reads } = verdict;
     let figures: Vec<Value> = figures.iter().map(|f| json!({"name": f.name, "value": f.value})).collect();
     json!({
@@ -39,7 +39,8 @@ fn clause(verdict: &Verdict, excused: &Excused) -> Value {
     })
 }
 
-fn finding(finding: &Finding) -> Value {
+/// A breach.
+pub fn finding(finding: &Finding) -> Value {
     let Finding { clause, rule, clusters, subject, want, got, at, hint } = finding;
     json!({
         "check": clause.to_string(), "rule": rule, "adr": clause.adr(), "clusters": clusters, "subject": subject,
@@ -47,7 +48,7 @@ fn finding(finding: &Finding) -> Value {
     })
 }
 
-fn reference(reference: &Reference) -> Value {
+pub(super) fn reference(reference: &Reference) -> Value {
     let Reference { cluster, subject, path, to, class, why, at } = reference;
     json!({
         "cluster": cluster, "subject": subject, "path": path, "to": to, "class": class.word(), "why": why,

@@ -1,29 +1,62 @@
 //! The contract's verdicts as JUnit XML, which CI systems show: a case for each clause.
 //! Knows nothing of how a clause is judged.
 
-use super::Excused;
-use crate::contract::{Finding, Report};
+use super::{Excused, Told};
+use crate::contract::live::Silence;
+use crate::contract::{Finding, Verdict};
 
-/// The file's text.
-pub fn report(report: &Report, excused: &Excused) -> String {
-    let failed = |v: &&crate::contract::Verdict| !v.findings.is_empty() && !excused.contains_key(&v.clause);
-    let failures = report.verdicts.iter().filter(failed).count();
-    let skipped = report.verdicts.iter().filter(|v| !v.findings.is_empty()).count() - failures;
+/// The file's text: a case for each clause and tier.
+pub fn report(told: &Told<'_>) -> String {
+    let mut cases: Vec<Case<'_>> = told.report.verdicts.iter().map(|v| Case::of(v, "contract", told.excused)).collect();
+    for (live, verdict) in told.live.iter().flat_map(|live| live.verdicts.iter().map(move |v| (live, v))) {
+        let case = Case::of(verdict, "contract.live", told.excused);
+        cases.push(Case { unasked: live.silent(verdict.clause).collect(), ..case });
+    }
+    let bad = |case: &&Case<'_>| !case.verdict.findings.is_empty() || !case.unasked.is_empty();
+    let skipped = cases.iter().filter(bad).filter(|c| c.because.is_some()).count();
+    let failures = cases.iter().filter(bad).count() - skipped;
     let mut out = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"contract\" tests=\"{}\" failures=\"{failures}\" \
          skipped=\"{skipped}\">\n",
-        report.verdicts.len()
+        cases.len()
     );
-    for verdict in &report.verdicts {
+    cases.iter().for_each(|case| case.write(&mut out));
+    out + "</testsuite>\n"
+}
+
+/// A clause of a tier.
+struct Case<'a> {
+    verdict: &'a Verdict,
+    tier: &'static str,
+    because: Option<&'a String>,
+    unasked: Vec<&'a Silence>,
+}
+
+impl<'a> Case<'a> {
+    fn of(verdict: &'a Verdict, tier: &'static str, excused: &'a Excused) -> Self {
+        Case { verdict, tier, because: excused.get(&verdict.clause), unasked: vec![] }
+    }
+
+    fn write(&self, out: &mut String) {
+        let Case { verdict, tier, because, unasked } = self;
         let name = format!("{}: {}", verdict.clause, verdict.clause.says());
-        out.push_str(&format!("  <testcase classname=\"contract\" name=\"{}\">\n", escaped(&name)));
-        match excused.get(&verdict.clause).filter(|_| !verdict.findings.is_empty()) {
+        out.push_str(&format!("  <testcase classname=\"{tier}\" name=\"{}\">\n", escaped(&name)));
+        let bad = !verdict.findings.is_empty() || !unasked.is_empty();
+        match because.filter(|_| bad) {
             Some(because) => out.push_str(&format!("    <skipped message=\"{}\"/>\n", escaped(because))),
-            None => verdict.findings.iter().for_each(|f| out.push_str(&failure(f))),
+            None => {
+                verdict.findings.iter().for_each(|f| out.push_str(&failure(f)));
+                unasked.iter().for_each(|s| out.push_str(&silent(s)));
+            }
         }
         out.push_str(&format!("    <system-out>{}</system-out>\n  </testcase>\n", escaped(&verdict.headline)));
     }
-    out + "</testsuite>\n"
+}
+
+fn silent(silence: &Silence) -> String {
+    let Silence { cluster, question, why, .. } = silence;
+    let message = escaped(&format!("{cluster} could not be asked: {why}"));
+    format!("    <failure type=\"unasked\" message=\"{message}\">{}</failure>\n", escaped(question))
 }
 
 fn failure(finding: &Finding) -> String {

@@ -3,10 +3,10 @@
 
 use super::drill::{Drill, span};
 use super::junit::escaped;
-use super::{Excused, word};
-use crate::contract::Report;
+use super::{Told, measured, word};
 use crate::contract::drill::Moment;
 use crate::contract::quantity::hours;
+use crate::contract::{Reference, Verdict};
 
 /// The picture, in its own units.
 const WIDE: f64 = 1000.0;
@@ -16,51 +16,81 @@ const STYLE: &str = "\
 :root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:66rem;padding:0 1rem}\
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}\
 td,th{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #8884;vertical-align:top}\
-.holds{color:#188038}.BROKEN{color:#c5221f;font-weight:700}.excused{color:#b06000}code{font-size:.9em}\
+.holds{color:#188038}.BROKEN{color:#c5221f;font-weight:700}.excused,.UNKNOWN{color:#b06000}code{font-size:.9em}\
 svg{width:100%;height:auto;display:block;margin:.4rem 0 1rem}.away{fill:#c5221f22}.line{fill:none;stroke-width:2}\
 .label{font:13px system-ui,sans-serif;fill:currentColor}.axis{stroke:currentColor;stroke-opacity:.3}\
 .lost{fill:#c5221f}.kept{fill:#188038}small{opacity:.7}";
 
 /// The page.
-pub fn page(report: &Report, excused: &Excused, drill: &Drill, when: &str) -> String {
+pub fn page(told: &Told<'_>, (when, rehearsed): (&str, bool)) -> String {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Contract, {when}</title>\
-         <style>{STYLE}</style></head><body>\n<h1>The contract, {when}</h1>\n<p>{}, \
-         and the drill <code>mgmt-outage</code> rehearsed in virtual time. No real machine was asked.</p>\n",
-        escaped(&super::basis(report))
+         <style>{STYLE}</style></head><body>\n<h1>The contract, {when}</h1>\n<p>{}</p>\n",
+        escaped(&basis(told, rehearsed))
     );
-    out.push_str(&clauses(report, excused));
-    out.push_str(&timeline(drill));
-    out.push_str(&frontier(drill));
-    out.push_str(&references(report));
+    out.push_str(&clauses(told));
+    if let Some(drill) = told.drill {
+        out.push_str(&drill.measured.as_ref().map_or_else(String::new, |m| measured::section(m, rehearsed)));
+        out.push_str(&timeline(drill));
+        out.push_str(&frontier(drill));
+    }
+    out.push_str(&references("What app clusters ask of the platform, as rendered", &told.report.references));
+    if let Some(live) = told.live {
+        out.push_str(&references("What objects that are there ask of it", &live.references));
+    }
     out + "</body></html>\n"
 }
 
-fn clauses(report: &Report, excused: &Excused) -> String {
-    let mut out = String::from("<h2>Clauses</h2>\n<table>\n");
-    for verdict in &report.verdicts {
-        let word = word(verdict, excused.contains_key(&verdict.clause));
-        let findings = verdict.findings.iter().map(|f| {
-            let text = format!("{}: want {}, got {} ({})", f.subject, f.want, f.got, f.at);
-            format!("<br><code>{}</code>", escaped(&text))
+/// What the page rests on.
+fn basis(told: &Told<'_>, rehearsed: bool) -> String {
+    let live = told.live.map(|live| format!("live tier: {} answers of {}", live.answers, live.asked.join(", ")));
+    let drill = told.drill.map(|_| "drill mgmt-outage as a model in virtual time".to_owned());
+    let measured = told.drill.and_then(|d| d.measured.as_ref()).map(|_| "then on machines".to_owned());
+    let asked = if rehearsed { "no real machine was asked" } else { "asked on this machine" };
+    let real = (told.live.is_some() || told.drill.is_some()).then(|| asked.to_owned());
+    let all = [Some(super::basis(told.report)), live, drill, measured, real];
+    format!("{}.", all.into_iter().flatten().collect::<Vec<_>>().join("; "))
+}
+
+/// A row for each clause, a column for each tier.
+fn clauses(told: &Told<'_>) -> String {
+    let live = if told.live.is_some() { "<th>live</th>" } else { "" };
+    let mut out =
+        format!("<h2>Clauses</h2>\n<table>\n<tr><th></th><th>promise</th><th>static</th>{live}<th>why</th></tr>\n");
+    for verdict in &told.report.verdicts {
+        let clause = verdict.clause;
+        let excused = told.excused.contains_key(&clause);
+        let seen = told.live.and_then(|live| Some((live, live.verdict(clause)?)));
+        let cell = seen.map(|(live, seen)| {
+            let unasked = live.silent(clause).map(|s| format!("{} could not be asked: {}", s.cluster, s.why)).collect();
+            tier(super::live::word(live, seen, excused), seen, unasked)
         });
         out.push_str(&format!(
-            "<tr><th>{}</th><td>{}<br><small>{}</small>{}</td><td class=\"{word}\">{word}</td>\
-             <td><code>{}</code></td></tr>\n",
-            verdict.clause,
-            escaped(verdict.clause.says()),
-            escaped(&verdict.headline),
-            findings.collect::<String>(),
-            verdict.clause.adr()
+            "<tr><th>{clause}</th><td>{}</td>{}{}<td><code>{}</code></td></tr>\n",
+            escaped(clause.says()),
+            tier(word(verdict, excused), verdict, vec![]),
+            cell.unwrap_or_default(),
+            clause.adr()
         ));
     }
     out + "</table>\n"
 }
 
+/// What a clause came to in one tier.
+fn tier(word: &str, verdict: &Verdict, unasked: Vec<String>) -> String {
+    let found = verdict
+        .findings
+        .iter()
+        .map(|f| format!("{} on {}: want {}, got {} ({})", f.subject, f.clusters.join(", "), f.want, f.got, f.at));
+    let lines = found.chain(unasked).map(|line| format!("<br><code>{}</code>", escaped(&line)));
+    let lines: String = lines.collect();
+    format!("<td><span class=\"{word}\">{word}</span><br><small>{}</small>{lines}</td>", escaped(&verdict.headline))
+}
+
 /// Three strips over one clock: requests, the log, the secret's age.
 fn timeline(drill: &Drill) -> String {
     let need = &drill.need;
-    let mut out = format!("<h2>An outage of {}</h2>\n<p>", hours(need.outage));
+    let mut out = format!("<h2>An outage of {}, as a model</h2>\n<p>", hours(need.outage));
     for (clause, sentence) in &drill.failings {
         out.push_str(&format!("<span class=\"BROKEN\">{clause}: {}</span><br>", escaped(sentence)));
     }
@@ -139,9 +169,9 @@ fn frontier(drill: &Drill) -> String {
     )
 }
 
-fn references(report: &Report) -> String {
-    let mut out = String::from("<h2>What app clusters ask of the platform</h2>\n<table>\n");
-    for r in &report.references {
+fn references(title: &str, all: &[Reference]) -> String {
+    let mut out = format!("<h2>{title}</h2>\n<table>\n");
+    for r in all {
         let cells =
             [&r.cluster, &r.subject, &r.to, &r.class.word().to_owned(), &r.why, &r.at.to_string()].map(|c| escaped(c));
         out.push_str(&format!("<tr>{}</tr>\n", cells.map(|c| format!("<td>{c}</td>")).concat()));

@@ -9,6 +9,8 @@ use super::net::Net;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::copies::Copied;
+use super::outage::Seen;
 use super::safe::Safe;
 use super::workload::Workload;
 
@@ -54,6 +56,12 @@ pub struct Cluster {
     pub settled: Duration,
     /// What Vault keeps on its volume, if there is one here.
     pub vault: Safe,
+    /// What External Secrets copied, by namespace and name of the Secret.
+    #[serde(default)]
+    pub copies: BTreeMap<String, Copied>,
+    /// What was open since when, while somebody counts.
+    #[serde(default)]
+    pub seen: Vec<Seen>,
 }
 
 /// A node.

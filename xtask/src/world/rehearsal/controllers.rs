@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::admission::{KYVERNO, WEBHOOK};
 use super::cluster::Cluster;
+use super::mishap::Breach;
 use super::pki;
 use super::stage::Stage;
 use super::yaml::text;
@@ -20,8 +21,11 @@ impl Stage {
         let Some(cluster) = self.cluster(vm) else { return };
         let kyverno = cluster.workloads.get(KYVERNO);
         let webhook = kyverno.is_some_and(|k| self.rolled_out(cluster, k, now));
+        let lenient = self.breaks(cluster, Breach::Lenient);
         let Some(cluster) = self.cluster_mut(vm) else { return };
-        if webhook && !cluster.objects.contains_key(WEBHOOK) {
+        if lenient {
+            cluster.objects.remove(WEBHOOK);
+        } else if webhook && !cluster.objects.contains_key(WEBHOOK) {
             let name = WEBHOOK.rsplit('/').next().unwrap_or_default();
             let object = json!({ "apiVersion": "admissionregistration.k8s.io/v1",
                 "kind": "ValidatingWebhookConfiguration", "metadata": { "name": name } });

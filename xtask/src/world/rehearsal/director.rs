@@ -19,7 +19,7 @@ impl Stage {
         if now < ready {
             return Answer::Again(ready - now);
         }
-        match ask.tool {
+        let answer = match ask.tool {
             Tool::Multipass => multipass::answer(self, ask, now),
             Tool::Helm => helm::answer(self, ask, now, disk),
             Tool::Kubectl => kubectl::answer(self, ask, now, disk),
@@ -29,7 +29,9 @@ impl Stage {
             Tool::Tar => Answer::Done(tar::answer(self, ask, disk)),
             Tool::Own => own::answer(self, ask, now, disk),
             Tool::Docker => docker::answer(self, ask, now),
-        }
+        };
+        self.watch(now);
+        answer
     }
 
     /// A command is ended from outside, politely or at once: what it leaves behind, and what it still says.

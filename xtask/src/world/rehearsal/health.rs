@@ -86,6 +86,7 @@ impl Stage {
         self.settle_pods(vm, now);
         self.settle_objects(vm, now);
         self.settle_certificates(vm, now);
+        self.settle_copies(vm, now);
         let Some(cluster) = self.cluster(vm) else { return };
         let Some(operator) = cluster.workloads.get("kube-system/deployment/cilium-operator") else { return };
         if !self.rolled_out(cluster, operator, now) {

@@ -78,6 +78,7 @@ fn known(words: &[&str], three: bool) -> Option<Vec<Known>> {
             &["untar", "verify", "prov", "devel"],
             &[('d', "destination")],
         ),
+        ["template"] => with(&["kube-version", "values"], &["include-crds", "skip-tests"], &[]),
         ["upgrade"] => vec![UPGRADE, if three { UPGRADE_3 } else { UPGRADE_4 }],
         ["rollback"] => {
             let mut all = with(
@@ -131,6 +132,8 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
             None | Some("{{.Version}}") => said(format!("v{version}")),
             Some(_) => stage.strange(ask, refused(1, "Error: the embedded world knows the template {{.Version}} only")),
         }),
+        // Archives of the embedded world hold no templates.
+        ["template"] => Answer::Done(said("")),
         ["pull"] => Answer::Done(pull(stage, ask, &parsed, disk).unwrap_or_else(|output| output)),
         _ => {
             let path = parsed.get("kubeconfig").or(ask.variable("KUBECONFIG")).unwrap_or("~/.kube/config");

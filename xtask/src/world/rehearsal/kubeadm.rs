@@ -206,6 +206,8 @@ fn made(documents: &BTreeMap<String, Value>, ca: &str, ip: Ipv4Addr, version: &s
         .into(),
         settled: now,
         vault: Safe::default(),
+        copies: BTreeMap::new(),
+        seen: vec![],
     }
 }
 

@@ -12,17 +12,20 @@ use super::stage::Stage;
 use crate::tools::Output;
 use desk::Desk;
 
-mod accept;
+pub mod accept;
 pub mod access;
 mod desk;
 mod drain;
 mod exec;
 mod gotemplate;
+mod inside;
 mod jsonpath;
 pub mod kinds;
-mod mesh;
+pub mod mesh;
 pub mod objects;
 mod read;
+mod states;
+mod tried;
 mod write;
 
 const GLOBAL: Known = Known {
@@ -55,7 +58,7 @@ fn known(subcommand: &str) -> Option<Known> {
                 ('f', "filename"),
             ],
         },
-        "apply" => Known {
+        "apply" | "create" => Known {
             takes: &["filename", "field-manager", "dry-run", "output", "validate", "timeout"],
             bare: &["server-side", "force-conflicts", "wait"],
             short: &[('f', "filename"), ('o', "output")],
@@ -74,6 +77,11 @@ fn known(subcommand: &str) -> Option<Known> {
             takes: &["for", "timeout", "selector", "filename", "output"],
             bare: &["all", "all-namespaces", "local"],
             short: &[('l', "selector"), ('A', "all-namespaces"), ('f', "filename"), ('o', "output")],
+        },
+        "logs" => Known {
+            takes: &["tail", "since", "container", "limit-bytes"],
+            bare: &["follow", "previous", "timestamps", "all-containers"],
+            short: &[('c', "container"), ('f', "follow"), ('p', "previous")],
         },
         "rollout" => Known {
             takes: &["timeout", "selector", "revision"],
@@ -125,11 +133,13 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
     let desk = Desk { ask, parsed: &parsed, now, vm };
     let outcome = match subcommand.as_str() {
         "get" => read::get(stage, &desk).map(Answer::Done),
+        "logs" => read::logs(stage, &desk).map(Answer::Done),
         "exec" => exec::exec(stage, &desk).map(Answer::Done),
         "wait" => read::wait(stage, &desk),
         "rollout" => read::rollout(stage, &desk),
         "drain" | "cordon" | "uncordon" => drain::drain(stage, &desk, &subcommand),
         "apply" => write::apply(stage, &desk, disk).map(Answer::Done),
+        "create" => tried::create(stage, &desk, disk).map(Answer::Done),
         "diff" => write::diff(stage, &desk, disk).map(Answer::Done),
         "delete" => write::delete(stage, &desk, disk).map(Answer::Done),
         _ => write::mark(stage, &desk, &subcommand).map(Answer::Done),

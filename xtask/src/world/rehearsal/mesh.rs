@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, Member, Ready};
-use super::mishap::Mishap;
+use super::kubectl::{accept, kinds};
+use super::mishap::{Breach, Mishap};
 use super::net::Net;
 use super::stage::Stage;
 use super::workload::Workload;
@@ -46,6 +47,14 @@ impl Stage {
             let number = last.number + 1;
             cluster.releases.push(super::cluster::Revision { number, status: "pending-upgrade".into(), ..last });
         }
+    }
+
+    /// Somebody with every right puts an object in, past admission.
+    pub fn put(&mut self, cluster: &str, object: &Value) {
+        let Some(cluster) = self.control_plane(cluster).and_then(|vm| self.cluster_mut(&vm)) else { return };
+        let kind = kinds::of_manifest(cluster, text(object, "/apiVersion"), text(object, "/kind"));
+        let Some(kind) = kind else { return };
+        accept::put(cluster, &kind, object, text(object, "/metadata/namespace"), Duration::ZERO);
     }
 
     /// The power of a VM goes away.
@@ -206,7 +215,8 @@ impl Stage {
         let other =
             self.mishaps(&cluster.name).find_map(|m| if let Mishap::Tunnel(t) = m { Some(t.clone()) } else { None });
         let said = cluster.release("cilium").map(|r| text(&r.values, "/tunnelProtocol").to_owned());
-        other.or(said).filter(|t| !t.is_empty()).unwrap_or_else(|| "vxlan".into())
+        let rerouted = self.breaks(cluster, Breach::Rerouted).then(|| "geneve".to_owned());
+        rerouted.or(other).or(said).filter(|t| !t.is_empty()).unwrap_or_else(|| "vxlan".into())
     }
 
     /// The id that agents run with.

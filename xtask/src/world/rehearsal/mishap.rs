@@ -59,4 +59,50 @@ pub enum Mishap {
     Jammed,
     /// Its packets to other clusters get lost.
     Lossy,
+    /// The agent of one node runs on with another protocol than it was told since.
+    Agent {
+        /// The node.
+        node: String,
+        /// The protocol.
+        tunnel: String,
+    },
+    /// A node has no agent.
+    NoAgentOn(String),
+    /// Something killed its Prometheus Agent: the reason as the kubelet writes it, `OOMKilled`.
+    Killed(String),
+    /// Its Prometheus Agent writes so many bytes a second.
+    Writes(u64),
+    /// Pods of a release run on with another value than it has.
+    Runs {
+        /// The release.
+        release: String,
+        /// Where in its values.
+        pointer: String,
+        /// What they run with.
+        value: serde_json::Value,
+    },
+    /// Somebody took an object away: `secret/sample/sample-credentials`.
+    Gone(String),
+    /// This breaks while the platform is away, which the contract says nothing does.
+    Away(Breach),
+}
+
+/// What an outage of the platform may break on a workload cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Breach {
+    /// C1: its sample needs the platform.
+    Tied,
+    /// C1: its way to other workload clusters leads through the platform.
+    Routed,
+    /// C2: its agent is started anew, and what waits is never sent.
+    Forgets,
+    /// C3: its Secret is deleted.
+    Revoked,
+    /// C3: its Secret is never read again.
+    Stale,
+    /// C4: Kyverno lets everything in.
+    Lenient,
+    /// C5: its agents carry packets another way.
+    Rerouted,
 }

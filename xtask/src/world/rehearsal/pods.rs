@@ -283,8 +283,10 @@ impl Stage {
         if w.held != Held::No && !(w.kind == "DaemonSet" && matches!(w.held, Held::Unschedulable(_))) {
             return (wanted, 0);
         }
-        let runs = |node: &&String| self.running_since(cluster, w, node).is_some_and(|since| since <= now);
-        let running = w.placed.iter().filter(runs).count();
+        let runs = |(n, node): &(usize, &String)| {
+            self.running_since(cluster, w, node).is_some_and(|since| since.max(w.remade(*n)) <= now)
+        };
+        let running = w.placed.iter().enumerate().filter(runs).count();
         // A sealed Vault runs and is not ready (upstream: the chart's probe is `vault status`).
         let sealed = w.key() == super::vault::WORKLOAD && self.vault_sealed(cluster);
         (wanted, if sealed { 0 } else { running })
@@ -319,7 +321,9 @@ fn everywhere(cluster: &Cluster, w: &mut Workload, room: &mut BTreeMap<String, u
 /// What a pod mounts and nobody has made (upstream: `MountVolume.SetUp failed`, `CreateContainerConfigError`).
 fn unmounted(cluster: &Cluster, w: &Workload) -> Option<Held> {
     let missing = |kind: &str, names: &[String]| {
-        let absent = |name: &&String| !cluster.objects.contains_key(&format!("{kind}/{}/{name}", w.namespace));
+        let copied = |name: &str| kind == "secret" && cluster.copied(&w.namespace, name);
+        let applied = |name: &str| cluster.objects.contains_key(&format!("{kind}/{}/{name}", w.namespace));
+        let absent = |name: &&String| !applied(name) && !copied(name);
         names.iter().find(absent).map(|name| Held::Unmounted(format!("{kind} \"{name}\" not found")))
     };
     missing("secret", &w.wants.secrets).or_else(|| missing("configmap", &w.wants.configs))

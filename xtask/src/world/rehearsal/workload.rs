@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::baseline::baseline;
 use super::catalog::{Chart, Hook, Pods};
-use super::clockwork::pull;
+use super::clockwork::{self, pull};
 use super::yaml::text;
 
 /// Pods with a controller.
@@ -37,6 +37,9 @@ pub struct Workload {
     pub held_at: Duration,
     /// Its images are on its nodes (assumption: a restarted pod stays where it was).
     pub warm: bool,
+    /// Pods that were deleted one by one, by their place, and when. Others took their places.
+    #[serde(default)]
+    pub lost: Vec<(usize, Duration)>,
 }
 
 /// What a pod needs.
@@ -149,7 +152,24 @@ impl Workload {
         self.since = now;
         (self.made, self.held) = (false, Held::No);
         self.placed.clear();
+        self.lost.clear();
         self.warm = true;
+    }
+
+    /// One of its pods is deleted, and another takes its place.
+    pub fn lose(&mut self, place: usize, now: Duration) {
+        self.lost.push((place, now));
+    }
+
+    /// The number in the name of the pod at a place: whoever takes a place counts on.
+    pub fn number(&self, place: usize) -> usize {
+        place + self.placed.len().max(1) * self.lost.iter().filter(|(at, _)| *at == place).count()
+    }
+
+    /// When the pod at a place is ready again after the last one was deleted.
+    pub fn remade(&self, place: usize) -> Duration {
+        let last = self.lost.iter().filter(|(at, _)| *at == place).map(|(_, when)| *when + clockwork::START).max();
+        last.unwrap_or_default()
     }
 }
 

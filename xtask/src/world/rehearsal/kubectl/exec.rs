@@ -5,12 +5,12 @@ use super::super::ask::{Go, refused};
 use super::super::stage::Stage;
 use super::super::vault;
 use super::desk::Desk;
-use super::mesh;
+use super::{inside, mesh};
 use crate::tools::Output;
 
 /// Runs a command in a container. The exit code is the remote command's.
 pub fn exec(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
-    if let Some(answer) = mesh::exec(stage, desk) {
+    if let Some(answer) = mesh::exec(stage, desk).or_else(|| inside::exec(stage, desk)) {
         return answer;
     }
     let (pod, namespace) = (desk.parsed.word(0), desk.namespace());

@@ -55,6 +55,13 @@ const BUILT_IN: &[(&str, &str, &str, bool, &str)] = &[
         false,
         "validatingwebhookconfiguration",
     ),
+    (
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations",
+        "admissionregistration.k8s.io",
+        false,
+        "mutatingwebhookconfiguration",
+    ),
     ("ValidatingAdmissionPolicy", "validatingadmissionpolicies", "admissionregistration.k8s.io", false, "vap"),
     (
         "ValidatingAdmissionPolicyBinding",

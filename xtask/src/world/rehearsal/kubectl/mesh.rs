@@ -11,6 +11,7 @@ use super::super::mesh;
 use super::super::mishap::Mishap;
 use super::super::stage::Stage;
 use super::desk::Desk;
+use super::inside;
 use crate::tools::Output;
 
 /// The platform's services on a workload cluster: their release, and the status that they answer with.
@@ -19,7 +20,8 @@ const SERVICES: [(&str, &str, &str); 3] = [
     ("loki.monitoring.", "loki", "200"),
     ("vault.vault.", "vault", "200"),
 ];
-const SAMPLE: &str = "sample/deployment/sample";
+/// The workload that the mesh is asked with.
+pub const SAMPLE: &str = "sample/deployment/sample";
 
 /// Objects of a kind that Cilium makes, which follow from its release.
 pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str) -> Vec<Value> {
@@ -84,7 +86,7 @@ pub fn status(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Op
 }
 
 /// The linked cluster that has a release of that name, if packets get there and it runs.
-fn platform<'a>(stage: &'a Stage, cluster: &Cluster, release: &str, now: Duration) -> Option<&'a Cluster> {
+pub fn platform<'a>(stage: &'a Stage, cluster: &Cluster, release: &str, now: Duration) -> Option<&'a Cluster> {
     let peers = mesh::told(cluster)?.keys();
     let there = peers.filter_map(|peer| stage.cluster(&stage.control_plane(peer)?));
     there.into_iter().find(|other| {
@@ -109,6 +111,9 @@ fn withholds(stage: &Stage, cluster: &Cluster, release: &str) -> bool {
 /// A Service that is asked through the API server: how much of a cluster's figures arrived here.
 pub fn proxied(stage: &mut Stage, desk: &Desk<'_>, path: &str) -> Go<Output> {
     let missing = || refused(1, "Error from server (NotFound): the server could not find the requested resource");
+    if let Some(answer) = inside::proxied(stage, desk, path) {
+        return answer;
+    }
     let here = stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))?;
     let of = path.split_once("%3D%22").and_then(|(_, rest)| rest.split_once("%22")).map(|(name, _)| name.to_owned());
     let release = ["thanos", "loki"].into_iter().find(|name| path.contains(&format!("/services/{name}")));
@@ -121,8 +126,22 @@ pub fn proxied(stage: &mut Stage, desk: &Desk<'_>, path: &str) -> Go<Output> {
         let arrives = platform(stage, c, release, desk.now).is_some_and(|p| p.name == here.name);
         arrives && !withholds(stage, c, sender)
     });
-    let result = if sends { json!([{ "metric": {}, "value": [1763855000, "42"] }]) } else { json!([]) };
+    let found = there.filter(|_| sends).and_then(|there| asked_of_thanos(stage, there, path, desk.now));
+    let vector = |value: u64| json!([{ "metric": {}, "value": [1763855000, value.to_string()] }]);
+    let result = found.map_or(json!([]), vector);
     Ok(said(json!({ "status": "success", "data": { "resultType": "vector", "result": result } }).to_string()))
+}
+
+/// What Thanos or Loki says of a cluster: how many scrapes of the last seconds it holds, whether it holds any of now,
+/// or a figure that nobody counts here. Nothing is an empty vector.
+fn asked_of_thanos(stage: &Stage, of: &Cluster, path: &str, now: Duration) -> Option<u64> {
+    let window = path.split_once("%5B").and_then(|(_, rest)| rest.split_once("s%5D"));
+    let held = |seconds| stage.scrapes(of, seconds, now).filter(|held| *held > 0);
+    match window.and_then(|(seconds, _)| seconds.parse().ok()) {
+        Some(seconds) => held(seconds),
+        None if path.contains("timestamp(") => held(120),
+        None => Some(42),
+    }
 }
 
 /// curl in a pod of the sample, or an agent's own tool; `None` if it is another pod.

@@ -7,11 +7,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::cluster::{Cluster, Ready, Revision};
+use super::super::copies;
+use super::super::mishap::Mishap;
 use super::super::stage::Stage;
 use super::super::workload::{Held, Workload};
 use super::super::yaml::text;
 use super::kinds::Kind;
-use super::mesh;
+use super::{inside, mesh, states};
 
 /// The key of a plain object.
 pub fn key(kind: &str, namespace: &str, name: &str) -> String {
@@ -53,7 +55,7 @@ fn some(
             let spaces = cluster.namespaces.iter().filter(|(name, _)| fits(name));
             spaces.map(|(name, labels)| namespaced(name, labels)).collect()
         }
-        "Secret" => cluster.releases.iter().filter(|r| fits(&secret_name(r))).map(secret).collect(),
+        "Secret" => cluster.releases.iter().filter(|r| fits(&secret_name(r))).map(secret).chain(copies::secrets(cluster)).collect(),
         "CustomResourceDefinition" => {
             let crds = cluster.crds.iter().filter(|(name, _)| fits(name));
             crds.map(|(name, crd)| definition(name, crd, now)).collect()
@@ -74,12 +76,23 @@ fn some(
         "Pod" => all.extend(cluster.workloads.values().flat_map(|w| pods(stage, cluster, w, now))),
         _ => {}
     }
-    let status = mesh::status(stage, cluster, &kind.kind, now).map(|status| json!({ "status": status }));
-    all.extend(stored.map(|object| match &status {
-        Some(status) => merged(object, status),
+    let copied = |object: &Value| (kind.kind == "ExternalSecret").then(|| copies::status(cluster, object)).flatten();
+    let status = |object: &Value| {
+        let others = || mesh::status(stage, cluster, &kind.kind, now).or_else(|| states::status(object));
+        copied(object).or_else(others)
+    };
+    all.extend(stored.map(|object| match status(&object) {
+        Some(status) => merged(object, &json!({ "status": status })),
+        None if states::is_kyvernos(&object) => {
+            let mut object = object;
+            object["webhooks"] = states::webhooks(cluster);
+            object
+        }
         None => object,
     }));
     all.extend(mesh::objects(stage, cluster, &kind.kind));
+    let gone = |v: &Value| key(&kind.kind, text(v, "/metadata/namespace"), text(v, "/metadata/name"));
+    all.retain(|v| !stage.mishaps(&cluster.name).any(|m| matches!(m, Mishap::Gone(key) if *key == gone(v))));
     all.retain(|v| !kind.namespaced || namespace.is_none_or(|ns| text(v, "/metadata/namespace") == ns));
     all.retain(|v| fits(text(v, "/metadata/name")));
     all.sort_by_cached_key(|v| (text(v, "/metadata/namespace").to_owned(), text(v, "/metadata/name").to_owned()));
@@ -204,8 +217,14 @@ fn workload(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration
         json!({ "replicas": wanted, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": wanted,
             "observedGeneration": 1, "conditions": conditions })
     };
-    json!({ "apiVersion": "apps/v1", "kind": workload.kind,
-        "metadata": { "name": workload.name, "namespace": workload.namespace, "generation": 1 },
+    let mut metadata = json!({ "name": workload.name, "namespace": workload.namespace, "generation": 1 });
+    if !workload.release.is_empty() {
+        // Helm marks what it makes.
+        metadata["labels"] = json!({ "app.kubernetes.io/managed-by": "Helm" });
+        metadata["annotations"] = json!({ "meta.helm.sh/release-name": workload.release,
+            "meta.helm.sh/release-namespace": workload.namespace });
+    }
+    json!({ "apiVersion": "apps/v1", "kind": workload.kind, "metadata": metadata,
         "spec": { "replicas": wanted, "template": workload.wants.template }, "status": status })
 }
 
@@ -237,14 +256,19 @@ fn pods(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) ->
         let mut labels = workload.wants.template["metadata"]["labels"].clone();
         if labels.is_null() {
             labels = json!({ "app.kubernetes.io/name": workload.name });
+            if workload.name == "cilium" {
+                labels["k8s-app"] = json!("cilium");
+            }
         }
-        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("{}{middle}-{n}", workload.name),
-            "namespace": workload.namespace, "labels": labels },
+        let name = format!("{}{middle}-{}", workload.name, workload.number(n));
+        json!({ "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": name, "namespace": workload.namespace, "labels": labels },
             "spec": { "nodeName": workload.placed.get(n) },
             "status": { "phase": phase, "podIP": stage.pod_ip(cluster, workload, n),
                 "conditions": [condition("Ready", status, "", ""), scheduled] } })
     };
-    (0..wanted).map(pod).collect()
+    let there = (0..wanted).filter(|n| !inside::is_missing(stage, cluster, workload, workload.placed.get(*n)));
+    there.map(pod).map(|pod| inside::dressed(stage, cluster, workload, pod)).collect()
 }
 
 /// Whether labels fit a selector: `a=b,c!=d,e,!f`.
@@ -261,6 +285,14 @@ pub fn selected(object: &Value, selector: &str) -> bool {
         } else {
             value(term).is_some()
         }
+    })
+}
+
+/// Whether an object has the fields of a field selector: `spec.nodeName=a,metadata.name=b`.
+pub fn has_fields(object: &Value, selector: &str) -> bool {
+    selector.split(',').filter(|s| !s.is_empty()).all(|term| {
+        let (path, wanted) = term.split_once('=').unwrap_or((term, ""));
+        text(object, &format!("/{}", path.replace('.', "/"))) == wanted
     })
 }
 

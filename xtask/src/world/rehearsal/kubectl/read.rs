@@ -9,6 +9,7 @@ use super::super::ask::{Answer, Go, refused, said};
 use super::super::clockwork;
 use super::super::cluster::Cluster;
 use super::super::flags::duration;
+use super::super::outage;
 use super::super::stage::Stage;
 use super::super::yaml::text;
 use super::desk::Desk;
@@ -39,7 +40,12 @@ fn named(stage: &Stage, desk: &Desk<'_>, words: &[String], quiet: bool) -> Go<Ve
                 wanted.push((kind(cluster, word)?, Some(name)));
             }
         }
-        [word] => wanted.push((kind(cluster, word)?, None)),
+        // `a,b`: all of several kinds, one after the other.
+        [word] => {
+            for word in word.split(',') {
+                wanted.push((kind(cluster, word)?, None));
+            }
+        }
         [word, names @ ..] => {
             let kind = kind(cluster, word)?;
             wanted.extend(names.iter().map(|name| (kind.clone(), Some(name.as_str()))));
@@ -50,7 +56,9 @@ fn named(stage: &Stage, desk: &Desk<'_>, words: &[String], quiet: bool) -> Go<Ve
         let Some(name) = name else {
             let list = objects::list(stage, cluster, &kind, namespace, desk.now);
             let selector = desk.parsed.get("selector").unwrap_or_default();
-            found.extend(list.into_iter().filter(|v| objects::selected(v, selector)).map(|v| (kind.clone(), v)));
+            let fields = desk.parsed.get("field-selector").unwrap_or_default();
+            let fits = |v: &Value| objects::selected(v, selector) && objects::has_fields(v, fields);
+            found.extend(list.into_iter().filter(fits).map(|v| (kind.clone(), v)));
             continue;
         };
         match objects::one(stage, cluster, &kind, namespace, name, desk.now) {
@@ -66,12 +74,36 @@ fn named(stage: &Stage, desk: &Desk<'_>, words: &[String], quiet: bool) -> Go<Ve
     Ok(found)
 }
 
+/// `kubectl logs` of a workload: the embedded world knows what the drill's probe prints.
+pub fn logs(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
+    let key = format!("{}/{}", desk.namespace(), desk.parsed.word(0));
+    let cluster = cluster(stage, desk)?;
+    let Some(workload) = cluster.workloads.get(&key) else {
+        let text = format!("error: error from server (NotFound): {} not found", desk.parsed.word(0));
+        return Err(refused(1, text));
+    };
+    if stage.runs_on(cluster, workload, desk.now).is_none() {
+        return Err(refused(1, format!("error: timed out waiting for the condition on {}", desk.parsed.word(0))));
+    }
+    if key != outage::PROBE {
+        return Ok(said(""));
+    }
+    let all = stage.counted(cluster, workload, desk.now);
+    let tail = desk.parsed.get("tail").and_then(|n| n.parse::<usize>().ok()).unwrap_or(usize::MAX);
+    let skip = all.lines().count().saturating_sub(tail);
+    Ok(said(all.lines().skip(skip).map(|line| format!("{line}\n")).collect::<String>()))
+}
+
 /// `kubectl get`.
 pub fn get(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
     if let Some(path) = desk.parsed.get("raw") {
         // Printed without a newline (measured).
         return match path {
             "/readyz" | "/livez" | "/healthz" | "/livez/etcd" => Ok(said("ok")),
+            "/version" => {
+                let version = cluster(stage, desk)?.version.trim_start_matches('v').to_owned();
+                Ok(said(json!({ "major": "1", "minor": "35", "gitVersion": format!("v{version}") }).to_string()))
+            }
             path if path.contains("/proxy/") => mesh::proxied(stage, desk, path),
             _ => Err(stage.strange(desk.ask, refused(1, "Error from server (NotFound): the server could not find it"))),
         };

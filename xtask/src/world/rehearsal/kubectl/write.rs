@@ -18,7 +18,7 @@ use super::{accept, objects};
 use crate::tools::Output;
 
 /// The objects of `--filename`, with where they are from. `-` is standard input.
-fn given(desk: &Desk<'_>, disk: &dyn Disk, code: i32) -> Go<Vec<(String, Value)>> {
+pub(super) fn given(desk: &Desk<'_>, disk: &dyn Disk, code: i32) -> Go<Vec<(String, Value)>> {
     let mut all = Vec::new();
     for file in desk.parsed.all("filename") {
         let (from, source) = match file {
@@ -49,7 +49,7 @@ fn given(desk: &Desk<'_>, disk: &dyn Disk, code: i32) -> Go<Vec<(String, Value)>
 }
 
 /// What is wrong with an object before anything is sent, or its kind.
-fn mapped(cluster: &Cluster, from: &str, object: &Value) -> Result<Kind, String> {
+pub(super) fn mapped(cluster: &Cluster, from: &str, object: &Value) -> Result<Kind, String> {
     let (version, kind, name) = (text(object, "/apiVersion"), text(object, "/kind"), text(object, "/metadata/name"));
     for (value, field) in [(version, "apiVersion"), (kind, "kind")] {
         if value.is_empty() {
@@ -71,7 +71,7 @@ fn mapped(cluster: &Cluster, from: &str, object: &Value) -> Result<Kind, String>
     })
 }
 
-fn place<'a>(kind: &Kind, object: &'a Value, desk: &'a Desk<'_>) -> &'a str {
+pub(super) fn place<'a>(kind: &Kind, object: &'a Value, desk: &'a Desk<'_>) -> &'a str {
     let own = text(object, "/metadata/namespace");
     match (kind.namespaced, own) {
         (false, _) => "",
@@ -128,7 +128,7 @@ pub fn apply(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> 
 }
 
 /// Whether Kyverno answers its webhook.
-fn kyverno_up(stage: &Stage, desk: &Desk<'_>) -> bool {
+pub(super) fn kyverno_up(stage: &Stage, desk: &Desk<'_>) -> bool {
     let ready = |cluster: &Cluster| {
         cluster.workloads.get(admission::KYVERNO).is_some_and(|k| stage.rolled_out(cluster, k, desk.now))
     };
@@ -251,14 +251,23 @@ fn remove(cluster: &mut Cluster, kind: &Kind, namespace: &str, name: &str, now: 
     controlled || stored || cluster.releases.len() < releases
 }
 
-/// A pod is deleted, and its controller makes another (of all its pods: which one it was is not kept).
+/// A pod is deleted, and its controller makes another. Of a StatefulSet all are made anew: they keep their names.
 fn restarted(cluster: &mut Cluster, namespace: &str, pod: &str, now: Duration) -> bool {
     let own = |w: &&mut Workload| {
         let rest = pod.strip_prefix(w.name.as_str()).and_then(|rest| rest.strip_prefix('-'));
         let index = rest.map(|rest| rest.strip_prefix("0a1b2c3d4e-").unwrap_or(rest));
         w.namespace == namespace && w.made && index.is_some_and(|index| index.parse::<usize>().is_ok())
     };
-    cluster.workloads.values_mut().find(own).map(|w| w.restart(now)).is_some()
+    let Some(workload) = cluster.workloads.values_mut().find(own) else { return false };
+    let number = pod.rsplit('-').next().and_then(|number| number.parse::<usize>().ok());
+    let Some(place) = (0..workload.placed.len()).find(|place| Some(workload.number(*place)) == number) else {
+        return false;
+    };
+    match workload.kind.as_str() {
+        "StatefulSet" => workload.restart(now),
+        _ => workload.lose(place, now),
+    }
+    true
 }
 
 /// `kubectl label` and `annotate`.
@@ -285,6 +294,11 @@ pub fn mark(stage: &mut Stage, desk: &Desk<'_>, verb: &str) -> Go<Output> {
             return Err(absent());
         }
         return annotated(cluster, name, pairs, desk.parsed.on("overwrite"));
+    }
+    if kind.kind == "ExternalSecret" && verb == "annotate" {
+        let copy = cluster.copies.get_mut(&format!("{}/{name}", desk.namespace())).ok_or_else(absent)?;
+        copy.marked = pairs.join(" ");
+        return Ok(said(format!("{}/{name} annotated\n", kind.shown())));
     }
     if kind.kind != "Namespace" || verb != "label" {
         // What marks mean to other kinds, the embedded world has no use for.

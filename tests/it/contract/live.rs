@@ -1,0 +1,250 @@
+//! The live tier whole, in the embedded world: it holds there, each breach has its clause and its sentence, and who
+//! does not answer is told apart. Knows nothing of how answers are judged.
+
+mod breaches;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use xtask::contract::{Evidence, live};
+use xtask::plan::live as questions;
+use xtask::plan::{Plan, check, text};
+use xtask::render;
+use xtask::tools::{Exit, Output};
+use xtask::world::rehearsal::{MemoryDisk, Mishap, Rehearsal, Stage};
+
+use crate::golden;
+use crate::ui::Place;
+use breaches::BREACHES;
+
+/// Every question to the clusters of a fleet.
+pub fn plan(fleet: &str) -> Plan {
+    let (fleet, releases) = golden::load(fleet);
+    let data = golden::data();
+    let files = render::files(&fleet, &releases, &data).unwrap_or_else(|p| panic!("{p:#?}"));
+    let evidence = Evidence::gather(&fleet, &releases, &data, &files).unwrap_or_else(|p| panic!("{p:#?}"));
+    let clusters: Vec<String> = fleet.clusters.iter().map(|c| c.name.clone()).collect();
+    questions::plan(&fleet, &clusters, &live::targets(&evidence))
+}
+
+#[test]
+fn the_questions_are_sound_and_change_nothing() {
+    for fleet in ["infra/fleet.toml", "tests/fleets/one.toml", "tests/fleets/wide.toml"] {
+        let plan = plan(fleet);
+        assert_eq!(check::check(&plan), Vec::<String>::new(), "{fleet}");
+        assert!(plan.steps.iter().all(|s| s.act.is_empty() && !s.done_when.ask.mutates), "{fleet}");
+    }
+}
+
+/// What a rehearsal left, and a way to arrange it.
+struct Scene {
+    place: Place,
+}
+
+impl Scene {
+    /// A whole fleet, brought up and connected.
+    fn whole() -> Scene {
+        let place = Place::new();
+        for command in ["bootstrap --rehearse", "mesh-connect --rehearse"] {
+            let ran = place.run(command);
+            assert_eq!(ran.code, 0, "{command}: {}", ran.err);
+        }
+        Scene { place }
+    }
+
+    fn path(&self) -> String {
+        format!("{}/out/rehearsal/world.json", self.place.root())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "reads the story of a rehearsal")]
+    fn story(&self) -> String {
+        std::fs::read_to_string(self.path()).expect("a story")
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "goes back to an earlier story")]
+    fn tell(&self, story: &str) {
+        std::fs::write(self.path(), story).expect("a story");
+    }
+
+    fn arrange(&self, change: impl FnOnce(&mut Stage)) {
+        let mut world = Rehearsal::load(&self.story(), Box::new(MemoryDisk::default())).expect("a story");
+        change(world.stage_mut());
+        self.tell(&world.save());
+    }
+}
+
+/// What holds, holds on the whole fleet; each breach is seen by the clause that owns it, and by no other.
+#[test]
+fn c1_to_c5_hold_live_and_catch_each_breach() {
+    let scene = Scene::whole();
+    let story = scene.story();
+    let good = scene.place.run("verify-contract --rehearse --live");
+    assert_eq!(good.code, 0, "{}{}", good.out, good.err);
+    assert!(good.out.contains("5 of 5 clauses hold"), "{}", good.out);
+    let mut missed = Vec::new();
+    for (name, arrange, clause, words) in BREACHES {
+        scene.tell(&story);
+        scene.arrange(arrange);
+        let ran = scene.place.run("verify-contract --rehearse --live");
+        let alone = format!("the contract is broken: {clause} with ");
+        if ran.code != 1 || !words.split('|').chain([alone.as_str()]).all(|sentence| ran.out.contains(sentence)) {
+            missed.push(format!("{name}: {words}, and {clause} alone, exit {}\n{}", ran.code, ran.out));
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+    let clauses: BTreeSet<&str> = BREACHES.iter().map(|(_, _, clause, _)| *clause).collect();
+    assert_eq!(clauses.len(), 5, "each clause has a breach");
+}
+
+/// Who does not answer is told by name, breaks nothing, and is no pass; the others are judged.
+#[test]
+fn a_cluster_that_is_away_is_neither_a_pass_nor_a_breach() {
+    let scene = Scene::whole();
+    scene.arrange(|s| s.switch_off("mgmt-cp"));
+    let ran = scene.place.run("verify-contract --rehearse --live");
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    assert!(ran.out.contains("? mgmt could not be asked (c5)\n      at    mgmt/live/api: "), "{}", ran.out);
+    assert!(ran.out.contains("not everything could be asked: C1, C4 and C5"), "{}", ran.out);
+    assert!(ran.out.contains("12 of 12 on app1, 12 of 12 on app2"), "{}", ran.out);
+    assert!(ran.out.contains("2 of 2 Secrets are there"), "kept through the outage: {}", ran.out);
+    assert!(!ran.out.contains("  x "), "{}", ran.out);
+    let excused = "verify-contract --rehearse --live --allow C1 --allow C4 --allow C5 --because outage";
+    let ran = scene.place.run(excused);
+    assert!(ran.code == 0 && ran.out.contains("excused because outage"), "{}", ran.out);
+    let ran = scene.place.run("verify-contract --rehearse --live C2 C5 --only app1,app2");
+    assert!(ran.code == 0 && ran.out.contains("2 of 2 clauses hold"), "{}", ran.out);
+    let ran = scene.place.run("verify-contract --rehearse --live --only app3");
+    assert!(ran.code == 2 && ran.err.contains("the fleet has no cluster `app3`"), "{}", ran.err);
+}
+
+#[test]
+fn without_a_fleet_it_says_how_to_get_one() {
+    let place = Place::new();
+    let ran = place.run("verify-contract --rehearse --live");
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    let mend = "cargo xtask bootstrap --rehearse && cargo xtask mesh-connect --rehearse";
+    assert!(ran.err.contains("there are no running clusters to ask: mgmt, app1, app2") && ran.err.contains(mend));
+    let ran = place.run("verify-contract --live");
+    assert!(ran.code == 3 && ran.err.contains("cargo xtask bootstrap && cargo xtask mesh-connect"), "{}", ran.err);
+    for wrong in ["verify-contract --only app1", "verify-contract --static --live", "verify-contract --dry-run"] {
+        assert_eq!(place.run(wrong).code, 2, "{wrong}");
+    }
+    let ran = place.run("verify-contract --static --explain C2");
+    assert!(ran.code == 0 && ran.out.contains("it is a cliff"), "{}", ran.out);
+    let ran = place.run("verify-contract --live --dry-run --only mgmt");
+    assert!(ran.code == 0 && ran.out.contains("mgmt/live/mgmt-cp/cilium ") && !ran.out.contains("app1"), "{}", ran.out);
+}
+
+/// A fleet that was never connected: the store of secrets says so, and the mend is the missing command.
+#[test]
+fn an_unconnected_fleet_is_told_to_connect() {
+    let place = Place::new();
+    assert_eq!(place.run("bootstrap --rehearse").code, 0);
+    let ran = place.run("verify-contract --rehearse --live C3");
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    assert!(ran.out.contains("ClusterSecretStore/vault on app1 (c3.store)"), "{}", ran.out);
+    assert!(ran.out.contains("hint  cargo xtask mesh-connect"), "{}", ran.out);
+}
+
+#[expect(clippy::disallowed_methods, reason = "reads and changes what a run wrote")]
+fn edit(path: &camino::Utf8Path, change: impl FnOnce(String) -> String) -> String {
+    let text = std::fs::read_to_string(path).expect("a file");
+    std::fs::write(path, change(text.clone())).expect("a file");
+    text
+}
+
+/// The report holds every answer, and is judged again from them.
+#[test]
+fn a_live_report_is_verified_from_its_answers() {
+    let scene = Scene::whole();
+    scene.arrange(|s| s.befall("app1", Mishap::Killed("OOMKilled".into())));
+    let ran = scene.place.run("--format json verify-contract --rehearse --live --junit junit.xml");
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let lines: Vec<Value> = ran.out.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    assert_eq!(
+        (&lines[0]["tier"], &lines[1]["tier"], &lines[1]["holds"]),
+        (&json!("static"), &json!("live"), &json!(false))
+    );
+    assert_eq!(lines[1]["clauses"][1]["findings"][0]["rule"], "c2.restarts");
+    let xml = edit(&scene.place.root().join("junit.xml"), |text| text);
+    assert!(xml.contains("tests=\"10\" failures=\"1\"") && xml.contains("classname=\"contract.live\""), "{xml}");
+    let reports = scene.place.root().join("out/rehearsal/reports");
+    let name =
+        reports.read_dir_utf8().expect("a folder").next().expect("a report").expect("an entry").path().to_owned();
+    let report: Value = serde_json::from_str(&edit(&name.join("report.json"), |text| text)).expect("JSON");
+    for tool in ["helm", "kubectl", "cilium", "multipass", "API server of app1"] {
+        assert!(report["tools"][tool].as_str().is_some_and(|v| v.contains('.')), "{tool}: {}", report["tools"]);
+    }
+    for digest in ["plan", "fleet", "questions"] {
+        assert_eq!(report["digests"][digest].as_str().map(str::len), Some(64), "{digest}");
+    }
+    let page = edit(&name.join("report.html"), |text| text);
+    assert!(page.contains("<th>live</th>") && page.contains("last by OOMKilled"), "{page}");
+    for secret in scene.place.root().join("out/rehearsal/secrets").read_dir_utf8().expect("a folder") {
+        let secret = edit(secret.expect("an entry").path(), |text| text);
+        let log = edit(&name.join("answers.jsonl"), |text| text);
+        assert!(!log.contains(secret.trim()), "a secret in the log of answers");
+    }
+    let verify = || scene.place.run("evidence verify --rehearse");
+    assert!(verify().code == 0 && verify().err.contains("Verified"), "{}", verify().err);
+    let sums = edit(&name.join("SHA256SUMS"), |text| text);
+    assert!(sums.lines().any(|l| l.ends_with("  answers.jsonl")), "{sums}");
+    edit(&name.join("answers.jsonl"), |text| text.replace("OOMKilled", "Completed"));
+    let ran = verify();
+    assert!(ran.code == 1 && ran.err.contains("a report was changed after it was written"), "{}", ran.err);
+    assert!(ran.err.contains("the live verdict on C2 is another one today"), "{}", ran.err);
+}
+
+/// The fields of a JSON value by path, each with its kind; what lists hold is told once.
+fn shape(value: &Value, path: &str, out: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) if !map.is_empty() => map.iter().for_each(|(k, v)| shape(v, &format!("{path}/{k}"), out)),
+        Value::Array(list) if !list.is_empty() => list.iter().for_each(|v| shape(v, &format!("{path}/*"), out)),
+        Value::Object(_) => drop(out.insert(format!("{path}  {{}}"))),
+        Value::Array(_) => drop(out.insert(format!("{path}  []"))),
+        Value::String(_) => drop(out.insert(format!("{path}  text"))),
+        Value::Number(_) => drop(out.insert(format!("{path}  number"))),
+        Value::Bool(_) => drop(out.insert(format!("{path}  switch"))),
+        Value::Null => drop(out.insert(format!("{path}  null"))),
+    }
+}
+
+/// Every question with its exact arguments, and the shape of the answer that is expected to it: fields for JSON, the
+/// first words of a line for the rest. Times and sizes are left to the judges' own tests.
+#[test]
+fn every_question_and_the_shape_of_its_answer() {
+    let mut seen = BTreeSet::new();
+    golden::snapshot("live", "verify-contract.plan", &text::print(&plan("infra/fleet.toml")), &mut seen);
+    let scene = Scene::whole();
+    scene.place.run("verify-contract --rehearse --live");
+    let reports = scene.place.root().join("out/rehearsal/reports");
+    let name =
+        reports.read_dir_utf8().expect("a folder").next().expect("a report").expect("an entry").path().to_owned();
+    let log = edit(&name.join("answers.jsonl"), |text| text);
+    let mut out = String::new();
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        let question = line["question"].as_str().expect("a question");
+        // The second app cluster answers like the first, and a second node like the first.
+        if question.starts_with("app2/") || question.contains("-w1/") {
+            continue;
+        }
+        let answer: Output = serde_json::from_value(line["answer"].clone()).expect("an answer");
+        out.push_str(&format!("{question}\n  $ {}\n", line["command"].as_str().expect("a command")));
+        match serde_json::from_str::<Value>(&answer.stdout) {
+            Ok(value) if value.is_object() => {
+                let mut fields = BTreeSet::new();
+                shape(&value, "", &mut fields);
+                fields.iter().for_each(|field| out.push_str(&format!("    {field}\n")));
+            }
+            _ if answer.exit == Exit::Code(0) => {
+                let words =
+                    answer.stdout.lines().filter_map(|l| l.split(['{', ' ', '\t']).next()).filter(|w| !w.is_empty());
+                let words: BTreeSet<&str> = words.filter(|w| !w.starts_with(|c: char| c.is_ascii_digit())).collect();
+                words.iter().for_each(|word| out.push_str(&format!("    {word} ...\n")));
+            }
+            _ => out.push_str(&format!("    {:?}: {}\n", answer.exit, answer.stderr.trim())),
+        }
+    }
+    golden::snapshot("live", "answers", &out, &mut seen);
+}

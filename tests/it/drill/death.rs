@@ -1,0 +1,195 @@
+//! A drill on "real" machines that ends badly: the process dies at any moment, or the user says stop once or twice.
+//! Knows nothing of the drill's parts. The world is the embedded one behind the door to the real one, so everything
+//! else is what a person runs: no `--rehearse`, the folder `out/`, the lock, the mark.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use serde_json::Value;
+use xtask::engine::{Event, TaskId};
+use xtask::world::host::Host;
+use xtask::world::rehearsal::{Disk, Rehearsal};
+use xtask::world::{Call, World};
+
+use super::{connected, copy, copy_folder};
+use crate::ui::{Place, Ran};
+
+const DRILL: &str = "verify-contract --drill mgmt-outage --yes -q --outage 3m";
+const GONE: &str = "a drill was cut off; mgmt is stopped since";
+
+/// How a run is disturbed, at the start of its n-th command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Never,
+    /// The process dies.
+    Death(usize),
+    /// So often the user says stop.
+    Stop(usize, u32),
+}
+
+struct Scene {
+    world: Rehearsal,
+    end: End,
+    started: Vec<String>,
+    told: u32,
+}
+
+thread_local! {
+    static SCENE: RefCell<Option<Scene>> = const { RefCell::new(None) };
+}
+
+fn on<T>(act: impl FnOnce(&mut Scene) -> T) -> T {
+    SCENE.with_borrow_mut(|scene| act(scene.as_mut().expect("a scene")))
+}
+
+struct Proxy;
+
+impl World for Proxy {
+    fn now(&self) -> Duration {
+        on(|scene| scene.world.now())
+    }
+
+    fn start(&mut self, call: Call) {
+        let dies = on(|scene| {
+            scene.started.push(format!("{} {}", call.tool.program(), call.args.join(" ")));
+            scene.end == End::Death(scene.started.len())
+        });
+        assert!(!dies, "the process dies here");
+        on(|scene| scene.world.start(call));
+    }
+
+    fn kill(&mut self, task: TaskId, hard: bool) {
+        on(|scene| scene.world.kill(task, hard));
+    }
+
+    fn wait(&mut self, until: Option<Duration>) -> Event {
+        on(|scene| match scene.end {
+            End::Stop(at, times) if scene.started.len() >= at && scene.told < times => {
+                scene.told += 1;
+                Event::Interrupt
+            }
+            _ => scene.world.wait(until),
+        })
+    }
+}
+
+/// What is below `out/`, as the tools see it.
+struct Files(Utf8PathBuf);
+
+impl Files {
+    fn at(&self, path: &str) -> Utf8PathBuf {
+        self.0.join("out").join(path.strip_prefix("out/").unwrap_or(path))
+    }
+}
+
+impl Disk for Files {
+    #[expect(clippy::disallowed_methods, reason = "the tools of a scene read kubeconfigs")]
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.at(path)).ok()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the tools of a scene write archives")]
+    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
+        let path = self.at(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).map_err(|e| e.to_string())?;
+        std::fs::write(path, bytes).map_err(|e| e.to_string())
+    }
+}
+
+/// Runs a command line in the world of a story; what it did, and the story from there on.
+fn run(place: &Place, story: &str, line: &str, end: End) -> (Option<Ran>, Scene) {
+    let disk = Box::new(Files(place.root().to_owned()));
+    let world = Rehearsal::load(story, disk).expect("a story");
+    SCENE.set(Some(Scene { world, end, started: vec![], told: 0 }));
+    let door = |_: Host| -> Box<dyn World> { Box::new(Proxy) };
+    let ran = catch_unwind(AssertUnwindSafe(|| place.run_through(line, door))).ok();
+    (ran, SCENE.take().expect("a scene"))
+}
+
+/// Connected clusters, where a run that is no rehearsal finds them.
+fn brought_up() -> (Place, String) {
+    let rehearsed = connected();
+    let place = Place::new();
+    let (from, to) = (rehearsed.root().join("out/rehearsal"), place.root().join("out"));
+    copy_folder(from.as_std_path(), to.as_std_path());
+    #[expect(clippy::disallowed_methods, reason = "reads the story of the embedded world")]
+    let story = std::fs::read_to_string(from.join("world.json")).expect("a story");
+    (place, story)
+}
+
+fn platform_runs(scene: &Scene) -> bool {
+    let story: Value = serde_json::from_str(&scene.world.save()).expect("JSON");
+    ["mgmt-cp", "mgmt-w1"].iter().all(|vm| story["stage"]["vms"][*vm]["power"] == "Running")
+}
+
+/// Every moment at which something is about to stop or has stopped, and some of all others.
+fn moments(started: &[String]) -> Vec<usize> {
+    let stops = started.iter().position(|line| line.starts_with("multipass stop")).expect("it stops VMs");
+    let starts = started.iter().rposition(|line| line.starts_with("multipass start")).expect("it starts VMs");
+    let near = stops.saturating_sub(2)..stops + 8;
+    let away = (stops + 8..starts + 2).step_by(29);
+    let rest = (1..stops).step_by(67).chain((starts + 2..started.len()).step_by(67));
+    near.chain(away).chain(rest).map(|n| n + 1).collect()
+}
+
+#[test]
+fn whoever_kills_a_drill_is_told_and_start_brings_the_platform_back() {
+    let (place, story) = brought_up();
+    let whole = copy(&place);
+    let (ran, scene) = run(&whole, &story, DRILL, End::Never);
+    let ran = ran.expect("it lives");
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(platform_runs(&scene) && scene.world.unknown().is_empty(), "{:?}", scene.world.unknown());
+    for at in moments(&scene.started) {
+        let place = copy(&place);
+        let (ran, scene) = run(&place, &story, DRILL, End::Death(at));
+        assert!(ran.is_none(), "it dies at {at}");
+        let (said, after) = run(&place, &scene.world.save(), "fleet check", End::Never);
+        let told = said.expect("it lives").err.contains(GONE);
+        assert!(told || platform_runs(&after), "at {at} ({:?}): stopped, and nobody says so", scene.started.last());
+        let (start, after) = run(&place, &after.world.save(), "start -q", End::Never);
+        let start = start.expect("it lives");
+        assert_eq!(start.code, 0, "at {at}: {}", start.err);
+        assert!(platform_runs(&after) && !place.root().join("out/drill.json").exists(), "at {at}");
+        let (said, _) = run(&place, &after.world.save(), "fleet check", End::Never);
+        assert!(!said.expect("it lives").err.contains(GONE), "at {at}");
+    }
+}
+
+#[test]
+fn the_next_drill_finishes_one_that_was_cut_off() {
+    let (place, story) = brought_up();
+    let (_, scene) = run(&copy(&place), &story, DRILL, End::Never);
+    let stop = scene.started.iter().position(|line| line.starts_with("multipass stop")).expect("it stops VMs");
+    let (ran, scene) = run(&place, &story, DRILL, End::Death(stop + 20));
+    assert!(ran.is_none() && !platform_runs(&scene));
+    let (ran, scene) = run(&place, &scene.world.save(), DRILL, End::Never);
+    let ran = ran.expect("it lives");
+    assert!(platform_runs(&scene), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn stop_once_ends_the_outage_and_twice_leaves_the_mark() {
+    let (place, story) = brought_up();
+    let (_, scene) = run(&copy(&place), &story, DRILL, End::Never);
+    let stops = scene.started.iter().position(|line| line.starts_with("multipass stop")).expect("it stops VMs");
+    for at in [1, stops - 5, stops + 1, stops + 2, stops + 6, stops + 20] {
+        let place = copy(&place);
+        let (ran, scene) = run(&place, &story, DRILL, End::Stop(at, 1));
+        let ran = ran.expect("it lives");
+        assert_eq!(ran.code, 130, "at {at}: {}", ran.err);
+        assert!(platform_runs(&scene) && !place.root().join("out/drill.json").exists(), "at {at}: {}", ran.err);
+        let left = scene.world.save().matches("drill-probe").count();
+        assert!(left == 0 || at <= stops - 5, "at {at}: probes are taken away");
+    }
+    for at in [stops + 3, stops + 20] {
+        let place = copy(&place);
+        let (ran, scene) = run(&place, &story, DRILL, End::Stop(at, 2));
+        let ran = ran.expect("it lives");
+        assert!(ran.code == 130 && ran.err.contains(GONE) && ran.err.contains("cargo xtask start"), "{}", ran.err);
+        assert!(!platform_runs(&scene) && place.root().join("out/drill.json").exists(), "at {at}");
+    }
+}

@@ -1,0 +1,132 @@
+//! The live tier: running clusters are asked, of this machine or of the embedded world, and their answers judged.
+//! Knows nothing of what is asked and of what an answer is worth.
+
+use std::collections::BTreeMap;
+
+use super::super::exit::{DONE, Ended, NOT_READY, Stop, WRONG};
+use super::super::load::Inputs;
+use super::super::survey::ask;
+use super::super::{Session, conduct, place, plan};
+use crate::contract::Evidence;
+use crate::contract::live::{self, Answers, Live, hush};
+use crate::fleet::Fleet;
+use crate::plan::{Plan, live as questions};
+use crate::problem::{Problem, nearest};
+use crate::tools::helm::Helm;
+use crate::tools::reading::pattern;
+use crate::ui::shell::Tone;
+use crate::ui::words;
+use crate::world::World;
+
+/// What was asked, what was answered, and what that comes to.
+pub struct Looked {
+    /// The questions.
+    pub plan: Plan,
+    /// The answers, without what must not be seen.
+    pub answers: Answers,
+    /// The verdicts.
+    pub live: Live,
+}
+
+/// The clusters that `--only` names, or all. The flag is taken: it names no steps here.
+///
+/// # Errors
+/// A name that the fleet does not have.
+pub fn wanted(session: &mut Session, fleet: &Fleet) -> Result<Vec<String>, Stop> {
+    let given: Vec<String> =
+        std::mem::take(&mut session.flags.only).iter().flat_map(|o| o.split(',')).map(str::to_owned).collect();
+    let known = || fleet.clusters.iter().map(|c| c.name.as_str());
+    let problem = |name: &String| {
+        let problem = Problem::new(format!("the fleet has no cluster `{name}`"));
+        match nearest(name, known()) {
+            Some(near) => problem.hint(format!("did you mean `--only {near}`?")),
+            None => problem.hint(format!("it has {}", known().collect::<Vec<_>>().join(", "))),
+        }
+    };
+    let problems: Vec<Problem> = given.iter().filter(|name| !known().any(|k| k == *name)).map(problem).collect();
+    if !problems.is_empty() {
+        return Err(Stop { code: WRONG, problems });
+    }
+    Ok(known().filter(|k| given.is_empty() || given.iter().any(|g| g == k)).map(str::to_owned).collect())
+}
+
+/// Prints what would be asked.
+///
+/// # Errors
+/// As for [`wanted`].
+pub fn printed(session: &mut Session, inputs: &Inputs, evidence: &Evidence) -> Ended {
+    let clusters = wanted(session, &inputs.fleet)?;
+    plan::print(session, questions::plan(&inputs.fleet, &clusters, &live::targets(evidence)))
+}
+
+/// Opens the world that the flags say, asks there, and judges.
+///
+/// # Errors
+/// No cluster was ever brought up from here, or the user said stop.
+pub fn look(session: &mut Session, inputs: &Inputs, evidence: &Evidence) -> Result<Looked, Stop> {
+    let clusters = wanted(session, &inputs.fleet)?;
+    reachable(session, &clusters)?;
+    let mut looked = None;
+    place::within(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
+        looked = Some(within(session, world, &inputs.fleet, evidence, &clusters)?);
+        Ok(DONE)
+    })?;
+    looked.ok_or_else(|| Stop::one(NOT_READY, Problem::new("the clusters were not asked")))
+}
+
+/// The same in a world that is open already: a drill looks before and after.
+///
+/// # Errors
+/// The user said stop.
+pub fn within(
+    session: &mut Session,
+    world: &mut dyn World,
+    fleet: &Fleet,
+    evidence: &Evidence,
+    clusters: &[String],
+) -> Result<Looked, Stop> {
+    let plan = questions::plan(fleet, clusters, &live::targets(evidence));
+    let asking = format!("{} of {}", words::count(plan.steps.len(), "question"), clusters.join(", "));
+    session.shell.status(Tone::Dim, "Asking", &asking);
+    let (mut facts, jobs) = (conduct::facts(session), conduct::jobs(session));
+    let answers = ask(&mut session.space, world, &plan, &mut facts, jobs)?;
+    let answers: Answers = answers
+        .into_iter()
+        .map(|(id, output)| (id, hush::output(&output, &|text| session.space.scrub(text).into_owned())))
+        .collect();
+    let live = live::judge(evidence, clusters, &answers);
+    Ok(Looked { plan, answers, live })
+}
+
+/// Somebody must have brought a cluster up: without any kubeconfig there is nothing to be asked.
+fn reachable(session: &Session, clusters: &[String]) -> Result<(), Stop> {
+    let file = |name: &String| session.space.out().join(format!("kube/{name}.yaml"));
+    if clusters.iter().any(|name| session.space.holds(file(name).as_str())) {
+        return Ok(());
+    }
+    let flag = if session.flags.rehearse { " --rehearse" } else { "" };
+    let problem = Problem::new(format!("there are no running clusters to ask: {}", clusters.join(", ")))
+        .why(format!("no kubeconfig of theirs is in {}/kube", session.out()))
+        .hint(format!("cargo xtask bootstrap{flag} && cargo xtask mesh-connect{flag}"));
+    Err(Stop::one(NOT_READY, problem))
+}
+
+/// Versions of the tools of this machine and of the API servers, by name; what did not answer is `not there`.
+pub fn versions(answers: &Answers) -> BTreeMap<String, String> {
+    let named = |id: &String| {
+        let tool = id.strip_prefix("host/").map(str::to_owned);
+        tool.or_else(|| id.strip_suffix("/live/version").map(|cluster| format!("API server of {cluster}")))
+    };
+    let version = |text: &str| {
+        let found =
+            pattern(r"(\d+\.\d+\.\d+[0-9A-Za-z.+-]*)").ok()?.captures(text.as_bytes())?.get(1)?.as_bytes().to_vec();
+        String::from_utf8(found).ok()
+    };
+    let known = answers.iter().filter_map(|(id, output)| Some((named(id)?, output)));
+    known
+        .map(|(name, output)| {
+            let said = version(&output.stdout).filter(|_| output.ok());
+            (name, said.unwrap_or_else(|| "not there".to_owned()))
+        })
+        .collect()
+}

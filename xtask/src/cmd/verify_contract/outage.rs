@@ -1,0 +1,294 @@
+//! The drill on machines, real or of the embedded world: looks, asks for consent, stops the platform, watches, and
+//! brings it back whatever happens. Knows nothing of the steps, nor of what the answers are worth.
+//!
+//! From the first VM that stops until the platform answers, a mark on the disk says so ([`cut_off`]). Ctrl-C once ends
+//! the outage early; twice ends this process, and the mark stays.
+
+mod before;
+mod looks;
+mod watch;
+
+use std::time::Duration;
+
+use super::super::conduct::{conduct, tell};
+use super::super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
+use super::super::load::Inputs;
+use super::super::{Session, cut_off, detect, place, plan as printing, power::is_yes};
+use crate::contract::outage::{self, Clock, Measured};
+use crate::contract::{Evidence, Report, drill};
+use crate::engine::Outcome;
+use crate::plan::{Plan, StepId, drill as steps, power, text};
+use crate::problem::Problem;
+use crate::render::{self, Files};
+use crate::tools::helm::Helm;
+use crate::ui::shell::Tone;
+use crate::ui::verdict::Excused;
+use crate::ui::words;
+use crate::world::World;
+use looks::Looks;
+use watch::Watch;
+
+/// The shortest outage that shows something, and the longest that this command holds.
+const LENGTHS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
+
+/// What a drill is about.
+pub struct Drill<'a> {
+    /// What is wanted.
+    pub inputs: &'a Inputs,
+    /// What is rendered.
+    pub evidence: &'a Evidence,
+    /// What the static tier says of it.
+    pub report: &'a Report,
+    /// Clauses that may be broken.
+    pub excused: &'a Excused,
+    /// How long the platform stays away.
+    pub length: Duration,
+}
+
+/// The length that was typed: `10m`, `3h`.
+///
+/// # Errors
+/// No duration, or one beyond the limits.
+pub fn length(text: &str) -> Result<Duration, Stop> {
+    let (least, most) = LENGTHS;
+    crate::contract::quantity::duration(text).filter(|l| (least..=most).contains(l)).ok_or_else(|| {
+        let what = format!("no length of an outage: `{text}`");
+        Stop::one(WRONG, Problem::new(what).why("it is between 1m and 24h").hint("--outage 10m"))
+    })
+}
+
+/// Prints every step of every part.
+///
+/// # Errors
+/// Problems of the input.
+pub fn print(session: &mut Session, drill: &Drill<'_>) -> Ended {
+    let (fleet, files) = (&drill.inputs.fleet, files(drill)?);
+    let start = power::start(fleet, drill.inputs.bootstrap(Helm::V4));
+    let back = steps::back(fleet, &start);
+    let start = Plan { steps: start.steps.into_iter().filter(|s| back.contains(&s.id)).collect(), ..start };
+    let parts = [
+        steps::ready(fleet, &files),
+        steps::look(fleet, &files),
+        steps::stop(fleet, &files),
+        steps::during(fleet, &files),
+        start,
+        steps::after(fleet, &files, drill.length),
+        steps::counted(fleet, &files, drill.length),
+        steps::tidy(fleet, &files),
+    ];
+    if session.flags.format == crate::cli::Format::Json {
+        return parts.into_iter().try_fold(DONE, |_, part| printing::print(session, part));
+    }
+    let text = parts.iter().map(text::print).collect::<Vec<_>>().join("\n");
+    session.shell.data(&text);
+    Ok(DONE)
+}
+
+fn files(drill: &Drill<'_>) -> Result<Files, Stop> {
+    render::drill::files(&drill.inputs.data).map_err(Stop::all(WRONG))
+}
+
+/// Plays it and judges it.
+///
+/// # Errors
+/// It is refused, nobody said yes, it was stopped, or the platform did not come back.
+pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, Stop> {
+    if let Some(why) = steps::missing(&drill.inputs.fleet, &drill.inputs.releases) {
+        return Err(Stop::one(WRONG, Problem::new("there is nothing to drill").why(why)));
+    }
+    let offered = drill.inputs.bootstrap(Helm::V4);
+    let mut measured = None;
+    let begins = session.flags.rehearse && !session.space.holds(session.space.out().join("world.json").as_str());
+    place::within(session, Some("verify-contract --drill"), &offered, &mut |session, world| {
+        let helm = detect::helm(world)?;
+        let mut play = Play { drill, files: files(drill)?, helm, watch: Watch::new(world) };
+        if begins {
+            before::bring_up(session, &mut play)?;
+        }
+        before::finish(session, &mut play)?;
+        before::green(session, &mut play)?;
+        consent(session, drill)?;
+        measured = Some(play.whole(session)?);
+        Ok(DONE)
+    })?;
+    measured.ok_or(Stop { code: INTERRUPTED, problems: vec![] })
+}
+
+/// Says what will happen, and asks.
+fn consent(session: &mut Session, drill: &Drill<'_>) -> Result<(), Stop> {
+    let fleet = &drill.inputs.fleet;
+    let Some(platform) = steps::platform(fleet) else { return Ok(()) };
+    let vms: Vec<String> = platform.nodes.iter().map(|n| platform.vm(n)).collect();
+    let apps: Vec<String> = steps::apps(fleet).map(|c| c.name.clone()).collect();
+    let (vms, apps) = (words::list(&vms), words::list(&apps));
+    let long = crate::contract::quantity::hours(drill.length);
+    let lines = [
+        ("Stops", format!("{vms} for {long}, and starts them again whatever happens; Ctrl-C ends it early")),
+        ("Asks", format!("the sample on {apps} once a second all the while, its own and its peers'")),
+        ("Kills", format!("a sample pod and then a Cilium agent on {apps} meanwhile, and makes a pod there")),
+    ];
+    for (word, line) in &lines {
+        session.shell.tell(&crate::ui::shell::status(session.shell.paint(), Tone::Warn, word, line));
+    }
+    if session.flags.rehearse || session.flags.yes || is_yes(session, &format!("Stop {vms}?")) {
+        return Ok(());
+    }
+    let problem = Problem::new("nothing was stopped: nobody said yes");
+    Err(Stop::one(WRONG, problem.hint(format!("{} --yes", session.typed))))
+}
+
+/// A drill under way.
+struct Play<'a, 'w> {
+    drill: &'a Drill<'a>,
+    files: Files,
+    helm: Helm,
+    watch: Watch<'w>,
+}
+
+impl Play<'_, '_> {
+    fn whole(&mut self, session: &mut Session) -> Result<Measured, Stop> {
+        let fleet = &self.drill.inputs.fleet;
+        let ready = self.act(session, &steps::ready(fleet, &self.files), true);
+        let before = if ready { self.look(session)? } else { Looks::default() };
+        let mut unready = outage::unready(&before.apps(fleet), self.drill.report);
+        unready.retain(|finding| !self.drill.excused.contains_key(&finding.clause));
+        if !ready || !unready.is_empty() || self.watch.heard() > 0 {
+            self.tidy(session);
+            return Err(before::refused(self.watch.heard() > 0, unready));
+        }
+        let platform = steps::platform(fleet).map_or("the platform", |p| p.name.as_str());
+        cut_off::leave(&session.space, platform).map_err(Stop::with(REFUSED))?;
+        let began = self.watch.now();
+        let mut looks = before;
+        let away = self.away(session, began, &mut looks);
+        let ended = self.watch.now();
+        let answered = self.back(session)?;
+        if !away {
+            self.tidy(session);
+            return Err(self.cut_short());
+        }
+        let clock = Clock { outage: ended - began, answered: answered - ended, ..Clock::default() };
+        let measured = self.settled(session, (began, ended), clock, looks);
+        self.tidy(session);
+        measured
+    }
+
+    /// The outage; whether it went as planned, so that there is something to judge.
+    fn away(&mut self, session: &mut Session, began: Duration, looks: &mut Looks) -> bool {
+        let fleet = &self.drill.inputs.fleet;
+        if !self.act(session, &steps::stop(fleet, &self.files), true) {
+            return false;
+        }
+        looks.failures(self.tried(session, &steps::during(fleet, &self.files)));
+        let end = began + self.drill.length;
+        let left = crate::contract::quantity::hours(end.saturating_sub(self.watch.now()));
+        session.shell.status(Tone::Dim, "Waiting", &format!("the outage goes on for {left}"));
+        if self.watch.heard() > 0 || !self.watch.hold(end) {
+            return false;
+        }
+        match self.look(session) {
+            Ok(seen) => looks.middle(seen),
+            Err(_) => return false,
+        }
+        self.watch.heard() == 0
+    }
+
+    /// Starts the platform as `start` does. When it answers.
+    fn back(&mut self, session: &mut Session) -> Result<Duration, Stop> {
+        let fleet = &self.drill.inputs.fleet;
+        if self.watch.heard() > 1 {
+            return Err(left_behind(session, INTERRUPTED));
+        }
+        let start = power::start(fleet, self.drill.inputs.bootstrap(self.helm));
+        let chosen = steps::back(fleet, &start);
+        let (outcome, board) = conduct(session, &mut self.watch, &start, chosen);
+        if failed(&outcome) {
+            tell(session, &start, &outcome, &board, &|_| vec![]);
+            let code = if outcome.interrupted { INTERRUPTED } else { REFUSED };
+            return Err(left_behind(session, code));
+        }
+        cut_off::back(session)?;
+        Ok(self.watch.now())
+    }
+
+    /// The platform answers: what must come after it does, is counted, and judged.
+    fn settled(
+        &mut self,
+        session: &mut Session,
+        (began, ended): (Duration, Duration),
+        mut clock: Clock,
+        mut looks: Looks,
+    ) -> Result<Measured, Stop> {
+        let (fleet, files) = (&self.drill.inputs.fleet, &self.files);
+        let green = before::until_green(session, fleet, &mut self.watch)?;
+        clock.green = green.as_ref().ok().map(|at| *at - ended);
+        let since = self.watch.now();
+        let after = steps::after(fleet, files, self.drill.length);
+        let (outcome, board) = conduct(session, &mut self.watch, &after, after.ids());
+        looks.failures(outcome.failed.iter().map(|f| (f.step.clone(), why(f))).collect());
+        for (step, took) in board.times() {
+            looks.took(step, since - ended + *took);
+        }
+        clock.window = self.watch.now() - began;
+        clock.interval = drill::Setting::of(self.drill.evidence, &self.drill.report.references)
+            .map_or(Duration::from_secs(60), |s| s.interval);
+        let counted = steps::counted(fleet, &self.files, clock.window);
+        looks.counted(looks::ask(session, &mut self.watch, &counted)?);
+        let last = self.look(session)?;
+        looks.last(last);
+        if self.watch.heard() > 0 {
+            return Err(self.cut_short());
+        }
+        let mut measured = outage::judge(&looks.apps(fleet), clock, self.drill.report);
+        measured.findings.extend(green.err().map(|why| outage::unmeshed(why, self.drill.report)));
+        measured.findings.sort_by_key(|f| f.clause);
+        Ok(measured)
+    }
+
+    /// Runs a whole plan; whether all of it went well. What did not is told if it ends the drill.
+    fn act(&mut self, session: &mut Session, plan: &Plan, loud: bool) -> bool {
+        let (outcome, board) = conduct(session, &mut self.watch, plan, plan.ids());
+        if failed(&outcome) && loud {
+            tell(session, plan, &outcome, &board, &|_| vec![]);
+        }
+        !failed(&outcome)
+    }
+
+    /// Runs a whole plan whose failures are findings: steps that failed, and why.
+    fn tried(&mut self, session: &mut Session, plan: &Plan) -> Vec<(StepId, String)> {
+        let (outcome, _) = conduct(session, &mut self.watch, plan, plan.ids());
+        outcome.failed.iter().map(|f| (f.step.clone(), why(f))).collect()
+    }
+
+    fn look(&mut self, session: &mut Session) -> Result<Looks, Stop> {
+        let plan = steps::look(&self.drill.inputs.fleet, &self.files);
+        looks::ask(session, &mut self.watch, &plan).map(Looks::of)
+    }
+
+    fn tidy(&mut self, session: &mut Session) {
+        let plan = steps::tidy(&self.drill.inputs.fleet, &self.files);
+        self.act(session, &plan, true);
+    }
+
+    fn cut_short(&self) -> Stop {
+        let code = if self.watch.heard() > 0 { INTERRUPTED } else { REFUSED };
+        let problem = Problem::new("the drill was cut short: the platform is back, and nothing is judged");
+        Stop::one(code, problem)
+    }
+}
+
+fn failed(outcome: &Outcome) -> bool {
+    outcome.interrupted || !outcome.failed.is_empty() || !outcome.blocked.is_empty()
+}
+
+/// Why a step failed, in one line.
+fn why(failure: &crate::engine::Failure) -> String {
+    let said = failure.output.stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    said.map_or_else(|| failure.why.clone(), |said| format!("{}: {said}", failure.why))
+}
+
+/// The platform is not back; the mark stays.
+fn left_behind(session: &Session, code: u8) -> Stop {
+    let problem = cut_off::left(session).unwrap_or_else(|| Problem::new("the platform did not come back"));
+    Stop::one(code, problem)
+}

@@ -1,0 +1,140 @@
+//! What comes before a drill: an earlier one is brought to its end, and nothing is stopped unless all is green.
+//! Knows nothing of the drill's own steps.
+
+use std::time::Duration;
+
+use super::super::super::drive;
+use super::super::super::exit::{INTERRUPTED, REFUSED, Stop};
+use super::super::super::power::is_yes;
+use super::super::super::{Session, conduct, cut_off, survey};
+use super::super::live;
+use super::watch::Watch;
+use super::{Play, failed};
+use crate::contract::Finding;
+use crate::engine::Engine;
+use crate::fleet::Fleet;
+use crate::mesh::{self, Survey};
+use crate::plan::Plan;
+use crate::plan::mesh::Scope;
+use crate::plan::mesh::survey::plan as questions;
+use crate::problem::Problem;
+use crate::tools::helm::Helm;
+use crate::ui::shell::Tone;
+use crate::ui::verdict;
+use crate::world::World;
+
+/// How long the mesh may take to be green again, and how often it is looked at. Agents notice a peer that is back
+/// within two minutes; its pods take the rest.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(900), Duration::from_secs(10));
+
+/// A rehearsal that begins with nothing first brings up what a drill takes.
+pub fn bring_up(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Stop> {
+    let inputs = play.drill.inputs;
+    session.shell.status(Tone::Dim, "Preparing", "the clusters and their mesh in the embedded world");
+    let plans = [inputs.bootstrap(play.helm), inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?];
+    plans.iter().try_for_each(|plan| quietly(session, &mut play.watch, plan))
+}
+
+fn quietly(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<(), Stop> {
+    let engine = Engine::new(plan, plan.ids(), conduct::facts(session), conduct::jobs(session));
+    let outcome = drive::drive(plan, engine, world, &mut session.space, &mut |_, _| {});
+    if !failed(&outcome) {
+        return Ok(());
+    }
+    let code = if outcome.interrupted { INTERRUPTED } else { REFUSED };
+    let what = format!("the rehearsal cannot begin: {} does not finish", plan.name);
+    Err(Stop::one(code, Problem::new(what).hint(format!("cargo xtask {} --rehearse", plan.name))))
+}
+
+/// Brings back what an earlier drill has left stopped, if it is allowed to.
+pub fn finish(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Stop> {
+    let Some(left) = cut_off::left(session) else { return Ok(()) };
+    let question = format!("{}. Start it and go on?", left.what);
+    if !session.flags.yes && !session.flags.rehearse && !is_yes(session, &question) {
+        return Err(Stop::one(REFUSED, left));
+    }
+    session.shell.status(Tone::Warn, "Finishing", &left.what);
+    play.back(session)?;
+    play.tidy(session);
+    Ok(())
+}
+
+/// The rendered contract, the mesh, and the contract as running clusters answer for it.
+pub fn green(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Stop> {
+    let drill = play.drill;
+    let broken = verdict::breached(drill.report, drill.excused).flat_map(|v| &v.findings);
+    let mut problems: Vec<Problem> = broken.map(problem).collect();
+    session.shell.status(Tone::Dim, "Looking", "whether the mesh is green");
+    problems.extend(meshed(session, &drill.inputs.fleet, &mut play.watch)?.into_iter().map(|f| f.problem));
+    if problems.is_empty() {
+        problems = running(session, play)?;
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Stop { code: REFUSED, problems: [problems, vec![nothing_stopped()]].concat() })
+}
+
+/// The live tier. Of what could not be asked nobody knows whether it is green.
+fn running(session: &mut Session, play: &mut Play<'_, '_>) -> Result<Vec<Problem>, Stop> {
+    let drill = play.drill;
+    let clusters: Vec<String> = drill.inputs.fleet.clusters.iter().map(|c| c.name.clone()).collect();
+    let looked = live::within(session, &mut play.watch, &drill.inputs.fleet, drill.evidence, &clusters)?;
+    let counts = |clause| !drill.excused.contains_key(&clause);
+    let found = looked.live.verdicts.iter().filter(|v| counts(v.clause)).flat_map(|v| &v.findings).map(problem);
+    let silent = looked.live.silent.iter().filter(|s| counts(s.clause)).map(|s| {
+        Problem::new(format!("{} could not be asked for {}: {}", s.cluster, s.clause, s.why)).hint("cargo xtask doctor")
+    });
+    Ok(found.chain(silent).collect())
+}
+
+fn meshed(session: &mut Session, fleet: &Fleet, watch: &mut Watch<'_>) -> Result<Vec<mesh::Finding>, Stop> {
+    let scope = Scope::all(fleet);
+    let mut facts = conduct::facts(session);
+    let jobs = conduct::jobs(session);
+    let answers = survey::ask(&mut session.space, watch, &questions(fleet, &scope), &mut facts, jobs)?;
+    Ok(mesh::judge(&Survey { fleet, scope: &scope, answers: &answers, facts: &facts }))
+}
+
+/// Waits for the mesh. When it was green; or, once patience is over, the most likely cause.
+///
+/// # Errors
+/// The user said stop.
+pub fn until_green(
+    session: &mut Session,
+    fleet: &Fleet,
+    watch: &mut Watch<'_>,
+) -> Result<Result<Duration, String>, Stop> {
+    let (patience, pause) = PATIENCE;
+    let end = watch.now() + patience;
+    session.shell.status(Tone::Dim, "Waiting", "for the mesh to be green again");
+    loop {
+        let Some(first) = meshed(session, fleet, watch)?.into_iter().next() else { return Ok(Ok(watch.now())) };
+        if watch.now() > end {
+            return Ok(Err(first.problem.what));
+        }
+        let next = watch.now() + pause;
+        if !watch.hold(next) {
+            return Err(Stop { code: INTERRUPTED, problems: vec![] });
+        }
+    }
+}
+
+fn problem(finding: &Finding) -> Problem {
+    let Finding { clause, clusters, subject, want, got, at, hint, .. } = finding;
+    let what = format!("{clause} does not hold before the drill: {subject} on {}: {got}", clusters.join(", "));
+    Problem { at: Some(at.clone()), ..Problem::new(what).why(format!("wanted: {want}")).hint(hint.clone()) }
+}
+
+fn nothing_stopped() -> Problem {
+    Problem::new("the drill is refused: nothing was stopped").why("it proves nothing unless all is green before")
+}
+
+/// What ends a drill before anything was stopped.
+pub fn refused(stopped: bool, unready: Vec<Finding>) -> Stop {
+    if stopped {
+        return Stop { code: INTERRUPTED, problems: vec![] };
+    }
+    let problems = unready.iter().map(problem).chain([nothing_stopped()]).collect();
+    Stop { code: REFUSED, problems }
+}

@@ -1,0 +1,94 @@
+//! The folder of evidence: verdicts, what they rest on, what was asked and answered, and a digest of each file.
+//! Knows nothing of how a verdict is come to.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::super::load::Inputs;
+use super::live::{Looked, versions};
+use crate::contract::live::Answers;
+use crate::plan::{Plan, text};
+use crate::problem::Problem;
+use crate::tools::Output;
+use crate::tools::helm::Helm;
+use crate::ui::verdict::{self, Told, page};
+use crate::workspace::{Workspace, sha256_of};
+
+/// Every question with its command and its answer, a line each.
+pub const ANSWERS: &str = "answers.jsonl";
+
+/// What `report.json` holds.
+pub fn report(inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>, (when, rehearsed): (&str, bool)) -> Value {
+    let files: BTreeMap<&String, String> = inputs.data.iter().map(|(f, t)| (f, sha256_of(t.as_bytes()))).collect();
+    let tools = match looked {
+        Some(looked) => json!(versions(&looked.answers)),
+        None => json!("none was asked: static tier and rehearsal"),
+    };
+    let mut report = json!({
+        "when": when,
+        "rehearsed": rehearsed,
+        "contract": verdict::json::report(told.report, told.excused),
+        "digests": {
+            "fleet": sha256_of(inputs.data.get(&inputs.fleet.file).map_or("", String::as_str).as_bytes()),
+            "plan": sha256_of(text::print(&inputs.bootstrap(Helm::V4)).as_bytes()),
+            "data": files,
+        },
+        "tools": tools,
+    });
+    if let Some(drill) = told.drill {
+        report["drill"] = verdict::drill::json(drill);
+        report["measured"] = json!(drill.measured.as_ref().map(|m| verdict::measured::json(m, rehearsed)));
+    }
+    if let (Some(live), Some(looked)) = (told.live, looked) {
+        report["live"] = verdict::live::json(live, told.excused);
+        report["digests"]["questions"] = json!(sha256_of(text::print(&looked.plan).as_bytes()));
+    }
+    report
+}
+
+/// Writes the folder; returns its path below `out/`.
+///
+/// # Errors
+/// The disk says no.
+pub fn leave(space: &Workspace, report: &Value, told: &Told<'_>, looked: Option<&Looked>) -> Result<String, Problem> {
+    let when = report["when"].as_str().unwrap_or_default();
+    let folder = format!("reports/{}", when.replace(':', ""));
+    let mut files = vec![
+        ("report.json", format!("{report:#}\n")),
+        ("report.html", page::page(told, (when, report["rehearsed"] == json!(true)))),
+    ];
+    files.extend(looked.map(|looked| (ANSWERS, answers(&looked.plan, &looked.answers))));
+    let sums: String = files.iter().map(|(name, text)| format!("{}  {name}\n", sha256_of(text.as_bytes()))).collect();
+    files.push(("SHA256SUMS", sums));
+    for (name, text) in &files {
+        space.publish(&format!("{folder}/{name}"), text)?;
+    }
+    Ok(folder)
+}
+
+/// The log of what was asked, in the order of the plan. A question that was not asked has no line.
+fn answers(plan: &Plan, answers: &Answers) -> String {
+    let asked = plan.steps.iter().filter_map(|step| Some((step, answers.get(&step.id)?)));
+    let line = |(step, output): (&crate::plan::Step, &Output)| {
+        let ask = &step.done_when.ask;
+        format!("{}\n", json!({ "question": step.id, "command": ask.to_string(), "answer": output }))
+    };
+    asked.map(line).collect()
+}
+
+/// The answers of such a log.
+///
+/// # Errors
+/// A line that is none of it, by its number.
+pub fn recorded(log: &str) -> Result<Answers, Problem> {
+    let line = |(i, line): (usize, &str)| {
+        let bad =
+            |why: String| Problem::new("a line of the log of answers cannot be read").at(ANSWERS, Some(i + 1)).why(why);
+        let value: Value = serde_json::from_str(line).map_err(|e| bad(e.to_string()))?;
+        let question = value["question"].as_str().ok_or_else(|| bad("it has no question".to_owned()))?.to_owned();
+        let output: Output = serde_json::from_value(value["answer"].clone()).map_err(|e| bad(e.to_string()))?;
+        Ok((question, output))
+    };
+    log.lines().enumerate().map(line).collect()
+}

@@ -1,0 +1,200 @@
+//! The platform away: what is open meanwhile, what a probe counted of it, and what agents had sent by when.
+//! Knows nothing of who asks.
+//!
+//! Agents: measured on Prometheus 2.42 with a receiver that goes and comes back. Up to three truncate periods nothing
+//! was lost (two are guaranteed), beyond them nearly all that waited, and after a restart all of it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::clockwork;
+use super::cluster::Cluster;
+use super::flags::duration;
+use super::kubectl::mesh::{SAMPLE, platform};
+use super::mesh;
+use super::mishap::{Breach, Mishap};
+use super::stage::{Power, Stage};
+use super::workload::Workload;
+
+/// The pod that asks.
+pub const PROBE: &str = "sample/deployment/drill-probe";
+/// It says something this often (`infra/drill/probe`).
+const LINE: u64 = 15;
+/// From scrape to scrape (`charts/prometheus-agent/values.yaml`), and samples in one (assumption).
+const SCRAPE: u64 = 60;
+const SAMPLES: u64 = 800;
+/// A scrape that waited is sent in this many seconds (assumption: ten times as fast as it was written).
+const DRAIN: u64 = SCRAPE / 10;
+/// Of a log that overflowed, the newest scrapes that still arrive (measured: 5 to 36).
+const NEWEST: u64 = 5;
+
+/// What was open from some moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    from: Duration,
+    /// The sample, from its own cluster.
+    local: bool,
+    /// The sample of another cluster.
+    mesh: bool,
+    /// Thanos on the platform.
+    thanos: bool,
+}
+
+impl Stage {
+    /// Whether a platform is there and none of its machines runs.
+    fn platform_away(&self) -> bool {
+        let off =
+            |c: &Cluster| c.nodes.values().all(|m| self.vms.get(&m.vm).is_none_or(|vm| vm.power != Power::Running));
+        self.vms
+            .keys()
+            .filter_map(|vm| self.cluster(vm))
+            .any(|c| c.workloads.contains_key(super::vault::WORKLOAD) && off(c))
+    }
+
+    /// Whether this is broken on a cluster now.
+    pub(super) fn breaks(&self, cluster: &Cluster, breach: Breach) -> bool {
+        self.mishaps(&cluster.name).any(|m| *m == Mishap::Away(breach)) && self.platform_away()
+    }
+
+    /// Whether this was broken by an outage that somebody counted.
+    pub(super) fn broke(&self, cluster: &Cluster, breach: Breach) -> bool {
+        self.mishaps(&cluster.name).any(|m| *m == Mishap::Away(breach)) && cluster.seen.iter().any(|s| !s.thanos)
+    }
+
+    /// Notes what has changed, on clusters where somebody counts.
+    pub(super) fn watch(&mut self, now: Duration) {
+        let counts = |vm: &&String| self.cluster(vm).is_some_and(|c| c.workloads.contains_key(PROBE));
+        let counting: Vec<String> = self.vms.keys().filter(counts).cloned().collect();
+        for vm in counting {
+            let Some(cluster) = self.cluster(&vm) else { continue };
+            let seen = self.seen(cluster, now);
+            let Some(cluster) = self.cluster_mut(&vm) else { continue };
+            if cluster.seen.last().is_none_or(|last| Seen { from: last.from, ..seen } != *last) {
+                cluster.seen.push(seen);
+            }
+        }
+    }
+
+    fn seen(&self, cluster: &Cluster, now: Duration) -> Seen {
+        let serves = |c: &Cluster| c.workloads.get(SAMPLE).is_some_and(|w| self.pods(c, w, now).1 > 0);
+        let peers = mesh::told(cluster).into_iter().flatten().map(|(name, _)| name);
+        let other = |name: &String| {
+            let peer = self.control_plane(name).and_then(|vm| self.cluster(&vm));
+            peer.is_some_and(serves) && self.carries(cluster, name, now)
+        };
+        Seen {
+            from: now,
+            local: serves(cluster) && !self.breaks(cluster, Breach::Tied),
+            mesh: peers.filter(|name| other(name)).count() > 0 && !self.breaks(cluster, Breach::Routed),
+            thanos: platform(self, cluster, "thanos", now).is_some(),
+        }
+    }
+
+    /// What the probe has printed.
+    pub(super) fn counted(&self, cluster: &Cluster, probe: &Workload, now: Duration) -> String {
+        let began = (probe.since.max(probe.held_at) + Duration::from_secs(probe.wants.pull)).as_secs();
+        let mut out = String::new();
+        let mut good = [began; 2];
+        for end in (began + LINE..=now.as_secs()).step_by(LINE as usize) {
+            for (n, (way, open)) in WAYS.iter().enumerate() {
+                let (mut failed, mut longest) = (0, 0);
+                for second in end - LINE + 1..=end {
+                    longest = longest.max(second - good[n]);
+                    match at(cluster, second).is_some_and(open) {
+                        true => good[n] = second,
+                        false => failed += 1,
+                    }
+                }
+                out.push_str(&format!("{} {way} {LINE} {failed} {longest}\n", clockwork::EPOCH + end));
+            }
+        }
+        out
+    }
+
+    /// The agent of a cluster, when it started.
+    pub(super) fn agent_started(&self, cluster: &Cluster) -> Option<u64> {
+        let own = |w: &&Workload| w.release == "prometheus-agent" && w.name == "prometheus-agent";
+        let agent = cluster.workloads.values().find(own)?;
+        let forgot = self.broke(cluster, Breach::Forgets);
+        let lost = cluster.seen.iter().find(|s| !s.thanos).filter(|_| forgot).map(|s| s.from.as_secs() + 2 * SCRAPE);
+        Some(lost.unwrap_or(agent.since.as_secs()))
+    }
+
+    /// The metrics page of an agent, as far as it is about what is sent.
+    pub(super) fn agent_page(&self, cluster: &Cluster, now: Duration) -> Option<String> {
+        let (started, now) = (self.agent_started(cluster)?, now.as_secs());
+        let all = now.saturating_sub(started) / SCRAPE;
+        let scrapes = (1..=all).map(|n| started + n * SCRAPE);
+        let first = cluster.seen.first().map_or(u64::MAX, |s| s.from.as_secs());
+        let waiting = scrapes.filter(|at| *at >= first && !self.delivered(cluster, *at, now)).count() as u64;
+        let series = [
+            ("prometheus_agent_samples_appended_total{type=\"float\"}", all * SAMPLES),
+            ("prometheus_remote_storage_samples_total{remote_name=\"thanos\"}", (all - waiting) * SAMPLES),
+            ("prometheus_remote_storage_samples_retried_total{remote_name=\"thanos\"}", 0),
+            ("prometheus_remote_storage_samples_failed_total{remote_name=\"thanos\"}", 0),
+            ("process_start_time_seconds", clockwork::EPOCH + started),
+        ];
+        Some(series.iter().map(|(name, value)| format!("{name} {value}\n")).collect())
+    }
+
+    /// How many scrapes of a cluster's agent are in Thanos, of those within so many seconds.
+    pub(super) fn scrapes(&self, cluster: &Cluster, window: u64, now: Duration) -> Option<u64> {
+        // What was scraped before a restart came from a process that is no more: it started when it was installed.
+        let own = |w: &&Workload| w.release == "prometheus-agent" && w.name == "prometheus-agent";
+        let started = cluster.workloads.values().find(own)?.since.as_secs();
+        let (restarted, now) = (self.agent_started(cluster)?, now.as_secs());
+        let from = now.saturating_sub(window).max(started);
+        let scrapes = (started..=now).step_by(SCRAPE as usize).filter(|at| *at > from);
+        let kept = |at: &u64| {
+            let forgotten = *at < restarted && restarted > started && at_is_closed(cluster, *at);
+            !forgotten && self.delivered(cluster, *at, now)
+        };
+        Some(scrapes.filter(kept).count() as u64)
+    }
+
+    /// Whether a scrape has arrived.
+    fn delivered(&self, cluster: &Cluster, scrape: u64, now: u64) -> bool {
+        let Some((gone, back)) = outage_around(cluster, scrape) else { return true };
+        let Some(back) = back else { return false };
+        let waited = (back - gone) / SCRAPE;
+        if scrape > back {
+            // Behind all that waited.
+            return now >= back + waited * DRAIN || scrape > back + waited * DRAIN;
+        }
+        let place = (scrape - gone) / SCRAPE;
+        let overflowed = back - gone > 3 * period(cluster).as_secs() && place + NEWEST < waited;
+        !overflowed && now >= back + (place + 1) * DRAIN
+    }
+}
+
+/// The ways that are asked, and how each is seen.
+const WAYS: [Way; 2] = [("local", |s| s.local), ("mesh", |s| s.mesh)];
+type Way = (&'static str, fn(&Seen) -> bool);
+
+/// What was open at a second; nothing before anyone counted.
+fn at(cluster: &Cluster, second: u64) -> Option<&Seen> {
+    cluster.seen.iter().rev().find(|s| s.from.as_secs() <= second).or(cluster.seen.first())
+}
+
+fn at_is_closed(cluster: &Cluster, second: u64) -> bool {
+    at(cluster, second).is_some_and(|seen| !seen.thanos)
+}
+
+/// The last outage of Thanos that began before a moment: when it went, and when it came back, if it did.
+fn outage_around(cluster: &Cluster, second: u64) -> Option<(u64, Option<u64>)> {
+    let gone = cluster.seen.iter().rposition(|s| !s.thanos && s.from.as_secs() <= second)?;
+    let first = cluster.seen[..=gone].iter().rposition(|s| s.thanos).map_or(0, |open| open + 1);
+    let back = cluster.seen[gone..].iter().find(|s| s.thanos).map(|s| s.from.as_secs());
+    Some((cluster.seen[first].from.as_secs(), back))
+}
+
+/// How often the agent truncates its log, from the values of its release.
+fn period(cluster: &Cluster) -> Duration {
+    let values = cluster.release("prometheus-agent").map(|r| &r.values);
+    let flags = values.and_then(|v| v.pointer("/server/defaultFlagsOverride")).and_then(Value::as_array);
+    let period = flags.into_iter().flatten().filter_map(Value::as_str);
+    let mut period = period.filter_map(|f| f.strip_prefix("--storage.agent.wal-truncate-frequency="));
+    period.find_map(duration).unwrap_or(Duration::from_secs(7200))
+}
