@@ -7,12 +7,8 @@ use xtask::tools::{Exit, Output, Reading};
 
 fuzz_target!(|input: (i8, &str, &str)| {
     let (code, stdout, stderr) = input;
-    let output = Output {
-        exit: Exit::Code(i32::from(code)),
-        stdout: stdout.to_owned(),
-        stderr: stderr.to_owned(),
-        cut: false,
-    };
+    let output =
+        Output { exit: Exit::Code(i32::from(code)), stdout: stdout.to_owned(), stderr: stderr.to_owned(), cut: false };
     let wants = [
         Want::Stdout("x".into()),
         Want::Lines(vec!["a".into(), String::new()]),

@@ -67,7 +67,8 @@
 //! 7. The journal is a cache and never the truth: cut anywhere, it loses its last line alone. Guard:
 //!    `a_cut_anywhere_loses_the_last_line_alone`.
 //! 8. No process outlives the run that started it. Guard: `nothing_outlives_its_world`.
-//! 9. Nothing is written outside of `out/`. Guard: `no_path_leads_out`. But two commands edit the list of releases and
+//! 9. Nothing is written outside of `out/`. Guards: `no_path_leads_out`,
+//!    `links_inside_out_lead_nowhere`. But two commands edit the list of releases and
 //!    the fleet, in place (ADR-0019). Guard: `only_what_was_read_is_replaced`. A second run is refused while one is
 //!    at it. Guard: `the_second_is_refused_and_told_who_is_first`.
 //! 10. stdout is the data asked for, stderr the story. Guard: `data_and_story_go_separate_ways`.

@@ -18,9 +18,9 @@ pub(crate) struct Notes {
     pub(crate) lines: BTreeMap<String, usize>,
 }
 
-/// Tables of one kind that are looked at: no machine runs as many clusters, nodes or releases. Rules compare each with
-/// each and look for what is still free beside all of them, which takes minutes for hundreds.
-pub(crate) const MOST: usize = 100;
+/// Tables of one kind that are looked at: Cilium knows so many clusters, and no list of releases is as long. Rules
+/// compare each with each, which takes minutes for thousands.
+pub(crate) const MOST: usize = 255;
 
 /// A kind of value: how it is called, how one looks, how it is read.
 pub(crate) struct Kind<T> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 use semver::{Version, VersionReq};
 
-use super::document::{Field, Kind, MOST, Notes, Table};
+use super::document::{Field, Kind, Notes, Table};
 use super::{Bytes, Cluster, Docker, Fleet, Host, Mesh, Node, NodeRole, Registry, Role, Versions, Vm};
 use crate::problem::Problem;
 
@@ -59,6 +59,9 @@ pub(super) struct DraftNode {
     pub(super) memory: Field<Bytes>,
     pub(super) disk: Field<Bytes>,
 }
+
+/// Nodes of all clusters that are looked at: four for each of as many clusters as there can be.
+const NODES: usize = 1020;
 
 /// The tools whose versions are pinned: those that a run starts on this machine.
 const TOOLS: [(&str, &str); 4] = [
@@ -223,8 +226,8 @@ fn read_clusters(notes: &mut Notes, root: &Table<'_>) -> Vec<DraftCluster> {
             title,
         });
         nodes += clusters.last().map_or(0, |cluster| cluster.nodes.len());
-        if nodes > MOST {
-            let why = format!("the most is {MOST}, and what follows is not looked at");
+        if nodes > NODES {
+            let why = format!("the most is {NODES}, and what follows is not looked at");
             notes.add(Problem::new("the clusters have too many nodes for one machine").why(why), table.line);
             break;
         }

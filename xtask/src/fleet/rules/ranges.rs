@@ -140,6 +140,20 @@ pub(super) fn beside(address: Ipv4Addr, mask: u8, settled: &[Ipv4Net]) -> Ipv4Ne
 /// The first range of the pools that overlaps none of these and nothing that is taken on any machine.
 pub(super) fn free(used: &[Ipv4Net]) -> Ipv4Net {
     let used: Vec<Ipv4Net> = used.iter().copied().chain(TAKEN.map(|(net, _)| net)).collect();
-    let fits = |range: &Ipv4Net| used.iter().all(|u| witness(*u, *range).is_none());
-    POOLS.iter().find_map(|(pool, mask)| pool.subnets(*mask).ok()?.find(fits)).unwrap_or(LAST_RESORT)
+    POOLS.iter().find_map(|(pool, mask)| first_free(*pool, *mask, &used)).unwrap_or(LAST_RESORT)
+}
+
+/// The first range of that size in a pool that overlaps none of these. Behind one that it overlaps it looks on at once:
+/// a pool has tens of thousands of small ranges.
+fn first_free(pool: Ipv4Net, mask: u8, used: &[Ipv4Net]) -> Option<Ipv4Net> {
+    let size = 1u64 << (32 - u32::from(mask));
+    let (mut at, end) = (u64::from(u32::from(pool.network())), u64::from(u32::from(pool.broadcast())));
+    while at <= end {
+        let range = Ipv4Net::new_assert(Ipv4Addr::from(u32::try_from(at).ok()?), mask);
+        match used.iter().find(|u| witness(**u, range).is_some()) {
+            None => return Some(range),
+            Some(used) => at = (u64::from(u32::from(used.broadcast())) + 1).max(at + size).next_multiple_of(size),
+        }
+    }
+    None
 }
