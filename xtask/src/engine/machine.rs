@@ -6,6 +6,8 @@
 //! over. After a failing command it is asked once: what looked like a failure may have worked. An attempt that comes
 //! to nothing is followed by a pause and a new question, so that a half-done state is mended by its own case.
 //!
+//! The first question of a step may be answered by what another step was told to the same ([`super::heard`]).
+//!
 //! A job is one running command of any kind. A lane place is held from the first command of an act to the last.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,6 +15,7 @@ use std::time::Duration;
 
 use super::board::{Board, State};
 use super::failure::shown;
+use super::heard::{Found, Heard};
 use super::task::Task;
 use super::{Action, Event, Failure, Note, Outcome, TaskId};
 use crate::plan::uses::Uses;
@@ -46,6 +49,8 @@ pub(super) enum Stop {
 pub(super) struct Run {
     /// Whether it was asked before.
     pub(super) asked: bool,
+    /// Whether it must ask for itself: it did so before, or what others were told did not keep it.
+    pub(super) alone: bool,
     /// From 1.
     pub(super) attempt: u32,
     /// The case that chose the commands.
@@ -70,6 +75,11 @@ pub struct Engine {
     pub(super) board: Board,
     pub(super) runs: Vec<Run>,
     tasks: BTreeMap<TaskId, Task>,
+    heard: Heard,
+    /// Steps that wait for the end of a question that another one asked.
+    listening: Vec<(TaskId, usize)>,
+    /// Answers that steps are about to be judged by, as soon as their digests are known.
+    recalls: BTreeMap<TaskId, (usize, Output)>,
     last_task: TaskId,
     pub(super) facts: BTreeMap<String, String>,
     pub(super) digests: BTreeMap<String, String>,
@@ -94,6 +104,9 @@ impl Engine {
             board,
             plan: plan.clone(),
             tasks: BTreeMap::new(),
+            heard: Heard::default(),
+            listening: Vec::new(),
+            recalls: BTreeMap::new(),
             last_task: 0,
             facts,
             digests: BTreeMap::new(),
@@ -121,6 +134,7 @@ impl Engine {
             Event::Line(task, line) => self.line(task, line),
             Event::Ended(task, output) => self.ended(task, output),
             Event::Digest(file, value) => self.digests.extend([(file, value)]),
+            Event::Recalled(task) => self.recalled(task),
             Event::Interrupt => self.interrupt(),
         }
         self.expire();
@@ -229,9 +243,28 @@ impl Engine {
     fn ended(&mut self, id: TaskId, output: Output) {
         let Some(task) = self.tasks.remove(&id) else { return };
         let output = task.truth(output);
+        self.heard.end(id, &task.command, &output);
         match self.board.state(task.step) {
             State::Acting => self.acted(&task, output),
             _ => self.answered(&task, output),
+        }
+        let (told, others) = std::mem::take(&mut self.listening).into_iter().partition(|(asked, _)| *asked == id);
+        self.listening = others;
+        // Their turn comes again: with what was heard, or for the same question anew.
+        let told: Vec<(TaskId, usize)> = told;
+        for (_, i) in told {
+            if !self.board.state(i).settled() {
+                self.board.rest(i, self.now);
+            }
+        }
+    }
+
+    /// Judges a step by what another one was told. It keeps the step or does nothing: who acts has asked for itself.
+    fn recalled(&mut self, task: TaskId) {
+        let Some((i, output)) = self.recalls.remove(&task) else { return };
+        if self.board.state(i) == State::Asking && !self.kept_by(i, &output) {
+            self.runs[i].alone = true;
+            self.board.rest(i, self.now);
         }
     }
 
@@ -241,11 +274,13 @@ impl Engine {
         self.board.wake(self.now);
         while self.stop == Stop::No && self.tasks.len() < self.jobs {
             match self.board.next() {
-                Some(i) => self.ask(i),
+                Some(i) if self.runs[i].alone || !self.listens(i) => self.ask(i),
+                Some(_) => {}
                 None => break,
             }
         }
-        if self.stop == Stop::No && self.tasks.is_empty() && self.board.next_due().is_none() {
+        let idle = self.tasks.is_empty() && self.recalls.is_empty();
+        if self.stop == Stop::No && idle && self.board.next_due().is_none() {
             self.unknot();
         }
     }
@@ -257,10 +292,42 @@ impl Engine {
         }
     }
 
-    pub(super) fn ask(&mut self, i: usize) {
+    /// Whether a step's first question is answered by what was heard, or soon will be.
+    fn listens(&mut self, i: usize) -> bool {
+        let ask = &self.plan.steps[i].done_when.ask;
+        if !self.heard.serves(ask) {
+            return false;
+        }
+        let found = self.heard.find(&shown(ask, &self.facts), self.now);
+        if matches!(found, Found::No) {
+            return false;
+        }
+        self.checking(i);
+        self.board.set(i, State::Asking);
+        match found {
+            Found::Asked(task) => self.listening.push((task, i)),
+            Found::Said(output, by) => self.recall(i, output, by),
+            Found::No => {}
+        }
+        true
+    }
+
+    fn recall(&mut self, i: usize, output: Output, by: usize) {
+        self.last_task += 1;
+        let (task, step, asked_by, digests) = (self.last_task, self.id(i), self.id(by), digests(&self.plan.steps[i]));
+        self.recalls.insert(task, (i, output));
+        self.actions.push(Action::Recall { task, step, asked_by, digests });
+    }
+
+    fn checking(&mut self, i: usize) {
         if !std::mem::replace(&mut self.runs[i].asked, true) {
             self.note(Note::Checking(self.id(i)));
         }
+    }
+
+    pub(super) fn ask(&mut self, i: usize) {
+        self.checking(i);
+        self.runs[i].alone = true;
         let confirming = self.board.state(i) == State::Confirming;
         self.board.set(i, if confirming { State::Confirming } else { State::Asking });
         let step = &self.plan.steps[i];
@@ -296,6 +363,11 @@ impl Engine {
         debug_assert!(self.roles[i] == Role::Act || !task.command.mutates, "BUG: a step acted that was not chosen");
         self.last_task += 1;
         let (step, command) = (self.id(i), task.command.clone());
+        if command.mutates {
+            self.heard.act();
+        } else if self.heard.serves(&command) {
+            self.heard.begin(self.last_task, i, shown(&command, &self.facts), self.now);
+        }
         self.actions.push(Action::Start { task: self.last_task, step, command, digests });
         self.tasks.insert(self.last_task, task);
     }

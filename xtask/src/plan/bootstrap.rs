@@ -19,6 +19,7 @@ pub(super) mod host;
 mod node;
 pub(super) mod releases;
 mod secrets;
+pub(super) mod upgrade;
 mod vault;
 
 /// Downloads at once.

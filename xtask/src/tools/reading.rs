@@ -1,9 +1,10 @@
-//! Reads one value out of an answer: the whole text, a JSON scalar, or what a regular expression captures.
+//! Reads one value out of an answer: the whole text, a JSON scalar, what a regular expression captures, or a number.
 //! Knows nothing of what the value is for.
 
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;
 
+use super::helm::revisions;
 use super::{Output, Reading};
 
 impl Reading {
@@ -13,6 +14,7 @@ impl Reading {
             Reading::Stdout => Some(output.stdout.trim().to_owned()),
             Reading::Pointer(pointer) => scalar(json(&output.stdout).ok()?.pointer(pointer)?),
             Reading::Match(regex) => String::from_utf8(first_capture(regex, &output.stdout)?).ok(),
+            Reading::NextRevision(release) => Some(revisions::next(&output.stdout, release).to_string()),
             Reading::MatchBase64(regex) => {
                 let mut bytes = first_capture(regex, &output.stdout)?;
                 bytes.push(b'\n');

@@ -2,6 +2,7 @@
 //! Knows nothing of any particular chart.
 
 use super::super::{Lane, Step, Want};
+use super::upgrade::Upgrade;
 use super::{kube_path, on, secrets, vault};
 use crate::fleet::{Cluster, Fleet};
 use crate::release::{Chart, Manifest, Placement, Releases, Source};
@@ -82,12 +83,6 @@ pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, releases: &Releases, helm:
     }
     steps.push(here.nodes());
     steps
-}
-
-/// The newest revision is deployed, from this archive with these values; `more` matches what stands behind.
-pub(in crate::plan) fn deployed(chart: &Chart, digest: &str, more: &str) -> Want {
-    let version = chart.version.replace('.', r"\.");
-    Want::Newest(format!(r"\sdeployed\s+{}-{version}\s+{digest}{more}\s*$", chart.chart))
 }
 
 struct Here<'a> {
@@ -188,45 +183,17 @@ impl Here<'_> {
     fn chart(&self, chart: &Chart) -> Step {
         let name = &chart.placement.name;
         let values = format!("{}/{name}/values.yaml", self.cluster.name);
-        let digest = digest(&values);
         let kubeconfig = kube_path(self.cluster);
-        let release = Release { chart, kubeconfig: &kubeconfig, helm: self.helm };
+        let release = Release { chart, cluster: &self.cluster.name, kubeconfig: &kubeconfig, helm: self.helm };
         let archive = archive_path(&chart.archive());
-        let upgrade = release.upgrade(&archive, &values, &digest);
-        let meshes = name == mesh::RELEASE;
-        let kubectl = self.kubectl();
-        let revisions = if meshes { Kubectl::mesh_revisions } else { Kubectl::revisions };
-        let want = deployed(chart, &digest, if meshes { r"(\s+\S+)?" } else { "" });
-        let is = |state: &str| Want::Newest(format!(r"\s{state}\s"));
-        let mut step = Step::new(
-            self.id(name),
-            format!("install {name} {} on {}", chart.version, self.cluster.name),
-            revisions(&kubectl, &chart.namespace, name),
-            want,
-        )
-        .needs(self.needs(&chart.placement, chart.wait))
-        .needs([archive_step(&chart.archive())])
-        .needs(secrets::needs(&chart.set))
-        .after(self.login(&chart.placement))
-        .instead(
-            "pending install",
-            is("(pending-install|uninstalling)"),
-            [release.uninstall(), upgrade.clone()],
-        );
-        if meshes {
-            // An upgrade to values without peers would take the cluster out of the mesh (ADR-0022).
-            let keeping = release.upgrade_keeping_peers(&archive, &values, &digest);
-            let meshed = |state: &str| Want::Newest(format!(r"\s{state}(\s+\S+){{3}}\s*$"));
-            let repair = [release.rollback(), keeping.clone()];
-            step = step.instead("pending upgrade of a mesh", meshed("pending-(upgrade|rollback)"), repair).instead(
-                "in a mesh",
-                meshed("(deployed|failed)"),
-                [keeping],
-            );
-        }
-        step.instead("pending upgrade", is("pending-(upgrade|rollback)"), [release.rollback(), upgrade.clone()])
-            .act([upgrade])
-            .undo([release.uninstall()])
+        let doing = format!("install {name} {} on {}", chart.version, self.cluster.name);
+        let labels = format!(r"{} ours \S+", digest(&values));
+        Upgrade { release, archive: &archive, values: &values, labels }
+            .step(self.id(name), doing, name == mesh::RELEASE)
+            .needs(self.needs(&chart.placement, chart.wait))
+            .needs([archive_step(&chart.archive())])
+            .needs(secrets::needs(&chart.set))
+            .after(self.login(&chart.placement))
             .limits(self.limits(&chart.placement))
             .hint(format!("helm history {name} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
     }

@@ -10,7 +10,7 @@ use super::super::{Plan, Step, Want};
 use super::{SERVER, SYSTEM, Scope, address, address_step};
 use crate::fleet::{Cluster, Fleet};
 use crate::render::Files;
-use crate::render::mesh::{RELEASE, peers};
+use crate::render::mesh::peers;
 use crate::token::fact;
 use crate::tools::cilium::Cilium;
 use crate::tools::kubectl::Kubectl;
@@ -52,7 +52,7 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
     let aliases = r#"{range .spec.template.spec.hostAliases[*]}{.ip} {.hostnames[*]}{"\n"}{end}"#;
     let asks = [
         ("nodes", "read the nodes of", kubectl.nodes()),
-        ("release", "read the Cilium release of", kubectl.mesh_revisions(SYSTEM, RELEASE)),
+        ("release", "read the Cilium release of", kubectl.revisions()),
         ("config", "read the Cilium configuration of", read(&["configmap", "cilium-config"], "{.data}")),
         ("authority", "read the mesh authority of", read(&["secret", "cilium-ca"], r"{.data.ca\.crt}")),
         ("ranges", "read the pod ranges of", ranges(cluster)),

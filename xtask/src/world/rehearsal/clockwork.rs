@@ -72,6 +72,9 @@ pub const LOOK: Duration = s(2);
 /// A connection that nobody accepts nor refuses, per try (measured: 10 s for the TLS handshake).
 pub const NO_ROUTE: Duration = s(3);
 
+/// `helm rollback` and `helm uninstall` without waiting for pods: assumed; uninstalling Kyverno took 11 s (measured).
+pub const ROLLBACK: Duration = Duration::from_secs(4);
+
 /// Clean installs on a real API server without any pod running (measured); what is not listed takes 3 s.
 pub fn helm_upgrade(chart: &str) -> Duration {
     ms(match chart {

@@ -71,7 +71,7 @@ impl Kind {
         match self {
             Kind::Half => {
                 let making = kubeadm("init") && !ask.args.iter().any(|a| a == "phase") || kubeadm("join");
-                making || ask.tool == Tool::Helm && first == "upgrade"
+                making || ask.tool == Tool::Helm && ["upgrade", "rollback", "uninstall"].contains(&first)
             }
             Kind::LaunchTimeout => ask.tool == Tool::Multipass && first == "launch",
             Kind::Download => ask.tool == Tool::Curl || ask.tool == Tool::Helm && first == "pull",

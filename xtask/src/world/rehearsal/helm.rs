@@ -148,8 +148,8 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
 fn connected(stage: &mut Stage, subcommand: &[&str], desk: &Desk<'_>, disk: &mut dyn Disk) -> Go<Answer> {
     match subcommand {
         ["upgrade"] => upgrade::upgrade(stage, desk, disk),
-        ["rollback"] => release::rollback(stage, desk).map(Answer::Done),
-        ["uninstall"] => release::uninstall(stage, desk).map(Answer::Done),
+        ["rollback"] => release::rollback(stage, desk),
+        ["uninstall"] => release::uninstall(stage, desk),
         _ => release::read(stage, subcommand, desk).map(Answer::Done),
     }
 }
@@ -181,17 +181,17 @@ fn pull(stage: &mut Stage, ask: &Ask, parsed: &Parsed, disk: &mut dyn Disk) -> G
     Ok(said(registry.map(|registry| format!("Pulled: {registry}/{name}:{version}\n")).unwrap_or_default()))
 }
 
-/// Helm is ended from outside. SIGTERM: the release becomes `failed`, exit 1; SIGKILL: it stays `pending-…` for ever
-/// (both measured).
+/// Helm is ended from outside. SIGTERM in an install or upgrade: the release becomes `failed`, exit 1; SIGKILL: it
+/// stays `pending-…` for ever (both measured). Rollback and uninstall do not listen for SIGTERM (upstream).
 pub fn killed(stage: &mut Stage, ask: &Ask, hard: bool) -> Output {
     let mut name = None;
     for vm in stage.vms.keys().cloned().collect::<Vec<_>>() {
         let Some(cluster) = stage.cluster_mut(&vm) else { continue };
         for revision in cluster.releases.iter_mut().filter(|r| r.run == Some(ask.run)) {
             revision.run = None;
-            if !hard {
+            if !hard && ["pending-install", "pending-upgrade"].contains(&revision.status.as_str()) {
                 name = Some(revision.name.clone());
-                revision.description = "context canceled".into();
+                revision.description = upgrade::CANCELLED.into();
                 revision.status = "failed".into();
             }
         }
