@@ -30,6 +30,7 @@ mod conduct;
 mod detect;
 mod digests;
 mod doctor;
+mod drift;
 pub mod drive;
 mod embedded;
 mod evidence;

@@ -15,6 +15,7 @@ mod machine;
 mod record;
 #[cfg(test)]
 mod script;
+mod share;
 mod task;
 #[cfg(test)]
 mod tests;

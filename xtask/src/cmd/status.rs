@@ -5,7 +5,7 @@ use super::conduct::{facts, jobs};
 use super::drive::survey::{self, Survey};
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop};
 use super::load::Inputs;
-use super::{Session, detect, load, place};
+use super::{Session, detect, drift, load, place};
 use crate::cli::Format;
 use crate::plan::survey::overview::overview;
 use crate::plan::survey::questions;
@@ -33,7 +33,7 @@ pub fn run(session: &mut Session) -> Ended {
     })
 }
 
-/// Asks everything that `bootstrap` would ask.
+/// Asks everything that `bootstrap` would ask, and what was changed by hand where something was.
 ///
 /// # Errors
 /// The user said stop.
@@ -41,5 +41,8 @@ pub fn look(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Re
     session.shell.status(Tone::Dim, "Looking", "at the machine, the VMs and the clusters");
     let plan = questions(&inputs.bootstrap(detect::helm(world)?));
     let (facts, jobs) = (facts(session), jobs(session));
-    survey::ask(&plan, facts, world, &mut session.space, jobs).map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })
+    let survey = survey::ask(&plan, facts, world, &mut session.space, jobs);
+    let mut survey = survey.map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })?;
+    drift::explain(session, world, inputs, &mut survey)?;
+    Ok(survey)
 }

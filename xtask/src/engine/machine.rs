@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::board::{Board, State};
 use super::failure::shown;
-use super::heard::{Found, Heard};
+use super::heard::Heard;
 use super::task::Task;
 use super::{Action, Event, Failure, Note, Outcome, TaskId};
 use crate::plan::uses::Uses;
@@ -75,12 +75,12 @@ pub struct Engine {
     pub(super) board: Board,
     pub(super) runs: Vec<Run>,
     tasks: BTreeMap<TaskId, Task>,
-    heard: Heard,
+    pub(super) heard: Heard,
     /// Steps that wait for the end of a question that another one asked.
-    listening: Vec<(TaskId, usize)>,
+    pub(super) listening: Vec<(TaskId, usize)>,
     /// Answers that steps are about to be judged by, as soon as their digests are known.
-    recalls: BTreeMap<TaskId, (usize, Output)>,
-    last_task: TaskId,
+    pub(super) recalls: BTreeMap<TaskId, (usize, Output)>,
+    pub(super) last_task: TaskId,
     pub(super) facts: BTreeMap<String, String>,
     pub(super) digests: BTreeMap<String, String>,
     jobs: usize,
@@ -248,24 +248,7 @@ impl Engine {
             State::Acting => self.acted(&task, output),
             _ => self.answered(&task, output),
         }
-        let (told, others) = std::mem::take(&mut self.listening).into_iter().partition(|(asked, _)| *asked == id);
-        self.listening = others;
-        // Their turn comes again: with what was heard, or for the same question anew.
-        let told: Vec<(TaskId, usize)> = told;
-        for (_, i) in told {
-            if !self.board.state(i).settled() {
-                self.board.rest(i, self.now);
-            }
-        }
-    }
-
-    /// Judges a step by what another one was told. It keeps the step or does nothing: who acts has asked for itself.
-    fn recalled(&mut self, task: TaskId) {
-        let Some((i, output)) = self.recalls.remove(&task) else { return };
-        if self.board.state(i) == State::Asking && !self.kept_by(i, &output) {
-            self.runs[i].alone = true;
-            self.board.rest(i, self.now);
-        }
+        self.told(id);
     }
 
     // ---- starting ----
@@ -292,34 +275,7 @@ impl Engine {
         }
     }
 
-    /// Whether a step's first question is answered by what was heard, or soon will be.
-    fn listens(&mut self, i: usize) -> bool {
-        let ask = &self.plan.steps[i].done_when.ask;
-        if !self.heard.serves(ask) {
-            return false;
-        }
-        let found = self.heard.find(&shown(ask, &self.facts), self.now);
-        if matches!(found, Found::No) {
-            return false;
-        }
-        self.checking(i);
-        self.board.set(i, State::Asking);
-        match found {
-            Found::Asked(task) => self.listening.push((task, i)),
-            Found::Said(output, by) => self.recall(i, output, by),
-            Found::No => {}
-        }
-        true
-    }
-
-    fn recall(&mut self, i: usize, output: Output, by: usize) {
-        self.last_task += 1;
-        let (task, step, asked_by, digests) = (self.last_task, self.id(i), self.id(by), digests(&self.plan.steps[i]));
-        self.recalls.insert(task, (i, output));
-        self.actions.push(Action::Recall { task, step, asked_by, digests });
-    }
-
-    fn checking(&mut self, i: usize) {
+    pub(super) fn checking(&mut self, i: usize) {
         if !std::mem::replace(&mut self.runs[i].asked, true) {
             self.note(Note::Checking(self.id(i)));
         }
@@ -374,7 +330,7 @@ impl Engine {
 }
 
 /// Files whose digest stands in what the step wants.
-fn digests(step: &Step) -> Vec<String> {
+pub(super) fn digests(step: &Step) -> Vec<String> {
     let wants = std::iter::once(&step.done_when.want).chain(step.instead.iter().map(|c| &c.when));
     let texts: Vec<_> = wants.flat_map(Want::texts).collect();
     let digests = texts.iter().flat_map(|(text, _)| token::tokens(text)).filter_map(|t| match t {

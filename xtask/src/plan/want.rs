@@ -236,10 +236,9 @@ fn newest_matches(table: &str, release: &str, regex: &str) -> Result<(), String>
     let matched = matches(&format!("newest revision of {release}"), &newest.line(), regex);
     // Whose it is goes before what it holds: its labels are those of another revision.
     matched.map_err(|why| match newest.status.as_str() {
-        "deployed" | "failed" if !newest.ours => format!(
-            "revision {} of {release} is not ours: somebody changed it by hand, or a repair was cut off",
-            newest.number
-        ),
+        "deployed" | "failed" if !newest.ours => {
+            format!("revision {} of {release} is not ours, unless a repair was cut off", newest.number)
+        }
         _ => why,
     })
 }

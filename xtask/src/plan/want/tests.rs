@@ -114,6 +114,6 @@ fn only_the_newest_revision_counts() {
     assert!(!want.holds(&table(&[row(9, "deployed x-1.0 abc 9"), row(10, "failed x-1.0 abc 10")])));
     assert_eq!(want.explain(&table(&[])), "there is no revision of ns/x");
     let by_hand = table(&[so, row(11, "deployed x-1.0 abc 10")]);
-    assert!(want.explain(&by_hand).starts_with("revision 11 of ns/x is not ours: somebody changed it by hand"));
+    assert!(want.explain(&by_hand).starts_with("revision 11 of ns/x is not ours,"));
     assert_eq!(want.to_string(), r"newest revision of ns/x ~ /^\d+ deployed x-1\.0 abc ours/");
 }
