@@ -110,13 +110,18 @@ impl Here<'_> {
     /// the nodes and the others' pods too.
     fn needs(&self, placement: &Placement, waits: bool) -> Vec<String> {
         let first = |p: &Placement| self.has(p) && (p.wave < placement.wave || placement.needs.contains(&p.name));
-        let mut needs = vec![self.id("kubeconfig")];
-        needs
-            .extend(self.releases.manifests.iter().filter(|m| first(&m.placement)).map(|m| self.id(&m.placement.name)));
+        let manifests = self.releases.manifests.iter().filter(|m| first(&m.placement));
+        let mut needs: Vec<String> = manifests.map(|m| self.id(&m.placement.name)).collect();
         for chart in self.releases.charts.iter().filter(|c| first(&c.placement)) {
             needs.push(self.id(&chart.placement.name));
             needs.extend(if waits { self.rollout_ids(chart) } else { vec![] });
         }
+        if needs.is_empty() {
+            // The first things of a cluster; all others come behind them. A digest that differs or a chart server that
+            // is down is known before anything is installed anywhere.
+            needs.extend(downloads(self.releases).into_iter().map(|step| step.id));
+        }
+        needs.insert(0, self.id("kubeconfig"));
         needs.extend(waits.then(|| self.id("nodes")));
         needs
     }

@@ -180,6 +180,9 @@ pub struct Stage {
     pub(super) launched: BTreeSet<u64>,
     /// Digest of each file that the outside world offers, where it is known.
     pub(super) published: BTreeMap<String, String>,
+    /// Hosts of the outside world that have no name any more.
+    #[serde(default)]
+    pub(super) away: BTreeSet<String>,
     /// Until when API servers refuse connections, by the VM they are on.
     pub(super) refusing: BTreeMap<String, Duration>,
     /// Runs of Helm that have made their revision.
@@ -203,6 +206,19 @@ impl Stage {
     pub fn publishing(mut self, file: &str, sha256: &str) -> Self {
         self.published.insert(file.to_owned(), sha256.to_owned());
         self
+    }
+
+    /// Without this host of the outside world.
+    #[must_use]
+    pub fn without(mut self, host: &str) -> Self {
+        self.away.insert(host.to_owned());
+        self
+    }
+
+    /// The host of an address, if it cannot be found.
+    pub(super) fn lost(&self, url: &str) -> Option<&String> {
+        let host = url.split("://").nth(1)?.split(['/', ':']).next()?;
+        self.away.get(host)
     }
 
     /// A number for the next run of a command.
