@@ -143,3 +143,23 @@ fn a_release_that_was_taken_away_is_installed_anew() {
     assert_eq!(place.run("bootstrap --rehearse").code, 0);
     assert_eq!(place.run("status --rehearse").code, 0);
 }
+
+/// A worker that was purged and made anew: its node is the old one to the cluster, and its volumes are folders no more.
+#[test]
+fn volumes_of_a_vm_that_was_made_anew_get_their_folders_back() {
+    let place = fleet();
+    crate::daytwo::disturb(&place, |vms| {
+        vms.as_object_mut().expect("VMs").remove("mgmt-w1").expect("a worker");
+    });
+    let ran = place.run("bootstrap --rehearse");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let found =
+        ran.err.lines().find(|line| line.contains("Found mgmt/w1/volumes gone with its VM")).expect("it is said");
+    assert!(found.contains("_monitoring_storage-loki-0'"), "{found}");
+    let again = place.run("bootstrap --rehearse");
+    assert!(again.err.contains("nothing to do"), "{}", again.err);
+    assert_eq!(place.run("status --rehearse").code, 0);
+    let summary = world(&place).summary();
+    let ready = summary["mgmt-cp"]["cluster"]["ready"].to_string();
+    assert!(ready.contains("monitoring/statefulset/loki") && ready.contains("vault/statefulset/vault"), "{ready}");
+}

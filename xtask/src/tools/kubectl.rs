@@ -65,6 +65,13 @@ impl Kubectl {
         self.ask(&["get", "nodes", "--output", &format!("jsonpath={line}")])
     }
 
+    /// The paths of all volumes that our storage class made on a node: `/`, and a colon before each.
+    pub fn volumes(&self, node: &str) -> Command {
+        let ours = r"@.metadata.annotations.local\.path\.provisioner/selected-node";
+        let template = format!("/{{range .items[?({ours}==\"{node}\")]}}:{{.spec.local.path}}{{end}}");
+        self.ask(&["get", "persistentvolumes", "--output", &format!("jsonpath={template}")])
+    }
+
     /// Exit 0 when the workload runs as written now. Not `wait --for=condition=Available`: that is true of an old
     /// replica while the new one is stuck (measured).
     pub fn rolled_out(&self, namespace: &str, workload: &str) -> Command {

@@ -3,7 +3,7 @@
 
 use super::super::{Lane, Step, Want};
 use super::upgrade::Upgrade;
-use super::{kube_path, on, secrets, vault};
+use super::{kube_path, on, secrets, vault, volumes};
 use crate::fleet::{Cluster, Fleet};
 use crate::release::{Chart, Manifest, Placement, Releases, Source};
 use crate::render::mesh;
@@ -141,7 +141,7 @@ impl Here<'_> {
     }
 
     /// Every node is known, has its pod addresses, and is ready. That takes the network, which goes before; whatever
-    /// waits for its pods goes after.
+    /// waits for its pods goes after, and pods with a volume take its folder.
     fn nodes(&self) -> Step {
         let cluster = self.cluster;
         let line = |n| Want::Match(format!(r"^{} \S+ True$", cluster.vm(n)));
@@ -153,6 +153,7 @@ impl Here<'_> {
         Step::new(self.id("nodes"), doing, self.kubectl().nodes(), want)
             .needs(self.network().map(|c| self.id(&c.placement.name)))
             .needs(cluster.workers().map(|w| on(cluster, w, "join")))
+            .needs(cluster.nodes.iter().map(|n| volumes::id(cluster, n)))
             .instead("one missing", missing, cluster.nodes.iter().map(|n| guest::restart_kubelet(&cluster.vm(n))))
             .instead("not yet", Want::ALWAYS, [])
             .limits(Limits::QUICK.settle(600).attempts(2, 5))

@@ -111,6 +111,9 @@ pub(super) struct Guest {
     /// The address that the kubelet is told. On a machine without it a kubelet does not run.
     #[serde(default)]
     pub node_ip: Option<Ipv4Addr>,
+    /// Folders of volumes.
+    #[serde(default)]
+    pub volumes: BTreeSet<String>,
     /// What runs inside, whether or not anyone outside still waits for it.
     pub jobs: Vec<Job>,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::cluster::{Cluster, Ready, Revision};
+use super::super::pods;
 use super::super::stage::Stage;
 use super::super::workload::{Held, Workload};
 use super::super::yaml::text;
@@ -28,6 +29,7 @@ pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&st
         "Secret" => cluster.releases.iter().map(secret).collect(),
         "CustomResourceDefinition" => cluster.crds.iter().map(|(name, crd)| definition(name, crd, now)).collect(),
         "ServiceCIDR" => vec![services(cluster)],
+        "PersistentVolume" => cluster.objects.values().filter_map(volume).collect(),
         _ => vec![],
     };
     // What was applied is stored; its status is made here.
@@ -51,6 +53,16 @@ pub fn list(stage: &Stage, cluster: &Cluster, kind: &Kind, namespace: Option<&st
     all.retain(|v| !kind.namespaced || namespace.is_none_or(|ns| text(v, "/metadata/namespace") == ns));
     all.sort_by_key(|v| (text(v, "/metadata/namespace").to_owned(), text(v, "/metadata/name").to_owned()));
     all
+}
+
+/// The volume of a bound claim, as our storage class makes it (upstream: `createPersistentVolumeSource`).
+fn volume(claim: &Value) -> Option<Value> {
+    let node = pods::selected_node(claim).filter(|_| text(claim, "/kind") == "PersistentVolumeClaim")?;
+    let (namespace, name) = (text(claim, "/metadata/namespace"), text(claim, "/metadata/name"));
+    let annotations = json!({ "local.path.provisioner/selected-node": node });
+    Some(json!({ "apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": { "name": pods::volume_name(namespace, name), "annotations": annotations },
+        "spec": { "local": { "path": pods::volume_path(namespace, name) } }, "status": { "phase": "Bound" } }))
 }
 
 fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {
