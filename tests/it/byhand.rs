@@ -155,7 +155,7 @@ fn volumes_of_a_vm_that_was_made_anew_get_their_folders_back() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     let found =
         ran.err.lines().find(|line| line.contains("Found mgmt/w1/volumes gone with its VM")).expect("it is said");
-    assert!(found.contains("_monitoring_storage-loki-0'"), "{found}");
+    assert!(found.contains("cannot statx '/opt/local-path-provisioner/pvc-"), "{found}");
     let again = place.run("bootstrap --rehearse");
     assert!(again.err.contains("nothing to do"), "{}", again.err);
     assert_eq!(place.run("status --rehearse").code, 0);

@@ -11,6 +11,7 @@ mod drive;
 mod fleet;
 mod golden;
 mod host;
+mod install;
 mod mesh;
 mod node;
 mod platform;

@@ -69,8 +69,8 @@ impl Place {
         Utf8Path::from_path(self.folder.path()).expect("UTF-8")
     }
 
-    fn env(&self, out: Box<dyn Write>, err: Box<dyn Write>) -> Env {
-        let vars = BTreeMap::from([("PATH".to_owned(), "/nowhere".to_owned())]);
+    fn env(&self, path: &str, out: Box<dyn Write>, err: Box<dyn Write>) -> Env {
+        let vars = BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
         Env {
             root: self.root().to_owned(),
             here: self.root().to_owned(),
@@ -83,11 +83,16 @@ impl Place {
         }
     }
 
-    /// Runs a command line.
+    /// Runs a command line where there are no tools.
     pub fn run(&self, line: &str) -> Ran {
+        self.run_with("/nowhere", line)
+    }
+
+    /// Runs a command line with the tools of this `PATH`.
+    pub fn run_with(&self, path: &str, line: &str) -> Ran {
         let (out, err) = (Page::default(), Page::default());
         let args = std::iter::once("xtask").chain(line.split(' ')).map(Into::into);
-        let code = cmd::run(args, self.env(Box::new(out.clone()), Box::new(err.clone())));
+        let code = cmd::run(args, self.env(path, Box::new(out.clone()), Box::new(err.clone())));
         let text = |page: Page| String::from_utf8(page.0.borrow().clone()).expect("UTF-8");
         Ran { code, out: text(out), err: text(err) }
     }
@@ -246,14 +251,14 @@ fn a_reader_that_went_away_is_a_quiet_success() {
     let place = Place::new();
     let err = Page::default();
     let args = ["xtask", "plan", "bootstrap"].map(Into::into);
-    assert_eq!(cmd::run(args, place.env(Box::new(Gone), Box::new(err.clone()))), 0);
+    assert_eq!(cmd::run(args, place.env("/nowhere", Box::new(Gone), Box::new(err.clone()))), 0);
     assert!(err.0.borrow().is_empty());
 }
 
 #[test]
 fn a_fleet_is_found_from_where_the_user_stands() {
     let place = Place::new();
-    let mut env = place.env(Box::new(io::sink()), Box::new(io::sink()));
+    let mut env = place.env("/nowhere", Box::new(io::sink()), Box::new(io::sink()));
     env.here = Utf8PathBuf::from_path_buf(golden::root().join("tests/fleets")).expect("UTF-8");
     assert_eq!(cmd::run(["xtask", "fleet", "check", "--fleet", "one.toml"].map(Into::into), env), 0);
 }

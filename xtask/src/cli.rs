@@ -184,6 +184,9 @@ pub enum Command {
         /// The step, as `app1/cp/init`.
         step: String,
     },
+    /// The command-line tools of this repository.
+    #[command(subcommand)]
+    Tools(Tools),
     /// Run every check of this repository.
     Ci,
     /// Print completions for a shell.
@@ -282,6 +285,13 @@ pub enum Charts {
         #[arg(long, value_name = "VERSION")]
         to: Option<String>,
     },
+}
+
+/// Commands about the tools of this machine.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Tools {
+    /// Put the pinned helm, kubectl and cilium into out/bin, each checked by its digest; or say how to get one.
+    Install,
 }
 
 /// Commands about decisions.

@@ -50,6 +50,7 @@ mod rehearse;
 mod render;
 mod status;
 mod survey;
+mod tools;
 mod verify_contract;
 mod why;
 
@@ -142,6 +143,7 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
         Command::Render { check } => render::run(session, *check),
         Command::Fleet(command) => fleet::run(session, command),
         Command::Charts(command) => charts::run(session, command),
+        Command::Tools(cli::Tools::Install) => tools::install(session),
         Command::Rehearse { command, seeds, every, fault } => {
             let (seeds, fault) = (seeds.as_deref(), fault.as_deref());
             rehearse::run(session, *command, &rehearse::Wanted { seeds, every: *every, fault })

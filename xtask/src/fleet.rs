@@ -4,6 +4,7 @@
 //! A [`Fleet`] exists only if every rule holds: `load` reads `infra/fleet.toml` with the line of each value, `rules`
 //! refuses what cannot work, and both report all problems at once.
 
+pub mod binaries;
 mod compatibility;
 pub(crate) mod document;
 mod draft;

@@ -20,6 +20,7 @@ pub mod power;
 pub(crate) mod samples;
 pub mod survey;
 pub mod text;
+pub mod tools;
 pub mod uses;
 pub mod want;
 
@@ -65,6 +66,8 @@ pub enum Want {
     /// Exit 0, and of the Helm release named first (`NAMESPACE/NAME`) the newest revision, as a line of words
     /// ([`crate::tools::helm::revisions::Revision::line`]), matches the regular expression.
     Newest(String, String),
+    /// There is no such program. Only as the whole `when` of a [`Case`]: without one a missing tool fails its step.
+    Absent,
     /// Each of these. An empty list always holds: see [`Want::ALWAYS`].
     All(Vec<Want>),
     /// One of these.

@@ -16,6 +16,7 @@ pub mod multipass;
 pub mod openssl;
 pub mod own;
 pub mod reading;
+pub mod tar;
 pub mod vault;
 
 /// A program that commands are given to.
@@ -36,6 +37,8 @@ pub enum Tool {
     Openssl,
     /// Downloads that are not charts.
     Curl,
+    /// Unpacks downloads.
+    Tar,
     /// Small acts of xtask itself that stand in a plan like any other: see [`crate::tools::own`].
     Own,
 }
@@ -51,6 +54,7 @@ impl Tool {
             Tool::Docker => "docker",
             Tool::Openssl => "openssl",
             Tool::Curl => "curl",
+            Tool::Tar => "tar",
             Tool::Own => "xtask",
         }
     }

@@ -32,8 +32,8 @@ fn table(rows: &[(u64, &str, &str, u64)]) -> Output {
 fn mend(step: &Step, answer: &Output) -> (&'static str, Vec<String>) {
     let holds = |want: &xtask::plan::Want| want.complete(|_| Some(OURS.to_owned())).expect("known").holds(answer);
     let words = |command: &Command| {
-        let args = command.args.iter().filter(|a| ["delete", "rollback", "uninstall", "upgrade"].contains(&a.as_str()));
-        args.cloned().next().unwrap_or_else(|| "read".to_owned())
+        let acts = |arg: &&String| ["delete", "rollback", "uninstall", "upgrade"].contains(&arg.as_str());
+        command.args.iter().find(acts).map_or("read", String::as_str).to_owned()
     };
     if holds(&step.done_when.want) {
         return ("kept", vec![]);

@@ -2,7 +2,7 @@
 //! Knows nothing of what the flags do.
 
 use super::exit::{Stop, WRONG};
-use crate::cli::{Charts, Command, Flags};
+use crate::cli::{Charts, Command, Flags, Tools};
 use crate::problem::Problem;
 
 /// Refuses every flag that would mean nothing here.
@@ -66,6 +66,7 @@ fn fitting(command: &Command) -> (&'static str, &'static [&'static str]) {
         Command::Doctor { .. } => ("doctor", &["--rehearse", "--seed", "--jobs", "--explain"]),
         Command::Kubeconfig => ("kubeconfig", &["--rehearse"]),
         Command::Logs { .. } => ("logs", &["--rehearse"]),
+        Command::Tools(Tools::Install) => ("tools install", all),
         Command::Ci => ("ci", &[]),
         Command::Completions { .. } => ("completions", &[]),
     }

@@ -6,6 +6,7 @@ use camino::Utf8Path;
 use super::Session;
 use super::exit::{Stop, WRONG};
 use super::git::Git;
+use crate::fleet::binaries::{self, Binary};
 use crate::fleet::{self, Compatibility, Fleet};
 use crate::plan::mesh::{self, Scope};
 use crate::plan::{Plan, bootstrap};
@@ -18,6 +19,8 @@ use crate::tools::helm::Helm;
 const COMPATIBILITY: &str = "infra/compatibility.toml";
 /// What is installed on the clusters.
 const RELEASES: &str = "charts/releases.toml";
+/// Which builds of the command-line tools are pinned.
+const TOOLS: &str = "infra/tools.toml";
 
 /// What a person wrote, read and checked, and the files that follow from it.
 pub struct Inputs {
@@ -25,6 +28,8 @@ pub struct Inputs {
     pub fleet: Fleet,
     /// What is installed.
     pub releases: Releases,
+    /// Builds of tools that are pinned.
+    pub tools: Vec<Binary>,
     /// Generated files.
     pub files: Files,
     /// The data files that all of it was read from.
@@ -121,8 +126,9 @@ fn all(data: Data, file: &str, text_of_fleet: &str) -> Result<Inputs, Vec<Proble
     let known = Compatibility::load(COMPATIBILITY, text(&data, COMPATIBILITY)?)?;
     let fleet = fleet::load(file, text_of_fleet, &known)?;
     let releases = release::load(RELEASES, text(&data, RELEASES)?, &fleet)?;
+    let tools = binaries::load(TOOLS, text(&data, TOOLS)?, &fleet)?;
     let files = render::files(&fleet, &releases, &data)?;
-    Ok(Inputs { fleet, releases, files, data })
+    Ok(Inputs { fleet, releases, tools, files, data })
 }
 
 /// The fleet's file as the user named it: from where they stand, or from the repository if it is only there.

@@ -1,7 +1,7 @@
 //! What a probe's answer says about its step. Pure: an answer and known values in, a verdict out.
 //! Knows nothing of states, attempts or time.
 
-use crate::plan::Step;
+use crate::plan::{Step, Want};
 use crate::token::Token;
 use crate::tools::{Command, Exit, Learn, Output};
 
@@ -16,7 +16,7 @@ pub(super) enum Verdict {
     No(Option<usize>),
     /// There was no answer (the probe was ended), and no case for that. "I cannot tell" is not "no": nothing is done.
     Silent,
-    /// The tool is not there; asking again will not help.
+    /// The tool is not there, and no case is for that; asking again will not help.
     Missing,
     /// The wants name values that nobody knows.
     Lacking(Vec<String>),
@@ -25,7 +25,9 @@ pub(super) enum Verdict {
 /// Judges an answer; `value` knows the facts and digests.
 pub(super) fn judge(step: &Step, output: &Output, mut value: impl FnMut(Token<'_>) -> Option<String>) -> Verdict {
     if output.exit == Exit::Missing {
-        return Verdict::Missing;
+        // Other wants say nothing of a tool that could not even be asked.
+        let place = step.instead.iter().position(|case| case.when == Want::Absent);
+        return place.map_or(Verdict::Missing, |place| Verdict::No(Some(place)));
     }
     match step.done_when.want.complete(&mut value) {
         Err(lacking) => return Verdict::Lacking(lacking),

@@ -70,6 +70,7 @@ impl Want {
             Want::Version(pointer, range) => Want::Version(f(pointer, false), f(range, false)),
             Want::Outside(pointer, nets) => Want::Outside(f(pointer, false), nets.clone()),
             Want::Newest(release, regex) => Want::Newest(release.clone(), f(regex, true)),
+            Want::Absent => Want::Absent,
             Want::All(wants) => Want::All(wants.iter().map(|w| w.map(f)).collect()),
             Want::Any(wants) => Want::Any(wants.iter().map(|w| w.map(f)).collect()),
             Want::Not(want) => Want::Not(Box::new(want.map(f))),
@@ -92,6 +93,8 @@ impl Want {
             Want::Newest(release, regex) => {
                 is_exit(output, 0).and_then(|()| newest_matches(&output.stdout, release, regex))
             }
+            Want::Absent if output.exit == Exit::Missing => Ok(()),
+            Want::Absent => Err("the program is there".to_owned()),
             Want::All(wants) => all(wants.iter().filter_map(|w| w.test(output).err()).collect()),
             Want::Any(wants) => any(wants.iter().map(|w| w.test(output)).collect()),
             Want::Not(want) if want.holds(output) => Err(format!("want not {}, but it is so", Inner(want))),
@@ -290,6 +293,7 @@ impl fmt::Display for Want {
             Want::Version(pointer, range) => write!(f, "{pointer} in {range}"),
             Want::Outside(pointer, nets) => write!(f, "{pointer} outside {}", list(nets.iter(), ", ")),
             Want::Newest(release, regex) => write!(f, "newest revision of {release} ~ /{regex}/"),
+            Want::Absent => write!(f, "no such program"),
             Want::All(wants) if wants.is_empty() => write!(f, "anything"),
             Want::Any(wants) if wants.is_empty() => write!(f, "nothing"),
             Want::All(wants) => write!(f, "{}", list(wants.iter().map(Inner), " and ")),

@@ -14,6 +14,8 @@
 //! | `forget CLUSTER` | removes a cluster's kubeconfig and secrets; `.` is all of them | driver |
 //! | `forgotten CLUSTER` | exit 0 if there are none, else 1 and their names on stderr | driver |
 //! | `sha256 PATH` | prints the digest of a download below `out/`, exit 1 if there is none | world |
+//! | `check PATH DIGEST` | exit 0 if a download below `out/` has this digest (`sha256:…`, `sha512:…`), else 1 and both | world |
+//! | `place PATH PATH` | moves an unpacked program within `out/` to where it is run, executable, in one step | world |
 
 use super::{Command, Tool};
 
@@ -65,4 +67,14 @@ pub fn forgotten(cluster: &str) -> Command {
 /// The digest of a file in `out/`.
 pub fn sha256(path: &str) -> Command {
     Command::ask(Tool::Own, ["sha256", path])
+}
+
+/// Whether a file in `out/` has this digest: `sha256:…` or `sha512:…`.
+pub fn check(path: &str, digest: &str) -> Command {
+    Command::act(Tool::Own, ["check", path, digest])
+}
+
+/// Moves a program within `out/` to where it is run from. It is there whole or not at all.
+pub fn place(from: &str, to: &str) -> Command {
+    Command::act(Tool::Own, ["place", from, to])
 }

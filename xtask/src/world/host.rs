@@ -25,6 +25,7 @@ mod digest;
 mod group;
 mod lines;
 mod machine;
+mod place;
 mod signals;
 
 use child::{Child, Setting};
@@ -58,7 +59,7 @@ enum Running {
 }
 
 impl Host {
-    /// A world whose commands run in `root`. Programs are looked up in `bin` first if it exists, then in `path` (the
+    /// A world whose commands run in `root`. Programs are looked up in `bin` first, then in `path` (the
     /// value of `PATH`).
     pub fn new(root: &Utf8Path, bin: &Utf8Path, path: &str) -> Self {
         let (sender, events) = mpsc::sync_channel(CHANNEL);
@@ -104,6 +105,14 @@ impl Host {
             ["sha256", path] => {
                 let path = self.setting.root.join("out").join(path);
                 self.thread(task, move || digest::answer(&path))
+            }
+            ["check", path, digest] => {
+                let (path, digest) = (self.setting.root.join("out").join(path), digest.to_owned());
+                self.thread(task, move || digest::check(&path, &digest))
+            }
+            ["place", from, to] => {
+                let (out, from, to) = (self.setting.root.join("out"), from.to_owned(), to.to_owned());
+                self.thread(task, move || place::answer(&out, &from, &to))
             }
             _ => self.over(task, Exit::NotStarted(format!("no such act of our own: {}", words.join(" ")))),
         }
@@ -209,8 +218,8 @@ impl Drop for Host {
 }
 
 fn search_path(bin: &Utf8Path, path: &str) -> OsString {
-    let own = bin.is_dir().then(|| bin.as_std_path().to_owned());
-    let places = own.into_iter().chain(std::env::split_paths(path));
+    // Also if it is not there yet: this very run may place tools in it.
+    let places = std::iter::once(bin.as_std_path().to_owned()).chain(std::env::split_paths(path));
     // A place with a colon in its name cannot be joined; such a `PATH` is taken as it is.
     std::env::join_paths(places).unwrap_or_else(|_| path.into())
 }

@@ -41,6 +41,7 @@ mod pki;
 mod pods;
 mod safe;
 mod stage;
+mod tar;
 #[cfg(test)]
 mod tests;
 mod vault;
@@ -250,6 +251,7 @@ fn broken(ask: &Ask) -> Output {
         Tool::Helm => "Error: Get \"https://example.invalid\": net/http: TLS handshake timeout",
         Tool::Kubectl => "Unable to connect to the server: net/http: TLS handshake timeout",
         Tool::Curl => "curl: (56) Recv failure: Connection reset by peer",
+        Tool::Tar => "tar: Error is not recoverable: exiting now",
         _ => "error: interrupted",
     };
     ask::refused(if ask.tool == Tool::Kubectl && ask.args.iter().any(|a| a == "diff") { 2 } else { 1 }, text)

@@ -172,6 +172,14 @@ fn a_missing_program_is_never_retried() {
 }
 
 #[test]
+fn a_missing_program_can_be_a_case_of_its_own() {
+    let absent = Case { when: Want::Absent, ..case("not there", "", &["fetch a"]) };
+    let script = Script::new().on("ask a", [ends(Exit::Missing), yes()]).on("fetch a", [well()]);
+    let outcome = run(&plan([with(step("a", &[]), |s| s.instead = vec![absent])]), &mut { script });
+    assert_eq!(outcome.done, ["a"]);
+}
+
+#[test]
 fn the_first_case_that_matches_chooses_the_commands() {
     let cases = vec![case("stopped", "stopped", &["start a"]), case("also", "stopped", &["never"])];
     let script = Script::new().on("ask a", [says(0, "stopped"), yes()]).on("start a", [well()]);

@@ -9,8 +9,7 @@ use crate::tools::{Command, cilium, curl, docker, helm, kubectl, multipass, open
 pub(in crate::plan) fn steps(fleet: &Fleet) -> Vec<Step> {
     let mut steps = vec![machine(fleet), network(fleet)];
     for (name, ask) in tools() {
-        let Some(check) = tool(fleet, name, ask) else { continue };
-        steps.push(check);
+        steps.push(tool(fleet, name, ask));
     }
     steps
 }
@@ -44,24 +43,43 @@ fn tools() -> [(&'static str, Command); 6] {
 }
 
 /// A tool is there and of a version that works. The range stands in `fleet.toml`; a tool without one may be any.
-fn tool(fleet: &Fleet, name: &str, ask: Command) -> Option<Step> {
-    let range = fleet.versions.tools.iter().find(|(tool, _)| tool == name).map(|(_, range)| range.clone());
-    let version = |pointer: &str| range.map(|r| Want::Version(pointer.into(), r)).unwrap_or(Want::Exit(0));
-    let want = match name {
-        // Exit 0 even with the daemon down; the JSON then lacks `multipassd`.
-        "multipass" => Want::All(vec![Want::JsonPresent("/multipassd".into()), version("/multipass")]),
-        "kubectl" => version("/clientVersion/gitVersion"),
-        _ => version(""),
-    };
-    Some(Step::new(format!("host/{name}"), format!("look for {name}"), ask, want).hint(mend(name)))
+fn tool(fleet: &Fleet, name: &str, ask: Command) -> Step {
+    Step::new(format!("host/{name}"), format!("look for {name}"), ask, accepted(fleet, name)).hint(mend(name))
 }
 
-fn mend(name: &str) -> &'static str {
+/// The question for a tool's version, and the answers that a run accepts.
+pub(in crate::plan) fn look(fleet: &Fleet, name: &str) -> Option<(Command, Want)> {
+    tools().into_iter().find(|(tool, _)| *tool == name).map(|(_, ask)| (ask, accepted(fleet, name)))
+}
+
+/// Where a tool's version stands in its answer, as [`Want::Version`] takes it.
+pub(in crate::plan) fn version_at(name: &str) -> &'static str {
+    match name {
+        "multipass" => "/multipass",
+        "kubectl" => "/clientVersion/gitVersion",
+        _ => "",
+    }
+}
+
+fn accepted(fleet: &Fleet, name: &str) -> Want {
+    let range = fleet.versions.tools.iter().find(|(tool, _)| tool == name).map(|(_, range)| range.clone());
+    let version = range.map_or(Want::Exit(0), |range| Want::Version(version_at(name).into(), range));
+    match name {
+        // Exit 0 even with the daemon down; the JSON then lacks `multipassd`.
+        "multipass" => Want::All(vec![Want::JsonPresent("/multipassd".into()), version]),
+        _ => version,
+    }
+}
+
+/// How a tool gets onto this machine.
+pub(in crate::plan) fn mend(name: &str) -> &'static str {
     match name {
         "multipass" => "macOS: brew install --cask multipass · Linux: sudo snap install multipass",
-        "helm" => "macOS: brew install helm · Linux: sudo snap install helm --classic",
-        "kubectl" => "macOS: brew install kubectl · Linux: sudo snap install kubectl --classic",
-        "cilium" => "macOS: brew install cilium-cli · Linux: https://github.com/cilium/cilium-cli/releases",
+        "helm" => "cargo xtask tools install · macOS: brew install helm · Linux: sudo snap install helm --classic",
+        "kubectl" => {
+            "cargo xtask tools install · macOS: brew install kubectl · Linux: sudo snap install kubectl --classic"
+        }
+        "cilium" => "Linux: cargo xtask tools install · macOS: brew install cilium-cli",
         "openssl" => "macOS brings it · Debian, Ubuntu: sudo apt install openssl",
         _ => "macOS brings it · Debian, Ubuntu: sudo apt install curl",
     }

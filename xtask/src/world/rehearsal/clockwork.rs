@@ -112,6 +112,7 @@ pub fn latency(tool: Tool, args: &[String]) -> Duration {
         (Tool::Cilium, _) => 500,           // assumption
         (Tool::Curl, _) => 2_000,           // assumption
         (Tool::Openssl, _) => 100,          // assumption
+        (Tool::Tar, _) => 600,              // assumption
         (Tool::Docker, _) => 300,           // assumption
         (Tool::Own, _) => 10,
     })

@@ -1,4 +1,4 @@
-//! curl, for downloads that are not charts: Gateway API's CRDs.
+//! curl, for downloads that are not charts: Gateway API's CRDs, and archives of tools.
 //! Knows nothing of what is done with them.
 
 use super::ask::{Ask, Disk, refused, said};
@@ -86,9 +86,14 @@ fn spread(arg: &str) -> Vec<String> {
 fn offered(url: &str) -> Option<String> {
     let rest = url.strip_prefix("https://")?;
     let gateway = rest.contains("kubernetes-sigs/gateway-api/") && rest.ends_with(".yaml");
-    let version =
-        rest.split('/').find(|part| part.strip_prefix('v').is_some_and(|v| semver::Version::parse(v).is_ok()))?;
     let file = rest.rsplit('/').next().unwrap_or_default();
+    let full = |part: &&str| part.strip_prefix('v').is_some_and(|v| semver::Version::parse(v).is_ok());
+    // Helm has its version in the file's name alone.
+    let named = file.strip_prefix("helm-").and_then(|f| f.split('-').next());
+    let version = rest.split('/').find(full).or(named.filter(full))?;
+    if let Some(tool) = tool_of(file) {
+        return Some(format!("{file}\n{tool} {}\n", version.trim_start_matches('v')));
+    }
     let single = file.strip_prefix("gateway.networking.k8s.io_").and_then(|f| f.strip_suffix(".yaml"));
     let known = file == "standard-install.yaml" || single.is_some();
     (gateway && known).then(|| catalog::gateway_api(version, single)).filter(|body| !body.is_empty())
@@ -102,4 +107,23 @@ pub fn serves(file: &str, bytes: &[u8]) -> bool {
     version.is_some_and(|version| {
         text == catalog::gateway_api(version, single) || text == catalog::gateway_api(version, None)
     })
+}
+
+/// The tool in an archive of this name.
+fn tool_of(file: &str) -> Option<&'static str> {
+    let names = [("helm-v", "helm"), ("kubernetes-client-", "kubectl"), ("cilium-", "cilium")];
+    let found = names.into_iter().find(|(start, _)| file.starts_with(start) && file.ends_with(".tar.gz"));
+    found.map(|(_, tool)| tool)
+}
+
+/// Whether these bytes are an archive of a tool as its server offers it under this name.
+pub fn packs(path: &str, bytes: &[u8]) -> bool {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let rest = std::str::from_utf8(bytes).ok().and_then(|text| text.strip_prefix(file));
+    packed(bytes).is_some() && rest.is_some_and(|rest| rest.starts_with('\n') && rest.ends_with('\n'))
+}
+
+/// The tool in the bytes of an archive, and its version.
+pub fn packed(bytes: &[u8]) -> Option<(&str, &str)> {
+    std::str::from_utf8(bytes).ok()?.lines().nth(1)?.split_once(' ')
 }

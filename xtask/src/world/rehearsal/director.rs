@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ask::{Answer, Ask, Disk};
 use super::stage::{Power, Stage};
-use super::{cilium, clockwork, curl, docker, guest, helm, kubectl, multipass, openssl, own};
+use super::{cilium, clockwork, curl, docker, guest, helm, kubectl, multipass, openssl, own, tar};
 use crate::tools::{Exit, Output, Tool};
 
 impl Stage {
@@ -26,6 +26,7 @@ impl Stage {
             Tool::Cilium => cilium::answer(self, ask, now, disk),
             Tool::Openssl => Answer::Done(openssl::answer(self, ask)),
             Tool::Curl => Answer::Done(curl::answer(self, ask, disk)),
+            Tool::Tar => Answer::Done(tar::answer(self, ask, disk)),
             Tool::Own => own::answer(self, ask, now, disk),
             Tool::Docker => docker::answer(self, ask, now),
         }

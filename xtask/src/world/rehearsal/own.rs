@@ -11,7 +11,7 @@ use super::{catalog, clockwork, curl, pki};
 use crate::tools::Output;
 
 /// Answers one command line.
-pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &dyn Disk) -> Answer {
+pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) -> Answer {
     let words: Vec<&str> = ask.args.iter().map(String::as_str).collect();
     Answer::Done(match words.as_slice() {
         ["machine"] => {
@@ -28,6 +28,8 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &dyn Disk) -> A
         }
         ["dial", address, port] => return dial(stage, ask, address, port, now),
         ["sha256", path] => digest(stage, path, disk),
+        ["check", path, digest] => check(path, digest, disk),
+        ["place", from, to] => place(stage, from, to, disk),
         _ => stage.strange(ask, refused(2, "error: this act is not the world's")),
     })
 }
@@ -51,4 +53,26 @@ fn digest(stage: &Stage, path: &str, disk: &dyn Disk) -> Output {
         .is_some_and(|(chart, version)| file == format!("{chart}-{version}.tgz"));
     let published = stage.published.get(file).filter(|_| whole || curl::serves(file, &bytes));
     said(format!("{}\n", published.cloned().unwrap_or_else(|| pki::sha256(&bytes))))
+}
+
+/// A whole archive is the published one; anything else is told by its own digest.
+fn check(path: &str, want: &str, disk: &dyn Disk) -> Output {
+    let Some(bytes) = disk.read(path) else { return refused(1, format!("error: no such file `{path}`")) };
+    match curl::packs(path, &bytes) {
+        true => said(""),
+        false => refused(1, format!("{path} is another file\nwant {want}\ngot  sha256:{}", pki::sha256(&bytes))),
+    }
+}
+
+/// From now on this program answers, in the version that it was unpacked from.
+fn place(stage: &mut Stage, from: &str, to: &str, disk: &mut dyn Disk) -> Output {
+    let found = disk.read(from);
+    let Some((tool, version)) = found.as_deref().and_then(curl::packed) else {
+        return refused(1, format!("{from} to {to}: No such file or directory (os error 2)"));
+    };
+    stage.machine.tools.insert(tool.to_owned(), version.to_owned());
+    match disk.write(to, found.as_deref().unwrap_or_default()) {
+        Ok(()) => said(""),
+        Err(why) => refused(1, why),
+    }
 }

@@ -45,6 +45,7 @@ impl Default for Machine {
             ("cilium", "0.19.7"),
             ("openssl", "3.0.19"),
             ("curl", "8.5.0"),
+            ("tar", "3.5.3"), // bsdtar
             ("docker", "28.3.0"),
         ];
         Machine {

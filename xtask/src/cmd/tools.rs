@@ -1,0 +1,40 @@
+//! `tools install`: the pinned builds of helm, kubectl and cilium for the machine that this runs on.
+//! Knows nothing of where they come from.
+
+use std::time::Duration;
+
+use super::exit::{Ended, NOT_READY, Stop};
+use super::{Session, ask, conduct, load, place, plan};
+use crate::plan::{bootstrap, tools};
+use crate::problem::Problem;
+use crate::tools::own;
+use crate::world::World;
+
+/// The machine answers about itself at once.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Installs what is missing, or prints what it would do.
+///
+/// # Errors
+/// Problems of the input, or of the choice.
+pub fn install(session: &mut Session) -> Ended {
+    let inputs = load::inputs(session)?;
+    let offered = bootstrap::downloads(&inputs.fleet, &inputs.releases);
+    place::within(session, Some("tools install"), &offered, &mut |session, world| {
+        let plan = tools::plan(&inputs.fleet, &inputs.tools, &platform(world)?);
+        if session.flags.dry_run {
+            return plan::print(session, plan);
+        }
+        conduct::run(session, world, &plan, &|_| vec![])
+    })
+}
+
+/// What the machine is, as `macos-aarch64`.
+fn platform(world: &mut dyn World) -> Result<String, Stop> {
+    let output = ask::one(world, own::machine(), LIMIT)?;
+    let said: serde_json::Value = serde_json::from_str(&output.stdout).unwrap_or_default();
+    match (said["os"].as_str(), said["arch"].as_str()) {
+        (Some(os), Some(arch)) => Ok(format!("{os}-{arch}")),
+        _ => Err(Stop::one(NOT_READY, Problem::new("this machine does not say what it is").why(output.stderr))),
+    }
+}
