@@ -6,7 +6,7 @@
 //! | newest revision | what left it | mend |
 //! |---|---|---|
 //! | none | nobody was here | upgrade |
-//! | `pending-install` | SIGKILL in the first install, its hooks too | 4: remove the record, upgrade takes over; 3: uninstall, upgrade |
+//! | `pending-install` | SIGKILL in the first install | 4: remove the record, upgrade; 3: uninstall, upgrade |
 //! | `pending-upgrade`, `pending-rollback` | SIGKILL in an upgrade or rollback | rollback, upgrade |
 //! | `uninstalling` | SIGKILL in an uninstall | uninstall, upgrade |
 //! | `failed`, the first or with our values | SIGTERM, or its time was over | upgrade |
@@ -14,7 +14,8 @@
 //! | not ours | a person's upgrade or rollback, or our own repair was cut off | upgrade |
 //!
 //! Helm 3 compares with the last *deployed* revision, so what a cancelled one wrote stays on the objects; a rollback
-//! compares with the cancelled one. Uninstalling would take volumes of Deployments along: Helm 4 does without.
+//! compares with the cancelled one. Uninstalling takes the volumes of Deployments along; Helm 4 takes over what is
+//! there once the record of the install is gone.
 
 use super::super::{Step, Want};
 use crate::release::Chart;

@@ -2,10 +2,10 @@
 //! Knows nothing of what was in them.
 //!
 //! Of a VM that was made anew with the same name the volumes are still bound to that node, and nobody makes a folder a
-//! second time: the provisioner made it when the claim was new (upstream: `Provision`), and the kubelet mounts a volume
-//! of type `local` only if its path is there (upstream: `path "…" does not exist`). Pods would wait for ever, with every
-//! release as wanted. So each node is asked for the folders of its volumes, and gets those that lack: empty, with the
-//! rights that the provisioner's own script gives.
+//! second time: the provisioner made it when the claim was new, and the kubelet mounts a volume of type `local` only if
+//! its path is there (rancher/local-path-provisioner#221). Pods would wait for ever, with every release as wanted. So
+//! each node is asked for the folders of its volumes, and gets those that lack: empty, with the rights that the
+//! provisioner's own script gives.
 
 use super::super::{Step, Want};
 use super::{kube_path, on};
