@@ -20,7 +20,7 @@ fuzz_target!(|input: (i8, &str, &str)| {
         Want::Version(String::new(), ">=3.14, <5".into()),
         Want::Version("/v".into(), "*".into()),
         Want::Outside("/networks".into(), vec!["10.0.0.0/8".parse().expect("a network")]),
-        Want::Newest(r"deployed\s+a=b".into()),
+        Want::Newest("ns/a".into(), r"deployed\s+a=b".into()),
     ];
     for want in &wants {
         assert!(want.explain(&output).len() < 4_000);

@@ -2,6 +2,7 @@
 //! Knows nothing of how a module does its work, only of what it promises.
 
 mod argv;
+mod byhand;
 mod charts;
 mod contract;
 mod daytwo;

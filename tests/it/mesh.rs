@@ -80,8 +80,9 @@ fn a_bootstrap_does_not_disconnect() {
     let completed = |want: &xtask::plan::Want| want.complete(|_: Token<'_>| Some(ours.clone())).expect("known");
     let other = "f".repeat(32);
     let row = |state: &str, rest: &str| {
-        let stdout =
-            format!("sh.helm.release.v1.cilium.v2   helm.sh/release.v1   1   5m   cilium   2   {state}   {rest}\n");
+        let stdout = format!(
+            "kube-system   sh.helm.release.v1.cilium.v2   helm.sh/release.v1   1   5m   2   {state}   {rest}\n"
+        );
         Output { stdout, ..Output::of(Exit::Code(0)) }
     };
     let chosen = |output: &Output| match completed(&step.done_when.want).holds(output) {
@@ -90,21 +91,23 @@ fn a_bootstrap_does_not_disconnect() {
     };
     let chart = "cilium-1.20.0";
     for (state, rest, want) in [
-        ("deployed", format!("{chart}   {ours}"), "kept"),
-        ("deployed", format!("{chart}   {ours}   {other}"), "kept"),
-        ("deployed", format!("{chart}   {other}   {other}"), "in a mesh"),
-        ("deployed", format!("{chart}   {other}   kept"), "in a mesh"),
-        ("failed", format!("{chart}   {ours}   {other}"), "in a mesh"),
-        ("deployed", format!("{chart}   {other}"), "act"),
-        ("pending-upgrade", format!("{chart}   {ours}   {other}"), "pending upgrade of a mesh"),
-        ("pending-upgrade", format!("{chart}   {ours}"), "pending upgrade"),
-        ("pending-install", format!("{chart}   {ours}"), "pending install"),
+        ("deployed", format!("{chart}   {ours}   2"), "kept"),
+        ("deployed", format!("{chart}   {ours}   2   {other}"), "kept"),
+        ("deployed", format!("{chart}   {other}   2   {other}"), "in a mesh"),
+        ("deployed", format!("{chart}   {other}   2   kept"), "in a mesh"),
+        ("failed", format!("{chart}   {ours}   2   {other}"), "in a mesh"),
+        ("deployed", format!("{chart}   {other}   2"), "act"),
+        ("deployed", format!("{chart}   {ours}   1   {other}"), "changed by hand in a mesh"),
+        ("deployed", format!("{chart}   {ours}   1"), "changed by hand"),
+        ("pending-upgrade", format!("{chart}   {ours}   2   {other}"), "pending upgrade of a mesh"),
+        ("pending-upgrade", format!("{chart}   {ours}   2"), "pending upgrade"),
+        ("pending-install", format!("{chart}   {ours}   2"), "pending install"),
     ] {
         assert_eq!(chosen(&row(state, &rest)), want, "{state} {rest}");
     }
     let keeping = step.instead.iter().find(|c| c.name == "in a mesh").expect("a case");
-    assert!(keeping.act[0].args.iter().any(|a| a == "--reset-then-reuse-values"));
-    assert!(keeping.act[0].args.iter().any(|a| a.ends_with("archipelago/mesh=kept")));
+    assert!(keeping.act[1].args.iter().any(|a| a == "--reset-then-reuse-values"));
+    assert!(keeping.act[1].args.iter().any(|a| a.contains(",archipelago/mesh=kept,")));
     assert!(bootstrap::KUBECONFIG.ends_with("config.yaml"));
 }
 

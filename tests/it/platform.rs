@@ -56,6 +56,28 @@ fn no_cluster_needs_another() {
     }
 }
 
+/// A digest that differs or a chart server that is down is known before anything is installed anywhere.
+#[test]
+fn every_archive_comes_before_the_first_install() {
+    let plan = plan(FLEET, Helm::V4);
+    let archives: BTreeSet<&str> =
+        plan.steps.iter().map(|s| s.id.as_str()).filter(|id| id.starts_with("charts/")).collect();
+    assert!(archives.len() > 10);
+    for step in plan.steps.iter().filter(|step| installs(step)) {
+        let before = before(&plan, &step.id);
+        let missing: Vec<_> = archives.iter().filter(|archive| !before.contains(**archive)).collect();
+        assert_eq!(missing, Vec::<&&str>::new(), "{}", step.id);
+    }
+    // What makes and starts machines needs none of them.
+    assert!(archives.iter().all(|archive| !before(&plan, "app1/kubeconfig").contains(*archive)));
+}
+
+fn installs(step: &Step) -> bool {
+    step.act
+        .iter()
+        .any(|c| c.args.iter().any(|a| a == "apply") || c.tool == xtask::tools::Tool::Helm && c.args[0] == "upgrade")
+}
+
 #[test]
 fn what_is_used_comes_before_its_users() {
     let plan = plan(FLEET, Helm::V4);

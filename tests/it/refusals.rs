@@ -58,6 +58,11 @@ impl Disk for Folder {
 
 /// Runs the steps that a pattern chooses, with what they need.
 fn run(plan: &Plan, only: &str, helm: &str) -> (Outcome, Duration) {
+    run_in(plan, only, helm, |stage| stage)
+}
+
+/// The same where the outside world is not as it should be.
+fn run_in(plan: &Plan, only: &str, helm: &str, change: impl FnOnce(Stage) -> Stage) -> (Outcome, Duration) {
     let folder = tempfile::tempdir().unwrap();
     let open = || Workspace::open(Utf8Path::from_path(folder.path()).unwrap(), Utf8Path::new("out")).fleeting();
     let mut machine = Machine::default();
@@ -66,13 +71,51 @@ fn run(plan: &Plan, only: &str, helm: &str) -> (Outcome, Duration) {
     for (file, digest) in published(plan) {
         stage = stage.publishing(&file, &digest);
     }
-    let mut world = Rehearsal::new(stage, Faults::none(), Box::new(Folder(open())));
+    let mut world = Rehearsal::new(change(stage), Faults::none(), Box::new(Folder(open())));
     let choice = Choice { only: vec![only.to_owned()], ..Choice::default() };
     let chosen: BTreeSet<String> = choose(plan, &choice).unwrap_or_else(|p| panic!("{p:#?}"));
     let engine = Engine::new(plan, chosen, Default::default(), 8);
     let outcome = drive(plan, engine, &mut world, &mut open(), &mut |_, _| {});
     assert_eq!(world.unknown(), [""; 0]);
     (outcome, xtask::world::World::now(&world))
+}
+
+/// Steps that install something on a cluster.
+fn installed(outcome: &Outcome) -> Vec<&String> {
+    let charts = ["namespaces", "gateway-api", "cilium", "loki", "vault", "kyverno", "nodes", "namespaces-workload"];
+    outcome.done.iter().filter(|id| id.split('/').nth(1).is_some_and(|rest| charts.contains(&rest))).collect()
+}
+
+#[test]
+fn nothing_is_installed_anywhere_while_an_archive_is_missing_or_another_one() {
+    let plan = bootstrap_plan(Helm::V4);
+    let other = "f".repeat(64);
+    let away = |host: &'static str| move |stage: Stage| stage.without(host);
+    type Change<'a> = Box<dyn FnOnce(Stage) -> Stage + 'a>;
+    let changes: [(&str, &str, Change<'_>); 4] = [
+        (
+            "charts/loki-18.11.0",
+            "is not a valid chart repository or cannot be reached",
+            Box::new(away("grafana-community.github.io")),
+        ),
+        (
+            "charts/gateway-api-v1.6.1-standard-install",
+            "Could not resolve host: github.com",
+            Box::new(away("github.com")),
+        ),
+        ("charts/kyverno-3.9.0", "", Box::new(|stage: Stage| stage.publishing("kyverno-3.9.0.tgz", &other))),
+        ("charts/cilium-1.20.0", "", Box::new(|stage: Stage| stage.publishing("cilium-1.20.0.tgz", &other))),
+    ];
+    for (step, words, change) in changes {
+        let (outcome, _) = run_in(&plan, "*", "4.1.4", change);
+        let failed: Vec<&str> = outcome.failed.iter().map(|f| f.step.as_str()).collect();
+        assert!(failed.contains(&step), "{step}: {failed:?}");
+        assert!(outcome.failed.iter().any(|f| f.output.stderr.contains(words)), "{:#?}", outcome.failed);
+        assert_eq!(installed(&outcome), Vec::<&String>::new(), "{step}");
+        assert!(outcome.done.iter().any(|id| id == "app1/kubeconfig"), "what needs no archive goes on");
+        let held = outcome.blocked.iter().any(|(id, by)| id == "app2/namespaces" && by.starts_with("charts/"));
+        assert!(held, "{:?}", outcome.blocked);
+    }
 }
 
 fn published(plan: &Plan) -> Vec<(String, String)> {

@@ -31,6 +31,7 @@ mod cut_off;
 mod detect;
 mod digests;
 mod doctor;
+mod drift;
 pub mod drive;
 mod embedded;
 mod evidence;

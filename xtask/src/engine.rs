@@ -8,12 +8,14 @@ use crate::tools::{Command, Output};
 
 mod board;
 mod failure;
+mod heard;
 mod judge;
 mod life;
 mod machine;
 mod record;
 #[cfg(test)]
 mod script;
+mod share;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,8 @@ pub enum Event {
     Ended(TaskId, Output),
     /// The digest of a generated file that [`Action::Start`] asked for: the very text that `<digest:FILE>` stands for.
     Digest(String, String),
+    /// The digests that [`Action::Recall`] asked for have been told.
+    Recalled(TaskId),
     /// The user said stop (Ctrl-C, SIGTERM). The second one kills.
     Interrupt,
 }
@@ -51,6 +55,18 @@ pub enum Action {
         command: Command,
         /// Files whose digest the engine must know to judge the answer. The driver sends each as [`Event::Digest`]
         /// before the end of the command; it alone has the secrets that are in them.
+        digests: Vec<String>,
+    },
+    /// An answer that was given to another step may do for this one (`engine/heard.rs`). The driver sends the digests
+    /// and then [`Event::Recalled`].
+    Recall {
+        /// Names the recollection, as if it were a command.
+        task: TaskId,
+        /// For whom.
+        step: StepId,
+        /// Who asked the same.
+        asked_by: StepId,
+        /// As in [`Action::Start`].
         digests: Vec<String>,
     },
     /// End this command: politely, or at once.
@@ -80,6 +96,15 @@ pub enum Note {
     Checking(StepId),
     /// Nothing to do.
     Kept(StepId),
+    /// It is in a state that has its own mend, which begins now.
+    Found {
+        /// Which step.
+        step: StepId,
+        /// The case of `instead`.
+        case: &'static str,
+        /// What is wanted and what there is.
+        why: String,
+    },
     /// A command of it begins: attempt (from 1), the case that chose it, and the command as shown.
     Running {
         /// Which step.

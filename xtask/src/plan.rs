@@ -69,9 +69,9 @@ pub enum Want {
     /// Exit 0 and no address or network at this JSON pointer (a string, or a list of strings) overlaps one of these
     /// ranges.
     Outside(String, Vec<ipnet::Ipv4Net>),
-    /// Exit 0, and among rows that name Helm revisions (`sh.helm.release.v1.NAME.vN`) the one of the highest N matches
-    /// this regular expression.
-    Newest(String),
+    /// Exit 0, and of the Helm release named first (`NAMESPACE/NAME`) the newest revision, as a line of words
+    /// ([`crate::tools::helm::revisions::Revision::line`]), matches the regular expression.
+    Newest(String, String),
     /// There is no such program. Only as the whole `when` of a [`Case`]: without one a missing tool fails its step.
     Absent,
     /// Each of these. An empty list always holds: see [`Want::ALWAYS`].

@@ -82,6 +82,8 @@ pub enum Reading {
     Pointer(String),
     /// The first capture of a regular expression over stdout (multi-line mode).
     Match(String),
+    /// The number that the next revision of a Helm release (`NAMESPACE/NAME`) will have, from the table of all.
+    NextRevision(String),
     /// The first capture of a regular expression over stdout, with a final newline, in base64.
     MatchBase64(String),
 }

@@ -267,7 +267,7 @@ proptest! {
             Want::JsonAtLeast("/memory".into(), 5), Want::JsonPresent("".into()), Want::JsonPresent("no".into()),
             Want::Version("".into(), ">=3.14, <5".into()), Want::Version("/v".into(), "*".into()),
             Want::Outside("/networks".into(), vec!["10.0.0.0/8".parse().unwrap()]),
-            Want::Newest(r"deployed\s+a=b".into()),
+            Want::Newest("ns/a".into(), r"deployed\s+a=b".into()),
         ];
         for want in wants.iter().chain([&Want::All(wants.to_vec()), &Want::Any(wants.to_vec())]) {
             let why = want.explain(&output);

@@ -103,9 +103,15 @@ impl Place {
 
     /// A machine with other versions of some tools.
     pub fn with_tools(tools: &[(&str, &str)]) -> Self {
-        let (place, mut machine) = (Place::new(), Machine::default());
+        let mut machine = Machine::default();
         machine.tools.extend(tools.iter().map(|(tool, version)| ((*tool).to_owned(), (*version).to_owned())));
-        let page = Page { now: Duration::ZERO, at: Duration::MAX, stage: Stage::new(machine) };
+        Place::in_world(Stage::new(machine))
+    }
+
+    /// Where the world is like this to begin with.
+    pub fn in_world(stage: Stage) -> Self {
+        let place = Place::new();
+        let page = Page { now: Duration::ZERO, at: Duration::MAX, stage };
         std::fs::write(place.root().join("state.json"), serde_json::to_vec(&page).unwrap()).unwrap();
         place
     }

@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
+use xtask::world::rehearsal::{Machine, Stage};
+
 use super::place::{Place, undisturbed};
 
 /// Words of commands that change something, as the tools themselves call it.
@@ -81,6 +83,33 @@ fn helm_3_is_as_good() {
     let ran = place.run("bootstrap");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert_eq!(place.end(), undisturbed().end);
+}
+
+/// Words of commands that put something onto a cluster.
+const INSTALLING: &[&str] = &["apply", "upgrade"];
+
+#[test]
+fn a_bad_archive_is_told_with_its_line_and_nothing_is_installed() {
+    let other = "f".repeat(64);
+    let stage = || Stage::new(Machine::default());
+    let down = "cannot download what `cilium` is installed from: `cilium-1.20.0.tgz`";
+    let differs = "the archive of `cilium` is another file than the list says: `cilium-1.20.0.tgz`";
+    for (stage, words) in [
+        (stage().without("helm.cilium.io"), [down, "lookup helm.cilium.io: no such host"]),
+        (stage().publishing("cilium-1.20.0.tgz", &other), [differs, "got  ffffffff"]),
+    ] {
+        let place = Place::in_world(stage);
+        let ran = place.run("bootstrap --only app1/namespaces");
+        assert_eq!(ran.code, Some(1), "{}", ran.err);
+        for word in words.iter().chain(&["--> charts/releases.toml:", "hint"]) {
+            assert!(ran.err.contains(word), "no {word:?} in {}", ran.err);
+        }
+        let installs = |asked: &Value| {
+            let args = asked["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            args.into_iter().any(|arg| INSTALLING.contains(&arg))
+        };
+        assert!(!place.asked().iter().any(installs), "nothing is installed");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a download with another digest means: which release, which file, what the list says and what came.
+//! What a download that failed, or brought another digest, means: which release, which file, which line of the list.
 //! Knows nothing of how it is downloaded.
 
 use crate::charts::RELEASES;
@@ -24,12 +24,30 @@ pub fn pinned(releases: &Releases) -> Vec<(&str, String, &str)> {
     charts.chain(manifests).filter_map(|(name, want)| Some((name.as_str(), file(releases, name)?, want?))).collect()
 }
 
-/// The problem behind a download that failed because another file came. None for any other failure.
+/// The problem behind a download that failed, or brought another file. None for any other failure.
 pub fn problems(releases: &Releases, failure: &Failure) -> Vec<Problem> {
+    let charts = releases.charts.iter().map(|chart| &chart.placement.name);
+    let names = charts.chain(releases.manifests.iter().map(|manifest| &manifest.placement.name));
+    let files = names.filter_map(|name| Some((name.as_str(), file(releases, name)?)));
+    let mut here = files.filter(|(_, file)| bootstrap::archive_step(file) == failure.step);
+    if failure.command.mutates {
+        // One archive may serve several releases: one of them is enough to find it.
+        return here.next().map(|(name, file)| undelivered(releases, name, &file, failure)).into_iter().collect();
+    }
     let got = failure.output.stdout.trim();
     let is_digest = got.len() == 64 && got.bytes().all(|b| b.is_ascii_hexdigit());
     let all = pinned(releases).into_iter().filter(|(_, file, _)| bootstrap::archive_step(file) == failure.step);
     all.filter(|(_, _, want)| is_digest && *want != got).map(|(name, ..)| other(releases, name, got)).collect()
+}
+
+/// The server is down, or has no such file.
+fn undelivered(releases: &Releases, name: &str, file: &str, failure: &Failure) -> Problem {
+    let last = failure.output.stderr.lines().rev().find(|line| !line.trim().is_empty());
+    let said = last.map_or(failure.why.as_str(), str::trim);
+    Problem::new(format!("cannot download what `{name}` is installed from: `{file}`"))
+        .at(RELEASES, releases.lines.get(name).copied())
+        .why(format!("{said}\nnothing is installed before every archive is there"))
+        .hint("cargo xtask charts pull   # as soon as its server answers; what is there already is kept")
 }
 
 /// The file of an entry is not the one that was reviewed.
@@ -68,6 +86,18 @@ mod tests {
         assert_eq!(problem.what, "the archive of `cilium` is another file than the list says: `cilium-1.20.0.tgz`");
         assert_eq!(problem.at.unwrap().to_string(), "charts/releases.toml:12");
         assert!(problem.why.unwrap().ends_with(&format!("want {}\ngot  {got}", digest('a'))));
+    }
+
+    #[test]
+    fn a_server_that_is_down_is_told_with_release_file_and_line() {
+        let releases = list(LIST, &fleet());
+        let command = Command::act(crate::tools::Tool::Helm, ["pull"]);
+        let output = Output { stderr: "WARN x\nError: no such host\n".into(), ..Output::of(Exit::Code(1)) };
+        let failure = Failure { command, output, ..failure("charts/cilium-1.20.0", "") };
+        let [problem] = &problems(&releases, &failure)[..] else { panic!("one problem") };
+        assert_eq!(problem.what, "cannot download what `cilium` is installed from: `cilium-1.20.0.tgz`");
+        assert!(problem.at.as_ref().unwrap().to_string().starts_with("charts/releases.toml:"));
+        assert!(problem.why.as_ref().unwrap().starts_with("Error: no such host\n"));
     }
 
     #[test]

@@ -133,6 +133,11 @@ impl Driver<'_> {
                     self.digest(digests, facts);
                     self.start(task, step, &command, facts);
                 }
+                Action::Recall { task, step, asked_by, digests } => {
+                    self.log(&step, || format!("{} what was said to {asked_by} a moment ago will do", clock::now()));
+                    self.digest(digests, facts);
+                    self.books.ready.push_back(Event::Recalled(task));
+                }
                 Action::Kill { task, hard } if self.books.runs.contains_key(&task) => self.world.kill(task, hard),
                 Action::Kill { .. } | Action::Learnt { .. } => {}
                 Action::Note(note) => self.note(note),
@@ -231,6 +236,7 @@ impl Driver<'_> {
         match &mut note {
             Note::Running { step, attempt, .. } => drop(self.books.attempts.insert(step.clone(), *attempt)),
             Note::Retrying { failure, .. } | Note::Failed(failure) => self.scrub(failure),
+            Note::Found { why, .. } => *why = self.space.scrub(why).into_owned(),
             _ => {}
         }
         (self.watch)(self.world.now(), &note);

@@ -5,7 +5,7 @@ use super::conduct::{facts, jobs};
 use super::drive::survey::{self, Survey};
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::load::Inputs;
-use super::{Session, detect, load, place};
+use super::{Session, detect, drift, load, place};
 use crate::cli::Format;
 use crate::contract::{self, Evidence};
 use crate::plan::Plan;
@@ -59,12 +59,14 @@ fn asked(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<Su
     survey::ask(plan, facts, world, &mut session.space, jobs).map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })
 }
 
-/// Asks everything that `bootstrap` would ask.
+/// Asks everything that `bootstrap` would ask, and what was changed by hand where something was.
 ///
 /// # Errors
 /// The user said stop.
 pub fn look(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Result<Survey, Stop> {
     session.shell.status(Tone::Dim, "Looking", "at the machine, the VMs and the clusters");
     let plan = questions(&inputs.bootstrap(detect::helm(world)?));
-    asked(session, world, &plan)
+    let mut survey = asked(session, world, &plan)?;
+    drift::explain(session, world, inputs, &mut survey)?;
+    Ok(survey)
 }

@@ -159,7 +159,7 @@ impl Board {
         }
     }
 
-    /// Lets a confirming or pausing step rest until then.
+    /// Lets a confirming or pausing step rest until then. One that asks rests until a job is free for its question.
     pub(super) fn rest(&mut self, i: usize, until: Duration) {
         self.timers.insert((until, i));
     }

@@ -38,6 +38,15 @@ impl Engine<'_> {
         }
     }
 
+    /// Whether another's answer to the same question says that a step is so. It then is kept.
+    pub(super) fn kept_by(&mut self, i: usize, output: &Output) -> bool {
+        let verdict = judge(&self.plan.steps[i], output, |t| value(&self.facts, &self.digests, t));
+        let Verdict::Yes(learnt) = verdict else { return false };
+        self.learn(learnt);
+        self.is_so(i);
+        true
+    }
+
     pub(super) fn acted(&mut self, task: &Task, output: Output) {
         let i = task.step;
         let (learnt, unread) = if output.ok() { read(&task.command, &output) } else { (vec![], vec![]) };
@@ -72,6 +81,10 @@ impl Engine<'_> {
                 let (rest, case) = (VecDeque::from(commands.clone()), case.map(|c| c.name));
                 if !self.board.place(i) {
                     return self.board.set(i, State::Queued);
+                }
+                if let Some(case) = case {
+                    let why = self.explain(i, &output);
+                    self.note(Note::Found { step: self.id(i), case, why });
                 }
                 let run = &mut self.runs[i];
                 (run.rest, run.case, run.slipped) = (rest, case, false);

@@ -6,6 +6,8 @@
 //! over. After a failing command it is asked once: what looked like a failure may have worked. An attempt that comes
 //! to nothing is followed by a pause and a new question, so that a half-done state is mended by its own case.
 //!
+//! The first question of a step may be answered by what another step was told to the same ([`super::heard`]).
+//!
 //! A job is one running command of any kind. A lane place is held from the first command of an act to the last.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,6 +15,7 @@ use std::time::Duration;
 
 use super::board::{Board, State};
 use super::failure::shown;
+use super::heard::Heard;
 use super::task::Task;
 use super::{Action, Event, Failure, Note, Outcome, TaskId};
 use crate::plan::uses::Uses;
@@ -46,6 +49,8 @@ pub(super) enum Stop {
 pub(super) struct Run {
     /// Whether it was asked before.
     pub(super) asked: bool,
+    /// Whether it must ask for itself: it did so before, or what others were told did not keep it.
+    pub(super) alone: bool,
     /// From 1.
     pub(super) attempt: u32,
     /// The case that chose the commands.
@@ -70,7 +75,12 @@ pub struct Engine<'a> {
     pub(super) board: Board,
     pub(super) runs: Vec<Run>,
     tasks: BTreeMap<TaskId, Task>,
-    last_task: TaskId,
+    pub(super) heard: Heard,
+    /// Steps that wait for the end of a question that another one asked.
+    pub(super) listening: Vec<(TaskId, usize)>,
+    /// Answers that steps are about to be judged by, as soon as their digests are known.
+    pub(super) recalls: BTreeMap<TaskId, (usize, Output)>,
+    pub(super) last_task: TaskId,
     pub(super) facts: BTreeMap<String, String>,
     pub(super) digests: BTreeMap<String, String>,
     jobs: usize,
@@ -94,6 +104,9 @@ impl<'a> Engine<'a> {
             board,
             plan,
             tasks: BTreeMap::new(),
+            heard: Heard::default(),
+            listening: Vec::new(),
+            recalls: BTreeMap::new(),
             last_task: 0,
             facts,
             digests: BTreeMap::new(),
@@ -121,6 +134,7 @@ impl<'a> Engine<'a> {
             Event::Line(task, line) => self.line(task, line),
             Event::Ended(task, output) => self.ended(task, output),
             Event::Digest(file, value) => self.digests.extend([(file, value)]),
+            Event::Recalled(task) => self.recalled(task),
             Event::Interrupt => self.interrupt(),
         }
         self.expire();
@@ -229,10 +243,12 @@ impl<'a> Engine<'a> {
     fn ended(&mut self, id: TaskId, output: Output) {
         let Some(task) = self.tasks.remove(&id) else { return };
         let output = task.truth(output);
+        self.heard.end(id, &task.command, &output);
         match self.board.state(task.step) {
             State::Acting => self.acted(&task, output),
             _ => self.answered(&task, output),
         }
+        self.told(id);
     }
 
     // ---- starting ----
@@ -241,11 +257,13 @@ impl<'a> Engine<'a> {
         self.board.wake(self.now);
         while self.stop == Stop::No && self.tasks.len() < self.jobs {
             match self.board.next() {
-                Some(i) => self.ask(i),
+                Some(i) if self.runs[i].alone || !self.listens(i) => self.ask(i),
+                Some(_) => {}
                 None => break,
             }
         }
-        if self.stop == Stop::No && self.tasks.is_empty() && self.board.next_due().is_none() {
+        let idle = self.tasks.is_empty() && self.recalls.is_empty();
+        if self.stop == Stop::No && idle && self.board.next_due().is_none() {
             self.unknot();
         }
     }
@@ -257,10 +275,15 @@ impl<'a> Engine<'a> {
         }
     }
 
-    pub(super) fn ask(&mut self, i: usize) {
+    pub(super) fn checking(&mut self, i: usize) {
         if !std::mem::replace(&mut self.runs[i].asked, true) {
             self.note(Note::Checking(self.id(i)));
         }
+    }
+
+    pub(super) fn ask(&mut self, i: usize) {
+        self.checking(i);
+        self.runs[i].alone = true;
         let confirming = self.board.state(i) == State::Confirming;
         self.board.set(i, if confirming { State::Confirming } else { State::Asking });
         let step = &self.plan.steps[i];
@@ -296,13 +319,18 @@ impl<'a> Engine<'a> {
         debug_assert!(self.roles[i] == Role::Act || !task.command.mutates, "BUG: a step acted that was not chosen");
         self.last_task += 1;
         let (step, command) = (self.id(i), task.command.clone());
+        if command.mutates {
+            self.heard.act();
+        } else if self.heard.serves(&command) {
+            self.heard.begin(self.last_task, i, shown(&command, &self.facts), self.now);
+        }
         self.actions.push(Action::Start { task: self.last_task, step, command, digests });
         self.tasks.insert(self.last_task, task);
     }
 }
 
 /// Files whose digest stands in what the step wants.
-fn digests(step: &Step) -> Vec<String> {
+pub(super) fn digests(step: &Step) -> Vec<String> {
     let wants = std::iter::once(&step.done_when.want).chain(step.instead.iter().map(|c| &c.when));
     let texts: Vec<_> = wants.flat_map(Want::texts).collect();
     let digests = texts.iter().flat_map(|(text, _)| token::tokens(text)).filter_map(|t| match t {

@@ -14,7 +14,7 @@ impl Action {
                 Some(Entry::Fact { name: name.clone(), value: value.clone() })
             }
             Action::Note(note) => note.entry(),
-            Action::Learnt { .. } | Action::Start { .. } | Action::Kill { .. } => None,
+            Action::Learnt { .. } | Action::Start { .. } | Action::Recall { .. } | Action::Kill { .. } => None,
         }
     }
 }
@@ -29,6 +29,7 @@ impl Note {
                 Some(Entry::StepFailed { step: failure.step.clone(), took_ms: millis(failure.took) })
             }
             Note::Checking(_)
+            | Note::Found { .. }
             | Note::Line(..)
             | Note::Retrying { .. }
             | Note::Blocked(..)

@@ -157,6 +157,12 @@ impl Script {
                 inbox.extend(digests.iter().map(known));
                 format!("$ {text}")
             }
+            Action::Recall { task, step, asked_by, digests } => {
+                let known = |file: &String| Event::Digest(file.clone(), self.digests[file].clone());
+                inbox.extend(digests.iter().map(known));
+                inbox.push_back(Event::Recalled(*task));
+                format!("{step} hears what was said to {asked_by}")
+            }
             Action::Kill { task, hard } => {
                 let (text, at, answer) = self.running.get_mut(task).expect("a kill of what does not run");
                 if answer.stubborn <= u8::from(*hard) {
@@ -187,7 +193,7 @@ impl Script {
 /// Notes in a few words; those that only repeat the commands are left out.
 fn told(note: &Note) -> Option<String> {
     Some(match note {
-        Note::Checking(_) | Note::Running { .. } => return None,
+        Note::Checking(_) | Note::Found { .. } | Note::Running { .. } => return None,
         Note::Kept(step) => format!("kept {step}"),
         Note::Line(step, line) => format!("{step} prints {line}"),
         Note::Done { step, took, adopted } => {

@@ -10,6 +10,7 @@ use crate::plan::{Case, Lane, Plan, Step, StepId, Want};
 use crate::tools::{Command, Exit, Reading, Tool};
 
 mod faults;
+mod heard;
 mod order;
 mod small_worlds;
 mod values;

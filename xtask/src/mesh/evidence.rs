@@ -7,6 +7,7 @@ use ipnet::Ipv4Net;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::tools::helm::revisions;
 use crate::tools::reading::{json, unbase64};
 
 /// The newest revision of a release, as its row shows it.
@@ -20,20 +21,11 @@ pub struct Revision {
     pub version: String,
 }
 
-/// The newest of the rows that `kubectl get secrets` printed.
-pub fn revision(rows: &str) -> Option<Revision> {
-    let row = |line: &str| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let at = words.iter().position(|w| is_state(w))?;
-        let number = words.first()?.rsplit_once(".v")?.1.parse().ok()?;
-        let chart = words.get(at + 1).and_then(|c| c.rsplit_once('-')).map_or("", |(_, version)| version);
-        Some(Revision { number, state: words[at].to_owned(), version: chart.to_owned() })
-    };
-    rows.lines().filter_map(row).max_by_key(|r| r.number)
-}
-
-fn is_state(word: &str) -> bool {
-    ["deployed", "failed", "uninstalling"].contains(&word) || word.starts_with("pending-")
+/// The newest revision of Cilium in the table of all.
+pub fn revision(table: &str) -> Option<Revision> {
+    let newest = revisions::newest(table, "kube-system/cilium")?;
+    let version = newest.chart.rsplit_once('-').map_or("", |(_, version)| version).to_owned();
+    Some(Revision { number: newest.number.try_into().ok()?, state: newest.status, version })
 }
 
 /// The sha256 of a certificate in base64 of PEM, as `openssl x509 -noout -fingerprint -sha256` begins it: eight of
@@ -141,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_newest_revision_is_read_with_and_without_labels() {
-        let row = |n, rest| format!("sh.helm.release.v1.cilium.v{n}  helm.sh/release.v1  1  5m  cilium  {n}  {rest}\n");
+        let row = |n, rest| format!("kube-system  sh.helm.release.v1.cilium.v{n}  t  1  5m  {n}  {rest}\n");
         let rows = row(9, "deployed  cilium-1.20.0  ab") + &row(10, "pending-upgrade");
         let newest = revision(&rows).unwrap();
         assert_eq!((newest.number, newest.state.as_str(), newest.version.as_str()), (10, "pending-upgrade", ""));

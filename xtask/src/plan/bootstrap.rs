@@ -19,7 +19,9 @@ pub(super) mod host;
 pub(super) mod node;
 pub(super) mod releases;
 mod secrets;
+pub(super) mod upgrade;
 mod vault;
+mod volumes;
 
 /// Downloads at once.
 const PULLS: usize = 4;
@@ -33,6 +35,7 @@ pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm) -> Pla
     steps.extend(releases::downloads(releases));
     for cluster in &fleet.clusters {
         steps.extend(node::steps(fleet, cluster, first.as_deref()));
+        steps.extend(volumes::steps(cluster));
         steps.extend(releases::steps(fleet, cluster, releases, helm));
         if cluster.role == Role::Platform {
             steps.extend(vault::steps(fleet, releases));

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::bootstrap::upgrade::{PENDING, Upgrade};
 use super::bootstrap::{KUBECONFIG, host, kube_path, releases as installed};
 use super::{Lane, Plan, Step, Want};
 use crate::fleet::{Cluster, Fleet, Role};
@@ -135,21 +136,29 @@ fn address(cluster: &Cluster, node: &crate::fleet::Node) -> Step {
 /// One Helm operation per cluster, peers included; clusters go side by side (ADR-0008).
 fn connected_by_values(fleet: &Fleet, cluster: &Cluster, chart: &Chart, helm: Helm, scope: &Scope) -> Step {
     let kubeconfig = kube_path(cluster);
-    let release = Release { chart, kubeconfig: &kubeconfig, helm };
+    let release = Release { chart, cluster: &cluster.name, kubeconfig: &kubeconfig, helm };
     let archive = installed::archive_path(&chart.archive());
     let base = digest(&format!("{}/{RELEASE}/values.yaml", cluster.name));
     let peers_digest = digest(&mesh::overlay(cluster));
     let upgrade = release.upgrade_meshed(&archive, &mesh::values(cluster), &base, &peers_digest);
-    let want = installed::deployed(chart, &base, &format!(r"\s+{peers_digest}"));
-    let ask = Kubectl::on(&kubeconfig).mesh_revisions(&chart.namespace, RELEASE);
-    let pending = Want::Newest(r"\spending-(upgrade|rollback)\s".into());
+    let rollback = release.rollback();
+    let labels = format!("{base} ours {peers_digest}");
+    let installed_as = Upgrade { release, archive: &archive, values: &mesh::values(cluster), labels };
+    let want = installed_as.deployed();
+    let ask = Kubectl::on(&kubeconfig).revisions();
+    let upgrade = installed_as.numbered(upgrade);
+    let back = [rollback].into_iter().chain(upgrade.clone());
     let wanted = peers(fleet, cluster).into_iter().filter(|p| scope.has(p));
-    Step::new(id(cluster, "peers"), format!("tell {} its peers", cluster.name), ask, want)
+    let step = Step::new(id(cluster, "peers"), format!("tell {} its peers", cluster.name), ask, want)
         .needs(["host/helm", "host/kubectl"].map(str::to_owned))
         .needs([installed::archive_step(&chart.archive())])
         .needs(addresses(cluster).chain(wanted.flat_map(addresses)))
-        .instead("pending upgrade", pending, [release.rollback(), upgrade.clone()])
-        .act([upgrade])
+        .instead("pending upgrade", installed_as.newest(PENDING), back.clone());
+    let step = match helm {
+        Helm::V3 => step.instead("cancelled", installed_as.cancelled(r"\S+"), back),
+        Helm::V4 => step,
+    };
+    step.act(upgrade)
         .limits(Limits::QUICK.minutes(10).attempts(3, 10))
         .hint(format!("helm history {RELEASE} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
 }

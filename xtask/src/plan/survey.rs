@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Plan, Step, StepId};
 use crate::tools::{Output, Tool};
 
+pub mod drift;
 pub mod findings;
 pub mod links;
 pub mod overview;

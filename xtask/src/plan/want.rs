@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Want;
 use crate::token::{self, Token};
+use crate::tools::helm::revisions;
 use crate::tools::reading::{json, pattern, scalar};
 use crate::tools::{Exit, Output};
 
@@ -69,7 +70,7 @@ impl Want {
             Want::JsonPresent(pointer) => Want::JsonPresent(f(pointer, false)),
             Want::Version(pointer, range) => Want::Version(f(pointer, false), f(range, false)),
             Want::Outside(pointer, nets) => Want::Outside(f(pointer, false), nets.clone()),
-            Want::Newest(regex) => Want::Newest(f(regex, true)),
+            Want::Newest(release, regex) => Want::Newest(release.clone(), f(regex, true)),
             Want::Absent => Want::Absent,
             Want::All(wants) => Want::All(wants.iter().map(|w| w.map(f)).collect()),
             Want::Any(wants) => Want::Any(wants.iter().map(|w| w.map(f)).collect()),
@@ -91,7 +92,9 @@ impl Want {
             Want::JsonPresent(pointer) => value_at(output, pointer).map(drop),
             Want::Version(pointer, range) => is_version(output, pointer, range),
             Want::Outside(pointer, nets) => is_outside(&value_at(output, pointer)?, pointer, nets),
-            Want::Newest(regex) => is_exit(output, 0).and_then(|()| newest_matches(&output.stdout, regex)),
+            Want::Newest(release, regex) => {
+                is_exit(output, 0).and_then(|()| newest_matches(&output.stdout, release, regex))
+            }
             Want::Absent if output.exit == Exit::Missing => Ok(()),
             Want::Absent => Err("the program is there".to_owned()),
             Want::All(wants) => all(wants.iter().filter_map(|w| w.test(output).err()).collect()),
@@ -265,15 +268,16 @@ fn is_outside(value: &Value, pointer: &str, nets: &[Ipv4Net]) -> Result<(), Stri
     all(list.into_iter().filter_map(|item| check(item).err()).collect())
 }
 
-/// A failed revision carries the labels of the one before it, and stands beside it (measured): only the newest counts.
-fn newest_matches(table: &str, regex: &str) -> Result<(), String> {
-    let name = pattern(r"\bsh\.helm\.release\.v1\.\S+\.v(\d+)\b").map_err(|e| e.to_string())?;
-    let revision = |row: &&str| {
-        let number = name.captures(row.as_bytes())?.get(1)?;
-        std::str::from_utf8(number.as_bytes()).ok()?.parse::<u64>().ok()
-    };
-    let newest = table.lines().filter(|row| revision(row).is_some()).max_by_key(revision);
-    matches("newest revision", newest.ok_or("there is no revision")?, regex)
+fn newest_matches(table: &str, release: &str, regex: &str) -> Result<(), String> {
+    let newest = revisions::newest(table, release).ok_or_else(|| format!("there is no revision of {release}"))?;
+    let matched = matches(&format!("newest revision of {release}"), &newest.line(), regex);
+    // Whose it is goes before what it holds: its labels are those of another revision.
+    matched.map_err(|why| match newest.status.as_str() {
+        "deployed" | "failed" if !newest.ours => {
+            format!("revision {} of {release} is not ours, unless a repair was cut off", newest.number)
+        }
+        _ => why,
+    })
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -323,7 +327,7 @@ impl fmt::Display for Want {
             Want::Version(pointer, range) if pointer.is_empty() => write!(f, "version in {range}"),
             Want::Version(pointer, range) => write!(f, "{pointer} in {range}"),
             Want::Outside(pointer, nets) => write!(f, "{pointer} outside {}", list(nets.iter(), ", ")),
-            Want::Newest(regex) => write!(f, "newest revision ~ /{regex}/"),
+            Want::Newest(release, regex) => write!(f, "newest revision of {release} ~ /{regex}/"),
             Want::Absent => write!(f, "no such program"),
             Want::All(wants) if wants.is_empty() => write!(f, "anything"),
             Want::Any(wants) if wants.is_empty() => write!(f, "nothing"),

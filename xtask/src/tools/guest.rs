@@ -121,6 +121,17 @@ pub fn restart_kubelet(vm: &str) -> Command {
     act(vm, &["sudo", "systemctl", "restart", "kubelet"])
 }
 
+/// Exit 0 if all these paths are there; a colon between them.
+pub fn have_folders(vm: &str, paths: &str) -> Command {
+    let words = ["sudo", "xargs", "-d", ":", "-r", "stat", "--format", "%n", "--"];
+    Command::ask(Tool::Multipass, exec(vm, &words)).told(paths)
+}
+
+/// Makes those that are not there, for whoever a pod runs as; the others are left as they are.
+pub fn make_folders(vm: &str, paths: &str) -> Command {
+    act(vm, &["sudo", "xargs", "-d", ":", "-r", "mkdir", "-m", "0777", "-p", "--"]).told(paths)
+}
+
 /// Sets the clock anew by whichever of the two services this node has; the other one is refused, exit 5.
 pub fn synchronise(vm: &str) -> Command {
     act(vm, &["sudo", "systemctl", "try-restart", "systemd-timesyncd", "chrony"]).any_exit()

@@ -3,9 +3,16 @@
 
 use super::{Command, Tool};
 use crate::release::Chart;
+use crate::token::fact;
+
+pub mod revisions;
 
 /// The label `archipelago/mesh` of a release whose peers were carried over from the revision before.
 pub const KEPT: &str = "kept";
+
+/// The values given are all there is. Without it an upgrade with no values at all takes those of the last revision
+/// (upstream: `reuseValues`), and with them what somebody set by hand.
+const WHOLE: &str = "--reset-values";
 
 /// Which Helm: they differ in words and in how they write objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,6 +72,8 @@ pub fn template(chart: &Chart, archive: &str, kubernetes: &str, values: &str) ->
 pub struct Release<'a> {
     /// What to install.
     pub chart: &'a Chart,
+    /// The cluster's name.
+    pub cluster: &'a str,
     /// The cluster's kubeconfig.
     pub kubeconfig: &'a str,
     /// Which Helm.
@@ -77,15 +86,26 @@ impl Release<'_> {
         Command::act(Tool::Helm, words.iter().chain(&place).chain(rest).copied())
     }
 
+    /// `NAMESPACE/NAME`, as the table of revisions is asked for it.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.chart.namespace, self.chart.placement.name)
+    }
+
+    /// The fact that holds the number of the next revision: what reads the table learns it just before an upgrade.
+    pub fn next(&self) -> String {
+        format!("{}.{}.revision", self.cluster, self.chart.placement.name)
+    }
+
     /// Installs or upgrades from an archive with the values fed, and labels the revision with what it holds: Helm
-    /// itself would make a new revision each time (measured: 34 s for nothing on mgmt).
+    /// itself would make a new revision each time (measured: 34 s for nothing on mgmt). It is labelled with its own
+    /// number too, since labels are sticky: see [`revisions`].
     pub fn upgrade(&self, archive: &str, values: &str, digest: &str) -> Command {
-        self.upgraded(archive, values, &[("values", digest)], &[])
+        self.upgraded(archive, values, &[("values", digest)], &[WHOLE])
     }
 
     /// The same with the peers of the mesh among the values; `mesh` is the digest of those alone.
     pub fn upgrade_meshed(&self, archive: &str, values: &str, digest: &str, mesh: &str) -> Command {
-        self.upgraded(archive, values, &[("values", digest), ("mesh", mesh)], &[])
+        self.upgraded(archive, values, &[("values", digest), ("mesh", mesh)], &[WHOLE])
     }
 
     /// The same with values that name no peers, for a release that has some: they stay, and so does everything that
@@ -101,6 +121,7 @@ impl Release<'_> {
         for (what, digest) in digests {
             labels.push_str(&format!(",archipelago/{what}={digest}"));
         }
+        labels.push_str(&format!(",archipelago/revision={}", fact(&self.next())));
         let timeout = format!("{}s", chart.placement.timeout.as_secs());
         let mut rest = vec!["--values", "-", "--labels", &labels, "--history-max", "5"];
         rest.extend(how);
@@ -111,6 +132,14 @@ impl Release<'_> {
             rest.push("--force-conflicts");
         }
         self.command(&["upgrade", "--install", name, archive], &rest).fed(values)
+    }
+
+    /// The values that somebody gave to the newest revision, as JSON: those of the chart are not among them.
+    pub fn values(&self) -> Command {
+        Command {
+            mutates: false,
+            ..self.command(&["get", "values", &self.chart.placement.name], &["--output", "json"])
+        }
     }
 
     /// Goes back to the revision before: repairs `pending-upgrade` (measured in 3.18 and 4.1).

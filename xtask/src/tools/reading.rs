@@ -1,4 +1,4 @@
-//! Reads one value out of an answer: the whole text, a JSON scalar, or what a regular expression captures.
+//! Reads one value out of an answer: the whole text, a JSON scalar, what a regular expression captures, or a number.
 //! Knows nothing of what the value is for.
 
 use std::cell::RefCell;
@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;
 
+use super::helm::revisions;
 use super::{Output, Reading};
 
 /// Regular expressions remembered before all are forgotten: a plan has some sixty, and asks each of them often.
@@ -24,6 +25,7 @@ impl Reading {
             Reading::Stdout => Some(output.stdout.trim().to_owned()),
             Reading::Pointer(pointer) => scalar(json(&output.stdout).ok()?.pointer(pointer)?),
             Reading::Match(regex) => String::from_utf8(first_capture(regex, &output.stdout)?).ok(),
+            Reading::NextRevision(release) => Some(revisions::next(&output.stdout, release).to_string()),
             Reading::MatchBase64(regex) => {
                 let mut bytes = first_capture(regex, &output.stdout)?;
                 bytes.push(b'\n');

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `started` | `command`, `steps` (chosen), `rehearsal` |
 //! | `checking` `kept` `skipped` | |
+//! | `found` | `case`, `why`: a state that has a mend of its own |
 //! | `running` | `attempt`, `case` (or null), `command`, `mutates` |
 //! | `line` | `text` |
 //! | `done` | `took_ms`, `adopted` (a command failed, yet it is so) |
@@ -39,6 +40,7 @@ pub fn note(now: Duration, note: &Note) -> String {
         Note::Checking(id) => step("checking", id),
         Note::Kept(id) => step("kept", id),
         Note::Skipped(id) => step("skipped", id),
+        Note::Found { step, case, why } => json!({"event": "found", "step": step, "case": case, "why": why}),
         Note::Running { step, attempt, case, command, mutates } => json!({
             "event": "running", "step": step, "attempt": attempt, "case": case, "command": command, "mutates": mutates,
         }),

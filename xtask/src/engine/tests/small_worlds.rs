@@ -150,6 +150,7 @@ impl<'a> World<'a> {
                     assert!(self.so[i], "{id} is not so");
                     self.good[i] = true;
                 }
+                Action::Recall { step, .. } => panic!("{step} asks what nobody else asks"),
                 Action::Note(_) | Action::Learnt { .. } => {}
             }
             self.actions.push(action);

@@ -2,7 +2,8 @@
 //! Knows nothing of any particular chart.
 
 use super::super::{Lane, Step, Want};
-use super::{kube_path, on, secrets, vault};
+use super::upgrade::Upgrade;
+use super::{kube_path, on, secrets, vault, volumes};
 use crate::fleet::{Cluster, Fleet};
 use crate::release::{Chart, Manifest, Placement, Releases, Source};
 use crate::render::mesh;
@@ -84,12 +85,6 @@ pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, releases: &Releases, helm:
     steps
 }
 
-/// The newest revision is deployed, from this archive with these values; `more` matches what stands behind.
-pub(in crate::plan) fn deployed(chart: &Chart, digest: &str, more: &str) -> Want {
-    let version = chart.version.replace('.', r"\.");
-    Want::Newest(format!(r"\sdeployed\s+{}-{version}\s+{digest}{more}\s*$", chart.chart))
-}
-
 struct Here<'a> {
     cluster: &'a Cluster,
     releases: &'a Releases,
@@ -115,13 +110,18 @@ impl Here<'_> {
     /// the nodes and the others' pods too.
     fn needs(&self, placement: &Placement, waits: bool) -> Vec<String> {
         let first = |p: &Placement| self.has(p) && (p.wave < placement.wave || placement.needs.contains(&p.name));
-        let mut needs = vec![self.id("kubeconfig")];
-        needs
-            .extend(self.releases.manifests.iter().filter(|m| first(&m.placement)).map(|m| self.id(&m.placement.name)));
+        let manifests = self.releases.manifests.iter().filter(|m| first(&m.placement));
+        let mut needs: Vec<String> = manifests.map(|m| self.id(&m.placement.name)).collect();
         for chart in self.releases.charts.iter().filter(|c| first(&c.placement)) {
             needs.push(self.id(&chart.placement.name));
             needs.extend(if waits { self.rollout_ids(chart) } else { vec![] });
         }
+        if needs.is_empty() {
+            // The first things of a cluster; all others come behind them. A digest that differs or a chart server that
+            // is down is known before anything is installed anywhere.
+            needs.extend(downloads(self.releases).into_iter().map(|step| step.id));
+        }
+        needs.insert(0, self.id("kubeconfig"));
         needs.extend(waits.then(|| self.id("nodes")));
         needs
     }
@@ -141,7 +141,7 @@ impl Here<'_> {
     }
 
     /// Every node is known, has its pod addresses, and is ready. That takes the network, which goes before; whatever
-    /// waits for its pods goes after.
+    /// waits for its pods goes after, and pods with a volume take its folder.
     fn nodes(&self) -> Step {
         let cluster = self.cluster;
         let line = |n| Want::Match(format!(r"^{} \S+ True$", cluster.vm(n)));
@@ -153,6 +153,7 @@ impl Here<'_> {
         Step::new(self.id("nodes"), doing, self.kubectl().nodes(), want)
             .needs(self.network().map(|c| self.id(&c.placement.name)))
             .needs(cluster.workers().map(|w| on(cluster, w, "join")))
+            .needs(cluster.nodes.iter().map(|n| volumes::id(cluster, n)))
             .instead("one missing", missing, cluster.nodes.iter().map(|n| guest::restart_kubelet(&cluster.vm(n))))
             .instead("not yet", Want::ALWAYS, [])
             .limits(Limits::QUICK.settle(600).attempts(2, 5))
@@ -188,45 +189,17 @@ impl Here<'_> {
     fn chart(&self, chart: &Chart) -> Step {
         let name = &chart.placement.name;
         let values = format!("{}/{name}/values.yaml", self.cluster.name);
-        let digest = digest(&values);
         let kubeconfig = kube_path(self.cluster);
-        let release = Release { chart, kubeconfig: &kubeconfig, helm: self.helm };
+        let release = Release { chart, cluster: &self.cluster.name, kubeconfig: &kubeconfig, helm: self.helm };
         let archive = archive_path(&chart.archive());
-        let upgrade = release.upgrade(&archive, &values, &digest);
-        let meshes = name == mesh::RELEASE;
-        let kubectl = self.kubectl();
-        let revisions = if meshes { Kubectl::mesh_revisions } else { Kubectl::revisions };
-        let want = deployed(chart, &digest, if meshes { r"(\s+\S+)?" } else { "" });
-        let is = |state: &str| Want::Newest(format!(r"\s{state}\s"));
-        let mut step = Step::new(
-            self.id(name),
-            format!("install {name} {} on {}", chart.version, self.cluster.name),
-            revisions(&kubectl, &chart.namespace, name),
-            want,
-        )
-        .needs(self.needs(&chart.placement, chart.wait))
-        .needs([archive_step(&chart.archive())])
-        .needs(secrets::needs(&chart.set))
-        .after(self.login(&chart.placement))
-        .instead(
-            "pending install",
-            is("(pending-install|uninstalling)"),
-            [release.uninstall(), upgrade.clone()],
-        );
-        if meshes {
-            // An upgrade to values without peers would take the cluster out of the mesh (ADR-0022).
-            let keeping = release.upgrade_keeping_peers(&archive, &values, &digest);
-            let meshed = |state: &str| Want::Newest(format!(r"\s{state}(\s+\S+){{3}}\s*$"));
-            let repair = [release.rollback(), keeping.clone()];
-            step = step.instead("pending upgrade of a mesh", meshed("pending-(upgrade|rollback)"), repair).instead(
-                "in a mesh",
-                meshed("(deployed|failed)"),
-                [keeping],
-            );
-        }
-        step.instead("pending upgrade", is("pending-(upgrade|rollback)"), [release.rollback(), upgrade.clone()])
-            .act([upgrade])
-            .undo([release.uninstall()])
+        let doing = format!("install {name} {} on {}", chart.version, self.cluster.name);
+        let labels = format!(r"{} ours \S+", digest(&values));
+        Upgrade { release, archive: &archive, values: &values, labels }
+            .step(self.id(name), doing, name == mesh::RELEASE)
+            .needs(self.needs(&chart.placement, chart.wait))
+            .needs([archive_step(&chart.archive())])
+            .needs(secrets::needs(&chart.set))
+            .after(self.login(&chart.placement))
             .limits(self.limits(&chart.placement))
             .hint(format!("helm history {name} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
     }

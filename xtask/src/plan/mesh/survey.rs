@@ -11,7 +11,7 @@ use super::{SERVER, SYSTEM, Scope, address, address_step, traffic};
 use crate::fleet::{Cluster, Fleet};
 use crate::release::Releases;
 use crate::render::Files;
-use crate::render::mesh::{RELEASE, peers};
+use crate::render::mesh::peers;
 use crate::token::fact;
 use crate::tools::cilium::Cilium;
 use crate::tools::kubectl::Kubectl;
@@ -72,7 +72,7 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
                 .env[?(@.name==\"KUBERNETES_SERVICE_HOST\")].value}";
     let asks = [
         ("nodes", "read the nodes of", kubectl.nodes()),
-        ("release", "read the Cilium release of", kubectl.mesh_revisions(SYSTEM, RELEASE)),
+        ("release", "read the Cilium release of", kubectl.revisions()),
         ("config", "read the Cilium configuration of", read(&["configmap", "cilium-config"], "{.data}")),
         ("authority", "read the mesh authority of", read(&["secret", "cilium-ca"], r"{.data.ca\.crt}")),
         ("ranges", "read the pod ranges of", ranges(cluster)),

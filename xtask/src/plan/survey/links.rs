@@ -1,10 +1,11 @@
 //! Which clusters are linked as the fleet says, a line for each: the question that `mesh-connect` ends with.
 //! Knows nothing of how clusters are connected.
 
-use super::super::{Plan, Step, Want};
+use super::super::{Plan, Step};
 use super::{Answers, State};
 use crate::fleet::{Cluster, Fleet};
 use crate::render::mesh::{RELEASE, peers};
+use crate::tools::helm::revisions::newest;
 
 /// How a cluster is linked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +50,12 @@ fn id(cluster: &Cluster) -> String {
     format!("{}/mesh/connected", cluster.name)
 }
 
-/// The third label of the newest revision is there: see `Kubectl::mesh_revisions`.
+/// The newest revision has the label that peers are written with.
 fn told(cluster: &Cluster, answers: &Answers) -> bool {
     let revisions = answers.get(&format!("{}/{RELEASE}", cluster.name)).and_then(|answer| answer.output.as_ref());
-    let labelled = Want::Newest(r"\s(deployed|failed)(\s+\S+){3}\s*$".into());
-    revisions.is_some_and(|output| output.ok() && labelled.holds(output))
+    let newest = revisions.filter(|output| output.ok()).and_then(|output| newest(&output.stdout, "kube-system/cilium"));
+    newest
+        .is_some_and(|revision| ["deployed", "failed"].contains(&revision.status.as_str()) && !revision.mesh.is_empty())
 }
 
 fn view(fleet: &Fleet, cluster: &Cluster, answers: &Answers, connected: &Answers) -> LinkView {

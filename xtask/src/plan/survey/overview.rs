@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::drift::CHANGED;
 use super::links::LinkView;
 use super::{Answers, State};
 use crate::fleet::{Cluster, Fleet, Node, Role};
@@ -174,10 +175,12 @@ fn node_view(cluster: &Cluster, node: &Node, lines: &str, answers: &Answers) -> 
 
 fn release(id: &str, answers: &Answers) -> String {
     let Some(answer) = answers.get(id) else { return "unknown".into() };
-    let empty = answer.output.as_ref().is_some_and(|output| output.ok() && output.stdout.trim().is_empty());
+    // The table is that of all releases.
+    let none = matches!(&answer.state, State::Not { why, .. } if why.starts_with("there is no revision"));
     match &answer.state {
         State::So => "as wanted".into(),
-        State::Not { .. } if empty => "missing".into(),
+        State::Not { .. } if none => "missing".into(),
+        State::Not { case: Some(case), why } if case.starts_with(CHANGED) => format!("{case}: {why}"),
         State::Not { case: Some(case), .. } => (*case).to_owned(),
         State::Not { case: None, .. } if answer.output.as_ref().is_some_and(|output| output.ok()) => "differs".into(),
         _ => "unknown".into(),

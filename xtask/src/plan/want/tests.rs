@@ -107,14 +107,16 @@ fn tokens_are_completed_and_stand_for_themselves_in_a_regular_expression() {
 
 #[test]
 fn only_the_newest_revision_counts() {
-    let row =
-        |n: u32, state: &str, hash: &str| format!("ns sh.helm.release.v1.x.v{n} t 1 5m x {n} {state} x-1.0 {hash}\n");
-    let want = Want::Newest(r"\sdeployed\s+x-1\.0\s+abc\s*$".into());
+    let row = |n: u32, rest: &str| format!("ns sh.helm.release.v1.x.v{n} t 1 5m {n} {rest}\n");
+    let want = Want::Newest("ns/x".into(), r"^\d+ deployed x-1\.0 abc ours".into());
     let table = |rows: &[String]| Output { stdout: rows.concat(), ..Output::of(Exit::Code(0)) };
-    assert!(want.holds(&table(&[row(10, "deployed", "abc"), row(9, "failed", "abc")])));
-    assert!(!want.holds(&table(&[row(9, "deployed", "abc"), row(10, "failed", "abc")])));
-    assert!(!want.holds(&table(&[row(2, "deployed", "<none>")])));
-    assert!(!want.holds(&table(&[])));
+    let so = row(10, "deployed x-1.0 abc 10");
+    assert!(want.holds(&table(&[so.clone(), row(9, "failed x-1.0 abc 9")])));
+    assert!(!want.holds(&table(&[row(9, "deployed x-1.0 abc 9"), row(10, "failed x-1.0 abc 10")])));
+    assert_eq!(want.explain(&table(&[])), "there is no revision of ns/x");
+    let by_hand = table(&[so, row(11, "deployed x-1.0 abc 10")]);
+    assert!(want.explain(&by_hand).starts_with("revision 11 of ns/x is not ours,"));
+    assert_eq!(want.to_string(), r"newest revision of ns/x ~ /^\d+ deployed x-1\.0 abc ours/");
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Board {
             Note::Done { step, .. } => self.over(step, now),
             Note::Failed(failure) => self.lost(&failure.step, now),
             Note::Blocked(step, _) => self.count(step, |group| group.failed += 1),
-            Note::Skipped(_) | Note::Stopping => {}
+            Note::Found { .. } | Note::Skipped(_) | Note::Stopping => {}
         }
     }
 

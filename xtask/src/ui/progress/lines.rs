@@ -41,6 +41,7 @@ pub fn line(board: &Board, now: Duration, note: &Note, volume: Volume) -> Option
     match note {
         Note::Checking(_) | Note::Line(..) => None,
         Note::Kept(step) => Some(Line::new(Tone::Dim, "Kept", step)),
+        Note::Found { step, case, why } => Some(Line::new(Tone::Warn, "Found", format!("{step} {case}: {why}"))),
         Note::Running { step, command, .. } if verbose => {
             Some(Line::new(Tone::Dim, "Running", format!("{step}\n             $ {command}")))
         }

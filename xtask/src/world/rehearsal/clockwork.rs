@@ -82,6 +82,9 @@ pub const LOOK: Duration = s(2);
 /// A connection that nobody accepts nor refuses, per try (measured: 10 s for the TLS handshake).
 pub const NO_ROUTE: Duration = s(3);
 
+/// `helm rollback` and `helm uninstall`: measured for uninstalling small charts, 11 s for Kyverno; the rest is assumed.
+pub const ROLLBACK: Duration = Duration::from_secs(4);
+
 /// Clean installs on a real API server without any pod running (measured); what is not listed takes 3 s.
 pub fn helm_upgrade(chart: &str) -> Duration {
     ms(match chart {
@@ -110,17 +113,16 @@ pub fn latency(tool: Tool, args: &[String]) -> Duration {
         (Tool::Multipass, "info") => 700,     // asks each VM for its addresses (assumption)
         (Tool::Multipass, "delete") => 3_000, // assumption
         (Tool::Multipass, _) => 200,
-        (Tool::Helm, "pull") => 4_000,      // assumption
-        (Tool::Helm, "version") => 100,     // assumption
-        (Tool::Helm, "uninstall") => 4_000, // measured for small charts; 11 s for Kyverno
-        (Tool::Helm, _) => 950,             // `helm list` was measured at 0.95 s
-        (Tool::Kubectl, _) => 100,          // measured: 0.06 to 0.2 s
-        (Tool::Cilium, "status") => 1_500,  // assumption
-        (Tool::Cilium, _) => 500,           // assumption
-        (Tool::Curl, _) => 2_000,           // assumption
-        (Tool::Openssl, _) => 100,          // assumption
-        (Tool::Tar, _) => 600,              // assumption
-        (Tool::Docker, _) => 300,           // assumption
+        (Tool::Helm, "pull") => 4_000,     // assumption
+        (Tool::Helm, "version") => 100,    // assumption
+        (Tool::Helm, _) => 950,            // `helm list` was measured at 0.95 s
+        (Tool::Kubectl, _) => 100,         // measured: 0.06 to 0.2 s
+        (Tool::Cilium, "status") => 1_500, // assumption
+        (Tool::Cilium, _) => 500,          // assumption
+        (Tool::Curl, _) => 2_000,          // assumption
+        (Tool::Openssl, _) => 100,         // assumption
+        (Tool::Tar, _) => 600,             // assumption
+        (Tool::Docker, _) => 300,          // assumption
         (Tool::Own, _) => 10,
     })
 }

@@ -98,6 +98,10 @@ pub struct Revision {
     pub description: String,
     pub labels: BTreeMap<String, String>,
     pub values: Value,
+    /// Helm 3: objects still have what a cancelled revision with other values wrote, and no pod becomes ready
+    /// (measured with a `nodeSelector`).
+    #[serde(default)]
+    pub stale: bool,
     /// The command that is at it.
     pub run: Option<u64>,
 }

@@ -62,6 +62,9 @@ pub fn answer(stage: &mut Stage, ask: &Ask, disk: &mut dyn Disk) -> Output {
         }
     };
     let url = parsed.word(0);
+    if let Some(host) = stage.lost(url) {
+        return refused(6, format!("curl: (6) Could not resolve host: {host}"));
+    }
     let Some(body) = offered(url) else {
         return stage.strange(ask, refused(22, "curl: (22) The requested URL returned error: 404"));
     };

@@ -75,7 +75,7 @@ impl Kind {
             Kind::Half => {
                 let upgrading = ask.args.iter().any(|a| a.ends_with("/node-upgrade"));
                 let making = upgrading || kubeadm("init") && !ask.args.iter().any(|a| a == "phase") || kubeadm("join");
-                making || ask.tool == Tool::Helm && first == "upgrade"
+                making || ask.tool == Tool::Helm && ["upgrade", "rollback", "uninstall"].contains(&first)
             }
             Kind::LaunchTimeout => ask.tool == Tool::Multipass && first == "launch",
             Kind::Download => ask.tool == Tool::Curl || ask.tool == Tool::Helm && first == "pull",

@@ -35,6 +35,7 @@ pub fn run(stage: &mut Stage, vm: &str, args: &[String], ask: &Ask, now: Duratio
         ["kubectl", rest @ ..] => Answer::Done(kubectl(stage, vm, rest, root, ask)),
         ["systemctl", "restart", "kubelet"] => Answer::Done(restart(stage, vm, root, now)),
         ["systemctl", "try-restart", "systemd-timesyncd", "chrony"] => Answer::Done(synchronise(stage, vm, root)),
+        ["xargs", "-d", ":", "-r", rest @ ..] => Answer::Done(folders(stage, vm, rest, root, ask)),
         ["touch", path] => Answer::Done(touch(stage, vm, path, root)),
         ["cat", path] => Answer::Done(cat(stage, vm, path)),
         ["true"] => Answer::Done(said("")),
@@ -100,6 +101,33 @@ fn scripted(stage: &mut Stage, vm: &str, script: &str, rest: &[&str], root: bool
         ("node-reset", []) => reset(stage, vm, ask, now),
         _ => Answer::Done(stage.strange(ask, refused(2, format!("{script}: wrong arguments")))),
     }
+}
+
+/// `stat` and `mkdir` of folders of volumes, whose paths are fed with colons between them (tried with GNU findutils).
+fn folders(stage: &mut Stage, vm: &str, words: &[&str], root: bool, ask: &Ask) -> crate::tools::Output {
+    let text = ask.text();
+    let paths = || text.split(':').filter(|path| !path.is_empty());
+    let volumes = stage.vms.get_mut(vm).map(|vm| &mut vm.guest.volumes);
+    match (words, volumes) {
+        (["stat", "--format", "%n", "--"], Some(volumes)) => {
+            let there = |path: &&str| *path == "/" || volumes.contains(*path);
+            let (found, missing): (Vec<&str>, Vec<&str>) = paths().partition(there);
+            let stdout = found.iter().map(|path| format!("{path}\n")).collect();
+            let said = missing.iter().map(|path| format!("stat: cannot statx '{path}': No such file or directory"));
+            let stderr = said.collect::<Vec<_>>().join("\n");
+            let ended = if missing.is_empty() { said_nothing() } else { refused(123, stderr) };
+            crate::tools::Output { stdout, ..ended }
+        }
+        (["mkdir", "-m", "0777", "-p", "--"], Some(volumes)) if root => {
+            volumes.extend(paths().filter(|path| *path != "/").map(str::to_owned));
+            said_nothing()
+        }
+        _ => stage.strange(ask, refused(127, "xargs: such a command is not known here")),
+    }
+}
+
+fn said_nothing() -> crate::tools::Output {
+    said("")
 }
 
 /// A job is due: it ends, or looks again later. Called by the stage in the order of time.

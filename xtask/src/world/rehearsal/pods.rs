@@ -9,6 +9,7 @@ use serde_json::json;
 use super::admission;
 use super::clockwork;
 use super::cluster::{Cluster, Ready};
+use super::pki;
 use super::stage::{Power, Stage};
 use super::workload::{Held, Wants, Workload};
 
@@ -52,17 +53,15 @@ impl Stage {
                 changed.push((key.clone(), new));
             }
         }
-        let bound: Vec<String> = changed
-            .iter()
-            .filter(|(_, w)| !w.placed.is_empty())
-            .filter_map(|(_, w)| w.wants.claim.as_ref().map(|(claim, _)| claim_key(&w.namespace, claim)))
-            .collect();
+        let with_node = |w: &Workload| {
+            let (claim, _) = w.wants.claim.as_ref()?;
+            Some((w.namespace.clone(), claim.clone(), w.placed.first()?.clone()))
+        };
+        let bound: Vec<_> = changed.iter().filter_map(|(_, w)| with_node(w)).collect();
         let Some(cluster) = self.cluster_mut(vm) else { return };
         cluster.workloads.extend(changed);
-        for claim in bound {
-            if let Some(claim) = cluster.objects.get_mut(&claim) {
-                claim["status"]["phase"] = json!("Bound");
-            }
+        for (namespace, claim, node) in bound {
+            self.bind(vm, &namespace, &claim, &node);
         }
     }
 
@@ -74,9 +73,39 @@ impl Stage {
         let quiet = |w: &Workload| {
             let places = if w.kind == "DaemonSet" { cluster.nodes.len() } else { w.replicas };
             let placed = w.placed.len() == places && w.placed.iter().all(|node| running.contains(&node));
-            w.made && placed && w.held == Held::No && unmounted(cluster, w).is_none()
+            w.made
+                && placed
+                && w.held == Held::No
+                && unmounted(cluster, w).is_none()
+                && self.lost_folder(cluster, w).is_none()
         };
         cluster.workloads.iter().filter(|(_, w)| !quiet(w)).collect()
+    }
+
+    /// A claim whose pod has a node gets a volume there, once: a folder that the provisioner's helper makes.
+    fn bind(&mut self, vm: &str, namespace: &str, claim: &str, node: &str) {
+        let Some(cluster) = self.cluster_mut(vm) else { return };
+        let host = cluster.nodes.get(node).map(|member| member.vm.clone());
+        let object = cluster.objects.get_mut(&claim_key(namespace, claim));
+        let Some(object) = object.filter(|o| o["status"]["phase"] != json!("Bound")) else { return };
+        object["status"]["phase"] = json!("Bound");
+        object["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] = json!(node);
+        if let Some(host) = host.and_then(|host| self.vms.get_mut(&host)) {
+            host.guest.volumes.insert(volume_path(namespace, claim));
+        }
+    }
+
+    /// A volume whose folder went with its VM: the kubelet does not make it (upstream: the plugin `local-volume`).
+    fn lost_folder(&self, cluster: &Cluster, w: &Workload) -> Option<Held> {
+        let (claim, _) = w.wants.claim.as_ref()?;
+        let node = selected_node(cluster.objects.get(&claim_key(&w.namespace, claim))?)?;
+        let path = volume_path(&w.namespace, claim);
+        let there = self.vms.get(&cluster.nodes.get(node)?.vm).is_some_and(|vm| vm.guest.volumes.contains(&path));
+        let volume = volume_name(&w.namespace, claim);
+        let why = format!(
+            "MountVolume.NewMounter initialization failed for volume \"{volume}\" : path \"{path}\" does not exist"
+        );
+        (!there).then_some(Held::Unmounted(why))
     }
 
     /// MiB that pods may still ask for, by node, with those taken away that have a node already.
@@ -105,7 +134,7 @@ impl Stage {
     fn settle_one(&self, cluster: &Cluster, w: &mut Workload, room: &mut BTreeMap<String, u64>, now: Duration) {
         self.evict(cluster, w, now);
         let held = self.create(cluster, w, now).or_else(|| self.place(cluster, w, room, now));
-        let held = held.or_else(|| unmounted(cluster, w)).unwrap_or_default();
+        let held = held.or_else(|| unmounted(cluster, w)).or_else(|| self.lost_folder(cluster, w)).unwrap_or_default();
         // Of a DaemonSet some pods may have their nodes while others wait.
         let some = w.kind == "DaemonSet" && matches!(held, Held::Unschedulable(_));
         if !some && !matches!(held, Held::No | Held::Refused(_)) {
@@ -338,6 +367,22 @@ fn retried(first: Duration, last: Duration, now: Duration) -> bool {
         pause = (pause * 2).min(Duration::from_secs(1000));
     }
     at <= now
+}
+
+/// The node that a bound claim's volume lies on.
+pub fn selected_node(claim: &serde_json::Value) -> Option<&str> {
+    let bound = claim["status"]["phase"] == json!("Bound");
+    claim["metadata"]["annotations"]["volume.kubernetes.io/selected-node"].as_str().filter(|_| bound)
+}
+
+/// The name of a claim's volume: `pvc-` and the claim's uid.
+pub fn volume_name(namespace: &str, claim: &str) -> String {
+    format!("pvc-{}", &pki::sha256(format!("{namespace}/{claim}").as_bytes())[..8])
+}
+
+/// Where the provisioner makes a volume's folder (upstream: name, namespace and claim below its default path).
+pub fn volume_path(namespace: &str, claim: &str) -> String {
+    format!("/opt/local-path-provisioner/{}_{namespace}_{claim}", volume_name(namespace, claim))
 }
 
 /// The key of a claim among a cluster's objects.

@@ -127,6 +127,9 @@ pub(super) struct Guest {
     /// The address that the kubelet is told. On a machine without it a kubelet does not run.
     #[serde(default)]
     pub node_ip: Option<Ipv4Addr>,
+    /// Folders of volumes.
+    #[serde(default)]
+    pub volumes: BTreeSet<String>,
     /// What runs inside, whether or not anyone outside still waits for it.
     pub jobs: Vec<Job>,
 }
@@ -200,6 +203,9 @@ pub struct Stage {
     pub(super) launched: BTreeSet<u64>,
     /// Digest of each file that the outside world offers, where it is known.
     pub(super) published: BTreeMap<String, String>,
+    /// Hosts of the outside world that have no name any more.
+    #[serde(default)]
+    pub(super) away: BTreeSet<String>,
     /// Until when API servers refuse connections, by the VM they are on.
     pub(super) refusing: BTreeMap<String, Duration>,
     /// Runs of Helm that have made their revision.
@@ -229,6 +235,19 @@ impl Stage {
     pub fn publishing(mut self, file: &str, sha256: &str) -> Self {
         self.published.insert(file.to_owned(), sha256.to_owned());
         self
+    }
+
+    /// Without this host of the outside world.
+    #[must_use]
+    pub fn without(mut self, host: &str) -> Self {
+        self.away.insert(host.to_owned());
+        self
+    }
+
+    /// The host of an address, if it cannot be found.
+    pub(super) fn lost(&self, url: &str) -> Option<&String> {
+        let host = url.split("://").nth(1)?.split(['/', ':']).next()?;
+        self.away.get(host)
     }
 
     /// A number for the next run of a command.

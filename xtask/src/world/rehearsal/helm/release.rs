@@ -1,56 +1,85 @@
 //! `helm rollback`, `uninstall`, `list`, `history`, `status` and `get values`.
 //! Knows nothing of installing.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::super::admission::WEBHOOK;
-use super::super::ask::{Go, refused, said};
+use super::super::ask::{Answer, Go, refused, said};
 use super::super::catalog;
+use super::super::clockwork;
 use super::super::cluster::{Cluster, Revision};
 use super::super::pods::claim_key;
 use super::super::stage::Stage;
 use super::desk::Desk;
+use super::made;
 use crate::tools::Output;
 
 fn cluster<'a>(stage: &'a mut Stage, desk: &Desk<'_>) -> Go<&'a mut Cluster> {
     stage.cluster_mut(&desk.vm).ok_or_else(|| refused(1, "Error: the server is gone"))
 }
 
-/// Goes back to the revision given, or to the last deployed one. A release that never was deployed has none
-/// (measured: `release has no 0 version`).
-pub fn rollback(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
+/// Goes back to the revision given, or to the one before the newest, whatever became of that (upstream:
+/// `prepareRollback`). The first has none before it (measured: `release has no 0 version`). Nothing pending is in the
+/// way. The labels are those of the revision gone back to (upstream), and so are the objects.
+pub fn rollback(stage: &mut Stage, desk: &Desk<'_>) -> Go<Answer> {
     let name = desk.parsed.word(0).to_owned();
     let cluster = cluster(stage, desk)?;
+    if let Some(own) = cluster.releases.iter().position(|r| r.run == Some(desk.ask.run)) {
+        return Ok(Answer::Done(rolled_back(cluster, own, desk.now)));
+    }
     let newest = cluster.release(&name).cloned().ok_or_else(|| refused(1, "Error: release: not found"))?;
-    let given = desk.parsed.word(1).parse::<u32>().unwrap_or(0);
-    let earlier = |r: &&Revision| r.name == name && (r.number == given || given == 0 && r.number < newest.number);
-    let target = cluster.releases.iter().filter(earlier).max_by_key(|r| (r.status == "deployed", r.number)).cloned();
-    let target = target.ok_or_else(|| refused(1, format!("Error: release has no {given} version")))?;
+    let number = match desk.parsed.word(1).parse::<u32>() {
+        Ok(given) if given > 0 => given,
+        _ => newest.number - 1,
+    };
+    let target = cluster.releases.iter().find(|r| r.name == name && r.number == number).cloned();
+    let target = target.ok_or_else(|| refused(1, format!("Error: release has no {number} version")))?;
+    cluster.releases.push(Revision {
+        number: newest.number + 1,
+        status: "pending-rollback".into(),
+        description: format!("Rollback to {number}"),
+        stale: false,
+        run: Some(desk.ask.run),
+        ..target
+    });
+    Ok(Answer::Again(clockwork::ROLLBACK))
+}
+
+fn rolled_back(cluster: &mut Cluster, own: usize, now: Duration) -> Output {
+    let name = cluster.releases[own].name.clone();
     for revision in cluster.releases.iter_mut().filter(|r| r.name == name && r.status == "deployed") {
         revision.status = "superseded".into();
     }
-    let description = format!("Rollback to {}", target.number);
-    cluster.releases.push(Revision {
-        number: newest.number + 1,
-        status: "deployed".into(),
-        description,
-        run: None,
-        ..target
-    });
-    Ok(said("Rollback was a success! Happy Helming!\n"))
+    let revision = &mut cluster.releases[own];
+    (revision.status, revision.run) = ("deployed".into(), None);
+    let revision = revision.clone();
+    if let Some(chart) = catalog::find(&revision.chart) {
+        made::make(cluster, chart, &revision, now);
+    }
+    said("Rollback was a success! Happy Helming!\n")
 }
 
 /// Takes a release away in whatever state. What stays is measured: claims, Argo CD's CRDs; Kyverno takes its CRDs and
 /// with them every policy.
-pub fn uninstall(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
+pub fn uninstall(stage: &mut Stage, desk: &Desk<'_>) -> Go<Answer> {
     let name = desk.parsed.word(0).to_owned();
     let cluster = cluster(stage, desk)?;
-    let Some(release) = cluster.release(&name).cloned() else {
+    let Some(number) = cluster.release(&name).map(|release| release.number) else {
         if desk.parsed.on("ignore-not-found") {
-            return Ok(said(format!("release \"{name}\" uninstalled\n")));
+            return Ok(Answer::Done(said(format!("release \"{name}\" uninstalled\n"))));
         }
         return Err(refused(1, format!("Error: uninstall: Release not loaded: {name}: release: not found")));
     };
+    let newest = cluster.releases.iter_mut().find(|r| r.name == name && r.number == number);
+    let newest = newest.ok_or_else(|| refused(1, "Error: release: not found"))?;
+    if newest.run != Some(desk.ask.run) {
+        // The record says so before anything goes, and is the last thing to go (upstream).
+        (newest.status, newest.run) = ("uninstalling".into(), Some(desk.ask.run));
+        return Ok(Answer::Again(clockwork::ROLLBACK));
+    }
+    let release = newest.clone();
     cluster.releases.retain(|r| r.name != name);
     cluster.workloads.retain(|_, w| w.release != name);
     // A StatefulSet's claims stay, a chart's own go.
@@ -67,7 +96,7 @@ pub fn uninstall(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
         "local-path-provisioner" => drop(cluster.objects.remove("storageclass//local-path")),
         _ => {}
     }
-    Ok(said(format!("release \"{name}\" uninstalled\n")))
+    Ok(Answer::Done(said(format!("release \"{name}\" uninstalled\n"))))
 }
 
 /// The subcommands that only read.

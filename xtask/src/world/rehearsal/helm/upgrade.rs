@@ -17,6 +17,8 @@ use super::desk::Desk;
 use super::made;
 use crate::tools::Output;
 
+/// The description of a revision whose Helm was told to stop (measured).
+pub const CANCELLED: &str = "context canceled";
 const BUSY: &str = "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress";
 
 /// Answers until it is done: at first the revision becomes pending, then the objects are there, then it waits.
@@ -32,7 +34,7 @@ pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer
         // Files are read once, at the beginning.
         let (chart, version, values) = sources(stage, desk, disk)?;
         let cluster = stage.cluster_mut(&desk.vm).ok_or_else(gone)?;
-        let values = if desk.parsed.on("reset-then-reuse-values") { reused(cluster, desk, values) } else { values };
+        let values = given(cluster, desk, values);
         begin(cluster, desk, chart, &version, values)?;
         stage.begun.insert(desk.ask.run);
         return Ok(Answer::Again(clockwork::helm_upgrade(chart.name)));
@@ -87,16 +89,35 @@ fn sources(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<(&'static 
             merge(&mut values, document.clone());
         }
     }
+    parsed.all("set").for_each(|given| set(&mut values, given));
     Ok((chart, version, values))
 }
 
-/// Over the values of the revision in force: the last deployed one, or the last at all (upstream).
-fn reused(cluster: &Cluster, desk: &Desk<'_>, values: Value) -> Value {
+/// The values given, over those of the revision in force where they are to stay: when a flag says so, and when none
+/// are given at all (upstream: `reuseValues`). Of the flags the first of these counts.
+fn given(cluster: &Cluster, desk: &Desk<'_>, values: Value) -> Value {
+    let none = values.as_object().is_some_and(serde_json::Map::is_empty);
+    let keep = desk.parsed.on("reuse-values") || desk.parsed.on("reset-then-reuse-values") || none;
+    if desk.parsed.on("reset-values") || !keep {
+        return values;
+    }
     let all = cluster.releases.iter().filter(|r| r.name == desk.parsed.word(0));
     let last = all.max_by_key(|r| (r.status == "deployed", r.number));
     let mut old = last.map_or(json!({}), |r| r.values.clone());
     merge(&mut old, values);
     old
+}
+
+/// `--set a.b=c,d=1`: dotted keys; numbers and booleans become such (upstream: `strvals`). Lists are not known here.
+fn set(values: &mut Value, given: &str) {
+    for (path, text) in given.split(',').filter_map(|pair| pair.split_once('=')) {
+        let scalar = match serde_json::from_str::<Value>(text) {
+            Ok(value) if value.is_number() || value.is_boolean() || value.is_null() => value,
+            _ => json!(text),
+        };
+        let nested = path.split('.').rev().fold(scalar, |inner, key| json!({ key: inner }));
+        merge(values, nested);
+    }
 }
 
 /// Checks, and the first effects: a pending revision whose Secret is there from now on, and the objects.
@@ -112,10 +133,16 @@ fn begin(cluster: &mut Cluster, desk: &Desk<'_>, chart: &'static Chart, version:
         }
         cluster.namespaces.insert(namespace.to_owned(), BTreeMap::new());
     }
+    let deployed = cluster.releases.iter().any(|r| r.name == name && r.status == "deployed");
+    if last.as_ref().is_some_and(|r| r.status == "uninstalling") && !deployed {
+        return Err(refused(1, format!("Error: UPGRADE FAILED: \"{name}\" has no deployed releases")));
+    }
     needs_met(cluster, chart, &values)?;
+    let cancelled = |r: &Revision| r.description == CANCELLED && r.values != values && deployed;
+    let stale = desk.three && last.as_ref().is_some_and(|r| r.stale || cancelled(r));
     let sticky = last.as_ref().map(|r| r.labels.clone()).unwrap_or_default();
     let labels = labels(desk.parsed.get("labels").unwrap_or_default(), &sticky)?;
-    let fresh = !cluster.releases.iter().any(|r| r.name == name && r.status == "deployed");
+    let fresh = !deployed;
     let first = last.is_none();
     cluster.releases.push(Revision {
         name: name.to_owned(),
@@ -127,6 +154,7 @@ fn begin(cluster: &mut Cluster, desk: &Desk<'_>, chart: &'static Chart, version:
         description: if fresh { "Initial install underway" } else { "Preparing upgrade" }.into(),
         labels,
         values,
+        stale,
         run: Some(desk.ask.run),
     });
     if let (None, Some(release)) = (chart.hook.filter(|hook| hook.before), cluster.release(name).cloned()) {
@@ -179,7 +207,11 @@ fn unready(stage: &mut Stage, desk: &Desk<'_>, chart: &Chart, own: usize) -> Opt
         stage.settle_cluster(&desk.vm, desk.now);
     }
     let cluster = stage.cluster(&desk.vm)?;
-    let lines = made::waits(stage, cluster, &cluster.releases[own], desk.now);
+    let revision = &cluster.releases[own];
+    let lines = made::waits(stage, cluster, revision, desk.now);
+    if desk.parsed.on("wait") && revision.stale {
+        return Some(String::new());
+    }
     if desk.parsed.on("wait") && !lines.is_empty() {
         return Some(lines.join("\n"));
     }

@@ -29,6 +29,7 @@ const BUILT_IN: &[(&str, &str, &str, bool, &str)] = &[
     ("Event", "events", "", true, "ev"),
     ("Namespace", "namespaces", "", false, "ns"),
     ("Node", "nodes", "", false, "no"),
+    ("PersistentVolume", "persistentvolumes", "", false, "pv"),
     ("PersistentVolumeClaim", "persistentvolumeclaims", "", true, "pvc"),
     ("Pod", "pods", "", true, "po"),
     ("Secret", "secrets", "", true, "secret"),

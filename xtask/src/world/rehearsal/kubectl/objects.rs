@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::cluster::{Cluster, Ready, Revision};
 use super::super::copies;
 use super::super::mishap::Mishap;
+use super::super::pods;
 use super::super::stage::Stage;
 use super::super::workload::{Held, Workload};
 use super::super::yaml::text;
@@ -55,12 +56,19 @@ fn some(
             let spaces = cluster.namespaces.iter().filter(|(name, _)| fits(name));
             spaces.map(|(name, labels)| namespaced(name, labels)).collect()
         }
-        "Secret" => cluster.releases.iter().filter(|r| fits(&secret_name(r))).map(secret).chain(copies::secrets(cluster)).collect(),
+        "Secret" => cluster
+            .releases
+            .iter()
+            .filter(|r| fits(&secret_name(r)))
+            .map(secret)
+            .chain(copies::secrets(cluster))
+            .collect(),
         "CustomResourceDefinition" => {
             let crds = cluster.crds.iter().filter(|(name, _)| fits(name));
             crds.map(|(name, crd)| definition(name, crd, now)).collect()
         }
         "ServiceCIDR" => vec![services(cluster)],
+        "PersistentVolume" => cluster.objects.values().filter_map(volume).collect(),
         _ => vec![],
     };
     // What was applied is stored; its status is made here.
@@ -97,6 +105,16 @@ fn some(
     all.retain(|v| fits(text(v, "/metadata/name")));
     all.sort_by_cached_key(|v| (text(v, "/metadata/namespace").to_owned(), text(v, "/metadata/name").to_owned()));
     all
+}
+
+/// The volume of a bound claim, as our storage class makes it (upstream: `createPersistentVolumeSource`).
+fn volume(claim: &Value) -> Option<Value> {
+    let node = pods::selected_node(claim).filter(|_| text(claim, "/kind") == "PersistentVolumeClaim")?;
+    let (namespace, name) = (text(claim, "/metadata/namespace"), text(claim, "/metadata/name"));
+    let annotations = json!({ "local.path.provisioner/selected-node": node });
+    Some(json!({ "apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": { "name": pods::volume_name(namespace, name), "annotations": annotations },
+        "spec": { "local": { "path": pods::volume_path(namespace, name) } }, "status": { "phase": "Bound" } }))
 }
 
 fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {

@@ -104,6 +104,48 @@ fn killed_in_an_upgrade_rollback_helps_and_labels_stick() {
     assert!(scene.fed(UP, "{}").ok());
 }
 
+/// Told to stop while it wrote other values: Helm 3 leaves what those wrote, until a rollback takes it off. Helm 4 does
+/// not (both measured).
+#[test]
+fn what_a_cancelled_upgrade_wrote_stays_with_helm_3() {
+    for (version, stays) in [("4.1.4", false), ("3.18.0", true)] {
+        let mut scene = scene();
+        scene.world.stage_mut().machine.tools.insert("helm".into(), version.into());
+        assert!(scene.fed(UP, "{}").ok());
+        let task = scene.start(UP, "{nodeSelector: {gone: 'yes'}}");
+        scene.pass(3);
+        scene.world.kill(task, false);
+        scene.end(task);
+        let wait = format!("{UP} --wait --timeout 5m");
+        assert_eq!(scene.fed(&wait, "{}").ok(), !stays, "Helm {version}");
+        if stays {
+            scene.no_fed(&wait, "{}", 1, "Error: UPGRADE FAILED: context deadline exceeded");
+            scene.ok("helm rollback cilium 1 --namespace kube-system");
+            assert!(scene.fed(&wait, "{}").ok());
+        }
+    }
+}
+
+/// A rollback and an uninstall that are killed, however politely, stay where they were (upstream).
+#[test]
+fn a_killed_rollback_or_uninstall_can_be_begun_again() {
+    for (verb, left) in [("rollback", "pending-rollback"), ("uninstall", "uninstalling")] {
+        let mut scene = scene();
+        for _ in 0..2 {
+            assert!(scene.fed(UP, "{}").ok());
+        }
+        let line = format!("helm {verb} cilium --kubeconfig app1.yaml --namespace kube-system");
+        let task = scene.start(&line, "");
+        scene.pass(3);
+        scene.world.kill(task, false);
+        scene.end(task);
+        assert_eq!(rows(&mut scene).last().unwrap()[2], left);
+        assert!(!scene.fed(UP, "{}").ok(), "nobody can upgrade it in that state");
+        scene.ok(&line);
+        assert!(scene.fed(UP, "{}").ok());
+    }
+}
+
 #[test]
 fn deleting_the_pending_secret_unlocks_too() {
     let mut scene = scene();

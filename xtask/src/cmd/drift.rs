@@ -1,0 +1,47 @@
+//! What somebody changed by hand in a release, after a survey has seen that somebody did: one more question for each.
+//! Knows nothing of how a difference is told.
+
+use super::Session;
+use super::conduct::jobs;
+use super::drive::survey::{self, Survey};
+use super::exit::{INTERRUPTED, Stop};
+use super::load::Inputs;
+use crate::plan::survey::{State, drift};
+use crate::render::yaml;
+use crate::token::{self, Token};
+use crate::tools::reading::json;
+use crate::world::World;
+
+/// Adds the keys that differ to what the survey says of such releases. Where they cannot be read, it stays as it is.
+///
+/// # Errors
+/// The user said stop.
+pub fn explain(session: &mut Session, world: &mut dyn World, inputs: &Inputs, survey: &mut Survey) -> Result<(), Stop> {
+    let plan = drift::questions(&inputs.fleet, &inputs.releases, &survey.answers);
+    if plan.steps.is_empty() {
+        return Ok(());
+    }
+    let (facts, jobs) = (survey.facts.clone(), jobs(session));
+    let asked = survey::ask(&plan, facts, world, &mut session.space, jobs);
+    let asked = asked.map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })?;
+    for (id, said) in asked.answers {
+        let theirs = said.output.filter(|output| output.ok()).and_then(|output| json(&output.stdout).ok());
+        let ours = wanted(inputs, survey, &id);
+        let state = survey.answers.get_mut(&id).map(|answer| &mut answer.state);
+        if let (Some(theirs), Some(ours), Some(State::Not { why, .. })) = (theirs, ours, state) {
+            *why = format!("{why}; {}", drift::told(&drift::differing(&ours, &theirs)));
+        }
+    }
+    Ok(())
+}
+
+/// The values that we would give. Secrets stay names on both sides: an answer is scrubbed before anyone sees it.
+fn wanted(inputs: &Inputs, survey: &Survey, id: &str) -> Option<serde_json::Value> {
+    let text = inputs.files.get(&format!("{id}/values.yaml"))?;
+    let text = token::complete(text, |token| match token {
+        Token::Fact(name) => survey.facts.get(name).cloned(),
+        Token::Secret(name) => Some(token::secret(name)),
+        Token::Digest(_) => None,
+    });
+    yaml::foreign(id, &text.ok()?).ok()?.into_iter().next().map(|document| document.value)
+}

@@ -1,0 +1,153 @@
+//! The same question about the same unchanged place is asked once: who may be kept by another's answer, and who not.
+//! Knows nothing of what is asked.
+
+use super::*;
+
+/// Steps that all ask `kubectl ask all`; each acts in its own way.
+fn alike(ids: &[(&str, &[&str])]) -> Vec<Step> {
+    let alike = |(id, needs): &(&str, &[&str])| {
+        with(step(id, needs), |s| {
+            s.done_when.ask = Command::ask(Tool::Kubectl, ["ask", "all"]);
+            s.done_when.want = Want::Match(format!("^{id}$"));
+        })
+    };
+    ids.iter().map(alike).collect()
+}
+
+#[test]
+fn one_answer_keeps_all_that_ask_the_same() {
+    let script = Script::new().on("ask all", [says(0, "a\nb\nc")]);
+    let log = [
+        "0s $ kubectl ask all",
+        "1s kept a",
+        "1s b hears what was said to a",
+        "1s kept b",
+        "1s c hears what was said to a",
+        "1s kept c",
+    ];
+    check(alike(&[("a", &[]), ("b", &[]), ("c", &["b"])]), script, &log);
+}
+
+#[test]
+fn nobody_acts_upon_what_another_was_told() {
+    let script = Script::new().on("ask all", [says(0, "a"), says(0, "a"), says(0, "a\nb")]).on("act b", [well()]);
+    let log = [
+        "0s $ kubectl ask all",
+        "1s kept a",
+        "1s b hears what was said to a",
+        "1s $ kubectl ask all",
+        "2s $ kubectl act b",
+        "3s $ kubectl ask all",
+        "4s done b in 2s",
+    ];
+    check(alike(&[("a", &[]), ("b", &["a"])]), script, &log);
+}
+
+#[test]
+fn an_act_makes_every_answer_from_before_worthless() {
+    let acts = with(step("x", &[]), |s| s.needs = vec!["a".into()]);
+    let script = Script::new().on("ask all", [says(0, "a\nb")]).on("ask x", [no(), yes()]).on("act x", [well()]);
+    let mut steps = alike(&[("a", &[]), ("b", &["x"])]);
+    steps.insert(1, acts);
+    let log = [
+        "0s $ kubectl ask all",
+        "1s kept a",
+        "1s $ kubectl ask x",
+        "2s $ kubectl act x",
+        "3s $ kubectl ask x",
+        "4s done x in 2s",
+        "4s $ kubectl ask all",
+        "5s kept b",
+    ];
+    check(steps, script, &log);
+}
+
+#[test]
+fn nothing_is_shared_while_something_acts_or_may_still_act() {
+    // The act is ended by us: what it began inside a VM may go on for the rest of the run.
+    let hung = with(step("x", &[]), |s| (s.limits.attempts, s.limits.act) = (1, Duration::from_secs(3)));
+    let script = Script::new().on("ask x", [no()]).on("act x", [hangs(0)]).on("ask all", [says(0, "a\nb\nc").after(2)]);
+    let mut steps = alike(&[("a", &[]), ("b", &["a"]), ("c", &["b"])]);
+    steps.insert(0, hung);
+    let mut script = script;
+    run(&plan(steps), &mut script);
+    let asked = script.log.iter().filter(|line| line.ends_with("ask all")).count();
+    assert_eq!(asked, 3, "{:#?}", script.log);
+}
+
+#[test]
+fn an_answer_grows_old() {
+    let late = with(step("x", &["a"]), |s| s.limits.ask = Duration::from_secs(60));
+    let mut steps = alike(&[("a", &[]), ("b", &["x"])]);
+    steps.insert(1, late);
+    let script = |seconds| Script::new().on("ask all", [says(0, "a\nb")]).on("ask x", [yes().after(seconds)]);
+    for (seconds, asked) in [(28, 1), (29, 2)] {
+        let mut script = script(seconds);
+        run(&plan(steps.clone()), &mut script);
+        assert_eq!(script.log.iter().filter(|line| line.ends_with("ask all")).count(), asked, "{:#?}", script.log);
+    }
+}
+
+#[test]
+fn after_a_failure_the_next_asks_for_itself_and_the_others_wait_for_that() {
+    let script = Script::new().on("ask all", [fails(), says(0, "a\nb\nc")]).on("act a", [well()]);
+    let mut steps = alike(&[("a", &[]), ("b", &[]), ("c", &[])]);
+    // It has nothing to run: what others ask meanwhile serves.
+    steps[0].act.clear();
+    let mut script = script;
+    let outcome = run(&plan(steps), &mut script);
+    let log = [
+        "0s $ kubectl ask all",
+        "1s failed a 1/2: it can only be checked: want exit 0, got exit 1",
+        "1s $ kubectl ask all",
+        "2s kept b",
+        "2s c hears what was said to b",
+        "2s kept c",
+    ];
+    assert_eq!(script.log, log);
+    assert_eq!(outcome.kept, ["b", "c"]);
+}
+
+#[test]
+fn who_waits_for_a_probe_asks_each_time() {
+    let waits = with(alike(&[("b", &["a"])]).remove(0), |s| {
+        s.act.clear();
+        s.instead = vec![Case { name: "not yet", when: Want::ALWAYS, act: vec![] }];
+    });
+    let mut steps = alike(&[("a", &[])]);
+    steps.push(waits);
+    let script = Script::new().on("ask all", [says(0, "a"), says(0, "a"), says(0, "a"), says(0, "a\nb")]);
+    let mut script = script;
+    let outcome = run(&plan(steps), &mut script);
+    assert_eq!(script.log.iter().filter(|line| line.ends_with("ask all")).count(), 4, "{:#?}", script.log);
+    assert_eq!(outcome.kept, ["a", "b"]);
+}
+
+#[test]
+fn digests_are_those_of_the_one_who_listens() {
+    let mut steps = alike(&[("a", &[]), ("b", &["a"])]);
+    steps[1].done_when.want = Want::Match("^b <digest:f>$".into());
+    let script = Script::new().on("ask all", [says(0, "a\nb 77")]).digest("f", "77");
+    check(steps, script, &["0s $ kubectl ask all", "1s kept a", "1s b hears what was said to a", "1s kept b"]);
+}
+
+#[test]
+fn what_is_fed_to_a_question_makes_it_another_one() {
+    let mut steps = alike(&[("a", &[]), ("b", &["a"])]);
+    for step in &mut steps {
+        step.done_when.ask = step.done_when.ask.clone().told("<fact:x>");
+    }
+    let mut script = Script::new().on("ask all", [says(0, "a\nb")]);
+    let facts = BTreeMap::from([("x".to_owned(), "1".to_owned())]);
+    let plan = plan(steps);
+    script.run(Engine::new(&plan, plan.ids(), facts, 2));
+    assert_eq!(script.log.iter().filter(|line| line.ends_with("ask all")).count(), 2, "{:#?}", script.log);
+}
+
+#[test]
+fn an_interrupt_leaves_those_who_listen_undecided() {
+    let script = Script::new().on("ask all", [says(0, "a\nb").after(5)]).at(2, Outside::Interrupt);
+    let outcome = run(&plan(alike(&[("a", &[]), ("b", &[])])), &mut { script });
+    assert_eq!(outcome.stopped, ["b"]);
+    assert!(outcome.interrupted);
+}
