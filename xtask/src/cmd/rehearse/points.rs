@@ -1,4 +1,4 @@
-//! The table of failure points: how often each kind of fault was tried and how often all arrived, by the tool it struck.
+//! The table of failure points: how often each kind of fault was tried and how often all arrived, by tool.
 //! Knows nothing of how trials are played.
 
 use std::collections::{BTreeMap, BTreeSet};
