@@ -32,6 +32,9 @@ impl Workspace {
     /// It cannot be read.
     pub fn journal(&self) -> Result<String, Problem> {
         let path = self.journal_path()?;
+        if let Some(shelf) = &self.shelf {
+            return Ok(shelf.text(&path).unwrap_or_default());
+        }
         match bounds::end(&path, bounds::JOURNAL) {
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),

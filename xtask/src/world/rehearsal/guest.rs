@@ -8,11 +8,14 @@ use serde_json::json;
 use super::ask::{Answer, Ask, refused, said};
 use super::clockwork;
 use super::kubeadm;
-use super::mishap::Mishap;
 use super::packages;
 use super::pki;
 use super::stage::{Control, Job, Stage, Work, Worker};
-use crate::tools::guest as tools;
+use crate::tools::{Output, guest as tools};
+
+mod readdress;
+
+use readdress::{readdress, readdressed};
 
 const SBIN: &str = "/usr/local/sbin/";
 
@@ -104,7 +107,7 @@ fn scripted(stage: &mut Stage, vm: &str, script: &str, rest: &[&str], root: bool
 }
 
 /// `stat` and `mkdir` of folders of volumes, whose paths are fed with colons between them (tried with GNU findutils).
-fn folders(stage: &mut Stage, vm: &str, words: &[&str], root: bool, ask: &Ask) -> crate::tools::Output {
+fn folders(stage: &mut Stage, vm: &str, words: &[&str], root: bool, ask: &Ask) -> Output {
     let text = ask.text();
     let paths = || text.split(':').filter(|path| !path.is_empty());
     let volumes = stage.vms.get_mut(vm).map(|vm| &mut vm.guest.volumes);
@@ -116,7 +119,7 @@ fn folders(stage: &mut Stage, vm: &str, words: &[&str], root: bool, ask: &Ask) -
             let said = missing.iter().map(|path| format!("stat: cannot statx '{path}': No such file or directory"));
             let stderr = said.collect::<Vec<_>>().join("\n");
             let ended = if missing.is_empty() { said_nothing() } else { refused(123, stderr) };
-            crate::tools::Output { stdout, ..ended }
+            Output { stdout, ..ended }
         }
         (["mkdir", "-m", "0777", "-p", "--"], Some(volumes)) if root => {
             volumes.extend(paths().filter(|path| *path != "/").map(str::to_owned));
@@ -126,7 +129,7 @@ fn folders(stage: &mut Stage, vm: &str, words: &[&str], root: bool, ask: &Ask) -
     }
 }
 
-fn said_nothing() -> crate::tools::Output {
+fn said_nothing() -> Output {
     said("")
 }
 
@@ -160,7 +163,7 @@ pub fn work(stage: &mut Stage, vm: &str, index: usize) {
             None
         }
     };
-    if let (Some(path), Some(true)) = (&job.then, output.as_ref().map(crate::tools::Output::ok)) {
+    if let (Some(path), Some(true)) = (&job.then, output.as_ref().map(Output::ok)) {
         touch(stage, vm, path, true);
     }
     // Nobody ever asks for the answer of cloud-init's own run.
@@ -187,41 +190,8 @@ fn reset(stage: &mut Stage, vm: &str, ask: &Ask, now: Duration) -> Answer {
     stage.begin(vm, ask, Work::Reset, now, clockwork::RESET)
 }
 
-/// Behind the lock of another run, whose asker may be gone, it waits; then it finds everything done.
-fn readdress(stage: &mut Stage, vm: &str, ip: &str, ask: &Ask, now: Duration) -> Answer {
-    let machine = &stage.vms[vm];
-    let Some(ip) = ip.parse().ok().filter(|ip| machine.ip == *ip) else {
-        return Answer::Done(refused(1, format!("node-readdress: {ip} is not an address of this node")));
-    };
-    let jammed = stage.cluster(vm).is_some_and(|c| stage.mishaps(&c.name).any(|m| *m == Mishap::Jammed));
-    if jammed {
-        let why = format!("node-readdress: the API server does not answer on {ip}");
-        return Answer::Done(refused(1, why));
-    }
-    let other = machine.guest.jobs.iter().find(|job| matches!(job.work, Work::Readdress(_)));
-    if let Some(job) = other {
-        return Answer::Again(job.next.saturating_sub(now).max(Duration::from_millis(1)));
-    }
-    stage.begin(vm, ask, Work::Readdress(ip), now, clockwork::READDRESS)
-}
-
-/// The control plane is made for another address, and the kubelet starts with it.
-fn readdressed(stage: &mut Stage, vm: &str, ip: std::net::Ipv4Addr, now: Duration) -> crate::tools::Output {
-    let Some(machine) = stage.vms.get_mut(vm) else { return refused(255, "") };
-    machine.guest.node_ip = Some(ip);
-    if let Control::Made(cluster) = &mut machine.guest.control {
-        let old = std::mem::replace(&mut cluster.advertise, ip).to_string();
-        cluster.sans.retain(|name| *name != old);
-        cluster.sans.push(ip.to_string());
-        cluster.api_from = now;
-        cluster.nodes.values_mut().filter(|node| node.vm == vm).for_each(|node| node.ip = ip);
-    }
-    restart(stage, vm, true, now);
-    said("node-readdress: done\n")
-}
-
 /// `node-state`: what the guest can see of itself, without a question to anyone else.
-fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Output {
+fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> Output {
     let machine = &stage.vms[vm];
     let guest = &machine.guest;
     let ca = guest.ca.as_ref().or(guest.trusts.as_ref());
@@ -272,7 +242,7 @@ fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> crate::tools::Out
     said(format!("{state}\n"))
 }
 
-fn hosts(stage: &mut Stage, vm: &str, ip: &str, name: &str) -> crate::tools::Output {
+fn hosts(stage: &mut Stage, vm: &str, ip: &str, name: &str) -> Output {
     let Ok(ip) = ip.parse() else { return refused(2, format!("node-hosts: not an address: {ip}")) };
     if let Some(machine) = stage.vms.get_mut(vm) {
         machine.guest.hosts.insert(name.to_owned(), ip);
@@ -280,7 +250,7 @@ fn hosts(stage: &mut Stage, vm: &str, ip: &str, name: &str) -> crate::tools::Out
     said("")
 }
 
-fn token(stage: &mut Stage, vm: &str, id: &str, secret: &str, now: Duration) -> crate::tools::Output {
+fn token(stage: &mut Stage, vm: &str, id: &str, secret: &str, now: Duration) -> Output {
     let secret = secret.trim();
     if secret.len() != 16 || !secret.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()) {
         return refused(2, "node-token: not a token secret on standard input");
@@ -295,7 +265,7 @@ fn token(stage: &mut Stage, vm: &str, id: &str, secret: &str, now: Duration) -> 
 }
 
 /// `install -D -m MODE /dev/stdin PATH` (coreutils).
-fn keep(stage: &mut Stage, vm: &str, path: &str, text: String) -> crate::tools::Output {
+fn keep(stage: &mut Stage, vm: &str, path: &str, text: String) -> Output {
     if !path.starts_with("/etc/archipelago/") || text.is_empty() {
         return refused(2, "node-keep: nothing came on stdin");
     }
@@ -306,7 +276,7 @@ fn keep(stage: &mut Stage, vm: &str, path: &str, text: String) -> crate::tools::
 }
 
 /// The kubelet of a joined node registers again; one that has nothing to do fails and is started again by systemd.
-fn restart(stage: &mut Stage, vm: &str, root: bool, now: Duration) -> crate::tools::Output {
+fn restart(stage: &mut Stage, vm: &str, root: bool, now: Duration) -> Output {
     if !root {
         return refused(1, "Failed to restart kubelet.service: Interactive authentication required.");
     }
@@ -321,7 +291,7 @@ fn restart(stage: &mut Stage, vm: &str, root: bool, now: Duration) -> crate::too
 }
 
 /// One of the two units is there: the exit code is that of the other, which is not (systemd: 5).
-fn synchronise(stage: &mut Stage, vm: &str, root: bool) -> crate::tools::Output {
+fn synchronise(stage: &mut Stage, vm: &str, root: bool) -> Output {
     if !root {
         return refused(1, "Failed to try-restart systemd-timesyncd.service: Interactive authentication required.");
     }
@@ -335,7 +305,7 @@ fn synchronise(stage: &mut Stage, vm: &str, root: bool) -> crate::tools::Output 
     refused(5, "Failed to try-restart chrony.service: Unit chrony.service not found.")
 }
 
-fn touch(stage: &mut Stage, vm: &str, path: &str, root: bool) -> crate::tools::Output {
+fn touch(stage: &mut Stage, vm: &str, path: &str, root: bool) -> Output {
     let Some(machine) = stage.vms.get_mut(vm) else { return refused(1, "") };
     if !root {
         return refused(1, format!("touch: cannot touch '{path}': Permission denied"));
@@ -345,7 +315,7 @@ fn touch(stage: &mut Stage, vm: &str, path: &str, root: bool) -> crate::tools::O
     said("")
 }
 
-fn cat(stage: &Stage, vm: &str, path: &str) -> crate::tools::Output {
+fn cat(stage: &Stage, vm: &str, path: &str) -> Output {
     match stage.vms[vm].guest.files.get(path) {
         Some(text) => said(text.clone()),
         None => refused(1, format!("cat: {path}: No such file or directory")),
@@ -371,7 +341,7 @@ fn cloud_init(stage: &Stage, vm: &str, rest: &[&str], now: Duration) -> Answer {
 
 /// `kubectl config view --raw` over admin.conf. Without the file it prints an empty configuration and exits 0
 /// (measured with kubectl 1.32 and 1.35).
-fn kubectl(stage: &mut Stage, vm: &str, rest: &[&str], root: bool, ask: &Ask) -> crate::tools::Output {
+fn kubectl(stage: &mut Stage, vm: &str, rest: &[&str], root: bool, ask: &Ask) -> Output {
     let wanted = ["config", "view", "--kubeconfig", "/etc/kubernetes/admin.conf", "--raw", "--output", "json"];
     if rest != wanted {
         return stage.strange(ask, refused(1, "error: unknown command for the kubectl in this VM"));

@@ -11,12 +11,14 @@ use super::flags::{Bad, Known, Parsed, parse};
 use super::stage::Stage;
 use crate::tools::Output;
 use desk::Desk;
+use flags::known;
 
 pub mod accept;
 pub mod access;
 mod desk;
 mod drain;
 mod exec;
+mod flags;
 mod gotemplate;
 mod inside;
 mod jsonpath;
@@ -33,80 +35,6 @@ const GLOBAL: Known = Known {
     bare: &["warnings-as-errors"],
     short: &[('n', "namespace"), ('s', "server")],
 };
-
-/// Flags by subcommand (upstream help of v1.35), as far as a plan may want them.
-fn known(subcommand: &str) -> Option<Known> {
-    Some(match subcommand {
-        "version" => Known { takes: &["output"], bare: &["client"], short: &[('o', "output")] },
-        "get" => Known {
-            takes: &[
-                "output",
-                "selector",
-                "label-columns",
-                "raw",
-                "field-selector",
-                "filename",
-                "sort-by",
-                "chunk-size",
-            ],
-            bare: &["all-namespaces", "no-headers", "ignore-not-found", "show-labels"],
-            short: &[
-                ('o', "output"),
-                ('l', "selector"),
-                ('L', "label-columns"),
-                ('A', "all-namespaces"),
-                ('f', "filename"),
-            ],
-        },
-        "apply" | "create" => Known {
-            takes: &["filename", "field-manager", "dry-run", "output", "validate", "timeout"],
-            bare: &["server-side", "force-conflicts", "wait"],
-            short: &[('f', "filename"), ('o', "output")],
-        },
-        "diff" => Known {
-            takes: &["filename", "field-manager", "concurrency"],
-            bare: &["server-side", "force-conflicts", "show-managed-fields"],
-            short: &[('f', "filename")],
-        },
-        "exec" => Known {
-            takes: &["container", "pod-running-timeout"],
-            bare: &["stdin", "tty", "quiet"],
-            short: &[('c', "container"), ('i', "stdin"), ('t', "tty")],
-        },
-        "wait" => Known {
-            takes: &["for", "timeout", "selector", "filename", "output"],
-            bare: &["all", "all-namespaces", "local"],
-            short: &[('l', "selector"), ('A', "all-namespaces"), ('f', "filename"), ('o', "output")],
-        },
-        "logs" => Known {
-            takes: &["tail", "since", "container", "limit-bytes"],
-            bare: &["follow", "previous", "timestamps", "all-containers"],
-            short: &[('c', "container"), ('f', "follow"), ('p', "previous")],
-        },
-        "rollout" => Known {
-            takes: &["timeout", "selector", "revision"],
-            bare: &["watch"],
-            short: &[('w', "watch"), ('l', "selector")],
-        },
-        "delete" => Known {
-            takes: &["selector", "filename", "timeout", "output", "grace-period"],
-            bare: &["all", "all-namespaces", "ignore-not-found", "wait", "now", "force"],
-            short: &[('l', "selector"), ('f', "filename"), ('A', "all-namespaces"), ('o', "output")],
-        },
-        "drain" => Known {
-            takes: &["timeout", "grace-period", "pod-selector", "selector"],
-            bare: &["ignore-daemonsets", "delete-emptydir-data", "force", "disable-eviction"],
-            short: &[('l', "selector")],
-        },
-        "cordon" | "uncordon" => Known { takes: &["selector"], bare: &[], short: &[('l', "selector")] },
-        "label" | "annotate" => Known {
-            takes: &["selector", "field-manager", "dry-run", "output"],
-            bare: &["overwrite", "all"],
-            short: &[('l', "selector"), ('o', "output")],
-        },
-        _ => return None,
-    })
-}
 
 /// Answers one command line.
 pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) -> Answer {
