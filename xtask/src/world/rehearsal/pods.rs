@@ -99,13 +99,16 @@ impl Stage {
     fn lost_folder(&self, cluster: &Cluster, w: &Workload) -> Option<Held> {
         let (claim, _) = w.wants.claim.as_ref()?;
         let node = selected_node(cluster.objects.get(&claim_key(&w.namespace, claim))?)?;
-        let path = volume_path(&w.namespace, claim);
-        let there = self.vms.get(&cluster.nodes.get(node)?.vm).is_some_and(|vm| vm.guest.volumes.contains(&path));
-        let volume = volume_name(&w.namespace, claim);
+        // Asked for every claim whenever anyone looks: no digest is made for a folder that is there.
+        let mine = |path: &String| is_volume_of(path, &w.namespace, claim);
+        if self.vms.get(&cluster.nodes.get(node)?.vm).is_some_and(|vm| vm.guest.volumes.iter().any(mine)) {
+            return None;
+        }
+        let (volume, path) = (volume_name(&w.namespace, claim), volume_path(&w.namespace, claim));
         let why = format!(
             "MountVolume.NewMounter initialization failed for volume \"{volume}\" : path \"{path}\" does not exist"
         );
-        (!there).then_some(Held::Unmounted(why))
+        Some(Held::Unmounted(why))
     }
 
     /// MiB that pods may still ask for, by node, with those taken away that have a node already.
@@ -383,6 +386,12 @@ pub fn volume_name(namespace: &str, claim: &str) -> String {
 /// Where the provisioner makes a volume's folder (upstream: name, namespace and claim below its default path).
 pub fn volume_path(namespace: &str, claim: &str) -> String {
     format!("/opt/local-path-provisioner/{}_{namespace}_{claim}", volume_name(namespace, claim))
+}
+
+/// Whether this is [`volume_path`] of a claim. Names have no underscore in them, so its end says it.
+fn is_volume_of(path: &str, namespace: &str, claim: &str) -> bool {
+    let rest = path.strip_suffix(claim).and_then(|rest| rest.strip_suffix('_'));
+    rest.and_then(|rest| rest.strip_suffix(namespace)).is_some_and(|rest| rest.ends_with('_'))
 }
 
 /// The key of a claim among a cluster's objects.
