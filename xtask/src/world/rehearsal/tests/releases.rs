@@ -104,6 +104,19 @@ fn killed_in_an_upgrade_rollback_helps_and_labels_stick() {
     assert!(scene.fed(UP, "{}").ok());
 }
 
+/// Someone rolls back while an upgrade is under way, and ends first: the newest stays the one in force (upstream).
+#[test]
+fn an_upgrade_that_ends_late_leaves_a_later_revision_deployed() {
+    let mut scene = scene();
+    assert!(scene.fed(UP, "{}").ok());
+    let late = scene.start(UP, "{}");
+    scene.pass(1);
+    scene.ok("helm rollback cilium --namespace kube-system");
+    assert!(scene.end(late).ok());
+    let rows = rows(&mut scene);
+    assert_eq!(rows.last().unwrap()[1..3], ["3", "deployed"]);
+}
+
 /// Told to stop while it wrote other values: Helm 3 leaves what those wrote, until a rollback takes it off. Helm 4 does
 /// not (both measured).
 #[test]
