@@ -11,6 +11,7 @@ mod diff;
 mod drill;
 mod drive;
 mod fleet;
+mod folder;
 mod golden;
 mod host;
 mod hostile;
