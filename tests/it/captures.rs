@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::byhand::types;
 use crate::daytwo::disturb;
@@ -19,7 +19,7 @@ const OPENING: &str = "\
 
 Made by a test from the embedded world (`cargo test -p tests --test it captures`), which fails when a line of it is no
 longer true. `status` is shown whole once; of the other states, the lines that are not on that first screen. In the
-embedded world a hint ends in `--rehearse`; on machines it does not. 한국어 안내: [무언가 잘못되었을 때](when-something-goes-wrong.ko.md).
+embedded world a hint ends in `--rehearse`; on machines it does not.
 What to do is in [When something goes wrong](when-something-goes-wrong.md).
 ";
 
@@ -41,8 +41,8 @@ const STATES: &[State] = &[
         }
     }),
     ("A release was changed by hand", |place| {
-        let line = "helm upgrade --install loki out/charts/loki-18.11.0.tgz --kubeconfig out/kube/mgmt.yaml --namespace \
-            monitoring --reuse-values --set extra.word=x";
+        let line = "helm upgrade --install loki out/charts/loki-18.11.0.tgz --kubeconfig out/kube/mgmt.yaml \
+            --namespace monitoring --reuse-values --set extra.word=x";
         assert!(types(place, line).ok());
     }),
     ("A clock is two hours behind", |place| disturb(place, |vms| vms["app2-cp"]["lag"] = json!(7200))),
@@ -131,14 +131,12 @@ fn the_page_shows_what_is_printed() {
 #[test]
 fn what_the_pages_quote_is_printed_by_something() {
     let mut sources = String::new();
-    for folder in ["xtask/src", "tests/it", "tests/snapshots", "infra/node"] {
+    for folder in ["xtask/src", "tests/it", "tests/snapshots", "infra/node", "charts"] {
         gather(&golden::root().join(folder), &mut sources);
     }
     gather(&golden::root().join(PAGE), &mut sources);
     let mut strange: Vec<String> = Vec::new();
-    for page in
-        ["docs/when-something-goes-wrong.md", "docs/when-something-goes-wrong.ko.md", "README.md", "README.ko.md"]
-    {
+    for page in ["docs/when-something-goes-wrong.md", "README.md", "README.ko.md"] {
         for (row, seen) in quoted(&golden::read(page)) {
             let parts = seen.split('…').map(str::trim).filter(|part| !part.is_empty());
             strange.extend(parts.filter(|part| !sources.contains(*part)).map(|p| format!("{page}: `{p}` in: {row}")));
@@ -166,8 +164,8 @@ fn gather(path: &std::path::Path, into: &mut String) {
     if path.is_dir() {
         let entries = std::fs::read_dir(path).expect("a folder").flatten();
         entries.for_each(|entry| gather(&entry.path(), into));
-    } else {
-        into.push_str(&String::from_utf8_lossy(&std::fs::read(path).expect("a file")));
+    } else if path.is_file() {
+        into.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()));
     }
 }
 
@@ -177,6 +175,6 @@ fn quotes_are_found() {
     let page = "| what happened | you see | do |\n|---|---|---|\n| a | `x … y`, `z` | `cmd` |\n\n| a | `no` | b |\n";
     let found: Vec<String> = quoted(page).into_iter().map(|(_, seen)| seen).collect();
     assert_eq!(found, ["x … y", "z"]);
-    let value: Value = json!(quoted(&golden::read("README.md")).len() >= 10);
-    assert_eq!(value, json!(true));
+    assert!(quoted(&golden::read("README.md")).len() >= 10);
+    assert!(quoted(&golden::read("docs/when-something-goes-wrong.md")).len() >= 50);
 }

@@ -37,6 +37,8 @@ pub fn copy(place: &Place) -> Place {
 #[expect(clippy::disallowed_methods, reason = "copies what earlier commands have left")]
 pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
+    let modes = std::fs::metadata(from).expect("a folder").permissions();
+    std::fs::set_permissions(to, modes).expect("its modes");
     for entry in std::fs::read_dir(from).expect("a folder").flatten() {
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         if from.is_dir() { copy_folder(&from, &to) } else { std::fs::copy(&from, &to).map(drop).expect("a copy") }

@@ -145,7 +145,8 @@ fn strip(measured: &Measured, way: &Way) -> String {
     let label = format!("{} {}: {}", way.cluster, way.way, asked(way));
     let colour = if way.longest() > GAP { "BROKEN" } else { "holds" };
     let shapes = format!(
-        "<rect class=\"away\" x=\"0\" y=\"0\" width=\"{away:.1}\" height=\"{TALL}\"/><line class=\"axis\" x1=\"{back:.1}\" \
+        "<rect class=\"away\" x=\"0\" y=\"0\" width=\"{away:.1}\" height=\"{TALL}\"/>\
+         <line class=\"axis\" x1=\"{back:.1}\" \
          x2=\"{back:.1}\" y1=\"0\" y2=\"{TALL}\"/>{bars}"
     );
     figure(colour, &label, (WIDE, TALL), &shapes)

@@ -27,9 +27,11 @@ figure{margin:.8rem 0}figcaption{font-size:.87rem}.ruler{display:flex;font-size:
 .away{fill:var(--away)}rect{shape-rendering:crispEdges}\
 .line{fill:none;stroke-width:2;vector-effect:non-scaling-stroke}\
 .failed{stroke:var(--bad)}.wait{stroke:var(--wait)}.log{stroke:var(--log)}.age{stroke:var(--odd)}\
-.axis{stroke:currentColor;stroke-opacity:.4;vector-effect:non-scaling-stroke}.lost{fill:var(--bad)}.kept{fill:var(--good)}\
+.axis{stroke:currentColor;stroke-opacity:.4;vector-effect:non-scaling-stroke}\
+.lost{fill:var(--bad)}.kept{fill:var(--good)}\
 @media(max-width:45rem){body{margin-top:1rem}td,th{padding-right:.4rem}\
-.wide tr{display:block;border-bottom:1px solid #8884;padding:.4rem 0}.wide td,.wide th{display:block;border:0;padding:0}\
+.wide tr{display:block;border-bottom:1px solid #8884;padding:.4rem 0}\
+.wide td,.wide th{display:block;border:0;padding:0}\
 .wide td{overflow-wrap:anywhere}.wide tr:first-child{display:none}\
 td[data-of]::before{content:attr(data-of)\": \";opacity:.75}}";
 
@@ -70,7 +72,8 @@ fn basis(told: &Told<'_>, rehearsed: bool) -> String {
 fn clauses(told: &Told<'_>) -> String {
     let live = if told.live.is_some() { "<th>live</th>" } else { "" };
     let mut out = format!(
-        "<h2>Clauses</h2>\n<table class=\"wide\">\n<tr><th></th><th>promise</th><th>static</th>{live}<th>why</th></tr>\n"
+        "<h2>Clauses</h2>\n<table class=\"wide\">\n\
+         <tr><th></th><th>promise</th><th>static</th>{live}<th>why</th></tr>\n"
     );
     for verdict in &told.report.verdicts {
         let clause = verdict.clause;
@@ -225,7 +228,9 @@ fn references(title: &str, all: &[Reference]) -> String {
     for ([subject, to, class, why, at], clusters) in rows {
         let on = escaped(&clusters.join(", "));
         out.push_str(&format!(
-            "<tr><td class=\"word\">{on}</td><td>{subject}</td><td data-of=\"for\">{to}</td><td class=\"word\" data-of=\"in an outage\">{class}</td><td>{why}</td>\
+            "<tr><td class=\"word\">{on}</td><td>{subject}</td>\
+             <td data-of=\"for\">{to}</td>\
+             <td class=\"word\" data-of=\"in an outage\">{class}</td><td>{why}</td>\
              <td><code>{at}</code></td></tr>\n"
         ));
     }
