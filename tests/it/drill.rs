@@ -27,7 +27,7 @@ pub fn connected() -> Place {
 }
 
 /// The same again, in a folder of its own.
-fn copy(place: &Place) -> Place {
+pub fn copy(place: &Place) -> Place {
     let other = Place::new();
     copy_folder(place.root().join("out").as_std_path(), other.root().join("out").as_std_path());
     other
@@ -37,6 +37,8 @@ fn copy(place: &Place) -> Place {
 #[expect(clippy::disallowed_methods, reason = "copies what earlier commands have left")]
 pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
+    let modes = std::fs::metadata(from).expect("a folder").permissions();
+    std::fs::set_permissions(to, modes).expect("its modes");
     for entry in std::fs::read_dir(from).expect("a folder").flatten() {
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         if from.is_dir() { copy_folder(&from, &to) } else { std::fs::copy(&from, &to).map(drop).expect("a copy") }
@@ -89,6 +91,34 @@ fn six_hours_are_over_in_a_moment_and_lose_nothing() {
     assert!(!place.root().join("out/rehearsal/drill.json").exists(), "the mark is gone");
     let report = place.run("evidence verify --rehearse");
     assert_eq!(report.code, 0, "{}", report.err);
+    settings().bind(|| insta::assert_snapshot!("drill-six-hours-page", words(&page(&place))));
+    // Whoever asks twice in a second has two reports.
+    for _ in 0..3 {
+        assert_eq!(place.run("verify-contract --rehearse --live").code, 0);
+    }
+    let reports = place.root().join("out/rehearsal/reports").read_dir_utf8().expect("reports");
+    assert_eq!(reports.count(), 4);
+}
+
+/// The page of the only report.
+#[expect(clippy::disallowed_methods, reason = "reads what a command has left")]
+fn page(place: &Place) -> String {
+    let mut reports = place.root().join("out/rehearsal/reports").read_dir_utf8().expect("reports");
+    let report = reports.next().expect("a report").expect("an entry");
+    std::fs::read_to_string(report.path().join("report.html")).expect("a page")
+}
+
+/// What a reader sees of a page below its title, a line for each element, and what is read out in place of a picture.
+fn words(page: &str) -> String {
+    assert!(page.contains("name=\"viewport\"") && !page.contains("http"), "it fits a telephone and needs no network");
+    let body = page.split_once("</h1>").expect("a title").1;
+    let body = body.replace("<wbr>", "");
+    let lines = body.split('<').filter_map(|part| {
+        let (tag, text) = part.split_once('>')?;
+        let picture = tag.split_once("aria-label=\"").map(|(_, rest)| format!("[{}]", rest.trim_end_matches('"')));
+        picture.or_else(|| Some(text.trim().to_owned())).filter(|line| !line.is_empty())
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]

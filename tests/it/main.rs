@@ -3,6 +3,7 @@
 
 mod argv;
 mod byhand;
+mod captures;
 mod charts;
 mod contract;
 mod daytwo;

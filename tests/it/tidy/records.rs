@@ -122,6 +122,10 @@ pub(super) fn links(files: &[File]) -> Vec<Finding> {
                 if path.is_empty() || target.contains("://") {
                     continue;
                 }
+                let (folder, path) = match path.strip_prefix("../") {
+                    Some(path) => (folder.rsplit_once('/').map_or("", |(above, _)| above), path),
+                    None => (folder, path),
+                };
                 let whole = if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") };
                 if !leads_somewhere(files, &whole) {
                     out.push(file.finding(line, "links", format!("`{target}` leads nowhere"), "mend the link"));

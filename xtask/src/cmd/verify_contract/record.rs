@@ -53,7 +53,7 @@ pub fn report(inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>, (when, 
 /// The disk says no.
 pub fn leave(space: &Workspace, report: &Value, told: &Told<'_>, looked: Option<&Looked>) -> Result<String, Problem> {
     let when = report["when"].as_str().unwrap_or_default();
-    let folder = format!("reports/{}", when.replace(':', ""));
+    let folder = free(space, &when.replace(':', ""));
     let mut files = vec![
         ("report.json", format!("{report:#}\n")),
         ("report.html", page::page(told, (when, report["rehearsed"] == json!(true)))),
@@ -65,6 +65,14 @@ pub fn leave(space: &Workspace, report: &Value, told: &Told<'_>, looked: Option<
         space.publish(&format!("{folder}/{name}"), text)?;
     }
     Ok(folder)
+}
+
+/// A folder of its own: two reports of one second do not become one.
+fn free(space: &Workspace, when: &str) -> String {
+    let there = space.reports();
+    let names = std::iter::once(when.to_owned()).chain((2..).map(|n: usize| format!("{when}-{n:02}")));
+    let name = names.into_iter().find(|name| !there.contains(name)).unwrap_or_else(|| when.to_owned());
+    format!("reports/{name}")
 }
 
 /// The log of what was asked, in the order of the plan. A question that was not asked has no line.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::words::duration;
 use super::junit::escaped;
+use super::page::figure;
 use crate::contract::Finding;
 use crate::contract::outage::{GAP, Mark, Measured, Samples, Way};
 
@@ -12,7 +13,7 @@ use crate::contract::outage::{GAP, Mark, Measured, Samples, Way};
 const GOOD: &str = "secrets stayed and are fresh again, policies denied, every agent tunnelled by vxlan throughout";
 /// The picture, in its own units.
 const WIDE: f64 = 1000.0;
-const TALL: f64 = 70.0;
+const TALL: f64 = 48.0;
 /// Bars in a strip, at most.
 const BARS: usize = 240;
 
@@ -99,11 +100,11 @@ pub fn section(measured: &Measured, rehearsed: bool) -> String {
         out.push_str(&format!("<span class=\"BROKEN\">{}</span><br>", escaped(&sentence)));
     }
     if measured.findings.is_empty() {
-        out.push_str(&format!("{GOOD}. "));
+        out.push_str(&format!("{}. ", sentence(GOOD)));
     }
-    let recovery = recovery(measured);
     out.push_str(&format!(
-        "{recovery}. Requests that were answered are green, others red. While the platform is away "
+        "{}. Requests that were answered are green, others red. While the platform is away ",
+        sentence(&recovery(measured))
     ));
     out.push_str("the ground is shaded; at the line it answers again.</p>\n");
     measured.ways.iter().for_each(|way| out.push_str(&strip(measured, way)));
@@ -114,33 +115,41 @@ pub fn section(measured: &Measured, rehearsed: bool) -> String {
     out + "</table>\n"
 }
 
+/// With a capital letter.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// Green bars for requests that were answered, red ones for those that failed, and a mark where nobody answered.
 fn strip(measured: &Measured, way: &Way) -> String {
     let last = way.marks.last().map_or(1, |m| m.at).max(1) as f64;
-    let most = thinned(&way.marks).map(|m| m.sent).max().unwrap_or(1).max(1) as f64;
+    let marks: Vec<Mark> = thinned(&way.marks).collect();
+    let starts = || std::iter::once(0).chain(marks.iter().map(|m| m.at));
+    // Requests per second: the last bar may stand for less time than the others.
+    let pace = |n: u64, m: &Mark, from: u64| n as f64 / m.at.saturating_sub(from).max(1) as f64;
+    let most = marks.iter().zip(starts()).map(|(m, from)| pace(m.sent, m, from)).fold(f64::MIN_POSITIVE, f64::max);
     let (x, base) = (|at: u64| at as f64 / last * WIDE, TALL - 6.0);
     let mut bars = String::new();
-    let mut from = 0;
-    for m in thinned(&way.marks) {
+    for (m, from) in marks.iter().zip(starts()) {
         let (left, wide) = (x(from), (x(m.at) - x(from)).max(0.4));
-        let (good, bad) = ((m.sent - m.failed.min(m.sent)) as f64, m.failed as f64);
-        let tall = |n: f64| n / most * (TALL - 30.0);
-        bars.push_str(&bar("kept", left, base - tall(good), wide, tall(good)));
+        let tall = |n: u64| pace(n, m, from) / most * (TALL - 14.0);
+        let (good, bad) = (tall(m.sent - m.failed.min(m.sent)), tall(m.failed));
+        bars.push_str(&bar("kept", left, base - good, wide, good));
         if bad > 0.0 {
-            bars.push_str(&bar("lost", left, base - tall(good) - tall(bad), wide, tall(bad)));
+            bars.push_str(&bar("lost", left, base - good - bad, wide, bad));
         }
-        from = m.at;
     }
     let away = measured.clock.outage.as_secs_f64().min(last) / last * WIDE;
     let back = (measured.clock.outage + measured.clock.answered).as_secs_f64().min(last) / last * WIDE;
     let label = format!("{} {}: {}", way.cluster, way.way, asked(way));
     let colour = if way.longest() > GAP { "BROKEN" } else { "holds" };
-    format!(
-        "<svg viewBox=\"0 0 {WIDE} {TALL}\" role=\"img\" aria-label=\"{label}\"><rect class=\"away\" x=\"0\" y=\"0\" \
-         width=\"{away:.1}\" height=\"{TALL}\"/><line class=\"axis\" x1=\"{back:.1}\" x2=\"{back:.1}\" y1=\"0\" \
-         y2=\"{TALL}\"/>{bars}<text class=\"label {colour}\" x=\"4\" y=\"15\">{label}</text></svg>\n",
-        label = escaped(&label)
-    )
+    let shapes = format!(
+        "<rect class=\"away\" x=\"0\" y=\"0\" width=\"{away:.1}\" height=\"{TALL}\"/>\
+         <line class=\"axis\" x1=\"{back:.1}\" \
+         x2=\"{back:.1}\" y1=\"0\" y2=\"{TALL}\"/>{bars}"
+    );
+    figure(colour, &label, (WIDE, TALL), &shapes)
 }
 
 /// Neighbours put together, so that a long outage is no longer a picture than a short one.
