@@ -53,7 +53,7 @@ pub fn report(inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>, (when, 
 /// The disk says no.
 pub fn leave(space: &Workspace, report: &Value, told: &Told<'_>, looked: Option<&Looked>) -> Result<String, Problem> {
     let when = report["when"].as_str().unwrap_or_default();
-    let folder = format!("reports/{}", when.replace(':', ""));
+    let folder = format!("reports/{}", unused(&when.replace(':', ""), &space.reports()));
     let mut files = vec![
         ("report.json", format!("{report:#}\n")),
         ("report.html", page::page(told, (when, report["rehearsed"] == json!(true)))),
@@ -65,6 +65,13 @@ pub fn leave(space: &Workspace, report: &Value, told: &Told<'_>, looked: Option<
         space.publish(&format!("{folder}/{name}"), text)?;
     }
     Ok(folder)
+}
+
+/// The name of a folder that no report has: two within one second are two reports.
+fn unused(name: &str, taken: &[String]) -> String {
+    let numbered = (2..).map(|n| format!("{name}-{n}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|name| !taken.contains(name)).unwrap_or_else(|| name.to_owned())
 }
 
 /// The log of what was asked, in the order of the plan. A question that was not asked has no line.
