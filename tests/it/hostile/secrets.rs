@@ -33,6 +33,8 @@ fn a_rehearsal_with_faults_tells_no_secret() {
         told.push_str(&ran.out);
         told.push_str(&ran.err);
     }
+    let struck = told.matches("\"event\":\"retrying\"").count();
+    assert!(struck > 10, "faults must have struck: {struck}");
     for line in
         ["bootstrap --rehearse --explain -v", "mesh-connect --rehearse -v", "status --rehearse", "plan bootstrap"]
     {
