@@ -25,8 +25,8 @@ nodes are ready and the platform has received what the cluster measured. The sam
 
 /// What the help of `plan` ends with.
 const PLANS: &str = "\
-Plans of verify-contract: `verify-contract --live --dry-run`, `verify-contract --drill mgmt-outage --dry-run`; of the tools:
-`tools install --dry-run`.";
+Plans of verify-contract: `verify-contract --live --dry-run`, `verify-contract --drill mgmt-outage --dry-run`; of the
+tools: `tools install --dry-run`.";
 
 /// What the help of the contract's tiers ends with.
 const TIERS: &str = "\

@@ -33,7 +33,7 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
     let kubectl = kubectl(cluster);
     // Not what is in it: that it is the same object in the same version.
     let version = "{.metadata.uid} {.metadata.resourceVersion}";
-    // A new generation is a new wish of somebody; pods that come and go are none (Kubernetes API conventions, metadata).
+    // A new generation is a new wish of somebody; pods that come and go are none (Kubernetes API conventions).
     let generation = "{.metadata.uid} {.metadata.generation}";
     let asks = [
         (
@@ -45,11 +45,7 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
         ("agents", "ask how agents carry packets on", Cilium::with(&format!("out/{KUBECONFIG}")).status(&cluster.name)),
         ("refused", "offer a pod that policies forbid to", kubectl.offer("-").fed(REFUSED)),
         ("metrics", "read what the agent has sent from", kubectl.raw(METRICS)),
-        (
-            "workload",
-            "read the generation of the sample on",
-            kubectl.read(SPACE, &["deployment", "sample"], generation),
-        ),
+        ("workload", "read the version of the sample on", kubectl.read(SPACE, &["deployment", "sample"], generation)),
         ("requests", "read what was asked on", kubectl.logs(SPACE, ASKER, None)),
     ];
     let step = |(what, doing, ask): (&str, &str, Command)| {

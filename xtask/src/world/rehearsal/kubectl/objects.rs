@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::cluster::{Cluster, Ready, Revision};
 use super::super::copies;
+use super::super::mesh as mesh_model;
 use super::super::mishap::{Breach, Mishap};
 use super::super::pki;
 use super::super::pods;
@@ -223,7 +224,7 @@ fn merged(mut object: Value, made: &Value) -> Value {
 fn identified(stage: &Stage, cluster: &Cluster, mut object: Value) -> Value {
     let key = workload_key(&object);
     object["metadata"]["uid"] = json!(&pki::sha256(format!("{} {key}", cluster.ca).as_bytes())[..32]);
-    if key == mesh::SAMPLE && stage.broke(cluster, Breach::Touched) {
+    if key == mesh_model::SAMPLE && stage.broke(cluster, Breach::Touched) {
         object["metadata"]["generation"] = json!(2);
     }
     object
