@@ -127,6 +127,7 @@ fn a_breach_of_each_clause_is_told() {
     let cases = [
         (Breach::Tied, "x C1: way local on app1: 5", "requests failed"),
         (Breach::Routed, "x C1: way mesh on app1: 5", "s without an answer"),
+        (Breach::Touched, "x C1: Deployment/sample on app1: from generation 1 to 2", "the same Deployment while"),
         (Breach::Forgets, "x C2: prometheus-agent on app1: it was started anew", "scrapes are missing"),
         (Breach::Revoked, "x C3: Secret/sample-credentials on app1: it is gone", "it does not: "),
         (Breach::Stale, "x C3: Secret/sample-credentials on app1: it is not: ", "read from Vault again"),

@@ -23,6 +23,11 @@ The platform first, then one workload cluster after another; in each the control
 drained, given its kubelet, let in again. A node that somebody cordoned by hand stays cordoned. It begins only where
 nodes are ready and the platform has received what the cluster measured. The same command goes on after a failure.";
 
+/// What the help of `plan` ends with.
+const PLANS: &str = "\
+Plans of verify-contract: `verify-contract --live --dry-run`, `verify-contract --drill mgmt-outage --dry-run`; of the
+tools: `tools install --dry-run`.";
+
 /// What the help of the contract's tiers ends with.
 const TIERS: &str = "\
 Tiers add up: the static one always, --live asks what runs, --drill plays an outage. Clauses choose what is judged and
@@ -116,6 +121,7 @@ pub enum Command {
         full: bool,
     },
     /// Print the exact commands that a command would run. Touches nothing.
+    #[command(after_help = PLANS)]
     Plan {
         /// Whose plan.
         #[arg(value_enum)]

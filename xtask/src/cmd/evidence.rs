@@ -22,7 +22,10 @@ use crate::workspace::sha256_of;
 pub fn verify(session: &mut Session, folder: Option<&str>) -> Ended {
     let newest = session.space.reports().pop();
     let Some(name) = folder.map(str::to_owned).or(newest) else {
-        let hint = "cargo xtask verify-contract --rehearse --drill mgmt-outage";
+        let hint = match session.flags.rehearse {
+            true => "cargo xtask verify-contract --rehearse --drill mgmt-outage",
+            false => "cargo xtask evidence verify --rehearse, if it was a rehearsal; --live and --drill leave reports",
+        };
         let what = format!("there is no report in {}/reports", session.out());
         return Err(Stop::one(WRONG, Problem::new(what).hint(hint)));
     };

@@ -5,8 +5,8 @@ use super::exit::{DONE, Ended, Stop, WRONG};
 use super::{Session, load};
 use crate::cli::Format;
 use crate::contract::why::{self, Answer};
-use crate::contract::{self, Evidence};
-use crate::problem::Problem;
+use crate::contract::{self, Evidence, Read};
+use crate::problem::{Problem, nearest};
 
 /// Answers.
 ///
@@ -19,9 +19,7 @@ pub fn run(session: &mut Session, query: &str) -> Ended {
     let report = contract::check(&evidence.map_err(Stop::all(WRONG))?);
     let answers = why::ask(query, &inputs.data, &adrs, &report.reads);
     if answers.is_empty() {
-        let problem = Problem::new(format!("nothing in infra/ or charts/ is called `{query}`"))
-            .hint("cargo xtask why charts/cilium/values.yaml, cargo xtask why deletionPolicy");
-        return Err(Stop::one(WRONG, problem));
+        return Err(Stop::one(WRONG, unknown(query, inputs.data.contains_key(query), &report.reads)));
     }
     let text: String = match session.flags.format {
         Format::Text => answers.iter().map(text).collect::<Vec<_>>().join("\n"),
@@ -29,6 +27,20 @@ pub fn run(session: &mut Session, query: &str) -> Ended {
     };
     session.shell.data(&text);
     Ok(DONE)
+}
+
+/// What to say of a word that leads nowhere: a file without a guarded line, a key that is misspelt.
+fn unknown(query: &str, file: bool, reads: &[Read]) -> Problem {
+    if file {
+        return Problem::new(format!("no check of the contract reads a line of {query}"))
+            .hint(format!("ask for one of its lines: cargo xtask why {query}:1"));
+    }
+    let keys = reads.iter().map(|r| r.path.rsplit('.').next().unwrap_or(&r.path));
+    let hint = match nearest(query, keys) {
+        Some(near) => format!("cargo xtask why {near}"),
+        None => "cargo xtask why charts/cilium/values.yaml, cargo xtask why deletionPolicy".to_owned(),
+    };
+    Problem::new(format!("nothing in infra/ or charts/ is called `{query}`")).hint(hint)
 }
 
 fn text(answer: &Answer) -> String {

@@ -10,6 +10,7 @@ mod samples;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod untouched;
 
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct Said {
     pub offered: Option<(bool, String)>,
     /// The metrics page of the agent.
     pub metrics: Option<String>,
+    /// Identity and generation of the sample.
+    pub workload: Option<String>,
     /// What the probe printed.
     pub requests: Option<String>,
 }
@@ -99,6 +102,10 @@ pub fn judge(apps: &[App], clock: Clock, report: &Report) -> Measured {
         measured.samples.extend(samples);
         measured.findings.extend(found);
         measured.findings.extend(secrets::judge(&court));
+        // Once: what was touched meanwhile is still another one afterwards.
+        let away = untouched::judge(&court, &app.during, "while the platform is away");
+        let back = || untouched::judge(&court, &app.after, "after its return");
+        measured.findings.extend(away.or_else(back));
         measured.findings.extend(packets::enforced(&court, &app.during, "while the platform is away"));
         measured.findings.extend(packets::enforced(&court, &app.after, "after its return"));
         measured.findings.extend(packets::tunnelled(&court, &app.during, "while the platform is away"));

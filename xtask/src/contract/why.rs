@@ -45,6 +45,8 @@ fn places(query: &str, data: &BTreeMap<String, String>, reads: &[Read]) -> BTree
     }
     let suffix = format!(".{query}");
     let mut found = lines(&|r| r.path == query || r.path.ends_with(&suffix));
+    let within = |path: &str| path.starts_with(&format!("{query}.")) || path.contains(&format!(".{query}."));
+    let below = lines(&|r| within(&r.path));
     for (file, text) in data {
         let set = |line: &str| sets(line, query);
         found.extend(text.lines().enumerate().filter(|(_, l)| set(l)).map(|(i, _)| (file.clone(), i + 1)));
@@ -54,6 +56,7 @@ fn places(query: &str, data: &BTreeMap<String, String>, reads: &[Read]) -> BTree
         let key = query.rsplit('.').next().unwrap_or(query);
         data.get(file).and_then(|t| t.lines().nth(line - 1)).is_some_and(|l| l.contains(key))
     });
+    found.extend(below);
     found
 }
 

@@ -53,7 +53,7 @@ fn install(binary: &Binary, archive: &Archive, ask: Command) -> Step {
         .instead("not there", Want::Absent, fetch.clone())
         .act(fetch)
         .limits(Limits::QUICK.minutes(5).settle(0).attempts(2, 2))
-        .hint(format!("its digests are published at {}", binary.published))
+        .hint(format!("without this download: {} · digests: {}", host::package(name), binary.published))
 }
 
 /// No build of it is pinned for this platform: one that a run accepts must come from elsewhere.

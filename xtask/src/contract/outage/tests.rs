@@ -45,6 +45,7 @@ fn look(requests: &str, (written, sent): (u64, u64)) -> Said {
         agents: Some(status(&["vxlan", "vxlan"])),
         offered: Some((false, DENIED.into())),
         metrics: Some(metrics(written, sent, 100)),
+        workload: Some("uid 1".into()),
         requests: Some(requests.into()),
     }
 }
@@ -95,7 +96,7 @@ fn a_good_outage_has_figures_and_no_breach() {
 #[test]
 fn each_breach_is_found_by_its_rule_alone() {
     type Change = fn(&mut App);
-    let cases: [(&str, Change); 19] = [
+    let cases: [(&str, Change); 21] = [
         ("c1.served: 15 of 600 requests failed, 1 s without an answer", |a| {
             a.after.requests = a.after.requests.as_ref().map(|r| r.replacen("1150 local 15 0", "1150 local 15 15", 1));
         }),
@@ -106,6 +107,8 @@ fn each_breach_is_found_by_its_rule_alone() {
         ("c1.remade: it is not: exit 1: never", |a| failed(a, "sample-pod-replaced")),
         ("c1.remade: it is not: exit 1: never", |a| failed(a, "cilium-agent-replaced")),
         ("c1.witness: it fell silent", |a| a.after.requests = Some("1000 local 15 0 1\n".into())),
+        ("c1.untouched: from generation 1 to 2", |a| a.after.workload = Some("uid 2".into())),
+        ("c1.untouched: it is gone", |a| a.during.workload = None),
         ("c2.counted: its page cannot be read after the outage", |a| a.after.metrics = None),
         ("c2.counted: its page cannot be read after the outage", |a| a.after.metrics = Some("nonsense 1\n".into())),
         ("c2.sent: 1600 of 9600 samples were", |a| a.after.metrics = Some(metrics(17600, 9600, 100))),

@@ -85,6 +85,15 @@ pub(in crate::plan) fn mend(name: &str) -> &'static str {
     }
 }
 
+/// How to get a tool without a download of ours.
+pub(in crate::plan) fn package(name: &str) -> &'static str {
+    let mend = mend(name);
+    match name {
+        "cilium" => "brew install cilium-cli",
+        _ => mend.strip_prefix("cargo xtask tools install · ").unwrap_or(mend),
+    }
+}
+
 /// RAM for every VM and Docker; disk to begin with (images and VMs are sparse files).
 fn machine(fleet: &Fleet) -> Step {
     let memory = fleet.memory();

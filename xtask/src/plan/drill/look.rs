@@ -12,7 +12,7 @@ use crate::tools::{Command, Limits, Tool};
 use super::super::bootstrap::KUBECONFIG;
 
 /// The questions, by what they are called in step ids.
-pub const LOOKS: [&str; 6] = ["secret", "store", "agents", "refused", "metrics", "requests"];
+pub const LOOKS: [&str; 7] = ["secret", "store", "agents", "refused", "metrics", "workload", "requests"];
 /// What the agent says of itself. An agent answers no query (`prometheus --agent` has no storage to ask).
 const METRICS: &str = "/api/v1/namespaces/monitoring/pods/prometheus-agent-0:9090/proxy/metrics";
 
@@ -33,6 +33,8 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
     let kubectl = kubectl(cluster);
     // Not what is in it: that it is the same object in the same version.
     let version = "{.metadata.uid} {.metadata.resourceVersion}";
+    // A new generation is a new wish of somebody; pods that come and go are none (Kubernetes API conventions).
+    let generation = "{.metadata.uid} {.metadata.generation}";
     let asks = [
         (
             "secret",
@@ -43,6 +45,7 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
         ("agents", "ask how agents carry packets on", Cilium::with(&format!("out/{KUBECONFIG}")).status(&cluster.name)),
         ("refused", "offer a pod that policies forbid to", kubectl.offer("-").fed(REFUSED)),
         ("metrics", "read what the agent has sent from", kubectl.raw(METRICS)),
+        ("workload", "read the version of the sample on", kubectl.read(SPACE, &["deployment", "sample"], generation)),
         ("requests", "read what was asked on", kubectl.logs(SPACE, ASKER, None)),
     ];
     let step = |(what, doing, ask): (&str, &str, Command)| {

@@ -95,6 +95,8 @@ pub enum Breach {
     Tied,
     /// C1: its way to other workload clusters leads through the platform.
     Routed,
+    /// C1: somebody changes its sample.
+    Touched,
     /// C2: its agent is started anew, and what waits is never sent.
     Forgets,
     /// C3: its Secret is deleted.

@@ -95,6 +95,7 @@ fn said(answers: &Answers, cluster: &Cluster) -> Said {
         agents: good("agents"),
         offered: of("refused").map(|o| (o.ok(), o.stderr.clone())),
         metrics: good("metrics"),
+        workload: good("workload").filter(|text| !text.is_empty()),
         requests: good("requests"),
     }
 }

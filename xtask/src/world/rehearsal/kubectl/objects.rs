@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::super::cluster::{Cluster, Ready, Revision};
 use super::super::copies;
-use super::super::mishap::Mishap;
+use super::super::mesh as mesh_model;
+use super::super::mishap::{Breach, Mishap};
+use super::super::pki;
 use super::super::pods;
 use super::super::stage::Stage;
 use super::super::workload::{Held, Workload};
@@ -73,7 +75,7 @@ fn some(
     };
     // What was applied is stored; its status is made here.
     let stored = stored.map(|object| match cluster.workloads.get(&workload_key(&object)) {
-        Some(w) => merged(object, &workload(stage, cluster, w, now)),
+        Some(w) => identified(stage, cluster, merged(object, &workload(stage, cluster, w, now))),
         None => object,
     });
     let applied = |w: &&Workload| cluster.objects.contains_key(&key(&w.kind, &w.namespace, &w.name));
@@ -215,6 +217,16 @@ fn workload_key(object: &Value) -> String {
 fn merged(mut object: Value, made: &Value) -> Value {
     object["status"] = made["status"].clone();
     object["metadata"]["generation"] = json!(1);
+    object
+}
+
+/// An applied workload is one object for as long as it is there; its generation counts what it was told.
+fn identified(stage: &Stage, cluster: &Cluster, mut object: Value) -> Value {
+    let key = workload_key(&object);
+    object["metadata"]["uid"] = json!(&pki::sha256(format!("{} {key}", cluster.ca).as_bytes())[..32]);
+    if key == mesh_model::SAMPLE && stage.broke(cluster, Breach::Touched) {
+        object["metadata"]["generation"] = json!(2);
+    }
     object
 }
 
