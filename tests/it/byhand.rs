@@ -14,25 +14,13 @@ use xtask::journal;
 use xtask::tools::helm::Helm;
 use xtask::tools::{Exit, Output, Tool};
 use xtask::workspace::Workspace;
-use xtask::world::rehearsal::{Disk, Faults, Rehearsal};
+use xtask::world::rehearsal::{Faults, Rehearsal};
 use xtask::world::{Call, World};
 
 use crate::daytwo::fleet;
+use crate::folder::Folder;
 use crate::golden;
 use crate::ui::Place;
-
-struct Folder(Workspace);
-
-impl Disk for Folder {
-    fn read(&self, path: &str) -> Option<Vec<u8>> {
-        let path = self.0.out().join(path.strip_prefix("out/").unwrap_or(path));
-        self.0.read(&path).ok().map(String::into_bytes)
-    }
-
-    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
-        self.0.keep(path.strip_prefix("out/").unwrap_or(path), bytes).map_err(|problem| problem.what)
-    }
-}
 
 fn space(place: &Place) -> Workspace {
     Workspace::open(place.root(), Utf8Path::new("out/rehearsal")).fleeting()

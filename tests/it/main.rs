@@ -10,6 +10,7 @@ mod diff;
 mod drill;
 mod drive;
 mod fleet;
+mod folder;
 mod golden;
 mod host;
 mod hostile;

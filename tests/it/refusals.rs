@@ -13,8 +13,9 @@ use xtask::render;
 use xtask::tools::Tool;
 use xtask::tools::helm::Helm;
 use xtask::workspace::Workspace;
-use xtask::world::rehearsal::{Disk, Faults, Machine, Rehearsal, Stage};
+use xtask::world::rehearsal::{Faults, Machine, Rehearsal, Stage};
 
+use crate::folder::Folder;
 use crate::golden::{data, load};
 
 const FLEET: &str = "infra/fleet.toml";
@@ -41,19 +42,6 @@ fn without(mut plan: Plan, gone: &[&str]) -> Plan {
         step.after.retain(|after| !out(after));
     }
     plan
-}
-
-struct Folder(Workspace);
-
-impl Disk for Folder {
-    fn read(&self, path: &str) -> Option<Vec<u8>> {
-        let path = self.0.out().join(path.strip_prefix("out/").unwrap_or(path));
-        self.0.read(&path).ok().map(String::into_bytes)
-    }
-
-    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
-        self.0.keep(path.strip_prefix("out/").unwrap_or(path), bytes).map_err(|problem| problem.what)
-    }
 }
 
 /// Runs the steps that a pattern chooses, with what they need.

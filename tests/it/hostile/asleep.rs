@@ -15,25 +15,13 @@ use xtask::plan::choose::{Choice, choose};
 use xtask::tools::helm::Helm;
 use xtask::tools::{Exit, Tool};
 use xtask::workspace::Workspace;
-use xtask::world::rehearsal::{Disk, Faults, Kind, Machine, Rehearsal, Stage, Struck};
+use xtask::world::rehearsal::{Faults, Kind, Machine, Rehearsal, Stage, Struck};
 use xtask::world::{Call, World};
 
+use crate::folder::Folder;
 use crate::golden;
 
 const FLEET: &str = "tests/fleets/one.toml";
-
-struct Folder(Workspace);
-
-impl Disk for Folder {
-    fn read(&self, path: &str) -> Option<Vec<u8>> {
-        let path = self.0.out().join(path.strip_prefix("out/").unwrap_or(path));
-        self.0.read(&path).ok().map(String::into_bytes)
-    }
-
-    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
-        self.0.keep(path.strip_prefix("out/").unwrap_or(path), bytes).map_err(|problem| problem.what)
-    }
-}
 
 struct Ran {
     outcome: Outcome,

@@ -18,6 +18,7 @@ use crate::render::{Data, Files};
 
 use rendered::Origin;
 pub use rendered::Rendering;
+pub(super) use rendered::leaves;
 
 /// Helm marks what it makes with the name of the release.
 const RELEASE: &str = "meta.helm.sh/release-name";

@@ -8,7 +8,7 @@ mod services;
 
 use serde_json::Value;
 
-use super::evidence::{Evidence, Ground, Sheet};
+use super::evidence::{Evidence, Ground, Sheet, leaves};
 use crate::problem::At;
 pub use host::{Atlas, Owner};
 pub use services::stubs;
@@ -68,7 +68,7 @@ pub fn walk(evidence: &Evidence) -> Vec<Reference> {
         let atlas = Atlas::of(evidence, ground, platform);
         let written = ground.sheets.iter().filter(|s| s.made_by().is_none());
         for sheet in written {
-            leaves(sheet.value(), String::new(), &mut |path, text| {
+            texts(sheet.value(), &mut |path, text| {
                 found.extend(atlas.read(sheet, path, text).map(|(to, owner)| named(ground, sheet, path, to, &owner)));
             });
         }
@@ -85,7 +85,7 @@ pub fn walk(evidence: &Evidence) -> Vec<Reference> {
 /// References in an object that a chart renders: line by line, since its texts may be whole files.
 fn of_object(ground: &Ground, sheet: &Sheet, atlas: &Atlas) -> Vec<Reference> {
     let mut found: Vec<Reference> = Vec::new();
-    leaves(sheet.value(), String::new(), &mut |path, text| {
+    texts(sheet.value(), &mut |path, text| {
         let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
         for line in lines {
             let Some((to, owner)) = atlas.read(sheet, path, line) else { continue };
@@ -143,16 +143,11 @@ fn node_files(ground: &Ground, atlas: &Atlas) -> Vec<Reference> {
     found
 }
 
-/// Every text, number and switch with its dotted path.
-fn leaves(value: &Value, path: String, visit: &mut dyn FnMut(&str, &str)) {
-    let below = |key: &str| {
-        let key = key.replace('.', "\\.");
-        if path.is_empty() { key } else { format!("{path}.{key}") }
-    };
-    match value {
-        Value::Object(map) => map.iter().for_each(|(key, value)| leaves(value, below(key), visit)),
-        Value::Array(list) => list.iter().enumerate().for_each(|(i, v)| leaves(v, below(&i.to_string()), visit)),
-        Value::String(text) => visit(&path, text),
-        _ => {}
-    }
+/// Every text with its dotted path.
+fn texts(value: &Value, visit: &mut dyn FnMut(&str, &str)) {
+    leaves(value, String::new(), &mut |path, leaf| {
+        if let Some(text) = leaf.as_str() {
+            visit(path, text);
+        }
+    });
 }

@@ -93,11 +93,11 @@ pub fn base64(bytes: &[u8]) -> String {
     out
 }
 
-/// The bytes of base64 text, with or without its padding; nothing if it is none.
+/// The bytes of base64 text, with or without its padding and line breaks; nothing if it is none.
 pub fn unbase64(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     let (mut word, mut bits) = (0u32, 0);
-    for letter in text.trim().trim_end_matches('=').bytes() {
+    for letter in text.trim().trim_end_matches('=').bytes().filter(|b| !b.is_ascii_whitespace()) {
         let value = match letter {
             b'A'..=b'Z' => letter - b'A',
             b'a'..=b'z' => letter - b'a' + 26,
@@ -119,6 +119,15 @@ pub fn unbase64(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::tools::Exit;
+
+    #[test]
+    fn base64_is_the_standard_one() {
+        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(base64(plain.as_bytes()), coded);
+            assert_eq!(unbase64(coded).unwrap(), plain.as_bytes());
+        }
+        assert_eq!((unbase64("a-b"), unbase64("Zm9v\nYmFy\n").unwrap()), (None, b"foobar".to_vec()));
+    }
 
     fn read(reading: Reading, stdout: &str) -> Option<String> {
         reading.read(&Output { stdout: stdout.into(), ..Output::of(Exit::Code(0)) })

@@ -61,8 +61,9 @@ impl Origin {
     fn of(ground: &Ground, release: &str) -> Self {
         let mut said: BTreeMap<String, Vec<(String, At)>> = BTreeMap::new();
         if let Some(values) = ground.release(release) {
-            leaves(values.value(), String::new(), &mut |path, text| {
-                said.entry(text).or_default().push((path.to_owned(), values.at(path)));
+            leaves(values.value(), String::new(), &mut |path, leaf| {
+                let said = scalar(leaf).map(|text| said.entry(text).or_default());
+                said.into_iter().for_each(|places| places.push((path.to_owned(), values.at(path))));
             });
         }
         Origin { said, listed: ground.listed(release) }
@@ -110,7 +111,8 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-fn leaves(value: &Value, path: String, visit: &mut dyn FnMut(&str, String)) {
+/// Every text, number and switch with its dotted path.
+pub(in crate::contract) fn leaves(value: &Value, path: String, visit: &mut dyn FnMut(&str, &Value)) {
     let below = |key: &str| {
         let key = key.replace('.', "\\.");
         if path.is_empty() { key } else { format!("{path}.{key}") }
@@ -118,11 +120,7 @@ fn leaves(value: &Value, path: String, visit: &mut dyn FnMut(&str, String)) {
     match value {
         Value::Object(map) => map.iter().for_each(|(key, value)| leaves(value, below(key), visit)),
         Value::Array(list) => list.iter().enumerate().for_each(|(i, v)| leaves(v, below(&i.to_string()), visit)),
-        other => {
-            if let Some(text) = scalar(other) {
-                visit(&path, text);
-            }
-        }
+        leaf => visit(&path, leaf),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::evidence::{Ground, Sheet};
-use super::{Class, Reference, leaves, reference};
+use super::{Class, Reference, reference, texts};
 
 /// Marks a Service as one of the whole mesh, and whether its backends here are offered to others.
 const GLOBAL: &str = "metadata.annotations.service\\.cilium\\.io/global";
@@ -55,7 +55,7 @@ pub(super) fn walk(ground: &Ground, platform: &Ground) -> Vec<Reference> {
         found.push(reference(ground, service, GLOBAL, name, class, why));
     }
     for sheet in ground.sheets.iter().filter(|s| s.chart().is_none()) {
-        leaves(sheet.value(), String::new(), &mut |path, text| {
+        texts(sheet.value(), &mut |path, text| {
             let service = format!("{}/{text}", namespace_near(sheet, path));
             let Some(why) = traffic(sheet, path).filter(|_| stubs.contains(&service)) else { return };
             found.push(reference(ground, sheet, path, service, Class::Fatal, why));
@@ -97,7 +97,7 @@ pub(super) fn secrets(ground: &Ground) -> Vec<Reference> {
     let filled: BTreeSet<String> = ground.objects("ExternalSecret").map(target).collect();
     let mut found = Vec::new();
     for sheet in ground.sheets.iter().filter(|s| s.chart().is_none() && s.word("kind") != "ExternalSecret") {
-        leaves(sheet.value(), String::new(), &mut |path, text| {
+        texts(sheet.value(), &mut |path, text| {
             let Some(table) = secret_table(path).filter(|_| filled.contains(&format!("{}/{text}", sheet.namespace())))
             else {
                 return;

@@ -7,19 +7,15 @@ use std::collections::BTreeMap;
 
 use super::super::bootstrap::{KUBECONFIG, kube_path};
 use super::super::{Plan, Step, Want};
+pub use super::traffic::{TRIED_FROM, id, tried};
 use super::{SERVER, SYSTEM, Scope, address, address_step, traffic};
 use crate::fleet::{Cluster, Fleet};
 use crate::release::Releases;
 use crate::render::Files;
-use crate::render::mesh::peers;
 use crate::token::fact;
 use crate::tools::cilium::Cilium;
 use crate::tools::kubectl::Kubectl;
 use crate::tools::{Command, Limits, Tool, guest};
-
-/// From this many peers a cluster is tried. All pairs of 255 clusters would be 64,770 questions, half an hour's work;
-/// what is in the way of one pair alone shows in the links, which are asked for all of them (ADR-0022).
-pub const TRIED_FROM: usize = 3;
 
 /// Every question about the clusters of a scope. No step has an act.
 pub fn plan(fleet: &Fleet, scope: &Scope) -> Plan {
@@ -39,20 +35,6 @@ pub fn whole(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Plan {
     let mut plan = plan(fleet, scope);
     plan.steps.extend(traffic::steps(fleet, releases, scope));
     plan
-}
-
-/// The peers that try a cluster, and that it tries: all of a small mesh, and else the next ones in the order of the
-/// fleet, so that each cluster tries and is tried as often as any other, and at every run by the same.
-pub fn tried<'a>(fleet: &'a Fleet, cluster: &Cluster, scope: &Scope) -> Vec<&'a Cluster> {
-    let place = |c: &Cluster| fleet.clusters.iter().position(|other| other.name == c.name);
-    let peers: Vec<&Cluster> = peers(fleet, cluster).into_iter().filter(|p| scope.has(p)).collect();
-    let (before, behind): (Vec<&Cluster>, Vec<&Cluster>) = peers.into_iter().partition(|p| place(p) < place(cluster));
-    behind.into_iter().chain(before).take(TRIED_FROM).collect()
-}
-
-/// The question of that name to a cluster.
-pub fn id(cluster: &Cluster, what: &str) -> String {
-    format!("{}/look/{what}", cluster.name)
 }
 
 /// Name, addresses and pod ranges of every node as its agent published them, one line each.

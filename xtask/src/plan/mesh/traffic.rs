@@ -3,13 +3,17 @@
 
 use super::super::bootstrap::kube_path;
 use super::super::{Step, Want};
-use super::survey::{id, tried};
 use super::{SYSTEM, Scope, is_platform, proof};
 use crate::fleet::{Cluster, Fleet, Role};
 use crate::release::Releases;
+use crate::render::mesh::peers;
 use crate::token::fact;
 use crate::tools::kubectl::Kubectl;
 use crate::tools::{Limits, Reading};
+
+/// From this many peers a cluster is tried. All pairs of 255 clusters would be 64,770 questions, half an hour's work;
+/// what is in the way of one pair alone shows in the links, which are asked for all of them (ADR-0022).
+pub const TRIED_FROM: usize = 3;
 
 /// What listens in a pod that every cluster of a role has: where the pod is, and what is asked of it.
 struct Target {
@@ -89,4 +93,18 @@ fn requests(cluster: &Cluster, peer: &Cluster, target: &Target) -> [Step; 2] {
         let doing = format!("send a {size} request from a pod of {} to one of {}", cluster.name, peer.name);
         question(pod_id(cluster, peer, size), doing, ask).needs([id(cluster, "api"), id(peer, "pod")])
     })
+}
+
+/// The peers that try a cluster, and that it tries: all of a small mesh, and else the next ones in the order of the
+/// fleet, so that each cluster tries and is tried as often as any other, and at every run by the same.
+pub fn tried<'a>(fleet: &'a Fleet, cluster: &Cluster, scope: &Scope) -> Vec<&'a Cluster> {
+    let place = |c: &Cluster| fleet.clusters.iter().position(|other| other.name == c.name);
+    let peers: Vec<&Cluster> = peers(fleet, cluster).into_iter().filter(|p| scope.has(p)).collect();
+    let (before, behind): (Vec<&Cluster>, Vec<&Cluster>) = peers.into_iter().partition(|p| place(p) < place(cluster));
+    behind.into_iter().chain(before).take(TRIED_FROM).collect()
+}
+
+/// The question of that name to a cluster.
+pub fn id(cluster: &Cluster, what: &str) -> String {
+    format!("{}/look/{what}", cluster.name)
 }

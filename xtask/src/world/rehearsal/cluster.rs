@@ -9,8 +9,6 @@ use super::net::Net;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::copies::Copied;
-use super::outage::Seen;
 use super::safe::Safe;
 use super::workload::Workload;
 
@@ -145,6 +143,36 @@ pub fn free_ranges(pods: Net, services: Net) -> Vec<Net> {
         return vec![];
     }
     all.filter(|net| !services.contains(&**net) && !net.contains(&*services)).collect()
+}
+
+/// One Secret that External Secrets fills.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    /// When it was read last; nothing if it never was.
+    pub read: Option<Duration>,
+    /// When it was tried last.
+    pub(super) tried: Duration,
+    /// Whether that went well.
+    pub(super) good: bool,
+    /// Whether the Secret is there.
+    pub(super) there: bool,
+    /// Its version; another one means that somebody wrote it.
+    pub(super) version: u64,
+    /// The annotation that was there when it was read, and the one that is there now: another one means "ask now".
+    pub(super) done: String,
+    pub marked: String,
+}
+
+/// What was open from some moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    pub(super) from: Duration,
+    /// The sample, from its own cluster.
+    pub(super) local: bool,
+    /// The sample of another cluster.
+    pub(super) mesh: bool,
+    /// Thanos on the platform.
+    pub(super) thanos: bool,
 }
 
 #[cfg(test)]

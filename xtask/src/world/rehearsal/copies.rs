@@ -6,13 +6,12 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::clockwork;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Copied};
 use super::flags::duration;
-use super::kubectl::mesh::platform;
+use super::mesh::platform;
 use super::mishap::Breach;
 use super::pki;
 use super::stage::Stage;
@@ -20,24 +19,6 @@ use super::yaml::text;
 
 /// How soon it asks again where nobody answered (assumption: its back-off is somewhere between a second and 15 min).
 const AGAIN: Duration = Duration::from_secs(60);
-
-/// One Secret that External Secrets fills.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Copied {
-    /// When it was read last; nothing if it never was.
-    pub read: Option<Duration>,
-    /// When it was tried last.
-    tried: Duration,
-    /// Whether that went well.
-    good: bool,
-    /// Whether the Secret is there.
-    there: bool,
-    /// Its version; another one means that somebody wrote it.
-    version: u64,
-    /// The annotation that was there when it was read, and the one that is there now: another one means "ask now".
-    done: String,
-    pub marked: String,
-}
 
 impl Cluster {
     /// Whether a Secret is there that External Secrets made.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::ask::{Ask, refused};
 use super::cluster::{Cluster, Ready};
 use super::faults::Kind;
-use super::kubeadm;
+use super::kubeadm_rules;
 use super::stage::{Control, Power, Stage, Work, Worker};
 use crate::tools::{Output, Tool};
 
@@ -65,7 +65,7 @@ impl Stage {
         }
         match ask.tool {
             Tool::Helm => refused(1, "Error: UPGRADE FAILED: context deadline exceeded"),
-            _ => kubeadm::failed("error execution phase wait-control-plane: context deadline exceeded"),
+            _ => kubeadm_rules::failed("error execution phase wait-control-plane: context deadline exceeded"),
         }
     }
 

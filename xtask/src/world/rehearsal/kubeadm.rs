@@ -11,7 +11,7 @@ use super::ask::{Answer, Ask, Go, refused, said};
 use super::clockwork;
 use super::cluster::Cluster;
 use super::flags::{Known, duration, parse};
-use super::kubeadm_rules::validate;
+use super::kubeadm_rules::{failed, validate};
 use super::packages;
 use super::pki;
 use super::safe::Safe;
@@ -25,11 +25,6 @@ const FLAGS: Known = Known {
     bare: &["upload-certs", "yes"],
     short: &[('v', "v"), ('o', "output"), ('y', "yes")],
 };
-
-/// Every failure exits 1 with the message and this second line (measured: 40 cases).
-pub fn failed(message: &str) -> Output {
-    refused(1, format!("error: {message}\nTo see the stack trace of this error execute with --v=5 or higher"))
-}
 
 /// Answers one command line in a VM.
 pub fn answer(stage: &mut Stage, vm: &str, args: &[&str], root: bool, ask: &Ask, now: Duration) -> Answer {

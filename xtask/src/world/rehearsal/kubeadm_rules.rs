@@ -6,9 +6,16 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde_json::Value;
 
+use super::ask::refused;
 use super::flags::duration;
 use super::kubeadm_keys::TYPES;
 use super::yaml::text;
+use crate::tools::Output;
+
+/// Every failure exits 1 with the message and this second line (measured: 40 cases).
+pub fn failed(message: &str) -> Output {
+    refused(1, format!("error: {message}\nTo see the stack trace of this error execute with --v=5 or higher"))
+}
 
 /// Checks the documents of one configuration file.
 ///

@@ -8,13 +8,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, Member, Ready};
-use super::kubectl::{accept, kinds};
 use super::mishap::{Breach, Mishap};
 use super::net::Net;
 use super::stage::Stage;
 use super::workload::Workload;
 use super::yaml::text;
 
+/// The workload that the mesh is asked with.
+pub const SAMPLE: &str = "sample/deployment/sample";
 /// From a ready mesh server to a link: its cache connects and copies (assumption).
 const LINK: Duration = Duration::from_secs(15);
 /// From there to agents that know it: the kubelet refreshes what is mounted (documentation: up to 77 s in its sample).
@@ -47,14 +48,6 @@ impl Stage {
             let number = last.number + 1;
             cluster.releases.push(super::cluster::Revision { number, status: "pending-upgrade".into(), ..last });
         }
-    }
-
-    /// Somebody with every right puts an object in, past admission.
-    pub fn put(&mut self, cluster: &str, object: &Value) {
-        let Some(cluster) = self.control_plane(cluster).and_then(|vm| self.cluster_mut(&vm)) else { return };
-        let kind = kinds::of_manifest(cluster, text(object, "/apiVersion"), text(object, "/kind"));
-        let Some(kind) = kind else { return };
-        accept::put(cluster, &kind, object, text(object, "/metadata/namespace"), Duration::ZERO);
     }
 
     /// The power of a VM goes away.
@@ -314,4 +307,14 @@ pub fn agent_template(values: &Value) -> Value {
     let host = text(values, "/k8sServiceHost");
     let env = json!([{ "name": "KUBERNETES_SERVICE_HOST", "value": host }]);
     json!({ "spec": { "containers": [{ "name": "cilium-agent", "env": env }] } })
+}
+
+/// The linked cluster that has a release of that name, if packets get there and it runs.
+pub fn platform<'a>(stage: &'a Stage, cluster: &Cluster, release: &str, now: Duration) -> Option<&'a Cluster> {
+    let peers = told(cluster)?.keys();
+    let there = peers.filter_map(|peer| stage.cluster(&stage.control_plane(peer)?));
+    there.into_iter().find(|other| {
+        let runs = other.workloads.values().any(|w| w.release == release && stage.runs_on(other, w, now).is_some());
+        runs && stage.carries(cluster, &other.name, now)
+    })
 }

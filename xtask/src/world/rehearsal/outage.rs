@@ -6,14 +6,12 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::clockwork;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Seen};
 use super::flags::duration;
-use super::kubectl::mesh::{SAMPLE, platform};
-use super::mesh;
+use super::mesh::{self, SAMPLE, platform};
 use super::mishap::{Breach, Mishap};
 use super::stage::{Power, Stage};
 use super::workload::Workload;
@@ -29,18 +27,6 @@ const SAMPLES: u64 = 800;
 const DRAIN: u64 = SCRAPE / 10;
 /// Of a log that overflowed, the newest scrapes that still arrive (measured: 5 to 36).
 const NEWEST: u64 = 5;
-
-/// What was open from some moment on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    from: Duration,
-    /// The sample, from its own cluster.
-    local: bool,
-    /// The sample of another cluster.
-    mesh: bool,
-    /// Thanos on the platform.
-    thanos: bool,
-}
 
 impl Stage {
     /// Whether a platform is there and none of its machines runs.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ask::{Answer, Ask, Go, refused, said};
 use super::clockwork;
-use super::kubeadm::failed;
+use super::kubeadm_rules::failed;
 use super::pki;
 use super::stage::{Control, Guest, Stage, Work, Worker};
 use crate::tools::Output;

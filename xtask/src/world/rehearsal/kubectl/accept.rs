@@ -9,10 +9,21 @@ use super::super::admission::{self, ENFORCE};
 use super::super::baseline::baseline;
 use super::super::cluster::{Cluster, Crd};
 use super::super::pki;
+use super::super::stage::Stage;
 use super::super::workload::Workload;
 use super::super::yaml::text;
-use super::kinds::Kind;
+use super::kinds::{self, Kind};
 use super::objects;
+
+impl Stage {
+    /// Somebody with every right puts an object in, past admission.
+    pub fn put(&mut self, cluster: &str, object: &Value) {
+        let Some(cluster) = self.control_plane(cluster).and_then(|vm| self.cluster_mut(&vm)) else { return };
+        let kind = kinds::of_manifest(cluster, text(object, "/apiVersion"), text(object, "/kind"));
+        let Some(kind) = kind else { return };
+        put(cluster, &kind, object, text(object, "/metadata/namespace"), Duration::ZERO);
+    }
+}
 
 /// Gateway API's version, on each of its CRDs.
 pub const BUNDLE: &str = "gateway.networking.k8s.io/bundle-version";

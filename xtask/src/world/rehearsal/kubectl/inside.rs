@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::super::ask::{Go, refused, said};
 use super::super::clockwork;
 use super::super::cluster::Cluster;
+use super::super::mesh::platform;
 use super::super::mishap::Mishap;
 use super::super::stage::Stage;
 use super::super::workload::Workload;
 use super::super::yaml::text;
 use super::desk::Desk;
-use super::mesh::platform;
 use crate::tools::Output;
 
 /// Bytes a second of an agent that scrapes one app cluster (assumption, the drill's: 800 samples of 12 B a minute).

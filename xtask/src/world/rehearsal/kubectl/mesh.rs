@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::ask::{Go, refused, said};
 use super::super::cluster::Cluster;
-use super::super::mesh;
+use super::super::mesh::{self, SAMPLE, platform};
 use super::super::mishap::Mishap;
 use super::super::pki;
 use super::super::stage::Stage;
@@ -21,8 +21,6 @@ const SERVICES: [(&str, &str, &str); 3] = [
     ("loki.monitoring.", "loki", "200"),
     ("vault.vault.", "vault", "200"),
 ];
-/// The workload that the mesh is asked with.
-pub const SAMPLE: &str = "sample/deployment/sample";
 
 /// Objects of a kind that Cilium makes, which follow from its release.
 pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str) -> Vec<Value> {
@@ -90,16 +88,6 @@ pub fn status(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Op
     (kind == "ClusterSecretStore").then(|| {
         let (status, reason) = if ready { ("True", "Valid") } else { ("False", "InvalidProviderConfig") };
         json!({ "conditions": [{ "type": "Ready", "status": status, "reason": reason }] })
-    })
-}
-
-/// The linked cluster that has a release of that name, if packets get there and it runs.
-pub fn platform<'a>(stage: &'a Stage, cluster: &Cluster, release: &str, now: Duration) -> Option<&'a Cluster> {
-    let peers = mesh::told(cluster)?.keys();
-    let there = peers.filter_map(|peer| stage.cluster(&stage.control_plane(peer)?));
-    there.into_iter().find(|other| {
-        let runs = other.workloads.values().any(|w| w.release == release && stage.runs_on(other, w, now).is_some());
-        runs && stage.carries(cluster, &other.name, now)
     })
 }
 

@@ -1,0 +1,19 @@
+//! A folder of a test as the disk that the embedded world's tools read and write.
+//! Knows nothing of what is in it.
+
+use xtask::workspace::Workspace;
+use xtask::world::rehearsal::Disk;
+
+/// What the tools call `out/` is the workspace's own.
+pub struct Folder(pub Workspace);
+
+impl Disk for Folder {
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        let path = self.0.out().join(path.strip_prefix("out/").unwrap_or(path));
+        self.0.read(&path).ok().map(String::into_bytes)
+    }
+
+    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
+        self.0.keep(path.strip_prefix("out/").unwrap_or(path), bytes).map_err(|problem| problem.what)
+    }
+}
