@@ -233,6 +233,9 @@ fn upkeep(helm: &str) {
     ] {
         assert!(said.contains(finding), "{finding}\n{said}");
     }
+    let said = here.ends("bootstrap", 2);
+    let slip = "error: `replica` is not in the chart of `tiny`\n  --> charts/tiny/values.yaml:1\n";
+    assert!(said.contains(slip) && !said.contains("multipass"), "{said}");
 
     assert!(here.ends("charts bump tiny --to 0.9.0", 1).contains("0.9.0"));
     assert_eq!(here.read("charts/releases.toml"), locked, "a version that does not exist changes nothing");
@@ -252,6 +255,16 @@ fn releases_are_kept_with_helm_4() {
 #[test]
 fn releases_are_kept_with_helm_3() {
     upkeep("helm3");
+}
+
+#[test]
+fn a_namespace_that_nobody_makes_is_told_before_anything_is_done() {
+    let here = Repository::new(&LIST.replace("namespace = \"default\"", "namespace = \"defalt\""));
+    for line in ["fleet check", "bootstrap --rehearse"] {
+        let said = here.ends(line, 2);
+        let told = "no manifest on mgmt makes the namespace of `tiny`: `defalt`\n  --> charts/releases.toml:";
+        assert!(said.contains(told) && said.contains("did you mean `default`?"), "{said}");
+    }
 }
 
 #[test]

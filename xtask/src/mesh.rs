@@ -18,6 +18,7 @@ mod homes;
 mod links;
 mod sites;
 mod traffic;
+mod validity;
 
 /// What is looked at, in this order.
 pub const CHECKS: [&str; 16] = [

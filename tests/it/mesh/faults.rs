@@ -9,7 +9,7 @@ use super::Scene;
 type Fault = (fn(&mut Stage), &'static str, &'static str);
 
 /// Faults that stop a run before it changes anything.
-const IN_THE_WAY: [Fault; 8] = [
+const IN_THE_WAY: [Fault; 9] = [
     (
         |s| s.befall("app2", Mishap::OtherAuthority),
         "mgmt and app2 trust different authorities",
@@ -34,6 +34,11 @@ const IN_THE_WAY: [Fault; 8] = [
         |s| s.befall("app2", Mishap::NoCertificates),
         "app2 has no certificates for its peers yet",
         "the Job clustermesh-apiserver-generate-certs has not finished",
+    ),
+    (
+        |s| s.befall("app1", Mishap::OldCertificates),
+        "the mesh certificates of app1 are not valid now",
+        " d ago by the clock of app1-cp",
     ),
 ];
 

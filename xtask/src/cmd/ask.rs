@@ -63,15 +63,19 @@ fn call(task: TaskId, command: &Command) -> Call {
     Call { task, tool: command.tool, args: command.args.clone(), stdin, env: command.env.clone() }
 }
 
+/// Lines that are shown of what an error lists.
+const LISTED: usize = 6;
+
 /// Why an answer is none, in a sentence: the last line that calls itself an error, since advice may follow it (`Use
 /// --debug flag to render out invalid YAML`, as Helm says after a template that fails), else the last line.
 pub fn reason(output: &Output) -> String {
-    let lines = || output.stderr.lines().rev().map(str::trim).filter(|line| !line.is_empty());
-    let last = lines().find(|line| line.starts_with("Error: ")).or_else(|| lines().next());
-    match (last, crate::plan::want::ending(&output.exit)) {
-        (Some(line), _) => line.strip_prefix("Error: ").unwrap_or(line).to_owned(),
-        (None, ending) => ending,
-    }
+    let lines: Vec<&str> = output.stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let Some(last) = lines.len().checked_sub(1) else { return crate::plan::want::ending(&output.exit) };
+    let at = lines.iter().rposition(|line| line.starts_with("Error: ")).unwrap_or(last);
+    let line = lines[at].strip_prefix("Error: ").unwrap_or(lines[at]);
+    // Helm lists below the error which values a schema does not take (measured on 3.18 and 4.1).
+    let listed = if line.ends_with(':') { &lines[at + 1..] } else { &[] };
+    [&[line], &listed[..listed.len().min(LISTED)]].concat().join("\n")
 }
 
 #[cfg(test)]
@@ -142,6 +146,8 @@ mod tests {
         let said = |stderr: &str| reason(&Output { stderr: stderr.into(), ..Output::of(Exit::Code(1)) });
         let helm = "Error: template: a: unable to decode certificate\n\nUse --debug flag to render out invalid YAML\n";
         assert_eq!(said(helm), "template: a: unable to decode certificate");
+        let schema = "Error: values don't fit:\nvelero:\n- at '/x': got object, want boolean\n\n";
+        assert_eq!(said(schema), "values don't fit:\nvelero:\n- at '/x': got object, want boolean");
         assert_eq!([said("first\nlast\n"), said("")], ["last".to_owned(), crate::plan::want::ending(&Exit::Code(1))]);
     }
 

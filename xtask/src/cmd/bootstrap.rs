@@ -1,6 +1,7 @@
 //! `bootstrap`: every cluster of the fleet with everything on it, here or in the embedded world.
 //! Knows nothing of the steps.
 
+use super::charts::slips;
 use super::exit::{DONE, Ended};
 use super::{Session, conduct, cut_off, detect, digests, load, place, plan, ready};
 use crate::cli::Flags;
@@ -18,6 +19,7 @@ pub fn run(session: &mut Session) -> Ended {
         if session.flags.dry_run {
             return plan::print(session, plan);
         }
+        slips::refuse(session, world, &inputs, &plan)?;
         let code = conduct::run(session, world, &plan, &|failure| {
             [ready::problems(&inputs.fleet, failure), digests::problems(&inputs.releases, failure)].concat()
         })?;

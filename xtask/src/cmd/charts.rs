@@ -18,6 +18,7 @@ use crate::world::World;
 
 mod bump;
 mod outdated;
+pub(super) mod slips;
 pub(super) mod templates;
 mod verify;
 

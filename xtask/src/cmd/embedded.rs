@@ -47,11 +47,23 @@ pub fn close(session: &Session, world: &Rehearsal) -> Result<(), Stop> {
     session.space.keep(STORY, world.save().as_bytes()).map_err(Stop::with(NOT_READY))
 }
 
-/// A machine with every tool and nothing else.
+/// A machine with every tool and nothing else, and at least the RAM that the plan looks for: fleets for machines larger
+/// than this one can be rehearsed on it.
 pub fn begin(space: &Workspace, faults: Faults, plan: &Plan) -> Rehearsal {
-    let mut stage = Stage::new(Machine::default());
+    let usual = Machine::default();
+    let memory_bytes = usual.memory_bytes.max(plan.steps.iter().map(|s| memory(&s.done_when.want)).max().unwrap_or(0));
+    let mut stage = Stage::new(Machine { memory_bytes, ..usual });
     publish(&mut stage, plan);
     Rehearsal::new(stage, faults, disk(space))
+}
+
+/// How much RAM is looked for.
+fn memory(want: &Want) -> u64 {
+    match want {
+        Want::JsonAtLeast(at, bytes) if at == "/memory_bytes" => *bytes,
+        Want::All(all) => all.iter().map(memory).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// The outside world offers what the plan pins: simulated archives are not the real ones, but have their digests.

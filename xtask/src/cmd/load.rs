@@ -6,6 +6,7 @@ use camino::Utf8Path;
 use super::Session;
 use super::exit::{Stop, WRONG};
 use super::git::Git;
+use crate::charts::verify::namespaces;
 use crate::fleet::binaries::{self, Binary};
 use crate::fleet::{self, Compatibility, Fleet};
 use crate::plan::mesh::{self, Scope};
@@ -139,7 +140,8 @@ fn all(data: Data, file: &str, text_of_fleet: &str) -> Result<Inputs, Vec<Proble
     let releases = release::load(RELEASES, text(&data, RELEASES)?, &fleet)?;
     let tools = binaries::load(TOOLS, text(&data, TOOLS)?, &fleet)?;
     let files = render::files(&fleet, &releases, &data)?;
-    Ok(Inputs { fleet, releases, tools, files, data })
+    let homeless = namespaces::homeless(&fleet, &releases, &data).map_err(|problem| vec![problem])?;
+    if homeless.is_empty() { Ok(Inputs { fleet, releases, tools, files, data }) } else { Err(homeless) }
 }
 
 /// The fleet's file as the user named it: from where they stand, or from the repository if it is only there.

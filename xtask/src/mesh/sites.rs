@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use serde_json::Value;
 
 use super::evidence::{self, Agents};
+use super::validity::validity;
 use super::{Finding, Grade, Survey, finding, last_words};
 use crate::fleet::{Cluster, Node};
 use crate::problem::Problem;
@@ -60,12 +61,14 @@ fn away(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     Some(finding("API servers", cluster, Grade::Away, problem))
 }
 
+/// What a node's clock showed, in seconds since 1970.
+fn clock(survey: &Survey<'_>, cluster: &Cluster, node: &Node) -> Option<u64> {
+    let output = survey.answers.get(&format!("{}/{}/clock", cluster.name, node.name))?;
+    json(&output.stdout).ok()?["clock"].as_u64()
+}
+
 fn clocks(survey: &Survey<'_>) -> Option<Finding> {
-    let clock = |cluster: &Cluster, node: &Node| {
-        let output = survey.answers.get(&format!("{}/{}/clock", cluster.name, node.name))?;
-        json(&output.stdout).ok()?["clock"].as_u64()
-    };
-    let of = |c| move |n| Some((clock(c, n)?, c.vm(n), c));
+    let of = |c| move |n| Some((clock(survey, c, n)?, c.vm(n), c));
     let mut all: Vec<(u64, String, &Cluster)> =
         survey.asked().flat_map(|c: &Cluster| c.nodes.iter().filter_map(of(c)).collect::<Vec<_>>()).collect();
     all.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
@@ -286,11 +289,38 @@ fn versions(survey: &Survey<'_>) -> Option<Finding> {
 }
 
 fn certificates(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
-    survey.answer(cluster, "certificates").filter(|o| !o.ok())?;
+    let answer = survey.answer(cluster, "certificates")?;
+    if answer.ok() {
+        return outside(survey, cluster, answer.stdout.trim());
+    }
     let problem = Problem::new(format!("{} has no certificates for its peers yet", cluster.name))
         .why("the Job clustermesh-apiserver-generate-certs has not finished")
         .hint(kubectl(cluster, "--namespace kube-system describe job"));
     Some(finding("certificates", cluster, Grade::Passing, problem))
+}
+
+/// Certificates that ended, or begin only later, by the cluster's own clock: those that it shows to its peers' servers,
+/// and those that its own server shows, are as old (upstream: `tls-cronjob/_job-spec.tpl` of the chart).
+fn outside(survey: &Survey<'_>, cluster: &Cluster, certificate: &str) -> Option<Finding> {
+    let valid = validity(certificate)?;
+    let now = i64::try_from(clock(survey, cluster, cluster.control_plane())?).ok()?;
+    let ago = |seconds: i64| match seconds / 86_400 {
+        0 => format!("{} min", seconds / 60),
+        days => format!("{days} d"),
+    };
+    let why = match now {
+        late if late > *valid.end() => format!("ended {} ago", ago(now - valid.end())),
+        early if early < *valid.start() => format!("begins in {}", ago(valid.start() - now)),
+        _ => return None,
+    };
+    let vm = cluster.vm(cluster.control_plane());
+    let problem = Problem::new(format!("the mesh certificates of {} are not valid now", cluster.name))
+        .why(format!("that in the Secret kube-system/clustermesh-apiserver-remote-cert {why} by the clock of {vm}"))
+        .hint(kubectl(
+            cluster,
+            "--namespace kube-system create job renew-certs --from=cronjob/clustermesh-apiserver-generate-certs",
+        ));
+    Some(finding("certificates", cluster, Grade::Blocks, problem))
 }
 
 /// Each cluster has a mesh port of its own: with the same one, agents ended up at their own server (cilium#24692).

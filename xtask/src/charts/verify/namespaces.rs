@@ -10,9 +10,11 @@ use serde_json::Value;
 
 use crate::charts::RELEASES;
 use crate::charts::rendered::Workload;
-use crate::problem::{At, Problem};
-use crate::release::{Chart, Releases};
-use crate::render::yaml::Document;
+use crate::fleet::{Cluster, Fleet};
+use crate::problem::{At, Problem, nearest};
+use crate::release::{Chart, Releases, Source};
+use crate::render::Data;
+use crate::render::yaml::{self, Document};
 
 /// The label that says how strict a namespace is.
 const LABEL: &str = "pod-security.kubernetes.io/enforce";
@@ -65,6 +67,34 @@ pub fn levels<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Levels {
     levels
 }
 
+/// The namespaces that the manifests of a cluster make.
+///
+/// # Errors
+/// A manifest that is no YAML.
+pub fn of(releases: &Releases, data: &Data, cluster: &Cluster) -> Result<Levels, Problem> {
+    let mut all = Vec::new();
+    for manifest in releases.manifests.iter().filter(|m| m.placement.clusters.contains(&cluster.role)) {
+        if let Source::File(file) = &manifest.source {
+            all.extend(yaml::foreign(file, data.get(file).map_or("", String::as_str))?);
+        }
+    }
+    Ok(levels(&all))
+}
+
+/// A problem for each release of a fleet that goes into a namespace which no manifest makes.
+///
+/// # Errors
+/// A manifest that is no YAML.
+pub fn homeless(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Vec<Problem>, Problem> {
+    let mut problems = Vec::new();
+    for cluster in &fleet.clusters {
+        let levels = of(releases, data, cluster)?;
+        let here = releases.charts.iter().filter(|c| c.placement.clusters.contains(&cluster.role));
+        problems.extend(here.filter_map(|chart| missing(releases, chart, &levels, &cluster.name)));
+    }
+    Ok(problems)
+}
+
 /// A problem if no manifest of the cluster makes the namespace of a release: it would be there without a label, or not
 /// at all.
 pub fn missing(releases: &Releases, chart: &Chart, levels: &Levels, cluster: &str) -> Option<Problem> {
@@ -73,7 +103,15 @@ pub fn missing(releases: &Releases, chart: &Chart, levels: &Levels, cluster: &st
         Problem::new(format!("no manifest on {cluster} makes the namespace of `{name}`: `{namespace}`"))
             .at(RELEASES, releases.lines.get(&format!("{name}.namespace")).copied())
             .why("its label must be there before the first pod (ADR-0003)")
+            .hint(match nearest(namespace, levels.keys().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("write it into infra/manifests; there are {}", names(levels)),
+            })
     })
+}
+
+fn names(levels: &Levels) -> String {
+    levels.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// A problem for each workload that its namespace would not let in.

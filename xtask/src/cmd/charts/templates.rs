@@ -41,16 +41,21 @@ pub fn present<'a>(
     Ok((there, missing))
 }
 
-/// Renders each of these releases for each of its clusters.
+/// Renders each of these releases for each of its clusters that is wanted.
 ///
 /// # Errors
 /// The user said stop.
-pub fn all<'a>(world: &mut dyn World, inputs: &'a Inputs, charts: &[&'a Chart]) -> Result<Vec<Template<'a>>, Stop> {
+pub fn all<'a>(
+    world: &mut dyn World,
+    inputs: &'a Inputs,
+    charts: &[&'a Chart],
+    wanted: &dyn Fn(&Cluster, &Chart) -> bool,
+) -> Result<Vec<Template<'a>>, Stop> {
     let kubernetes = inputs.fleet.versions.kubernetes.to_string();
     let clusters = inputs.fleet.clusters.iter();
     let pairs: Vec<(&Cluster, &Chart)> = clusters
         .flat_map(|cluster| charts.iter().map(move |chart| (cluster, *chart)))
-        .filter(|(cluster, chart)| chart.placement.clusters.contains(&cluster.role))
+        .filter(|(cluster, chart)| chart.placement.clusters.contains(&cluster.role) && wanted(cluster, chart))
         .collect();
     let question = |(cluster, chart): &(&Cluster, &Chart)| {
         let values = sampled(values(inputs, cluster, chart));

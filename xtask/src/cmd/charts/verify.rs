@@ -14,12 +14,12 @@ use crate::charts::outdated::about;
 use crate::charts::rendered::{Workload, workloads};
 use crate::charts::verify::keys::Offer;
 use crate::charts::verify::memory::{self, Need, Row};
-use crate::charts::verify::namespaces::{self, Levels};
+use crate::charts::verify::namespaces;
 use crate::charts::verify::{images, keys};
 use crate::cli::Format;
 use crate::fleet::Cluster;
 use crate::problem::Problem;
-use crate::release::{Chart, Source};
+use crate::release::Chart;
 use crate::render::yaml::{self, Document};
 use crate::tools::helm;
 use crate::ui::shell::Tone;
@@ -58,10 +58,15 @@ pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, values
     ending(session, inputs, findings.problems, values_only)
 }
 
-fn ending(session: &mut Session, inputs: &Inputs, mut problems: Vec<Problem>, values_only: bool) -> Ended {
-    // One values file makes the same problem on every cluster.
+/// In the order of files, each once: one values file makes the same problem on every cluster.
+pub(super) fn once(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by(|a, b| (&a.at, &a.what).cmp(&(&b.at, &b.what)));
     problems.dedup_by(|b, a| (&a.what, &a.at) == (&b.what, &b.at));
+    problems
+}
+
+fn ending(session: &mut Session, inputs: &Inputs, problems: Vec<Problem>, values_only: bool) -> Ended {
+    let problems = once(problems);
     if !problems.is_empty() {
         show(session, &problems);
         return Ok(REFUSED);
@@ -82,9 +87,11 @@ fn not_there(missing: &[&Chart]) -> Problem {
 /// What a release does to the machine's own files: release, workload, path.
 type HostPath = (String, String, String);
 
+/// What was found so far.
 #[derive(Default)]
-struct Findings {
-    problems: Vec<Problem>,
+pub(super) struct Findings {
+    /// What is wrong.
+    pub(super) problems: Vec<Problem>,
     /// By cluster.
     needs: BTreeMap<String, Vec<Need>>,
     paths: Vec<HostPath>,
@@ -92,7 +99,7 @@ struct Findings {
 
 impl Findings {
     /// Compares our keys with those that each chart has.
-    fn offers(&mut self, world: &mut dyn World, inputs: &Inputs, charts: &[&Chart]) -> Result<(), Stop> {
+    pub(super) fn offers(&mut self, world: &mut dyn World, inputs: &Inputs, charts: &[&Chart]) -> Result<(), Stop> {
         let path = |chart: &&Chart| format!("out/charts/{}", chart.archive());
         let questions: Vec<_> =
             charts.iter().flat_map(|c| [helm::values_of(&path(c)), helm::chart_of(&path(c))]).collect();
@@ -120,7 +127,7 @@ impl Findings {
 
     /// Renders each release for each of its clusters, and judges what comes out.
     fn renders(&mut self, world: &mut dyn World, inputs: &Inputs, charts: &[&Chart]) -> Result<(), Stop> {
-        for Template { cluster, chart, objects } in templates::all(world, inputs, charts)? {
+        for Template { cluster, chart, objects } in templates::all(world, inputs, charts, &|_, _| true)? {
             match objects {
                 Ok(objects) => self.judge(inputs, cluster, chart, &workloads(&objects, &chart.namespace))?,
                 Err(problem) => self.problems.push(problem),
@@ -131,8 +138,7 @@ impl Findings {
 
     fn judge(&mut self, inputs: &Inputs, cluster: &Cluster, chart: &Chart, found: &[Workload]) -> Result<(), Stop> {
         let name = &chart.placement.name;
-        let levels = levels(inputs, cluster)?;
-        self.problems.extend(namespaces::missing(&inputs.releases, chart, &levels, &cluster.name));
+        let levels = namespaces::of(&inputs.releases, &inputs.data, cluster).map_err(Stop::with(WRONG))?;
         self.problems.extend(namespaces::forbidden(name, found, &levels));
         self.problems.extend(images::moving(name, found));
         let needs: Vec<Need> = found.iter().map(|workload| memory::need(name, workload)).collect();
@@ -176,17 +182,6 @@ impl Findings {
         }
         Ok(rows)
     }
-}
-
-/// The namespaces that the manifests of a cluster make.
-fn levels(inputs: &Inputs, cluster: &Cluster) -> Result<Levels, Stop> {
-    let mut all = Vec::new();
-    for manifest in inputs.releases.manifests.iter().filter(|m| m.placement.clusters.contains(&cluster.role)) {
-        if let Source::File(file) = &manifest.source {
-            all.extend(documents(file, inputs.data.get(file).map_or("", String::as_str))?);
-        }
-    }
-    Ok(namespaces::levels(&all))
 }
 
 fn documents(file: &str, text: &str) -> Result<Vec<Document>, Stop> {

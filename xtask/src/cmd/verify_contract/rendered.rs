@@ -28,7 +28,7 @@ pub fn add(session: &mut Session, inputs: &Inputs, evidence: &mut Evidence) -> R
         let Some(version) = version(world)? else { return Ok(DONE) };
         refuse_others(world, &inputs.releases)?;
         let mut problems = Vec::new();
-        for Template { cluster, chart, objects } in templates::all(world, inputs, &charts)? {
+        for Template { cluster, chart, objects } in templates::all(world, inputs, &charts, &|_, _| true)? {
             match objects {
                 Ok(objects) => evidence.add(&cluster.name, chart, objects),
                 Err(problem) => problems.push(problem),

@@ -62,7 +62,8 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
         (
             "certificates",
             "look for the mesh certificates of",
-            read(&["secret", "clustermesh-apiserver-remote-cert"], "{.metadata.name}"),
+            // One of four that one Job makes at once; the certificate alone, never the key.
+            read(&["secret", "clustermesh-apiserver-remote-cert"], r"{.data.tls\.crt}"),
         ),
         ("service", "read the mesh port of", read(&["service", "clustermesh-apiserver"], "{.spec.ports[*].nodePort}")),
         ("host", "read where agents look for the API server of", read(&["daemonset", "cilium"], host)),

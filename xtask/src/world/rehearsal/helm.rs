@@ -78,6 +78,7 @@ fn known(words: &[&str], three: bool) -> Option<Vec<Known>> {
             &["untar", "verify", "prov", "devel"],
             &[('d', "destination")],
         ),
+        ["show", "chart" | "values"] => with(&["repo", "version"], &["devel"], &[]),
         ["template"] => with(&["kube-version", "values"], &["include-crds", "skip-tests"], &[]),
         ["upgrade"] => vec![UPGRADE, if three { UPGRADE_3 } else { UPGRADE_4 }],
         ["rollback"] => {
@@ -111,8 +112,8 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
     let version = stage.machine.tools[Tool::Helm.program()].clone();
     let three = version.starts_with('3');
     let words: Vec<&str> = ask.args.iter().map(String::as_str).collect();
-    let subcommand =
-        if words.first() == Some(&"get") { &words[..words.len().min(2)] } else { &words[..words.len().min(1)] };
+    let two = words.first().is_some_and(|word| ["get", "show"].contains(word));
+    let subcommand = &words[..words.len().min(if two { 2 } else { 1 })];
     let Some(mut tables) = known(subcommand, three) else {
         let text = format!("Error: unknown command \"{}\" for \"helm\"", subcommand.join(" "));
         return Answer::Done(stage.strange(ask, refused(1, text)));
@@ -134,6 +135,7 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
         }),
         // Archives of the embedded world hold no templates.
         ["template"] => Answer::Done(said("")),
+        ["show", what] => Answer::Done(show(stage, ask, &parsed, what, disk).unwrap_or_else(|output| output)),
         ["pull"] => Answer::Done(pull(stage, ask, &parsed, three, disk).unwrap_or_else(|output| output)),
         _ => {
             let path = parsed.get("kubeconfig").or(ask.variable("KUBECONFIG")).unwrap_or("~/.kube/config");
@@ -154,6 +156,20 @@ fn connected(stage: &mut Stage, subcommand: &[&str], desk: &Desk<'_>, disk: &mut
         ["rollback"] => release::rollback(stage, desk),
         ["uninstall"] => release::uninstall(stage, desk),
         _ => release::read(stage, subcommand, desk).map(Answer::Done),
+    }
+}
+
+/// `helm show chart|values` of an archive. Those of the embedded world hold no values of their own.
+fn show(stage: &mut Stage, ask: &Ask, parsed: &Parsed, what: &str, disk: &mut dyn Disk) -> Go<Output> {
+    let bytes = disk.read(parsed.word(0));
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    match text.as_deref().and_then(catalog::opened) {
+        Some((name, version)) if what == "chart" => {
+            Ok(said(format!("apiVersion: v2\nname: {name}\nversion: {version}\n")))
+        }
+        Some(_) => Ok(said("")),
+        // assumed: nothing of ours shows what is not in `out/charts`
+        None => Err(stage.strange(ask, refused(1, format!("Error: path {:?} not found", parsed.word(0))))),
     }
 }
 

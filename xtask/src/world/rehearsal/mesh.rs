@@ -147,7 +147,8 @@ impl Stage {
         let port = told["port"].as_u64() == Some(u64::from(self.mesh_port(other)));
         let ids = [self.cluster_id(cluster), self.cluster_id(other)];
         let trusted = self.authority(cluster) == self.authority(other);
-        let uncertified = |c: &Cluster| self.mishaps(&c.name).any(|m| *m == Mishap::NoCertificates);
+        let uncertified =
+            |c: &Cluster| self.mishaps(&c.name).any(|m| matches!(m, Mishap::NoCertificates | Mishap::OldCertificates));
         let deaf =
             self.mishaps(&cluster.name).any(|m| matches!(m, Mishap::Deaf) || *m == Mishap::DeafTo(peer.to_owned()));
         let silent = deaf || uncertified(cluster) || uncertified(other);

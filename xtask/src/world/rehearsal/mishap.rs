@@ -51,6 +51,8 @@ pub enum Mishap {
     Clock(u64),
     /// The Job that makes its certificates has not ended.
     NoCertificates,
+    /// Its certificates ended before the first day of the embedded world.
+    OldCertificates,
     /// No pod of its mesh server is there.
     NoServer,
     /// Some test of `cilium connectivity test` fails with it.

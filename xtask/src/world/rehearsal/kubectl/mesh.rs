@@ -9,6 +9,7 @@ use super::super::ask::{Go, refused, said};
 use super::super::cluster::Cluster;
 use super::super::mesh::{self, SAMPLE, platform};
 use super::super::mishap::Mishap;
+use super::super::pki;
 use super::super::stage::Stage;
 use super::desk::Desk;
 use super::inside;
@@ -40,7 +41,14 @@ pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str) -> Vec<Value> {
         "Secret" => {
             let mut authority = object(kind, "cilium-ca");
             authority["data"] = json!({ "ca.crt": stage.authority(cluster) });
-            let made = certified(stage, cluster).then(|| object(kind, "clustermesh-apiserver-remote-cert"));
+            let old = stage.mishaps(&cluster.name).any(|m| *m == Mishap::OldCertificates);
+            let (from, until) = if old { ("24", "25") } else { ("25", "35") };
+            let certificate = pki::leaf(&format!("{from}0101000000Z"), &format!("{until}0101000000Z"));
+            let made = certified(stage, cluster).then(|| {
+                let mut made = object(kind, "clustermesh-apiserver-remote-cert");
+                made["data"] = json!({ "tls.crt": pki::base64(certificate.as_bytes()) });
+                made
+            });
             [authority].into_iter().chain(made).collect()
         }
         "Service" => {

@@ -1,0 +1,53 @@
+//! What Helm itself would find out too late or never: keys that no chart has, values that it cannot render.
+//! Knows nothing of clusters that run: archives and values are enough.
+
+use super::super::conduct::chosen;
+use super::super::exit::{Stop, WRONG};
+use super::super::load::Inputs;
+use super::super::{Session, ask};
+use super::verify::{Findings, once};
+use super::{LIMIT, digest, templates};
+use crate::fleet::Cluster;
+use crate::plan::Plan;
+use crate::release::Chart;
+use crate::tools::helm;
+use crate::ui::shell::Tone;
+use crate::ui::words;
+use crate::world::World;
+
+/// Refuses values that do not fit their charts before anything is done, for the releases that a plan installs. An
+/// archive that is not there yet, or is another file than pinned, is downloaded by the plan and not looked at here;
+/// without Helm the plan says that there is none.
+///
+/// # Errors
+/// Every slip at once, or the user said stop.
+pub fn refuse(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Result<(), Stop> {
+    let steps = chosen(session, plan)?;
+    let installed = |cluster: &Cluster, chart: &Chart| {
+        let here = chart.placement.clusters.contains(&cluster.role);
+        here && steps.contains(&format!("{}/{}", cluster.name, chart.placement.name))
+    };
+    let mut charts = Vec::new();
+    for chart in &inputs.releases.charts {
+        let wanted = inputs.fleet.clusters.iter().any(|cluster| installed(cluster, chart));
+        if wanted && is_pinned(world, chart)? {
+            charts.push(chart);
+        }
+    }
+    if charts.is_empty() || !ask::one(world, helm::version(), LIMIT)?.ok() {
+        return Ok(());
+    }
+    let what = format!("the values of {} against their charts", words::count(charts.len(), "release"));
+    session.shell.status(Tone::Dim, "Checking", &what);
+    let mut findings = Findings::default();
+    findings.offers(world, inputs, &charts)?;
+    let rendered = templates::all(world, inputs, &charts, &installed)?;
+    findings.problems.extend(rendered.into_iter().filter_map(|template| template.objects.err()));
+    let problems = once(findings.problems);
+    if problems.is_empty() { Ok(()) } else { Err(Stop { code: WRONG, problems }) }
+}
+
+fn is_pinned(world: &mut dyn World, chart: &Chart) -> Result<bool, Stop> {
+    let got = digest(world, &chart.archive())?;
+    Ok(got.is_some_and(|got| chart.sha256.as_ref().is_none_or(|want| *want == got)))
+}
