@@ -194,7 +194,7 @@ fn the_event_stream_has_a_fixed_form() {
     let mut kinds: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut lines = String::new();
     lines += &place.run("bootstrap --rehearse --format json --until */launch").out;
-    for seed in 1..=10 {
+    for seed in 1..=30 {
         lines += &place.run(&format!("bootstrap --rehearse --format json --seed {seed}")).out;
     }
     lines += &place.run("rehearse --format json --seed 1").out;

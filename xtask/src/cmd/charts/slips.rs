@@ -30,7 +30,9 @@ pub fn refuse(session: &mut Session, world: &mut dyn World, inputs: &Inputs, pla
     let mut charts = Vec::new();
     for chart in &inputs.releases.charts {
         let wanted = inputs.fleet.clusters.iter().any(|cluster| installed(cluster, chart));
-        if wanted && is_pinned(world, chart)? {
+        // On a first run nothing is there, and the world is asked nothing.
+        let there = session.space.holds(session.space.out().join("charts").join(chart.archive()).as_str());
+        if wanted && there && is_pinned(world, chart)? {
             charts.push(chart);
         }
     }
