@@ -28,12 +28,17 @@ fn mode(path: &Path) -> u32 {
 fn a_rehearsal_with_faults_tells_no_secret() {
     let place = Place::new();
     let mut told = String::new();
-    for seed in [3, 4, 5, 9, 16, 18] {
+    let mut struck = 0;
+    // Where faults strike moves with every step of the plan.
+    for seed in 3..60 {
         let ran = place.run(&format!("bootstrap --rehearse --seed {seed} --format json --explain -v"));
         told.push_str(&ran.out);
         told.push_str(&ran.err);
+        struck = told.matches("\"event\":\"retrying\"").count();
+        if struck >= 5 {
+            break;
+        }
     }
-    let struck = told.matches("\"event\":\"retrying\"").count();
     assert!(struck >= 5, "faults must have struck: {struck}");
     // The machine slept among other things; clocks that stood still are the doctor's.
     let mended = place.run("doctor --rehearse --fix");

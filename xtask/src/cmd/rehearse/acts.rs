@@ -49,6 +49,7 @@ struct Theatre<'a> {
     before: Vec<Script<'a>>,
     script: Script<'a>,
     mend: Option<Script<'a>>,
+    hinted: Option<Script<'a>>,
     after: Option<Script<'a>>,
 }
 
@@ -59,6 +60,7 @@ impl<'a> Theatre<'a> {
             before: piece.before.iter().map(script).collect(),
             script: script(piece.plan),
             mend: piece.mend.map(script),
+            hinted: piece.hinted.map(script),
             after: piece.after.map(script),
         }
     }
@@ -171,6 +173,9 @@ impl<'a> Player<'a> {
         place.again();
         place.world.calm();
         (place, played.second) = self.theatre.script.run(beside(&self.theatre.mend, place));
+        if self.theatre.hinted.is_some() && unfinished(&played.second).is_some() {
+            (place, played.second) = self.theatre.script.run(beside(&self.theatre.hinted, place));
+        }
         played.verdict = self.verdict(place, &played.second);
         played
     }

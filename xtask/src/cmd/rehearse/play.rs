@@ -17,14 +17,16 @@ pub struct Play {
     before: Vec<Plan>,
     plan: Plan,
     mend: Option<Plan>,
+    hinted: Option<Plan>,
     after: Option<Plan>,
 }
 
 impl Play {
     /// The piece, for this many steps at once.
     pub fn piece(&self, jobs: usize) -> Piece<'_> {
-        let Play { before, plan, mend, after } = self;
-        Piece { before, plan, mend: mend.as_ref(), after: after.as_ref(), jobs }
+        let Play { before, plan, mend, hinted, after } = self;
+        let (mend, hinted, after) = (mend.as_ref(), hinted.as_ref(), after.as_ref());
+        Piece { before, plan, mend, hinted, after, jobs }
     }
 }
 
@@ -36,7 +38,7 @@ pub fn of(command: Planned, inputs: &Inputs) -> Result<Play, Stop> {
     let bootstrap = || inputs.bootstrap(Helm::V4);
     let start = || power::start(&inputs.fleet, bootstrap());
     let stop = || power::stop(&inputs.fleet);
-    let alone = |plan| Play { before: vec![], plan, mend: None, after: None };
+    let alone = |plan| Play { before: vec![], plan, mend: None, hinted: None, after: None };
     let play = |before, plan| Play { before, ..alone(plan) };
     Ok(match command {
         Planned::Bootstrap => alone(bootstrap()),
@@ -51,7 +53,9 @@ pub fn of(command: Planned, inputs: &Inputs) -> Result<Play, Stop> {
         Planned::Upgrade => {
             let old = older(inputs)?;
             let mesh = old.mesh(Helm::V4, &Scope::all(&old.fleet))?;
-            play(vec![old.bootstrap(Helm::V4), mesh], inputs.upgrade(Helm::V4))
+            // A machine that came back with another address is told to its peers by this alone.
+            let hinted = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
+            Play { hinted: Some(hinted), ..play(vec![old.bootstrap(Helm::V4), mesh], inputs.upgrade(Helm::V4)) }
         }
     })
 }

@@ -19,6 +19,8 @@ pub struct Piece<'a> {
     pub plan: &'a Plan,
     /// What a person runs after a disaster, before the same command again.
     pub mend: Option<&'a Plan>,
+    /// What a person runs where even the calm run stops, as its hint says, before the same command once more.
+    pub hinted: Option<&'a Plan>,
     /// What is run at the end, before ends are compared.
     pub after: Option<&'a Plan>,
     /// Steps at once.
