@@ -225,6 +225,16 @@ fn a_cluster_that_cannot_be_is_refused() {
     }
 }
 
+/// Every VM of these clusters gets another address.
+fn readdress(place: &Place, clusters: &[&str]) {
+    disturb(place, |vms| {
+        for vm in clusters.iter().flat_map(|c| [format!("{c}-cp"), format!("{c}-w1")]) {
+            let ip = vms[&vm]["ip"].as_str().and_then(|ip| ip.rsplit('.').next()?.parse::<u16>().ok());
+            vms[&vm]["ip"] = json!(format!("192.168.252.{}", 20 + (ip.expect("an address") - 5) % 200));
+        }
+    });
+}
+
 /// Each subset of the clusters comes back with other addresses, and `start` moves those and leaves the others alone.
 #[test]
 fn whatever_moves_comes_home_and_the_others_are_left_alone() {
@@ -235,13 +245,7 @@ fn whatever_moves_comes_home_and_the_others_are_left_alone() {
     for subset in 1..8u8 {
         let moves: Vec<&str> = (0..3).filter(|bit| subset & (1 << bit) != 0).map(|bit| clusters[bit]).collect();
         assert_eq!(place.run("stop --rehearse -q").code, 0);
-        disturb(&place, |vms| {
-            for vm in moves.iter().flat_map(|c| [format!("{c}-cp"), format!("{c}-w1")]) {
-                let last: u16 =
-                    vms[&vm]["ip"].as_str().and_then(|ip| ip.rsplit('.').next()?.parse().ok()).expect("an ip");
-                vms[&vm]["ip"] = json!(format!("192.168.252.{}", 20 + (last - 5) % 200));
-            }
-        });
+        readdress(&place, &moves);
         let started = place.run(&format!("start --rehearse --format json {until}"));
         assert_eq!(started.code, 0, "{moves:?}: {}", started.err);
         let acts = started.out.lines().filter(|l| l.contains("\"mutates\":true") && !l.contains("/launch\""));
@@ -266,12 +270,7 @@ fn whatever_moves_is_connected_again() {
     for subset in 1..8u8 {
         let moves: Vec<&str> = (0..3).filter(|bit| subset & (1 << bit) != 0).map(|bit| clusters[bit]).collect();
         assert_eq!(place.run("stop --rehearse -q").code, 0);
-        disturb(&place, |vms| {
-            for vm in moves.iter().flat_map(|c| [format!("{c}-cp"), format!("{c}-w1")]) {
-                let ip = vms[&vm]["ip"].as_str().and_then(|ip| ip.rsplit('.').next()?.parse::<u16>().ok());
-                vms[&vm]["ip"] = json!(format!("192.168.252.{}", 20 + (ip.expect("an address") - 5) % 200));
-            }
-        });
+        readdress(&place, &moves);
         let started = place.run("start --rehearse");
         assert_eq!(started.code, 0, "{moves:?}: {}", started.err);
         assert!(started.err.contains("Connected mgmt, app1, app2: 3 links"), "{moves:?}: {}", started.err);

@@ -233,7 +233,7 @@ fn timed_out(stage: &mut Stage, desk: &Desk<'_>, own: usize, cause: &str) -> Out
 
 fn deployed(cluster: &mut Cluster, own: usize, most: u32) -> Output {
     let (name, number) = (cluster.releases[own].name.clone(), cluster.releases[own].number);
-    // What was deployed when it began, and no revision that came after (upstream: `recordRelease(originalRelease)`).
+    // What was deployed when it began, and no revision that came after (assumed: not looked up in Helm's source).
     // One that goes on alone, and ends when a later one is deployed already, leaves that as it is.
     let before = |r: &&mut Revision| r.name == name && r.number < number && r.status == "deployed";
     for revision in cluster.releases.iter_mut().filter(before) {
