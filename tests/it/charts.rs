@@ -154,17 +154,79 @@ impl Repository {
         let homes =
             ["CACHE", "CONFIG", "DATA"].map(|home| format!("export HELM_{home}_HOME={}/helm\n", self.root)).concat();
         let script = format!(
-            "#!/bin/sh\n{homes}for word; do\n  shift\n  [ \"$word\" = https://charts.test ] && word={}\n  set -- \"$@\" \"$word\"\ndone\n\
+            "{homes}for word; do\n  shift\n  [ \"$word\" = https://charts.test ] && word={}\n  set -- \"$@\" \"$word\"\ndone\n\
              exec '{}' \"$@\"\n",
             server.url,
             helm.display()
         );
-        self.write("out/bin/helm", &script);
-        let file = self.root.join("out/bin/helm");
-        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        self.program("helm", &script);
         server
     }
+
+    /// A tool of this repository's own.
+    fn program(&self, name: &str, script: &str) {
+        let path = format!("out/bin/{name}");
+        self.write(&path, &format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(self.root.join(path), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
 }
+
+/// A fleet that fits a small machine.
+const SMALL: &str = r#"[host]
+memory = "8G"
+usable = "7G"
+docker = "0G"
+free_disk = "1G"
+
+[vm]
+image = "24.04"
+launch_lanes = 3
+
+[versions]
+kubernetes = "1.35.7"
+kubeadm = "1.35.7"
+pause = "3.10.1"
+cilium = "1.20.0"
+gateway_api = "1.6.1"
+
+[versions.tools]
+multipass = ">=1.16.2"
+helm = ">=3.14, <5"
+kubectl = ">=1.34, <1.37"
+cilium = ">=0.19"
+
+[mesh]
+first_node_port = 32379
+
+[[cluster]]
+name = "mgmt"
+id = 1
+role = "platform"
+memory = "6G"
+pod_cidr = "10.100.0.0/16"
+service_cidr = "10.96.0.0/16"
+
+[[cluster.node]]
+name = "cp"
+role = "control-plane"
+cpus = 2
+memory = "3G"
+disk = "20G"
+
+[[cluster.node]]
+name = "w1"
+role = "worker"
+cpus = 2
+memory = "3G"
+disk = "30G"
+"#;
+
+/// Tools that say who they are, and leave a mark if they are asked for anything else.
+const STAND_INS: &[(&str, &str, &str)] = &[
+    ("multipass", "version --format json", r#"{"multipass": "1.16.3", "multipassd": "1.16.3"}"#),
+    ("kubectl", "version --client --output json", r#"{"clientVersion": {"gitVersion": "v1.35.2"}}"#),
+    ("cilium", "version --client", "cilium-cli: v0.19.7"),
+];
 
 /// Ends with the test.
 struct Server {
@@ -255,6 +317,37 @@ fn releases_are_kept_with_helm_4() {
 #[test]
 fn releases_are_kept_with_helm_3() {
     upkeep("helm3");
+}
+
+/// On a machine where nothing is there yet, archives come first: what does not fit them is told before a VM is made.
+#[test]
+fn values_are_tried_before_a_first_run_makes_anything() {
+    let Some(helm) = tools("helm") else { return };
+    if tool::real("openssl").is_none() || tool::real("curl").is_none() {
+        return;
+    }
+    let here = Repository::new(LIST);
+    let _server = here.serve(&helm);
+    here.write("infra/fleet.toml", SMALL);
+    for (name, question, answer) in STAND_INS {
+        let touched = here.root.join("touched");
+        here.program(
+            name,
+            &format!("[ \"$*\" = '{question}' ] && echo '{answer}' && exit; echo \"$0 $*\" >>'{touched}'; exit 1"),
+        );
+    }
+    here.write("charts/tiny/values.yaml", "replica: 2\n");
+    let said = here.ends("bootstrap", 2);
+    assert!(said.contains("Done charts/tiny-0.1.0"), "{said}");
+    assert!(
+        said.contains("error: `replica` is not in the chart of `tiny`\n  --> charts/tiny/values.yaml:1\n"),
+        "{said}"
+    );
+    assert!(!here.root.join("touched").exists(), "{}", here.read("touched"));
+    // With good values the same machine is asked for its first VM.
+    here.write("charts/tiny/values.yaml", "replicas: 2\n");
+    here.ends("bootstrap", 1);
+    assert!(here.read("touched").contains("multipass"), "{}", here.read("touched"));
 }
 
 #[test]

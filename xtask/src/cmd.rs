@@ -39,6 +39,7 @@ pub mod exit;
 mod fit;
 mod fleet;
 mod git;
+mod install;
 mod kubeconfig;
 mod load;
 mod logs;

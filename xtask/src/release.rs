@@ -101,6 +101,13 @@ pub struct Manifest {
     pub set: BTreeMap<String, String>,
 }
 
+impl Manifest {
+    /// Whether its objects are a download, and not a file of this repository.
+    pub fn is_downloaded(&self) -> bool {
+        matches!(self.source, Source::Url { .. })
+    }
+}
+
 /// Where objects come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {

@@ -18,27 +18,32 @@ const AT_ONCE: usize = 4;
 /// The user said stop.
 pub fn all(world: &mut dyn World, commands: &[Command], limit: Duration) -> Result<Vec<Output>, Stop> {
     let mut answers: Vec<Option<Output>> = commands.iter().map(|_| None).collect();
-    let mut running: BTreeMap<TaskId, Duration> = BTreeMap::new();
+    // Until when each may take; nothing for one that was ended for its time.
+    let mut running: BTreeMap<TaskId, Option<Duration>> = BTreeMap::new();
     let mut next = 0;
     while next < commands.len() || !running.is_empty() {
         while next < commands.len() && running.len() < AT_ONCE {
-            running.insert(next as TaskId, world.now() + limit);
+            running.insert(next as TaskId, Some(world.now() + limit));
             world.start(call(next as TaskId, &commands[next]));
             next += 1;
         }
-        match world.wait(running.values().min().copied()) {
+        match world.wait(running.values().flatten().min().copied()) {
             // One that was ended for its time has its answer already.
-            Event::Ended(task, output) if running.remove(&task).is_some() => answers[task as usize] = Some(output),
+            Event::Ended(task, output) if running.remove(&task).is_some() => {
+                answers[task as usize].get_or_insert(output);
+            }
             Event::Interrupt => {
                 running.keys().for_each(|task| world.kill(*task, true));
                 return Err(Stop { code: INTERRUPTED, problems: vec![] });
             }
             _ => {}
         }
-        let late: Vec<TaskId> = running.iter().filter(|(_, end)| **end <= world.now()).map(|(task, _)| *task).collect();
+        let is_late = |end: &Option<Duration>| end.is_some_and(|end| end <= world.now());
+        let late: Vec<TaskId> = running.iter().filter(|(_, end)| is_late(end)).map(|(task, _)| *task).collect();
         for task in late {
             world.kill(task, true);
-            running.remove(&task);
+            // Its end is waited for, lest it be taken for that of a later question.
+            running.insert(task, None);
             answers[task as usize] = Some(Output::of(Exit::TimedOut));
         }
     }

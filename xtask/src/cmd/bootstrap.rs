@@ -1,9 +1,8 @@
 //! `bootstrap`: every cluster of the fleet with everything on it, here or in the embedded world.
 //! Knows nothing of the steps.
 
-use super::charts::slips;
 use super::exit::{DONE, Ended};
-use super::{Session, conduct, cut_off, detect, digests, load, place, plan, ready};
+use super::{Session, cut_off, detect, install, load, place, plan};
 use crate::cli::Flags;
 use crate::tools::helm::Helm;
 
@@ -19,10 +18,7 @@ pub fn run(session: &mut Session) -> Ended {
         if session.flags.dry_run {
             return plan::print(session, plan);
         }
-        slips::refuse(session, world, &inputs, &plan)?;
-        let code = conduct::run(session, world, &plan, &|failure| {
-            [ready::problems(&inputs.fleet, failure), digests::problems(&inputs.releases, failure)].concat()
-        })?;
+        let code = install::run(session, world, &inputs, &plan)?;
         let Flags { only, skip, until, .. } = &session.flags;
         if code == DONE && [only, skip, until].iter().all(|globs| globs.is_empty()) {
             cut_off::back(session)?;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::exit::{DONE, Ended, INTERRUPTED, NOT_READY, REFUSED, Stop, WRONG};
 use super::{Session, complain, drive};
 use crate::cli::Format;
-use crate::engine::{Engine, Event, Failure, Outcome, TaskId};
+use crate::engine::{Engine, Event, Failure, Note, Outcome, TaskId};
 use crate::journal;
-use crate::plan::choose::{Choice, choose};
+use crate::plan::choose::{self, Choice, choose};
 use crate::plan::{Plan, StepId};
 use crate::problem::Problem;
 use crate::ui::events;
@@ -49,18 +49,43 @@ pub fn facts(session: &Session) -> BTreeMap<String, String> {
     session.space.journal().map(|text| journal::facts(&text)).unwrap_or_default()
 }
 
+/// Steps that come before all others of a run, and a look at what they brought.
+pub struct First<'a> {
+    /// Begins the ids of these steps; what they need goes with them.
+    pub prefix: &'a str,
+    /// Refuses to go on if what they brought is not good.
+    pub look: Look<'a>,
+}
+
+/// A look at the world between two parts of a run.
+pub type Look<'a> = &'a mut dyn FnMut(&mut Session, &mut dyn World) -> Result<(), Stop>;
+
 /// Runs them: first the checks of the machine, and if those hold all of it.
 ///
 /// # Errors
 /// Problems of the choice.
 pub fn run(session: &mut Session, world: &mut dyn World, plan: &Plan, meaning: &Meaning<'_>) -> Ended {
+    run_after(session, world, plan, None, meaning)
+}
+
+/// The same, where something may come first, and all else only if it is good.
+///
+/// # Errors
+/// Problems of the choice, or of what came first.
+pub fn run_after(
+    session: &mut Session,
+    world: &mut dyn World,
+    plan: &Plan,
+    first: Option<First<'_>>,
+    meaning: &Meaning<'_>,
+) -> Ended {
     let chosen = chosen(session, plan)?;
     if session.flags.format == Format::Json {
         session.shell.data(&events::started(plan.name, chosen.len(), session.flags.rehearse));
     }
     let (outcome, board) = match preflight(session, world, plan, &chosen) {
         Some(refusal) => refusal,
-        None => conduct(session, world, plan, chosen),
+        None => in_parts(session, world, plan, chosen, first)?,
     };
     tell(session, plan, &outcome, &board, meaning);
     Ok(code(&outcome))
@@ -73,13 +98,44 @@ fn preflight(
     plan: &Plan,
     chosen: &BTreeSet<StepId>,
 ) -> Option<(Outcome, Board)> {
-    let checks: BTreeSet<StepId> = chosen.iter().filter(|id| id.starts_with("host/")).cloned().collect();
-    let plan = Plan { steps: plan.steps.iter().filter(|s| checks.contains(&s.id)).cloned().collect(), ..plan.clone() };
-    let engine = Engine::new(&plan, checks.clone(), facts(session), jobs(session));
-    let mut board = Board::new(&plan, &checks);
+    let plan = part(plan, chosen.iter().filter(|id| id.starts_with("host/")).cloned().collect());
+    let engine = Engine::new(&plan, plan.ids(), facts(session), jobs(session));
+    let mut board = Board::new(&plan, &plan.ids());
     let began = world.now();
     let outcome = drive::drive(&plan, engine, world, &mut session.space, &mut |now, note| board.see(now - began, note));
     (code(&outcome) != DONE).then_some((outcome, board))
+}
+
+/// These steps alone.
+fn part(plan: &Plan, ids: BTreeSet<StepId>) -> Plan {
+    Plan { steps: plan.steps.iter().filter(|s| ids.contains(&s.id)).cloned().collect(), ..plan.clone() }
+}
+
+/// What comes first, the look at it, and then everything. It is one story: what was done first is done, and is not told
+/// again when the rest finds it so.
+fn in_parts(
+    session: &mut Session,
+    world: &mut dyn World,
+    plan: &Plan,
+    chosen: BTreeSet<StepId>,
+    first: Option<First<'_>>,
+) -> Result<(Outcome, Board), Stop> {
+    let mut story = Story::begin(session, plan, &chosen);
+    let mut begun = Outcome::default();
+    if let Some(First { prefix, look }) = first {
+        let heads = chosen.iter().filter(|id| id.starts_with(prefix)).cloned().collect();
+        let before = part(plan, choose::needed(plan, heads));
+        begun = story.play(session, world, &before, &before.ids() & &chosen);
+        if code(&begun) != DONE {
+            return Ok((begun, story.close()));
+        }
+        story.rest();
+        look(session, world)?;
+    }
+    let mut outcome = story.play(session, world, plan, chosen);
+    outcome.kept.retain(|id| !begun.done.contains(id));
+    outcome.done.splice(0..0, begun.done);
+    Ok((outcome, story.close()))
 }
 
 /// Runs these steps and tells how they go, but not how it ended.
@@ -89,21 +145,63 @@ pub fn conduct(
     plan: &Plan,
     chosen: BTreeSet<StepId>,
 ) -> (Outcome, Board) {
-    let json = session.flags.format == Format::Json;
-    let face = progress::face(json, session.screen.take(), session.shell.volume());
-    let progress = Progress::new(plan, &chosen, face, session.flags.explain);
-    let engine = Engine::new(plan, chosen, facts(session), jobs(session));
-    let Session { shell, space, .. } = session;
-    let story = RefCell::new((progress, shell));
-    let mut world = Beating { world, beat: &|now| tell_to(&story, |progress, shell| progress.beat(shell, now)) };
-    let outcome = drive::drive(plan, engine, &mut world, space, &mut |now, note| {
-        tell_to(&story, |progress, shell| progress.see(shell, now, note));
-    });
-    (outcome, story.into_inner().0.close())
+    let mut story = Story::begin(session, plan, &chosen);
+    let outcome = story.play(session, world, plan, chosen);
+    (outcome, story.close())
+}
+
+/// A run as it is told while it goes on, in one part or more.
+struct Story<'a> {
+    progress: Progress<'a>,
+    /// Steps that an earlier part has seen to their end.
+    told: BTreeSet<StepId>,
+}
+
+impl<'a> Story<'a> {
+    fn begin(session: &mut Session, plan: &'a Plan, chosen: &BTreeSet<StepId>) -> Self {
+        let json = session.flags.format == Format::Json;
+        let face = progress::face(json, session.screen.take(), session.shell.volume());
+        Story { progress: Progress::new(plan, chosen, face, session.flags.explain), told: BTreeSet::new() }
+    }
+
+    fn play(&mut self, session: &mut Session, world: &mut dyn World, part: &Plan, chosen: BTreeSet<StepId>) -> Outcome {
+        let engine = Engine::new(part, chosen, facts(session), jobs(session));
+        let Session { shell, space, .. } = session;
+        let told = &self.told;
+        let story = RefCell::new((&mut self.progress, shell));
+        let mut world = Beating { world, beat: &|now| tell_to(&story, |progress, shell| progress.beat(shell, now)) };
+        let outcome = drive::drive(part, engine, &mut world, space, &mut |now, note| {
+            if !again(told, note) {
+                tell_to(&story, |progress, shell| progress.see(shell, now, note));
+            }
+        });
+        self.told.extend(outcome.done.iter().chain(&outcome.kept).cloned());
+        outcome
+    }
+
+    /// The screen is free for others until the next part.
+    fn rest(&mut self) {
+        self.progress.rest();
+    }
+
+    fn close(self) -> Board {
+        self.progress.close()
+    }
+}
+
+/// Whether it says only what was told before: that a step is asked, and is so.
+fn again(told: &BTreeSet<StepId>, note: &Note) -> bool {
+    match note {
+        Note::Checking(step) | Note::Kept(step) | Note::Running { step, mutates: false, .. } => told.contains(step),
+        _ => false,
+    }
 }
 
 /// The story is told from two sides that never speak at once: by the driver, and between two events by the clock.
-fn tell_to<'s, 'p>(story: &RefCell<(Progress<'p>, &'s mut Shell)>, tell: impl FnOnce(&mut Progress<'p>, &mut Shell)) {
+fn tell_to<'s, 'p>(
+    story: &RefCell<(&'s mut Progress<'p>, &'s mut Shell)>,
+    tell: impl FnOnce(&mut Progress<'p>, &mut Shell),
+) {
     let (progress, shell) = &mut *story.borrow_mut();
     tell(progress, shell);
 }

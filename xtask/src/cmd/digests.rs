@@ -11,7 +11,7 @@ use crate::release::{Releases, Source};
 pub fn file(releases: &Releases, name: &str) -> Option<String> {
     let chart = releases.charts.iter().find(|c| c.placement.name == name).map(|c| c.archive());
     let manifest = releases.manifests.iter().find(|m| m.placement.name == name);
-    chart.or_else(|| manifest.filter(|m| matches!(m.source, Source::Url { .. })).map(bootstrap::file_of))
+    chart.or_else(|| manifest.filter(|m| m.is_downloaded()).map(bootstrap::file_of))
 }
 
 /// Every entry with a digest, its file, and that digest.

@@ -7,7 +7,7 @@ use super::conduct::{facts, jobs};
 use super::drive::survey;
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::load::Inputs;
-use super::{Session, conduct, cut_off, detect, digests, load, mesh, place, plan, ready};
+use super::{Session, conduct, cut_off, detect, install, load, mesh, place, plan};
 use crate::fleet::Fleet;
 use crate::plan::mesh::Scope;
 use crate::plan::survey::{Answers, State, links};
@@ -50,9 +50,7 @@ pub fn run(session: &mut Session, power: Power) -> Ended {
         if power == Power::Destroy && !session.flags.rehearse {
             consent(session, world, fleet, &plan)?;
         }
-        let code = conduct::run(session, world, &plan, &|failure| {
-            [ready::problems(fleet, failure), digests::problems(&inputs.releases, failure)].concat()
-        })?;
+        let code = conduct::run(session, world, &plan, &|failure| install::meaning(&inputs, failure))?;
         if power == Power::Start && code == DONE && all { linked(session, world, &inputs, &plan) } else { Ok(code) }
     })?;
     if power == Power::Start && code == DONE && all && !session.flags.dry_run {

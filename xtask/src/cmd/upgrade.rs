@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::exit::{DONE, Ended, Stop};
 use super::load::Inputs;
-use super::{Session, conduct, detect, digests, load, place, plan, ready, survey};
+use super::{Session, conduct, detect, install, load, place, plan, survey};
 use crate::cli::Format;
 use crate::plan::Plan;
 use crate::plan::upgrade::changes::{Change, changes, questions};
@@ -27,9 +27,7 @@ pub fn run(session: &mut Session) -> Ended {
             return plan::print(session, plan);
         }
         tell(session, world, &inputs, &plan)?;
-        let code = conduct::run(session, world, &plan, &|failure| {
-            [ready::problems(&inputs.fleet, failure), digests::problems(&inputs.releases, failure)].concat()
-        })?;
+        let code = install::run(session, world, &inputs, &plan)?;
         if code == DONE && session.flags.format == Format::Text {
             session.shell.status(Tone::Hint, "Next", "cargo xtask mesh-connect, if the clusters were connected");
         }

@@ -45,12 +45,12 @@ pub fn choose(plan: &Plan, choice: &Choice) -> Result<BTreeSet<StepId>, Vec<Prob
     }
     let mut chosen = plan.ids();
     if !choice.only.is_empty() {
-        let wanted = closure(only, &needs(plan));
+        let wanted = needed(plan, only);
         chosen.retain(|id| wanted.contains(id));
     }
     if !choice.until.is_empty() {
         let behind = closure(until.clone(), &followers(plan));
-        let up_to = closure(until, &needs(plan));
+        let up_to = needed(plan, until);
         chosen.retain(|id| up_to.contains(id) || !behind.contains(id));
     }
     chosen.retain(|id| !skip.contains(id));
@@ -60,6 +60,11 @@ pub fn choose(plan: &Plan, choice: &Choice) -> Result<BTreeSet<StepId>, Vec<Prob
         ]);
     }
     Ok(chosen)
+}
+
+/// These steps, and everything they need.
+pub fn needed(plan: &Plan, ids: BTreeSet<StepId>) -> BTreeSet<StepId> {
+    closure(ids, &needs(plan))
 }
 
 /// Each step's needs.

@@ -108,6 +108,13 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// Takes the live screen away until the next note.
+    pub fn rest(&self) {
+        if let Shown::Live(bars) = &self.shown {
+            bars.rest();
+        }
+    }
+
     /// Takes the live screen away and hands over what was measured.
     pub fn close(self) -> Board {
         if let Shown::Live(bars) = self.shown {

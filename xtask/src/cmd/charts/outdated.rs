@@ -11,7 +11,7 @@ use crate::charts::RELEASES;
 use crate::charts::outdated::{Row, about, row};
 use crate::cli::Format;
 use crate::problem::Problem;
-use crate::release::{Chart, Releases, Source};
+use crate::release::{Chart, Releases};
 use crate::tools::{Command, Output, helm};
 use crate::ui::shell::Tone;
 use crate::ui::table::table;
@@ -79,7 +79,7 @@ fn tell(session: &mut Session, rows: &[Row]) {
 
 /// What was not looked at is said, so that nobody takes silence for "newest".
 fn unasked(session: &mut Session, releases: &Releases) {
-    let urls = releases.manifests.iter().filter(|m| matches!(m.source, Source::Url { .. }));
+    let urls = releases.manifests.iter().filter(|m| m.is_downloaded());
     let names: Vec<String> = urls.map(|m| m.placement.name.clone()).collect();
     if !names.is_empty() {
         let said = format!("{}: downloaded by address, look for newer ones yourself", words::list(&names));

@@ -1,6 +1,8 @@
 //! What Helm itself would find out too late or never: keys that no chart has, values that it cannot render.
 //! Knows nothing of clusters that run: archives and values are enough.
 
+use std::collections::BTreeSet;
+
 use super::super::conduct::chosen;
 use super::super::exit::{Stop, WRONG};
 use super::super::load::Inputs;
@@ -15,13 +17,19 @@ use crate::ui::shell::Tone;
 use crate::ui::words;
 use crate::world::World;
 
-/// Refuses values that do not fit their charts before anything is done, for the releases that a plan installs. An
-/// archive that is not there yet, or is another file than pinned, is downloaded by the plan and not looked at here;
-/// without Helm the plan says that there is none.
+/// Refuses values that do not fit their charts before anything is done, for the releases that a plan installs and that
+/// were not `tried` before; all that were tried by now. An archive that is not there yet, or is another file than pinned,
+/// is not looked at; without Helm the plan says that there is none.
 ///
 /// # Errors
 /// Every slip at once, or the user said stop.
-pub fn refuse(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Result<(), Stop> {
+pub fn refuse(
+    session: &mut Session,
+    world: &mut dyn World,
+    inputs: &Inputs,
+    plan: &Plan,
+    mut tried: BTreeSet<String>,
+) -> Result<BTreeSet<String>, Stop> {
     let steps = chosen(session, plan)?;
     let installed = |cluster: &Cluster, chart: &Chart| {
         let here = chart.placement.clusters.contains(&cluster.role);
@@ -30,14 +38,14 @@ pub fn refuse(session: &mut Session, world: &mut dyn World, inputs: &Inputs, pla
     let mut charts = Vec::new();
     for chart in &inputs.releases.charts {
         let wanted = inputs.fleet.clusters.iter().any(|cluster| installed(cluster, chart));
-        // On a first run nothing is there, and the world is asked nothing.
+        // Before a first run's downloads nothing is there, and the world is asked nothing.
         let there = session.space.holds(session.space.out().join("charts").join(chart.archive()).as_str());
-        if wanted && there && is_pinned(world, chart)? {
+        if wanted && there && !tried.contains(&chart.placement.name) && is_pinned(world, chart)? {
             charts.push(chart);
         }
     }
     if charts.is_empty() || !ask::one(world, helm::version(), LIMIT)?.ok() {
-        return Ok(());
+        return Ok(tried);
     }
     let what = format!("the values of {} against their charts", words::count(charts.len(), "release"));
     session.shell.status(Tone::Dim, "Checking", &what);
@@ -46,7 +54,11 @@ pub fn refuse(session: &mut Session, world: &mut dyn World, inputs: &Inputs, pla
     let rendered = templates::all(world, inputs, &charts, &installed)?;
     findings.problems.extend(rendered.into_iter().filter_map(|template| template.objects.err()));
     let problems = once(findings.problems);
-    if problems.is_empty() { Ok(()) } else { Err(Stop { code: WRONG, problems }) }
+    if !problems.is_empty() {
+        return Err(Stop { code: WRONG, problems });
+    }
+    tried.extend(charts.iter().map(|chart| chart.placement.name.clone()));
+    Ok(tried)
 }
 
 fn is_pinned(world: &mut dyn World, chart: &Chart) -> Result<bool, Stop> {

@@ -1,6 +1,8 @@
 //! What is installed on a cluster: archives, manifests and Helm releases, in waves, from `charts/releases.toml`.
 //! Knows nothing of any particular chart.
 
+use std::collections::BTreeSet;
+
 use super::super::{Lane, Step, Want};
 use super::upgrade::Upgrade;
 use super::{kube_path, on, secrets, vault, volumes};
@@ -118,12 +120,19 @@ impl Here<'_> {
         }
         if needs.is_empty() {
             // The first things of a cluster; all others come behind them. A digest that differs or a chart server that
-            // is down is known before anything is installed anywhere.
-            needs.extend(downloads(self.releases).into_iter().map(|step| step.id));
+            // is down is known before anything is installed.
+            needs.extend(self.archives());
         }
         needs.insert(0, self.id("kubeconfig"));
         needs.extend(waits.then(|| self.id("nodes")));
         needs
+    }
+
+    /// The downloads of all that is installed here.
+    fn archives(&self) -> BTreeSet<String> {
+        let charts = self.releases.charts.iter().filter(|c| self.has(&c.placement)).map(|c| c.archive());
+        let manifests = self.releases.manifests.iter().filter(|m| self.has(&m.placement) && m.is_downloaded());
+        charts.chain(manifests.map(file_of)).map(|file| archive_step(&file)).collect()
     }
 
     /// The steps that wait for the pods of a release where Helm does not.

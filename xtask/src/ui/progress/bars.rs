@@ -47,6 +47,11 @@ impl Bars {
         self.rows.drain(wanted..).for_each(|row| self.screen.remove(&row));
     }
 
+    /// Takes the screen away until it is drawn again. A terminal that cannot be written to has none.
+    pub fn rest(&self) {
+        drop(self.screen.clear());
+    }
+
     /// Takes the screen away; what scrolled up stays.
     pub fn clear(self) {
         let rows = self.rows.iter().chain(&self.bars);
