@@ -2,6 +2,7 @@
 //! Knows nothing of how a clause is judged.
 
 pub mod drill;
+mod figure;
 pub mod json;
 pub mod junit;
 pub mod live;

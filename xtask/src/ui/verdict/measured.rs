@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use super::super::words::duration;
+use super::figure::figure;
 use super::junit::escaped;
-use super::page::figure;
 use crate::contract::Finding;
 use crate::contract::outage::{GAP, Mark, Measured, Samples, Way};
 

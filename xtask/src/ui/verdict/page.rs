@@ -2,6 +2,7 @@
 //! Knows nothing of how anything was judged or played.
 
 use super::drill::{Drill, span};
+use super::figure::figure;
 use super::junit::escaped;
 use super::{Told, measured, word};
 use crate::contract::drill::Moment;
@@ -163,15 +164,6 @@ fn strip(drill: &Drill, label: &str, class: &str, of: Curve<'_>) -> String {
         base = TALL - 8.0
     );
     figure("", &label, (WIDE, TALL), &shapes)
-}
-
-/// A picture as wide as the page, under its words: these stay readable however narrow it is.
-pub(super) fn figure(class: &str, label: &str, (wide, tall): (f64, f64), shapes: &str) -> String {
-    let label = escaped(label);
-    format!(
-        "<figure><figcaption class=\"{class}\">{label}</figcaption><svg viewBox=\"0 0 {wide} {tall}\" \
-         preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{label}\">{shapes}</svg></figure>\n"
-    )
 }
 
 /// One column per length of outage: red is the share of moments at which something is lost.
