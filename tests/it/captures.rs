@@ -14,6 +14,10 @@ use crate::ui::Place;
 
 const PAGE: &str = "docs/status-and-doctor.md";
 
+/// What to do in trouble, in both languages.
+const TROUBLE: &str = "docs/when-something-goes-wrong.md";
+const TROUBLE_KO: &str = "docs/when-something-goes-wrong.ko.md";
+
 const OPENING: &str = "\
 # What status and doctor show
 
@@ -136,13 +140,22 @@ fn what_the_pages_quote_is_printed_by_something() {
     }
     gather(&golden::root().join(PAGE), &mut sources);
     let mut strange: Vec<String> = Vec::new();
-    for page in ["docs/when-something-goes-wrong.md", "README.md", "README.ko.md"] {
+    for page in [TROUBLE, TROUBLE_KO, "README.md", "README.ko.md"] {
         for (row, seen) in quoted(&golden::read(page)) {
             let parts = seen.split('…').map(str::trim).filter(|part| !part.is_empty());
             strange.extend(parts.filter(|part| !sources.contains(*part)).map(|p| format!("{page}: `{p}` in: {row}")));
         }
     }
     assert!(strange.is_empty(), "{}", strange.join("\n"));
+}
+
+/// Row by row both languages quote the same, and name the same commands.
+#[test]
+fn both_languages_say_the_same() {
+    for (english, korean) in [(TROUBLE, TROUBLE_KO), ("README.md", "README.ko.md")] {
+        let seen = |page| quoted(&golden::read(page)).into_iter().map(|(_, seen)| seen).collect::<Vec<_>>();
+        assert_eq!(seen(english), seen(korean), "{english} and {korean}");
+    }
 }
 
 /// Texts in the middle column of tables of three columns whose head says that something is seen.
@@ -176,5 +189,5 @@ fn quotes_are_found() {
     let found: Vec<String> = quoted(page).into_iter().map(|(_, seen)| seen).collect();
     assert_eq!(found, ["x … y", "z"]);
     assert!(quoted(&golden::read("README.md")).len() >= 10);
-    assert!(quoted(&golden::read("docs/when-something-goes-wrong.md")).len() >= 50);
+    assert!(quoted(&golden::read(TROUBLE)).len() >= 50);
 }
