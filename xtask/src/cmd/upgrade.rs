@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::exit::{DONE, Ended, Stop};
 use super::load::Inputs;
-use super::{Session, conduct, detect, digests, load, place, plan, ready, survey};
+use super::{Session, conduct, detect, digests, fit, load, place, plan, ready, survey};
 use crate::cli::Format;
 use crate::plan::Plan;
 use crate::plan::upgrade::changes::{Change, changes, questions};
@@ -31,7 +31,8 @@ pub fn run(session: &mut Session) -> Ended {
             [ready::problems(&inputs.fleet, failure), digests::problems(&inputs.releases, failure)].concat()
         })?;
         if code == DONE && session.flags.format == Format::Text {
-            session.shell.status(Tone::Hint, "Next", "cargo xtask mesh-connect, if the clusters were connected");
+            let next = fit::here(&session.flags, "cargo xtask mesh-connect   # if the clusters were connected");
+            session.shell.status(Tone::Hint, "Next", &next);
         }
         Ok(code)
     })
