@@ -157,7 +157,8 @@ fn start_makes_no_vm() {
     let place = Place::new();
     let ran = place.run("start --rehearse");
     assert_eq!(ran.code, 1);
-    assert!(ran.err.contains("cargo xtask bootstrap makes what is not there"), "{}", ran.err);
+    assert!(ran.err.contains("hint: cargo xtask bootstrap --rehearse   # makes what is not there"), "{}", ran.err);
+    assert!(ran.err.trim_end().ends_with("to go on: cargo xtask bootstrap --rehearse"), "{}", ran.err);
 }
 
 #[test]

@@ -9,4 +9,5 @@ mod names;
 mod processes;
 mod secrets;
 mod table;
+mod terminal;
 mod texts;

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{BufRead, Write};
+use std::io::Write;
+use std::sync::mpsc::Receiver;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
@@ -61,6 +62,9 @@ mod why;
 /// it, and everything else about a run is then still the real thing.
 pub type Door = fn(Host) -> Box<dyn World>;
 
+/// Begins to read one line, which comes when it has been typed.
+pub type Keyboard = fn() -> Receiver<String>;
+
 /// What surrounds a command: `main` takes it from the process, tests make their own.
 pub struct Env {
     /// The repository.
@@ -75,8 +79,8 @@ pub struct Env {
     pub err: Box<dyn Write>,
     /// The terminal that the story is shown on, if it is one.
     pub screen: Option<Screen>,
-    /// The keyboard that a question is answered on, if there is one.
-    pub keyboard: Option<Box<dyn BufRead>>,
+    /// Begins to read a line from the keyboard that questions are answered on, if there is one.
+    pub keyboard: Option<Keyboard>,
     /// The way to the real world.
     pub door: Door,
 }
@@ -96,7 +100,7 @@ pub struct Session {
     /// The terminal, until a command takes it.
     pub screen: Option<Screen>,
     /// The keyboard, if there is one.
-    pub keyboard: Option<Box<dyn BufRead>>,
+    pub keyboard: Option<Keyboard>,
     /// The way to the real world.
     pub door: Door,
     /// The command as it was typed, to be shown where one can go on with it.
@@ -202,10 +206,11 @@ fn stopped(session: &mut Session, stop: &Stop) -> u8 {
 
 /// Shows problems to people, and to scripts where those listen.
 pub(crate) fn show(session: &mut Session, problems: &[Problem]) {
+    let problems = fit::all_here(&session.flags, problems.to_vec());
     if session.flags.format == Format::Json {
         problems.iter().for_each(|problem| session.shell.data(&events::problem(problem)));
     }
-    let text = problem::all(problems, session.shell.paint());
+    let text = problem::all(&problems, session.shell.paint());
     session.shell.tell(&text);
 }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
 use xtask::cmd::{self, Env};
+use xtask::world::host::keyboard;
 use xtask::{ui, workspace};
 
 fn main() -> ExitCode {
@@ -17,8 +18,8 @@ fn main() -> ExitCode {
         Err(problem) => return lost(&problem),
     };
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
-    let screen = ui::progress::terminal();
-    let keyboard = io::stdin().is_terminal().then(|| -> Box<dyn io::BufRead> { Box::new(io::stdin().lock()) });
+    let screen = ui::progress::screen::stderr();
+    let keyboard = io::stdin().is_terminal().then_some(keyboard::line as cmd::Keyboard);
     let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
     let env = Env { root, here, vars, out, err, screen, keyboard, door: |host| Box::new(host) };
     ExitCode::from(cmd::run(std::env::args_os(), env))

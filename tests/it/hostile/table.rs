@@ -49,7 +49,7 @@ fn every_row_names_tests_that_exist() {
         let name = target.file_stem().and_then(|stem| stem.to_str()).expect("UTF-8");
         assert!(list.contains(&format!("| `{name}` |")), "{LIST} has no row for the fuzz target `{name}`");
     }
-    let here = ["texts", "lengths", "names", "folders", "processes", "asleep", "secrets"];
+    let here = ["texts", "lengths", "names", "folders", "processes", "asleep", "secrets", "terminal"];
     for file in here.map(|name| format!("tests/it/hostile/{name}.rs")) {
         let text = golden::read(&file);
         let lines: Vec<&str> = text.lines().map(str::trim).collect();

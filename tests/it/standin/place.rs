@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xtask::world::rehearsal::{Machine, Stage};
 
+use crate::terminal::Terminal;
 use crate::{drill, golden};
 
 const TOOLS: [&str; 7] = ["multipass", "kubectl", "helm", "cilium", "openssl", "curl", "xtask"];
@@ -124,20 +125,34 @@ impl Place {
     pub fn start(&self, line: &str, pace: u32) -> Run<'_> {
         let number = self.runs.fetch_add(1, Ordering::SeqCst);
         let file = |name: &str| File::create(self.root().join(format!("{name}.{number}"))).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_undertest"))
-            .args(line.split(' '))
+        let mut command = self.around(Command::new(env!("CARGO_BIN_EXE_undertest")), pace);
+        command.args(line.split(' ')).stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
+        Run { place: self, child: command.spawn().unwrap(), number }
+    }
+
+    /// Begins a run on a terminal of its own.
+    pub fn on_terminal(&self, line: &str, pace: u32, columns: u16, rows: u16) -> Terminal {
+        let mut command = self.around(Command::new(env!("CARGO_BIN_EXE_undertest")), pace);
+        command.args(line.split(' '));
+        Terminal::open(&command, columns, rows)
+    }
+
+    /// The same, begun by a shell that gives each of its commands a group of its own, as one does that is typed into.
+    pub fn in_shell(&self, line: &str, pace: u32) -> Terminal {
+        let mut command = self.around(Command::new("/bin/sh"), pace);
+        command.args(["-mc", r#""$0" "$@"; exit $?"#, env!("CARGO_BIN_EXE_undertest")]).args(line.split(' '));
+        Terminal::open(&command, 100, 30)
+    }
+
+    fn around(&self, mut command: Command, pace: u32) -> Command {
+        command
             .current_dir(self.root())
             .env("PATH", format!("{}/bin:/usr/bin:/bin", self.root()))
             .env("STANDIN_STATE", self.root().join("state.json"))
             .env("STANDIN_PACE", pace.to_string())
             .env("STANDIN_IDLE", self.idle.to_string())
-            .env("UNDERTEST_PACE", self.limits.to_string())
-            .stdin(Stdio::null())
-            .stdout(file("stdout"))
-            .stderr(file("stderr"))
-            .spawn()
-            .unwrap();
-        Run { place: self, child, number }
+            .env("UNDERTEST_PACE", self.limits.to_string());
+        command
     }
 
     pub fn run(&self, line: &str) -> Ran {

@@ -32,6 +32,7 @@ const TABLE: &[(&str, &str, &str)] = &[
 /// Crates that one room alone may name. YAML is written and merged in one file, and read by the simulated tools.
 const CRATES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["xtask/src/render/yaml.rs", "xtask/src/world/rehearsal/yaml.rs"]),
+    ("console", &["xtask/src/ui"]),
     ("duct", &["xtask/src/world/host"]),
     ("indicatif", &["xtask/src/ui"]),
     ("xshell", &["xtask/src/cmd"]),

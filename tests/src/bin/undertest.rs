@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "a process of its own, in a test: it is `main` and a little more")]
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use camino::Utf8PathBuf;
 use xtask::cmd::{self, Env};
 use xtask::engine::{Event, TaskId};
 use xtask::tools::{Exit, Output, Tool};
-use xtask::world::host::Host;
+use xtask::ui;
+use xtask::world::host::{Host, keyboard};
 use xtask::world::{Call, World};
 
 /// How much faster than life pauses and time limits are, if `UNDERTEST_PACE` says nothing else.
@@ -73,6 +74,8 @@ fn main() -> ExitCode {
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
     let (out, err): (Box<dyn Write>, Box<dyn Write>) = (Box::new(io::stdout()), Box::new(io::stderr()));
     let door = |host| -> Box<dyn World> { Box::new(Around { host, ready: VecDeque::new(), pace: pace() }) };
-    let env = Env { root: here.clone(), here, vars, out, err, screen: None, keyboard: None, door };
+    let screen = ui::progress::screen::stderr();
+    let keyboard = io::stdin().is_terminal().then_some(keyboard::line as cmd::Keyboard);
+    let env = Env { root: here.clone(), here, vars, out, err, screen, keyboard, door };
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }

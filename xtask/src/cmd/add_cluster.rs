@@ -30,8 +30,8 @@ pub fn run(session: &mut Session, name: &str) -> Ended {
     let way = [
         ("Append", format!("cargo xtask add-cluster {name} >> {}", fleet.file)),
         ("Look", format!("cargo xtask plan bootstrap --only '{name}/*'")),
-        ("Make", "cargo xtask bootstrap        (what is there already is kept)".to_owned()),
-        ("Connect", "cargo xtask mesh-connect     (the others are told of it)".to_owned()),
+        ("Make", "cargo xtask bootstrap   # what is there already is kept".to_owned()),
+        ("Connect", "cargo xtask mesh-connect   # the others are told of it".to_owned()),
     ];
     for (verb, line) in way {
         session.shell.status(Tone::Hint, verb, &line);

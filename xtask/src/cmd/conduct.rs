@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::exit::{DONE, Ended, INTERRUPTED, NOT_READY, REFUSED, Stop, WRONG};
-use super::{Session, complain, drive};
+use super::{Session, complain, drive, fit};
 use crate::cli::Format;
 use crate::engine::{Engine, Event, Failure, Note, Outcome, TaskId};
 use crate::journal;
@@ -248,7 +248,10 @@ pub fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board
     };
     let (rehearsed, again) = (session.flags.rehearse, session.typed.as_str());
     let (times, took) = (board.times(), board.took());
-    let end = End { plan, outcome, times, took, rehearsed, again, meaning, log: &log };
+    let flags = &session.flags;
+    let meaning = |failure: &Failure| fit::all_here(flags, meaning(failure));
+    let hint = |failure: &Failure| plan.step(&failure.step)?.hint.as_deref().map(|hint| fit::here(flags, hint));
+    let end = End { plan, outcome, times, took, rehearsed, again, meaning: &meaning, hint: &hint, log: &log };
     let shell = &mut session.shell;
     let paint = shell.paint();
     let failures = report::failures(&end, paint);

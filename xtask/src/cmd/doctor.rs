@@ -7,7 +7,7 @@ use super::conduct::facts;
 use super::drive::survey::Survey;
 use super::exit::{DONE, Ended, NOT_READY, REFUSED, Stop};
 use super::load::Inputs;
-use super::{Session, conduct, detect, load, place, ready, status};
+use super::{Session, conduct, detect, fit, load, place, ready, status};
 use crate::cli::Format;
 use crate::journal;
 use crate::plan::StepId;
@@ -17,6 +17,7 @@ use crate::plan::survey::overview::overview;
 use crate::problem::Problem;
 use crate::tools::helm::Helm;
 use crate::ui::doctor;
+use crate::ui::shell::Tone;
 use crate::world::World;
 
 /// Looks, tells, and with `fix` mends what is safe.
@@ -37,8 +38,8 @@ fn examine(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: b
     let ready = found.is_empty();
     found.extend(of_folder(session));
     found.extend(of_fleet(inputs, &survey, &before));
-    if session.flags.rehearse {
-        found.iter_mut().for_each(rehearsed);
+    for Finding { problem, .. } in &mut found {
+        problem.hint = problem.hint.as_deref().map(|hint| fit::here(&session.flags, hint));
     }
     let text = match session.flags.format {
         Format::Text => doctor::text(&found, survey.answers.len()),
@@ -49,13 +50,6 @@ fn examine(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: b
         true => Ok(DONE),
         false if fix => mend(session, world, inputs, &survey, &found),
         false => Ok(if ready { REFUSED } else { NOT_READY }),
-    }
-}
-
-/// In the embedded world the way on is there too.
-fn rehearsed(finding: &mut Finding) {
-    if let Some(hint) = finding.problem.hint.as_mut().filter(|hint| hint.starts_with("cargo xtask ")) {
-        hint.push_str(" --rehearse");
     }
 }
 
@@ -120,7 +114,12 @@ fn mend(session: &mut Session, world: &mut dyn World, inputs: &Inputs, survey: &
     }
     let clock = survey.answers.get("host/machine").and_then(|answer| answer.json()["clock"].as_u64());
     let plan = repair(&inputs.bootstrap(detect::helm(world)?), &inputs.fleet, &fixes, clock);
+    let starts = fixes.iter().any(|step| step.ends_with("/launch"));
     session.flags.only = fixes.into_iter().collect();
     let code = conduct::run(session, world, &plan, &|failure| ready::problems(&inputs.fleet, failure))?;
+    if starts && code == DONE {
+        let next = fit::here(&session.flags, "cargo xtask start   # brings back what lives in the VMs");
+        session.shell.status(Tone::Hint, "Next", &next);
+    }
     Ok(if code == DONE && left > 0 { REFUSED } else { code })
 }

@@ -24,7 +24,9 @@ pub fn verify(session: &mut Session, folder: Option<&str>) -> Ended {
     let Some(name) = folder.map(str::to_owned).or(newest) else {
         let hint = match session.flags.rehearse {
             true => "cargo xtask verify-contract --rehearse --drill mgmt-outage",
-            false => "cargo xtask evidence verify --rehearse, if it was a rehearsal; --live and --drill leave reports",
+            false => {
+                "cargo xtask evidence verify --rehearse   # if it was a rehearsal; --live and --drill leave reports"
+            }
         };
         let what = format!("there is no report in {}/reports", session.out());
         return Err(Stop::one(WRONG, Problem::new(what).hint(hint)));

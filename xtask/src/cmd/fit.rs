@@ -1,8 +1,10 @@
 //! Which flags a command can make something of. The others are refused: a `--dry-run` that is ignored would be a lie.
 //! Knows nothing of what the flags do.
 
+use clap::Parser;
+
 use super::exit::{Stop, WRONG};
-use crate::cli::{Charts, Command, Flags, Tools};
+use crate::cli::{Charts, Cli, Command, Flags, Tools};
 use crate::problem::Problem;
 
 /// Refuses every flag that would mean nothing here.
@@ -19,6 +21,33 @@ pub(super) fn refuse_unfit(flags: &Flags, command: &Command) -> Result<(), Stop>
         problems.push(Problem::new("`--seed` means nothing without `--rehearse`").hint("--rehearse --seed N"));
     }
     if problems.is_empty() { Ok(()) } else { Err(Stop { code: WRONG, problems }) }
+}
+
+/// A way on, as it has to be typed in the world that we are in: from the embedded one, a command that can be rehearsed
+/// leads to it again. What follows a `#` is a remark.
+pub(super) fn here(flags: &Flags, hint: &str) -> String {
+    let (line, remark) = hint.split_at(hint.find("   #").unwrap_or(hint.len()));
+    let rehearsed = format!("{line} --rehearse");
+    if flags.rehearse && !line.contains("--rehearse") && can_be_typed(&rehearsed) {
+        return rehearsed + remark;
+    }
+    hint.to_owned()
+}
+
+/// Problems whose ways on are those of this world.
+pub(super) fn all_here(flags: &Flags, problems: Vec<Problem>) -> Vec<Problem> {
+    let fitted = |p: Problem| Problem { hint: p.hint.as_deref().map(|hint| here(flags, hint)), ..p };
+    problems.into_iter().map(fitted).collect()
+}
+
+/// Whether it is one command of ours with flags that it has a use for.
+fn can_be_typed(line: &str) -> bool {
+    let Some(line) = line.strip_prefix("cargo ") else { return false };
+    Cli::try_parse_from(line.split_whitespace()).is_ok_and(|cli| {
+        // The static tier of the contract is the same in every world.
+        let of_files = matches!(&cli.command, Command::VerifyContract(asked) if !asked.live && asked.drill.is_none());
+        !of_files && refuse_unfit(&cli.flags, &cli.command).is_ok()
+    })
 }
 
 /// The flags that were given, of those that do not fit everywhere.
@@ -82,14 +111,32 @@ fn fitting(command: &Command) -> (&'static str, &'static [&'static str]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Cli;
-    use clap::Parser;
 
     fn refused(line: &str) -> Vec<String> {
         let cli = Cli::try_parse_from(line.split(' ')).unwrap();
         refuse_unfit(&cli.flags, &cli.command)
             .err()
             .map_or(vec![], |s| s.problems.into_iter().map(|p| p.what).collect())
+    }
+
+    #[test]
+    fn a_way_on_stays_in_the_embedded_world() {
+        let flags = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap().flags;
+        let (rehearsing, real) = (flags("xtask start --rehearse"), flags("xtask start"));
+        for (hint, wanted) in [
+            ("cargo xtask start", "cargo xtask start --rehearse"),
+            (
+                "cargo xtask bootstrap --only 'a/*'   # makes it",
+                "cargo xtask bootstrap --only 'a/*' --rehearse   # makes it",
+            ),
+            ("cargo xtask start --rehearse --seed 7", "cargo xtask start --rehearse --seed 7"),
+            ("cargo xtask fleet check", "cargo xtask fleet check"),
+            ("cargo xtask verify-contract C2", "cargo xtask verify-contract C2"),
+            ("multipass start app1-cp", "multipass start app1-cp"),
+        ] {
+            assert_eq!(here(&rehearsing, hint), wanted);
+            assert_eq!(here(&real, hint), hint);
+        }
     }
 
     #[test]

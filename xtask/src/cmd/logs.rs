@@ -1,11 +1,14 @@
 //! `logs <step>`: what the commands of a step printed, as the last run left it.
-//! Knows nothing of the plan: a step without a log ran no command.
+//! Knows nothing of what a step does.
+
+use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 
-use super::Session;
-use super::exit::{DONE, Ended, REFUSED, Stop};
-use crate::problem::Problem;
+use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
+use super::{Session, load, plan};
+use crate::plan::{Plan, StepId};
+use crate::problem::{Problem, nearest};
 use crate::ui::shell::Tone;
 
 /// More attempts than any step has.
@@ -24,14 +27,27 @@ pub fn run(session: &mut Session, step: &str) -> Ended {
         session.shell.data(&text);
         any = true;
     }
-    if any { Ok(DONE) } else { Err(Stop::one(REFUSED, missing(session, step))) }
+    if any { Ok(DONE) } else { Err(missing(session, step)) }
 }
 
-fn missing(session: &Session, step: &str) -> Problem {
+/// A step that is in no plan was misspelt; one that is has run no command yet.
+fn missing(session: &Session, step: &str) -> Stop {
     let path = session.space.log_path(step, 1);
-    let folder = Utf8Path::new(&path).parent().map_or("out/logs", Utf8Path::as_str);
-    Problem::new(format!("no log of step `{step}`"))
-        .at(path.clone(), None)
-        .why("it ran no command, or there is no step of that name")
-        .hint(format!("ls {folder}"))
+    let problem = Problem::new(format!("no log of step `{step}`")).at(path, None);
+    let known = known(session);
+    if known.is_empty() || known.contains(step) {
+        return Stop::one(REFUSED, problem.why("it has run no command yet"));
+    }
+    let problem = problem.why("no plan has a step of that name");
+    let hint = match nearest(step, known.iter().map(String::as_str)) {
+        Some(near) => format!("cargo xtask logs {near}"),
+        None => "cargo xtask plan bootstrap   # lists its steps; so do the other plans".to_owned(),
+    };
+    Stop::one(WRONG, problem.hint(hint))
+}
+
+/// The steps of every plan, as far as the input can be read.
+fn known(session: &Session) -> BTreeSet<StepId> {
+    let plans = load::inputs(session).map(|inputs| plan::every(&inputs)).unwrap_or_default();
+    plans.iter().flat_map(Plan::ids).collect()
 }

@@ -45,7 +45,7 @@ fn rehearsed(session: &mut Session, offered: &Plan, work: Work<'_>) -> Ended {
     let code = work(session, &mut Mortal::new(&mut world));
     if world.crashed() {
         let problem = Problem::new("a fault of this seed killed the process itself");
-        session.space.complain(problem.hint(format!("{}        (goes on from here)", session.typed)));
+        session.space.complain(problem.hint(format!("{}   # goes on from here", session.typed)));
     }
     if !session.flags.dry_run {
         embedded::close(session, &world)?;

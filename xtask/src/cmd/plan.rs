@@ -29,6 +29,13 @@ pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Optio
     }
 }
 
+/// Every plan that can be made of the input.
+pub(super) fn every(inputs: &Inputs) -> Vec<Plan> {
+    let all =
+        [Planned::Bootstrap, Planned::MeshConnect, Planned::Stop, Planned::Start, Planned::Upgrade, Planned::Destroy];
+    all.into_iter().filter_map(|of| planned(inputs, of).ok()).collect()
+}
+
 /// The whole plan of a command, in the words of the newest Helm.
 fn planned(inputs: &Inputs, of: Planned) -> Result<Plan, Stop> {
     match of {

@@ -2,12 +2,15 @@
 //! Knows nothing of the steps.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::TryRecvError;
+use std::time::Duration;
 
 use super::conduct::{facts, jobs};
 use super::drive::survey;
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::load::Inputs;
 use super::{Session, conduct, cut_off, detect, install, load, mesh, place, plan};
+use crate::engine::Event;
 use crate::fleet::Fleet;
 use crate::plan::mesh::Scope;
 use crate::plan::survey::{Answers, State, links};
@@ -108,9 +111,9 @@ fn consent(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &P
     if session.flags.yes && !strangers.is_empty() {
         let problem = Problem::new(format!("not in the journal: {}", strangers.join(", ")));
         let why = "a VM of that name may be somebody else's; `--yes` is for those that a run from here has seen";
-        return Err(Stop::one(WRONG, problem.why(why).hint("cargo xtask start sees them; or answer the question")));
+        return Err(Stop::one(WRONG, problem.why(why).hint("cargo xtask start   # sees them; or answer the question")));
     }
-    if session.flags.yes || is_yes(session, &format!("Delete {what}?")) {
+    if session.flags.yes || is_yes(session, world, &format!("Delete {what}?"))? {
         return Ok(());
     }
     let problem = Problem::new("nothing was deleted: nobody said yes").why(what);
@@ -136,10 +139,26 @@ fn doomed(plan: &Plan, answers: &Answers) -> Vec<(String, String)> {
     there.collect()
 }
 
-/// Asks on the terminal, if there is one.
-pub(super) fn is_yes(session: &mut Session, question: &str) -> bool {
-    let Some(keyboard) = session.keyboard.as_mut() else { return false };
+/// How often somebody looks whether a question is answered.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Asks on the terminal, if there is one. The world hears a Ctrl-C meanwhile.
+///
+/// # Errors
+/// It was answered by Ctrl-C, or the window was closed.
+pub(super) fn is_yes(session: &mut Session, world: &mut dyn World, question: &str) -> Result<bool, Stop> {
+    let Some(keyboard) = session.keyboard else { return Ok(false) };
     session.shell.tell(&format!("{question} Type yes:"));
-    let mut line = String::new();
-    keyboard.read_line(&mut line).is_ok() && line.trim() == "yes"
+    let line = keyboard();
+    loop {
+        match line.try_recv() {
+            Ok(line) => return Ok(line.trim() == "yes"),
+            Err(TryRecvError::Disconnected) => return Ok(false),
+            Err(TryRecvError::Empty) => {}
+        }
+        let soon = world.now() + GLANCE;
+        if world.wait(Some(soon)) == Event::Interrupt {
+            return Err(Stop::one(INTERRUPTED, Problem::new("stopped at the question: nothing was done")));
+        }
+    }
 }

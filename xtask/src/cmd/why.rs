@@ -38,7 +38,7 @@ fn unknown(query: &str, file: bool, reads: &[Read]) -> Problem {
     let keys = reads.iter().map(|r| r.path.rsplit('.').next().unwrap_or(&r.path));
     let hint = match nearest(query, keys) {
         Some(near) => format!("cargo xtask why {near}"),
-        None => "cargo xtask why charts/cilium/values.yaml, cargo xtask why deletionPolicy".to_owned(),
+        None => "cargo xtask why deletionPolicy   # a key, a file or file:line".to_owned(),
     };
     Problem::new(format!("nothing in infra/ or charts/ is called `{query}`")).hint(hint)
 }

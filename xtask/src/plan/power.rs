@@ -66,7 +66,7 @@ pub fn start(fleet: &Fleet, bootstrap: Plan) -> Plan {
             step.act.clear();
             step.undo.clear();
             step.after = order;
-            step.hint = Some("cargo xtask bootstrap makes what is not there".into());
+            step.hint = Some("cargo xtask bootstrap   # makes what is not there".into());
         }
     }
     Plan { name: "start", steps, ..bootstrap }

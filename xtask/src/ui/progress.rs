@@ -2,7 +2,6 @@
 //! Knows nothing of the engine's state or of the world: rehearsal, tests and CI see what a terminal sees.
 
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
 use std::time::Duration;
 
 /// A terminal that a live screen can be drawn on.
@@ -18,6 +17,7 @@ use crate::plan::{Plan, StepId};
 pub mod bars;
 pub mod board;
 pub mod lines;
+pub mod screen;
 
 /// How the story is shown.
 pub enum Face {
@@ -122,15 +122,6 @@ impl<'a> Progress<'a> {
         }
         self.board
     }
-}
-
-/// Redraws of the live screen per second, at most.
-const REDRAWS: u8 = 20;
-
-/// stderr, if it is a terminal that can move its cursor. A `dumb` one cannot: indicatif hides what it would draw there.
-pub fn terminal() -> Option<Screen> {
-    let screen = std::io::stderr().is_terminal().then(|| Screen::stderr_with_hz(REDRAWS));
-    screen.filter(|screen| !screen.is_hidden())
 }
 
 /// The face that suits flags and terminal: events if asked for, else live where there is a screen and it is not quiet.

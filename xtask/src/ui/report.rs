@@ -1,7 +1,7 @@
 //! The end of a run: what failed and how to go on, where the time went, and a last line that is the answer.
 //! Knows nothing of how steps are run; pure text and a pure longest path.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::problem::{self, Tally, Unready};
@@ -31,6 +31,8 @@ pub struct End<'a> {
     pub again: &'a str,
     /// What a failure means in the input, where it is known: told in place of the command and its last words.
     pub meaning: &'a dyn Fn(&Failure) -> Vec<Problem>,
+    /// What a failed step says of the way on.
+    pub hint: &'a dyn Fn(&Failure) -> Option<String>,
     /// The log of a step's last attempt, as a person would open it.
     pub log: &'a dyn Fn(&Failure) -> Option<String>,
 }
@@ -48,17 +50,17 @@ pub fn tally(outcome: &Outcome) -> Tally {
 
 /// The failed steps: tools that are not ready in one table, any other with its command and last words.
 pub fn failures(end: &End<'_>, paint: Paint) -> String {
-    let (tools, others): (Vec<_>, Vec<_>) = end.outcome.failed.iter().partition(|f| tool(end.plan, f).is_some());
+    let (tools, others): (Vec<_>, Vec<_>) = end.outcome.failed.iter().partition(|f| tool(end, f).is_some());
     let block = |failure: &Failure| {
         let problems = (end.meaning)(failure);
         if !problems.is_empty() {
             return problem::all(&problems, paint);
         }
-        let own = end.plan.step(&failure.step).and_then(|step| step.hint.clone());
+        let own = (end.hint)(failure);
         problem::step(failure, (end.log)(failure).as_deref(), own.as_deref().unwrap_or(end.again), paint)
     };
     let mut texts: Vec<String> = others.into_iter().map(block).collect();
-    let unready: Vec<Unready> = tools.into_iter().filter_map(|failure| tool(end.plan, failure)).collect();
+    let unready: Vec<Unready> = tools.into_iter().filter_map(|failure| tool(end, failure)).collect();
     if !unready.is_empty() {
         texts.push(problem::unready(&unready, "`cargo xtask bootstrap --rehearse` needs none of them", paint));
     }
@@ -66,14 +68,31 @@ pub fn failures(end: &End<'_>, paint: Paint) -> String {
 }
 
 /// A failed look for a tool: `host/helm`, which asks helm itself.
-fn tool(plan: &Plan, failure: &Failure) -> Option<Unready> {
+fn tool(end: &End<'_>, failure: &Failure) -> Option<Unready> {
     let name = failure.step.strip_prefix("host/")?;
-    let step = plan.step(&failure.step).filter(|step| step.done_when.ask.tool.program() == name)?;
-    let state = match failure.output.exit {
-        Exit::Missing => "not found on PATH".to_owned(),
-        _ => step.done_when.want.explain(&failure.output),
+    let step = end.plan.step(&failure.step).filter(|step| step.done_when.ask.tool.program() == name)?;
+    let (state, mend) = match failure.output.exit {
+        Exit::Missing => ("not found on PATH".to_owned(), (end.hint)(failure)),
+        // It is there: to get it once more would not help.
+        Exit::TimedOut => ("no answer in time".to_owned(), Some(step.done_when.ask.to_string())),
+        _ => (step.done_when.want.explain(&failure.output), (end.hint)(failure)),
     };
-    Some(Unready { tool: name.to_owned(), state, mend: step.hint.clone() })
+    Some(Unready { tool: name.to_owned(), state, mend })
+}
+
+/// The command that goes on from here: the same again, or where every failed step names one of ours, that.
+fn next(end: &End<'_>) -> String {
+    let commands: BTreeSet<String> = end.outcome.failed.iter().map(|failure| command(end, failure)).collect();
+    match &Vec::from_iter(commands)[..] {
+        [one] if !end.outcome.interrupted => one.clone(),
+        _ => end.again.to_owned(),
+    }
+}
+
+/// A hint without its remark, if it is a command of ours.
+fn command(end: &End<'_>, failure: &Failure) -> String {
+    let hint = (end.hint)(failure).filter(|hint| hint.starts_with("cargo xtask ") && tool(end, failure).is_none());
+    hint.map_or(end.again.to_owned(), |hint| hint.split("   #").next().unwrap_or_default().to_owned())
 }
 
 /// The last line: what happened, and how to go on if it is not finished.
@@ -84,7 +103,7 @@ pub fn answer(end: &End<'_>, paint: Paint) -> String {
             (Tone::Warn, "Stopped", format!("{name} after {took}: {counts}; to go on: {}", end.again))
         }
         End { outcome, .. } if !outcome.failed.is_empty() || !outcome.blocked.is_empty() => {
-            (Tone::Bad, "Failed", format!("{name} after {took}: {counts}; to go on: {}", end.again))
+            (Tone::Bad, "Failed", format!("{name} after {took}: {counts}; to go on: {}", next(end)))
         }
         End { outcome, rehearsed: true, .. } if outcome.done.is_empty() => {
             (Tone::Good, "Rehearsed", format!("{name}: {counts}, nothing to do"))
@@ -164,11 +183,18 @@ mod tests {
         let (plan, times) = (plan(), seconds(&[]));
         let (took, again) = (Duration::from_secs(372), "cargo xtask bootstrap");
         let log = |_: &Failure| Some("out/logs/x.log".to_owned());
-        let meaning = |_: &Failure| vec![];
-        answer(
-            &End { plan: &plan, outcome, times: &times, took, rehearsed, again, meaning: &meaning, log: &log },
-            PLAIN,
-        )
+        let (meaning, hint) = (|_: &Failure| vec![], |failure: &Failure| hint_of(&failure.step));
+        let (plan, times) = (&plan, &times);
+        let end = End { plan, outcome, times, took, rehearsed, again, meaning: &meaning, hint: &hint, log: &log };
+        answer(&end, PLAIN)
+    }
+
+    fn hint_of(step: &str) -> Option<String> {
+        match step {
+            "s1" => Some("kubectl get nodes".into()),
+            "s2" => Some("cargo xtask start   # mends it".into()),
+            _ => None,
+        }
     }
 
     #[test]
@@ -184,6 +210,18 @@ mod tests {
         assert_eq!(said(&failed, false), want);
         let stopped = Outcome { interrupted: true, ..failed };
         assert!(said(&stopped, false).starts_with("     Stopped bootstrap after 6m 12s: 12 done"));
+    }
+
+    #[test]
+    fn the_way_on_is_what_every_failed_step_names() {
+        let failed = |steps: &[&str]| {
+            let failed = steps.iter().map(|step| *failure(step, 1, 1, 9)).collect();
+            let said = said(&Outcome { failed, ..Outcome::default() }, false);
+            said.rsplit_once("to go on: ").unwrap().1.to_owned()
+        };
+        assert_eq!(failed(&["s2", "s2"]), "cargo xtask start");
+        assert_eq!(failed(&["s1", "s2"]), "cargo xtask bootstrap");
+        assert_eq!(failed(&["s3"]), "cargo xtask bootstrap");
     }
 
     #[test]

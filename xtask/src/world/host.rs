@@ -23,6 +23,7 @@ mod child;
 mod dial;
 mod digest;
 mod group;
+pub mod keyboard;
 mod lines;
 mod machine;
 mod place;

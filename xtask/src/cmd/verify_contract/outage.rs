@@ -107,7 +107,7 @@ pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, Stop> {
         }
         before::finish(session, &mut play)?;
         before::green(session, &mut play)?;
-        consent(session, drill)?;
+        consent(session, &mut play.watch, drill)?;
         measured = Some(play.whole(session)?);
         Ok(DONE)
     })?;
@@ -115,7 +115,7 @@ pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, Stop> {
 }
 
 /// Says what will happen, and asks.
-fn consent(session: &mut Session, drill: &Drill<'_>) -> Result<(), Stop> {
+fn consent(session: &mut Session, world: &mut dyn World, drill: &Drill<'_>) -> Result<(), Stop> {
     let fleet = &drill.inputs.fleet;
     let Some(platform) = steps::platform(fleet) else { return Ok(()) };
     let vms: Vec<String> = platform.nodes.iter().map(|n| platform.vm(n)).collect();
@@ -130,7 +130,7 @@ fn consent(session: &mut Session, drill: &Drill<'_>) -> Result<(), Stop> {
     for (word, line) in &lines {
         session.shell.tell(&crate::ui::shell::status(session.shell.paint(), Tone::Warn, word, line));
     }
-    if session.flags.rehearse || session.flags.yes || is_yes(session, &format!("Stop {vms}?")) {
+    if session.flags.rehearse || session.flags.yes || is_yes(session, world, &format!("Stop {vms}?"))? {
         return Ok(());
     }
     let problem = Problem::new("nothing was stopped: nobody said yes");

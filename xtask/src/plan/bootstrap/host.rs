@@ -75,9 +75,9 @@ fn accepted(fleet: &Fleet, name: &str) -> Want {
 pub(in crate::plan) fn mend(name: &str) -> &'static str {
     match name {
         "multipass" => "macOS: brew install --cask multipass · Linux: sudo snap install multipass",
-        "helm" => "cargo xtask tools install · macOS: brew install helm · Linux: sudo snap install helm --classic",
+        "helm" => "cargo xtask tools install   # or macOS: brew install helm · Linux: sudo snap install helm --classic",
         "kubectl" => {
-            "cargo xtask tools install · macOS: brew install kubectl · Linux: sudo snap install kubectl --classic"
+            "cargo xtask tools install   # or macOS: brew install kubectl · Linux: sudo snap install kubectl --classic"
         }
         "cilium" => "Linux: cargo xtask tools install · macOS: brew install cilium-cli",
         "openssl" => "macOS brings it · Debian, Ubuntu: sudo apt install openssl",
@@ -90,7 +90,7 @@ pub(in crate::plan) fn package(name: &str) -> &'static str {
     let mend = mend(name);
     match name {
         "cilium" => "brew install cilium-cli",
-        _ => mend.strip_prefix("cargo xtask tools install · ").unwrap_or(mend),
+        _ => mend.strip_prefix("cargo xtask tools install   # or ").unwrap_or(mend),
     }
 }
 

@@ -63,12 +63,29 @@ pub fn findings(seen: &Seen<'_>) -> Vec<Finding> {
         for (node, row) in cluster.nodes.iter().zip(&view.nodes) {
             found.extend(of_vm(seen, cluster, node, row));
         }
-        found.extend(of_steps(seen, cluster, view));
+        match begun(seen, cluster) {
+            true => found.extend(of_steps(seen, cluster, view)),
+            false => found.push(Finding::new(unmade(cluster), None)),
+        }
     }
     found.extend(
         seen.answers.iter().filter(|(id, _)| id.starts_with("fleet/")).filter_map(|(id, a)| of_step(seen, id, a)),
     );
     found
+}
+
+/// Whether there is a control plane, as far as anybody knows. Before that, each step that waits for it would be told.
+fn begun(seen: &Seen<'_>, cluster: &Cluster) -> bool {
+    let prep = format!("{}/{}/prep", cluster.name, cluster.control_plane().name);
+    let guest = seen.answers.get(&prep).filter(|answer| answer.state == State::So).map(Answer::json);
+    guest.is_none_or(|guest| guest["control_plane"] != "none")
+}
+
+fn unmade(cluster: &Cluster) -> Problem {
+    let vm = cluster.vm(cluster.control_plane());
+    Problem::new(format!("cluster `{}` is not made yet", cluster.name))
+        .why(format!("its VMs are there, but {vm} has no control plane"))
+        .hint(format!("cargo xtask bootstrap --only '{}/*'", cluster.name))
 }
 
 fn of_vm(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Vec<Finding> {

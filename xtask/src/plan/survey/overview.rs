@@ -116,15 +116,17 @@ fn cluster(cluster: &Cluster, releases: &Releases, answers: &Answers) -> Cluster
     let charts = releases.charts.iter().filter(|chart| chart.placement.clusters.contains(&cluster.role));
     let nodes = answers.get(&id("nodes")).and_then(|answer| answer.output.as_ref());
     let lines = nodes.filter(|output| output.ok()).map_or("", |output| output.stdout.as_str());
+    let rows: Vec<NodeView> = cluster.nodes.iter().map(|node| node_view(cluster, node, lines, answers)).collect();
+    let off = off(cluster, &rows);
     ClusterView {
         name: cluster.name.clone(),
         role: if cluster.role == Role::Platform { "platform" } else { "workload" },
         api: match api {
             _ if none => "not made yet".into(),
-            Some(state) => in_words(state).unwrap_or_else(|| "up".into()),
+            Some(state) => off.or_else(|| in_words(state)).unwrap_or_else(|| "up".into()),
             None => "unknown".into(),
         },
-        nodes: cluster.nodes.iter().map(|node| node_view(cluster, node, lines, answers)).collect(),
+        nodes: rows,
         releases: charts
             .map(|chart| ReleaseView {
                 name: chart.placement.name.clone(),
@@ -133,6 +135,13 @@ fn cluster(cluster: &Cluster, releases: &Releases, answers: &Answers) -> Cluster
             })
             .collect(),
     }
+}
+
+/// Why an API cannot answer, where the VM that it is in says so.
+fn off(cluster: &Cluster, rows: &[NodeView]) -> Option<String> {
+    let vm = cluster.vm(cluster.control_plane());
+    let row = rows.iter().find(|row| row.vm == vm && !["Running", "unknown"].contains(&row.state.as_str()))?;
+    Some(format!("off: {vm} is {}", row.state.to_lowercase()))
 }
 
 /// A VM that is not there is refused by name; everything else that is no answer is no knowledge either.

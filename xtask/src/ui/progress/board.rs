@@ -42,6 +42,8 @@ impl Running {
     fn act(&mut self, now: Duration) {
         if self.state == State::Checking {
             self.since = now;
+            // What the question was answered with is over: it says why something is done, not how that goes.
+            self.last.clear();
         }
         self.state = State::Acting;
     }
@@ -206,11 +208,12 @@ impl Board {
     }
 }
 
-/// Empty lines say nothing, so the line before them stays.
+/// Empty lines say nothing, and JSON says it to programs, so the line before them stays.
 fn keep_last(last: &mut String, line: &str) {
     let line = words::plain(line);
-    if !line.trim().is_empty() {
-        line.trim().clone_into(last);
+    let line = line.trim();
+    if !line.is_empty() && !line.starts_with(['{', '[', '}', ']']) {
+        line.clone_into(last);
     }
 }
 
@@ -312,6 +315,22 @@ pub(crate) mod tests {
         let done = Note::Done { step: "app1/cp/launch".into(), took: second(9), adopted: false };
         board.see(second(109), &done);
         assert_eq!(board.times()["app1/cp/launch"], second(9));
+    }
+
+    #[test]
+    fn a_row_ends_with_what_says_something_about_the_work() {
+        let mut board = Board::new(&plan(), &plan().ids());
+        let step = || "app1/cp/launch".to_owned();
+        let mut last = |note: &Note| {
+            board.see(Duration::ZERO, note);
+            board.running()[0].last.clone()
+        };
+        let line = |line: &str| Note::Line(step(), line.to_owned());
+        assert_eq!(last(&Note::Checking(step())), "");
+        assert_eq!(last(&line("instance \"app1-cp\" does not exist\n")), "instance \"app1-cp\" does not exist");
+        assert_eq!(last(&told()[3].1), "", "it is being made");
+        assert_eq!(last(&line("Starting app1-cp\n")), "Starting app1-cp");
+        assert_eq!(last(&line("{\"list\":[]}\n")), "Starting app1-cp");
     }
 
     #[test]

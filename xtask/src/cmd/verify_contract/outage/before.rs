@@ -50,7 +50,8 @@ fn quietly(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<
 pub fn finish(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Stop> {
     let Some(left) = cut_off::left(session) else { return Ok(()) };
     let question = format!("{}. Start it and go on?", left.what);
-    if !session.flags.yes && !session.flags.rehearse && !is_yes(session, &question) {
+    let may = session.flags.yes || session.flags.rehearse;
+    if !may && !is_yes(session, &mut play.watch, &question)? {
         return Err(Stop::one(REFUSED, left));
     }
     session.shell.status(Tone::Warn, "Finishing", &left.what);

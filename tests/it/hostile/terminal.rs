@@ -1,0 +1,189 @@
+//! The whole binary on a real terminal: a window that closes, Ctrl-C as it is typed, a narrow window, one that changes
+//! its size, and what is left on it in the end.
+//! Knows nothing of clusters; the same signals without a terminal are in `standin` and `processes`.
+#![expect(clippy::disallowed_methods, reason = "looks at the processes of a session")]
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::standin::place::{Place, undisturbed};
+use crate::terminal::Terminal;
+
+/// Long enough for a busy machine; no test waits this long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// A launch takes long enough for somebody to see it.
+const SLOW: u32 = 40;
+/// In life's own time: a launch then takes longer than any test.
+const LIFELIKE: u32 = 1;
+
+/// Processes of a session and their states, as Linux tells them; elsewhere the stand-ins that still run must do.
+fn session(place: &Place, leader: u64) -> Vec<(PathBuf, String)> {
+    let mut found: Vec<_> = place.running().iter().map(|pid| (format!("{pid}").into(), "R".to_owned())).collect();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        // Behind the name, which may have anything in it: state, parent, group, session.
+        let words: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        if words.get(3).is_some_and(|word| *word == leader.to_string()) {
+            found.push((entry.path(), words[0].to_owned()));
+        }
+    }
+    found
+}
+
+/// Waits until nothing of a session is left, but for what waits to be buried by whoever buries orphans.
+fn all_gone(place: &Place, leader: u64) {
+    let end = Instant::now() + PATIENCE;
+    let living = || session(place, leader).into_iter().filter(|(_, state)| state != "Z").collect::<Vec<_>>();
+    while !living().is_empty() {
+        assert!(Instant::now() < end, "still there: {:?}", living());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn ends_interrupted_and_goes_on(place: &Place) {
+    let journal = place.text("out/journal.jsonl");
+    let last = journal.strip_suffix('\n').and_then(|text| text.lines().last()).unwrap_or_default();
+    assert!(last.ends_with(r#""event":"run-ended","ok":false,"interrupted":true}"#), "{journal}");
+    assert_eq!(place.below("out/tmp"), [""; 0], "nothing is half written");
+    let again = place.run("bootstrap");
+    assert_eq!(again.code, Some(0), "{}", again.err);
+    assert_eq!(place.end(), undisturbed().end);
+}
+
+fn no_tool_was_killed(place: &Place) {
+    for log in place.below("out/logs") {
+        let text = place.text(log.as_str());
+        assert!(!text.contains("signal "), "{log}: {text}");
+    }
+}
+
+/// The cursor is where a prompt would go, nothing is drawn any more, and the line is set as it was.
+fn is_left_sane(terminal: &mut Terminal, line: &str) {
+    let screen = terminal.screen();
+    assert!(!screen.hide_cursor() && !screen.alternate_screen(), "as it was");
+    assert_eq!(screen.cursor_position().1, 0, "no half line: {}", screen.contents());
+    let past = terminal.past();
+    assert!(!past.contains("[="), "a bar is left: {past}");
+    assert_eq!(format!("{:?}", terminal.line()), line);
+}
+
+#[test]
+fn a_window_that_closes_is_a_polite_end() {
+    let place = Place::new();
+    let mut terminal = place.on_terminal("bootstrap", SLOW, 100, 30);
+    terminal.until_shown("launch VM mgmt-cp");
+    terminal.close();
+    assert_eq!(terminal.end().code(), Some(130));
+    all_gone(&place, terminal.pid());
+    no_tool_was_killed(&place);
+    ends_interrupted_and_goes_on(&place);
+}
+
+/// The kernel tells the run that its terminal is gone, and tells it again when the shell in between has died of it.
+#[test]
+fn a_window_that_closes_around_a_shell_is_as_polite() {
+    let place = Place::new();
+    let mut terminal = place.in_shell("bootstrap", SLOW);
+    terminal.until_shown("launch VM mgmt-cp");
+    terminal.close();
+    terminal.end();
+    all_gone(&place, terminal.pid());
+    no_tool_was_killed(&place);
+    ends_interrupted_and_goes_on(&place);
+}
+
+#[test]
+fn ctrl_c_typed_once_lets_tools_end_and_leaves_the_terminal_sane() {
+    let place = Place::new();
+    let mut terminal = place.on_terminal("bootstrap", SLOW, 100, 30);
+    let line = format!("{:?}", terminal.line());
+    terminal.until_shown("launch VM mgmt-cp");
+    terminal.press("\u{3}");
+    assert_eq!(terminal.end().code(), Some(130));
+    assert!(terminal.past().trim_end().ends_with("to go on: cargo xtask bootstrap"), "{}", terminal.past());
+    is_left_sane(&mut terminal, &line);
+    all_gone(&place, terminal.pid());
+    no_tool_was_killed(&place);
+    ends_interrupted_and_goes_on(&place);
+}
+
+#[test]
+fn ctrl_c_typed_twice_ends_all_at_once() {
+    let place = Place::new();
+    let mut terminal = place.on_terminal("bootstrap", LIFELIKE, 100, 30);
+    let line = format!("{:?}", terminal.line());
+    terminal.until_shown("launch VM mgmt-cp  ");
+    assert!(session(&place, terminal.pid()).iter().all(|(_, state)| state != "Z"), "who has ended is buried");
+    terminal.press("\u{3}");
+    terminal.until_shown("Ctrl-C again kills");
+    let before = Instant::now();
+    terminal.press("\u{3}");
+    assert_eq!(terminal.end().code(), Some(130));
+    assert!(before.elapsed() < Duration::from_secs(10), "at once: {:?}", before.elapsed());
+    is_left_sane(&mut terminal, &line);
+    all_gone(&place, terminal.pid());
+    ends_interrupted_and_goes_on(&place);
+}
+
+/// Bars of all clusters in whole lines at the bottom, and what runs below them.
+fn is_frame(screen: &vt100::Screen) -> bool {
+    let bar = regex::Regex::new(r"^ +(host|mgmt|app1|app2) \[[=> ]{24}\] +\d+/\d+$").unwrap();
+    let contents = screen.contents();
+    let lines: Vec<&str> = contents.lines().map(str::trim_end).collect();
+    let first = lines.iter().position(|line| bar.is_match(line)).unwrap_or(lines.len());
+    let (bars, rows) = lines[first..].split_at_checked(4).unwrap_or_default();
+    let indented = |line: &&str| line.starts_with("             ") && line.len() <= 100;
+    bars.len() == 4 && bars.iter().all(|line| bar.is_match(line)) && !rows.is_empty() && rows.iter().all(indented)
+}
+
+#[test]
+fn the_live_screen_is_whole_lines_and_is_gone_in_the_end() {
+    let place = Place::new();
+    let mut terminal = place.on_terminal("bootstrap --until */launch", SLOW, 100, 30);
+    let line = format!("{:?}", terminal.line());
+    terminal.until(is_frame);
+    terminal.until_shown("Done mgmt/cp/launch in ");
+    terminal.until(is_frame);
+    assert_eq!(terminal.end().code(), Some(0));
+    is_left_sane(&mut terminal, &line);
+    let past = terminal.past();
+    assert!(past.contains("    Finished bootstrap in ") && !past.contains("instance \""), "{past}");
+    assert!(!past.contains("\n\n\n"), "no hole is left where something was drawn: {past}");
+}
+
+#[test]
+fn a_narrow_window_and_one_that_changes_its_size_end_as_sane() {
+    for (columns, then) in [(20, 20), (100, 45), (45, 120)] {
+        let place = Place::new();
+        let mut terminal = place.on_terminal("bootstrap --until */launch", SLOW, columns, 24);
+        let line = format!("{:?}", terminal.line());
+        terminal.until_shown("        mgmt [");
+        terminal.resize(then, 24);
+        terminal.until_shown("Done mgmt/cp/launch");
+        assert_eq!(terminal.end().code(), Some(0), "{columns} columns: {}", terminal.past());
+        is_left_sane(&mut terminal, &line);
+        assert!(terminal.screen().contents().contains("    Finished bootstrap in "), "{}", terminal.past());
+    }
+}
+
+#[test]
+fn destroy_asks_on_a_terminal_and_ctrl_c_is_a_no() {
+    let place = Place::new();
+    let made = place.run("bootstrap --until */launch");
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    for (keys, code) in [("\u{3}", 130), ("y\n", 2), ("\n", 2), ("\u{4}", 2), ("yes\n", 0)] {
+        let mut terminal = place.on_terminal("destroy", 2000, 100, 30);
+        let line = format!("{:?}", terminal.line());
+        terminal.until_shown("Type yes:");
+        assert!(
+            terminal.screen().contents().contains("Deletes mgmt-cp, running at 192.168.252."),
+            "{}",
+            terminal.past()
+        );
+        terminal.press(keys);
+        assert_eq!(terminal.end().code(), Some(code), "{keys:?}: {}", terminal.past());
+        is_left_sane(&mut terminal, &line);
+        assert_eq!(terminal.past().contains("Finished destroy in "), code == 0, "{}", terminal.past());
+    }
+    assert!(place.end().as_object().is_some_and(serde_json::Map::is_empty), "{}", place.end());
+}
