@@ -133,8 +133,13 @@ impl Repository {
         for (version, app) in [("0.1.0", "1.0"), ("0.2.0", "2.0")] {
             self.write(
                 "tiny/Chart.yaml",
-                &format!("apiVersion: v2\nname: tiny\nversion: {version}\nappVersion: \"{app}\"\n"),
+                &format!(
+                    "apiVersion: v2\nname: tiny\nversion: {version}\nappVersion: \"{app}\"\ndependencies:\n  \
+                     - name: inner\n    alias: part\n    version: 1.0.0\n    condition: part.enabled\n"
+                ),
             );
+            self.write("tiny/charts/inner/Chart.yaml", "apiVersion: v2\nname: inner\nversion: 1.0.0\n");
+            self.write("tiny/charts/inner/values.yaml", "port: 80\n");
             self.write("tiny/values.yaml", VALUES);
             self.write("tiny/templates/deployment.yaml", TEMPLATE);
             let folder = self.root.join("server");
@@ -312,11 +317,93 @@ fn upkeep(helm: &str) {
 #[test]
 fn releases_are_kept_with_helm_4() {
     upkeep("helm");
+    opened("helm");
 }
 
 #[test]
 fn releases_are_kept_with_helm_3() {
     upkeep("helm3");
+    opened("helm3");
+}
+
+/// What is wrong in values and in archives without a digest is told before anything is done.
+fn opened(helm: &str) {
+    let Some(helm) = tools(helm) else { return };
+    let here = Repository::new(LIST);
+    let _server = here.serve(&helm);
+    here.ends("charts pull", 0);
+    here.write(
+        "charts/tiny/values.yaml",
+        "replicas: two\nresources:\n  requests:\n    memory: 64Mb\npart:\n  enabled: false\n  porrt: 81\n",
+    );
+    let said = here.ends("bootstrap", 2);
+    for finding in [
+        "error: `part.porrt` is not in the chart of `tiny`\n  --> charts/tiny/values.yaml:7\n",
+        "hint: did you mean `port`?",
+        "error: `replicas` of deployment/tiny in `tiny` is not what Kubernetes reads: \"two\"\n  --> charts/tiny/values.yaml:1\n",
+        "error: `memory` of deployment/tiny in `tiny` is not what Kubernetes reads: \"64Mb\"\n  --> charts/tiny/values.yaml:4\n",
+        "error: 3 problems in charts/tiny/values.yaml",
+    ] {
+        assert!(said.contains(finding), "{finding}\n{said}");
+    }
+    here.write("charts/tiny/values.yaml", "resources: 3\nhostNetwork: {a: b}\nreplicas: [\"{{\"]\n");
+    here.write("out/charts/tiny-0.1.0.tgz", "damaged");
+    let said = here.ends("bootstrap", 2);
+    let broken =
+        "error: the archive of `tiny` cannot be read: `out/charts/tiny-0.1.0.tgz`\n  --> charts/releases.toml:9\n";
+    assert!(said.contains(broken) && !said.contains("cannot render"), "{said}");
+    std::fs::copy(here.root.join("server/tiny-0.2.0.tgz"), here.root.join("out/charts/tiny-0.1.0.tgz")).unwrap();
+    let said = here.ends("charts verify", 1);
+    assert!(said.contains("error: the archive of `tiny` is another chart: `out/charts/tiny-0.1.0.tgz`\n"), "{said}");
+    assert!(
+        said.contains("why: it holds tiny 0.2.0, not tiny 0.1.0\n  hint: rm out/charts/tiny-0.1.0.tgz && "),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_file_that_the_list_names_is_missed_where_it_is_named() {
+    let here = Repository::new(&LIST.replace("manifests/namespaces.yaml", "manifests/namespace.yaml"));
+    std::fs::remove_file(here.root.join("charts/tiny/values.yaml")).unwrap();
+    let said = here.ends("fleet check", 2);
+    for told in [
+        "a data file is missing: `infra/manifests/namespace.yaml`\n  --> charts/releases.toml:6\n",
+        "did you mean `infra/manifests/namespaces.yaml`?",
+        "a data file is missing: `charts/tiny/values.yaml`\n  --> charts/releases.toml:10\n",
+    ] {
+        assert!(said.contains(told), "{told}\n{said}");
+    }
+}
+
+#[test]
+fn an_object_that_two_documents_describe_is_told_with_both() {
+    let here = Repository::new(&read("charts/releases.toml"));
+    let twice = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: monitoring\n";
+    here.write(
+        "infra/manifests/namespaces-workload.yaml",
+        &format!("{}---\n{twice}", read("infra/manifests/namespaces-workload.yaml")),
+    );
+    let said = here.ends("fleet check", 2);
+    let line = read("infra/manifests/namespaces-workload.yaml").lines().count() + 2;
+    let told = format!(
+        "an object is described twice: `Namespace/monitoring`\n  --> infra/manifests/namespaces-workload.yaml:{line}\n   \
+         why: the first is infra/manifests/namespaces.yaml:"
+    );
+    assert!(said.contains(&told), "{said}");
+}
+
+#[test]
+fn what_a_manifest_runs_is_counted_too() {
+    let here = Repository::new(&read("charts/releases.toml"));
+    let sample = read("infra/manifests/sample.yaml").replace("memory: 32Mi", "memory: 5Gi").replace(":6.14.1", "");
+    here.write("infra/manifests/sample.yaml", &sample);
+    let said = here.ends("charts verify --values-only", 1);
+    for told in [
+        "no node of the cluster has room for a pod of `sample deployment/sample`",
+        "an image of `sample` has no fixed tag: `ghcr.io/stefanprodan/podinfo`\n  --> infra/manifests/sample.yaml\n",
+    ] {
+        assert!(said.contains(told), "{told}\n{said}");
+    }
 }
 
 /// On a machine where nothing is there yet, archives come first: what does not fit them is told before a VM is made.

@@ -20,7 +20,7 @@ pub mod yaml11;
 use std::collections::BTreeMap;
 
 use crate::fleet::Fleet;
-use crate::problem::{At, Problem};
+use crate::problem::{At, Problem, nearest};
 use crate::release::Releases;
 use yaml::Document;
 
@@ -79,9 +79,27 @@ fn tokens_by_hand(data: &Data) -> Vec<Problem> {
 
 /// The text of a data file.
 fn text<'a>(data: &'a Data, file: &str) -> Result<&'a str, Vec<Problem>> {
-    let missing =
-        || vec![Problem::new(format!("a data file is missing: `{file}`")).hint(format!("git checkout -- {file}"))];
-    data.get(file).map(String::as_str).ok_or_else(missing)
+    let lost = || vec![missing(file).hint(format!("git checkout -- {file}"))];
+    data.get(file).map(String::as_str).ok_or_else(lost)
+}
+
+fn missing(file: &str) -> Problem {
+    Problem::new(format!("a data file is missing: `{file}`"))
+}
+
+/// A problem if a file that stands in the list of releases is not there: a name in the list may be wrong, or the file
+/// was never written.
+fn listed(data: &Data, file: &str, at: At, why: &str) -> Result<(), Vec<Problem>> {
+    if data.contains_key(file) {
+        return Ok(());
+    }
+    let problem = missing(file).at(at.file, at.line).why(why);
+    let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+    let beside = data.keys().filter_map(|path| path.rsplit_once('/')).filter(|(of, _)| *of == folder);
+    Err(vec![match nearest(name, beside.map(|(_, name)| name)) {
+        Some(near) => problem.hint(format!("did you mean `{folder}/{near}`?")),
+        None => problem.hint(format!("write it, or get it back: git checkout -- {file}")),
+    }])
 }
 
 /// The documents of a data file.

@@ -19,8 +19,21 @@ pub struct About {
     pub app_version: Option<String>,
     /// Whether its makers want it to be used no more.
     pub deprecated: bool,
-    /// Charts inside of it, as its values name them.
-    pub parts: Vec<String>,
+    /// Its name.
+    pub name: String,
+    /// Charts inside of it.
+    pub parts: Vec<Part>,
+}
+
+/// A chart inside of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// As the values of the chart around it name it.
+    pub name: String,
+    /// Its folder below `charts/` in the archive.
+    pub folder: String,
+    /// Keys of the chart around it that switch it on or off.
+    pub switches: Vec<String>,
 }
 
 /// Reads a `Chart.yaml`, as `helm show chart` prints it.
@@ -37,8 +50,16 @@ pub fn about(name: &str, text: &str) -> Result<About, Problem> {
         version: version.to_owned(),
         app_version: scalar(&chart["appVersion"]),
         deprecated: chart["deprecated"] == true,
-        parts: parts.filter_map(|part| part["alias"].as_str().or(part["name"].as_str())).map(str::to_owned).collect(),
+        name: chart["name"].as_str().unwrap_or_default().to_owned(),
+        parts: parts.filter_map(part).collect(),
     })
+}
+
+fn part(dependency: &Value) -> Option<Part> {
+    let folder = dependency["name"].as_str()?.to_owned();
+    let name = dependency["alias"].as_str().unwrap_or(&folder).to_owned();
+    let switches = dependency["condition"].as_str().into_iter().flat_map(|all| all.split(','));
+    Some(Part { name, switches: switches.map(|key| key.trim().to_owned()).collect(), folder })
 }
 
 /// `appVersion: 1.10` without quotes is a number to YAML.
@@ -93,13 +114,14 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "apiVersion: v2\nname: plain\nversion: 1.10.0\nappVersion: 9.1\ndependencies:\n- name: a\n\
-                        - alias: b\n  name: a\ndeprecated: true\n";
+                        - alias: b\n  name: a\n  condition: b.enabled, x\ndeprecated: true\n";
 
     #[test]
     fn a_chart_describes_itself() {
         let got = about("plain", TEXT).unwrap();
         assert_eq!((got.version.as_str(), got.app_version.as_deref(), got.deprecated), ("1.10.0", Some("9.1"), true));
-        assert_eq!(got.parts, ["a", "b"]);
+        let told = |p: &Part| format!("{} in {} by {}", p.name, p.folder, p.switches.join("+"));
+        assert_eq!(got.parts.iter().map(told).collect::<Vec<_>>(), ["a in a by ", "b in a by b.enabled+x"]);
         assert_eq!(about("plain", "name: x\n").unwrap_err().why.as_deref(), Some("its Chart.yaml has no `version`"));
         assert!(about("plain", "a: [").is_err());
     }

@@ -1,6 +1,7 @@
 //! Whether releases fit the clusters that they go to. Each part of it judges one thing.
 //! Knows nothing of Helm: it is given values and what was rendered from them.
 
+pub mod amounts;
 pub mod images;
 pub mod keys;
 pub mod memory;

@@ -17,6 +17,7 @@ use crate::ui::words;
 use crate::world::World;
 
 mod bump;
+mod offers;
 mod outdated;
 pub(super) mod slips;
 pub(super) mod templates;

@@ -22,6 +22,9 @@ pub(crate) struct Notes {
 /// compare each with each, which takes minutes for thousands.
 pub(crate) const MOST: usize = 255;
 
+/// Items of a list that a message shows.
+const FEW: usize = 5;
+
 /// A kind of value: how it is called, how one looks, how it is read.
 pub(crate) struct Kind<T> {
     pub(crate) want: &'static str,
@@ -245,6 +248,9 @@ fn shown(value: &DeValue<'_>) -> String {
         DeValue::Integer(number) => number.to_string(),
         DeValue::Float(number) => number.to_string(),
         DeValue::Boolean(yes) => yes.to_string(),
+        DeValue::Array(items) if items.len() <= FEW => {
+            format!("[{}]", items.iter().map(|item| shown(item.get_ref())).collect::<Vec<_>>().join(", "))
+        }
         other => format!("a TOML {}", other.type_str()),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::merge::{Derived, merge};
 use super::yaml::{self, Document};
-use super::{Data, Files, document, kubeadm};
+use super::{Data, Files, document, kubeadm, listed};
 use crate::fleet::{Cluster, Fleet, Role};
 use crate::problem::{At, Problem, nearest};
 use crate::release::{Chart, Releases};
@@ -47,7 +47,9 @@ pub fn files(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Files, V
     let mut problems = Vec::new();
     for chart in &releases.charts {
         let name = &chart.placement.name;
-        let written = match document(data, &format!("charts/{name}/values.yaml")) {
+        let file = format!("charts/{name}/values.yaml");
+        let written = listed(data, &file, entry(releases, name, "name"), "every release has one, if only an empty one");
+        let written = match written.and_then(|()| document(data, &file)) {
             Ok(written) => written,
             Err(some) => {
                 problems.extend(some);
@@ -86,6 +88,12 @@ fn values(
         Err(some) => problems.extend(some),
     }
     Err(problems)
+}
+
+/// The line of a key of an entry of the list, or that of the entry.
+pub(super) fn entry(releases: &Releases, name: &str, key: &str) -> At {
+    let keys = [format!("{name}.{key}"), name.to_owned()];
+    At { file: RELEASES.to_owned(), line: keys.iter().find_map(|key| releases.lines.get(key)).copied() }
 }
 
 /// The line of one `set` entry, or of the nearest table around it that is known.

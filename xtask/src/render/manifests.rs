@@ -1,14 +1,16 @@
 //! Plain manifests of this repository, as each cluster gets them: the file, plus what `set` in `charts/releases.toml`
 //! binds. Knows nothing of how they are applied, nor of those that are downloaded.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use super::helm::{place, resolve};
+use super::helm::{entry, place, resolve};
 use super::merge::{Derived, merge};
 use super::yaml::{self, Document};
-use super::{Data, Files, documents, text};
+use super::{Data, Files, documents, listed, text};
 use crate::fleet::{Cluster, Fleet};
-use crate::problem::Problem;
+use crate::problem::{At, Problem};
 use crate::release::{Manifest, Releases, Source};
 
 /// `<cluster>/<manifest>.yaml` of every manifest file on every cluster of its roles: as it is written where nothing is
@@ -20,9 +22,12 @@ use crate::release::{Manifest, Releases, Source};
 pub fn files(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Files, Vec<Problem>> {
     let mut files = Files::new();
     let mut problems = Vec::new();
+    let mut described = Described::default();
     for manifest in &releases.manifests {
         let Source::File(file) = &manifest.source else { continue };
-        let objects = match objects(data, file) {
+        let at = entry(releases, &manifest.placement.name, "file");
+        let there = listed(data, file, at, "the list of releases names it");
+        let objects = match there.and_then(|()| objects(data, file)) {
             Ok(objects) => objects,
             Err(some) => {
                 problems.extend(some);
@@ -30,6 +35,7 @@ pub fn files(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Files, V
             }
         };
         for cluster in fleet.clusters.iter().filter(|c| manifest.placement.clusters.contains(&c.role)) {
+            problems.extend(described.twice(cluster, &objects));
             match rendered(fleet, releases, cluster, manifest, &objects) {
                 Ok(None) => drop(files.insert(name(cluster, manifest), text(data, file)?.to_owned())),
                 Ok(Some(text)) => drop(files.insert(name(cluster, manifest), text)),
@@ -42,6 +48,35 @@ pub fn files(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Files, V
 
 fn name(cluster: &Cluster, manifest: &Manifest) -> String {
     format!("{}/{}.yaml", cluster.name, manifest.placement.name)
+}
+
+/// Where each object of each cluster is described: by cluster, API group, kind, namespace and name.
+#[derive(Default)]
+struct Described(BTreeMap<[String; 5], At>);
+
+impl Described {
+    /// A problem for each object of a file that the cluster has already: one `apply` would undo the other, and no run
+    /// would find all as it should be.
+    fn twice(&mut self, cluster: &Cluster, objects: &[Document]) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for object in objects {
+            let text = |pointer| object.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            let (kind, namespace, name) = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
+            let group = text("/apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
+            let key = [cluster.name.as_str(), group, kind, namespace, name].map(str::to_owned);
+            let at = At { file: object.file.clone(), line: object.lines.get(&Vec::new()).copied() };
+            match self.0.get(&key) {
+                None => drop(self.0.insert(key, at)),
+                Some(first) => problems.push(
+                    Problem::new(format!("an object is described twice: `{kind}/{name}`"))
+                        .at(at.file, at.line)
+                        .why(format!("the first is {first}, and one would undo the other"))
+                        .hint("remove one of them, or give it another name"),
+                ),
+            }
+        }
+        problems
+    }
 }
 
 /// The documents of a manifest file, once every one has what `kubectl apply` asks for.

@@ -19,14 +19,14 @@ pub fn arm64(releases: &Releases, chart: &Chart) -> Option<Problem> {
 }
 
 /// A problem for each image without a fixed tag or digest, once.
-pub fn moving(release: &str, workloads: &[Workload]) -> Vec<Problem> {
+pub fn moving(release: &str, file: &str, workloads: &[Workload]) -> Vec<Problem> {
     let images = workloads.iter().flat_map(|w| w.containers().map(|(_, c)| c["image"].as_str().unwrap_or_default()));
     let mut moving: Vec<&str> = images.filter(|image| !is_fixed(image)).collect();
     moving.sort_unstable();
     moving.dedup();
     let problem = |image: &str| {
         Problem::new(format!("an image of `{release}` has no fixed tag: `{image}`"))
-            .at(format!("charts/{release}/values.yaml"), None)
+            .at(file, None)
             .why("another one could be pulled tomorrow under the same name")
     };
     moving.into_iter().map(problem).collect()
@@ -55,7 +55,7 @@ mod tests {
         }
         let object = json!({"kind": "Pod", "metadata": {"name": "p"}, "spec": {
             "containers": [{"image": "a"}, {"image": "b:1"}], "initContainers": [{"image": "a"}]}});
-        let problems = moving("x", &[workload(&object, "n").unwrap()]);
+        let problems = moving("x", "x.yaml", &[workload(&object, "n").unwrap()]);
         assert_eq!(
             problems.iter().map(|p| p.what.as_str()).collect::<Vec<_>>(),
             ["an image of `x` has no fixed tag: `a`"]

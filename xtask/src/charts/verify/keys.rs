@@ -12,21 +12,24 @@ use crate::render::yaml::{Document, Path};
 
 /// What a chart offers.
 pub struct Offer<'a> {
-    /// Its `values.yaml`, as `helm show values` prints it.
+    /// Its `values.yaml`, as it is written in the archive.
     pub text: &'a str,
     /// The same, read.
     pub values: &'a Document,
-    /// Charts inside of it. Their own values are not shown, so what stands below their names is not looked into.
+    /// Names of charts inside of it: what stands below them is theirs.
     pub parts: &'a [String],
+    /// Keys that switch those on and off, with dots between.
+    pub switches: &'a [String],
+    /// Where its values stand among ours: nowhere, or below its name if it is a chart inside of one.
+    pub within: &'a [String],
 }
 
-/// Problems for the keys of ours that the chart does not have: those of `charts/<release>/values.yaml`, and those that
+/// Problems for the keys of ours that a chart does not have: those of `charts/<release>/values.yaml`, and those that
 /// `set` adds. Keys of one section for which there is no likely other name are one problem.
 pub fn unknown(releases: &Releases, chart: &Chart, written: &Document, offer: &Offer<'_>) -> Vec<Problem> {
     let free: Vec<Path> = chart.free.iter().map(|dotted| merge::path(dotted)).collect();
     let walk = Walk { offer, free: &free };
-    let mut strange = Vec::new();
-    walk.below(&written.value, &offer.values.value, &mut Path::new(), &mut strange);
+    let strange = walk.strange(&written.value);
     let mut problems = Vec::new();
     for paths in strange.chunk_by(|a, b| a[..a.len() - 1] == b[..b.len() - 1]) {
         let (slips, others): (Vec<&Path>, Vec<&Path>) = paths.iter().partition(|path| meant(offer, path).is_some());
@@ -37,9 +40,7 @@ pub fn unknown(releases: &Releases, chart: &Chart, written: &Document, offer: &O
     let at = at.iter().find_map(|key| releases.lines.get(key)).copied();
     for key in chart.set.keys() {
         let value = merge::path(key).into_iter().rev().fold(Value::Null, |below, key| json!({ key: below }));
-        let mut strange = Vec::new();
-        walk.below(&value, &offer.values.value, &mut Path::new(), &mut strange);
-        problems.extend(strange.iter().map(|path| problem(chart, offer, &[path]).at(RELEASES, at)));
+        problems.extend(walk.strange(&value).iter().map(|path| problem(chart, offer, &[path]).at(RELEASES, at)));
     }
     problems
 }
@@ -51,12 +52,12 @@ fn line(document: &Document, path: &Path) -> Option<usize> {
 
 /// The key of the chart that was most likely meant.
 fn meant<'a>(offer: &'a Offer<'_>, path: &Path) -> Option<&'a str> {
-    let (last, above) = path.split_last().expect("bug: a key has a name");
+    let (last, above) = path[offer.within.len()..].split_last().expect("bug: a key has a name");
     let section = above.iter().try_fold(&offer.values.value, |value, key| value.get(key))?;
     nearest(last, section.as_object()?.keys().map(String::as_str))
 }
 
-/// Keys of one section that the chart does not have.
+/// Keys of one section that the chart does not have, with their whole paths in our values.
 fn problem(chart: &Chart, offer: &Offer<'_>, paths: &[&Path]) -> Problem {
     let names: Vec<String> = paths.iter().map(|path| format!("`{}`", path.join("."))).collect();
     let are = if names.len() == 1 { "is" } else { "are" };
@@ -78,11 +79,21 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Whole paths of the keys in values of ours that the chart does not have.
+    fn strange(&self, ours: &Value) -> Vec<Path> {
+        let mut strange = Vec::new();
+        let own = self.offer.within.iter().try_fold(ours, |value, key| value.get(key));
+        if let Some(own) = own {
+            self.below(own, &self.offer.values.value, &mut self.offer.within.to_vec(), &mut strange);
+        }
+        strange
+    }
+
     /// Goes through what is ours beside what the chart has. A map that is empty in the chart, a list, and a value that
     /// is no map may hold anything.
     fn below(&self, ours: &Value, theirs: &Value, path: &mut Path, strange: &mut Vec<Path>) {
         let (Some(ours), Some(theirs)) = (ours.as_object(), theirs.as_object()) else { return };
-        if (theirs.is_empty() && !path.is_empty()) || self.is_free(path) {
+        if (theirs.is_empty() && path.len() > self.offer.within.len()) || self.is_free(path) {
             return;
         }
         for (key, value) in ours {
@@ -102,10 +113,12 @@ impl Walk<'_> {
 
     /// Helm's own keys, what belongs to a chart inside, what was declared free, and what a comment mentions.
     fn is_known(&self, path: &Path) -> bool {
-        let (last, above) = path.split_last().expect("bug: a key has a name");
+        let own = &path[self.offer.within.len()..];
+        let (last, above) = own.split_last().expect("bug: a key has a name");
         let helm = above.is_empty() && ["global", "tags"].contains(&last.as_str());
-        let part = self.offer.parts.contains(&path[0]);
-        helm || part || self.is_free(path) || self.is_mentioned(above, last)
+        let part = self.offer.parts.contains(&own[0]);
+        let switch = self.offer.switches.iter().any(|dotted| merge::path(dotted) == *path);
+        helm || part || switch || self.is_free(path) || self.is_mentioned(above, last)
     }
 
     /// `# storageClass: x` among the lines of the section, as many charts show what may be set.
@@ -135,6 +148,9 @@ mod tests {
     const CHART: &str = "# nameOverride: x\nreplicas: 1\nresources: {}\nserver:\n  port: 80\n  # storageClass: fast\n\
                          \x20 limits:\n    rate: 1\n  args: []\n  log:\nnode:\n  name: a\n";
 
+    /// The values of a chart inside of it.
+    const PART: &str = "args: []\nport: 1\nlog:\n  # level: info\n  to: file\n";
+
     fn check(ours: &str, free: &[&str]) -> Vec<String> {
         let mut releases = list(LIST, &fleet());
         let chart = &mut releases.charts[1];
@@ -143,8 +159,12 @@ mod tests {
         let chart = releases.charts[1].clone();
         let values = yaml::foreign("values.yaml", CHART).unwrap().remove(0);
         let written = yaml::parse("charts/plain/values.yaml", ours).unwrap().remove(0);
-        let offer = Offer { text: CHART, values: &values, parts: &["part".to_owned()] };
-        let found = unknown(&releases, &chart, &written, &offer);
+        let parts = ["part".to_owned()];
+        let whole = Offer { text: CHART, values: &values, parts: &parts, switches: &[], within: &[] };
+        let inside = yaml::foreign("values.yaml", PART).unwrap().remove(0);
+        let switches = ["part.enabled".to_owned()];
+        let part = Offer { text: PART, values: &inside, parts: &[], switches: &switches, within: &parts };
+        let found = [whole, part].map(|offer| unknown(&releases, &chart, &written, &offer)).concat();
         let told = |p: Problem| format!("{} {} {}", p.at.unwrap(), p.what, p.hint.unwrap());
         found.into_iter().map(told).collect()
     }
@@ -167,9 +187,22 @@ mod tests {
 
     #[test]
     fn what_may_be_anything_is_not_looked_into() {
-        let ours = "nameOverride: z\nglobal:\n  a: 1\npart:\n  a: 1\nresources:\n  a: 1\nserver:\n  storageClass: x\n\
+        let ours = "nameOverride: z\nglobal:\n  a: 1\npart:\n  enabled: true\n  global:\n    x: 1\n  args: [{a: 1}]\nresources:\n  a: 1\nserver:\n  storageClass: x\n\
                     \x20 args: [{a: 1}]\n  log:\n    a: 1\n  limits:\n    b: 1\n";
         assert_eq!(check(ours, &["server.limits"]), [SET]);
+    }
+
+    #[test]
+    fn a_slip_in_a_chart_inside_is_found_too() {
+        let ours = "part:\n  porrt: 2\n  enabled: false\n  log:\n    level: warn\n    from: x\n";
+        let want = [
+            SET,
+            "charts/plain/values.yaml:6 `part.log.from` is not in the chart of `plain` \
+             if the chart passes it on as it is, in charts/releases.toml: free = ['part.log']",
+            "charts/plain/values.yaml:2 `part.porrt` is not in the chart of `plain` did you mean `port`?",
+        ];
+        assert_eq!(check(ours, &[]), want);
+        assert_eq!(check(ours, &["part"]), [SET]);
     }
 
     #[test]

@@ -50,9 +50,8 @@ pub fn refuse(
     let what = format!("the values of {} against their charts", words::count(charts.len(), "release"));
     session.shell.status(Tone::Dim, "Checking", &what);
     let mut findings = Findings::default();
-    findings.offers(world, inputs, &charts)?;
-    let rendered = templates::all(world, inputs, &charts, &installed)?;
-    findings.problems.extend(rendered.into_iter().filter_map(|template| template.objects.err()));
+    let sound = findings.offers(world, inputs, &charts)?;
+    findings.refusals(inputs, &templates::all(world, inputs, &sound, &installed)?);
     let problems = once(findings.problems);
     if !problems.is_empty() {
         return Err(Stop { code: WRONG, problems });

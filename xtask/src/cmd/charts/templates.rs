@@ -10,6 +10,7 @@ use crate::charts::verify::sampled;
 use crate::fleet::Cluster;
 use crate::problem::Problem;
 use crate::release::Chart;
+use crate::render::yaml::{self, Document};
 use crate::tools::helm;
 use crate::world::World;
 
@@ -19,8 +20,8 @@ pub struct Template<'a> {
     pub cluster: &'a Cluster,
     /// The release.
     pub chart: &'a Chart,
-    /// What Helm rendered, or a problem with the values file that Helm refused.
-    pub objects: Result<Vec<Rendered>, Problem>,
+    /// What Helm rendered, or why it did not.
+    pub objects: Result<Vec<Rendered>, String>,
 }
 
 /// The releases whose archives are in `out/charts`, and those whose are not.
@@ -63,19 +64,49 @@ pub fn all<'a>(
     };
     let answers = ask::all(world, &pairs.iter().map(question).collect::<Vec<_>>(), LIMIT)?;
     let template = |((cluster, chart), output): ((&'a Cluster, &'a Chart), &crate::tools::Output)| {
-        let name = &chart.placement.name;
-        let refused = |why: String| {
-            let file = format!("charts/{name}/values.yaml");
-            Problem::new(format!("helm cannot render `{name}` for {}", cluster.name)).at(file, None).why(why)
-        };
         let objects = match output {
-            cut if cut.cut => Err(refused("too long to read".into())),
-            good if good.ok() => objects(name, &good.stdout).map_err(|p| refused(p.why.unwrap_or(p.what))),
-            bad => Err(refused(ask::reason(bad))),
+            cut if cut.cut => Err("too long to read".into()),
+            good if good.ok() => {
+                objects(&chart.placement.name, &good.stdout).map_err(|problem| problem.why.unwrap_or(problem.what))
+            }
+            bad => Err(ask::reason(bad)),
         };
         Template { cluster, chart, objects }
     };
     Ok(pairs.into_iter().zip(&answers).map(template).collect())
+}
+
+/// A problem for each release that Helm refused and each reason: one values file is wrong on every cluster.
+pub fn refused(inputs: &Inputs, templates: &[Template<'_>]) -> Vec<Problem> {
+    let mut all: Vec<(&Chart, &String, Vec<&str>)> = Vec::new();
+    for Template { cluster, chart, objects } in templates {
+        let Err(why) = objects else { continue };
+        match all.iter_mut().find(|(of, reason, _)| of.placement.name == chart.placement.name && *reason == why) {
+            Some((.., clusters)) => clusters.push(&cluster.name),
+            None => all.push((chart, why, vec![&cluster.name])),
+        }
+    }
+    let problem = |(chart, why, clusters): (&Chart, &String, Vec<&str>)| {
+        let file = format!("charts/{}/values.yaml", chart.placement.name);
+        let line = written(inputs, &file).and_then(|values| pointed(&values, why));
+        Problem::new(format!("helm cannot render `{}` for {}", chart.placement.name, clusters.join(", ")))
+            .at(file, line)
+            .why(why)
+    };
+    all.into_iter().map(problem).collect()
+}
+
+/// A values file as it is written.
+pub fn written(inputs: &Inputs, file: &str) -> Option<Document> {
+    yaml::foreign(file, inputs.data.get(file)?).ok()?.into_iter().next()
+}
+
+/// The line of the first of our values that a schema does not take: `- at '/a/b': got string, want integer`.
+fn pointed(values: &Document, why: &str) -> Option<usize> {
+    let paths = why.lines().filter_map(|line| line.strip_prefix("- at '/")?.split_once('\''));
+    let path =
+        |pointer: &str| pointer.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect::<Vec<_>>();
+    paths.map(|(pointer, _)| path(pointer)).find_map(|path| values.lines.get(&path[..]).copied())
 }
 
 /// The values that Helm is fed on a cluster.

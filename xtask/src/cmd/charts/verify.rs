@@ -7,21 +7,18 @@ use serde_json::{Value, json};
 
 use super::super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
 use super::super::load::Inputs;
-use super::super::{Session, ask, show};
+use super::super::{Session, show};
 use super::templates::{self, Template, values};
-use super::{LIMIT, refuse_others};
-use crate::charts::outdated::about;
-use crate::charts::rendered::{Workload, workloads};
-use crate::charts::verify::keys::Offer;
+use super::{offers, refuse_others};
+use crate::charts::rendered::{Workload, workload, workloads};
 use crate::charts::verify::memory::{self, Need, Row};
 use crate::charts::verify::namespaces;
-use crate::charts::verify::{images, keys};
+use crate::charts::verify::{amounts, images};
 use crate::cli::Format;
 use crate::fleet::Cluster;
 use crate::problem::Problem;
-use crate::release::Chart;
+use crate::release::{Chart, Source};
 use crate::render::yaml::{self, Document};
-use crate::tools::helm;
 use crate::ui::shell::Tone;
 use crate::ui::table::table;
 use crate::ui::words;
@@ -47,8 +44,9 @@ pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, values
     for chart in &inputs.releases.charts {
         findings.problems.extend(images::arm64(&inputs.releases, chart));
     }
-    findings.offers(world, inputs, &charts)?;
-    findings.renders(world, inputs, &charts)?;
+    let sound = findings.offers(world, inputs, &charts)?;
+    findings.renders(world, inputs, &sound)?;
+    findings.manifests(inputs)?;
     findings.estimates(inputs, &missing)?;
     if !values_only && !missing.is_empty() {
         findings.problems.push(not_there(&missing));
@@ -98,61 +96,80 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Compares our keys with those that each chart has.
-    pub(super) fn offers(&mut self, world: &mut dyn World, inputs: &Inputs, charts: &[&Chart]) -> Result<(), Stop> {
-        let path = |chart: &&Chart| format!("out/charts/{}", chart.archive());
-        let questions: Vec<_> =
-            charts.iter().flat_map(|c| [helm::values_of(&path(c)), helm::chart_of(&path(c))]).collect();
-        let answers = ask::all(world, &questions, LIMIT)?;
-        for (chart, answer) in charts.iter().zip(answers.chunks(2)) {
-            match self.keys(inputs, chart, &answer[0].stdout, &answer[1].stdout) {
-                Ok(problems) => self.problems.extend(problems),
-                Err(problem) => {
-                    let why = answer.iter().find(|a| !a.ok()).map(ask::reason);
-                    self.problems.push(Problem { why: why.or(problem.why.clone()), ..problem });
-                }
-            }
-        }
-        Ok(())
+    /// Looks into the archives: whether they are the right charts, and have our keys. Those that are, are the answer.
+    pub(super) fn offers<'a>(
+        &mut self,
+        world: &mut dyn World,
+        inputs: &Inputs,
+        charts: &[&'a Chart],
+    ) -> Result<Vec<&'a Chart>, Stop> {
+        let (sound, problems) = offers::compare(world, inputs, charts)?;
+        self.problems.extend(problems);
+        Ok(sound)
     }
 
-    fn keys(&self, inputs: &Inputs, chart: &Chart, text: &str, said: &str) -> Result<Vec<Problem>, Problem> {
-        let file = format!("charts/{}/values.yaml", chart.placement.name);
-        let parts = about(&chart.chart, said)?.parts;
-        let offered = yaml::foreign(&format!("values of {}", chart.archive()), text)?;
-        let written = yaml::foreign(&file, inputs.data.get(&file).map_or("", String::as_str))?;
-        let (Some(values), Some(written)) = (offered.first(), written.first()) else { return Ok(vec![]) };
-        Ok(keys::unknown(&inputs.releases, chart, written, &Offer { text, values, parts: &parts }))
+    /// What Helm does not render, and what the API server would not take of what it does.
+    pub(super) fn refusals(&mut self, inputs: &Inputs, templates: &[Template<'_>]) {
+        self.problems.extend(templates::refused(inputs, templates));
+        for Template { chart, objects, .. } in templates {
+            let name = &chart.placement.name;
+            let written = templates::written(inputs, &format!("charts/{name}/values.yaml"));
+            if let (Some(written), Ok(objects)) = (written, objects) {
+                self.problems.extend(amounts::unreadable(name, &written, objects));
+            }
+        }
     }
 
     /// Renders each release for each of its clusters, and judges what comes out.
     fn renders(&mut self, world: &mut dyn World, inputs: &Inputs, charts: &[&Chart]) -> Result<(), Stop> {
-        for Template { cluster, chart, objects } in templates::all(world, inputs, charts, &|_, _| true)? {
-            match objects {
-                Ok(objects) => self.judge(inputs, cluster, chart, &workloads(&objects, &chart.namespace))?,
-                Err(problem) => self.problems.push(problem),
+        let templates = templates::all(world, inputs, charts, &|_, _| true)?;
+        self.refusals(inputs, &templates);
+        for Template { cluster, chart, objects } in &templates {
+            let Ok(objects) = objects else { continue };
+            let (name, found) = (&chart.placement.name, workloads(objects, &chart.namespace));
+            let needs = self.judge(inputs, cluster, name, &format!("charts/{name}/values.yaml"), &found)?;
+            self.problems.extend(memory::over(&inputs.releases, chart, &needs));
+        }
+        Ok(())
+    }
+
+    /// Judges what the plain manifests make, as each cluster gets them.
+    fn manifests(&mut self, inputs: &Inputs) -> Result<(), Stop> {
+        for cluster in &inputs.fleet.clusters {
+            for manifest in inputs.releases.manifests.iter().filter(|m| m.placement.clusters.contains(&cluster.role)) {
+                let Source::File(file) = &manifest.source else { continue };
+                let name = &manifest.placement.name;
+                let text = inputs.files.get(&format!("{}/{name}.yaml", cluster.name)).map_or("", String::as_str);
+                let found: Vec<Workload> =
+                    documents(file, text)?.iter().filter_map(|d| workload(&d.value, "default")).collect();
+                self.judge(inputs, cluster, name, file, &found)?;
             }
         }
         Ok(())
     }
 
-    fn judge(&mut self, inputs: &Inputs, cluster: &Cluster, chart: &Chart, found: &[Workload]) -> Result<(), Stop> {
-        let name = &chart.placement.name;
+    fn judge(
+        &mut self,
+        inputs: &Inputs,
+        cluster: &Cluster,
+        name: &str,
+        file: &str,
+        found: &[Workload],
+    ) -> Result<Vec<Need>, Stop> {
         let levels = namespaces::of(&inputs.releases, &inputs.data, cluster).map_err(Stop::with(WRONG))?;
         self.problems.extend(namespaces::forbidden(name, found, &levels));
-        self.problems.extend(images::moving(name, found));
+        self.problems.extend(images::moving(name, file, found));
         let needs: Vec<Need> = found.iter().map(|workload| memory::need(name, workload)).collect();
-        self.problems.extend(memory::over(&inputs.releases, chart, &needs));
-        self.needs.entry(cluster.name.clone()).or_default().extend(needs);
+        self.needs.entry(cluster.name.clone()).or_default().extend(needs.iter().cloned());
         for workload in found {
             for (_, path) in workload.host_paths() {
-                let path = (name.clone(), workload.name.clone(), path.to_owned());
+                let path = (name.to_owned(), workload.name.clone(), path.to_owned());
                 if !self.paths.contains(&path) {
                     self.paths.push(path);
                 }
             }
         }
-        Ok(())
+        Ok(needs)
     }
 
     /// Counts by its values what cannot be rendered.

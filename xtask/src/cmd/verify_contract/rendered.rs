@@ -27,12 +27,10 @@ pub fn add(session: &mut Session, inputs: &Inputs, evidence: &mut Evidence) -> R
     let done = place::within(session, None, &offered, &mut |_, world| {
         let Some(version) = version(world)? else { return Ok(DONE) };
         refuse_others(world, &inputs.releases)?;
-        let mut problems = Vec::new();
-        for Template { cluster, chart, objects } in templates::all(world, inputs, &charts, &|_, _| true)? {
-            match objects {
-                Ok(objects) => evidence.add(&cluster.name, chart, objects),
-                Err(problem) => problems.push(problem),
-            }
+        let templates = templates::all(world, inputs, &charts, &|_, _| true)?;
+        let problems = templates::refused(inputs, &templates);
+        for Template { cluster, chart, objects } in templates {
+            objects.into_iter().for_each(|objects| evidence.add(&cluster.name, chart, objects));
         }
         if let Some(rendering) = &mut evidence.rendering {
             rendering.helm.clone_from(&version);

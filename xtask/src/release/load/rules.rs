@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fleet::document::{Field, Notes, Table};
 use crate::fleet::is_label;
-use crate::problem::Problem;
+use crate::problem::{Problem, nearest};
 use crate::release::Placement;
 
 /// Names of our own steps and files of a cluster (`app1/nodes`), which an entry cannot have as well.
@@ -149,7 +149,7 @@ pub(super) fn check(notes: &mut Notes, entries: &[Placed<'_>], whole: bool) {
         for need in &entry.placement.needs {
             let problem = match by_name.get(need.as_str()) {
                 Some(needed) => order(entry, needed),
-                None if whole => Some(Problem::new(format!("{} needs what is not there: `{need}`", entry.title))),
+                None if whole => Some(stranger(entry, need, by_name.keys().copied())),
                 None => None,
             };
             let line = notes.lines.get(&format!("{}.needs", entry.placement.name)).copied();
@@ -157,6 +157,16 @@ pub(super) fn check(notes: &mut Notes, entries: &[Placed<'_>], whole: bool) {
         }
     }
     circles(notes, entries, &by_name);
+}
+
+/// A need that no entry has as its name.
+fn stranger<'a>(entry: &Placed<'_>, need: &str, known: impl Iterator<Item = &'a str>) -> Problem {
+    let problem = Problem::new(format!("{} needs what is not there: `{need}`", entry.title));
+    let problem = problem.why("a need is the `name` of another entry of this list");
+    match nearest(need, known) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem,
+    }
 }
 
 /// What is needed must be on the same clusters, and not come later.

@@ -84,6 +84,9 @@ pub fn digests() -> BTreeMap<String, String> {
         ("velero-12.1.0", "cd23589ad1b2d25cdd3220f6866b3f6f4c5683c4c09494e76a14700b33f81f83"),
         ("thanos-0.38.0", "afb8dc54203894f83aa98ac00284a175a40cb6e1d06f4aa3e73f9df6a20fff44"),
         ("seaweedfs-4.44.0", "cf7741928657659424a7011a903f925bc1c480a00cb4c0a6df93da8feaaa9cf2"),
+        ("prometheus-29.27.0", "1a4694c2f0a6a778d634c13e5434079fcfb3abacf33ae0f95814f84098602edd"),
+        // Not in an index of theirs that could be read, but in two records of others (charts/releases.toml).
+        ("vault-0.34.1", "df4c37fac32496892ff1e1d6fd7954d3a402cc7b1b2b4c2226af11b8a57564c4"),
     ]
     .map(|(file, digest)| (format!("{file}.tgz"), digest.to_owned()))
     .into_iter()
