@@ -99,7 +99,7 @@ fn apart(plan: &Plan, first: &str, boots: fn(&mut Rehearsal)) -> Outcome {
     let open = || Workspace::open(Utf8Path::from_path(folder.path()).unwrap(), "out".into()).fleeting();
     let mut world = Rehearsal::new(stage(plan), Faults::none(), Box::new(Folder(open())));
     let first = Choice { only: vec![first.to_owned()], ..Choice::default() };
-    let mut run = |world: &mut Rehearsal, chosen| {
+    let run = |world: &mut Rehearsal, chosen| {
         let engine = Engine::new(plan, chosen, BTreeMap::new(), 8);
         drive(plan, engine, world, &mut open(), &mut |_, _| {})
     };

@@ -325,11 +325,10 @@ pub fn registering(stage: &mut Stage, vm: &str, job: &Job) {
         return;
     }
     let known: Vec<Ipv4Addr> = machine.guest.hosts.values().copied().collect();
-    let found =
-        known.iter().filter_map(|ip| stage.at(*ip)).map(|(name, _)| name.clone()).find(|name| {
-            let known = |c: &Cluster| Some(&c.ca) == trusts.as_ref() && stage.valid_from(c, vm) <= now;
-            stage.api_up(name, now) && stage.cluster(name).is_some_and(known)
-        });
+    let found = known.iter().filter_map(|ip| stage.at(*ip)).map(|(name, _)| name.clone()).find(|name| {
+        let known = |c: &Cluster| Some(&c.ca) == trusts.as_ref() && stage.valid_from(c, vm) <= now;
+        stage.api_up(name, now) && stage.cluster(name).is_some_and(known)
+    });
     match found.and_then(|control| stage.cluster_mut(&control)) {
         Some(cluster) if cluster.nodes.contains_key(vm) => {
             cluster.nodes.values_mut().filter(|node| node.vm == vm).for_each(|node| node.ip = ip);
