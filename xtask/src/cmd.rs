@@ -152,9 +152,10 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
         Command::Fleet(command) => fleet::run(session, command),
         Command::Charts(command) => charts::run(session, command),
         Command::Tools(cli::Tools::Install) => tools::install(session),
-        Command::Rehearse { command, seeds, every, fault } => {
+        Command::Rehearse { command, moved, seeds, every, fault } => {
             let (seeds, fault) = (seeds.as_deref(), fault.as_deref());
-            rehearse::run(session, *command, &rehearse::Wanted { seeds, every: *every, fault })
+            let wanted = rehearse::Wanted { seeds, every: *every, fault, moved: *moved };
+            rehearse::run(session, *command, &wanted)
         }
         Command::VerifyContract(asked) => verify_contract::run(session, asked),
         Command::Evidence(cli::Evidence::Verify { folder }) => evidence::verify(session, folder.as_deref()),

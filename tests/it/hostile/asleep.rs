@@ -92,38 +92,97 @@ fn a_night_in_the_middle_of_each_long_step_is_no_time() {
     }
 }
 
-/// Sleeps while the VMs run, and the control plane is then booted anew: its clock is right, the worker's is not.
-fn apart(plan: &Plan) -> Outcome {
+/// Runs what is chosen, sleeps while the VMs run, has the control plane boot anew in that way, and runs all of it: the
+/// clock of the control plane is then right, the worker's is not.
+fn apart(plan: &Plan, first: &str, boots: fn(&mut Rehearsal)) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let open = || Workspace::open(Utf8Path::from_path(folder.path()).unwrap(), "out".into()).fleeting();
     let mut world = Rehearsal::new(stage(plan), Faults::none(), Box::new(Folder(open())));
-    let prepared = Choice { only: vec!["*/prep".to_owned()], ..Choice::default() };
-    for chosen in [choose(plan, &prepared).unwrap(), plan.ids()] {
+    let first = Choice { only: vec![first.to_owned()], ..Choice::default() };
+    let run = |world: &mut Rehearsal, chosen| {
         let engine = Engine::new(plan, chosen, BTreeMap::new(), 8);
-        let outcome = drive(plan, engine, &mut world, &mut open(), &mut |_, _| {});
-        if outcome.skipped.is_empty() {
-            return outcome;
-        }
-        world.stage_mut().sleep(6 * 3600);
-        for (task, verb) in [(1 << 40, "stop"), ((1 << 40) + 1, "start")] {
-            let args = vec![verb.to_owned(), "mgmt-cp".to_owned()];
-            world.start(Call { task, tool: Tool::Multipass, args, stdin: vec![], env: vec![] });
-            while !matches!(world.wait(None), Event::Ended(ended, _) if ended == task) {}
-        }
+        drive(plan, engine, world, &mut open(), &mut |_, _| {})
+    };
+    let outcome = run(&mut world, choose(plan, &first).unwrap());
+    assert!(outcome.failed.is_empty(), "{:?}", outcome.failed.first());
+    world.stage_mut().sleep(6 * 3600);
+    boots(&mut world);
+    run(&mut world, plan.ids())
+}
+
+fn reboots(world: &mut Rehearsal) {
+    for (task, verb) in [(1 << 40, "stop"), ((1 << 40) + 1, "start")] {
+        let args = vec![verb.to_owned(), "mgmt-cp".to_owned()];
+        world.start(Call { task, tool: Tool::Multipass, args, stdin: vec![], env: vec![] });
+        while !matches!(world.wait(None), Event::Ended(ended, _) if ended == task) {}
     }
-    unreachable!("the second run has every step")
+}
+
+fn moves(world: &mut Rehearsal) {
+    let now = world.now();
+    world.stage_mut().readdress("mgmt-cp", now);
 }
 
 /// The simulated join is refused by a certificate of the future, as the real one is; the plan sets the clock first.
 #[test]
 fn a_worker_whose_clock_stood_still_joins_all_the_same() {
     let plan = golden::plan(FLEET, Helm::V4);
-    let arrived = apart(&plan);
+    let arrived = apart(&plan, "*/prep", reboots);
     assert!(arrived.failed.is_empty(), "{:?}", arrived.failed.first());
-    let failed = apart(&without_clocks(plan)).failed;
+    let failed = apart(&without_clocks(plan), "*/prep", reboots).failed;
     assert_eq!(failed[0].step, "mgmt/w1/join");
     let said = &failed[0].output.stderr;
     assert!(said.contains("x509: certificate has expired or is not yet valid"), "{said}");
+}
+
+/// A control plane that has moved has a new certificate, of today; by the worker's clock it is yesterday.
+#[test]
+fn a_worker_whose_clock_stood_still_knows_a_server_that_has_moved() {
+    let plan = golden::plan(FLEET, Helm::V4);
+    let arrived = apart(&plan, "*/nodes", moves);
+    assert!(arrived.failed.is_empty(), "{:?}", arrived.failed.first());
+    let failed = apart(&without_clocks(plan), "*/nodes", moves).failed;
+    assert_eq!(failed[0].step, "mgmt/nodes");
+}
+
+/// What makes certificates in a VM, and what is the first to judge them.
+const TLS: [&str; 7] = [
+    "init phase certs",
+    "kubeadm init",
+    "kubeadm join",
+    "kubeadm upgrade",
+    "node-upgrade",
+    "node-readdress",
+    "node-hosts",
+];
+
+/// One shape for all of them: the clock of that VM is set right before.
+#[test]
+fn no_certificate_is_made_or_judged_by_a_clock_that_stood_still() {
+    let mut seen = std::collections::BTreeSet::new();
+    for fleet in ["infra/fleet.toml", FLEET, "tests/fleets/pairs.toml", "tests/fleets/wide.toml"] {
+        let (of, releases) = golden::load(fleet);
+        let bootstrap = || golden::plan(fleet, Helm::V4);
+        let clusters: Vec<String> = of.clusters.iter().map(|c| c.name.clone()).collect();
+        let home = xtask::plan::mesh::home::plan(&of, bootstrap(), &clusters);
+        let start = xtask::plan::power::start(&of, bootstrap());
+        let upgrade = xtask::plan::upgrade::plan(&of, &releases, bootstrap());
+        for plan in [bootstrap(), start, upgrade, home] {
+            let steps = plan.steps.iter();
+            let acts = steps.flat_map(|s| s.instead.iter().map(|case| &case.act).chain([&s.act]).map(move |a| (s, a)));
+            for (step, act) in acts {
+                for (at, command) in act.iter().enumerate() {
+                    let line = command.to_string();
+                    let Some(tls) = TLS.iter().find(|tls| line.contains(**tls)) else { continue };
+                    seen.insert(*tls);
+                    let vm = &command.args[2];
+                    let set = at.checked_sub(1).map(|before| act[before].to_string()).unwrap_or_default();
+                    assert!(set.contains(&format!("{vm} -- sudo systemctl try-restart")), "{}: {line}", step.id);
+                }
+            }
+        }
+    }
+    assert_eq!(seen.len(), TLS.len(), "{seen:?}");
 }
 
 /// The plan as it would be if nobody set the clocks.

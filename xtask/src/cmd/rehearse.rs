@@ -29,6 +29,8 @@ pub struct Wanted<'a> {
     pub every: Option<usize>,
     /// One fault alone.
     pub fault: Option<&'a str>,
+    /// Where VMs have other addresses.
+    pub moved: bool,
 }
 
 /// Sums over all trials.
@@ -48,13 +50,13 @@ struct Sum {
 pub fn run(session: &mut Session, of: Planned, wanted: &Wanted<'_>) -> Ended {
     let named = named(wanted, session.flags.seed).map_err(Stop::with(WRONG))?;
     let inputs = load::inputs(session)?;
-    let play = play::of(of, &inputs)?;
+    let play = if wanted.moved { play::moved(of, &inputs)? } else { play::of(of, &inputs)? };
     let piece = play.piece(jobs(session));
     let said = match of.to_possible_value() {
         Some(name) if of != Planned::Bootstrap => format!(" --command {}", name.get_name()),
         _ => String::new(),
     };
-    let said = said.as_str();
+    let said = &(said + if wanted.moved { " --moved" } else { "" });
     let undisturbed = acts::undisturbed(piece)
         .map_err(|reason| Stop::one(CRASH, Problem::new("a rehearsal without any fault fails").why(reason)))?;
     let possible = &undisturbed.possible;

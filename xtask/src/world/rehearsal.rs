@@ -70,6 +70,9 @@ struct Running {
     fault: Option<Kind>,
     /// Lines it still prints, with their times.
     lines: Vec<(Duration, String)>,
+    /// What it has said, if it is done and does not end.
+    #[serde(default)]
+    said: Option<Output>,
 }
 
 /// What is kept from one invocation to the next.
@@ -248,7 +251,33 @@ impl Rehearsal {
             (Some(Kind::Signal), Answer::Done(_)) => Answer::Done(Output::of(Exit::Signal(9))),
             (Some(Kind::LaunchTimeout), Answer::Again(_)) if !first => Answer::Done(multipass::timed_out()),
             (Some(Kind::Half), Answer::Again(_)) if !first => Answer::Done(stage.halved(&running.ask, *now)),
+            (Some(Kind::HangDone), Answer::Done(output)) => {
+                running.said = Some(output);
+                Answer::Again(Duration::MAX)
+            }
+            (Some(kind @ (Kind::KillGroup | Kind::PowerCut)), answer)
+                if running.task.is_some() && (!first || matches!(answer, Answer::Done(_))) =>
+            {
+                self.perish(&running.ask, kind);
+                Answer::Done(Output::of(Exit::Signal(9)))
+            }
             (_, answer) => answer,
+        }
+    }
+
+    /// Our own process goes, and with it all that it runs: this command and the others.
+    fn perish(&mut self, ask: &Ask, kind: Kind) {
+        let Story { stage, faults, now, crashed, running, .. } = &mut self.story;
+        *crashed = true;
+        let dies = |r: &Running| r.task.is_some() || kind == Kind::PowerCut;
+        let (gone, left) = std::mem::take(running).into_iter().partition(dies);
+        *running = left;
+        let gone: Vec<Running> = gone;
+        for ask in gone.iter().map(|r| &r.ask).chain([ask]) {
+            stage.killed(ask, true, *now);
+        }
+        if kind == Kind::PowerCut {
+            stage.power_cut(faults.roll(1 << 20) as usize, *now);
         }
     }
 }
@@ -287,13 +316,16 @@ impl World for Rehearsal {
         let fault = self.story.faults.strike(&ask);
         self.story.order += 1;
         let order = self.story.order;
-        self.story.running.push(Running { task: Some(task), ask, next: Some(since), order, fault, lines: vec![] });
+        self.story.running.push(Running { task: Some(task), ask, next: Some(since), order, fault, lines: vec![], said: None });
     }
 
     fn kill(&mut self, task: TaskId, hard: bool) {
         let Some(index) = self.story.running.iter().position(|r| r.task == Some(task)) else { return };
         let running = self.story.running.remove(index);
-        let output = self.story.stage.killed(&running.ask, hard, self.story.now);
+        let mut output = self.story.stage.killed(&running.ask, hard, self.story.now);
+        if let Some(said) = running.said {
+            output = Output { exit: output.exit, ..said };
+        }
         self.ended.push((task, output));
     }
 

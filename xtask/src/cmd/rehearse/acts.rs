@@ -16,6 +16,8 @@ use crate::world::rehearsal::{Faults, Struck};
 
 /// A killed process is started again this often before the calm.
 const LIVES: usize = 20;
+/// Every VM.
+const ALL: u64 = u64::MAX;
 
 /// What one trial came to.
 #[derive(Debug, Default)]
@@ -92,6 +94,7 @@ fn beside<'s, 'p: 's>(scripts: impl IntoIterator<Item = &'s Script<'p>>, mut pla
 pub fn undisturbed(piece: Piece<'_>) -> Result<Undisturbed, String> {
     let theatre = Theatre::new(piece);
     let mut scene = theatre.open(piece);
+    scene.readdress(if piece.moved { ALL } else { 0 });
     scene.strike(Faults::scouting());
     let mut turns = Vec::new();
     let mut turn = 0;
@@ -119,6 +122,8 @@ pub struct Player<'a> {
     leader: Scene<'a>,
     /// Turns of the leader so far.
     turn: u64,
+    /// Whether VMs are yet to get other addresses.
+    moves: bool,
 }
 
 impl<'a> Player<'a> {
@@ -127,7 +132,7 @@ impl<'a> Player<'a> {
         let theatre = Theatre::new(piece);
         let mut leader = theatre.open(piece);
         leader.strike(Faults::none());
-        Player { theatre, undisturbed, leader, turn: 0 }
+        Player { theatre, undisturbed, leader, turn: 0, moves: piece.moved }
     }
 
     /// Plays one trial. A panic of ours is caught and is a crash.
@@ -143,7 +148,13 @@ impl<'a> Player<'a> {
 
     /// The undisturbed run as it stands before the trial's first fault can strike.
     fn before(&mut self, trial: Trial) -> Scene<'a> {
-        let point = trial.begins_at();
+        let point = match trial {
+            Trial::Seed(seed) => return self.seeded(seed),
+            Trial::Fault(point, _) => point,
+        };
+        if std::mem::take(&mut self.moves) {
+            self.leader.readdress(ALL);
+        }
         let wanted = usize::try_from(point).ok().and_then(|point| self.undisturbed.turns.get(point)).copied();
         let wanted = wanted.unwrap_or_default();
         assert!(self.turn <= wanted, "bug: the trials are not in order");
@@ -153,6 +164,13 @@ impl<'a> Player<'a> {
             self.turn += 1;
         }
         self.leader.copy()
+    }
+
+    /// The run as it stands before its first command. A seed decides by its bits which VMs have other addresses.
+    fn seeded(&self, seed: u64) -> Scene<'a> {
+        let mut scene = self.leader.copy();
+        scene.readdress(if self.moves { seed } else { 0 });
+        scene
     }
 
     fn both(&self, mut scene: Scene<'a>, faults: Faults) -> Played {

@@ -5,7 +5,7 @@ use super::super::exit::{Stop, WRONG};
 use super::super::load::Inputs;
 use super::scene::Piece;
 use crate::cli::Planned;
-use crate::plan::mesh::Scope;
+use crate::plan::mesh::{Scope, whole};
 use crate::plan::{Plan, power};
 use crate::problem::Problem;
 use crate::release::Chart;
@@ -15,6 +15,7 @@ use crate::tools::helm::Helm;
 /// The plans of a piece.
 pub struct Play {
     before: Vec<Plan>,
+    moved: bool,
     plan: Plan,
     mend: Option<Plan>,
     hinted: Option<Plan>,
@@ -24,9 +25,9 @@ pub struct Play {
 impl Play {
     /// The piece, for this many steps at once.
     pub fn piece(&self, jobs: usize) -> Piece<'_> {
-        let Play { before, plan, mend, hinted, after } = self;
+        let Play { before, moved, plan, mend, hinted, after } = self;
         let (mend, hinted, after) = (mend.as_ref(), hinted.as_ref(), after.as_ref());
-        Piece { before, plan, mend, hinted, after, jobs }
+        Piece { before, moved: *moved, plan, mend, hinted, after, jobs }
     }
 }
 
@@ -38,7 +39,7 @@ pub fn of(command: Planned, inputs: &Inputs) -> Result<Play, Stop> {
     let bootstrap = || inputs.bootstrap(Helm::V4);
     let start = || power::start(&inputs.fleet, bootstrap());
     let stop = || power::stop(&inputs.fleet);
-    let alone = |plan| Play { before: vec![], plan, mend: None, hinted: None, after: None };
+    let alone = |plan| Play { before: vec![], moved: false, plan, mend: None, hinted: None, after: None };
     let play = |before, plan| Play { before, ..alone(plan) };
     Ok(match command {
         Planned::Bootstrap => alone(bootstrap()),
@@ -58,6 +59,44 @@ pub fn of(command: Planned, inputs: &Inputs) -> Result<Play, Stop> {
             Play { hinted: Some(hinted), ..play(vec![old.bootstrap(Helm::V4), mesh], inputs.upgrade(Helm::V4)) }
         }
     })
+}
+
+/// The same where VMs have come back with other addresses, of a command that mends that.
+///
+/// # Errors
+/// Problems of the input; or it is none of that command's business.
+pub fn moved(command: Planned, inputs: &Inputs) -> Result<Play, Stop> {
+    let mesh = || inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet));
+    let stop = || power::stop(&inputs.fleet);
+    let play = of(command, inputs)?;
+    let bootstrap = || inputs.bootstrap(Helm::V4);
+    Ok(match command {
+        Planned::Bootstrap => Play { before: vec![bootstrap()], moved: true, ..play },
+        Planned::MeshConnect => {
+            let clusters: Vec<String> = inputs.fleet.clusters.iter().map(|c| c.name.clone()).collect();
+            let plan = once_home(inputs.home(Helm::V4, &clusters), mesh()?);
+            Play { before: vec![bootstrap(), mesh()?], moved: true, plan, ..play }
+        }
+        // What was connected is so again when `start` has gone on to connect it.
+        Planned::Start => {
+            Play { before: vec![bootstrap(), mesh()?, stop()], moved: true, after: Some(mesh()?), ..play }
+        }
+        Planned::Stop | Planned::Destroy | Planned::Upgrade => {
+            let why = "bootstrap, mesh-connect and start mend addresses";
+            return Err(Stop::one(WRONG, Problem::new("`--moved` is nothing to that command").why(why)));
+        }
+    })
+}
+
+/// What `mesh-connect` does where nodes have moved, one run after the other as one plan: a cluster is told its peers
+/// when its own nodes are home.
+fn once_home(home: Plan, mesh: Plan) -> Plan {
+    let mut plan = whole(home, mesh);
+    for step in &mut plan.steps {
+        let cluster = step.id.strip_suffix("/mesh/peers").map(|cluster| format!("{cluster}/mesh/registered"));
+        step.needs.extend(cluster);
+    }
+    plan
 }
 
 /// The same fleet as it was a patch ago: Kubernetes, and every chart that has had a patch.

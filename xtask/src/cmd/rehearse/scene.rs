@@ -8,6 +8,7 @@ use crate::engine::{Engine, Outcome};
 use crate::journal;
 use crate::plan::Plan;
 use crate::workspace::Workspace;
+use crate::world::World;
 use crate::world::rehearsal::{Faults, Rehearsal};
 
 /// What is played.
@@ -15,6 +16,8 @@ use crate::world::rehearsal::{Faults, Rehearsal};
 pub struct Piece<'a> {
     /// What is run first, without any fault.
     pub before: &'a [Plan],
+    /// Whether VMs have other addresses then: all of them, or those that a seed has bits for.
+    pub moved: bool,
     /// What the faults strike.
     pub plan: &'a Plan,
     /// What a person runs after a disaster, before the same command again.
@@ -102,6 +105,12 @@ impl<'a> Scene<'a> {
     /// Commands that a fault could have struck so far.
     pub fn points(&self) -> u64 {
         self.place.world.points()
+    }
+
+    /// VMs come back with other addresses: those whose bits are set, in the order of their names.
+    pub fn readdress(&mut self, which: u64) {
+        let now = self.place.world.now();
+        self.place.world.stage_mut().readdress_all(which, now);
     }
 
     /// Other faults from here on; points are counted on.

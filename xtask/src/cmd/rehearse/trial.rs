@@ -24,14 +24,6 @@ impl Trial {
         }
     }
 
-    /// The first command that anything can go wrong with.
-    pub fn begins_at(self) -> u64 {
-        match self {
-            Trial::Seed(_) => 0,
-            Trial::Fault(point, _) => point,
-        }
-    }
-
     /// The flag that repeats it.
     pub fn flag(self) -> String {
         format!("--{self}")

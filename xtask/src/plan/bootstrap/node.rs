@@ -113,6 +113,13 @@ pub(in crate::plan) fn with_our_scripts(cluster: &Cluster, node: &Node) -> Step 
         .hint(format!("multipass exec -n {vm} -- cloud-init status --long"))
 }
 
+/// What makes a certificate, or is the first to judge one, with the clock set before: that of a VM stands still while
+/// the machine sleeps, and what it makes or is shown is then of another time. Where a server has moved its certificate
+/// is new, so being told its address is a reason as well.
+pub(in crate::plan) fn on_time(vm: &str, commands: impl IntoIterator<Item = Command>) -> Vec<Command> {
+    [guest::synchronise(vm)].into_iter().chain(commands).collect()
+}
+
 fn named(cluster: &Cluster, node: &Node) -> Step {
     let vm = cluster.vm(node);
     let control_plane = cluster.control_plane();
@@ -121,11 +128,18 @@ fn named(cluster: &Cluster, node: &Node) -> Step {
     let doing = format!("tell {vm} where {api} is");
     Step::new(on(cluster, node, "hosts"), doing, ask(cluster, node), state_is("api_address", &address))
         .needs([on(cluster, node, "prep"), launch(cluster, control_plane)])
-        .act([guest::hosts(&vm, &address, &api)])
+        .act(on_time(&vm, [guest::hosts(&vm, &address, &api)]))
 }
 
 fn init_file(cluster: &Cluster) -> String {
     format!("{}/{}/kubeadm-init.yaml", cluster.name, cluster.control_plane().name)
+}
+
+/// What kubeadm does by the document of a control plane.
+fn by_init_file(cluster: &Cluster, act: Command) -> Vec<Command> {
+    let vm = cluster.vm(cluster.control_plane());
+    let file = [guest::keep(&vm, guest::INIT, &init_file(cluster)), guest::validate(&vm, guest::INIT)];
+    file.into_iter().chain(on_time(&vm, [act])).collect()
 }
 
 /// The authority comes before the API server, so that workers can pin it and join in parallel (ADR-0012).
@@ -137,18 +151,13 @@ fn authority(cluster: &Cluster) -> Step {
     let want = Want::Match(r#""ca_hash":\s*"sha256:[0-9a-f]{64}""#.into());
     Step::new(on(cluster, node, "ca"), format!("make the authority of {}", cluster.name), probe, want)
         .needs([on(cluster, node, "prep"), format!("{}/secrets", cluster.name)])
-        .act([
-            guest::keep(&vm, guest::INIT, &init_file(cluster)),
-            guest::validate(&vm, guest::INIT),
-            guest::make_ca(&vm),
-        ])
+        .act(by_init_file(cluster, guest::make_ca(&vm)))
 }
 
 fn initialised(cluster: &Cluster) -> Step {
     let node = cluster.control_plane();
     let vm = cluster.vm(node);
-    let init =
-        [guest::keep(&vm, guest::INIT, &init_file(cluster)), guest::validate(&vm, guest::INIT), guest::init(&vm)];
+    let init = by_init_file(cluster, guest::init(&vm));
     let again = [guest::reset(&vm)].into_iter().chain(init.clone());
     let up = state_is("control_plane", "up");
     let sealed = state_is("sealed", "true");
@@ -156,12 +165,7 @@ fn initialised(cluster: &Cluster) -> Step {
     let want = Want::All(vec![up.clone(), sealed.clone(), here.clone()]);
     let made = Want::Any(vec![up.clone(), state_is("control_plane", "booting")]);
     let moved = Want::All(vec![made, sealed, here.clone().negated()]);
-    let address = fact(&cluster.ip_fact(node));
-    let readdress = [
-        guest::keep(&vm, guest::INIT, &init_file(cluster)),
-        guest::validate(&vm, guest::INIT),
-        guest::readdress(&vm, &address),
-    ];
+    let readdress = by_init_file(cluster, guest::readdress(&vm, &fact(&cluster.ip_fact(node))));
     Step::new(
         on(cluster, node, "init"),
         format!("make the control plane of {}", cluster.name),
@@ -188,10 +192,8 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
         guest::token(&cluster.vm(control_plane), &token_id(cluster), &secret(&token_secret(cluster))),
         guest::keep(&vm, guest::JOIN, &file),
         guest::validate(&vm, guest::JOIN),
-        // The clock of a VM stands still while the machine sleeps, and certificates of others are then of the future.
-        guest::synchronise(&vm),
-        guest::join(&vm),
     ];
+    let join: Vec<Command> = join.into_iter().chain(on_time(&vm, [guest::join(&vm)])).collect();
     let again = [guest::reset(&vm)].into_iter().chain(join.clone());
     let doing = format!("join {vm} to {}", cluster.name);
     let (joined, here) = (state_is("worker", "joined"), at_home(cluster, worker, &["node_ip"]));
@@ -200,7 +202,7 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
     Step::new(on(cluster, worker, "join"), doing, ask(cluster, worker), want)
         .needs([on(cluster, worker, "hosts"), on(cluster, control_plane, "ca")])
         .instead("busy", state_is("worker", "busy"), [])
-        .instead("moved", moved, [guest::readdress(&vm, &fact(&cluster.ip_fact(worker)))])
+        .instead("moved", moved, on_time(&vm, [guest::readdress(&vm, &fact(&cluster.ip_fact(worker)))]))
         .instead("half done", state_is("worker", "partial"), again)
         .act(join)
         .undo([guest::reset(&vm)])

@@ -2,6 +2,7 @@
 //! Knows nothing of the other clusters, nor of releases.
 
 use super::super::bootstrap::kube_path;
+use super::super::bootstrap::node::on_time;
 use super::super::{Step, StepId, Want};
 use crate::fleet::{Cluster, Fleet, Node, Role};
 use crate::release::Releases;
@@ -81,7 +82,7 @@ impl Here<'_> {
         let doing = format!("upgrade the control plane of {} to {version}", self.cluster.name);
         let hint = format!("multipass exec -n {} -- sudo ls /etc/kubernetes/tmp /var/lib/archipelago", self.vm);
         self.machine("control-plane", doing, "version", version.clone())
-            .act([guest::upgrade(&self.vm, &version)])
+            .act(on_time(&self.vm, [guest::upgrade(&self.vm, &version)]))
             .limits(Limits::QUICK.minutes(25).settle(600).attempts(3, 10))
             .hint(hint)
     }
@@ -132,10 +133,10 @@ impl Here<'_> {
     fn kubelet(&self) -> Step {
         let version = &self.fleet.versions.kubeadm;
         let worker = self.node != self.cluster.control_plane();
-        let configuration = worker.then(|| guest::upgrade_node(&self.vm));
+        let configuration = worker.then(|| on_time(&self.vm, [guest::upgrade_node(&self.vm)])).into_iter().flatten();
         let doing = format!("install kubelet {version} on {}", self.vm);
         self.machine("kubelet", doing, "prep", prep_marker(self.fleet))
-            .act(configuration.into_iter().chain([guest::prepare(&self.vm)]))
+            .act(configuration.chain([guest::prepare(&self.vm)]))
             .limits(Limits::QUICK.minutes(25).settle(60).attempts(3, 10))
     }
 

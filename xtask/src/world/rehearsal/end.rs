@@ -42,14 +42,32 @@ impl Stage {
         }
     }
 
-    /// A VM is rebooted and gets another address, as after a long time off.
-    pub fn readdress(&mut self, vm: &str, now: Duration) {
-        self.halt(vm, now);
+    /// The machine loses its power. Of one VM that ran Multipass does not know afterwards what became of it
+    /// (multipass#2561); a VM in its first boot has its files already (assumption).
+    pub(super) fn power_cut(&mut self, which: usize, now: Duration) {
+        let running = self.vms.iter().filter(|(_, vm)| vm.power == Power::Running);
+        let names: Vec<String> = running.map(|(name, _)| name.clone()).collect();
+        names.iter().for_each(|name| self.halt(name, now));
+        let lost = names.get(which % names.len().max(1)).and_then(|name| self.vms.get_mut(name));
+        lost.into_iter().for_each(|vm| vm.power = Power::Unknown);
+    }
+
+    /// A VM is rebooted and gets another address, as after a long time off. One that is off gets it for its next boot.
+    pub fn readdress(&mut self, name: &str, now: Duration) {
         let ip = self.lease();
-        if let Some(vm) = self.vms.get_mut(vm) {
-            vm.ip = ip;
+        let Some(vm) = self.vms.get_mut(name) else { return };
+        vm.ip = ip;
+        if vm.power == Power::Running {
+            self.halt(name, now);
+            self.boot(name, now);
         }
-        self.boot(vm, now);
+    }
+
+    /// The same of every VM whose bit is set, in the order of their names.
+    pub fn readdress_all(&mut self, which: u64, now: Duration) {
+        let names: Vec<String> = self.vms.keys().cloned().collect();
+        let chosen = names.iter().enumerate().filter(|(place, _)| which >> (place % 64) & 1 == 1);
+        chosen.for_each(|(_, name)| self.readdress(name, now));
     }
 
     /// A command dies in the middle of what it does, and what it did stays.

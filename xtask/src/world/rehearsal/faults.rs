@@ -44,6 +44,12 @@ pub enum Kind {
     Crash,
     /// The machine sleeps for hours in the middle of it. No time passes for what runs; the clocks of VMs stand still.
     Slept,
+    /// Everything done and said, and it never ends until it is killed.
+    HangDone,
+    /// Our own process is killed and every command of it, in the middle of what they do. VMs run on.
+    KillGroup,
+    /// The machine loses its power: our process, its commands and all VMs are gone at once.
+    PowerCut,
 }
 
 /// All kinds, for exhaustive tests.
@@ -63,6 +69,9 @@ pub const KINDS: &[Kind] = &[
     Kind::Delete,
     Kind::Crash,
     Kind::Slept,
+    Kind::HangDone,
+    Kind::KillGroup,
+    Kind::PowerCut,
 ];
 
 impl Kind {
@@ -85,13 +94,14 @@ impl Kind {
             }
             // In the middle of what takes long; a short question sleeps before or after.
             Kind::Slept => {
-                let works = ask.args.iter().any(|a| a.ends_with("/node-prep") || a == "cloud-init");
+                let long = ["/node-prep", "/node-upgrade", "/node-readdress"];
+                let works = ask.args.iter().any(|a| a == "cloud-init" || long.iter().any(|end| a.ends_with(end)));
                 let makes = first == "launch" || kubeadm("init") || kubeadm("join") || works;
                 ask.tool == Tool::Multipass && makes || ask.tool == Tool::Helm && ["upgrade", "pull"].contains(&first)
             }
             // Acts of our own run inside our own process.
-            Kind::Hang | Kind::Signal => ask.tool != Tool::Own,
-            Kind::Fail | Kind::FailDone | Kind::Cut | Kind::Crash => true,
+            Kind::Hang | Kind::HangDone | Kind::Signal => ask.tool != Tool::Own,
+            Kind::Fail | Kind::FailDone | Kind::Cut | Kind::Crash | Kind::KillGroup | Kind::PowerCut => true,
         }
     }
 }

@@ -146,7 +146,7 @@ pub fn work(stage: &mut Stage, vm: &str, index: usize) {
             packages::with_kubeadm(&mut machine.guest);
             Some(said("node-prep: done: kubeadm\n"))
         }
-        Work::Apply(version) => Some(packages::applied(stage, vm, &version.clone())),
+        Work::Apply(version) => Some(packages::applied(stage, vm, &version.clone(), job.next)),
         Work::Reset => {
             machine.guest.control = Control::None;
             machine.guest.worker = Worker::None;

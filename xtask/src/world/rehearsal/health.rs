@@ -44,7 +44,14 @@ impl Stage {
         let (vm, member) = self.member_vm(cluster, node)?;
         let fits = !packages::too_new(vm.guest.kubelet(), &cluster.version);
         let runs = fits && vm.power == Power::Running && vm.ip == member.ip && vm.guest.node_ip == Some(vm.ip);
-        runs.then(|| member.joined.max(vm.turned).max(cluster.api_from) + clockwork::KUBELET)
+        let asked = member.joined.max(vm.turned).max(cluster.api_from).max(self.valid_from(cluster, &member.vm));
+        runs.then_some(asked + clockwork::KUBELET)
+    }
+
+    /// From when the certificate of a cluster's API server is valid by the clock of a VM.
+    pub(super) fn valid_from(&self, cluster: &Cluster, vm: &str) -> Duration {
+        let at_first = self.clock_of(vm, Duration::ZERO) + clockwork::BACKDATE;
+        Duration::from_secs(cluster.born.saturating_sub(at_first))
     }
 
     /// From when the Cilium agent of a node is ready, if ever: it needs a pod range (`ipam.mode: kubernetes` waits

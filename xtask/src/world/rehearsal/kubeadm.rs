@@ -20,6 +20,9 @@ use super::workload::{Wants, Workload};
 use super::yaml::{self, text};
 use crate::tools::Output;
 
+/// Go's words for a certificate of another time (crypto/x509).
+pub const NOT_YET: &str = "x509: certificate has expired or is not yet valid";
+
 const FLAGS: Known = Known {
     takes: &["config", "ignore-preflight-errors", "v", "output"],
     bare: &["upload-certs", "yes"],
@@ -288,10 +291,9 @@ fn discover(stage: &Stage, vm: &str, join: &Value, now: Duration) -> Result<Stri
     let control =
         control.ok_or_else(|| Trouble::Later(format!("{asking} {address}:6443: connect: connection refused")))?;
     let Some(cluster) = stage.cluster(&control) else { return Err(Trouble::Later(asking)) };
-    // Go's words (crypto/x509); that discovery retries it is assumed, as it does with all but what it compares itself.
-    if stage.clock_of(vm, now) + clockwork::BACKDATE < cluster.born {
-        let text = "tls: failed to verify certificate: x509: certificate has expired or is not yet valid";
-        return Err(Trouble::Later(text.into()));
+    // That discovery retries it is assumed, as it does with all but what it compares itself.
+    if now < stage.valid_from(cluster, vm) {
+        return Err(Trouble::Later(format!("tls: failed to verify certificate: {NOT_YET}")));
     }
     match cluster.tokens.get(id).filter(|(_, expires)| now < *expires) {
         None => {
@@ -323,10 +325,10 @@ pub fn registering(stage: &mut Stage, vm: &str, job: &Job) {
         return;
     }
     let known: Vec<Ipv4Addr> = machine.guest.hosts.values().copied().collect();
-    let found =
-        known.iter().filter_map(|ip| stage.at(*ip)).map(|(name, _)| name.clone()).find(|name| {
-            stage.api_up(name, now) && stage.cluster(name).is_some_and(|c| Some(&c.ca) == trusts.as_ref())
-        });
+    let found = known.iter().filter_map(|ip| stage.at(*ip)).map(|(name, _)| name.clone()).find(|name| {
+        let known = |c: &Cluster| Some(&c.ca) == trusts.as_ref() && stage.valid_from(c, vm) <= now;
+        stage.api_up(name, now) && stage.cluster(name).is_some_and(known)
+    });
     match found.and_then(|control| stage.cluster_mut(&control)) {
         Some(cluster) if cluster.nodes.contains_key(vm) => {
             cluster.nodes.values_mut().filter(|node| node.vm == vm).for_each(|node| node.ip = ip);

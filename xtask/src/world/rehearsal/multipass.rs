@@ -91,7 +91,11 @@ fn each(stage: &mut Stage, subcommand: &str, parsed: &Parsed, now: Duration) -> 
         return Err(refused(1, "Name argument or --all is required"));
     }
     for name in &parsed.words {
-        there(stage, subcommand, name)?;
+        let vm = there(stage, subcommand, name)?;
+        if subcommand == "stop" && vm.power == Power::Unknown && !parsed.on("force") {
+            // assumed: upstream refuses it, and names the flag; the words were not looked up
+            return Err(refused(2, format!("stop failed: {name} is in an unknown state; use --force to override")));
+        }
     }
     for name in &parsed.words {
         match subcommand {
@@ -108,7 +112,11 @@ fn each(stage: &mut Stage, subcommand: &str, parsed: &Parsed, now: Duration) -> 
                     vm.power = Power::Stopped;
                 }
             }
-            _ => stage.halt(name, now),
+            _ => {
+                stage.halt(name, now);
+                let unknown = stage.vms.get_mut(name).filter(|vm| vm.power == Power::Unknown);
+                unknown.into_iter().for_each(|vm| vm.power = Power::Stopped);
+            }
         }
     }
     Ok(said(""))

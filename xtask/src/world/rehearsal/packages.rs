@@ -173,11 +173,14 @@ pub fn apply(stage: &mut Stage, vm: &str, version: &str, ask: &Ask, now: Duratio
 }
 
 /// It has ended well; a marker of ours goes with it.
-pub fn applied(stage: &mut Stage, vm: &str, version: &str) -> Output {
+pub fn applied(stage: &mut Stage, vm: &str, version: &str, now: Duration) -> Output {
+    let renewed = stage.clock_of(vm, now);
     let Some(machine) = stage.vms.get_mut(vm) else { return refused(255, "") };
     machine.guest.upgrading = false;
     if let Control::Made(cluster) = &mut machine.guest.control {
         cluster.version = version.to_owned();
+        // Upstream: an upgrade renews all certificates (`--certificate-renewal`, true by default).
+        cluster.born = renewed;
     }
     said(format!(
         "\n[upgrade] SUCCESS! A control plane node of your cluster was upgraded to \"{version}\".\n\n[upgrade] Now \
@@ -189,7 +192,8 @@ pub fn applied(stage: &mut Stage, vm: &str, version: &str) -> Output {
 pub fn upgrade_node(stage: &Stage, vm: &str, now: Duration) -> Output {
     let guest = &stage.vms[vm].guest;
     let joined = guest.worker == Worker::Joined;
-    let up = |ip: &std::net::Ipv4Addr| stage.at(*ip).is_some_and(|(name, _)| stage.api_up(name, now));
+    let valid = |name: &String| stage.cluster(name).is_some_and(|c| stage.valid_from(c, vm) <= now);
+    let up = |ip: &std::net::Ipv4Addr| stage.at(*ip).is_some_and(|(name, _)| stage.api_up(name, now) && valid(name));
     if !joined || !guest.hosts.values().any(up) {
         let why = "couldn't create a Kubernetes client from file \"/etc/kubernetes/kubelet.conf\"";
         return failed(&format!("error execution phase preflight: {why}"));

@@ -30,10 +30,14 @@ pub fn readdress(stage: &mut Stage, vm: &str, ip: &str, ask: &Ask, now: Duration
 
 /// The control plane is made for another address, and the kubelet starts with it.
 pub fn readdressed(stage: &mut Stage, vm: &str, ip: std::net::Ipv4Addr, now: Duration) -> Output {
+    let renewed = stage.clock_of(vm, now);
     let Some(machine) = stage.vms.get_mut(vm) else { return refused(255, "") };
     machine.guest.node_ip = Some(ip);
     if let Control::Made(cluster) = &mut machine.guest.control {
         let old = std::mem::replace(&mut cluster.advertise, ip).to_string();
+        if old != ip.to_string() {
+            cluster.born = renewed;
+        }
         cluster.sans.retain(|name| *name != old);
         cluster.sans.push(ip.to_string());
         cluster.api_from = now;

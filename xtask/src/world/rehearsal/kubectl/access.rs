@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::ask::{Disk, refused};
+use super::super::clockwork;
+use super::super::kubeadm::NOT_YET;
 use super::super::pki;
 use super::super::stage::Stage;
 use super::super::yaml::{self, text};
@@ -89,6 +91,9 @@ pub fn reach(
     let server = text(cluster, "/cluster/server").trim_start_matches("https://");
     let vm = listening(stage, server, now)?;
     trusted(stage, &vm, server, &cluster["cluster"], &user["user"])?;
+    if stage.cluster(&vm).is_some_and(|known| stage.clock(now) + clockwork::BACKDATE < known.born) {
+        return Err(Closed::Tls(NOT_YET.into()));
+    }
     Ok(vm)
 }
 

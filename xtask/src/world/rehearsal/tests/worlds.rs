@@ -77,9 +77,43 @@ fn faults_do_what_their_names_say() {
     scene.pass(10_000);
     scene.world.kill(task, false);
     assert_eq!(scene.end(task).exit, Exit::Signal(15));
+    let mut scene = with(0, Kind::HangDone);
+    let task = scene.start("multipass version --format json", "");
+    scene.pass(10_000);
+    scene.world.kill(task, false);
+    let end = scene.end(task);
+    assert!(end.exit == Exit::Signal(15) && end.stdout.contains("multipassd"), "{end:?}");
     let mut scene = with(0, Kind::Crash);
     scene.run("multipass version --format json");
     assert!(scene.world.crashed());
+}
+
+/// Where a crash leaves commands that go on alone, these two leave none.
+#[test]
+fn what_takes_us_and_our_commands_leaves_them_half_done() {
+    for (kind, power) in [(Kind::KillGroup, "Running"), (Kind::PowerCut, "Unknown")] {
+        let mut scene = Scene::clustered();
+        scene.pull_cilium();
+        let upgrade =
+            "helm upgrade --install cilium out/charts/cilium-1.20.0.tgz --kubeconfig app1.yaml --namespace kube-system";
+        let other = scene.start(upgrade, "");
+        scene.pass(2);
+        scene.world.with_faults(Faults::single(0, kind));
+        assert_eq!(scene.run("multipass version --format json").exit, Exit::Signal(9));
+        assert!(scene.world.crashed());
+        scene.world.outlive();
+        scene.pass(600);
+        assert!(!scene.early.iter().any(|(task, _)| *task == other), "nobody goes on");
+        let state = scene.run("multipass info app1-cp --format json").stdout;
+        assert!(state.contains(power), "{state}");
+        if kind == Kind::PowerCut {
+            scene.no("multipass stop app1-cp", 2, "unknown state");
+            scene.ok("multipass stop --force app1-cp");
+            scene.ok("multipass start app1-cp");
+            scene.pass(60);
+        }
+        scene.no(upgrade, 1, "another operation");
+    }
 }
 
 #[test]
