@@ -16,8 +16,8 @@ use crate::world::World;
 /// The folder of steps that fetch.
 const ARCHIVES: &str = "charts/";
 
-/// Runs it. A chart server that is down, another file than was pinned, a key that no chart has, a value that Helm cannot
-/// render: each is told before anything is made, also where nothing was there before (ADR-0028).
+/// Runs it. A chart server that is down, another file than was pinned, a key that no chart has, a value that Helm
+/// cannot render: each is told before anything is made, also where nothing was there before (ADR-0028).
 ///
 /// # Errors
 /// Problems of the choice, or of the values.

@@ -18,8 +18,8 @@ use crate::ui::words;
 use crate::world::World;
 
 /// Refuses values that do not fit their charts before anything is done, for the releases that a plan installs and that
-/// were not `tried` before; all that were tried by now. An archive that is not there yet, or is another file than pinned,
-/// is not looked at; without Helm the plan says that there is none.
+/// were not `tried` before. All that were tried by now. An archive that is not there yet, or is another file than
+/// pinned, is not looked at; without Helm the plan says that there is none.
 ///
 /// # Errors
 /// Every slip at once, or the user said stop.
