@@ -9,7 +9,7 @@ use super::super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
 use super::super::load::Inputs;
 use super::super::{Session, ask, show};
 use super::templates::{self, Template, values};
-use super::{LIMIT, refuse_others};
+use super::{LIMIT, refuse_others, say_unlocked};
 use crate::charts::outdated::about;
 use crate::charts::rendered::{Workload, workloads};
 use crate::charts::verify::keys::Offer;
@@ -73,6 +73,7 @@ fn ending(session: &mut Session, inputs: &Inputs, problems: Vec<Problem>, values
     }
     let releases = words::count(inputs.releases.charts.len(), "release");
     let clusters = words::count(inputs.fleet.clusters.len(), "cluster");
+    say_unlocked(session, &inputs.releases);
     let how = if values_only { ", by their values alone: keys, namespaces and images were not looked at" } else { "" };
     session.shell.status(Tone::Good, "Verified", &format!("{releases} on {clusters}{how}"));
     Ok(DONE)
