@@ -77,6 +77,7 @@ const RULES: &[Rule] = &[
     data::placeholders,
     data::places,
     data::lock_sources,
+    data::sources,
     records::adrs,
     records::claims,
     records::paired,

@@ -1,6 +1,8 @@
 //! Data files are whole and belong to no machine: no placeholder, no path of a checkout, no package mirror.
 //! Knows nothing of what the data means.
 
+use regex::Regex;
+
 use super::{File, Finding, tree};
 
 /// Hosts of package registries and mirrors: tools bring their own defaults, and a mirror belongs to one network.
@@ -99,6 +101,32 @@ pub(super) fn lock_sources(files: &[File]) -> Vec<Finding> {
     out
 }
 
+/// What says for each source what vouches for it.
+const SOURCES: &str = "adr/0029-what-vouches-for-a-download.md";
+
+/// Nothing is fetched from a host that the record of sources does not name.
+pub(super) fn sources(files: &[File]) -> Vec<Finding> {
+    let record = files.iter().find(|f| f.path == SOURCES).map_or("", |f| f.text.as_str());
+    let address = Regex::new(r"(?:https?|oci)://([A-Za-z0-9.-]+)").expect("a pattern");
+    let mut out = Vec::new();
+    for file in files.iter().filter(|f| f.below(&["infra/", "charts/"])) {
+        for (line, text) in file.lines().filter(|(_, text)| !text.trim_start().starts_with('#')) {
+            let hosts = address.captures_iter(text).map(|found| found[1].to_owned());
+            for host in hosts.filter(|host| is_elsewhere(host) && !record.contains(&format!("`{host}`"))) {
+                let what = format!("nothing says what vouches for {host}");
+                out.push(file.finding(line, "data", what, "a digest, and a row in ADR-0029"));
+            }
+        }
+    }
+    out
+}
+
+/// Not in a cluster, on this machine, or an address.
+fn is_elsewhere(host: &str) -> bool {
+    let own = [".local", ".test"].iter().any(|end| host.ends_with(end));
+    !own && host.contains('.') && !host.chars().all(|c| c.is_ascii_digit() || c == '.')
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::check;
@@ -129,6 +157,14 @@ mod tests {
             want.insert(0, "a.md:1 places: a path of this machine");
         }
         check(places, &[("a.md", &text)], &want);
+    }
+
+    #[test]
+    fn a_source_that_nobody_vouches_for_is_found() {
+        let bad = "# https://docs.example.org\nurl = \"https://a.example.org/x.tgz\"\nserver: http://vault.vault.local:8200\n\
+                   repository = \"oci://b.example.org/charts\"\n";
+        let files = [("charts/releases.toml", bad), (SOURCES, "| charts | `b.example.org` | digest |")];
+        check(sources, &files, &["charts/releases.toml:2 data: nothing says what vouches for a.example.org"]);
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub fn run(session: &mut Session, name: &str) -> Ended {
     // Text from the command line becomes TOML here: only a name that needs no quoting does.
     if !is_label(name) {
         let rule = "lower-case letters, digits and hyphens, a letter first";
-        return Err(Stop::one(WRONG, Problem::new(format!("not a name for a cluster: `{name}`")).why(rule)));
+        let problem = Problem::new(format!("not a name for a cluster: `{name}`")).why(rule);
+        return Err(Stop::one(WRONG, problem.hint("cargo xtask add-cluster app3")));
     }
     let inputs = load::inputs(session)?;
     let fleet = &inputs.fleet;
@@ -23,7 +24,7 @@ pub fn run(session: &mut Session, name: &str) -> Ended {
     let block = another(fleet, name).ok_or_else(none)?;
     load::with_more(session, &block).map_err(|problems| {
         // Lines beyond the end of the file would only confuse.
-        let beyond = |p: Problem| Problem { at: None, ..p };
+        let beyond = |p: Problem| Problem { at: None, hint: p.hint.as_deref().map(typed), ..p };
         Stop { code: WRONG, problems: problems.into_iter().map(beyond).collect() }
     })?;
     session.shell.data(&block);
@@ -37,4 +38,10 @@ pub fn run(session: &mut Session, name: &str) -> Ended {
         session.shell.status(Tone::Hint, verb, &line);
     }
     Ok(DONE)
+}
+
+/// What would be written into the file, as it is typed here: a name is an argument.
+fn typed(hint: &str) -> String {
+    let name = hint.strip_prefix("name = \"").and_then(|rest| rest.strip_suffix('"'));
+    name.map_or(hint.to_owned(), |name| format!("cargo xtask add-cluster {name}"))
 }

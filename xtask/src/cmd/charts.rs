@@ -53,7 +53,18 @@ fn pull(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Ended 
     if session.flags.dry_run {
         return plan::print(session, plan);
     }
-    fetch(session, world, inputs, &plan)
+    let code = fetch(session, world, inputs, &plan)?;
+    say_unlocked(session, &inputs.releases);
+    Ok(code)
+}
+
+/// Names what would be installed from whatever its server says today.
+fn say_unlocked(session: &mut Session, releases: &Releases) {
+    let open = lock::unlocked(releases);
+    if !open.is_empty() {
+        let line = format!("{}: cargo xtask charts lock", words::list(&open));
+        session.shell.status(Tone::Warn, "Unlocked", &line);
+    }
 }
 
 /// Learns the digests that are missing and writes them into the list.

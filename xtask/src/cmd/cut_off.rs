@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::Session;
 use super::exit::{REFUSED, Stop};
+use super::{Session, fit};
 use crate::cli::Command;
 use crate::problem::Problem;
 use crate::ui::problem;
@@ -37,7 +37,7 @@ pub fn left(session: &Session) -> Option<Problem> {
     let mark: Value = serde_json::from_str(&text).unwrap_or_default();
     let cluster = mark["stopped"].as_str().unwrap_or("the platform");
     let since = mark["since"].as_str().map(|since| format!(" since {since}")).unwrap_or_default();
-    let again = if session.flags.rehearse { "cargo xtask start --rehearse" } else { "cargo xtask start" };
+    let again = fit::here(&session.flags, "cargo xtask start");
     Some(Problem::new(format!("a drill was cut off; {cluster} is stopped{since}")).hint(again))
 }
 

@@ -14,12 +14,8 @@ use crate::ui::shell::Tone;
 pub fn run(session: &mut Session) -> Ended {
     let path = session.space.out().join(KUBECONFIG);
     if !session.space.holds(path.as_str()) {
-        let mut hint = "cargo xtask bootstrap".to_owned();
-        if session.flags.rehearse {
-            hint.push_str(" --rehearse");
-        }
-        let problem = Problem::new("there is no kubeconfig yet").at(session.space.shown(&path), None).hint(hint);
-        return Err(Stop::one(REFUSED, problem));
+        let problem = Problem::new("there is no kubeconfig yet").at(session.space.shown(&path), None);
+        return Err(Stop::one(REFUSED, problem.hint("cargo xtask bootstrap")));
     }
     session.shell.status(Tone::Hint, "Use", "export KUBECONFIG=$(cargo xtask kubeconfig)");
     session.shell.data(&format!("{path}\n"));

@@ -5,7 +5,7 @@ use super::conduct::{facts, jobs};
 use super::drive::survey::{self, Survey};
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::load::Inputs;
-use super::{Session, detect, drift, load, place};
+use super::{Session, detect, drift, fit, load, place};
 use crate::cli::Format;
 use crate::contract::{self, Evidence};
 use crate::plan::Plan;
@@ -30,9 +30,9 @@ pub fn run(session: &mut Session) -> Ended {
         let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers).linked(links);
         let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
         let report = contract::check(&evidence.map_err(Stop::all(WRONG))?);
-        let again = if session.flags.rehearse { "cargo xtask doctor --rehearse" } else { "cargo xtask doctor" };
+        let again = fit::here(&session.flags, "cargo xtask doctor");
         let text = match session.flags.format {
-            Format::Text => status::text(&overview, &report, again),
+            Format::Text => status::text(&overview, &report, &again),
             Format::Json => status::json(&overview, &report),
         };
         session.shell.data(&text);
@@ -51,7 +51,13 @@ fn linked(
     let connect = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
     let plan = links::questions(&inputs.fleet, &connect, answers);
     let connected = asked(session, world, &plan)?.answers;
-    Ok(links::links(&inputs.fleet, answers, &connected))
+    let mut links = links::links(&inputs.fleet, answers, &connected);
+    for LinkView { state, .. } in &mut links {
+        if let Some((what, command)) = state.split_once(": ") {
+            *state = format!("{what}: {}", fit::here(&session.flags, command));
+        }
+    }
+    Ok(links)
 }
 
 fn asked(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<Survey, Stop> {

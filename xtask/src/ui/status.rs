@@ -28,8 +28,10 @@ pub fn text(overview: &Overview, report: &Report, again: &str) -> String {
     if !overview.others.is_empty() {
         out.push_str("not as wanted\n");
     }
-    for (step, state) in overview.others.iter().take(OTHERS) {
-        let _ = writeln!(out, "  {step:<32} {}", words::cut(state, 80));
+    let others = || overview.others.iter().take(OTHERS);
+    let width = others().map(|(step, _)| step.chars().count()).max().unwrap_or(0).max(32);
+    for (step, state) in others() {
+        let _ = writeln!(out, "  {step:<width$} {}", words::cut(state, 80));
     }
     if let Some(more) = overview.others.len().checked_sub(OTHERS).filter(|more| *more > 0) {
         let _ = writeln!(out, "  and {more} more");

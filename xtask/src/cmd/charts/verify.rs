@@ -9,7 +9,7 @@ use super::super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
 use super::super::load::Inputs;
 use super::super::{Session, show};
 use super::templates::{self, Template, values};
-use super::{offers, refuse_others};
+use super::{offers, refuse_others, say_unlocked};
 use crate::charts::rendered::{Workload, workload, workloads};
 use crate::charts::verify::memory::{self, Need, Row};
 use crate::charts::verify::namespaces;
@@ -71,6 +71,7 @@ fn ending(session: &mut Session, inputs: &Inputs, problems: Vec<Problem>, values
     }
     let releases = words::count(inputs.releases.charts.len(), "release");
     let clusters = words::count(inputs.fleet.clusters.len(), "cluster");
+    say_unlocked(session, &inputs.releases);
     let how = if values_only { ", by their values alone: keys, namespaces and images were not looked at" } else { "" };
     session.shell.status(Tone::Good, "Verified", &format!("{releases} on {clusters}{how}"));
     Ok(DONE)

@@ -27,7 +27,7 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
         vault: Vault::of(Kubectl::on(&kube_path(platform)), &vault.namespace, VAULT),
         base: format!("{}/{VAULT}", platform.name),
     };
-    let mut steps = vec![here.up(platform), here.init(), here.keys(), here.unseal(), here.forget()];
+    let mut steps = vec![here.up(platform), here.init(), here.keys(platform), here.unseal(), here.forget()];
     steps.extend([here.engine(), here.sample()]);
     if let Some(reader) = reader(releases) {
         let workload = fleet.clusters.iter().filter(|c| c.role == Role::Workload);
@@ -89,15 +89,16 @@ impl Here {
     }
 
     /// Never a second init: it would need an empty volume, and emptying it is not ours to decide.
-    fn keys(&self) -> Step {
+    fn keys(&self, platform: &Cluster) -> Step {
         let ask = own::have(&[UNSEAL_KEY, ROOT_TOKEN]);
         Step::new(self.id("keys"), "look for Vault's keys", ask, Want::Exit(0))
             .needs([self.id("init")])
             .act([self.vault.keys()])
             .limits(Limits::QUICK.attempts(2, 2))
             .hint(format!(
-                "restore {UNSEAL_KEY} and {ROOT_TOKEN} in out/secrets, or give up what Vault holds and delete its \
-                 claim data-{VAULT}-0"
+                "restore {UNSEAL_KEY} and {ROOT_TOKEN} in out/secrets; or give up what Vault holds: \
+                 kubectl --kubeconfig {} --namespace {VAULT} delete pvc/data-{VAULT}-0 pod/{VAULT}-0 --wait=false",
+                kube_path(platform)
             ))
     }
 

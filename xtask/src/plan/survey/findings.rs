@@ -171,15 +171,38 @@ fn of_step(seen: &Seen<'_>, id: &str, answer: &Answer) -> Option<Finding> {
     let step = seen.plan.step(id)?;
     let (why, fix) = match &answer.state {
         State::So | State::NotAsked(_) => return None,
-        State::Not { case, why } => (why.clone(), only_waits(step) || is_safe(id, *case)),
+        State::Not { case, why } => (why.clone(), is_mild(step, *case)),
         State::Unknown(why) => (why.clone(), false),
     };
+    let free = is_free(seen, step);
     let problem = Problem::new(format!("not so: {}", step.doing)).why(why);
     let hint = match &answer.state {
         State::Not { case: Some("another version"), .. } => "cargo xtask upgrade".to_owned(),
-        _ => format!("cargo xtask bootstrap --only {id}"),
+        _ if free => format!("cargo xtask bootstrap --only {id}"),
+        _ => format!("cargo xtask bootstrap --until {id}"),
     };
-    Some(Finding::new(problem.hint(hint), fix.then(|| id.to_owned())))
+    Some(Finding::new(problem.hint(hint), (fix && free).then(|| id.to_owned())))
+}
+
+/// Whether all that stands before a step is so, or is mended unasked, too. A VM that is down is told by itself.
+fn is_free(seen: &Seen<'_>, step: &Step) -> bool {
+    let (mut left, mut been) = (vec![step], BTreeSet::new());
+    while let Some(step) = left.pop() {
+        for need in step.needs.iter().filter_map(|id| seen.plan.step(id)).filter(|need| been.insert(&need.id)) {
+            let told = need.id.ends_with("/launch");
+            match seen.answers.get(&need.id).map(|answer| &answer.state) {
+                Some(State::Not { case, .. }) if !told && !is_mild(need, *case) => return false,
+                Some(State::Unknown(_)) if !told => return false,
+                _ => left.push(need),
+            }
+        }
+    }
+    true
+}
+
+/// A step that only waits, or neither makes nor replaces anything.
+fn is_mild(step: &Step, case: Option<&str>) -> bool {
+    only_waits(step) || is_safe(&step.id, case)
 }
 
 /// Steps that only write down where something is, or finish what was begun. Nothing is made or replaced by them.
