@@ -337,11 +337,12 @@ fn opened(helm: &str) {
         "replicas: two\nresources:\n  requests:\n    memory: 64Mb\npart:\n  enabled: false\n  porrt: 81\n",
     );
     let said = here.ends("bootstrap", 2);
+    let read = "is not what Kubernetes reads";
     for finding in [
         "error: `part.porrt` is not in the chart of `tiny`\n  --> charts/tiny/values.yaml:7\n",
         "hint: did you mean `port`?",
-        "error: `replicas` of deployment/tiny in `tiny` is not what Kubernetes reads: \"two\"\n  --> charts/tiny/values.yaml:1\n",
-        "error: `memory` of deployment/tiny in `tiny` is not what Kubernetes reads: \"64Mb\"\n  --> charts/tiny/values.yaml:4\n",
+        &format!("`replicas` of deployment/tiny in `tiny` {read}: \"two\"\n  --> charts/tiny/values.yaml:1\n"),
+        &format!("`memory` of deployment/tiny in `tiny` {read}: \"64Mb\"\n  --> charts/tiny/values.yaml:4\n"),
         "error: 3 problems in charts/tiny/values.yaml",
     ] {
         assert!(said.contains(finding), "{finding}\n{said}");
@@ -384,10 +385,11 @@ fn an_object_that_two_documents_describe_is_told_with_both() {
         &format!("{}---\n{twice}", read("infra/manifests/namespaces-workload.yaml")),
     );
     let said = here.ends("fleet check", 2);
-    let line = read("infra/manifests/namespaces-workload.yaml").lines().count() + 2;
+    let file = "infra/manifests/namespaces-workload.yaml";
+    let line = read(file).lines().count() + 2;
     let told = format!(
-        "an object is described twice: `Namespace/monitoring`\n  --> infra/manifests/namespaces-workload.yaml:{line}\n   \
-         why: the first is infra/manifests/namespaces.yaml:"
+        "an object is described twice: `Namespace/monitoring`\n  --> {file}:{line}\n  \
+         \x20why: the first is infra/manifests/namespaces.yaml:"
     );
     assert!(said.contains(&told), "{said}");
 }
@@ -445,6 +447,15 @@ fn a_namespace_that_nobody_makes_is_told_before_anything_is_done() {
         let told = "no manifest on mgmt makes the namespace of `tiny`: `defalt`\n  --> charts/releases.toml:";
         assert!(said.contains(told) && said.contains("did you mean `default`?"), "{said}");
     }
+}
+
+#[test]
+fn a_rehearsal_invents_no_chart() {
+    let here = Repository::new(LIST);
+    let said = here.ends("bootstrap --rehearse", 2);
+    let told = "error: a rehearsal does not know the chart `tiny` of https://charts.test\n  --> charts/releases.toml\n";
+    assert!(said.contains(told), "{said}");
+    assert!(here.ends("plan bootstrap", 0).contains("helm pull tiny"));
 }
 
 #[test]

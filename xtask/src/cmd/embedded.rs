@@ -5,13 +5,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::Session;
-use super::exit::{NOT_READY, Stop};
+use super::exit::{NOT_READY, Stop, WRONG};
+use crate::charts::RELEASES;
 use crate::engine::{Event, TaskId};
 use crate::plan::{Plan, Probe, Want};
 use crate::problem::Problem;
 use crate::tools::{Exit, Output, Tool};
 use crate::workspace::Workspace;
-use crate::world::rehearsal::{Disk, Faults, Machine, Rehearsal, Stage};
+use crate::world::rehearsal::{Disk, Faults, Machine, Rehearsal, Stage, has_chart};
 use crate::world::{Call, World};
 
 /// The story, below the folder of the rehearsal.
@@ -22,8 +23,9 @@ const WAITS: u64 = 2_000_000;
 /// Goes on with the story that the last rehearsal left, or begins one.
 ///
 /// # Errors
-/// The story cannot be read.
+/// The story cannot be read, or the plan installs a chart that no rehearsal knows.
 pub fn open(session: &Session, plan: &Plan) -> Result<Rehearsal, Stop> {
+    refuse_strangers(plan)?;
     let faults = session.flags.seed.map_or_else(Faults::none, Faults::seeded);
     let path = session.space.out().join(STORY);
     if !session.space.holds(path.as_str()) {
@@ -45,6 +47,25 @@ pub fn open(session: &Session, plan: &Plan) -> Result<Rehearsal, Stop> {
 /// The disk says no.
 pub fn close(session: &Session, world: &Rehearsal) -> Result<(), Stop> {
     session.space.keep(STORY, world.save().as_bytes()).map_err(Stop::with(NOT_READY))
+}
+
+/// Refuses charts whose pods a rehearsal would have to invent.
+fn refuse_strangers(plan: &Plan) -> Result<(), Stop> {
+    let pulls = plan.steps.iter().flat_map(|step| &step.act).filter_map(|command| match &command.args[..] {
+        [pull, name, repo, from, ..] if pull == "pull" && repo == "--repo" => {
+            Some((name.as_str(), from.trim_end_matches('/')))
+        }
+        [pull, address, ..] if pull == "pull" => address.rsplit_once('/').map(|(from, name)| (name, from)),
+        _ => None,
+    });
+    let problem = |(name, from)| {
+        Problem::new(format!("a rehearsal does not know the chart `{name}` of {from}"))
+            .at(RELEASES, None)
+            .why("it shows the pods that a chart makes, and knows those of the charts that it was taught")
+            .hint("cargo xtask charts verify   # renders it; xtask/src/world/rehearsal/catalog/charts.rs teaches it")
+    };
+    let problems: Vec<Problem> = pulls.filter(|(name, from)| !has_chart(name, from)).map(problem).collect();
+    if problems.is_empty() { Ok(()) } else { Err(Stop { code: WRONG, problems }) }
 }
 
 /// A machine with every tool and nothing else, and at least the RAM that the plan looks for: fleets for machines larger

@@ -56,7 +56,8 @@ fn changes(session: &mut Session, plan: Plan, of: Planned, commit: &str) -> Ende
     let changes: Vec<_> = diff::diff(&then, &plan).into_iter().filter(|change| there(&change.step)).collect();
     session.shell.data(&diff::print(&changes));
     let steps = words::count(changes.len(), "step");
-    session.shell.status(Tone::Good, "Compared", &format!("with `{commit}`: {steps} differ"));
+    let differ = if changes.len() == 1 { "differs" } else { "differ" };
+    session.shell.status(Tone::Good, "Compared", &format!("with `{commit}`: {steps} {differ}"));
     Ok(DONE)
 }
 

@@ -68,16 +68,16 @@ mod tests {
 
     #[test]
     fn what_kubernetes_cannot_read_is_found_where_it_is_written() {
-        let object = |spec: Value| Rendered {
+        let object = |replicas: Value, resources: Value| Rendered {
             template: String::new(),
-            value: json!({"kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}),
+            value: json!({"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": replicas,
+                "template": {"spec": {"containers": [{"resources": resources}]}}}}),
         };
         let written = "count: 3\nmain:\n  memory: 64Mb\n  replicas: one\nresources:\n  requests:\n    memory: 64Mb\n";
         let written = yaml::parse("charts/plain/values.yaml", written).unwrap().remove(0);
-        let bad = object(json!({"replicas": "one", "template": {"spec": {"containers": [
-            {"resources": {"requests": {"memory": "64Mb", "cpu": "0.1"}, "limits": {"cpu": "1 core", "memory": null}}}]}}}));
-        let good = object(json!({"replicas": 2, "template": {"spec": {"containers": [
-            {"resources": {"requests": {"memory": "1Gi", "cpu": 1}, "limits": {"memory": 1_000_000}}}]}}}));
+        let few = json!({"requests": {"memory": "64Mb", "cpu": "0.1"}, "limits": {"cpu": "1 core", "memory": null}});
+        let fine = json!({"requests": {"memory": "1Gi", "cpu": 1}, "limits": {"memory": 1_000_000}});
+        let (bad, good) = (object(json!("one"), few), object(json!(2), fine));
         let found = unreadable("plain", &written, &[bad, good]);
         let told: Vec<String> = found.iter().map(|p| format!("{} {}", p.at.as_ref().unwrap(), p.what)).collect();
         let want = [

@@ -187,8 +187,8 @@ mod tests {
 
     #[test]
     fn what_may_be_anything_is_not_looked_into() {
-        let ours = "nameOverride: z\nglobal:\n  a: 1\npart:\n  enabled: true\n  global:\n    x: 1\n  args: [{a: 1}]\nresources:\n  a: 1\nserver:\n  storageClass: x\n\
-                    \x20 args: [{a: 1}]\n  log:\n    a: 1\n  limits:\n    b: 1\n";
+        let ours = "nameOverride: z\nglobal:\n  a: 1\npart:\n  enabled: true\n  args: [{a: 1}]\nresources:\n  a: 1\n\
+                    server:\n  storageClass: x\n  args: [{a: 1}]\n  log:\n    a: 1\n  limits:\n    b: 1\n";
         assert_eq!(check(ours, &["server.limits"]), [SET]);
     }
 

@@ -55,6 +55,11 @@ pub fn gateway_api(version: &str, only: Option<&str>) -> String {
     out
 }
 
+/// Whether a repository has a chart of that name. What another one would install is not known here.
+pub fn has(name: &str, from: &str) -> bool {
+    find(name).is_some_and(|chart| chart.from.contains(&from))
+}
+
 /// What the embedded world's registries serve as an archive.
 pub fn archive(chart: &str, version: &str) -> String {
     format!("archive of the embedded world\nchart: {chart}\nversion: {version}\n")
