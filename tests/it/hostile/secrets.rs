@@ -98,8 +98,8 @@ fn all_is_closed(place: &Place) {
     }
 }
 
-/// The rest of a fleet's life, struck by faults where something is done: connected, upgraded, stopped, started, drilled,
-/// mended, one cluster made anew.
+/// The rest of a fleet's life, struck by faults where something is done: connected, upgraded, stopped, started, one
+/// cluster made anew, drilled.
 #[test]
 fn no_later_command_tells_a_secret() {
     let place = daytwo::fleet();

@@ -131,11 +131,12 @@ fn ctrl_c_typed_twice_ends_all_at_once() {
 /// Bars of all clusters in whole lines at the bottom, and what runs below them.
 fn is_frame(screen: &vt100::Screen) -> bool {
     let bar = regex::Regex::new(r"^ +(host|mgmt|app1|app2) \[[=> ]{24}\] +\d+/\d+$").unwrap();
-    let contents = screen.contents();
-    let lines: Vec<&str> = contents.lines().map(str::trim_end).collect();
+    // Rows and not contents: bars fill their lines, which then count as one that was wrapped.
+    let lines: Vec<String> = screen.rows(0, screen.size().1).map(|row| row.trim_end().to_owned()).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).filter(|line| !line.is_empty()).collect();
     let first = lines.iter().position(|line| bar.is_match(line)).unwrap_or(lines.len());
     let (bars, rows) = lines[first..].split_at_checked(4).unwrap_or_default();
-    let indented = |line: &&str| line.starts_with("             ") && line.len() <= 100;
+    let indented = |line: &&str| line.starts_with("             ");
     bars.len() == 4 && bars.iter().all(|line| bar.is_match(line)) && !rows.is_empty() && rows.iter().all(indented)
 }
 
