@@ -3,15 +3,16 @@
 //! Knows nothing of what they open; the runs with real processes are in `standin::whole`.
 #![expect(clippy::disallowed_methods, reason = "looks for secrets in everything that a run leaves on disk")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::golden;
 use crate::standin::place::Place as Machine;
 use crate::ui::Place;
+use crate::{daytwo, golden};
 
 /// Every file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -52,32 +53,89 @@ fn a_rehearsal_with_faults_tells_no_secret() {
         told.push_str(&ran.out);
         told.push_str(&ran.err);
     }
-    let out = place.root().join("out/rehearsal");
-    let secrets: Vec<(PathBuf, String)> = files(out.join("secrets").as_std_path())
-        .into_iter()
-        .map(|path| (path.clone(), fs::read_to_string(path).unwrap().trim().to_owned()))
-        .collect();
+    let secrets = kept(&place);
     assert!(secrets.len() >= 14 && secrets.iter().all(|(_, value)| value.len() >= 16), "{}", secrets.len());
+    assert!(nothing_tells(&place, &secrets, &told) > 40);
+    all_is_closed(&place);
+}
+
+/// Where a rehearsal keeps its things.
+fn out(place: &Place) -> PathBuf {
+    place.root().join("out/rehearsal").into_std_path_buf()
+}
+
+/// The name and the value of each secret that is kept.
+fn kept(place: &Place) -> BTreeSet<(String, String)> {
+    let read = |path: PathBuf| (path.display().to_string(), fs::read_to_string(path).unwrap().trim().to_owned());
+    files(&out(place).join("secrets")).into_iter().map(read).collect()
+}
+
+/// None of them is in what was said, or in any file that is not made for them. How many files were looked at.
+fn nothing_tells(place: &Place, secrets: &BTreeSet<(String, String)>, told: &str) -> usize {
+    let out = out(place);
     // The world of the rehearsal is the other side: it must know what it was told. Kubeconfigs hold keys by nature.
     let own = |path: &Path| {
         path.starts_with(out.join("secrets")) || path.starts_with(out.join("kube")) || path.ends_with("world.json")
     };
-    let records: Vec<PathBuf> = files(out.as_std_path()).into_iter().filter(|path| !own(path)).collect();
-    assert!(records.len() > 40, "{}", records.len());
-    for path in records {
-        let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
-        for (name, value) in &secrets {
-            assert!(!text.contains(value.as_str()), "{} is in {}", name.display(), path.display());
+    let records: Vec<PathBuf> = files(&out).into_iter().filter(|path| !own(path)).collect();
+    for path in &records {
+        let text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+        for (name, value) in secrets {
+            assert!(!text.contains(value.as_str()), "{name} is in {}", path.display());
         }
     }
-    for (name, value) in &secrets {
-        assert!(!told.contains(value.as_str()), "{} is on the screen", name.display());
+    for (name, value) in secrets {
+        assert!(!told.contains(value.as_str()), "{name} is on the screen");
     }
+    records.len()
+}
+
+fn all_is_closed(place: &Place) {
     for folder in ["secrets", "kube", "logs", "tmp"] {
-        let folder = out.join(folder);
-        assert_eq!(mode(folder.as_std_path()), 0o700, "{folder}");
-        files(folder.as_std_path()).iter().for_each(|path| assert_eq!(mode(path), 0o600, "{}", path.display()));
+        let folder = out(place).join(folder);
+        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
+        files(&folder).iter().for_each(|path| assert_eq!(mode(path), 0o600, "{}", path.display()));
     }
+}
+
+/// The rest of a fleet's life, struck by faults where something is done: connected, upgraded, stopped, started, one
+/// cluster made anew, drilled.
+#[test]
+fn no_later_command_tells_a_secret() {
+    let place = daytwo::fleet();
+    let newer = golden::read("infra/fleet.toml").replace("1.35.7", "1.35.8");
+    fs::write(place.root().join("to.toml"), newer).unwrap();
+    let (mut told, mut secrets, mut struck) = (String::new(), BTreeSet::new(), 0);
+    for (line, calm) in [
+        ("mesh-connect --rehearse --format json", 0),
+        ("upgrade --rehearse --fleet to.toml --format json", 0),
+        ("stop --rehearse --format json", 0),
+        ("doctor --rehearse --fleet to.toml --explain", 1),
+        ("start --rehearse --fleet to.toml --format json", 0),
+        ("destroy --rehearse --fleet to.toml --only app2/* --format json", 0),
+        ("bootstrap --rehearse --fleet to.toml --only app2/* --only fleet/* -v", 0),
+        ("mesh-connect --rehearse --fleet to.toml -v", 0),
+        ("verify-contract --rehearse --fleet to.toml --live --explain", 0),
+        ("verify-contract --rehearse --fleet to.toml --drill mgmt-outage --outage 2m", 0),
+        ("status --rehearse --fleet to.toml --format json", 0),
+        ("logs --rehearse mgmt/vault/keys", 0),
+    ] {
+        let acts = ["mesh-connect", "upgrade", "stop", "start", "bootstrap"].iter().any(|act| line.starts_with(act));
+        let seeds = if acts { 7..10 } else { 0..0 };
+        let faults = seeds.map(|seed| format!("{line} --seed {seed}"));
+        for (line, calm) in faults.map(|line| (line, None)).chain([(line.to_owned(), Some(calm))]) {
+            let ran = place.run(&line);
+            assert!(calm.is_none_or(|code| code == i32::from(ran.code)), "{line}: {} {}", ran.code, ran.err);
+            struck += ran.out.matches("\"event\":\"retrying\"").count();
+            told.push_str(&ran.out);
+            told.push_str(&ran.err);
+            // Some are made anew on the way: the old ones are as secret.
+            secrets.extend(kept(&place));
+        }
+    }
+    assert!(struck >= 5 && secrets.len() >= 14, "{struck} retries, {} secrets", secrets.len());
+    assert!(nothing_tells(&place, &secrets, &told) > 100);
+    all_is_closed(&place);
 }
 
 /// With a umask that forbids nothing, somebody looks into `out/` all the time while a whole bootstrap runs.

@@ -102,6 +102,13 @@ impl Place {
         place
     }
 
+    /// One on which time limits leave a busy machine enough time.
+    pub fn patient() -> Self {
+        let mut place = Place::new();
+        place.limits = 4;
+        place
+    }
+
     /// A machine with other versions of some tools.
     pub fn with_tools(tools: &[(&str, &str)]) -> Self {
         let mut machine = Machine::default();

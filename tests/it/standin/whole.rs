@@ -9,6 +9,7 @@ use serde_json::Value;
 use xtask::world::rehearsal::{Machine, Stage};
 
 use super::place::{Place, undisturbed};
+use crate::drill::connected;
 
 /// Words of commands that change something, as the tools themselves call it.
 const CHANGING: &[&str] = &[
@@ -141,5 +142,27 @@ fn no_secret_leaves_its_place_and_nobody_else_may_read_it() {
             let want = if data.is_dir() { 0o700 } else { 0o600 };
             assert_eq!(data.permissions().mode() & 0o777, want, "{path}");
         }
+    }
+}
+
+/// Stopped, started, connected again and looked at from outside: everything that learnt values go into.
+#[test]
+fn no_later_command_puts_a_secret_into_an_argument() {
+    let place = Place::from_rehearsal(&connected().root().join("out/rehearsal"));
+    for line in ["stop", "start -v", "mesh-connect --format json", "doctor --explain", "verify-contract --live"] {
+        let ran = place.run(line);
+        assert_eq!(ran.code, Some(0), "{line}: {}{}", ran.out, ran.err);
+    }
+    let secrets: Vec<String> = place
+        .below("out/secrets")
+        .into_iter()
+        .map(|path| std::fs::read_to_string(path).unwrap().trim().to_owned())
+        .collect();
+    let asked = place.text("state.asked");
+    assert!(asked.lines().count() > 300 && secrets.len() >= 14, "{} commands", asked.lines().count());
+    let streams =
+        (0..5).flat_map(|run| [format!("stdout.{run}"), format!("stderr.{run}")]).map(|file| place.text(&file));
+    for text in streams.chain([asked, place.text("out/journal.jsonl")]) {
+        assert!(!secrets.iter().any(|value| text.contains(value.as_str())), "a secret is told");
     }
 }

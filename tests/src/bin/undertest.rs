@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -56,7 +57,8 @@ fn own(args: &[String]) -> Output {
         _ => command.args(args),
     };
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    match command.stdin(Stdio::null()).output() {
+    // In life these are threads of ours: what a terminal tells its processes does not reach them.
+    match command.process_group(0).stdin(Stdio::null()).output() {
         Ok(ended) => {
             let exit = ended.status.code().map_or(Exit::Signal(9), Exit::Code);
             Output { stdout: text(ended.stdout), stderr: text(ended.stderr), ..Output::of(exit) }

@@ -107,6 +107,8 @@ struct Books {
 struct Run {
     step: StepId,
     hushed: bool,
+    /// Whether it was heard while it ran. Own acts, and all in the embedded world, say everything at their end.
+    heard: bool,
     began: Duration,
 }
 
@@ -185,7 +187,7 @@ impl Driver<'_> {
     fn start(&mut self, task: TaskId, step: StepId, command: &Command, facts: &BTreeMap<String, String>) {
         self.log(&step, || format!("{} $ {command}", clock::now()));
         let began = self.world.now();
-        self.books.runs.insert(task, Run { step, hushed: command.hushed(), began });
+        self.books.runs.insert(task, Run { step, hushed: command.hushed(), heard: false, began });
         let call = complete::call(task, command, &self.plan.files, facts, self.space);
         let output = match call {
             Err(reason) => Some(Output::of(Exit::NotStarted(reason))),
@@ -206,7 +208,8 @@ impl Driver<'_> {
 
     /// A line as it may be shown; nothing if it must not be.
     fn line(&mut self, task: TaskId, line: &str) -> Option<String> {
-        let run = self.books.runs.get(&task).filter(|run| !run.hushed)?;
+        let run = self.books.runs.get_mut(&task).filter(|run| !run.hushed)?;
+        run.heard = true;
         let (step, line) = (run.step.clone(), self.space.scrub(line).into_owned());
         self.log(&step, || line.clone());
         Some(line)
@@ -214,8 +217,14 @@ impl Driver<'_> {
 
     fn ended(&mut self, task: TaskId, output: &Output) {
         let Some(run) = self.books.runs.remove(&task) else { return };
-        if run.hushed && !output.ok() {
-            output.stderr.lines().for_each(|line| self.log(&run.step, || line.to_owned()));
+        let left: &[&String] = match run {
+            Run { hushed: true, .. } if output.ok() => &[],
+            Run { hushed: true, .. } => &[&output.stderr],
+            Run { heard: true, .. } => &[],
+            _ => &[&output.stdout, &output.stderr],
+        };
+        for line in left.iter().flat_map(|text| text.lines()) {
+            self.log(&run.step, || line.to_owned());
         }
         let took = self.world.now().saturating_sub(run.began).as_secs_f64();
         self.log(&run.step, || format!("{} {} after {took:.1}s", clock::now(), ending(&output.exit)));

@@ -134,8 +134,7 @@ impl Tally {
 pub fn step(failure: &Failure, log: Option<&str>, hint: &str, paint: Paint) -> String {
     let Failure { step, attempt, attempts, command, output, took, why } = failure;
     let tried = format!("attempt {attempt} of {attempts}");
-    let after = words::duration(*took);
-    let mut text = error(&format!("step `{step}` failed: {why} after {after} ({tried})"), paint);
+    let mut text = error(&format!("step `{step}` failed: {} ({tried})", words::after(why, *took)), paint);
     text.push_str(&format!("  $ {command}\n"));
     for line in last_words(output, command.hushed()) {
         text.push_str(format!("  | {}", words::plain(line)).trim_end());

@@ -4,6 +4,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+/// `exit 1 after 9s`; a limit that was reached has said so itself.
+pub fn after(why: &str, took: Duration) -> String {
+    if why.contains("timed out after ") { why.to_owned() } else { format!("{why} after {}", duration(took)) }
+}
+
 /// `850ms`, `41s`, `6m 12s`, `1h 5m`: at most two units, rounded down, as a person would say it.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -107,6 +112,13 @@ fn skip_escape(rest: &mut std::str::Chars<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_long_it_took_is_said_once() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(after("exit 1", minute), "exit 1 after 1m");
+        assert_eq!(after("no answer: timed out after 1m", minute), "no answer: timed out after 1m");
+    }
 
     #[test]
     fn durations_have_at_most_two_units() {

@@ -97,6 +97,16 @@ fn a_command_runs_with_its_values_and_is_logged_without_secrets() {
 }
 
 #[test]
+fn what_was_only_said_at_the_end_is_in_the_log_too() {
+    let says = vec![Event::Ended(1, answer("key topsecretvalue\n", "no such file\n", Exit::Code(1)))];
+    let (_, seen) = check(says, vec![start(1, Command::ask(Tool::Helm, ["version"]))]);
+    let log = seen.log();
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines[1..3], ["key <secret:kept>", "no such file"], "{log}");
+    assert_eq!(lines.len(), 4, "{log}");
+}
+
+#[test]
 fn what_is_not_known_ends_the_command_before_it_starts() {
     let (events, seen) = check(vec![], vec![start(1, Command::ask(Tool::Helm, ["<fact:b.ip>"]))]);
     let reason = Exit::NotStarted("<fact:b.ip> is not known".into());

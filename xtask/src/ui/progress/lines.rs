@@ -74,8 +74,7 @@ fn done(step: &str, took: Duration, adopted: bool) -> Line {
 }
 
 fn failed(failure: &Failure) -> String {
-    let Failure { step, why, took, .. } = failure;
-    format!("{step}: {why} after {} ({})", words::duration(*took), tries(failure))
+    format!("{}: {} ({})", failure.step, words::after(&failure.why, failure.took), tries(failure))
 }
 
 fn tries(failure: &Failure) -> String {

@@ -1,4 +1,4 @@
-//! The terminal that the live screen is drawn on. It may be gone at any moment, and keys are pressed while it is drawn on.
+//! The terminal that the live screen is drawn on. It may be gone at any moment, and keys are pressed meanwhile.
 //! Knows nothing of bars: indicatif says what is drawn.
 
 use std::io::Result;
