@@ -16,6 +16,7 @@ use crate::golden;
 use crate::ui::{Place, Ran};
 
 mod choice;
+mod cut;
 mod faults;
 mod flags;
 mod moves;

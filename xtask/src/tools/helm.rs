@@ -103,6 +103,13 @@ impl Release<'_> {
         self.upgraded(archive, values, &[("values", digest)], &[WHOLE])
     }
 
+    /// The same of a release that can have peers, by values without any. The label of those that it had goes with them:
+    /// labels are sticky, and what it says would be believed. An empty one is no label to whoever reads the table, and is
+    /// taken by an install as well, where `null` would be a word like any other.
+    pub fn upgrade_without_peers(&self, archive: &str, values: &str, digest: &str) -> Command {
+        self.upgraded(archive, values, &[("values", digest), ("mesh", "")], &[WHOLE])
+    }
+
     /// The same with the peers of the mesh among the values; `mesh` is the digest of those alone.
     pub fn upgrade_meshed(&self, archive: &str, values: &str, digest: &str, mesh: &str) -> Command {
         self.upgraded(archive, values, &[("values", digest), ("mesh", mesh)], &[WHOLE])

@@ -317,7 +317,15 @@ impl World for Rehearsal {
         let fault = self.story.faults.strike(&ask);
         self.story.order += 1;
         let order = self.story.order;
-        self.story.running.push(Running { task: Some(task), ask, next: Some(since), order, fault, lines: vec![], said: None });
+        self.story.running.push(Running {
+            task: Some(task),
+            ask,
+            next: Some(since),
+            order,
+            fault,
+            lines: vec![],
+            said: None,
+        });
     }
 
     fn kill(&mut self, task: TaskId, hard: bool) {

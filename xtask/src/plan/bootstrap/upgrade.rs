@@ -71,33 +71,38 @@ impl Upgrade<'_> {
         [self.kubectl().revisions().learn(self.release.next(), number), upgrade]
     }
 
-    fn upgrade(&self) -> [Command; 2] {
-        self.numbered(self.release.upgrade(self.archive, self.values, &self.digest()))
+    fn upgrade(&self, meshes: bool) -> [Command; 2] {
+        let (release, archive, values, digest) = (&self.release, self.archive, self.values, self.digest());
+        self.numbered(match meshes {
+            true => release.upgrade_without_peers(archive, values, &digest),
+            false => release.upgrade(archive, values, &digest),
+        })
     }
 
     /// The step that installs or upgrades it. One that can have peers of a mesh keeps them (ADR-0022).
     pub fn step(&self, id: String, doing: String, meshes: bool) -> Step {
         let step = Step::new(id, doing, self.kubectl().revisions(), self.deployed());
-        let step = self.torn_down(step);
+        let step = self.torn_down(step, meshes);
         let step = if meshes { self.meshed(step) } else { step };
-        let plain = |command: Command| [command].into_iter().chain(self.upgrade());
+        let upgrade = self.upgrade(meshes);
+        let plain = |command: Command| [command].into_iter().chain(upgrade.clone());
         let mut step = step.instead("pending upgrade", self.newest(PENDING), plain(self.release.rollback()));
         if self.release.helm == Helm::V3 {
             step = step.instead("cancelled", self.cancelled(r"\S+"), plain(self.release.rollback()));
         }
-        step.instead("changed by hand", self.newest(r"^\d+ (deployed|failed) \S+ \S+ foreign"), self.upgrade())
-            .act(self.upgrade())
+        step.instead("changed by hand", self.newest(r"^\d+ (deployed|failed) \S+ \S+ foreign"), upgrade.clone())
+            .act(upgrade)
             .undo([self.release.uninstall()])
     }
 
     /// What was never there as a whole, or is half gone.
-    fn torn_down(&self, step: Step) -> Step {
+    fn torn_down(&self, step: Step, meshes: bool) -> Step {
         let chart = self.chart();
         let forget = match self.release.helm {
             Helm::V4 => self.kubectl().forget_install(&chart.namespace, &chart.placement.name),
             Helm::V3 => self.release.uninstall(),
         };
-        let after = |command: Command| [command].into_iter().chain(self.upgrade());
+        let after = |command: Command| [command].into_iter().chain(self.upgrade(meshes));
         step.instead("pending install", self.newest(r"^\d+ pending-install "), after(forget)).instead(
             "half uninstalled",
             self.newest(r"^\d+ uninstalling "),

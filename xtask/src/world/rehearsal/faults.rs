@@ -100,9 +100,26 @@ impl Kind {
                 ask.tool == Tool::Multipass && makes || ask.tool == Tool::Helm && ["upgrade", "pull"].contains(&first)
             }
             // Acts of our own run inside our own process.
-            Kind::Hang | Kind::HangDone | Kind::Signal => ask.tool != Tool::Own,
-            Kind::Fail | Kind::FailDone | Kind::Cut | Kind::Crash | Kind::KillGroup | Kind::PowerCut => true,
+            Kind::Hang | Kind::Signal => ask.tool != Tool::Own,
+            // In the middle of what is done, or behind it; of a question they leave what a hang and a crash leave.
+            Kind::HangDone => ask.tool != Tool::Own && !asks(ask),
+            Kind::KillGroup | Kind::PowerCut => !asks(ask),
+            Kind::Fail | Kind::FailDone | Kind::Cut | Kind::Crash => true,
         }
+    }
+}
+
+/// Whether a command is a question and no more, by the words of those that are asked most.
+fn asks(ask: &Ask) -> bool {
+    let has = |words: &[&str]| ask.args.iter().any(|arg| words.contains(&arg.as_str()));
+    match ask.tool {
+        Tool::Multipass => has(&["info", "list", "version", "/usr/local/sbin/node-state"]),
+        Tool::Helm => has(&["version", "show", "template", "list", "get"]),
+        Tool::Kubectl => has(&["get", "diff", "version", "logs"]) || has(&["rollout"]) && has(&["status"]),
+        Tool::Cilium => !has(&["test"]),
+        Tool::Own => has(&["machine", "dial", "sha256"]),
+        Tool::Curl | Tool::Openssl | Tool::Docker => has(&["--version", "version"]),
+        Tool::Tar => false,
     }
 }
 
@@ -299,5 +316,9 @@ mod tests {
         assert!(Kind::Half.fits(&init) && !Kind::Half.fits(&ca));
         assert!(Kind::LaunchTimeout.fits(&ask(Tool::Multipass, "launch 24.04")) && !Kind::LaunchTimeout.fits(&init));
         assert!(Kind::Download.fits(&ask(Tool::Helm, "pull x")) && !Kind::Download.fits(&ask(Tool::Helm, "upgrade x")));
+        let nodes = ask(Tool::Kubectl, "--kubeconfig a get nodes");
+        for kind in [Kind::HangDone, Kind::KillGroup, Kind::PowerCut] {
+            assert!(kind.fits(&init) && !kind.fits(&nodes), "{kind}");
+        }
     }
 }

@@ -77,12 +77,13 @@ fn faults_do_what_their_names_say() {
     scene.pass(10_000);
     scene.world.kill(task, false);
     assert_eq!(scene.end(task).exit, Exit::Signal(15));
-    let mut scene = with(0, Kind::HangDone);
-    let task = scene.start("multipass version --format json", "");
+    let mut scene = with(1, Kind::HangDone);
+    scene.launch("a");
+    let task = scene.start("multipass exec -n a -- cloud-init status --format json", "");
     scene.pass(10_000);
     scene.world.kill(task, false);
     let end = scene.end(task);
-    assert!(end.exit == Exit::Signal(15) && end.stdout.contains("multipassd"), "{end:?}");
+    assert!(end.exit == Exit::Signal(15) && end.stdout.contains("status"), "{end:?}");
     let mut scene = with(0, Kind::Crash);
     scene.run("multipass version --format json");
     assert!(scene.world.crashed());
@@ -99,7 +100,7 @@ fn what_takes_us_and_our_commands_leaves_them_half_done() {
         let other = scene.start(upgrade, "");
         scene.pass(2);
         scene.world.with_faults(Faults::single(0, kind));
-        assert_eq!(scene.run("multipass version --format json").exit, Exit::Signal(9));
+        assert_eq!(scene.exec("app1-cp", "true").exit, Exit::Signal(9));
         assert!(scene.world.crashed());
         scene.world.outlive();
         scene.pass(600);
