@@ -446,7 +446,14 @@ fn a_namespace_that_nobody_makes_is_told_before_anything_is_done() {
         let said = here.ends(line, 2);
         let told = "no manifest on mgmt makes the namespace of `tiny`: `defalt`\n  --> charts/releases.toml:";
         assert!(said.contains(told) && said.contains("did you mean `default`?"), "{said}");
+        assert_eq!(said.matches("makes the namespace of").count(), 1, "the same on every cluster is told once: {said}");
     }
+    let here = Repository::new(&read("charts/releases.toml"));
+    let file = "infra/manifests/secret-stores.yaml";
+    here.write(file, &read(file).replace("namespace: sample", "namespace: smaple"));
+    let said = here.ends("fleet check", 2);
+    let told = "no manifest on app1 makes the namespace of `ExternalSecret/sample-credentials`: `smaple`\n  --> infra/";
+    assert!(said.contains(told) && said.contains("did you mean `sample`?"), "{said}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! The rules are those of the Pod Security Standards, in the API server's words:
 //! <https://kubernetes.io/docs/concepts/security/pod-security-standards/>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -72,26 +72,36 @@ pub fn levels<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Levels {
 /// # Errors
 /// A manifest that is no YAML.
 pub fn of(releases: &Releases, data: &Data, cluster: &Cluster) -> Result<Levels, Problem> {
+    Ok(levels(&described(releases, data, cluster)?))
+}
+
+/// Every object of the manifests of a cluster.
+fn described(releases: &Releases, data: &Data, cluster: &Cluster) -> Result<Vec<Document>, Problem> {
     let mut all = Vec::new();
     for manifest in releases.manifests.iter().filter(|m| m.placement.clusters.contains(&cluster.role)) {
         if let Source::File(file) = &manifest.source {
             all.extend(yaml::foreign(file, data.get(file).map_or("", String::as_str))?);
         }
     }
-    Ok(levels(&all))
+    Ok(all)
 }
 
-/// A problem for each release of a fleet that goes into a namespace which no manifest makes.
+/// A problem for each release of a fleet, and each object of a manifest, that goes into a namespace which no manifest
+/// makes. What is so on several clusters is told of the first.
 ///
 /// # Errors
 /// A manifest that is no YAML.
 pub fn homeless(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Vec<Problem>, Problem> {
     let mut problems = Vec::new();
     for cluster in &fleet.clusters {
-        let levels = of(releases, data, cluster)?;
+        let described = described(releases, data, cluster)?;
+        let levels = levels(&described);
         let here = releases.charts.iter().filter(|c| c.placement.clusters.contains(&cluster.role));
         problems.extend(here.filter_map(|chart| missing(releases, chart, &levels, &cluster.name)));
+        problems.extend(described.iter().filter_map(|object| stray(object, &levels, &cluster.name)));
     }
+    let mut told = BTreeSet::new();
+    problems.retain(|problem| told.insert(problem.at.clone()));
     Ok(problems)
 }
 
@@ -99,14 +109,28 @@ pub fn homeless(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Vec<P
 /// at all.
 pub fn missing(releases: &Releases, chart: &Chart, levels: &Levels, cluster: &str) -> Option<Problem> {
     let (name, namespace) = (&chart.placement.name, &chart.namespace);
+    let line = releases.lines.get(&format!("{name}.namespace")).copied();
+    let why = "its label must be there before the first pod (ADR-0003)";
+    unmade(name, namespace, levels, cluster).map(|problem| problem.at(RELEASES, line).why(why))
+}
+
+/// The same of an object of a manifest.
+fn stray(object: &Document, levels: &Levels, cluster: &str) -> Option<Problem> {
+    let metadata = &object.value["metadata"];
+    let who = format!("{}/{}", object.value["kind"].as_str()?, metadata["name"].as_str()?);
+    let path = ["metadata", "namespace"].map(str::to_owned);
+    let problem = unmade(&who, metadata["namespace"].as_str()?, levels, cluster)?;
+    Some(problem.at(object.file.clone(), object.lines.get(&path[..]).copied()).why("nothing can be put into it"))
+}
+
+fn unmade(who: &str, namespace: &str, levels: &Levels, cluster: &str) -> Option<Problem> {
     (!levels.contains_key(namespace)).then(|| {
-        Problem::new(format!("no manifest on {cluster} makes the namespace of `{name}`: `{namespace}`"))
-            .at(RELEASES, releases.lines.get(&format!("{name}.namespace")).copied())
-            .why("its label must be there before the first pod (ADR-0003)")
-            .hint(match nearest(namespace, levels.keys().map(String::as_str)) {
+        Problem::new(format!("no manifest on {cluster} makes the namespace of `{who}`: `{namespace}`")).hint(
+            match nearest(namespace, levels.keys().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("write it into infra/manifests; there are {}", names(levels)),
-            })
+            },
+        )
     })
 }
 
@@ -305,6 +329,19 @@ mod tests {
         assert_eq!(problems[0].why.as_deref(), Some("violates baseline: host namespaces (hostNetwork=true)"));
         let open = Workload { namespace: "open".into(), ..bad };
         assert_eq!(forbidden("x", &[open], &all()), []);
+    }
+
+    #[test]
+    fn an_object_without_a_namespace_is_found() {
+        let object = |space: &str| {
+            let text = format!("kind: Service\nmetadata:\n  name: web\n  namespace: {space}\n");
+            stray(&yaml::parse("infra/manifests/web.yaml", &text).unwrap()[0], &all(), "app1")
+        };
+        let problem = object("plan").unwrap();
+        assert_eq!(problem.what, "no manifest on app1 makes the namespace of `Service/web`: `plan`");
+        assert_eq!(problem.at.unwrap().to_string(), "infra/manifests/web.yaml:4");
+        assert_eq!(problem.hint.as_deref(), Some("did you mean `plain`?"));
+        assert_eq!(object("open"), None);
     }
 
     #[test]
