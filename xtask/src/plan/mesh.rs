@@ -153,6 +153,7 @@ fn connected_by_values(fleet: &Fleet, cluster: &Cluster, chart: &Chart, helm: He
         .needs(["host/helm", "host/kubectl"].map(str::to_owned))
         .needs([installed::archive_step(&chart.archive())])
         .needs(addresses(cluster).chain(wanted.flat_map(addresses)))
+        .instead("no answer", Want::Exit(0).negated(), [])
         .instead("pending upgrade", installed_as.newest(PENDING), back.clone());
     let step = match helm {
         Helm::V3 => step.instead("cancelled", installed_as.cancelled(r"\S+"), back),

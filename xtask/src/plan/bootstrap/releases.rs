@@ -160,12 +160,17 @@ impl Here<'_> {
         let unknown = |n| Want::Match(format!(r"^{} ", cluster.vm(n))).negated();
         let missing = Want::All(vec![Want::Exit(0), Want::Any(cluster.nodes.iter().map(unknown).collect())]);
         let want = Want::All(cluster.nodes.iter().map(line).collect());
+        let vms = cluster.nodes.iter().map(|node| cluster.vm(node));
+        let kubelets = vms.clone().map(|vm| guest::restart_kubelet(&vm));
+        // By a clock that stood still the certificate of its API server is of the future, and a kubelet stays away.
+        let clocks = vms.map(|vm| guest::synchronise(&vm));
         Step::new(self.id("nodes"), doing, self.kubectl().nodes(), want)
             .needs(self.network().map(|c| self.id(&c.placement.name)))
             .needs(cluster.workers().map(|w| on(cluster, w, "join")))
             .needs(cluster.nodes.iter().map(|n| volumes::id(cluster, n)))
-            .instead("one missing", missing, cluster.nodes.iter().map(|n| guest::restart_kubelet(&cluster.vm(n))))
-            .instead("not yet", Want::ALWAYS, [])
+            .instead("no answer", Want::Exit(0).negated(), [])
+            .instead("one missing", missing, clocks.clone().chain(kubelets))
+            .instead("not yet", Want::ALWAYS, clocks)
             .limits(Limits::QUICK.settle(600).attempts(2, 5))
             .hint(format!("kubectl --kubeconfig {} describe nodes", kube_path(cluster)))
     }

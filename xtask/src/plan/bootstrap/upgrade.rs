@@ -81,7 +81,9 @@ impl Upgrade<'_> {
 
     /// The step that installs or upgrades it. One that can have peers of a mesh keeps them (ADR-0022).
     pub fn step(&self, id: String, doing: String, meshes: bool) -> Step {
+        // Who did not answer did not say that nothing is there.
         let step = Step::new(id, doing, self.kubectl().revisions(), self.deployed());
+        let step = step.instead("no answer", Want::Exit(0).negated(), []);
         let step = self.torn_down(step, meshes);
         let step = if meshes { self.meshed(step) } else { step };
         let upgrade = self.upgrade(meshes);

@@ -80,9 +80,11 @@ impl Here<'_> {
     fn control_plane(&self) -> Step {
         let version = format!("v{}", self.fleet.versions.kubernetes);
         let doing = format!("upgrade the control plane of {} to {version}", self.cluster.name);
+        // Its new certificate is shown to the kubelets of all of them.
+        let others = self.cluster.workers().map(|worker| guest::synchronise(&self.cluster.vm(worker)));
         let hint = format!("multipass exec -n {} -- sudo ls /etc/kubernetes/tmp /var/lib/archipelago", self.vm);
         self.machine("control-plane", doing, "version", version.clone())
-            .act(on_time(&self.vm, [guest::upgrade(&self.vm, &version)]))
+            .act(others.chain(on_time(&self.vm, [guest::upgrade(&self.vm, &version)])))
             .limits(Limits::QUICK.minutes(25).settle(600).attempts(3, 10))
             .hint(hint)
     }
