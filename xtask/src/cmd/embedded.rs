@@ -5,14 +5,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::Session;
-use super::exit::{NOT_READY, Stop, WRONG};
-use crate::charts::RELEASES;
+use super::exit::{NOT_READY, Stop};
 use crate::engine::{Event, TaskId};
 use crate::plan::{Plan, Probe, Want};
 use crate::problem::Problem;
 use crate::tools::{Exit, Output, Tool};
 use crate::workspace::Workspace;
-use crate::world::rehearsal::{Disk, Faults, Machine, Rehearsal, Stage, has_chart};
+use crate::world::rehearsal::{Disk, Faults, Machine, Rehearsal, Stage, knows_chart};
 use crate::world::{Call, World};
 
 /// The story, below the folder of the rehearsal.
@@ -23,9 +22,8 @@ const WAITS: u64 = 2_000_000;
 /// Goes on with the story that the last rehearsal left, or begins one.
 ///
 /// # Errors
-/// The story cannot be read, or the plan installs a chart that no rehearsal knows.
+/// The story cannot be read.
 pub fn open(session: &Session, plan: &Plan) -> Result<Rehearsal, Stop> {
-    refuse_strangers(plan)?;
     let faults = session.flags.seed.map_or_else(Faults::none, Faults::seeded);
     let path = session.space.out().join(STORY);
     if !session.space.holds(path.as_str()) {
@@ -49,23 +47,16 @@ pub fn close(session: &Session, world: &Rehearsal) -> Result<(), Stop> {
     session.space.keep(STORY, world.save().as_bytes()).map_err(Stop::with(NOT_READY))
 }
 
-/// Refuses charts whose pods a rehearsal would have to invent.
-fn refuse_strangers(plan: &Plan) -> Result<(), Stop> {
+/// Addresses of the charts that a plan fetches and no rehearsal was taught: `https://charts.test/tiny`.
+pub fn strangers(plan: &Plan) -> Vec<String> {
     let pulls = plan.steps.iter().flat_map(|step| &step.act).filter_map(|command| match &command.args[..] {
         [pull, name, repo, from, ..] if pull == "pull" && repo == "--repo" => {
-            Some((name.as_str(), from.trim_end_matches('/')))
+            Some(format!("{}/{name}", from.trim_end_matches('/')))
         }
-        [pull, address, ..] if pull == "pull" => address.rsplit_once('/').map(|(from, name)| (name, from)),
+        [pull, address, ..] if pull == "pull" => Some(address.clone()),
         _ => None,
     });
-    let problem = |(name, from)| {
-        Problem::new(format!("a rehearsal does not know the chart `{name}` of {from}"))
-            .at(RELEASES, None)
-            .why("it shows the pods that a chart makes, and knows those of the charts that it was taught")
-            .hint("cargo xtask charts verify   # renders it; xtask/src/world/rehearsal/catalog/charts.rs teaches it")
-    };
-    let problems: Vec<Problem> = pulls.filter(|(name, from)| !has_chart(name, from)).map(problem).collect();
-    if problems.is_empty() { Ok(()) } else { Err(Stop { code: WRONG, problems }) }
+    pulls.filter(|address| !address.rsplit('/').next().is_some_and(knows_chart)).collect()
 }
 
 /// A machine with every tool and nothing else, and at least the RAM that the plan looks for: fleets for machines larger
@@ -87,7 +78,7 @@ fn memory(want: &Want) -> u64 {
     }
 }
 
-/// The outside world offers what the plan pins: simulated archives are not the real ones, but have their digests.
+/// The outside world offers what the plan fetches: simulated archives are not the real ones, but have their digests.
 pub fn publish(stage: &mut Stage, plan: &Plan) {
     for Probe { ask, want } in plan.steps.iter().map(|step| &step.done_when) {
         if let ([act, path], Want::Stdout(digest), Tool::Own) = (&ask.args[..], want, ask.tool)
@@ -96,6 +87,9 @@ pub fn publish(stage: &mut Stage, plan: &Plan) {
             let file = path.rsplit('/').next().unwrap_or(path);
             *stage = std::mem::take(stage).publishing(file, digest);
         }
+    }
+    for address in strangers(plan) {
+        *stage = std::mem::take(stage).with_stranger(&address);
     }
 }
 

@@ -8,6 +8,7 @@ use super::embedded::{self, Mortal};
 use super::exit::{Ended, NOT_READY, Stop};
 use crate::plan::Plan;
 use crate::problem::Problem;
+use crate::ui::shell::Tone;
 use crate::world::World;
 use crate::world::host::Host;
 
@@ -42,6 +43,10 @@ fn real(session: &mut Session, work: Work<'_>) -> Ended {
 
 fn rehearsed(session: &mut Session, offered: &Plan, work: Work<'_>) -> Ended {
     let mut world = embedded::open(session, offered)?;
+    for address in embedded::strangers(offered) {
+        let said = format!("{address}, of which a rehearsal knows nothing: it installs, and shows no pod");
+        session.shell.status(Tone::Warn, "Assuming", &said);
+    }
     let code = work(session, &mut Mortal::new(&mut world));
     if world.crashed() {
         let problem = Problem::new("a fault of this seed killed the process itself");

@@ -52,7 +52,7 @@ mod workload;
 mod yaml;
 
 pub use ask::{Answer, Ask, Disk, MemoryDisk};
-pub use catalog::has as has_chart;
+pub use catalog::knows as knows_chart;
 pub use faults::{Faults, KINDS, Kind, Struck};
 pub use mishap::{Breach, Mishap};
 pub use net::Net;

@@ -55,7 +55,16 @@ pub fn gateway_api(version: &str, only: Option<&str>) -> String {
     out
 }
 
-/// Whether a repository has a chart of that name. What another one would install is not known here.
+/// A chart that the embedded world was not taught. Of what it makes nothing is known, so nothing of it is shown: no pod,
+/// and nothing that could be waited for.
+pub static STRANGER: Chart = Chart { name: "", from: &[], pods: &[], crds: &[], hook: None };
+
+/// Whether a chart of that name is known here.
+pub fn knows(name: &str) -> bool {
+    find(name).is_some()
+}
+
+/// Whether a repository has a chart of that name, among those that are known here.
 pub fn has(name: &str, from: &str) -> bool {
     find(name).is_some_and(|chart| chart.from.contains(&from))
 }

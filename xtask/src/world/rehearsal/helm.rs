@@ -187,7 +187,7 @@ fn pull(stage: &mut Stage, ask: &Ask, parsed: &Parsed, three: bool, disk: &mut d
     if let Some(host) = stage.lost(&from) {
         return Err(refused(1, unreachable(host, &from, &name, version, three)));
     }
-    let published = catalog::has(&name, &from);
+    let published = catalog::has(&name, &from) || stage.strangers.contains(&format!("{from}/{name}"));
     if !published || semver::Version::parse(version).is_err() {
         let text = match from.strip_prefix("oci://") {
             Some(registry) => format!("Error: {registry}/{name}:{version}: not found"),

@@ -10,8 +10,9 @@ use super::net::Net;
 use serde::{Deserialize, Serialize};
 
 use super::ask::{Answer, Ask, refused};
+use super::catalog::{self, Chart, STRANGER};
+use super::clockwork;
 use super::cluster::Cluster;
-use super::{catalog, clockwork};
 use crate::tools::Output;
 
 /// The machine that everything runs on.
@@ -203,6 +204,9 @@ pub struct Stage {
     pub(super) launched: BTreeSet<u64>,
     /// Digest of each file that the outside world offers, where it is known.
     pub(super) published: BTreeMap<String, String>,
+    /// Addresses of charts that it was not taught.
+    #[serde(default)]
+    pub(super) strangers: BTreeSet<String>,
     /// Hosts of the outside world that have no name any more.
     #[serde(default)]
     pub(super) away: BTreeSet<String>,
@@ -235,6 +239,19 @@ impl Stage {
     pub fn publishing(mut self, file: &str, sha256: &str) -> Self {
         self.published.insert(file.to_owned(), sha256.to_owned());
         self
+    }
+
+    /// Says that the outside world has a chart at this address (`https://charts.test/tiny`), on top of those it knows.
+    #[must_use]
+    pub fn with_stranger(mut self, address: &str) -> Self {
+        self.strangers.insert(address.to_owned());
+        self
+    }
+
+    /// What a chart makes, as far as it is known.
+    pub(super) fn chart(&self, name: &str) -> Option<&'static Chart> {
+        let strange = || self.strangers.iter().any(|address| address.rsplit('/').next() == Some(name));
+        catalog::find(name).or_else(|| strange().then_some(&STRANGER))
     }
 
     /// Without this host of the outside world.

@@ -42,7 +42,7 @@ pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer
     let cluster = stage.cluster(&desk.vm).ok_or_else(gone)?;
     let chart = &cluster.releases[own].chart;
     let unknown = || refused(1, format!("Error: chart \"{chart}\" is not known here"));
-    let chart = catalog::find(chart).ok_or_else(unknown)?;
+    let chart = stage.chart(chart).ok_or_else(unknown)?;
     if let Some(cause) = unready(stage, desk, chart, own) {
         let limit = desk.parsed.get("timeout").and_then(duration).unwrap_or(Duration::from_secs(300));
         let over = desk.ask.since + limit + clockwork::helm_upgrade(chart.name);
@@ -70,7 +70,7 @@ fn sources(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<(&'static 
         let kind = "application/octet-stream";
         refused(1, format!("Error: file '{path}' does not appear to be a gzipped archive; got '{kind}'"))
     })?;
-    let chart = catalog::find(&name).ok_or_else(|| refused(1, format!("Error: chart \"{name}\" is not known here")))?;
+    let chart = stage.chart(&name).ok_or_else(|| refused(1, format!("Error: chart \"{name}\" is not known here")))?;
     let mut values = json!({});
     for file in parsed.all("values") {
         let text = match file {

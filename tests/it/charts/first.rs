@@ -1,0 +1,106 @@
+//! What a bootstrap does with charts before it makes anything: archives first, then a try of all values.
+//! Knows nothing of clusters.
+
+use super::repository::{LIST, Repository, tools};
+use crate::golden::read;
+use crate::tool;
+
+/// A fleet that fits a small machine.
+const SMALL: &str = r#"[host]
+memory = "8G"
+usable = "7G"
+docker = "0G"
+free_disk = "1G"
+
+[vm]
+image = "24.04"
+launch_lanes = 3
+
+[versions]
+kubernetes = "1.35.7"
+kubeadm = "1.35.7"
+pause = "3.10.1"
+cilium = "1.20.0"
+gateway_api = "1.6.1"
+
+[versions.tools]
+multipass = ">=1.16.2"
+helm = ">=3.14, <5"
+kubectl = ">=1.34, <1.37"
+cilium = ">=0.19"
+
+[mesh]
+first_node_port = 32379
+
+[[cluster]]
+name = "mgmt"
+id = 1
+role = "platform"
+memory = "6G"
+pod_cidr = "10.100.0.0/16"
+service_cidr = "10.96.0.0/16"
+
+[[cluster.node]]
+name = "cp"
+role = "control-plane"
+cpus = 2
+memory = "3G"
+disk = "20G"
+
+[[cluster.node]]
+name = "w1"
+role = "worker"
+cpus = 2
+memory = "3G"
+disk = "30G"
+"#;
+
+/// Tools that say who they are, and leave a mark if they are asked for anything else.
+const STAND_INS: &[(&str, &str, &str)] = &[
+    ("multipass", "version --format json", r#"{"multipass": "1.16.3", "multipassd": "1.16.3"}"#),
+    ("kubectl", "version --client --output json", r#"{"clientVersion": {"gitVersion": "v1.35.2"}}"#),
+    ("cilium", "version --client", "cilium-cli: v0.19.7"),
+];
+
+/// On a machine where nothing is there yet, archives come first: what does not fit them is told before a VM is made.
+#[test]
+fn values_are_tried_before_a_first_run_makes_anything() {
+    let Some(helm) = tools("helm") else { return };
+    if tool::real("openssl").is_none() || tool::real("curl").is_none() {
+        return;
+    }
+    let here = Repository::new(LIST);
+    let _server = here.serve(&helm);
+    here.write("infra/fleet.toml", SMALL);
+    for (name, question, answer) in STAND_INS {
+        let touched = here.root.join("touched");
+        here.program(
+            name,
+            &format!("[ \"$*\" = '{question}' ] && echo '{answer}' && exit; echo \"$0 $*\" >>'{touched}'; exit 1"),
+        );
+    }
+    here.write("charts/tiny/values.yaml", "replica: 2\n");
+    let said = here.ends("bootstrap", 2);
+    assert!(said.contains("Done charts/tiny-0.1.0"), "{said}");
+    assert!(
+        said.contains("error: `replica` is not in the chart of `tiny`\n  --> charts/tiny/values.yaml:1\n"),
+        "{said}"
+    );
+    assert!(!here.root.join("touched").exists(), "{}", here.read("touched"));
+    // With good values the same machine is asked for its first VM.
+    here.write("charts/tiny/values.yaml", "replicas: 2\n");
+    here.ends("bootstrap", 1);
+    assert!(here.read("touched").contains("multipass"), "{}", here.read("touched"));
+}
+
+/// A new chart needs no Rust, not even in a rehearsal; what it makes is not invented, and that is said.
+#[test]
+fn a_rehearsal_installs_a_stranger_and_invents_no_pod() {
+    let (_, tiny) = LIST.split_once("# Tiny.\n").expect("the entry");
+    let here = Repository::new(&(read("charts/releases.toml") + &tiny.replace("wave = 2", "wave = 9")));
+    let said = here.ends("bootstrap --rehearse", 0);
+    let told = "Assuming https://charts.test/tiny, of which a rehearsal knows nothing: it installs, and shows no pod";
+    assert!(said.contains(told) && said.contains("Done app1/tiny"), "{said}");
+    assert!(here.ends("bootstrap --rehearse", 0).contains("nothing to do"));
+    assert!(here.ends("plan bootstrap", 0).contains("helm pull tiny"));
+}

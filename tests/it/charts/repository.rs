@@ -1,0 +1,209 @@
+//! A repository of its own, a chart of our own, and a chart server on this machine.
+//! Knows nothing of what is tried with them.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::rc::Rc;
+
+use camino::Utf8PathBuf;
+use xtask::cmd::{Env, run};
+
+use crate::golden::data;
+use crate::tool;
+
+pub const LIST: &str = r#"# The list, with habits that stay.
+[[manifest]]
+name = "namespaces"
+clusters = ["platform", "workload"]
+wave = 1
+file = "infra/manifests/namespaces.yaml"
+
+# Tiny.
+[[chart]]
+name = "tiny"
+chart = "tiny"
+repository = "https://charts.test"
+version = "0.1.0"   # not the newest
+app_version = "1.0"
+clusters = ["platform", "workload"]
+namespace = "default"
+wave = 2
+arm64 = "it is ours"
+ready = ["deployment/tiny"]
+"#;
+
+pub const VALUES: &str = "replicas: 1\nhostNetwork: false\nresources:\n  requests:\n    memory: 64Mi\n";
+
+pub const TEMPLATE: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  replicas: {{ .Values.replicas }}
+  selector:
+    matchLabels: {app: tiny}
+  template:
+    metadata:
+      labels: {app: tiny}
+    spec:
+      hostNetwork: {{ .Values.hostNetwork }}
+      containers:
+        - name: tiny
+          image: "docker.io/library/tiny:{{ .Chart.AppVersion }}"
+          resources: {{ toYaml .Values.resources | nindent 12 }}
+"#;
+
+/// What a command printed can be read afterwards.
+#[derive(Clone, Default)]
+struct Page(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A repository of its own, with our data and another list.
+pub struct Repository {
+    _dir: tempfile::TempDir,
+    pub root: Utf8PathBuf,
+}
+
+impl Repository {
+    pub fn new(list: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
+        let repository = Repository { _dir: dir, root };
+        for (path, text) in data() {
+            repository.write(&path, &text);
+        }
+        repository.write("charts/releases.toml", list);
+        repository.write("charts/tiny/values.yaml", "replicas: 2\n");
+        repository
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.root.join(path)).unwrap()
+    }
+
+    /// Its exit code, stdout and stderr.
+    pub fn xtask(&self, line: &str) -> (u8, String, String) {
+        let (out, err) = (Page::default(), Page::default());
+        let vars = BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())]);
+        let env = Env {
+            root: self.root.clone(),
+            here: self.root.clone(),
+            vars,
+            out: Box::new(out.clone()),
+            err: Box::new(err.clone()),
+            screen: None,
+            keyboard: None,
+            door: |host| Box::new(host),
+        };
+        let code = run(format!("xtask {line}").split(' ').map(OsString::from), env);
+        let text = |page: Page| String::from_utf8(page.0.borrow().clone()).unwrap();
+        (code, text(out), text(err))
+    }
+
+    /// Runs it, and shows everything if it ends otherwise.
+    pub fn ends(&self, line: &str, want: u8) -> String {
+        let (code, out, err) = self.xtask(line);
+        assert_eq!(code, want, "{line}\n{out}\n{err}");
+        out + &err
+    }
+
+    /// A chart server with two versions of tiny, and a Helm that finds it under its name.
+    pub fn serve(&self, helm: &Path) -> Server {
+        for (version, app) in [("0.1.0", "1.0"), ("0.2.0", "2.0")] {
+            self.write(
+                "tiny/Chart.yaml",
+                &format!(
+                    "apiVersion: v2\nname: tiny\nversion: {version}\nappVersion: \"{app}\"\ndependencies:\n  \
+                     - name: inner\n    alias: part\n    version: 1.0.0\n    condition: part.enabled\n"
+                ),
+            );
+            self.write("tiny/charts/inner/Chart.yaml", "apiVersion: v2\nname: inner\nversion: 1.0.0\n");
+            self.write("tiny/charts/inner/values.yaml", "port: 80\n");
+            self.write("tiny/values.yaml", VALUES);
+            self.write("tiny/templates/deployment.yaml", TEMPLATE);
+            let folder = self.root.join("server");
+            let (good, said) = tool::run(tool::command(helm).args([
+                "package",
+                "--destination",
+                folder.as_str(),
+                self.root.join("tiny").as_str(),
+            ]));
+            assert!(good, "{said}");
+        }
+        let server = Server::new(self.root.join("server").as_std_path());
+        let (good, said) = tool::run(
+            tool::command(helm).args(["repo", "index", "server", "--url", &server.url]).current_dir(&self.root),
+        );
+        assert!(good, "{said}");
+        let homes =
+            ["CACHE", "CONFIG", "DATA"].map(|home| format!("export HELM_{home}_HOME={}/helm\n", self.root)).concat();
+        let script = format!(
+            "{homes}for word; do\n  shift\n  [ \"$word\" = https://charts.test ] && word={}\n  set -- \"$@\" \"$word\"\ndone\n\
+             exec '{}' \"$@\"\n",
+            server.url,
+            helm.display()
+        );
+        self.program("helm", &script);
+        server
+    }
+
+    /// A tool of this repository's own.
+    pub fn program(&self, name: &str, script: &str) {
+        let path = format!("out/bin/{name}");
+        self.write(&path, &format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(self.root.join(path), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// Ends with the test.
+pub struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn new(folder: &Path) -> Self {
+        let python = tool::real("python3").expect("asked for before");
+        let args = ["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"];
+        let mut command = tool::command(python);
+        command.args(args).arg(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        // `Serving HTTP on 127.0.0.1 port 41234 (http://127.0.0.1:41234/) ...`
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.split(" port ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a port").to_owned();
+        Server { child, url: format!("http://127.0.0.1:{port}") }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill().and_then(|()| self.child.wait());
+    }
+}
+
+/// The tools, or nothing if one is missing here.
+pub fn tools(helm: &str) -> Option<PathBuf> {
+    tool::real("python3")?;
+    tool::real(helm)
+}
