@@ -53,6 +53,8 @@ fn away(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let state = info.and_then(|i| i.pointer(&format!("/info/{vm}/state"))?.as_str().map(str::to_owned));
     let problem = Problem::new(format!("{} is away: its API server does not answer", cluster.name));
     let problem = match state {
+        // multipass starts no deleted VM; a bootstrap recovers it.
+        Some(state) if state == "Deleted" => problem.why(format!("VM {vm} is deleted")).hint(bootstrap(cluster)),
         Some(state) if state != "Running" => {
             problem.why(format!("VM {vm} is {}", state.to_lowercase())).hint(format!("multipass start {vm}"))
         }
