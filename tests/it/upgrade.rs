@@ -179,6 +179,17 @@ fn what_nobody_would_make_again_is_not_thrown_away() {
     assert_eq!(ran.code, 0, "and goes on when the obstacle is gone: {}", ran.err);
 }
 
+/// Found by `rehearse --command upgrade`, a machine that slept in the middle of it: kubeadm renews the certificate that
+/// kubelets are shown, and by the clock of this one it is of tomorrow.
+#[test]
+fn a_worker_whose_clock_stood_still_knows_the_renewed_certificate() {
+    let place = connected();
+    pinned(&place, "1.35.8");
+    disturb(&place, |vms| vms["app2-w1"]["lag"] = json!(6 * 3600));
+    let ran = place.run("upgrade --rehearse --fleet to.toml -q");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}
+
 /// A VM keeps the scripts of its first day, unless somebody brings new ones.
 #[test]
 fn nodes_of_an_older_checkout_get_the_scripts_of_this_one() {
