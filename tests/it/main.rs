@@ -25,6 +25,7 @@ mod references;
 mod refusals;
 mod render;
 mod standin;
+mod story;
 mod tidy;
 mod tool;
 mod ui;
