@@ -4,16 +4,9 @@
 
 use serde_json::{Value, json};
 
+pub use crate::story::brought_up as fleet;
 use crate::ui::{Place, settings};
 use xtask::plan::{check, power};
-
-/// A fleet that was brought up.
-pub fn fleet() -> Place {
-    let place = Place::new();
-    let ran = place.run("bootstrap --rehearse --quiet");
-    assert_eq!(ran.code, 0, "{}", ran.err);
-    place
-}
 
 /// Changes VMs behind everyone's back.
 pub fn disturb(place: &Place, change: impl FnOnce(&mut Value)) {

@@ -12,21 +12,12 @@ use xtask::render;
 use xtask::world::rehearsal::Breach;
 
 use crate::golden;
+pub use crate::story::connected;
 use crate::ui::{Place, settings};
 
 const DRILL: &str = "verify-contract --rehearse --drill mgmt-outage";
 
-/// Clusters that are connected, in the embedded world.
-pub fn connected() -> Place {
-    let place = Place::new();
-    for line in ["bootstrap --rehearse -q", "mesh-connect --rehearse -q"] {
-        let ran = place.run(line);
-        assert_eq!(ran.code, 0, "{}", ran.err);
-    }
-    place
-}
-
-/// The same again, in a folder of its own.
+/// What happened in a place, once more in another folder.
 pub fn copy(place: &Place) -> Place {
     let other = Place::new();
     copy_folder(place.root().join("out").as_std_path(), other.root().join("out").as_std_path());

@@ -26,6 +26,7 @@ mod references;
 mod refusals;
 mod render;
 mod standin;
+mod story;
 mod terminal;
 mod tidy;
 mod tool;

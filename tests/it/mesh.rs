@@ -12,8 +12,8 @@ use xtask::tools::helm::Helm;
 use xtask::tools::{Exit, Output};
 use xtask::world::rehearsal::{MemoryDisk, Rehearsal, Stage};
 
-use crate::golden;
 use crate::ui::{Place, Ran};
+use crate::{golden, story};
 
 mod choice;
 mod cut;
@@ -120,8 +120,13 @@ struct Scene {
 impl Scene {
     /// After these commands, each of which must go well.
     fn after(commands: &[&str]) -> Self {
-        let scene = Scene { place: Place::new() };
-        commands.iter().for_each(|line| drop(scene.well(line)));
+        let (place, rest) = match commands {
+            ["bootstrap --rehearse", "mesh-connect --rehearse", rest @ ..] => (story::connected(), rest),
+            ["bootstrap --rehearse", rest @ ..] => (story::brought_up(), rest),
+            rest => (Place::new(), rest),
+        };
+        let scene = Scene { place };
+        rest.iter().for_each(|line| drop(scene.well(line)));
         scene
     }
 

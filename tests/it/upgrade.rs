@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::daytwo::{disturb, fleet};
 use crate::golden;
+use crate::story::connected;
 use crate::ui::{Place, settings};
 use xtask::plan::{check, upgrade};
 
@@ -13,13 +14,6 @@ use xtask::plan::{check, upgrade};
 fn pinned(place: &Place, version: &str) {
     let text = golden::read("infra/fleet.toml").replace("1.35.7", version);
     std::fs::write(place.root().join("to.toml"), text).expect("written");
-}
-
-fn connected() -> Place {
-    let place = fleet();
-    let ran = place.run("mesh-connect --rehearse -q");
-    assert_eq!(ran.code, 0, "{}", ran.err);
-    place
 }
 
 /// What was run, by step: each command that changes something.

@@ -13,8 +13,8 @@ use xtask::render;
 use xtask::tools::{Exit, Output};
 use xtask::world::rehearsal::{MemoryDisk, Mishap, Rehearsal, Stage};
 
-use crate::golden;
 use crate::ui::Place;
+use crate::{golden, story};
 use breaches::BREACHES;
 
 /// Every question to the clusters of a fleet.
@@ -44,12 +44,7 @@ struct Scene {
 impl Scene {
     /// A whole fleet, brought up and connected.
     fn whole() -> Scene {
-        let place = Place::new();
-        for command in ["bootstrap --rehearse", "mesh-connect --rehearse"] {
-            let ran = place.run(command);
-            assert_eq!(ran.code, 0, "{command}: {}", ran.err);
-        }
-        Scene { place }
+        Scene { place: story::connected() }
     }
 
     fn path(&self) -> String {
@@ -138,9 +133,7 @@ fn without_a_fleet_it_says_how_to_get_one() {
 /// A fleet that was never connected: the store of secrets says so, and the mend is the missing command.
 #[test]
 fn an_unconnected_fleet_is_told_to_connect() {
-    let place = Place::new();
-    assert_eq!(place.run("bootstrap --rehearse").code, 0);
-    let ran = place.run("verify-contract --rehearse --live C3");
+    let ran = story::brought_up().run("verify-contract --rehearse --live C3");
     assert_eq!(ran.code, 1, "{}", ran.out);
     assert!(ran.out.contains("ClusterSecretStore/vault on app1 (c3.store)"), "{}", ran.out);
     assert!(ran.out.contains("hint  cargo xtask mesh-connect"), "{}", ran.out);

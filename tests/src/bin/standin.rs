@@ -130,18 +130,17 @@ fn run() -> Result<Output> {
     let pace = setting("STANDIN_PACE", PACE);
     let mut ask = Ask { run: 0, tool, args, stdin, env, since: Duration::ZERO };
     book.note(&ask)?;
-    let mut due = book.turn(|page| {
-        ask.run = page.stage.next_run();
-        ask.since = page.now;
-        Ok(page.now)
-    })?;
+    let mut due = None;
     loop {
         let answer = book.turn(|page| {
-            // Others may have moved time on meanwhile; it never goes back.
-            page.now = page.now.max(due);
+            match due {
+                None => (ask.run, ask.since) = (page.stage.next_run(), page.now),
+                // Others may have moved time on meanwhile; it never goes back.
+                Some(due) => page.now = page.now.max(due),
+            }
             let answer = page.stage.answer(&ask, page.now, &mut RealDisk);
             if let Answer::Again(after) = &answer {
-                due = page.now + *after;
+                due = Some(page.now + *after);
             }
             Ok(answer)
         })?;

@@ -29,9 +29,21 @@ pub enum Kind {
     Text,
 }
 
-const KINDS: [(Kind, &str); 6] = [
-    (Kind::Null, r"~|null|Null|NULL|"),
-    (Kind::Bool, r"y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF"),
+/// Kinds whose scalars can be counted.
+const WORDS: [(Kind, &[&str]); 3] = [
+    (Kind::Null, &["", "~", "null", "Null", "NULL"]),
+    (
+        Kind::Bool,
+        &[
+            "y", "Y", "yes", "Yes", "YES", "n", "N", "no", "No", "NO", "true", "True", "TRUE", "false", "False",
+            "FALSE", "on", "On", "ON", "off", "Off", "OFF",
+        ],
+    ),
+    (Kind::Special, &["=", "<<"]),
+];
+
+/// The others. All of them begin with a digit, a sign or a point.
+const PATTERNS: [(Kind, &str); 3] = [
     (
         Kind::Int,
         r"[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?(0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(:[0-5]?[0-9])+",
@@ -44,18 +56,24 @@ const KINDS: [(Kind, &str); 6] = [
         ),
     ),
     (Kind::Time, r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{4}-[0-9][0-9]?-[0-9][0-9]?([Tt]|[ \t]+)[0-9][0-9]?:[0-9]{2}:.*"),
-    (Kind::Special, r"=|<<"),
 ];
 
-static PATTERNS: LazyLock<Vec<(Kind, Regex)>> = LazyLock::new(|| {
+static COMPILED: LazyLock<Vec<(Kind, Regex)>> = LazyLock::new(|| {
     let whole =
         |(kind, text): &(Kind, &str)| (*kind, Regex::new(&format!("^(?:{text})$")).expect("bug: a fixed pattern"));
-    KINDS.iter().map(whole).collect()
+    PATTERNS.iter().map(whole).collect()
 });
 
 /// The kind of a scalar as a YAML 1.1 reader sees it without quotes.
 pub fn kind(plain: &str) -> Kind {
-    PATTERNS.iter().find(|(_, pattern)| pattern.is_match(plain)).map_or(Kind::Text, |(kind, _)| *kind)
+    if let Some((kind, _)) = WORDS.iter().find(|(_, words)| words.contains(&plain)) {
+        return *kind;
+    }
+    // Most scalars are plain words, and every command reads thousands of them.
+    if !plain.starts_with(|c: char| c.is_ascii_digit() || "-+.".contains(c)) {
+        return Kind::Text;
+    }
+    COMPILED.iter().find(|(_, pattern)| pattern.is_match(plain)).map_or(Kind::Text, |(kind, _)| *kind)
 }
 
 #[cfg(test)]
