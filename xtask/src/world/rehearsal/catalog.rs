@@ -55,8 +55,8 @@ pub fn gateway_api(version: &str, only: Option<&str>) -> String {
     out
 }
 
-/// A chart that the embedded world was not taught. Of what it makes nothing is known, so nothing of it is shown: no pod,
-/// and nothing that could be waited for.
+/// A chart that the embedded world was not taught. Of what it makes nothing is known, so nothing of it is shown: no
+/// pod, and nothing that could be waited for.
 pub static STRANGER: Chart = Chart { name: "", from: &[], pods: &[], crds: &[], hook: None };
 
 /// Whether a chart of that name is known here.

@@ -32,10 +32,10 @@ pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer
             return Err(refused(1, format!("Error: UPGRADE FAILED: update: failed to update: {secret}")));
         }
         // Files are read once, at the beginning.
-        let (chart, version, values) = sources(stage, desk, disk)?;
+        let (chart, archive, values) = sources(stage, desk, disk)?;
         let cluster = stage.cluster_mut(&desk.vm).ok_or_else(gone)?;
         let values = given(cluster, desk, values);
-        begin(cluster, desk, chart, &version, values)?;
+        begin(cluster, desk, chart, archive, values)?;
         stage.begun.insert(desk.ask.run);
         return Ok(Answer::Again(clockwork::helm_upgrade(chart.name)));
     };
@@ -57,8 +57,11 @@ pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer
     Ok(Answer::Done(deployed(cluster, own, most)))
 }
 
-/// The chart, its version, and all values merged.
-fn sources(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<(&'static Chart, String, Value)> {
+/// A chart's name and version, as its archive has them.
+type Archive = (String, String);
+
+/// What the chart makes, its archive, and all values merged.
+fn sources(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<(&'static Chart, Archive, Value)> {
     let (parsed, ask) = (desk.parsed, desk.ask);
     if parsed.words.len() != 2 || !parsed.on("install") {
         let text = "Error: \"helm upgrade\" requires 2 arguments\n\nUsage:  helm upgrade [RELEASE] [CHART] [flags]";
@@ -90,7 +93,7 @@ fn sources(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<(&'static 
         }
     }
     parsed.all("set").for_each(|given| set(&mut values, given));
-    Ok((chart, version, values))
+    Ok((chart, (name, version), values))
 }
 
 /// The values given, over those of the revision in force where they are to stay: when a flag says so, and when none
@@ -121,7 +124,7 @@ fn set(values: &mut Value, given: &str) {
 }
 
 /// Checks, and the first effects: a pending revision whose Secret is there from now on, and the objects.
-fn begin(cluster: &mut Cluster, desk: &Desk<'_>, chart: &'static Chart, version: &str, values: Value) -> Go<()> {
+fn begin(cluster: &mut Cluster, desk: &Desk<'_>, chart: &'static Chart, archive: Archive, values: Value) -> Go<()> {
     let (name, namespace) = (desk.parsed.word(0), desk.namespace());
     let last = cluster.release(name).cloned();
     if last.as_ref().is_some_and(|r| r.status.starts_with("pending")) {
@@ -149,8 +152,8 @@ fn begin(cluster: &mut Cluster, desk: &Desk<'_>, chart: &'static Chart, version:
         namespace: namespace.to_owned(),
         number: last.map_or(1, |r| r.number + 1),
         status: if first { "pending-install" } else { "pending-upgrade" }.into(),
-        chart: chart.name.to_owned(),
-        version: version.to_owned(),
+        chart: archive.0,
+        version: archive.1,
         description: if fresh { "Initial install underway" } else { "Preparing upgrade" }.into(),
         labels,
         values,
