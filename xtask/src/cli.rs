@@ -151,8 +151,8 @@ pub enum Command {
         /// Which command; one that needs others finds their work done.
         #[arg(long, value_name = "COMMAND", value_enum, default_value = "bootstrap")]
         command: Planned,
-        /// VMs have come back with other addresses: all of them; with a seed those that it has bits for, in the order of
-        /// their names, so that 63 seeds are every choice among six.
+        /// VMs have come back with other addresses: all of them; with a seed those that it has bits for, in the order
+        /// of their names, so that 63 seeds are every choice among six.
         #[arg(long)]
         moved: bool,
         /// Seeds to sweep, first and last: `1..200` is 200 rehearsals.
