@@ -261,6 +261,8 @@ fn whatever_moves_comes_home_and_the_others_are_left_alone() {
         let started = place.run(&format!("start --rehearse --format json {until}"));
         assert_eq!(started.code, 0, "{moves:?}: {}", started.err);
         let acts = started.out.lines().filter(|l| l.contains("\"mutates\":true") && !l.contains("/launch\""));
+        // Clocks are set wherever nodes are not ready yet, as they are after a boot.
+        let acts = acts.filter(|l| !l.contains("try-restart systemd-timesyncd"));
         let strange =
             |line: &&str| !moves.iter().any(|c| line.contains(&format!("\"{c}/"))) && !line.contains("fleet/");
         assert_eq!(acts.filter(strange).collect::<Vec<_>>(), [""; 0], "{moves:?}");
