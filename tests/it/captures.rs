@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::byhand::types;
-use crate::daytwo::disturb;
+use crate::daytwo::{disturb, lags};
 use crate::drill::{connected, copy};
 use crate::golden;
 use crate::ui::Place;
@@ -49,7 +49,7 @@ const STATES: &[State] = &[
             --namespace monitoring --reuse-values --set extra.word=x";
         assert!(types(place, line).ok());
     }),
-    ("A clock is two hours behind", |place| disturb(place, |vms| vms["app2-cp"]["lag"] = json!(7200))),
+    ("A clock is two hours behind", |place| lags(place, "app2-cp", 7200)),
     ("A secret can be read by others", |place| {
         use std::os::unix::fs::PermissionsExt;
         let secret = place.root().join("out/rehearsal/secrets/mesh-ca.key");

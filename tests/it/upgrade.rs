@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::daytwo::{disturb, fleet};
+use crate::daytwo::{disturb, fleet, lags};
 use crate::golden;
 use crate::story::connected;
 use crate::ui::{Place, settings};
@@ -179,7 +179,7 @@ fn what_nobody_would_make_again_is_not_thrown_away() {
 fn a_worker_whose_clock_stood_still_knows_the_renewed_certificate() {
     let place = connected();
     pinned(&place, "1.35.8");
-    disturb(&place, |vms| vms["app2-w1"]["lag"] = json!(6 * 3600));
+    lags(&place, "app2-w1", 6 * 3600);
     let ran = place.run("upgrade --rehearse --fleet to.toml -q");
     assert_eq!(ran.code, 0, "{}", ran.err);
 }

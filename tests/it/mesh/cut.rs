@@ -45,8 +45,8 @@ fn alone(story: &str) -> String {
     story.to_string()
 }
 
-/// Half a table has no row of the release, or none with its peers: an upgrade then takes the cluster out of the mesh. Its
-/// labels must say so: they are sticky, and by those of its peers nobody would connect it again.
+/// Half a table has no row of the release, or none with its peers: an upgrade then takes the cluster out of the mesh.
+/// Its labels must say so: they are sticky, and by those of its peers nobody would connect it again.
 #[test]
 fn a_cut_answer_takes_no_peer_away_unseen() {
     let scene = Scene::after(&["bootstrap --rehearse -q", "mesh-connect --rehearse -q"]);

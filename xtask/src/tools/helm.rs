@@ -103,9 +103,9 @@ impl Release<'_> {
         self.upgraded(archive, values, &[("values", digest)], &[WHOLE])
     }
 
-    /// The same of a release that can have peers, by values without any. The label of those that it had goes with them:
-    /// labels are sticky, and what it says would be believed. An empty one is no label to whoever reads the table, and is
-    /// taken by an install as well, where `null` would be a word like any other.
+    /// The same of a release that can have peers, by values without any. The label of those that it had goes with
+    /// them: labels are sticky, and what it says would be believed. An empty one is no label to whoever reads the
+    /// table, and an install takes it as well, where `null` would be a word like any other (assumed, from upstream).
     pub fn upgrade_without_peers(&self, archive: &str, values: &str, digest: &str) -> Command {
         self.upgraded(archive, values, &[("values", digest), ("mesh", "")], &[WHOLE])
     }
