@@ -10,6 +10,17 @@ use super::place::{Place, undisturbed};
 /// In life's own time: a launch then takes longer than any test.
 const LIFELIKE: u32 = 1;
 
+/// A step is told before its process is there. Ten seconds are plenty.
+fn comes_up(place: &Place) -> bool {
+    (0..400).any(|_| {
+        let up = !place.running().is_empty();
+        if !up {
+            std::thread::sleep(Duration::from_millis(25));
+        }
+        up
+    })
+}
+
 fn journal(place: &Place) -> Vec<Value> {
     let text = place.text("out/journal.jsonl");
     assert!(text.ends_with('\n'), "its last line is whole");
@@ -47,7 +58,7 @@ fn check_twice(signal: &str, then: impl FnOnce(&Place, u64)) {
     let place = Place::new();
     let mut run = place.start("bootstrap", LIFELIKE);
     run.until("Started mgmt/cp/launch");
-    assert!(!place.running().is_empty(), "the launch runs");
+    assert!(comes_up(&place), "the launch runs");
     then(&place, run.pid());
     run.signal(signal);
     run.until("Ctrl-C again kills");

@@ -119,6 +119,7 @@ mod tests {
 
         fn kill(&mut self, task: TaskId, _: bool) {
             self.killed.push(task);
+            self.ready.push_back(Event::Ended(task, Output::of(Exit::Signal(9))));
         }
 
         fn wait(&mut self, until: Option<Duration>) -> Event {
