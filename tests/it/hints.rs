@@ -59,5 +59,5 @@ fn a_remark_is_none_of_the_command() {
         panic!("one command")
     };
     assert_eq!(command.join(" "), "cargo xtask bootstrap --only bootstrap/*");
-    assert!(Cli::try_parse_from(&words("xtask bootstrap makes what is not there")).is_err());
+    assert!(Cli::try_parse_from(words("xtask bootstrap makes what is not there")).is_err());
 }

@@ -76,7 +76,7 @@ mod tests {
     fn every_signal_is_an_event_but_a_closed_window_is_one_at_most() {
         let (sender, events) = mpsc::sync_channel(8);
         let listener = Listener::new(sender).unwrap();
-        let mut heard = || events.recv_timeout(Duration::from_secs(5));
+        let heard = || events.recv_timeout(Duration::from_secs(5));
         // A window that was closed, and says so again and again.
         for _ in 0..3 {
             raise(SIGHUP).unwrap();
