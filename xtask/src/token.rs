@@ -32,7 +32,7 @@ pub fn digest(file: &str) -> String {
 
 /// Every token in `text`, in order, with repetitions.
 pub fn tokens(text: &str) -> Vec<Token<'_>> {
-    pieces(text).into_iter().filter_map(|p| p.ok()).collect()
+    pieces(text).filter_map(Result::ok).collect()
 }
 
 /// Puts a value in place of every token.
@@ -65,27 +65,25 @@ fn written(token: Token<'_>) -> String {
 }
 
 /// Cuts text into tokens (`Ok`) and what lies between them (`Err`).
-fn pieces(text: &str) -> Vec<Result<Token<'_>, &str>> {
-    let mut out = Vec::new();
+pub fn pieces(text: &str) -> impl Iterator<Item = Result<Token<'_>, &str>> {
     let mut rest = text;
-    let mut from = 0;
-    while let Some(open) = rest[from..].find('<').map(|i| i + from) {
-        match token_at(&rest[open..]) {
-            Some((token, len)) => {
-                if open > 0 {
-                    out.push(Err(&rest[..open]));
-                }
-                out.push(Ok(token));
-                rest = &rest[open + len..];
-                from = 0;
-            }
-            None => from = open + 1,
+    let mut found = None;
+    std::iter::from_fn(move || {
+        if let Some(token) = found.take() {
+            return Some(Ok(token));
         }
-    }
-    if !rest.is_empty() {
-        out.push(Err(rest));
-    }
-    out
+        let mut opens = rest.match_indices('<');
+        let first = opens.find_map(|(at, _)| token_at(&rest[at..]).map(|token| (at, token)));
+        let (literal, after) = match first {
+            Some((open, (token, length))) => {
+                found = Some(token);
+                (&rest[..open], &rest[open + length..])
+            }
+            None => (rest, ""),
+        };
+        rest = after;
+        if literal.is_empty() { found.take().map(Ok) } else { Some(Err(literal)) }
+    })
 }
 
 fn token_at(text: &str) -> Option<(Token<'_>, usize)> {

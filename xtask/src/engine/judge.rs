@@ -1,6 +1,7 @@
 //! What a probe's answer says about its step. Pure: an answer and known values in, a verdict out.
 //! Knows nothing of states, attempts or time.
 
+use crate::plan::want::Answer;
 use crate::plan::{Step, Want};
 use crate::token::Token;
 use crate::tools::{Command, Exit, Learn, Output};
@@ -29,9 +30,10 @@ pub(super) fn judge(step: &Step, output: &Output, mut value: impl FnMut(Token<'_
         let place = step.instead.iter().position(|case| case.when == Want::Absent);
         return place.map_or(Verdict::Missing, |place| Verdict::No(Some(place)));
     }
+    let answer = Answer::of(output);
     match step.done_when.want.complete(&mut value) {
         Err(lacking) => return Verdict::Lacking(lacking),
-        Ok(want) if want.holds(output) => {
+        Ok(want) if want.fits(&answer) => {
             let (learnt, unread) = read(&step.done_when.ask, output);
             return if unread.is_empty() { Verdict::Yes(learnt) } else { Verdict::Unread(unread) };
         }
@@ -40,7 +42,7 @@ pub(super) fn judge(step: &Step, output: &Output, mut value: impl FnMut(Token<'_
     for (place, case) in step.instead.iter().enumerate() {
         match case.when.complete(&mut value) {
             Err(lacking) => return Verdict::Lacking(lacking),
-            Ok(when) if when.holds(output) => return Verdict::No(Some(place)),
+            Ok(when) if when.fits(&answer) => return Verdict::No(Some(place)),
             Ok(_) => {}
         }
     }

@@ -111,7 +111,7 @@ fn hidden(step: &Step) -> Vec<String> {
     let open = commands(step).flat_map(|c| c.args.iter().chain(c.env.iter().map(|(_, v)| v)));
     let open =
         open.flat_map(|text| secrets(text)).map(|s| format!("secret `{s}` stands in an argument or environment"));
-    let wanted = all_wants(step).flat_map(Want::texts).flat_map(|(text, _)| secrets(&text));
+    let wanted = all_wants(step).flat_map(Want::texts).flat_map(|(text, _)| secrets(text));
     open.chain(wanted.map(|s| format!("secret `{s}` stands in a want"))).collect()
 }
 
@@ -144,7 +144,7 @@ fn wants(step: &Step) -> Vec<String> {
     }
     for want in all_wants(step) {
         let regexes = want.texts().into_iter().filter(|(_, regex)| *regex).map(|(text, _)| text);
-        wrong.extend(regexes.filter_map(|r| pattern(&r).err().map(|e| format!("/{r}/ is no regular expression: {e}"))));
+        wrong.extend(regexes.filter_map(|r| pattern(r).err().map(|e| format!("/{r}/ is no regular expression: {e}"))));
         ranges(want, &mut wrong);
     }
     wrong
@@ -163,7 +163,7 @@ fn ranges(want: &Want, wrong: &mut Vec<String>) {
 
 fn files(plan: &Plan, step: &Step) -> Vec<String> {
     let of_commands = commands(step).map(|c| Uses::of_command(c, &plan.files));
-    let of_wants = all_wants(step).flat_map(Want::texts).map(|(text, _)| Uses::of_text(&text, &plan.files));
+    let of_wants = all_wants(step).flat_map(Want::texts).map(|(text, _)| Uses::of_text(text, &plan.files));
     let used: BTreeSet<_> = of_commands.chain(of_wants).flat_map(|u| u.files).collect();
     let missing = used.into_iter().filter(|f| !plan.files.contains_key(f));
     missing.map(|f| format!("uses the file `{f}`, which is not generated")).collect()
@@ -178,7 +178,7 @@ fn facts(plan: &Plan, step: &Step) -> Vec<String> {
     };
     let mut lacking = missing(Uses::of_command(&step.done_when.ask, &plan.files), &known);
     for (text, _) in all_wants(step).flat_map(Want::texts) {
-        lacking.extend(missing(Uses::of_text(&text, &plan.files), &known));
+        lacking.extend(missing(Uses::of_text(text, &plan.files), &known));
     }
     for commands in std::iter::once(&step.act).chain(step.instead.iter().map(|c| &c.act)) {
         let mut known = known.clone();

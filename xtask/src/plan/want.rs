@@ -11,21 +11,30 @@ use serde_json::Value;
 use super::Want;
 use crate::token::{self, Token};
 use crate::tools::helm::revisions;
-use crate::tools::reading::{json, pattern, scalar};
+use crate::tools::reading::{pattern, scalar};
 use crate::tools::{Exit, Output};
 
 /// Longest piece of an answer that is repeated in an explanation, in characters.
 const QUOTE: usize = 120;
 
+mod answer;
+
+pub use answer::Answer;
+
 impl Want {
     /// Whether the answer is the one wanted.
     pub fn holds(&self, output: &Output) -> bool {
-        self.test(output).is_ok()
+        self.fits(&Answer::of(output))
+    }
+
+    /// The same of an answer that others are asked about, too.
+    pub fn fits(&self, answer: &Answer<'_>) -> bool {
+        self.test(answer).is_ok()
     }
 
     /// Why the answer is not the one wanted: `/state: want "Running", got "Stopped"`.
     pub fn explain(&self, output: &Output) -> String {
-        self.test(output).err().unwrap_or_else(|| "it is as wanted".to_owned())
+        self.test(&Answer::of(output)).err().unwrap_or_else(|| "it is as wanted".to_owned())
     }
 
     /// The want with values in place of its tokens; inside a regular expression a value stands for itself.
@@ -47,13 +56,28 @@ impl Want {
     }
 
     /// Every text in it that may hold a token, and whether it is a regular expression.
-    pub fn texts(&self) -> Vec<(String, bool)> {
+    pub fn texts(&self) -> Vec<(&str, bool)> {
         let mut texts = Vec::new();
-        self.map(&mut |text, regex| {
-            texts.push((text.to_owned(), regex));
-            text.to_owned()
-        });
+        self.visit(&mut |text, regex| texts.push((text, regex)));
         texts
+    }
+
+    /// Shows what [`Want::texts`] lists.
+    pub fn visit<'a>(&'a self, see: &mut dyn FnMut(&'a str, bool)) {
+        match self {
+            Want::Exit(_) | Want::Absent => {}
+            Want::Lines(lines) => lines.iter().for_each(|line| see(line, false)),
+            Want::Stdout(text) | Want::JsonAtLeast(text, _) | Want::JsonPresent(text) | Want::Outside(text, _) => {
+                see(text, false);
+            }
+            Want::Match(regex) | Want::Stderr(regex) | Want::Newest(_, regex) => see(regex, true),
+            Want::Json(pointer, text) | Want::JsonEach(pointer, text) | Want::Version(pointer, text) => {
+                see(pointer, false);
+                see(text, false);
+            }
+            Want::All(wants) | Want::Any(wants) => wants.iter().for_each(|want| want.visit(see)),
+            Want::Not(want) => want.visit(see),
+        }
     }
 
     /// The same want with each text changed; the flag says that a text is a regular expression.
@@ -79,27 +103,28 @@ impl Want {
     }
 
     /// `Err` says why not. The one place that knows what a want means.
-    fn test(&self, output: &Output) -> Result<(), String> {
+    fn test(&self, answer: &Answer<'_>) -> Result<(), String> {
+        let output = answer.output;
         match self {
             Want::Exit(code) => is_exit(output, *code),
             Want::Stdout(text) => is_stdout(output, text),
             Want::Lines(lines) => has_lines(output, lines),
             Want::Match(regex) => is_exit(output, 0).and_then(|()| matches("stdout", &output.stdout, regex)),
             Want::Stderr(regex) => matches("stderr", &output.stderr, regex),
-            Want::Json(pointer, text) => is_scalar(&value_at(output, pointer)?, pointer, text),
-            Want::JsonAtLeast(pointer, least) => is_at_least(&value_at(output, pointer)?, pointer, *least),
-            Want::JsonEach(pointer, text) => is_each(output, pointer, text),
-            Want::JsonPresent(pointer) => value_at(output, pointer).map(drop),
-            Want::Version(pointer, range) => is_version(output, pointer, range),
-            Want::Outside(pointer, nets) => is_outside(&value_at(output, pointer)?, pointer, nets),
+            Want::Json(pointer, text) => is_scalar(answer.at(pointer)?, pointer, text),
+            Want::JsonAtLeast(pointer, least) => is_at_least(answer.at(pointer)?, pointer, *least),
+            Want::JsonEach(pointer, text) => is_each(answer.document()?, pointer, text),
+            Want::JsonPresent(pointer) => answer.at(pointer).map(drop),
+            Want::Version(pointer, range) => is_version(answer, pointer, range),
+            Want::Outside(pointer, nets) => is_outside(answer.at(pointer)?, pointer, nets),
             Want::Newest(release, regex) => {
                 is_exit(output, 0).and_then(|()| newest_matches(&output.stdout, release, regex))
             }
             Want::Absent if output.exit == Exit::Missing => Ok(()),
             Want::Absent => Err("the program is there".to_owned()),
-            Want::All(wants) => all(wants.iter().filter_map(|w| w.test(output).err()).collect()),
-            Want::Any(wants) => any(wants.iter().map(|w| w.test(output)).collect()),
-            Want::Not(want) if want.holds(output) => Err(format!("want not {}, but it is so", Inner(want))),
+            Want::All(wants) => all(wants.iter().filter_map(|w| w.test(answer).err()).collect()),
+            Want::Any(wants) => any(wants.iter().map(|w| w.test(answer)).collect()),
+            Want::Not(want) if want.fits(answer) => Err(format!("want not {}, but it is so", Inner(want))),
             Want::Not(_) => Ok(()),
         }
     }
@@ -159,21 +184,9 @@ fn matches(stream: &str, text: &str, regex: &str) -> Result<(), String> {
     }
 }
 
-/// What stands at the pointer, if the command ended well and it is not null.
-fn value_at(output: &Output, pointer: &str) -> Result<Value, String> {
-    is_exit(output, 0)?;
-    let document = json(&output.stdout)?;
-    match document.pointer(pointer) {
-        Some(value) if !value.is_null() => Ok(value.clone()),
-        _ => Err(format!("there is nothing at {pointer}")),
-    }
-}
-
 /// Every value that the pointer leads to; one entry of the document may be as wrong as all.
-fn is_each(output: &Output, pointer: &str, text: &str) -> Result<(), String> {
-    is_exit(output, 0)?;
-    let document = json(&output.stdout)?;
-    let mut found = vec![&document];
+fn is_each(document: &Value, pointer: &str, text: &str) -> Result<(), String> {
+    let mut found = vec![document];
     for part in pointer.split('/').skip(1) {
         found = found.into_iter().flat_map(|value| entries(value, part)).collect();
     }
@@ -219,11 +232,11 @@ fn is_at_least(value: &Value, pointer: &str, least: u64) -> Result<(), String> {
     if enough { Ok(()) } else { Err(format!("{pointer}: want at least {least}, got {}", quote(&value.to_string()))) }
 }
 
-fn is_version(output: &Output, pointer: &str, range: &str) -> Result<(), String> {
-    is_exit(output, 0)?;
+fn is_version(answer: &Answer<'_>, pointer: &str, range: &str) -> Result<(), String> {
+    is_exit(answer.output, 0)?;
     let text = match pointer {
-        "" => output.stdout.clone(),
-        _ => scalar(&value_at(output, pointer)?).unwrap_or_default(),
+        "" => answer.output.stdout.clone(),
+        _ => scalar(answer.at(pointer)?).unwrap_or_default(),
     };
     let wanted = VersionReq::parse(range).map_err(|e| format!("`{range}` is no range of versions ({e})"))?;
     let got = first_version(&text).ok_or_else(|| format!("want a version in {range}, got {}", quote(text.trim())))?;

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use super::Workspace;
 
-/// Files by path. A clone is the same shelf.
+/// Files by path. A clone is the same shelf; a copy shares bytes until one of the two writes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Shelf(Rc<RefCell<BTreeMap<Utf8PathBuf, Vec<u8>>>>);
+pub(super) struct Shelf(Rc<RefCell<BTreeMap<String, Rc<Vec<u8>>>>>);
 
 impl Workspace {
     /// A workspace of an empty repository that was never on a disk. Logs, which nobody could read, are not kept.
@@ -51,7 +51,7 @@ impl Workspace {
 
 impl Shelf {
     pub(super) fn read(&self, path: &Utf8Path) -> Option<Vec<u8>> {
-        self.0.borrow().get(path).cloned()
+        self.0.borrow().get(path.as_str()).map(|bytes| Vec::clone(bytes))
     }
 
     /// A text, with the errors of a disk.
@@ -62,13 +62,16 @@ impl Shelf {
     }
 
     pub(super) fn write(&self, path: &Utf8Path, bytes: &[u8]) {
-        self.0.borrow_mut().insert(path.to_owned(), bytes.to_vec());
+        self.0.borrow_mut().insert(path.as_str().to_owned(), Rc::new(bytes.to_vec()));
     }
 
     /// Adds a line, on a line of its own.
     pub(super) fn add(&self, path: &Utf8Path, line: &str) {
         let mut files = self.0.borrow_mut();
-        let file = files.entry(path.to_owned()).or_default();
+        if !files.contains_key(path.as_str()) {
+            files.insert(path.as_str().to_owned(), Rc::default());
+        }
+        let Some(file) = files.get_mut(path.as_str()).map(Rc::make_mut) else { return };
         if file.last().is_some_and(|last| *last != b'\n') {
             file.push(b'\n');
         }
@@ -76,12 +79,12 @@ impl Shelf {
     }
 
     pub(super) fn remove(&self, path: &Utf8Path) {
-        self.0.borrow_mut().remove(path);
+        self.0.borrow_mut().remove(path.as_str());
     }
 
     fn names(&self, folder: &Utf8Path) -> Vec<String> {
         let files = self.0.borrow();
-        let inside = files.keys().filter(|path| path.parent() == Some(folder));
+        let inside = files.keys().map(Utf8Path::new).filter(|path| path.parent() == Some(folder));
         inside.filter_map(|path| path.file_name()).map(str::to_owned).collect()
     }
 }

@@ -47,9 +47,9 @@ pub fn next(table: &str, release: &str) -> u64 {
 fn of_row(row: &str, release: &str) -> Option<Revision> {
     let (namespace, name) = release.split_once('/')?;
     let mut words = row.split_whitespace();
-    let place = words.next()?;
+    words.next().filter(|place| *place == namespace)?;
     let number = words.next()?.strip_prefix("sh.helm.release.v1.")?.strip_prefix(name)?.strip_prefix(".v")?;
-    let number: u64 = number.parse().ok().filter(|_| place == namespace)?;
+    let number: u64 = number.parse().ok()?;
     // Type, number of keys, age, and the number once more.
     let mut words = words.skip(4).map(str::to_owned);
     let status = words.next()?;

@@ -1,11 +1,13 @@
 //! A command as the simulated tools see it, what they answer, and the files they share with the real disk.
 //! Knows nothing of what any tool does.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::clockwork;
 use crate::tools::{Exit, Output, Tool};
 
 /// One run of a command. The same value is shown to the stage until it answers.
@@ -27,8 +29,13 @@ pub struct Ask {
 
 impl Ask {
     /// What it reads, as text.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.stdin).into_owned()
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.stdin)
+    }
+
+    /// The shortest time in which it is answered.
+    pub fn latency(&self) -> Duration {
+        clockwork::latency(self.tool, &self.args)
     }
 
     /// A variable of its environment.

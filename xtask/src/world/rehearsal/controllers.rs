@@ -19,13 +19,13 @@ impl Stage {
     /// Does what controllers did since anyone looked last.
     pub(super) fn settle_objects(&mut self, vm: &str, now: Duration) {
         let Some(cluster) = self.cluster(vm) else { return };
-        let kyverno = cluster.workloads.get(KYVERNO);
+        let kyverno = cluster.workloads.get(KYVERNO).filter(|_| !cluster.objects.contains_key(WEBHOOK));
         let webhook = kyverno.is_some_and(|k| self.rolled_out(cluster, k, now));
         let lenient = self.breaks(cluster, Breach::Lenient);
         let Some(cluster) = self.cluster_mut(vm) else { return };
         if lenient {
             cluster.objects.remove(WEBHOOK);
-        } else if webhook && !cluster.objects.contains_key(WEBHOOK) {
+        } else if webhook {
             let name = WEBHOOK.rsplit('/').next().unwrap_or_default();
             let object = json!({ "apiVersion": "admissionregistration.k8s.io/v1",
                 "kind": "ValidatingWebhookConfiguration", "metadata": { "name": name } });

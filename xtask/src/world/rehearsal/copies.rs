@@ -17,13 +17,15 @@ use super::pki;
 use super::stage::Stage;
 use super::yaml::text;
 
+/// The label of the Secrets that it makes; its value is `true`.
+pub const LABEL: &str = "reconcile.external-secrets.io/managed";
 /// How soon it asks again where nobody answered (assumption: its back-off is somewhere between a second and 15 min).
 const AGAIN: Duration = Duration::from_secs(60);
 
 impl Cluster {
-    /// Whether a Secret is there that External Secrets made.
-    pub fn copied(&self, namespace: &str, name: &str) -> bool {
-        self.copies.get(&format!("{namespace}/{name}")).is_some_and(|c| c.there)
+    /// Whether a Secret is there that External Secrets made, by namespace and name: `apps/database`.
+    pub fn copied(&self, key: &str) -> bool {
+        self.copies.get(key).is_some_and(|c| c.there)
     }
 }
 
@@ -113,7 +115,7 @@ pub fn secrets(cluster: &Cluster) -> Vec<Value> {
         let mut made = json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
             "metadata": { "name": name, "namespace": namespace, "uid": uid,
                 "creationTimestamp": utc(clockwork::EPOCH + copy.read.unwrap_or_default().as_secs()),
-                "labels": { "reconcile.external-secrets.io/managed": "true" },
+                "labels": { LABEL: "true" },
                 "resourceVersion": (4000 + copy.version).to_string() },
             "data": { "password": pki::base64(b"simulated") } });
         if let Some(owner) = owner {

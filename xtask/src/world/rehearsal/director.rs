@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ask::{Answer, Ask, Disk};
 use super::stage::{Power, Stage};
-use super::{cilium, clockwork, curl, docker, guest, helm, kubectl, multipass, openssl, own, tar};
+use super::{cilium, curl, docker, guest, helm, kubectl, multipass, openssl, own, tar};
 use crate::tools::{Exit, Output, Tool};
 
 impl Stage {
@@ -15,7 +15,7 @@ impl Stage {
         if ask.tool != Tool::Own && !self.machine.tools.contains_key(ask.tool.program()) {
             return Answer::Done(Output::of(Exit::Missing));
         }
-        let ready = ask.since + clockwork::latency(ask.tool, &ask.args);
+        let ready = ask.since + ask.latency();
         if now < ready {
             return Answer::Again(ready - now);
         }

@@ -99,7 +99,7 @@ fn scripted(stage: &mut Stage, vm: &str, script: &str, rest: &[&str], root: bool
         ("node-state", [api]) => Answer::Done(state(stage, vm, api, now)),
         ("node-hosts", [ip, name]) => Answer::Done(hosts(stage, vm, ip, name)),
         ("node-token", [id]) => Answer::Done(token(stage, vm, id, &ask.text(), now)),
-        ("node-keep", [path]) => Answer::Done(keep(stage, vm, path, ask.text())),
+        ("node-keep", [path]) => Answer::Done(keep(stage, vm, path, ask.text().into_owned())),
         ("node-readdress", [ip]) => readdress(stage, vm, ip, ask, now),
         ("node-reset", []) => reset(stage, vm, ask, now),
         _ => Answer::Done(stage.strange(ask, refused(2, format!("{script}: wrong arguments")))),

@@ -3,11 +3,14 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cluster::{Cluster, Crd, Member, Ready};
 use super::stage::{Control, Power, Stage, Vm};
 use super::{catalog, clockwork, packages, yaml};
+
+/// Cilium's GatewayClass.
+const CLASS: &str = "gatewayclass//cilium";
 
 impl Stage {
     /// The cluster whose control plane is in this VM.
@@ -34,8 +37,8 @@ impl Stage {
         self.cluster(vm).is_some_and(|c| c.api_from <= now && c.advertise == machine.ip) && !refusing
     }
 
-    fn member_vm<'a>(&'a self, cluster: &Cluster, node: &str) -> Option<(&'a Vm, Member)> {
-        let member = cluster.nodes.get(node)?.clone();
+    fn member_vm<'a>(&'a self, cluster: &'a Cluster, node: &str) -> Option<(&'a Vm, &'a Member)> {
+        let member = cluster.nodes.get(node)?;
         self.vms.get(&member.vm).map(|vm| (vm, member))
     }
 
@@ -95,6 +98,12 @@ impl Stage {
         self.settle_certificates(vm, now);
         self.settle_copies(vm, now);
         let Some(cluster) = self.cluster(vm) else { return };
+        let own = cluster.crds.range("cilium".to_owned()..).take_while(|(name, _)| name.starts_with("cilium"));
+        let taken = |class: &Value| !class["status"].is_null();
+        let all_taken = cluster.objects.get(CLASS).is_none_or(taken);
+        if all_taken && own.count() >= catalog::CILIUM_CRDS.len() {
+            return;
+        }
         let Some(operator) = cluster.workloads.get("kube-system/deployment/cilium-operator") else { return };
         if !self.rolled_out(cluster, operator, now) {
             return;
@@ -112,7 +121,7 @@ impl Stage {
             cluster.crds.insert((*name).to_owned(), crd);
         }
         let seen = cluster.crds.get("gateways.gateway.networking.k8s.io").is_some_and(|crd| crd.since <= started);
-        if let Some(class) = cluster.objects.get_mut("gatewayclass//cilium").filter(|_| seen) {
+        if let Some(class) = cluster.objects.get_mut(CLASS).filter(|_| seen) {
             class["status"]["conditions"] = json!([{ "type": "Accepted", "status": "True", "reason": "Accepted" }]);
         }
     }

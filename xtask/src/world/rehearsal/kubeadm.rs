@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -74,7 +75,7 @@ fn checked(config: &str) -> Go<()> {
 }
 
 /// The documents of a configuration that was checked, by kind.
-fn by_kind(config: &str) -> Go<BTreeMap<String, Value>> {
+fn by_kind(config: &str) -> Go<BTreeMap<String, Rc<Value>>> {
     let documents = yaml::documents(config).map_err(|why| failed(&why))?;
     Ok(documents.iter().map(|d| (text(d, "/kind").to_owned(), d.clone())).collect())
 }
@@ -157,9 +158,9 @@ fn node_ip(configuration: &Value, first: Ipv4Addr) -> Ipv4Addr {
 }
 
 /// The cluster that a configuration describes.
-fn made(documents: &BTreeMap<String, Value>, ca: &str, ip: Ipv4Addr, version: &str, now: Duration) -> Cluster {
+fn made(documents: &BTreeMap<String, Rc<Value>>, ca: &str, ip: Ipv4Addr, version: &str, now: Duration) -> Cluster {
     let none = Value::Null;
-    let (init, all) = (&documents["InitConfiguration"], documents.get("ClusterConfiguration").unwrap_or(&none));
+    let (init, all) = (&documents["InitConfiguration"], documents.get("ClusterConfiguration").map_or(&none, |all| all));
     let or = |found: &str, default: &str| if found.is_empty() { default.to_owned() } else { found.to_owned() };
     let net = |pointer: &str, default: &str| or(text(all, pointer), default).parse().ok();
     let advertise = text(init, "/localAPIEndpoint/advertiseAddress").parse().unwrap_or(ip);

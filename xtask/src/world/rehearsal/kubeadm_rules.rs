@@ -2,6 +2,7 @@
 //! Knows nothing of files, VMs or time.
 
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 
 use ipnet::Ipv4Net;
 use serde_json::Value;
@@ -21,7 +22,7 @@ pub fn failed(message: &str) -> Output {
 ///
 /// # Errors
 /// The message behind `error: `.
-pub fn validate(documents: &[Value]) -> Result<(), String> {
+pub fn validate(documents: &[Rc<Value>]) -> Result<(), String> {
     for document in documents {
         let (version, kind) = (text(document, "/apiVersion"), text(document, "/kind"));
         let kubelet = version == "kubelet.config.k8s.io/v1beta1" && kind == "KubeletConfiguration";

@@ -26,6 +26,7 @@ pub mod kinds;
 pub mod mesh;
 pub mod objects;
 mod read;
+mod shapes;
 mod states;
 mod tried;
 mod write;

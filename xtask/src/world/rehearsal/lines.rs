@@ -8,7 +8,11 @@ use crate::tools::Tool;
 
 /// Lines and their times, spread over the time that a command takes.
 pub fn of(ask: &Ask, now: Duration, takes: Duration) -> Vec<(Duration, String)> {
-    let has = |word: &str| ask.args.iter().any(|a| a == word || a.ends_with(&format!("/{word}")));
+    // Nothing worth a line happens in a moment.
+    if takes < Duration::from_secs(10) || takes == Duration::MAX {
+        return vec![];
+    }
+    let has = |word: &str| ask.args.iter().any(|a| a.rsplit('/').next() == Some(word));
     let texts: &[&str] = match ask.tool {
         Tool::Multipass if has("launch") => {
             &["Retrieving image: 38%", "Creating", "Configuring", "Starting", "Waiting for initialization to complete"]
@@ -34,10 +38,6 @@ pub fn of(ask: &Ask, now: Duration, takes: Duration) -> Vec<(Duration, String)> 
         Tool::Kubectl if has("rollout") => &["Waiting for rollout to finish: 0 of 2 updated pods are available..."],
         _ => &[],
     };
-    // Nothing worth a line happens in a moment.
-    if takes < Duration::from_secs(10) || takes == Duration::MAX {
-        return vec![];
-    }
     let step = takes / (texts.len() as u32 + 1);
     texts.iter().zip(1..).map(|(text, n)| (now + step * n, (*text).to_owned())).collect()
 }

@@ -1,6 +1,7 @@
 //! Multipass 1.16 as it is seen from its command line: exit codes, texts and JSON shapes of its sources.
 //! Knows nothing of what runs inside a VM.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -239,7 +240,7 @@ fn fresh(stage: &mut Stage, ask: &Ask, parsed: &Parsed, now: Duration) -> Go<Vm>
     let cpus = cpus.ok_or_else(|| refused(1, "error: Invalid CPU count, need a positive integer value."))?;
     let text = match parsed.get("cloud-init") {
         Some("-") => ask.text(),
-        None => String::new(),
+        None => Cow::Borrowed(""),
         Some(path) => return Err(stage.strange(ask, refused(1, format!("no cloud-init files here but `-`: {path}")))),
     };
     let (guest, preparing) = seeded(&text)?;
@@ -280,7 +281,7 @@ fn seeded(text: &str) -> Go<(Guest, Preparing)> {
     // The client parses user-data itself and refuses what is not YAML (client sources: yaml-cpp).
     let bad = |why: String| refused(1, format!("error loading cloud-init config: yaml-cpp: {why}"));
     let documents = yaml::documents(text).map_err(bad)?;
-    let data = documents.first().unwrap_or(&Value::Null);
+    let data = documents.first().map_or(&Value::Null, |data| data);
     let mut guest = Guest::default();
     for file in data["write_files"].as_array().into_iter().flatten() {
         guest.files.insert(yaml::text(file, "/path").into(), yaml::text(file, "/content").into());

@@ -16,7 +16,6 @@ pub fn pem(label: &str, what: &str) -> String {
 }
 
 /// What a block was made of.
-#[cfg(test)]
 pub fn what(pem: &str) -> Option<String> {
     let body: String = pem.lines().filter(|l| !l.starts_with("-----")).collect();
     String::from_utf8(unbase64(&body)?).ok()
@@ -25,6 +24,11 @@ pub fn what(pem: &str) -> Option<String> {
 /// The certificate of an authority.
 pub fn authority(ca: &str) -> String {
     pem("CERTIFICATE", &format!("authority {ca}"))
+}
+
+/// The authority whose certificate this is, in base64 as a kubeconfig has it.
+pub fn authority_in(data: &str) -> Option<String> {
+    made_of(data, "authority ")
 }
 
 /// `sha256:…` of an authority's public key, as kubeadm pins it.
@@ -46,6 +50,17 @@ pub fn admin(ca: &str) -> String {
     pem("CERTIFICATE", &format!("kubernetes-admin by {ca}"))
 }
 
+/// The authority that signed this administrator's certificate, in base64 as a kubeconfig has it.
+pub fn signer_in(data: &str) -> Option<String> {
+    made_of(data, "kubernetes-admin by ")
+}
+
+fn made_of(data: &str, kind: &str) -> Option<String> {
+    let block = String::from_utf8(unbase64(data)?).ok()?;
+    let made = what(&block).filter(|made| block.trim() == pem("CERTIFICATE", made).trim())?;
+    made.strip_prefix(kind).map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +69,10 @@ mod tests {
     fn a_block_says_what_it_is() {
         assert_eq!(what(&authority("ca-x")).unwrap(), "authority ca-x");
         assert_ne!(pin("ca-x"), pin("ca-y"));
+        let coded = |block: String| base64(block.as_bytes());
+        assert_eq!(authority_in(&coded(authority("ca-x"))).as_deref(), Some("ca-x"));
+        assert_eq!(signer_in(&coded(admin("ca-x"))).as_deref(), Some("ca-x"));
+        assert_eq!((authority_in(&coded(admin("ca-x"))), signer_in("")), (None, None));
+        assert_eq!(authority_in(&coded(pem("KEY", "authority ca-x"))), None);
     }
 }

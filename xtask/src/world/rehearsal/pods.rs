@@ -4,12 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::admission;
 use super::clockwork;
 use super::cluster::{Cluster, Ready};
-use super::pki;
 use super::stage::{Power, Stage};
 use super::workload::{Held, Wants, Workload};
 
@@ -19,10 +16,6 @@ const CONTROL_PLANE: u64 = 100;
 const EVICTION: u64 = 100;
 /// Into how many steps a long time is cut.
 const STEPS: u32 = 12;
-/// Where the provisioner starts a helper pod with a hostPath for every volume (measured).
-const STORAGE: &str = "local-path-storage";
-/// Its words, when PodSecurity refuses it (measured).
-const HELPER: &str = "hostPath volumes (volume \"data\")";
 
 impl Stage {
     /// What the controllers and the scheduler did since anyone looked last; a long time in between is gone through in
@@ -80,35 +73,6 @@ impl Stage {
                 && self.lost_folder(cluster, w).is_none()
         };
         cluster.workloads.iter().filter(|(_, w)| !quiet(w)).collect()
-    }
-
-    /// A claim whose pod has a node gets a volume there, once: a folder that the provisioner's helper makes.
-    fn bind(&mut self, vm: &str, namespace: &str, claim: &str, node: &str) {
-        let Some(cluster) = self.cluster_mut(vm) else { return };
-        let host = cluster.nodes.get(node).map(|member| member.vm.clone());
-        let object = cluster.objects.get_mut(&claim_key(namespace, claim));
-        let Some(object) = object.filter(|o| o["status"]["phase"] != json!("Bound")) else { return };
-        object["status"]["phase"] = json!("Bound");
-        object["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] = json!(node);
-        if let Some(host) = host.and_then(|host| self.vms.get_mut(&host)) {
-            host.guest.volumes.insert(volume_path(namespace, claim));
-        }
-    }
-
-    /// A volume whose folder went with its VM: the kubelet does not make it (upstream: the plugin `local-volume`).
-    fn lost_folder(&self, cluster: &Cluster, w: &Workload) -> Option<Held> {
-        let (claim, _) = w.wants.claim.as_ref()?;
-        let node = selected_node(cluster.objects.get(&claim_key(&w.namespace, claim))?)?;
-        // Asked for every claim whenever anyone looks: no digest is made for a folder that is there.
-        let mine = |path: &String| is_volume_of(path, &w.namespace, claim);
-        if self.vms.get(&cluster.nodes.get(node)?.vm).is_some_and(|vm| vm.guest.volumes.iter().any(mine)) {
-            return None;
-        }
-        let (volume, path) = (volume_name(&w.namespace, claim), volume_path(&w.namespace, claim));
-        let why = format!(
-            "MountVolume.NewMounter initialization failed for volume \"{volume}\" : path \"{path}\" does not exist"
-        );
-        Some(Held::Unmounted(why))
     }
 
     /// MiB that pods may still ask for, by node, with those taken away that have a node already.
@@ -266,30 +230,6 @@ impl Stage {
         self.node_for(cluster, wants, None, &self.room(cluster), now).is_ok()
     }
 
-    /// Why a claim has no volume: no class, nobody who makes volumes, or one who may not start his helper.
-    fn unbound(&self, cluster: &Cluster, w: &Workload, now: Duration) -> Option<String> {
-        let (claim, class) = w.wants.claim.as_ref()?;
-        let object = cluster.objects.get(&claim_key(&w.namespace, claim));
-        if object.is_some_and(|o| o["status"]["phase"] == json!("Bound")) {
-            return None;
-        }
-        let waiting = "pod has unbound immediate PersistentVolumeClaims.".to_owned();
-        let known = if class.is_empty() {
-            let default = "storageclass.kubernetes.io/is-default-class";
-            let mut classes = cluster.objects.iter().filter(|(key, _)| key.starts_with("storageclass//"));
-            classes.any(|(_, c)| c["metadata"]["annotations"][default] == json!("true"))
-        } else {
-            cluster.objects.contains_key(&format!("storageclass//{class}"))
-        };
-        if !known {
-            return Some(waiting);
-        }
-        let provisioner = cluster.workloads.get("local-path-storage/deployment/local-path-provisioner");
-        let works = provisioner.is_some_and(|p| self.rolled_out(cluster, p, now));
-        let helper = admission::pod_security(cluster, STORAGE, HELPER).is_none();
-        (!works || !helper).then_some(waiting)
-    }
-
     /// From when a pod's containers run on this node, while its machine does.
     fn running_since(&self, cluster: &Cluster, w: &Workload, node: &str) -> Option<Duration> {
         let member = cluster.nodes.get(node)?;
@@ -320,7 +260,7 @@ impl Stage {
         };
         let running = w.placed.iter().enumerate().filter(runs).count();
         // A sealed Vault runs and is not ready (upstream: the chart's probe is `vault status`).
-        let sealed = w.key() == super::vault::WORKLOAD && self.vault_sealed(cluster);
+        let sealed = w.is(super::vault::WORKLOAD) && self.vault_sealed(cluster);
         (wanted, if sealed { 0 } else { running })
     }
 
@@ -352,13 +292,11 @@ fn everywhere(cluster: &Cluster, w: &mut Workload, room: &mut BTreeMap<String, u
 
 /// What a pod mounts and nobody has made (upstream: `MountVolume.SetUp failed`, `CreateContainerConfigError`).
 fn unmounted(cluster: &Cluster, w: &Workload) -> Option<Held> {
-    let missing = |kind: &str, names: &[String]| {
-        let copied = |name: &str| kind == "secret" && cluster.copied(&w.namespace, name);
-        let applied = |name: &str| cluster.objects.contains_key(&format!("{kind}/{}/{name}", w.namespace));
-        let absent = |name: &&String| !applied(name) && !copied(name);
-        names.iter().find(absent).map(|name| Held::Unmounted(format!("{kind} \"{name}\" not found")))
-    };
-    missing("secret", &w.wants.secrets).or_else(|| missing("configmap", &w.wants.configs))
+    let copied = |key: &str| key.strip_prefix("secret/").is_some_and(|key| cluster.copied(key));
+    let missing = |key: &&String| !cluster.objects.contains_key(*key) && !copied(key);
+    let mut parts = w.wants.mounts.iter().find(missing)?.split('/');
+    let (kind, name) = (parts.next().unwrap_or_default(), parts.next_back().unwrap_or_default());
+    Some(Held::Unmounted(format!("{kind} \"{name}\" not found")))
 }
 
 /// Whether a controller that backs off since `first` has tried again after `last`.
@@ -370,31 +308,4 @@ fn retried(first: Duration, last: Duration, now: Duration) -> bool {
         pause = (pause * 2).min(Duration::from_secs(1000));
     }
     at <= now
-}
-
-/// The node that a bound claim's volume lies on.
-pub fn selected_node(claim: &serde_json::Value) -> Option<&str> {
-    let bound = claim["status"]["phase"] == json!("Bound");
-    claim["metadata"]["annotations"]["volume.kubernetes.io/selected-node"].as_str().filter(|_| bound)
-}
-
-/// The name of a claim's volume: `pvc-` and the claim's uid.
-pub fn volume_name(namespace: &str, claim: &str) -> String {
-    format!("pvc-{}", &pki::sha256(format!("{namespace}/{claim}").as_bytes())[..8])
-}
-
-/// Where the provisioner makes a volume's folder (upstream: name, namespace and claim below its default path).
-pub fn volume_path(namespace: &str, claim: &str) -> String {
-    format!("/opt/local-path-provisioner/{}_{namespace}_{claim}", volume_name(namespace, claim))
-}
-
-/// Whether this is [`volume_path`] of a claim. Names have no underscore in them, so its end says it.
-fn is_volume_of(path: &str, namespace: &str, claim: &str) -> bool {
-    let rest = path.strip_suffix(claim).and_then(|rest| rest.strip_suffix('_'));
-    rest.and_then(|rest| rest.strip_suffix(namespace)).is_some_and(|rest| rest.ends_with('_'))
-}
-
-/// The key of a claim among a cluster's objects.
-pub fn claim_key(namespace: &str, claim: &str) -> String {
-    format!("persistentvolumeclaim/{namespace}/{claim}")
 }

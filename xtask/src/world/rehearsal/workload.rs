@@ -53,8 +53,9 @@ pub struct Wants {
     pub memory: u64,
     /// Claim and storage class; the default class if it has no name.
     pub claim: Option<(String, String)>,
-    pub secrets: Vec<String>,
-    pub configs: Vec<String>,
+    /// Secrets and ConfigMaps that it mounts, as keys among a cluster's objects: `secret/vault/vault-tls`.
+    #[serde(default)]
+    pub mounts: Vec<String>,
     /// Seconds until its images are there.
     pub pull: u64,
     /// Its pod, if it was applied: what policies look at.
@@ -77,7 +78,14 @@ pub enum Held {
 impl Workload {
     /// Its key among the workloads of a cluster.
     pub fn key(&self) -> String {
-        format!("{}/{}/{}", self.namespace, self.kind.to_lowercase(), self.name)
+        [&self.namespace, "/", &self.kind.to_lowercase(), "/", &self.name].concat()
+    }
+
+    /// Whether that is its key.
+    pub fn is(&self, key: &str) -> bool {
+        let mut parts = key.split('/');
+        let mut fits = |own: &str| parts.next().is_some_and(|part| part.eq_ignore_ascii_case(own));
+        fits(&self.namespace) && fits(&self.kind) && fits(&self.name)
     }
 
     /// The pods of a chart's entry with these values, if it makes them.
@@ -94,8 +102,7 @@ impl Workload {
             offends: pods.offends.to_owned(),
             memory: requested(pods.memory, values),
             claim,
-            secrets: names(pods.secrets, values),
-            configs: names(pods.configs, values),
+            mounts: mounts(namespace, names(pods.secrets, values), names(pods.configs, values)),
             pull: pods.pull,
             template: Value::Null,
         };
@@ -126,7 +133,7 @@ impl Workload {
             name: text(object, "/metadata/name").to_owned(),
             since: now,
             replicas,
-            wants: Wants::of_pod(template),
+            wants: Wants::of_pod(template, namespace),
             ..Workload::default()
         }
     }
@@ -174,8 +181,8 @@ impl Workload {
 }
 
 impl Wants {
-    /// Of a pod or a pod template.
-    pub fn of_pod(pod: &Value) -> Wants {
+    /// Of a pod or a pod template in a namespace.
+    pub fn of_pod(pod: &Value, namespace: &str) -> Wants {
         let spec = &pod["spec"];
         let containers = spec["containers"].as_array().into_iter().flatten();
         let volumes = || spec["volumes"].as_array().into_iter().flatten();
@@ -199,8 +206,7 @@ impl Wants {
             offends: baseline(spec),
             memory: containers.map(|c| mebibytes(text(c, "/resources/requests/memory"))).sum(),
             claim: None,
-            secrets,
-            configs,
+            mounts: mounts(namespace, secrets, configs),
             pull: pull::MIDDLE,
             template: pod.clone(),
         }
@@ -210,6 +216,13 @@ impl Wants {
     pub fn of_hook(hook: &Hook, values: &Value) -> Wants {
         Wants { memory: requested(hook.memory, values), ..Wants::default() }
     }
+}
+
+fn mounts(namespace: &str, secrets: Vec<String>, configs: Vec<String>) -> Vec<String> {
+    let keys = |kind: &'static str, names: Vec<String>| {
+        names.into_iter().map(move |name| [kind, "/", namespace, "/", &name].concat())
+    };
+    keys("secret", secrets).chain(keys("configmap", configs)).collect()
 }
 
 fn named(name: &str, release: &str) -> String {
@@ -278,11 +291,11 @@ mod tests {
             "persistence": { "storageClass": "local-path" } }, "global": { "objstore": { "secretName": "x" } } });
         let all = made("thanos", "thanos", values);
         let receive = all.iter().find(|w| w.name == "thanos-receive").unwrap();
-        assert_eq!((receive.wants.memory, receive.wants.secrets.as_slice()), (1024, &["x".to_owned()][..]));
+        assert_eq!((receive.wants.memory, receive.wants.mounts.join(" ").as_str()), (1024, "secret/monitoring/x"));
         assert_eq!(receive.wants.claim, Some(("data-thanos-receive-0".into(), "local-path".into())));
         let key = json!({ "secretKeyRef": { "name": "seaweedfs-s3" } });
         let values = json!({ "allInOne": { "secretExtraEnvironmentVars": { "A": key, "B": key } } });
-        assert_eq!(made("seaweedfs", "seaweedfs", values)[0].wants.secrets, ["seaweedfs-s3"]);
+        assert_eq!(made("seaweedfs", "seaweedfs", values)[0].wants.mounts, ["secret/monitoring/seaweedfs-s3"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Texts remembered before all are forgotten: a run has some forty.
 const REMEMBERED: usize = 256;
 
-type Read = Result<Rc<Vec<Value>>, String>;
+type Read = Result<Rc<[Rc<Value>]>, String>;
 
 thread_local! {
     /// The same few texts are fed over and over, and reading them was three quarters of a rehearsal.
@@ -37,7 +37,7 @@ pub fn documents(text: &str) -> Read {
 
 fn parse(text: &str) -> Read {
     let all = serde_saphyr::from_multiple::<Value>(text).map_err(|e| first_line(&e.to_string()))?;
-    Ok(Rc::new(all.into_iter().filter(|v| !v.is_null()).collect()))
+    Ok(all.into_iter().filter(|v| !v.is_null()).map(Rc::new).collect())
 }
 
 fn first_line(text: &str) -> String {

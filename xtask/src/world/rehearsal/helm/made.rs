@@ -10,18 +10,18 @@ use super::super::catalog::{Chart, Hook};
 use super::super::cluster::{Cluster, Crd, Revision};
 use super::super::kubectl::objects::key;
 use super::super::mesh;
-use super::super::pods::claim_key;
 use super::super::stage::Stage;
+use super::super::volumes::claim_key;
 use super::super::workload::{Held, Wants, Workload};
 
 /// What the chart puts into the cluster. Twice the same changes nothing.
 pub fn make(cluster: &mut Cluster, chart: &Chart, release: &Revision, now: Duration) {
     let (name, namespace, values) = (&release.name, &release.namespace, &release.values);
     for mut workload in Workload::all_of(chart, name, namespace, values, now) {
-        if workload.key() == mesh::SERVER {
+        if workload.is(mesh::SERVER) {
             workload.wants.template = mesh::template(values);
         }
-        if workload.key() == mesh::AGENTS_OF {
+        if workload.is(mesh::AGENTS_OF) {
             workload.wants.template = mesh::agent_template(values);
         }
         if let Some((claim, class)) = &workload.wants.claim {
@@ -76,7 +76,7 @@ pub fn hooked(cluster: &mut Cluster, hook: &Hook, namespace: &str) {
 /// also needs the store itself.
 pub fn hook_waits(stage: &Stage, cluster: &Cluster, hook: &Hook, release: &Revision, now: Duration) -> Option<String> {
     let fits = stage.job_fits(cluster, &Wants::of_hook(hook, &release.values), now);
-    let ready = hook.before || waits(stage, cluster, release, now).is_empty();
+    let ready = hook.before || !is_waiting(stage, cluster, release, now);
     let phase = if hook.before { "pre-install" } else { "post-install" };
     (!fits || !ready).then(|| {
         let job = format!("Job/{}/{}", release.namespace, hook.name);
@@ -84,14 +84,27 @@ pub fn hook_waits(stage: &Stage, cluster: &Cluster, hook: &Hook, release: &Revis
     })
 }
 
+/// The workloads of a release that are not ready.
+fn unready<'a>(
+    stage: &Stage,
+    cluster: &'a Cluster,
+    release: &Revision,
+    now: Duration,
+) -> impl Iterator<Item = &'a Workload> {
+    let of = |w: &&Workload| w.release == release.name && w.namespace == release.namespace;
+    cluster.workloads.values().filter(of).filter(move |w| !stage.rolled_out(cluster, w, now))
+}
+
+/// Whether a release waits for any of its workloads.
+pub fn is_waiting(stage: &Stage, cluster: &Cluster, release: &Revision, now: Duration) -> bool {
+    unready(stage, cluster, release, now).next().is_some()
+}
+
 /// A line for each workload of a release that is not ready, as Helm 4 has it (measured): `Current` means that pods
 /// could not even be created.
 pub fn waits(stage: &Stage, cluster: &Cluster, release: &Revision, now: Duration) -> Vec<String> {
     let mut by_kind: BTreeMap<(&str, &str), String> = BTreeMap::new();
-    for w in cluster.workloads.values().filter(|w| w.release == release.name && w.namespace == release.namespace) {
-        if stage.rolled_out(cluster, w, now) {
-            continue;
-        }
+    for w in unready(stage, cluster, release, now) {
         let (wanted, ready) = stage.pods(cluster, w, now);
         let what = match (&w.held, w.kind.as_str()) {
             (Held::Refused(_), _) => "Current",

@@ -43,11 +43,11 @@ pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer
     let chart = &cluster.releases[own].chart;
     let unknown = || refused(1, format!("Error: chart \"{chart}\" is not known here"));
     let chart = stage.chart(chart).ok_or_else(unknown)?;
-    if let Some(cause) = unready(stage, desk, chart, own) {
-        let limit = desk.parsed.get("timeout").and_then(duration).unwrap_or(Duration::from_secs(300));
-        let over = desk.ask.since + limit + clockwork::helm_upgrade(chart.name);
-        if desk.now < over {
-            return Ok(Answer::Again(clockwork::LOOK.min(over - desk.now)));
+    let limit = desk.parsed.get("timeout").and_then(duration).unwrap_or(Duration::from_secs(300));
+    let left = (desk.ask.since + limit + clockwork::helm_upgrade(chart.name)).saturating_sub(desk.now);
+    if let Some(cause) = unready(stage, desk, chart, own, left.is_zero()) {
+        if !left.is_zero() {
+            return Ok(Answer::Again(clockwork::LOOK.min(left)));
         }
         return Err(timed_out(stage, desk, own, &cause));
     }
@@ -77,7 +77,7 @@ fn sources(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<(&'static 
     let mut values = json!({});
     for file in parsed.all("values") {
         let text = match file {
-            "-" => ask.text(),
+            "-" => ask.text().into_owned(),
             path => {
                 let bytes = disk.read(path);
                 let bytes =
@@ -89,7 +89,7 @@ fn sources(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<(&'static 
             refused(1, format!("Error: failed to parse {file}: error converting YAML to JSON: yaml: {why}"))
         })?;
         for document in documents.iter() {
-            merge(&mut values, document.clone());
+            merge(&mut values, Value::clone(document));
         }
     }
     parsed.all("set").for_each(|given| set(&mut values, given));
@@ -189,8 +189,9 @@ fn needs_met(cluster: &Cluster, chart: &Chart, values: &Value) -> Go<()> {
     Ok(())
 }
 
-/// What a release still waits for: a hook Job, and with `--wait` its pods. Makes what is due, once.
-fn unready(stage: &mut Stage, desk: &Desk<'_>, chart: &Chart, own: usize) -> Option<String> {
+/// What a release still waits for: a hook Job, and with `--wait` its pods, which are named when the time is over.
+/// Makes what is due, once.
+fn unready(stage: &mut Stage, desk: &Desk<'_>, chart: &Chart, own: usize, over: bool) -> Option<String> {
     let waits = |stage: &Stage, hook: &Hook| {
         let cluster = stage.cluster(&desk.vm)?;
         made::hook_waits(stage, cluster, hook, &cluster.releases[own], desk.now)
@@ -211,12 +212,12 @@ fn unready(stage: &mut Stage, desk: &Desk<'_>, chart: &Chart, own: usize) -> Opt
     }
     let cluster = stage.cluster(&desk.vm)?;
     let revision = &cluster.releases[own];
-    let lines = made::waits(stage, cluster, revision, desk.now);
     if desk.parsed.on("wait") && revision.stale {
         return Some(String::new());
     }
-    if desk.parsed.on("wait") && !lines.is_empty() {
-        return Some(lines.join("\n"));
+    if desk.parsed.on("wait") && made::is_waiting(stage, cluster, revision, desk.now) {
+        let told = over.then(|| made::waits(stage, cluster, revision, desk.now).join("\n"));
+        return Some(told.unwrap_or_default());
     }
     chart.hook.filter(|hook| !hook.before).and_then(|hook| waits(stage, &hook))
 }

@@ -1,6 +1,7 @@
 //! What the API server takes and what it refuses: namespaces, PodSecurity, webhooks; and what it keeps of an object.
 //! Knows nothing of command lines.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -28,18 +29,19 @@ impl Stage {
 /// Gateway API's version, on each of its CRDs.
 pub const BUNDLE: &str = "gateway.networking.k8s.io/bundle-version";
 /// Kinds whose pods are simulated.
-const CONTROLLERS: &[&str] = &["DaemonSet", "Deployment", "StatefulSet"];
+pub const CONTROLLERS: &[&str] = &["DaemonSet", "Deployment", "StatefulSet"];
 
 /// An object as the API server keeps it: the texts of a Secret become base64.
-pub fn normal(mut object: Value) -> Value {
-    if text(&object, "/kind") != "Secret" {
+pub fn normal(object: Rc<Value>) -> Rc<Value> {
+    if text(&object, "/kind") != "Secret" || object.get("stringData").is_none() {
         return object;
     }
+    let mut object = Rc::unwrap_or_clone(object);
     let texts = object.as_object_mut().and_then(|o| o.remove("stringData")).unwrap_or_default();
     for (key, value) in texts.as_object().into_iter().flatten() {
         object["data"][key] = json!(pki::base64(value.as_str().unwrap_or_default().as_bytes()));
     }
-    object
+    Rc::new(object)
 }
 
 /// What the API server says against an object; `up` is whether Kyverno answers. Otherwise its warnings.
@@ -63,7 +65,7 @@ pub fn admitted(cluster: &Cluster, kind: &Kind, object: &Value, namespace: &str,
 /// A pod that offends is refused; of a controller only its pods are, later, and the apply warns (both measured).
 /// Kyverno refuses controllers too (`autogen` in the policies).
 fn pods_admitted(cluster: &Cluster, kind: &Kind, object: &Value, namespace: &str, up: bool) -> Result<String, String> {
-    let pod = match kind.kind.as_str() {
+    let pod = match &*kind.kind {
         "Pod" => object,
         "Job" => &object["spec"]["template"],
         "CronJob" => &object["spec"]["jobTemplate"]["spec"]["template"],
@@ -105,7 +107,7 @@ fn older_bundle(cluster: &Cluster, kind: &Kind, object: &Value) -> Result<(), St
 /// Puts an object in.
 pub fn put(cluster: &mut Cluster, kind: &Kind, object: &Value, namespace: &str, now: Duration) {
     let name = text(object, "/metadata/name").to_owned();
-    match kind.kind.as_str() {
+    match &*kind.kind {
         "Namespace" => {
             let labels = cluster.namespaces.entry(name.clone()).or_default();
             labels.insert("kubernetes.io/metadata.name".into(), name);
@@ -134,7 +136,7 @@ pub fn put(cluster: &mut Cluster, kind: &Kind, object: &Value, namespace: &str, 
             if kind.namespaced {
                 object["metadata"]["namespace"] = json!(namespace);
             }
-            if CONTROLLERS.contains(&kind.kind.as_str()) {
+            if CONTROLLERS.contains(&&*kind.kind) {
                 let workload = Workload::of_manifest(&object, namespace, now);
                 let old = cluster.workloads.remove(&workload.key());
                 cluster.workloads.insert(workload.key(), workload.after(old));

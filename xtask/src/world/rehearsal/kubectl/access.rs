@@ -1,6 +1,8 @@
 //! How a client reaches an API server of the embedded world: kubeconfig, address, certificates; and how it fails.
 //! Knows nothing of what is asked there.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -62,6 +64,28 @@ impl Closed {
     }
 }
 
+/// Kubeconfigs remembered before all are forgotten: a fleet has one for each cluster and one for all.
+const REMEMBERED: usize = 64;
+
+/// A context of a kubeconfig, read.
+struct Way {
+    server: String,
+    /// What the server's certificate must be valid for, if that is not its address.
+    name: Option<String>,
+    /// The authority that it trusts.
+    authority: Option<String>,
+    /// The authority that signed the client's certificate.
+    signer: Option<String>,
+}
+
+/// A file, a context in it, and where that leads.
+type Known = (Vec<u8>, Option<String>, Result<Rc<Way>, Closed>);
+
+thread_local! {
+    /// Every question of kubectl and Helm begins with the same few files.
+    static WAYS: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+}
+
 /// The VM whose API server a kubeconfig leads to.
 ///
 /// # Errors
@@ -73,28 +97,52 @@ pub fn reach(
     now: Duration,
     disk: &dyn Disk,
 ) -> Result<String, Closed> {
-    let config = |why: String| Closed::Config(why);
-    let bytes = disk.read(path).ok_or_else(|| config(format!("stat {path}: no such file or directory")))?;
-    let documents = yaml::documents(&String::from_utf8_lossy(&bytes));
-    let documents = documents.map_err(|why| config(format!("error loading config file \"{path}\": {why}")))?;
-    let file = documents.first().unwrap_or(&Value::Null);
-    let context = context.unwrap_or_else(|| text(file, "/current-context"));
-    let Some(chosen) = named(file, "contexts", context) else {
-        return Err(config(format!("context \"{context}\" does not exist")));
-    };
-    let (Some(cluster), Some(user)) = (
-        named(file, "clusters", text(chosen, "/context/cluster")),
-        named(file, "users", text(chosen, "/context/user")),
-    ) else {
-        return Err(config(format!("context was not found for specified context: {context}")));
-    };
-    let server = text(cluster, "/cluster/server").trim_start_matches("https://");
-    let vm = listening(stage, server, now)?;
-    trusted(stage, &vm, server, &cluster["cluster"], &user["user"])?;
+    let missing = || Closed::Config(format!("stat {path}: no such file or directory"));
+    let way = way(path, disk.read(path).ok_or_else(missing)?, context)?;
+    let vm = listening(stage, &way.server, now)?;
+    trusted(stage, &vm, &way)?;
     if stage.cluster(&vm).is_some_and(|known| stage.clock(now) + clockwork::BACKDATE < known.born) {
         return Err(Closed::Tls(NOT_YET.into()));
     }
     Ok(vm)
+}
+
+fn way(path: &str, bytes: Vec<u8>, context: Option<&str>) -> Result<Rc<Way>, Closed> {
+    WAYS.with_borrow_mut(|ways| {
+        let same = |(file, within, _): &&Known| *file == bytes && within.as_deref() == context;
+        if let Some((_, _, way)) = ways.iter().find(same) {
+            return way.clone();
+        }
+        if ways.len() >= REMEMBERED {
+            ways.clear();
+        }
+        let way = read(path, &bytes, context).map(Rc::new).map_err(Closed::Config);
+        // What is wrong is said with the name of the file, which is no part of what is remembered.
+        if way.is_ok() {
+            ways.push((bytes, context.map(str::to_owned), way.clone()));
+        }
+        way
+    })
+}
+
+fn read(path: &str, bytes: &[u8], context: Option<&str>) -> Result<Way, String> {
+    let documents = yaml::documents(&String::from_utf8_lossy(bytes));
+    let documents = documents.map_err(|why| format!("error loading config file \"{path}\": {why}"))?;
+    let file = documents.first().map_or(&Value::Null, |file| file);
+    let context = context.unwrap_or_else(|| text(file, "/current-context"));
+    let chosen = named(file, "contexts", context);
+    let chosen = chosen.ok_or_else(|| format!("context \"{context}\" does not exist"))?;
+    let cluster = named(file, "clusters", text(chosen, "/context/cluster"));
+    let user = named(file, "users", text(chosen, "/context/user"));
+    let (Some(cluster), Some(user)) = (cluster, user) else {
+        return Err(format!("context was not found for specified context: {context}"));
+    };
+    Ok(Way {
+        server: text(cluster, "/cluster/server").trim_start_matches("https://").to_owned(),
+        name: cluster["cluster"]["tls-server-name"].as_str().map(str::to_owned),
+        authority: pki::authority_in(text(cluster, "/cluster/certificate-authority-data")),
+        signer: pki::signer_in(text(user, "/user/client-certificate-data")),
+    })
 }
 
 fn named<'a>(file: &'a Value, list: &str, name: &str) -> Option<&'a Value> {
@@ -115,25 +163,16 @@ fn listening(stage: &Stage, server: &str, now: Duration) -> Result<String, Close
     Ok(vm.clone())
 }
 
-fn trusted(stage: &Stage, vm: &str, server: &str, cluster: &Value, user: &Value) -> Result<(), Closed> {
-    let Some(known) = stage.cluster(vm) else { return Err(Closed::Refused(server.into())) };
-    if !holds(&cluster["certificate-authority-data"], &pki::authority(&known.ca)) {
+fn trusted(stage: &Stage, vm: &str, way: &Way) -> Result<(), Closed> {
+    let Some(known) = stage.cluster(vm) else { return Err(Closed::Refused(way.server.clone())) };
+    if way.authority.as_ref() != Some(&known.ca) {
         return Err(Closed::Tls("x509: certificate signed by unknown authority".into()));
     }
-    let host = server.split(':').next().unwrap_or_default();
-    let name = cluster["tls-server-name"].as_str().unwrap_or(host);
+    let host = way.server.split(':').next().unwrap_or_default();
+    let name = way.name.as_deref().unwrap_or(host);
     if !known.sans.iter().any(|san| san == name) {
         let valid = known.sans.join(", ");
         return Err(Closed::Tls(format!("x509: certificate is valid for {valid}, not {name}")));
     }
-    if holds(&user["client-certificate-data"], &pki::admin(&known.ca)) { Ok(()) } else { Err(Closed::Unauthorized) }
-}
-
-/// Whether data of a kubeconfig is this block. Most of the time its text is the one that we would write.
-fn holds(data: &Value, block: &str) -> bool {
-    let data = data.as_str().unwrap_or_default();
-    data == pki::base64(block.as_bytes()) || {
-        let bytes = pki::unbase64(data).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).trim() == block.trim()
-    }
+    if way.signer.as_ref() == Some(&known.ca) { Ok(()) } else { Err(Closed::Unauthorized) }
 }

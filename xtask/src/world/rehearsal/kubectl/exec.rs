@@ -1,6 +1,8 @@
 //! `kubectl exec`: into the pods whose inside the embedded world knows.
 //! Knows nothing of what is done inside.
 
+use std::borrow::Cow;
+
 use super::super::ask::{Go, refused};
 use super::super::stage::Stage;
 use super::super::vault;
@@ -34,7 +36,7 @@ pub fn exec(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
         return Err(refused(1, format!("error: unable to upgrade connection: container not found (\"{container}\")")));
     }
     // Without --stdin the remote command reads nothing.
-    let stdin = if desk.parsed.on("stdin") { desk.ask.text() } else { String::new() };
+    let stdin = if desk.parsed.on("stdin") { desk.ask.text() } else { Cow::Borrowed("") };
     let Some(mut output) = stage.in_vault(&desk.vm, &desk.parsed.rest, &stdin) else {
         let text = "sh: not found\ncommand terminated with exit code 127";
         return Err(stage.strange(desk.ask, refused(127, text)));

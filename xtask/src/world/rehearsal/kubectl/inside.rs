@@ -201,12 +201,12 @@ pub fn dressed(stage: &Stage, cluster: &Cluster, workload: &Workload, mut pod: V
         Mishap::Killed(why) => Some(why),
         _ => None,
     });
-    if let Some(why) = killed.filter(|_| workload.key() == AGENT) {
+    if let Some(why) = killed.filter(|_| workload.is(AGENT)) {
         state["restartCount"] = json!(1);
         state["lastState"] = json!({ "terminated": { "reason": why, "exitCode": 137 } });
     }
     pod["status"]["containerStatuses"] = json!([state]);
-    if workload.key() == "monitoring/daemonset/promtail" {
+    if workload.is("monitoring/daemonset/promtail") {
         let values = runs_with(stage, cluster, workload);
         // Where the values say nothing, the chart mounts a path that a reboot empties.
         let run = json!([{ "name": "run", "hostPath": { "path": "/run/promtail" } }]);
@@ -222,5 +222,5 @@ pub fn dressed(stage: &Stage, cluster: &Cluster, workload: &Workload, mut pod: V
 /// Whether an agent is missing on a node where it should be.
 pub fn is_missing(stage: &Stage, cluster: &Cluster, workload: &Workload, node: Option<&String>) -> bool {
     let away = |m: &Mishap| matches!(m, Mishap::NoAgentOn(of) if Some(of) == node);
-    workload.key() == "kube-system/daemonset/cilium" && stage.mishaps(&cluster.name).any(away)
+    workload.is("kube-system/daemonset/cilium") && stage.mishaps(&cluster.name).any(away)
 }

@@ -1,17 +1,19 @@
 //! Kinds of the simulated API server: those built in, and those that CRDs add.
 //! Knows nothing of objects.
 
-use super::super::cluster::Cluster;
+use std::borrow::Cow;
+
+use super::super::cluster::{Cluster, Crd};
 
 /// A kind that the API server serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kind {
     /// As in manifests: `DaemonSet`.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// As in URLs: `daemonsets`.
-    pub plural: String,
+    pub plural: Cow<'static, str>,
     /// `apps`, or nothing for the core group.
-    pub group: String,
+    pub group: Cow<'static, str>,
     pub namespaced: bool,
 }
 
@@ -86,45 +88,44 @@ const VERSIONS: &[&str] = &[
     "admissionregistration.k8s.io/v1",
 ];
 
-fn built_in(entry: &(&str, &str, &str, bool, &str)) -> Kind {
-    Kind { kind: entry.0.into(), plural: entry.1.into(), group: entry.2.into(), namespaced: entry.3 }
+/// The kind that a resource definition adds; its name is `gateways.gateway.networking.k8s.io`.
+fn added(name: &str, crd: &Crd) -> Kind {
+    let (plural, group) = name.split_once('.').unwrap_or((name, ""));
+    let own = |text: &str| Cow::Owned(text.to_owned());
+    Kind { kind: own(&crd.kind), plural: own(plural), group: own(group), namespaced: crd.namespaced }
 }
 
-fn added(cluster: &Cluster) -> impl Iterator<Item = (Kind, &Vec<String>)> {
-    cluster.crds.iter().map(|(name, crd)| {
-        let (plural, group) = name.split_once('.').unwrap_or((name, ""));
-        let kind = Kind {
-            kind: crd.kind.clone(),
-            plural: plural.to_owned(),
-            group: group.to_owned(),
-            namespaced: crd.namespaced,
-        };
-        (kind, &crd.versions)
-    })
+fn native(fits: impl Fn(&str, &str, &str, &str) -> bool) -> Option<Kind> {
+    let found = BUILT_IN.iter().find(|(kind, plural, group, _, short)| fits(kind, plural, group, short))?;
+    let (kind, plural, group, namespaced, _) = *found;
+    Some(Kind { kind: kind.into(), plural: plural.into(), group: group.into(), namespaced })
 }
 
 /// The kind of a manifest, if the API server knows it.
 pub fn of_manifest(cluster: &Cluster, version: &str, kind: &str) -> Option<Kind> {
-    let native = BUILT_IN.iter().find(|k| k.0 == kind).map(built_in).filter(|k| {
-        let group = version.rsplit_once('/').map_or("", |(group, _)| group);
-        group == k.group && VERSIONS.contains(&version)
-    });
-    native.or_else(|| {
-        let (group, version) = version.split_once('/')?;
-        let fits = |(k, versions): &(Kind, &Vec<String>)| {
-            k.kind == kind && k.group == group && versions.iter().any(|v| v == version)
+    let (group, short) = version.rsplit_once('/').unwrap_or(("", version));
+    let built_in = native(|name, _, of, _| name == kind && of == group).filter(|_| VERSIONS.contains(&version));
+    built_in.or_else(|| {
+        let fits = |(name, crd): &(&String, &Crd)| {
+            crd.kind == kind
+                && name.split_once('.').is_some_and(|(_, of)| of == group)
+                && crd.versions.iter().any(|v| v == short)
         };
-        added(cluster).find(fits).map(|(k, _)| k)
+        cluster.crds.iter().find(fits).map(|(name, crd)| added(name, crd))
     })
 }
 
 /// The kind that a word on the command line means: `nodes`, `deploy`, `crd`, `gateways.gateway.networking.k8s.io`.
 pub fn of_word(cluster: &Cluster, word: &str) -> Option<Kind> {
     let word = word.to_lowercase();
-    let named = |k: &Kind| {
-        let full = |name: &str| word == name || word == format!("{name}.{}", k.group);
-        full(&k.plural) || full(&k.kind.to_lowercase())
+    let (head, tail) = word.split_once('.').unwrap_or((&word, ""));
+    let named = |kind: &str, plural: &str, group: &str| {
+        (tail.is_empty() || tail == group) && (head == plural || head.eq_ignore_ascii_case(kind))
     };
-    let native = BUILT_IN.iter().find(|k| k.4 == word || named(&built_in(k))).map(built_in);
-    native.or_else(|| added(cluster).map(|(k, _)| k).find(|k| named(k)))
+    native(|kind, plural, group, short| word == short || named(kind, plural, group)).or_else(|| {
+        let fits = |(name, crd): &(&String, &Crd)| {
+            name.split_once('.').is_some_and(|(plural, group)| named(&crd.kind, plural, group))
+        };
+        cluster.crds.iter().find(fits).map(|(name, crd)| added(name, crd))
+    })
 }

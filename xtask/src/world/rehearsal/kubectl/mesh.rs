@@ -23,14 +23,14 @@ const SERVICES: [(&str, &str, &str); 3] = [
 ];
 
 /// Objects of a kind that Cilium makes, which follow from its release.
-pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str) -> Vec<Value> {
+pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str) -> bool) -> Vec<Value> {
     let Some(release) = cluster.release("cilium") else { return vec![] };
     let object = |kind: &str, name: &str| {
         let metadata = json!({ "name": name, "namespace": "kube-system" });
         json!({ "apiVersion": "v1", "kind": kind, "metadata": metadata })
     };
     match kind {
-        "ConfigMap" => {
+        "ConfigMap" if fits("cilium-config") => {
             let mut config = object(kind, "cilium-config");
             config["data"] = json!({ "cluster-id": stage.cluster_id(cluster).to_string(),
                 "cluster-name": release.values["cluster"]["name"], "routing-mode": "tunnel",
@@ -38,7 +38,7 @@ pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str) -> Vec<Value> {
                 "max-connected-clusters": release.values["clustermesh"]["maxConnectedClusters"].to_string() });
             vec![config]
         }
-        "Secret" => {
+        "Secret" if fits("cilium-ca") || fits("clustermesh-apiserver-remote-cert") => {
             let mut authority = object(kind, "cilium-ca");
             authority["data"] = json!({ "ca.crt": stage.authority(cluster) });
             let old = stage.mishaps(&cluster.name).any(|m| *m == Mishap::OldCertificates);
@@ -51,7 +51,7 @@ pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str) -> Vec<Value> {
             });
             [authority].into_iter().chain(made).collect()
         }
-        "Service" => {
+        "Service" if fits("clustermesh-apiserver") => {
             let mut service = object(kind, "clustermesh-apiserver");
             service["spec"] = json!({ "type": "NodePort",
                 "ports": [{ "port": 2379, "nodePort": stage.mesh_port(cluster) }] });

@@ -1,6 +1,7 @@
 //! `kubectl get`, `wait` and `rollout`: what is there, and waiting for it.
 //! Knows nothing of how it came there.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use super::super::stage::Stage;
 use super::super::yaml::text;
 use super::desk::Desk;
 use super::kinds::{self, Kind};
+use super::objects::Wanted;
 use super::{gotemplate, jsonpath, mesh, objects};
 use crate::tools::Output;
 
@@ -27,7 +29,7 @@ fn kind(cluster: &Cluster, word: &str) -> Go<Kind> {
 }
 
 /// The objects that words name: `crd NAME…`, `deploy/x ds/y`, `nodes`. With no name, all that the selector fits.
-fn named(stage: &Stage, desk: &Desk<'_>, words: &[String], quiet: bool) -> Go<Vec<(Kind, Value)>> {
+fn named<'a>(stage: &'a Stage, desk: &Desk<'_>, words: &[String], quiet: bool) -> Go<Vec<(Kind, Cow<'a, Value>)>> {
     let cluster = cluster(stage, desk)?;
     let all = desk.parsed.on("all-namespaces");
     let namespace = (!all).then(|| desk.namespace());
@@ -54,19 +56,19 @@ fn named(stage: &Stage, desk: &Desk<'_>, words: &[String], quiet: bool) -> Go<Ve
     let mut found = Vec::new();
     for (kind, name) in wanted {
         let Some(name) = name else {
-            let list = objects::list(stage, cluster, &kind, namespace, desk.now);
             let selector = desk.parsed.get("selector").unwrap_or_default();
+            let list = objects::list(stage, cluster, &kind, Wanted { namespace, name: None, selector }, desk.now);
             let fields = desk.parsed.get("field-selector").unwrap_or_default();
-            let fits = |v: &Value| objects::selected(v, selector) && objects::has_fields(v, fields);
+            let fits = |v: &Cow<Value>| objects::has_fields(v, fields);
             found.extend(list.into_iter().filter(fits).map(|v| (kind.clone(), v)));
             continue;
         };
-        match objects::one(stage, cluster, &kind, namespace, name, desk.now) {
+        match objects::one(stage, cluster, &kind, (namespace, name), desk.now) {
             Some(object) => found.push((kind, object)),
             None if quiet => {}
             None => {
-                let plural =
-                    if kind.group.is_empty() { kind.plural } else { format!("{}.{}", kind.plural, kind.group) };
+                let dot = if kind.group.is_empty() { "" } else { "." };
+                let plural = format!("{}{dot}{}", kind.plural, kind.group);
                 return Err(refused(1, format!("Error from server (NotFound): {plural} \"{name}\" not found")));
             }
         }
@@ -109,46 +111,64 @@ pub fn get(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
         };
     }
     let found = named(stage, desk, &desk.parsed.words, desk.parsed.on("ignore-not-found"))?;
+    match printed(desk, &found) {
+        Ok(text) => Ok(text),
+        Err(Unprinted::Refused(output)) => Err(output),
+        Err(Unprinted::Strange(output)) => Err(stage.strange(desk.ask, output)),
+    }
+}
+
+/// Why nothing is printed.
+enum Unprinted {
+    /// As the tool says.
+    Refused(Output),
+    /// The embedded world does not know that.
+    Strange(Output),
+}
+
+/// Objects in the format that is asked for.
+fn printed(desk: &Desk<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Result<Output, Unprinted> {
     let one = desk.parsed.words.len() == 2 || desk.parsed.word(0).contains('/');
-    let items: Vec<Value> = found.iter().map(|(_, v)| v.clone()).collect();
-    let value = match items.as_slice() {
-        [single] if one => single.clone(),
-        _ => json!({ "apiVersion": "v1", "kind": "List", "items": items }),
+    let value = || match found {
+        [(_, single)] if one => Cow::Borrowed(&**single),
+        _ => {
+            let items: Vec<&Value> = found.iter().map(|(_, v)| &**v).collect();
+            Cow::Owned(json!({ "apiVersion": "v1", "kind": "List", "items": items }))
+        }
     };
-    let bare = one && items.is_empty();
     match desk.parsed.get("output") {
-        _ if bare => Ok(said("")),
-        Some("json") => Ok(said(serde_json::to_string_pretty(&value).unwrap_or_default() + "\n")),
+        _ if one && found.is_empty() => Ok(said("")),
+        Some("json") => Ok(said(serde_json::to_string_pretty(&value()).unwrap_or_default() + "\n")),
         Some("name") => Ok(said(
             found.iter().map(|(k, v)| format!("{}/{}\n", k.shown(), text(v, "/metadata/name"))).collect::<String>(),
         )),
         Some(format) if format.starts_with("jsonpath=") => {
             let template = &format["jsonpath=".len()..];
-            jsonpath::print(template, &value)
-                .map(said)
-                .map_err(|why| refused(1, format!("error: error parsing jsonpath {template}, {why}")))
+            jsonpath::print(template, &value()).map(said).map_err(|why| {
+                Unprinted::Refused(refused(1, format!("error: error parsing jsonpath {template}, {why}")))
+            })
         }
         Some(format) if format.starts_with("go-template=") => {
             let template = &format["go-template=".len()..];
-            match gotemplate::print(template, &value) {
-                Ok(text) => Ok(said(text)),
-                Err(gotemplate::Bad::Data(why)) => Err(refused(1, why)),
-                Err(gotemplate::Bad::Template) => {
+            gotemplate::print(template, &value()).map(said).map_err(|bad| match bad {
+                gotemplate::Bad::Data(why) => Unprinted::Refused(refused(1, why)),
+                gotemplate::Bad::Template => {
                     let text = format!("error: the embedded world does not know the template {template}");
-                    Err(stage.strange(desk.ask, refused(1, text)))
+                    Unprinted::Strange(refused(1, text))
                 }
-            }
+            })
         }
-        None => Ok(table(desk, &items)),
+        None => Ok(table(desk, found)),
         Some(other) => {
             let text = format!("error: unable to match a printer suitable for the output format \"{other}\"");
-            Err(stage.strange(desk.ask, refused(1, text)))
+            Err(Unprinted::Strange(refused(1, text)))
         }
     }
 }
 
 /// Columns three spaces apart, as kubectl's tab writer lays them out.
-fn table(desk: &Desk<'_>, items: &[Value]) -> Output {
+fn table(desk: &Desk<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Output {
+    let items: Vec<&Value> = found.iter().map(|(_, v)| &**v).collect();
     let all = desk.parsed.on("all-namespaces");
     if items.is_empty() {
         let place = if all { String::new() } else { format!(" in {} namespace", desk.namespace()) };
@@ -158,11 +178,11 @@ fn table(desk: &Desk<'_>, items: &[Value]) -> Output {
     let mut rows: Vec<Vec<String>> = Vec::new();
     if !desk.parsed.on("no-headers") {
         let mut head = vec!["NAME".to_owned()];
-        head.extend(extra(&items[0], true));
+        head.extend(extra(items[0], true));
         head.extend(labels.iter().map(|l| l.rsplit('/').next().unwrap_or(l).to_uppercase()));
         rows.push(head);
     }
-    for item in items {
+    for item in &items {
         let mut row = vec![text(item, "/metadata/name").to_owned()];
         row.extend(extra(item, false));
         // A label that is not there prints as nothing.
@@ -175,11 +195,16 @@ fn table(desk: &Desk<'_>, items: &[Value]) -> Output {
         rows = spaces.zip(rows).map(|(ns, row)| std::iter::once(ns).chain(row).collect()).collect();
     }
     let widths: Vec<usize> = (0..rows[0].len()).map(|i| rows.iter().map(|r| r[i].len()).max().unwrap_or(0)).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect::<Vec<_>>();
-        cells.join("   ") + "\n"
-    };
-    said(rows.iter().map(line).collect::<String>())
+    let mut out = String::new();
+    for row in &rows {
+        for (place, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            out.push_str(if place == 0 { "" } else { "   " });
+            out.push_str(cell);
+            out.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.len())));
+        }
+        out.push('\n');
+    }
+    said(out)
 }
 
 /// The columns between name and labels.
@@ -268,10 +293,12 @@ pub fn rollout(stage: &mut Stage, desk: &Desk<'_>) -> Go<Answer> {
     let (verb, words) =
         desk.parsed.words.split_first().ok_or_else(|| refused(1, "error: required resource not specified"))?;
     let found = named(stage, desk, words, false)?;
+    let own = |v: &Value, at: &str| text(v, at).to_owned();
+    let found: Vec<(Kind, String, String)> =
+        found.into_iter().map(|(kind, v)| (kind, own(&v, "/metadata/name"), own(&v, "/metadata/namespace"))).collect();
     let (vm, now) = (desk.vm.clone(), desk.now);
     let mut out = String::new();
-    for (kind, object) in &found {
-        let (name, namespace) = (text(object, "/metadata/name"), text(object, "/metadata/namespace"));
+    for (kind, name, namespace) in &found {
         let shown = kind.kind.to_lowercase();
         let workload = cluster(stage, desk)?.workloads.get(&format!("{namespace}/{shown}/{name}")).cloned();
         let Some(mut workload) = workload else {

@@ -1,6 +1,8 @@
 //! `kubectl apply`, `diff`, `delete`, `label` and `annotate`: what the API server takes and what it refuses.
 //! Knows nothing of Helm or of readiness.
 
+use std::borrow::Cow;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -14,29 +16,32 @@ use super::super::workload::Workload;
 use super::super::yaml::{self, text};
 use super::desk::Desk;
 use super::kinds::{self, Kind};
+use super::objects::Wanted;
 use super::{accept, objects};
 use crate::tools::Output;
 
 /// The objects of `--filename`, with where they are from. `-` is standard input.
-pub(super) fn given(desk: &Desk<'_>, disk: &dyn Disk, code: i32) -> Go<Vec<(String, Value)>> {
+pub(super) fn given(desk: &Desk<'_>, disk: &dyn Disk, code: i32) -> Go<Vec<(Rc<str>, Rc<Value>)>> {
     let mut all = Vec::new();
     for file in desk.parsed.all("filename") {
-        let (from, source) = match file {
-            "-" => ("STDIN".to_owned(), desk.ask.text()),
+        let (from, source): (Rc<str>, Cow<str>) = match file {
+            "-" => (Rc::from("STDIN"), desk.ask.text()),
             path => {
                 let bytes = disk
                     .read(path)
                     .ok_or_else(|| refused(code, format!("error: the path \"{path}\" does not exist")))?;
-                (path.to_owned(), String::from_utf8_lossy(&bytes).into_owned())
+                (Rc::from(path), Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
             }
         };
         let documents = yaml::documents(&source).map_err(|why| {
             refused(code, format!("error: error parsing {from}: error converting YAML to JSON: yaml: {why}"))
         })?;
         for document in documents.iter() {
-            let items = document["items"].as_array().filter(|_| text(document, "/kind").ends_with("List"));
-            let items = items.map_or(std::slice::from_ref(document), Vec::as_slice);
-            all.extend(items.iter().map(|d| (from.clone(), accept::normal(d.clone()))));
+            let with_source = |object: Rc<Value>| (from.clone(), accept::normal(object));
+            match document["items"].as_array().filter(|_| text(document, "/kind").ends_with("List")) {
+                Some(items) => all.extend(items.iter().map(|item| with_source(Rc::new(item.clone())))),
+                None => all.push(with_source(document.clone())),
+            }
         }
     }
     if desk.parsed.get("filename").is_none() {
@@ -146,7 +151,7 @@ pub fn diff(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> {
         let namespace = place(&kind, object, desk);
         accept::admitted(cluster, &kind, object, namespace, up).map_err(|why| refused(2, why))?;
         let name = text(object, "/metadata/name");
-        let live = objects::one(stage, cluster, &kind, Some(namespace), name, desk.now);
+        let live = objects::one(stage, cluster, &kind, (Some(namespace), name), desk.now);
         if !live.is_some_and(|live| holds(&live, object, &kind)) {
             let file = format!("{}.{}.{namespace}.{name}", kind.group, kind.kind);
             out.push_str(&format!("diff -u -N LIVE/{file} MERGED/{file}\n"));
@@ -204,10 +209,9 @@ pub fn delete(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output>
             .ok_or_else(|| refused(1, format!("error: the server doesn't have a resource type \"{word}\"")))?;
         let namespace = if kind.namespaced { desk.namespace() } else { "" };
         if let Some(selector) = desk.parsed.get("selector") {
-            let list = objects::list(stage, cluster, &kind, Some(namespace), desk.now);
-            names.extend(
-                list.iter().filter(|v| objects::selected(v, selector)).map(|v| text(v, "/metadata/name").to_owned()),
-            );
+            let wanted = Wanted { namespace: Some(namespace), selector, ..Wanted::default() };
+            let list = objects::list(stage, cluster, &kind, wanted, desk.now);
+            names.extend(list.iter().map(|v| text(v, "/metadata/name").to_owned()));
         }
         doomed.extend(names.into_iter().map(|name| (kind.clone(), namespace.to_owned(), name)));
     }
@@ -227,7 +231,7 @@ pub fn delete(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output>
 
 fn remove(cluster: &mut Cluster, kind: &Kind, namespace: &str, name: &str, now: Duration) -> bool {
     let releases = cluster.releases.len();
-    match kind.kind.as_str() {
+    match &*kind.kind {
         "Secret" => {
             let secret = |r: &super::super::cluster::Revision| format!("sh.helm.release.v1.{}.v{}", r.name, r.number);
             cluster.releases.retain(|r| r.namespace != namespace || secret(r) != name);

@@ -1,0 +1,248 @@
+//! What objects of the simulated API server look like: nodes, releases' Secrets, workloads, CRDs, and what was applied.
+//! Knows nothing of who asks for which.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::cluster::{Cluster, Crd, Ready, Revision};
+use super::super::copies;
+use super::super::mesh as mesh_model;
+use super::super::mishap::Breach;
+use super::super::pki;
+use super::super::stage::Stage;
+use super::super::volumes;
+use super::super::workload::{Held, Workload};
+use super::super::yaml::text;
+use super::kinds::Kind;
+use super::{accept, inside, mesh, states};
+
+/// What was applied is stored; its status is made here.
+pub fn applied<'a>(stage: &Stage, cluster: &Cluster, kind: &Kind, object: &'a Value, now: Duration) -> Cow<'a, Value> {
+    let mut object = Cow::Borrowed(object);
+    let runs = accept::CONTROLLERS.contains(&&*kind.kind);
+    if let Some(w) = runs.then(|| cluster.workloads.get(&workload_key(&object))).flatten() {
+        let running = merged(object.into_owned(), rolled(stage, cluster, w, now));
+        object = Cow::Owned(identified(stage, cluster, running));
+    }
+    let copied = (kind.kind == "ExternalSecret").then(|| copies::status(cluster, &object)).flatten();
+    let status = copied.or_else(|| mesh::status(stage, cluster, &kind.kind, now)).or_else(|| states::status(&object));
+    if let Some(status) = status {
+        return Cow::Owned(merged(object.into_owned(), status));
+    }
+    if states::is_kyvernos(&object) {
+        object.to_mut()["webhooks"] = states::webhooks(cluster);
+    }
+    object
+}
+
+/// The volume of a bound claim, as our storage class makes it (upstream: `createPersistentVolumeSource`).
+pub fn volume(claim: &Value) -> Option<Value> {
+    let node = volumes::selected_node(claim).filter(|_| text(claim, "/kind") == "PersistentVolumeClaim")?;
+    let (namespace, name) = (text(claim, "/metadata/namespace"), text(claim, "/metadata/name"));
+    let annotations = json!({ "local.path.provisioner/selected-node": node });
+    Some(json!({ "apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": { "name": volumes::volume_name(namespace, name), "annotations": annotations },
+        "spec": { "local": { "path": volumes::volume_path(namespace, name) } }, "status": { "phase": "Bound" } }))
+}
+
+fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {
+    json!({ "type": kind, "status": status, "reason": reason, "message": message })
+}
+
+/// A node, with what its kubelet reports.
+pub fn node(stage: &Stage, cluster: &Cluster, name: &str, now: Duration) -> Value {
+    let member = &cluster.nodes[name];
+    let ready = match stage.node_ready(cluster, name, now) {
+        Ready::Yes => condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+        Ready::No => condition(
+            "Ready",
+            "False",
+            "KubeletNotReady",
+            "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network \
+             plugin returns error: cni plugin not initialized",
+        ),
+        Ready::Unknown => condition("Ready", "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status."),
+    };
+    let mut labels = json!({ "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" });
+    if member.control_plane {
+        labels["node-role.kubernetes.io/control-plane"] = json!("");
+    }
+    let mut spec = json!({});
+    // Handed out within three seconds, or never (measured).
+    if let Some(net) = member.pod_cidr.filter(|_| member.joined + super::super::clockwork::POD_CIDR <= now) {
+        spec = json!({ "podCIDR": net.to_string(), "podCIDRs": [net.to_string()] });
+    }
+    if cluster.cordoned.contains(name) {
+        spec["unschedulable"] = json!(true);
+    }
+    let annotations = cluster.marks.get(name).cloned().unwrap_or_default();
+    let version = stage.vms.get(&member.vm).map(|vm| vm.guest.kubelet()).unwrap_or_default();
+    let mut made = json!({
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": { "name": name, "annotations": annotations },
+        "status": {
+            "addresses": [
+                { "type": "InternalIP", "address": member.ip.to_string() },
+                { "type": "Hostname", "address": name },
+            ],
+            "nodeInfo": { "kubeletVersion": format!("v{version}"), "containerRuntimeVersion": "containerd://2.2.1",
+                "osImage": "Ubuntu 24.04.3 LTS", "architecture": "arm64", "kubeProxyVersion": "" },
+        },
+    });
+    (made["metadata"]["labels"], made["spec"]) = (labels, spec);
+    made["status"]["conditions"] = vec![ready].into();
+    made
+}
+
+/// A namespace.
+pub fn namespaced(name: &str, labels: &BTreeMap<String, String>) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels },
+        "status": { "phase": "Active" } })
+}
+
+/// A release's Secret: chart and values are not in its labels, only what `--labels` put there (measured).
+pub fn secret(revision: &Revision) -> Value {
+    let own = revision.labels.iter().map(|(label, value)| (label.clone(), Value::from(value.as_str())));
+    let mut labels: serde_json::Map<String, Value> = own.collect();
+    let fixed = [("owner", "helm"), ("name", &revision.name), ("status", &revision.status)];
+    labels.extend(fixed.map(|(label, value)| (label.to_owned(), Value::from(value))));
+    labels.insert("version".into(), revision.number.to_string().into());
+    // What is built from its parts is not copied once more.
+    let mut made = json!({ "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
+        "metadata": { "name": secret_name(revision), "namespace": revision.namespace } });
+    made["metadata"]["labels"] = labels.into();
+    made
+}
+
+/// The name of that Secret.
+pub fn secret_name(revision: &Revision) -> String {
+    format!("sh.helm.release.v1.{}.v{}", revision.name, revision.number)
+}
+
+/// A resource definition.
+pub fn definition(name: &str, crd: &Crd, now: Duration) -> Value {
+    let (plural, group) = name.split_once('.').unwrap_or((name, ""));
+    let versions: Vec<Value> = crd.versions.iter().map(|v| json!({ "name": v, "served": true })).collect();
+    // Established a moment after creation.
+    let status = if crd.since + Duration::from_secs(1) <= now { "True" } else { "False" };
+    let annotations = match &crd.bundle {
+        Some(bundle) => json!({ "gateway.networking.k8s.io/bundle-version": bundle }),
+        None => json!({}),
+    };
+    json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": { "name": name, "annotations": annotations },
+        "spec": { "group": group, "names": { "kind": crd.kind, "plural": plural },
+            "scope": if crd.namespaced { "Namespaced" } else { "Cluster" }, "versions": versions },
+        "status": { "conditions": [condition("Established", status, "InitialNamesAccepted", "")] } })
+}
+
+/// The range as the API server understands it: masked, whatever was written (measured).
+pub fn services(cluster: &Cluster) -> Value {
+    json!({ "apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": { "name": "kubernetes" },
+        "spec": { "cidrs": [cluster.services.trunc().to_string()] },
+        "status": { "conditions": [condition("Ready", "True", "", "Kubernetes Service CIDR is ready")] } })
+}
+
+fn workload_key(object: &Value) -> String {
+    let kind = text(object, "/kind").to_lowercase();
+    format!("{}/{kind}/{}", text(object, "/metadata/namespace"), text(object, "/metadata/name"))
+}
+
+fn merged(mut object: Value, status: Value) -> Value {
+    object["status"] = status;
+    object["metadata"]["generation"] = json!(1);
+    object
+}
+
+/// An applied workload is one object for as long as it is there; its generation counts what it was told.
+fn identified(stage: &Stage, cluster: &Cluster, mut object: Value) -> Value {
+    let key = workload_key(&object);
+    object["metadata"]["uid"] = json!(&pki::sha256(format!("{} {key}", cluster.ca).as_bytes())[..32]);
+    if key == mesh_model::SAMPLE && stage.broke(cluster, Breach::Touched) {
+        object["metadata"]["generation"] = json!(2);
+    }
+    object
+}
+
+/// The status of a workload.
+fn rolled(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) -> Value {
+    let (wanted, ready) = stage.pods(cluster, workload, now);
+    if workload.kind == "DaemonSet" {
+        // A DaemonSet has no condition, only events (measured).
+        return json!({ "desiredNumberScheduled": wanted, "numberReady": ready, "numberAvailable": ready,
+            "updatedNumberScheduled": wanted, "observedGeneration": 1 });
+    }
+    let available = if ready == wanted { "True" } else { "False" };
+    let mut conditions = vec![condition("Available", available, "", "")];
+    if let Held::Refused(why) = &workload.held
+        && workload.kind == "Deployment"
+    {
+        conditions.push(condition("ReplicaFailure", "True", "FailedCreate", why));
+    }
+    let mut status = json!({ "replicas": wanted, "readyReplicas": ready, "availableReplicas": ready,
+        "updatedReplicas": wanted, "observedGeneration": 1 });
+    status["conditions"] = conditions.into();
+    status
+}
+
+/// Pods with a controller that a release made.
+pub fn workload(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) -> Value {
+    let mut metadata = json!({ "name": workload.name, "namespace": workload.namespace, "generation": 1 });
+    if !workload.release.is_empty() {
+        // Helm marks what it makes.
+        metadata["labels"] = json!({ "app.kubernetes.io/managed-by": "Helm" });
+        metadata["annotations"] = json!({ "meta.helm.sh/release-name": workload.release,
+            "meta.helm.sh/release-namespace": workload.namespace });
+    }
+    let (wanted, _) = stage.pods(cluster, workload, now);
+    let mut made = json!({ "apiVersion": "apps/v1", "kind": workload.kind,
+        "spec": { "replicas": wanted, "template": workload.wants.template } });
+    (made["metadata"], made["status"]) = (metadata, rolled(stage, cluster, workload, now));
+    made
+}
+
+/// What `kubectl get events` shows of pods that are kept from running.
+pub fn event(workload: &Workload) -> Option<Value> {
+    let (reason, message) = match &workload.held {
+        Held::No => return None,
+        Held::Refused(why) => ("FailedCreate", why),
+        Held::Unschedulable(why) => ("FailedScheduling", why),
+        Held::Unmounted(why) => ("FailedMount", why),
+    };
+    let object = json!({ "kind": workload.kind, "name": workload.name, "namespace": workload.namespace });
+    Some(json!({ "apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": reason, "message": message,
+        "involvedObject": object, "metadata": { "name": workload.name, "namespace": workload.namespace } }))
+}
+
+/// The pods of a workload. Names of a Deployment's and a DaemonSet's pods are counted here, not random.
+pub fn pods(stage: &Stage, cluster: &Cluster, workload: &Workload, now: Duration) -> Vec<Value> {
+    if !workload.made {
+        return vec![];
+    }
+    let (wanted, ready) = stage.pods(cluster, workload, now);
+    let middle = if workload.kind == "Deployment" { "-0a1b2c3d4e" } else { "" };
+    let pod = |n: usize| {
+        let status = if n < ready { "True" } else { "False" };
+        let phase = if n < ready { "Running" } else { "Pending" };
+        let placed = if workload.placed.len() > n { "True" } else { "False" };
+        let scheduled = condition("PodScheduled", placed, "", "");
+        let mut labels = workload.wants.template["metadata"]["labels"].clone();
+        if labels.is_null() {
+            labels = json!({ "app.kubernetes.io/name": workload.name });
+            if workload.name == "cilium" {
+                labels["k8s-app"] = json!("cilium");
+            }
+        }
+        let name = format!("{}{middle}-{}", workload.name, workload.number(n));
+        json!({ "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": name, "namespace": workload.namespace, "labels": labels },
+            "spec": { "nodeName": workload.placed.get(n) },
+            "status": { "phase": phase, "podIP": stage.pod_ip(cluster, workload, n),
+                "conditions": [condition("Ready", status, "", ""), scheduled] } })
+    };
+    let there = (0..wanted).filter(|n| !inside::is_missing(stage, cluster, workload, workload.placed.get(*n)));
+    there.map(pod).map(|pod| inside::dressed(stage, cluster, workload, pod)).collect()
+}

@@ -1,0 +1,106 @@
+//! Volumes of pods: a claim that is bound to a folder on a node, and what becomes of a folder whose machine is gone.
+//! Knows nothing of where pods go, nor of when they are ready.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::admission;
+use super::cluster::Cluster;
+use super::pki;
+use super::stage::Stage;
+use super::workload::{Held, Workload};
+
+/// Where the provisioner starts a helper pod with a hostPath for every volume (measured).
+const STORAGE: &str = "local-path-storage";
+/// Its words, when PodSecurity refuses it (measured).
+const HELPER: &str = "hostPath volumes (volume \"data\")";
+
+impl Stage {
+    /// A claim whose pod has a node gets a volume there, once: a folder that the provisioner's helper makes.
+    pub(super) fn bind(&mut self, vm: &str, namespace: &str, claim: &str, node: &str) {
+        let Some(cluster) = self.cluster_mut(vm) else { return };
+        let host = cluster.nodes.get(node).map(|member| member.vm.clone());
+        let object = cluster.objects.get_mut(&claim_key(namespace, claim));
+        let Some(object) = object.filter(|o| o["status"]["phase"] != json!("Bound")) else { return };
+        object["status"]["phase"] = json!("Bound");
+        object["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] = json!(node);
+        if let Some(host) = host.and_then(|host| self.vms.get_mut(&host)) {
+            host.guest.volumes.insert(volume_path(namespace, claim));
+        }
+    }
+
+    /// A volume whose folder went with its VM: the kubelet does not make it (upstream: the plugin `local-volume`).
+    pub(super) fn lost_folder(&self, cluster: &Cluster, w: &Workload) -> Option<Held> {
+        let (claim, _) = w.wants.claim.as_ref()?;
+        // Asked for every claim whenever anyone looks: no digest is made for a folder that is there, and where the pod
+        // is, there its folder is, almost always.
+        let holds = |node: &str| {
+            let vm = cluster.nodes.get(node).and_then(|member| self.vms.get(&member.vm));
+            vm.is_some_and(|vm| vm.guest.volumes.iter().any(|path| is_volume_of(path, &w.namespace, claim)))
+        };
+        if w.placed.first().is_some_and(|node| holds(node)) {
+            return None;
+        }
+        let node = selected_node(cluster.objects.get(&claim_key(&w.namespace, claim))?)?;
+        if holds(node) || !cluster.nodes.contains_key(node) {
+            return None;
+        }
+        let (volume, path) = (volume_name(&w.namespace, claim), volume_path(&w.namespace, claim));
+        let why = format!(
+            "MountVolume.NewMounter initialization failed for volume \"{volume}\" : path \"{path}\" does not exist"
+        );
+        Some(Held::Unmounted(why))
+    }
+
+    /// Why a claim has no volume: no class, nobody who makes volumes, or one who may not start his helper.
+    pub(super) fn unbound(&self, cluster: &Cluster, w: &Workload, now: Duration) -> Option<String> {
+        let (claim, class) = w.wants.claim.as_ref()?;
+        let object = cluster.objects.get(&claim_key(&w.namespace, claim));
+        if object.is_some_and(|o| o["status"]["phase"] == json!("Bound")) {
+            return None;
+        }
+        let waiting = "pod has unbound immediate PersistentVolumeClaims.".to_owned();
+        let known = if class.is_empty() {
+            let default = "storageclass.kubernetes.io/is-default-class";
+            let mut classes = cluster.objects.iter().filter(|(key, _)| key.starts_with("storageclass//"));
+            classes.any(|(_, c)| c["metadata"]["annotations"][default] == json!("true"))
+        } else {
+            cluster.objects.contains_key(&format!("storageclass//{class}"))
+        };
+        if !known {
+            return Some(waiting);
+        }
+        let provisioner = cluster.workloads.get("local-path-storage/deployment/local-path-provisioner");
+        let works = provisioner.is_some_and(|p| self.rolled_out(cluster, p, now));
+        let helper = admission::pod_security(cluster, STORAGE, HELPER).is_none();
+        (!works || !helper).then_some(waiting)
+    }
+}
+
+/// The node that a bound claim's volume lies on.
+pub fn selected_node(claim: &Value) -> Option<&str> {
+    let bound = claim["status"]["phase"] == json!("Bound");
+    claim["metadata"]["annotations"]["volume.kubernetes.io/selected-node"].as_str().filter(|_| bound)
+}
+
+/// The name of a claim's volume: `pvc-` and the claim's uid.
+pub fn volume_name(namespace: &str, claim: &str) -> String {
+    format!("pvc-{}", &pki::sha256(format!("{namespace}/{claim}").as_bytes())[..8])
+}
+
+/// Where the provisioner makes a volume's folder (upstream: name, namespace and claim below its default path).
+pub fn volume_path(namespace: &str, claim: &str) -> String {
+    format!("/opt/local-path-provisioner/{}_{namespace}_{claim}", volume_name(namespace, claim))
+}
+
+/// Whether this is [`volume_path`] of a claim. Names have no underscore in them, so its end says it.
+fn is_volume_of(path: &str, namespace: &str, claim: &str) -> bool {
+    let rest = path.strip_suffix(claim).and_then(|rest| rest.strip_suffix('_'));
+    rest.and_then(|rest| rest.strip_suffix(namespace)).is_some_and(|rest| rest.ends_with('_'))
+}
+
+/// The key of a claim among a cluster's objects.
+pub fn claim_key(namespace: &str, claim: &str) -> String {
+    ["persistentvolumeclaim/", namespace, "/", claim].concat()
+}
