@@ -26,6 +26,9 @@ const PACE: u32 = 2000;
 /// several guests are compared it must be little: their answers are moments apart.
 const IDLE: u32 = 100;
 
+/// More bytes than stand in the state file before the stage.
+const HEAD: u64 = 256;
+
 /// The real disk, paths relative to the working directory.
 struct RealDisk;
 
@@ -63,12 +66,27 @@ impl Book {
         let lock = File::create(self.file.with_extension("lock")).context("the lock file")?;
         lock.lock().context("the lock")?;
         let mut page = self.read()?;
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        page.now += at.saturating_sub(page.at) * setting("STANDIN_IDLE", IDLE);
+        let at = clock();
+        page.now += since(page.at) * setting("STANDIN_IDLE", IDLE);
         let outcome = act(&mut page)?;
         page.at = at;
         replace(&self.file, &serde_json::to_vec(&page)?)?;
         Ok(outcome)
+    }
+
+    /// The time in there, as it stands at the head of the file; the rest is not read, nor is anybody kept waiting.
+    fn now(&self) -> Result<Duration> {
+        #[derive(Deserialize)]
+        struct Head {
+            now: Duration,
+            at: Duration,
+        }
+        let Ok(file) = File::open(&self.file) else { return Ok(Duration::ZERO) };
+        let mut head = String::new();
+        file.take(HEAD).read_to_string(&mut head).ok();
+        let Some((head, _)) = head.split_once(",\"stage\":") else { return Ok(self.read()?.now) };
+        let head: Head = serde_json::from_str(&format!("{head}}}")).context("the head of the state file")?;
+        Ok(head.now + since(head.at) * setting("STANDIN_IDLE", IDLE))
     }
 
     fn read(&self) -> Result<Page> {
@@ -84,6 +102,15 @@ impl Book {
         let mut file = File::options().append(true).create(true).open(self.file.with_extension("asked"))?;
         Ok(file.write_all(format!("{line}\n").as_bytes())?)
     }
+}
+
+/// Time out here, since 1970.
+fn clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn since(at: Duration) -> Duration {
+    clock().saturating_sub(at)
 }
 
 /// Writes a neighbour and renames it: the file is never half there.
@@ -130,17 +157,20 @@ fn run() -> Result<Output> {
     let pace = setting("STANDIN_PACE", PACE);
     let mut ask = Ask { run: 0, tool, args, stdin, env, since: Duration::ZERO };
     book.note(&ask)?;
-    let mut due = None;
+    // No command is answered at once: until then the state, which is large, is not even read.
+    ask.since = book.now()?;
+    let mut due = ask.since + ask.latency();
+    std::thread::sleep(ask.latency() / pace);
     loop {
         let answer = book.turn(|page| {
-            match due {
-                None => (ask.run, ask.since) = (page.stage.next_run(), page.now),
-                // Others may have moved time on meanwhile; it never goes back.
-                Some(due) => page.now = page.now.max(due),
+            // Others may have moved time on meanwhile; it never goes back.
+            page.now = page.now.max(due);
+            if ask.run == 0 {
+                ask.run = page.stage.next_run();
             }
             let answer = page.stage.answer(&ask, page.now, &mut RealDisk);
             if let Answer::Again(after) = &answer {
-                due = Some(page.now + *after);
+                due = page.now + *after;
             }
             Ok(answer)
         })?;
