@@ -142,7 +142,7 @@ fn one_value_changes_one_release() {
     assert_eq!(files.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["mgmt/loki/values.yaml"]);
     let users = after.steps.iter().filter(|step| {
         let commands = step.act.iter().chain([&step.done_when.ask]);
-        let wants = step.done_when.want.texts().into_iter().map(|(text, _)| Uses::of_text(&text, &after.files));
+        let wants = step.done_when.want.texts().into_iter().map(|(text, _)| Uses::of_text(text, &after.files));
         let uses = commands.map(|c| Uses::of_command(c, &after.files)).chain(wants);
         uses.into_iter().any(|u| u.files.contains("mgmt/loki/values.yaml"))
     });

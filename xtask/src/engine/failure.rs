@@ -25,7 +25,9 @@ pub(super) fn shown(command: &Command, facts: &BTreeMap<String, String>) -> Comm
         other => other.clone(),
     };
     let env = command.env.iter().map(|(name, value)| (name.clone(), fill(value))).collect();
-    Command { args: command.args.iter().map(|a| fill(a)).collect(), env, stdin, ..command.clone() }
+    let args = command.args.iter().map(|arg| fill(arg)).collect();
+    let Command { tool, mutates, any_exit, ref learn, .. } = *command;
+    Command { tool, args, stdin, env, mutates, any_exit, learn: learn.clone() }
 }
 
 /// The answer as it may leave the engine: what a hushed command printed is gone.

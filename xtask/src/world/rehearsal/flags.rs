@@ -14,13 +14,13 @@ pub struct Known {
 
 /// What a command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Parsed {
+pub struct Parsed<'a> {
     /// Flags in the order given; a bare flag has the value `true`.
-    pub flags: Vec<(String, String)>,
+    pub flags: Vec<(&'a str, &'a str)>,
     /// Everything else.
-    pub words: Vec<String>,
+    pub words: Vec<&'a str>,
     /// What follows `--`.
-    pub rest: Vec<String>,
+    pub rest: Vec<&'a str>,
 }
 
 /// Why a command line was not understood.
@@ -32,15 +32,15 @@ pub enum Bad {
     NoValue(String),
 }
 
-impl Parsed {
+impl<'a> Parsed<'a> {
     /// The last value of a flag.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.flags.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        self.flags.iter().rev().find(|(n, _)| *n == name).map(|(_, v)| *v)
     }
 
     /// Every value of a flag, in order.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.flags.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.flags.iter().filter(move |(n, _)| *n == name).map(|(_, v)| *v)
     }
 
     /// Whether a flag is given and not switched off.
@@ -49,28 +49,28 @@ impl Parsed {
     }
 
     /// The n-th word.
-    pub fn word(&self, n: usize) -> &str {
-        self.words.get(n).map_or("", String::as_str)
+    pub fn word(&self, n: usize) -> &'a str {
+        self.words.get(n).copied().unwrap_or_default()
     }
 }
 
 /// Reads a command line by the flags of several tables (a subcommand's own and the global ones).
-pub fn parse(args: &[String], tables: &[Known]) -> Result<Parsed, Bad> {
+pub fn parse<'a>(args: &'a [String], tables: &[Known]) -> Result<Parsed<'a>, Bad> {
     let mut parsed = Parsed::default();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         if arg == "--" {
-            parsed.rest = args.cloned().collect();
+            parsed.rest = args.map(String::as_str).collect();
             break;
         }
         let Some((name, inline)) = flag(arg, tables)? else {
-            parsed.words.push(arg.clone());
+            parsed.words.push(arg);
             continue;
         };
         let value = match inline {
             Some(value) => value,
-            None if tables.iter().any(|t| t.bare.contains(&name.as_str())) => "true".into(),
-            None => args.next().cloned().ok_or_else(|| Bad::NoValue(arg.clone()))?,
+            None if tables.iter().any(|t| t.bare.contains(&name)) => "true",
+            None => args.next().ok_or_else(|| Bad::NoValue(arg.clone()))?,
         };
         parsed.flags.push((name, value));
     }
@@ -78,20 +78,20 @@ pub fn parse(args: &[String], tables: &[Known]) -> Result<Parsed, Bad> {
 }
 
 /// The long name of a flag and the value written after `=`. A lone `-` is a word.
-fn flag(arg: &str, tables: &[Known]) -> Result<Option<(String, Option<String>)>, Bad> {
+fn flag<'a>(arg: &'a str, tables: &[Known]) -> Result<Option<(&'a str, Option<&'a str>)>, Bad> {
     let (head, inline) = match arg.split_once('=') {
-        Some((head, value)) => (head, Some(value.to_owned())),
+        Some((head, value)) => (head, Some(value)),
         None => (arg, None),
     };
     let unknown = || Bad::Unknown(head.to_owned());
     let known = |name: &str| tables.iter().any(|t| t.takes.contains(&name) || t.bare.contains(&name));
     if let Some(name) = head.strip_prefix("--") {
-        return if known(name) { Ok(Some((name.to_owned(), inline))) } else { Err(unknown()) };
+        return if known(name) { Ok(Some((name, inline))) } else { Err(unknown()) };
     }
     let Some(short) = head.strip_prefix('-').and_then(|s| s.chars().next()) else { return Ok(None) };
     let long = tables.iter().flat_map(|t| t.short).find(|(c, _)| *c == short).ok_or_else(unknown)?;
-    let inline = inline.or_else(|| (head.len() > 2).then(|| head[1 + short.len_utf8()..].to_owned()));
-    Ok(Some((long.1.to_owned(), inline)))
+    let inline = inline.or_else(|| (head.len() > 2).then(|| &head[1 + short.len_utf8()..]));
+    Ok(Some((long.1, inline)))
 }
 
 /// A Go duration (`10m`, `1m30s`, `2h0m0s`) or plain seconds.
@@ -123,8 +123,8 @@ mod tests {
 
     const TABLE: Known = Known { takes: &["name", "values"], bare: &["wait"], short: &[('n', "name"), ('w', "wait")] };
 
-    fn of(line: &str) -> Result<Parsed, Bad> {
-        parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>(), &[TABLE])
+    fn of(line: &str) -> Result<Parsed<'static>, Bad> {
+        parse(line.split(' ').map(str::to_owned).collect::<Vec<_>>().leak(), &[TABLE])
     }
 
     #[test]

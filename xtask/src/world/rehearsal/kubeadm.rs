@@ -45,9 +45,8 @@ pub fn answer(stage: &mut Stage, vm: &str, args: &[&str], root: bool, ask: &Ask,
             return Answer::Done(stage.strange(ask, failed(&format!("flag needs an argument: {flag}"))));
         }
     };
-    let words: Vec<&str> = parsed.words.iter().map(String::as_str).collect();
     let config = |stage: &Stage| read(stage, vm, parsed.get("config"));
-    let outcome = match words.as_slice() {
+    let outcome = match parsed.words.as_slice() {
         ["version"] => Ok(Answer::Done(said(format!("v{}\n", stage.vms[vm].guest.kubeadm())))),
         ["config", "validate"] => config(stage).and_then(|c| checked(&c)).map(|()| Answer::Done(said("ok\n"))),
         _ if !root => Err(failed("[ERROR IsPrivilegedUser]: user is not running as root")),
@@ -57,7 +56,9 @@ pub fn answer(stage: &mut Stage, vm: &str, args: &[&str], root: bool, ask: &Ask,
         ["join"] => config(stage).and_then(|c| join(stage, vm, c, ask, now)),
         ["upgrade", "node"] => Ok(Answer::Done(packages::upgrade_node(stage, vm, now))),
         ["upgrade", "apply", version] if parsed.on("yes") => packages::apply(stage, vm, version, ask, now),
-        _ => Err(stage.strange(ask, failed(&format!("unknown command \"{}\" for \"kubeadm\"", words.join(" "))))),
+        _ => {
+            Err(stage.strange(ask, failed(&format!("unknown command \"{}\" for \"kubeadm\"", parsed.words.join(" ")))))
+        }
     };
     outcome.unwrap_or_else(Answer::Done)
 }

@@ -60,31 +60,31 @@ pub fn answer(stage: &mut Stage, ask: &Ask, now: Duration, disk: &mut dyn Disk) 
     };
     stage.settle_cluster(&vm, now);
     let desk = Desk { ask, parsed: &parsed, now, vm };
-    let outcome = match subcommand.as_str() {
+    let outcome = match subcommand {
         "get" => read::get(stage, &desk).map(Answer::Done),
         "logs" => read::logs(stage, &desk).map(Answer::Done),
         "exec" => exec::exec(stage, &desk).map(Answer::Done),
         "wait" => read::wait(stage, &desk),
         "rollout" => read::rollout(stage, &desk),
-        "drain" | "cordon" | "uncordon" => drain::drain(stage, &desk, &subcommand),
+        "drain" | "cordon" | "uncordon" => drain::drain(stage, &desk, subcommand),
         "apply" => write::apply(stage, &desk, disk).map(Answer::Done),
         "create" => tried::create(stage, &desk, disk).map(Answer::Done),
         "diff" => write::diff(stage, &desk, disk).map(Answer::Done),
         "delete" => write::delete(stage, &desk, disk).map(Answer::Done),
-        _ => write::mark(stage, &desk, &subcommand).map(Answer::Done),
+        _ => write::mark(stage, &desk, subcommand).map(Answer::Done),
     };
     outcome.unwrap_or_else(Answer::Done)
 }
 
 /// The flags and words of a command line; the subcommand may stand behind global flags, and is taken out of the words.
-fn understood(stage: &mut Stage, ask: &Ask) -> Go<(Parsed, String)> {
-    let all = ask.args.iter().find(|a| known(a).is_some()).cloned();
+fn understood<'a>(stage: &mut Stage, ask: &'a Ask) -> Go<(Parsed<'a>, &'a str)> {
+    let all = ask.args.iter().map(String::as_str).find(|a| known(a).is_some());
     let Some(subcommand) = all else {
         let words = parse(&ask.args, &[GLOBAL]).map(|parsed| parsed.words).unwrap_or_default();
-        let first = words.first().cloned().unwrap_or_default();
+        let first = words.first().copied().unwrap_or_default();
         return Err(stage.strange(ask, refused(1, format!("error: unknown command \"{first}\" for \"kubectl\""))));
     };
-    let table = known(&subcommand).unwrap_or(GLOBAL);
+    let table = known(subcommand).unwrap_or(GLOBAL);
     let code = if subcommand == "diff" { 2 } else { 1 };
     match parse(&ask.args, &[table, GLOBAL]) {
         Ok(mut parsed) if parsed.word(0) == subcommand => {

@@ -91,14 +91,14 @@ fn each(stage: &mut Stage, subcommand: &str, parsed: &Parsed, now: Duration) -> 
     if parsed.words.is_empty() {
         return Err(refused(1, "Name argument or --all is required"));
     }
-    for name in &parsed.words {
+    for &name in &parsed.words {
         let vm = there(stage, subcommand, name)?;
         if subcommand == "stop" && vm.power == Power::Unknown && !parsed.on("force") {
             // assumed: upstream refuses it, and names the flag; the words were not looked up
             return Err(refused(2, format!("stop failed: {name} is in an unknown state; use --force to override")));
         }
     }
-    for name in &parsed.words {
+    for &name in &parsed.words {
         match subcommand {
             "delete" => {
                 stage.halt(name, now);
@@ -130,10 +130,10 @@ fn there<'a>(stage: &'a Stage, subcommand: &str, name: &str) -> Go<&'a Vm> {
     })
 }
 
-fn info(stage: &Stage, names: &[String], now: Duration) -> Go<Output> {
+fn info(stage: &Stage, names: &[&str], now: Duration) -> Go<Output> {
     let mut all = serde_json::Map::new();
-    for name in names {
-        all.insert(name.clone(), entry(there(stage, "info", name)?, now));
+    for &name in names {
+        all.insert(name.to_owned(), entry(there(stage, "info", name)?, now));
     }
     if names.is_empty() {
         all.extend(stage.vms.iter().map(|(name, vm)| (name.clone(), entry(vm, now))));
@@ -319,7 +319,7 @@ fn launching(vm: &Vm, name: &str, ask: &Ask, parsed: &Parsed, now: Duration) -> 
 }
 
 fn start(stage: &mut Stage, parsed: &Parsed, now: Duration) -> Go<Answer> {
-    for name in &parsed.words {
+    for &name in &parsed.words {
         let missing = "start failed: instance(s) missing";
         match stage.vms.get(name).map(|vm| vm.power) {
             None => return Err(refused(2, format!("{missing}\nInstance '{name}' does not exist."))),
@@ -335,13 +335,13 @@ fn start(stage: &mut Stage, parsed: &Parsed, now: Duration) -> Go<Answer> {
             Some(Power::Running) => {}
         }
     }
-    let last = parsed.words.iter().map(|name| stage.vms[name].turned).max().unwrap_or_default();
+    let last = parsed.words.iter().map(|name| stage.vms[*name].turned).max().unwrap_or_default();
     Ok(if last <= now { Answer::Done(said("")) } else { Answer::Again(last - now) })
 }
 
 fn exec(stage: &mut Stage, ask: &Ask, parsed: &Parsed, now: Duration) -> Go<Answer> {
     let name = parsed.word(0).to_owned();
-    let inner: Vec<String> = parsed.words.iter().skip(1).chain(&parsed.rest).cloned().collect();
+    let inner: Vec<String> = parsed.words.iter().skip(1).chain(&parsed.rest).map(|word| (*word).to_owned()).collect();
     if name.is_empty() || inner.is_empty() {
         return Err(stage.strange(ask, refused(1, "Wrong number of arguments")));
     }

@@ -29,7 +29,7 @@ impl Stage {
     }
 
     /// Runs a command in the running container. `None`: it is not one that the embedded world knows.
-    pub(super) fn in_vault(&mut self, vm: &str, words: &[String], stdin: &str) -> Option<Output> {
+    pub(super) fn in_vault(&mut self, vm: &str, words: &[&str], stdin: &str) -> Option<Output> {
         let (run, disk) = self.vault_run(self.cluster(vm)?)?;
         self.serial += 1;
         let serial = self.serial;
@@ -40,8 +40,7 @@ impl Stage {
             *safe = Safe::default();
         }
         let sealed = sealed || safe.keys.is_none();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        Some(match words.as_slice() {
+        Some(match words {
             ["sh", "-c", "vault status -format=json || [ $? -eq 2 ]"] => said(status(safe, sealed)),
             ["vault", "status", "-format=json"] if sealed => Output { stdout: status(safe, true), ..refused(2, "") },
             ["vault", "status", "-format=json"] => said(status(safe, false)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::ask::{Answer, Ask, Disk, Go, refused, said};
+use super::super::ask::{self, Answer, Ask, Disk, Go, refused, said};
 use super::super::catalog::{self, Chart, Hook};
 use super::super::clockwork;
 use super::super::cluster::{Cluster, Revision};
@@ -69,7 +69,7 @@ fn sources(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<(&'static 
     }
     let path = parsed.word(1);
     let bytes = disk.read(path).ok_or_else(|| refused(1, format!("Error: path \"{path}\" not found")))?;
-    let (name, version) = catalog::opened(&String::from_utf8_lossy(&bytes)).ok_or_else(|| {
+    let (name, version) = catalog::opened(&ask::text(&bytes)).ok_or_else(|| {
         let kind = "application/octet-stream";
         refused(1, format!("Error: file '{path}' does not appear to be a gzipped archive; got '{kind}'"))
     })?;
@@ -82,7 +82,7 @@ fn sources(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<(&'static 
                 let bytes = disk.read(path);
                 let bytes =
                     bytes.ok_or_else(|| refused(1, format!("Error: open {path}: no such file or directory")))?;
-                String::from_utf8_lossy(&bytes).into_owned()
+                ask::text(&bytes).into_owned()
             }
         };
         let documents = yaml::documents(&text).map_err(|why| {

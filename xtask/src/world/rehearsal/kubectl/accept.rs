@@ -13,7 +13,7 @@ use super::super::pki;
 use super::super::stage::Stage;
 use super::super::workload::Workload;
 use super::super::yaml::text;
-use super::kinds::{self, Kind};
+use super::kinds::{self, CONTROLLERS, Kind};
 use super::objects;
 
 impl Stage {
@@ -28,8 +28,6 @@ impl Stage {
 
 /// Gateway API's version, on each of its CRDs.
 pub const BUNDLE: &str = "gateway.networking.k8s.io/bundle-version";
-/// Kinds whose pods are simulated.
-pub const CONTROLLERS: &[&str] = &["DaemonSet", "Deployment", "StatefulSet"];
 
 /// An object as the API server keeps it: the texts of a Secret become base64.
 pub fn normal(object: Rc<Value>) -> Rc<Value> {

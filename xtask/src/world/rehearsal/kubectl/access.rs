@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::ask::{Disk, refused};
+use super::super::ask::{self, Disk, refused};
 use super::super::clockwork;
 use super::super::kubeadm::NOT_YET;
 use super::super::pki;
@@ -126,7 +126,7 @@ fn way(path: &str, bytes: Vec<u8>, context: Option<&str>) -> Result<Rc<Way>, Clo
 }
 
 fn read(path: &str, bytes: &[u8], context: Option<&str>) -> Result<Way, String> {
-    let documents = yaml::documents(&String::from_utf8_lossy(bytes));
+    let documents = yaml::documents(&ask::text(bytes));
     let documents = documents.map_err(|why| format!("error loading config file \"{path}\": {why}"))?;
     let file = documents.first().map_or(&Value::Null, |file| file);
     let context = context.unwrap_or_else(|| text(file, "/current-context"));

@@ -9,7 +9,7 @@ use super::super::flags::Parsed;
 /// What a subcommand has to work with.
 pub struct Desk<'a> {
     pub ask: &'a Ask,
-    pub parsed: &'a Parsed,
+    pub parsed: &'a Parsed<'a>,
     pub now: Duration,
     /// The VM whose API server is asked.
     pub vm: String,

@@ -23,7 +23,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// Answers one of the three.
 pub fn drain(stage: &mut Stage, desk: &Desk<'_>, verb: &str) -> Go<Answer> {
-    let [node] = desk.parsed.words.as_slice() else {
+    let &[node] = desk.parsed.words.as_slice() else {
         return Err(refused(1, format!("error: USAGE: {verb} NODE [flags]")));
     };
     let Some(cluster) = stage.cluster_mut(&desk.vm) else { return Err(refused(1, "error: the server is gone")) };
@@ -32,7 +32,7 @@ pub fn drain(stage: &mut Stage, desk: &Desk<'_>, verb: &str) -> Go<Answer> {
     }
     let changed = match verb {
         "uncordon" => cluster.cordoned.remove(node),
-        _ => cluster.cordoned.insert(node.clone()),
+        _ => cluster.cordoned.insert(node.to_owned()),
     };
     let word = if verb == "uncordon" { "uncordoned" } else { "cordoned" };
     let story = format!("node/{node} {}{word}\n", if changed { "" } else { "already " });

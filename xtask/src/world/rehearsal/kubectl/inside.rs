@@ -48,7 +48,6 @@ fn pod<'a>(
 pub fn exec(stage: &mut Stage, desk: &Desk<'_>) -> Option<Go<Output>> {
     let (space, name, words) = (desk.namespace(), desk.parsed.word(0), &desk.parsed.rest);
     let cluster = stage.cluster(&desk.vm)?;
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let absent = || refused(1, format!("Error from server (NotFound): pods \"{name}\" not found"));
     match (space, words.as_slice()) {
         ("kube-system", ["cilium-dbg", "status", "--output", "json"]) => {

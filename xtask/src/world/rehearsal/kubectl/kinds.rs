@@ -25,6 +25,9 @@ impl Kind {
     }
 }
 
+/// Kinds whose pods are simulated.
+pub const CONTROLLERS: &[&str] = &["DaemonSet", "Deployment", "StatefulSet"];
+
 /// Kind, plural, group, namespaced, short name.
 const BUILT_IN: &[(&str, &str, &str, bool, &str)] = &[
     ("ConfigMap", "configmaps", "", true, "cm"),

@@ -142,12 +142,11 @@ fn asked_of_thanos(stage: &Stage, of: &Cluster, path: &str, now: Duration) -> Op
 
 /// curl in a pod of the sample, or an agent's own tool; `None` if it is another pod.
 pub fn exec(stage: &mut Stage, desk: &Desk<'_>) -> Option<Go<Output>> {
-    let words: Vec<String> = desk.parsed.rest.clone();
-    let said: Vec<&str> = words.iter().map(String::as_str).collect();
-    match ((desk.namespace(), desk.parsed.word(0)), said.as_slice()) {
-        (("sample", "deployment/sample"), ["curl", ..]) => Some(curl(stage, desk, &words)),
+    let words = desk.parsed.rest.as_slice();
+    match ((desk.namespace(), desk.parsed.word(0)), words) {
+        (("sample", "deployment/sample"), ["curl", ..]) => Some(curl(stage, desk, words)),
         (("sample", "deployment/sample"), ["sh", "-c", script]) if script.starts_with("curl ") => {
-            Some(curl(stage, desk, &script.split(' ').map(str::to_owned).collect::<Vec<_>>()))
+            Some(curl(stage, desk, &script.split(' ').collect::<Vec<_>>()))
         }
         (("kube-system", "daemonset/cilium"), ["cilium-health", "status", "--output", "json"]) => {
             Some(health(stage, desk))
@@ -193,7 +192,7 @@ fn pod_at<'a>(stage: &'a Stage, url: &str, now: Duration) -> Option<&'a Cluster>
     })
 }
 
-fn curl(stage: &mut Stage, desk: &Desk<'_>, words: &[String]) -> Go<Output> {
+fn curl(stage: &mut Stage, desk: &Desk<'_>, words: &[&str]) -> Go<Output> {
     let cluster = stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))?;
     let sample = cluster.workloads.get(SAMPLE);
     if sample.is_none_or(|w| stage.runs_on(cluster, w, desk.now).is_none()) {
@@ -203,7 +202,7 @@ fn curl(stage: &mut Stage, desk: &Desk<'_>, words: &[String]) -> Go<Output> {
         let text = "curl: (28) Connection timed out after 5001 milliseconds\ncommand terminated with exit code 28";
         refused(28, text)
     };
-    let url = words.last().map_or("", String::as_str);
+    let url = words.last().copied().unwrap_or_default();
     if let Some((_, release, status)) = SERVICES.iter().find(|(host, ..)| url.contains(host)) {
         let there = platform(stage, cluster, release, desk.now);
         // A Vault that is sealed says so (documentation: sys/health).

@@ -29,7 +29,7 @@ fn kind(cluster: &Cluster, word: &str) -> Go<Kind> {
 }
 
 /// The objects that words name: `crd NAME…`, `deploy/x ds/y`, `nodes`. With no name, all that the selector fits.
-fn named<'a>(stage: &'a Stage, desk: &Desk<'_>, words: &[String], quiet: bool) -> Go<Vec<(Kind, Cow<'a, Value>)>> {
+fn named<'a>(stage: &'a Stage, desk: &Desk<'_>, words: &[&str], quiet: bool) -> Go<Vec<(Kind, Cow<'a, Value>)>> {
     let cluster = cluster(stage, desk)?;
     let all = desk.parsed.on("all-namespaces");
     let namespace = (!all).then(|| desk.namespace());
@@ -50,7 +50,7 @@ fn named<'a>(stage: &'a Stage, desk: &Desk<'_>, words: &[String], quiet: bool) -
         }
         [word, names @ ..] => {
             let kind = kind(cluster, word)?;
-            wanted.extend(names.iter().map(|name| (kind.clone(), Some(name.as_str()))));
+            wanted.extend(names.iter().map(|name| (kind.clone(), Some(*name))));
         }
     }
     let mut found = Vec::new();
@@ -304,7 +304,7 @@ pub fn rollout(stage: &mut Stage, desk: &Desk<'_>) -> Go<Answer> {
         let Some(mut workload) = workload else {
             return Err(refused(1, format!("error: no status viewer has been implemented for {}", kind.kind)));
         };
-        match verb.as_str() {
+        match *verb {
             "status" => {
                 let cluster = cluster(stage, desk)?;
                 let (wanted, ready) = stage.pods(cluster, &workload, now);

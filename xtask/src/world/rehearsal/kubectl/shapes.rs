@@ -16,13 +16,13 @@ use super::super::stage::Stage;
 use super::super::volumes;
 use super::super::workload::{Held, Workload};
 use super::super::yaml::text;
-use super::kinds::Kind;
-use super::{accept, inside, mesh, states};
+use super::kinds::{CONTROLLERS, Kind};
+use super::{inside, mesh, states};
 
 /// What was applied is stored; its status is made here.
 pub fn applied<'a>(stage: &Stage, cluster: &Cluster, kind: &Kind, object: &'a Value, now: Duration) -> Cow<'a, Value> {
     let mut object = Cow::Borrowed(object);
-    let runs = accept::CONTROLLERS.contains(&&*kind.kind);
+    let runs = CONTROLLERS.contains(&&*kind.kind);
     if let Some(w) = runs.then(|| cluster.workloads.get(&workload_key(&object))).flatten() {
         let running = merged(object.into_owned(), rolled(stage, cluster, w, now));
         object = Cow::Owned(identified(stage, cluster, running));

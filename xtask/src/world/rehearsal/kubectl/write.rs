@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::admission;
-use super::super::ask::{Disk, Go, refused, said};
+use super::super::ask::{self, Disk, Go, refused, said};
 use super::super::cluster::Cluster;
 use super::super::safe::Safe;
 use super::super::stage::Stage;
@@ -30,7 +30,7 @@ pub(super) fn given(desk: &Desk<'_>, disk: &dyn Disk, code: i32) -> Go<Vec<(Rc<s
                 let bytes = disk
                     .read(path)
                     .ok_or_else(|| refused(code, format!("error: the path \"{path}\" does not exist")))?;
-                (Rc::from(path), Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
+                (Rc::from(path), Cow::Owned(ask::text(&bytes).into_owned()))
             }
         };
         let documents = yaml::documents(&source).map_err(|why| {
@@ -203,7 +203,7 @@ pub fn delete(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output>
         let word = desk.parsed.word(0);
         let (word, mut names) = match word.split_once('/') {
             Some((word, name)) => (word, vec![name.to_owned()]),
-            None => (word, desk.parsed.words[1.min(desk.parsed.words.len())..].to_vec()),
+            None => (word, desk.parsed.words.iter().skip(1).map(|name| (*name).to_owned()).collect()),
         };
         let kind = kinds::of_word(cluster, word)
             .ok_or_else(|| refused(1, format!("error: the server doesn't have a resource type \"{word}\"")))?;
@@ -277,17 +277,11 @@ fn restarted(cluster: &mut Cluster, namespace: &str, pod: &str, now: Duration) -
 /// `kubectl label` and `annotate`.
 pub fn mark(stage: &mut Stage, desk: &Desk<'_>, verb: &str) -> Go<Output> {
     let Some(cluster) = stage.cluster_mut(&desk.vm) else { return Err(refused(1, "error: the server is gone")) };
-    let words: Vec<String> = desk
-        .parsed
-        .words
-        .iter()
-        .enumerate()
-        .flat_map(|(at, w)| match w.split_once('/') {
-            Some((kind, name)) if at == 0 => vec![kind.to_owned(), name.to_owned()],
-            _ => vec![w.clone()],
-        })
-        .collect();
-    let [word, name, pairs @ ..] = words.as_slice() else {
+    let mut words = desk.parsed.words.clone();
+    if let Some((kind, name)) = words.first().and_then(|first| first.split_once('/')) {
+        words.splice(..1, [kind, name]);
+    }
+    let &[word, name, ref pairs @ ..] = words.as_slice() else {
         return Err(refused(1, "error: at least one label update is required"));
     };
     let kind = kinds::of_word(cluster, word)
@@ -318,7 +312,7 @@ pub fn mark(stage: &mut Stage, desk: &Desk<'_>, verb: &str) -> Go<Output> {
     Ok(said(format!("namespace/{name} labeled\n")))
 }
 
-fn annotated(cluster: &mut Cluster, node: &str, pairs: &[String], overwrite: bool) -> Go<Output> {
+fn annotated(cluster: &mut Cluster, node: &str, pairs: &[&str], overwrite: bool) -> Go<Output> {
     let marks = cluster.marks.entry(node.to_owned()).or_default();
     for pair in pairs {
         match pair.split_once('=') {
