@@ -65,7 +65,7 @@ fn written(token: Token<'_>) -> String {
 }
 
 /// Cuts text into tokens (`Ok`) and what lies between them (`Err`).
-pub fn pieces(text: &str) -> impl Iterator<Item = Result<Token<'_>, &str>> {
+fn pieces(text: &str) -> impl Iterator<Item = Result<Token<'_>, &str>> {
     let mut rest = text;
     let mut found = None;
     std::iter::from_fn(move || {

@@ -67,7 +67,7 @@ impl Book {
         lock.lock().context("the lock")?;
         let mut page = self.read()?;
         let at = clock();
-        page.now += since(page.at) * setting("STANDIN_IDLE", IDLE);
+        page.now += idle(page.at, at);
         let outcome = act(&mut page)?;
         page.at = at;
         replace(&self.file, &serde_json::to_vec(&page)?)?;
@@ -82,11 +82,12 @@ impl Book {
             at: Duration,
         }
         let Ok(file) = File::open(&self.file) else { return Ok(Duration::ZERO) };
-        let mut head = String::new();
-        file.take(HEAD).read_to_string(&mut head).ok();
-        let Some((head, _)) = head.split_once(",\"stage\":") else { return Ok(self.read()?.now) };
+        let mut bytes = Vec::new();
+        file.take(HEAD).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let (head, _) = text.split_once(",\"stage\":").context("the head of the state file")?;
         let head: Head = serde_json::from_str(&format!("{head}}}")).context("the head of the state file")?;
-        Ok(head.now + since(head.at) * setting("STANDIN_IDLE", IDLE))
+        Ok(head.now + idle(head.at, clock()))
     }
 
     fn read(&self) -> Result<Page> {
@@ -109,8 +110,9 @@ fn clock() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-fn since(at: Duration) -> Duration {
-    clock().saturating_sub(at)
+/// How far time in there has moved on between two moments out here.
+fn idle(from: Duration, until: Duration) -> Duration {
+    until.saturating_sub(from) * setting("STANDIN_IDLE", IDLE)
 }
 
 /// Writes a neighbour and renames it: the file is never half there.

@@ -19,7 +19,7 @@ use super::heard::Heard;
 use super::task::Task;
 use super::{Action, Event, Failure, Note, Outcome, TaskId};
 use crate::plan::uses::Uses;
-use crate::plan::{Plan, Step, StepId};
+use crate::plan::{Plan, Step, StepId, Want};
 use crate::token::{self, Token};
 use crate::tools::{Command, Exit, Output};
 
@@ -331,15 +331,14 @@ impl<'a> Engine<'a> {
 
 /// Files whose digest stands in what the step wants.
 pub(super) fn digests(step: &Step) -> Vec<String> {
-    let mut digests = BTreeSet::new();
-    for want in std::iter::once(&step.done_when.want).chain(step.instead.iter().map(|c| &c.when)) {
-        want.visit(&mut |text, _| {
-            digests.extend(token::pieces(text).flatten().filter_map(|token| match token {
-                Token::Digest(file) => Some(file),
-                _ => None,
-            }));
-        });
-    }
+    let wants = std::iter::once(&step.done_when.want).chain(step.instead.iter().map(|c| &c.when));
+    let tokens = wants.flat_map(Want::texts).flat_map(|(text, _)| token::tokens(text));
+    let digests: BTreeSet<&str> = tokens
+        .filter_map(|token| match token {
+            Token::Digest(file) => Some(file),
+            _ => None,
+        })
+        .collect();
     digests.into_iter().map(str::to_owned).collect()
 }
 

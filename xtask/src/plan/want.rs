@@ -14,12 +14,12 @@ use crate::tools::helm::revisions;
 use crate::tools::reading::{pattern, scalar};
 use crate::tools::{Exit, Output};
 
-/// Longest piece of an answer that is repeated in an explanation, in characters.
-const QUOTE: usize = 120;
-
 mod answer;
 
 pub use answer::Answer;
+
+/// Longest piece of an answer that is repeated in an explanation, in characters.
+const QUOTE: usize = 120;
 
 impl Want {
     /// Whether the answer is the one wanted.
@@ -57,26 +57,18 @@ impl Want {
 
     /// Every text in it that may hold a token, and whether it is a regular expression.
     pub fn texts(&self) -> Vec<(&str, bool)> {
-        let mut texts = Vec::new();
-        self.visit(&mut |text, regex| texts.push((text, regex)));
-        texts
-    }
-
-    /// Shows what [`Want::texts`] lists.
-    pub fn visit<'a>(&'a self, see: &mut dyn FnMut(&'a str, bool)) {
         match self {
-            Want::Exit(_) | Want::Absent => {}
-            Want::Lines(lines) => lines.iter().for_each(|line| see(line, false)),
+            Want::Exit(_) | Want::Absent => vec![],
+            Want::Lines(lines) => lines.iter().map(|line| (line.as_str(), false)).collect(),
             Want::Stdout(text) | Want::JsonAtLeast(text, _) | Want::JsonPresent(text) | Want::Outside(text, _) => {
-                see(text, false);
+                vec![(text, false)]
             }
-            Want::Match(regex) | Want::Stderr(regex) | Want::Newest(_, regex) => see(regex, true),
+            Want::Match(regex) | Want::Stderr(regex) | Want::Newest(_, regex) => vec![(regex, true)],
             Want::Json(pointer, text) | Want::JsonEach(pointer, text) | Want::Version(pointer, text) => {
-                see(pointer, false);
-                see(text, false);
+                vec![(pointer, false), (text, false)]
             }
-            Want::All(wants) | Want::Any(wants) => wants.iter().for_each(|want| want.visit(see)),
-            Want::Not(want) => want.visit(see),
+            Want::All(wants) | Want::Any(wants) => wants.iter().flat_map(Want::texts).collect(),
+            Want::Not(want) => want.texts(),
         }
     }
 

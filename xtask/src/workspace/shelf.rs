@@ -68,10 +68,7 @@ impl Shelf {
     /// Adds a line, on a line of its own.
     pub(super) fn add(&self, path: &Utf8Path, line: &str) {
         let mut files = self.0.borrow_mut();
-        if !files.contains_key(path.as_str()) {
-            files.insert(path.as_str().to_owned(), Rc::default());
-        }
-        let Some(file) = files.get_mut(path.as_str()).map(Rc::make_mut) else { return };
+        let file = Rc::make_mut(files.entry(path.as_str().to_owned()).or_default());
         if file.last().is_some_and(|last| *last != b'\n') {
             file.push(b'\n');
         }

@@ -98,10 +98,9 @@ impl Stage {
         self.settle_certificates(vm, now);
         self.settle_copies(vm, now);
         let Some(cluster) = self.cluster(vm) else { return };
-        let own = cluster.crds.range("cilium".to_owned()..).take_while(|(name, _)| name.starts_with("cilium"));
+        let made = catalog::CILIUM_CRDS.iter().all(|(name, ..)| cluster.crds.contains_key(*name));
         let taken = |class: &Value| !class["status"].is_null();
-        let all_taken = cluster.objects.get(CLASS).is_none_or(taken);
-        if all_taken && own.count() >= catalog::CILIUM_CRDS.len() {
+        if made && cluster.objects.get(CLASS).is_none_or(taken) {
             return;
         }
         let Some(operator) = cluster.workloads.get("kube-system/deployment/cilium-operator") else { return };

@@ -31,6 +31,13 @@ pub struct Wanted<'a> {
     pub selector: &'a str,
 }
 
+impl Wanted<'_> {
+    /// Whether an object of this name may be among them.
+    fn fits(&self, name: &str) -> bool {
+        self.name.is_none_or(|wanted| wanted == name)
+    }
+}
+
 /// The object of that name, or the first of several if the namespace is left open.
 pub fn one<'a>(
     stage: &Stage,
@@ -51,7 +58,7 @@ pub fn list<'a>(
     wanted: Wanted<'_>,
     now: Duration,
 ) -> Vec<Cow<'a, Value>> {
-    let fits = |other: &str| wanted.name.is_none_or(|name| name == other);
+    let fits = |name: &str| wanted.fits(name);
     let mut all = made(stage, cluster, kind, wanted, now);
     let shown =
         stored(cluster, kind, wanted).into_iter().map(|object| shapes::applied(stage, cluster, kind, object, now));
@@ -92,13 +99,13 @@ fn stored<'a>(cluster: &'a Cluster, kind: &Kind, wanted: Wanted<'_>) -> Vec<&'a 
     }
     let prefix = kind.kind.to_lowercase() + "/";
     let all = cluster.objects.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
-    let fits = |key: &str| wanted.name.is_none_or(|name| key.rsplit('/').next() == Some(name));
+    let fits = |key: &str| wanted.fits(key.rsplit('/').next().unwrap_or_default());
     all.filter(|(key, _)| fits(key)).map(|(_, object)| object).collect()
 }
 
 /// Objects that nobody applied: they follow from what else is known of the cluster.
 fn made(stage: &Stage, cluster: &Cluster, kind: &Kind, wanted: Wanted<'_>, now: Duration) -> Vec<Value> {
-    let fits = |other: &str| wanted.name.is_none_or(|name| name == other);
+    let fits = |name: &str| wanted.fits(name);
     match &*kind.kind {
         "Node" => {
             cluster.nodes.keys().filter(|n| fits(n)).map(|name| shapes::node(stage, cluster, name, now)).collect()
