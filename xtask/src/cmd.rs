@@ -196,7 +196,7 @@ fn volume(flags: &Flags) -> Volume {
 }
 
 fn typed(args: &[OsString]) -> String {
-    let words = args.iter().skip(1).map(|arg| crate::tools::quoted(&arg.to_string_lossy()));
+    let words = args.iter().skip(1).map(|arg| crate::tools::quoted(&arg.to_string_lossy()).into_owned());
     std::iter::once("cargo xtask".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 

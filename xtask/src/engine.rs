@@ -44,7 +44,7 @@ pub enum Event {
 
 /// What the engine wants done.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Action {
+pub enum Action<'a> {
     /// Start this command; its end comes back as [`Event::Ended`].
     Start {
         /// Names the run of the command.
@@ -52,7 +52,7 @@ pub enum Action {
         /// For whom.
         step: StepId,
         /// What; tokens are completed by the driver from the facts learnt so far.
-        command: Command,
+        command: &'a Command,
         /// Files whose digest the engine must know to judge the answer. The driver sends each as [`Event::Digest`]
         /// before the end of the command; it alone has the secrets that are in them.
         digests: Vec<String>,

@@ -32,7 +32,12 @@ pub fn digest(file: &str) -> String {
 
 /// Every token in `text`, in order, with repetitions.
 pub fn tokens(text: &str) -> Vec<Token<'_>> {
-    pieces(text).filter_map(Result::ok).collect()
+    if may_hold(text) { pieces(text).filter_map(Result::ok).collect() } else { Vec::new() }
+}
+
+/// Whether it is worth looking for tokens: most texts of a plan have none, and are looked at very often.
+pub fn may_hold(text: &str) -> bool {
+    text.as_bytes().contains(&b'<')
 }
 
 /// Puts a value in place of every token.
@@ -40,6 +45,9 @@ pub fn tokens(text: &str) -> Vec<Token<'_>> {
 /// # Errors
 /// The tokens for which `value` had nothing, each once, as they are written.
 pub fn complete(text: &str, mut value: impl FnMut(Token<'_>) -> Option<String>) -> Result<String, Vec<String>> {
+    if !may_hold(text) {
+        return Ok(text.to_owned());
+    }
     let mut out = String::with_capacity(text.len());
     let mut missing = Vec::new();
     for piece in pieces(text) {

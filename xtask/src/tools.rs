@@ -1,6 +1,7 @@
 //! The outside tools as values: an exact command line, what it is fed, and what is read from its answer.
 //! Knows nothing of processes; argv builders and output readers for each tool are in `tools/`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -196,23 +197,27 @@ impl Command {
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in &self.env {
-            write!(f, "{name}={} ", quoted(value))?;
+            f.write_str(name)?;
+            f.write_str("=")?;
+            f.write_str(&quoted(value))?;
+            f.write_str(" ")?;
         }
-        write!(f, "{}", self.tool.program())?;
+        f.write_str(self.tool.program())?;
         for arg in &self.args {
-            write!(f, " {}", quoted(arg))?;
+            f.write_str(" ")?;
+            f.write_str(&quoted(arg))?;
         }
         Ok(())
     }
 }
 
 /// An argument as a POSIX shell wants it; tokens stay bare so that a plan reads well.
-pub fn quoted(arg: &str) -> String {
+pub fn quoted(arg: &str) -> Cow<'_, str> {
     let bare = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+<>".contains(c);
     if !arg.is_empty() && arg.chars().all(bare) && (!arg.contains(['<', '>']) || !token::tokens(arg).is_empty()) {
-        arg.to_owned()
+        Cow::Borrowed(arg)
     } else {
-        format!("'{}'", arg.replace('\'', r"'\''"))
+        Cow::Owned(format!("'{}'", arg.replace('\'', r"'\''")))
     }
 }
 

@@ -121,7 +121,7 @@ impl Driver<'_> {
     }
 
     /// Does what the engine wants, in its order. Secrets that come together are kept together.
-    fn perform(&mut self, actions: Vec<Action>, facts: &BTreeMap<String, String>) {
+    fn perform(&mut self, actions: Vec<Action<'_>>, facts: &BTreeMap<String, String>) {
         let mut secrets = Vec::new();
         for action in actions {
             self.remember(&action);
@@ -133,7 +133,7 @@ impl Driver<'_> {
             match action {
                 Action::Start { task, step, command, digests } => {
                     self.digest(digests, facts);
-                    self.start(task, step, &command, facts);
+                    self.start(task, step, command, facts);
                 }
                 Action::Recall { task, step, asked_by, digests } => {
                     self.log(&step, || format!("{} what was said to {asked_by} a moment ago will do", clock::now()));
@@ -252,7 +252,7 @@ impl Driver<'_> {
     }
 
     /// Writes into the journal what belongs there; that a step began, once.
-    fn remember(&mut self, action: &Action) {
+    fn remember(&mut self, action: &Action<'_>) {
         match action.entry() {
             Some(Entry::StepStarted { step }) if !self.books.begun.insert(step.clone()) => {}
             Some(entry) => self.record(&entry),

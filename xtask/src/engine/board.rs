@@ -2,6 +2,7 @@
 //! Knows nothing of commands and answers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::plan::{Lane, Plan};
@@ -56,10 +57,7 @@ pub(super) struct Board {
     states: Vec<State>,
     /// How many steps are not settled.
     open: usize,
-    /// Steps that each step needs.
-    needs: Vec<BTreeSet<usize>>,
-    /// Steps that wait for each step, by need or by order.
-    followers: Vec<BTreeSet<usize>>,
+    ties: Rc<Ties>,
     /// How many open steps each step waits for.
     left: Vec<usize>,
     /// Waiting, and for nothing but a job.
@@ -70,11 +68,20 @@ pub(super) struct Board {
     due: BTreeSet<usize>,
     /// Confirming or pausing until then.
     timers: BTreeSet<(Duration, usize)>,
-    lanes: Vec<Lane>,
     /// Whether each step holds a place.
     placed: Vec<bool>,
     /// Free places of each lane.
     places: BTreeMap<Lane, usize>,
+}
+
+/// What of a plan never changes; copies of a board share it.
+#[derive(Debug)]
+struct Ties {
+    /// Steps that each step needs.
+    needs: Vec<BTreeSet<usize>>,
+    /// Steps that wait for each step, by need or by order.
+    followers: Vec<BTreeSet<usize>>,
+    lanes: Vec<Lane>,
 }
 
 impl Board {
@@ -94,14 +101,12 @@ impl Board {
             states: vec![State::Waiting; plan.steps.len()],
             open: plan.steps.len(),
             ready: (0..plan.steps.len()).filter(|i| left[*i] == 0).collect(),
-            needs,
-            followers,
             left,
             queued: BTreeSet::new(),
             due: BTreeSet::new(),
             timers: BTreeSet::new(),
-            lanes: plan.steps.iter().map(|s| s.lane).collect(),
             placed: vec![false; plan.steps.len()],
+            ties: Rc::new(Ties { needs, followers, lanes: plan.steps.iter().map(|s| s.lane).collect() }),
             places: plan.lanes.iter().map(|(lane, width)| (*lane, (*width).max(1))).collect(),
         }
     }
@@ -123,13 +128,13 @@ impl Board {
 
     /// Steps that a step needs.
     pub(super) fn needs(&self, i: usize) -> &BTreeSet<usize> {
-        &self.needs[i]
+        &self.ties.needs[i]
     }
 
     /// Waiting steps that need this one.
     pub(super) fn needing(&self, i: usize) -> Vec<usize> {
-        let waits = |f: &usize| self.needs[*f].contains(&i) && self.states[*f] == State::Waiting;
-        self.followers[i].iter().copied().filter(waits).collect()
+        let waits = |f: &usize| self.ties.needs[*f].contains(&i) && self.states[*f] == State::Waiting;
+        self.ties.followers[i].iter().copied().filter(waits).collect()
     }
 
     /// The one setter. A step leaves every queue; the lane place goes back unless it is about to act; those that waited
@@ -150,7 +155,7 @@ impl Board {
         }
         if state.settled() {
             self.open -= 1;
-            for follower in self.followers[i].clone() {
+            for &follower in &self.ties.followers[i] {
                 self.left[follower] -= 1;
                 if self.left[follower] == 0 && self.states[follower] == State::Waiting {
                     self.ready.insert(follower);
@@ -189,7 +194,7 @@ impl Board {
 
     /// Takes a place in the step's lane. `false`: the lane is full.
     pub(super) fn place(&mut self, i: usize) -> bool {
-        if self.placed[i] || self.lanes[i] == Lane::Free {
+        if self.placed[i] || self.ties.lanes[i] == Lane::Free {
             return true;
         }
         let free = self.free_places(i);
@@ -201,6 +206,6 @@ impl Board {
 
     /// A lane without a number has one place: the careful guess.
     fn free_places(&mut self, i: usize) -> &mut usize {
-        self.places.entry(self.lanes[i]).or_insert(1)
+        self.places.entry(self.ties.lanes[i]).or_insert(1)
     }
 }

@@ -1,6 +1,7 @@
 //! Failures: the command as it ran, its answer without what must not be seen, and the reason in words.
 //! Knows nothing of when a step counts as failed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,7 +12,10 @@ use crate::tools::{Command, Exit, Output, Stdin};
 use super::task::{Stage, Task};
 
 /// The command with the facts in it, as a person would paste it; secrets and digests stay names.
-pub(super) fn shown(command: &Command, facts: &BTreeMap<String, String>) -> Command {
+pub(super) fn shown<'a>(command: &'a Command, facts: &BTreeMap<String, String>) -> Cow<'a, Command> {
+    if !command.texts().any(token::may_hold) {
+        return Cow::Borrowed(command);
+    }
     let fill = |text: &str| {
         let value = |t: Token<'_>| match t {
             Token::Fact(name) => facts.get(name).cloned().or_else(|| Some(token::fact(name))),
@@ -27,7 +31,7 @@ pub(super) fn shown(command: &Command, facts: &BTreeMap<String, String>) -> Comm
     let env = command.env.iter().map(|(name, value)| (name.clone(), fill(value))).collect();
     let args = command.args.iter().map(|arg| fill(arg)).collect();
     let Command { tool, mutates, any_exit, ref learn, .. } = *command;
-    Command { tool, args, stdin, env, mutates, any_exit, learn: learn.clone() }
+    Cow::Owned(Command { tool, args, stdin, env, mutates, any_exit, learn: learn.clone() })
 }
 
 /// The answer as it may leave the engine: what a hushed command printed is gone.
@@ -36,7 +40,7 @@ pub(super) fn hushed(command: &Command, output: Output) -> Output {
 }
 
 /// How a command ended, in words: `exit 1`, `timed out after 10m`.
-pub(super) fn end(task: &Task, output: &Output) -> String {
+pub(super) fn end(task: &Task<'_>, output: &Output) -> String {
     match output.exit {
         _ if task.stage == Stage::Lost => format!("it does not end and cannot be killed, after {}", spell(task.limit)),
         Exit::TimedOut => format!("timed out after {}", spell(task.limit)),

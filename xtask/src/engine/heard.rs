@@ -5,6 +5,7 @@
 //! anything ran at any moment since the question was put, and it is no older than [`AGE`]. It can only say "already
 //! so". Whoever it does not keep asks for itself, and acts upon its own answer alone.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ pub(super) const AGE: Duration = Duration::from_secs(30);
 
 /// An answer, or the question that it will be to.
 #[derive(Debug, Clone)]
-struct Told {
-    command: Command,
+struct Told<'a> {
+    command: Cow<'a, Command>,
     asked: Duration,
     /// Who asked.
     step: usize,
@@ -38,13 +39,13 @@ pub(super) enum Found {
 
 /// All of it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Heard {
-    told: BTreeMap<TaskId, Told>,
+pub(super) struct Heard<'a> {
+    told: BTreeMap<TaskId, Told<'a>>,
     /// Commands that change something, and have not ended, or not by themselves: their work may go on inside a VM.
     acting: usize,
 }
 
-impl Heard {
+impl<'a> Heard<'a> {
     /// Whether an answer to this question may serve for others at all. What is fed to a question may change with a
     /// fact or a secret: only arguments are compared.
     pub(super) fn serves(&self, command: &Command) -> bool {
@@ -58,7 +59,7 @@ impl Heard {
     }
 
     /// A question that serves is put, with its facts in place.
-    pub(super) fn begin(&mut self, task: TaskId, step: usize, command: Command, now: Duration) {
+    pub(super) fn begin(&mut self, task: TaskId, step: usize, command: Cow<'a, Command>, now: Duration) {
         self.told.retain(|_, told| told.asked.saturating_add(AGE) > now);
         self.told.insert(task, Told { command, asked: now, step, output: None });
     }
@@ -76,7 +77,7 @@ impl Heard {
 
     /// What was said, or will be, to this question.
     pub(super) fn find(&self, command: &Command, now: Duration) -> Found {
-        let same = |(_, told): &(&TaskId, &Told)| told.asked.saturating_add(AGE) > now && told.command == *command;
+        let same = |(_, told): &(&TaskId, &Told<'_>)| told.asked.saturating_add(AGE) > now && *told.command == *command;
         match self.told.iter().rev().find(same) {
             None => Found::No,
             Some((_, Told { output: Some(output), step, .. })) => Found::Said(output.clone(), *step),

@@ -1,7 +1,7 @@
 //! What the end of a command means for its step, from the first answer to the last.
 //! Knows nothing of when commands are started, nor of other steps but those that it blocks.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::board::State;
@@ -19,8 +19,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// A pause doubles after each attempt, up to this many times its length.
 const LONGEST_PAUSE: u32 = 8;
 
-impl Engine<'_> {
-    pub(super) fn answered(&mut self, task: &Task, output: Output) {
+impl<'a> Engine<'a> {
+    pub(super) fn answered(&mut self, task: &Task<'a>, output: Output) {
         let i = task.step;
         let confirming = self.board.state(i) == State::Confirming;
         match judge(&self.plan.steps[i], &output, |t| value(&self.facts, &self.digests, t)) {
@@ -47,9 +47,9 @@ impl Engine<'_> {
         true
     }
 
-    pub(super) fn acted(&mut self, task: &Task, output: Output) {
+    pub(super) fn acted(&mut self, task: &Task<'a>, output: Output) {
         let i = task.step;
-        let (learnt, unread) = if output.ok() { read(&task.command, &output) } else { (vec![], vec![]) };
+        let (learnt, unread) = if output.ok() { read(task.command, &output) } else { (vec![], vec![]) };
         self.learn(learnt);
         let accepted = output.ok() || task.command.any_exit && matches!(output.exit, Exit::Code(_));
         let hopeless = output.exit == Exit::Missing || task.stage == Stage::Lost;
@@ -68,9 +68,10 @@ impl Engine<'_> {
     }
 
     /// The probe said no, and nothing of this attempt has been run.
-    fn act_on(&mut self, task: &Task, output: Output, case: Option<usize>) {
+    fn act_on(&mut self, task: &Task<'a>, output: Output, case: Option<usize>) {
         let i = task.step;
-        let step = &self.plan.steps[i];
+        let plan = self.plan;
+        let step = &plan.steps[i];
         let case = case.map(|place| &step.instead[place]);
         let commands = case.map_or(&step.act, |c| &c.act);
         let no = match (self.roles[i], case, commands.is_empty()) {
@@ -78,7 +79,7 @@ impl Engine<'_> {
             (Role::Act, None, true) => "it can only be checked",
             (Role::Act, Some(_), true) => return self.wait(i),
             (Role::Act, _, false) => {
-                let (rest, case) = (VecDeque::from(commands.clone()), case.map(|c| c.name));
+                let case = case.map(|c| c.name);
                 if !self.board.place(i) {
                     return self.board.set(i, State::Queued);
                 }
@@ -87,7 +88,7 @@ impl Engine<'_> {
                     self.note(Note::Found { step: self.id(i), case, why });
                 }
                 let run = &mut self.runs[i];
-                (run.rest, run.case, run.slipped) = (rest, case, false);
+                (run.rest, run.case, run.slipped) = (commands, case, false);
                 return self.run_next(i);
             }
         };
@@ -97,7 +98,7 @@ impl Engine<'_> {
 
     /// A command failed: the rest of its attempt is dropped, and the probe is the judge.
     fn slip(&mut self, i: usize, failure: Failure) {
-        self.runs[i].rest.clear();
+        self.runs[i].rest = &[];
         self.runs[i].slip = Some(failure);
         self.runs[i].slipped = true;
         self.confirm(i);
@@ -125,7 +126,7 @@ impl Engine<'_> {
         self.board.rest(i, self.now.saturating_add(pause).min(self.runs[i].settle_until));
     }
 
-    fn not_yet(&mut self, task: &Task, output: Output, verdict: &Verdict) {
+    fn not_yet(&mut self, task: &Task<'a>, output: Output, verdict: &Verdict) {
         let i = task.step;
         if let Some(slip) = self.runs[i].slip.take() {
             self.attempt_over(i, slip);
@@ -171,7 +172,7 @@ impl Engine<'_> {
         self.note(note);
     }
 
-    pub(super) fn lacks(&mut self, task: &Task, names: &[String]) {
+    pub(super) fn lacks(&mut self, task: &Task<'a>, names: &[String]) {
         let why = format!("it uses {}, which no step has learnt", names.join(", "));
         let output = Output::of(Exit::NotStarted(why.clone()));
         self.fail(task.step, self.failure(task, output, |_, _| why));
@@ -215,21 +216,21 @@ impl Engine<'_> {
         explain(&self.plan.steps[i], output, |t| value(&self.facts, &self.digests, t))
     }
 
-    fn failure(&self, task: &Task, output: Output, why: impl FnOnce(&Task, &Output) -> String) -> Failure {
+    fn failure(&self, task: &Task<'a>, output: Output, why: impl FnOnce(&Task<'a>, &Output) -> String) -> Failure {
         let why = why(task, &output);
         Failure {
             step: self.id(task.step),
             attempt: self.runs[task.step].attempt,
             attempts: self.plan.steps[task.step].limits.attempts,
-            command: shown(&task.command, &self.facts),
-            output: hushed(&task.command, output),
+            command: shown(task.command, &self.facts).into_owned(),
+            output: hushed(task.command, output),
             took: self.now.saturating_sub(task.began),
             why,
         }
     }
 }
 
-fn silence(task: &Task, output: &Output) -> String {
+fn silence(task: &Task<'_>, output: &Output) -> String {
     format!("the probe gave no answer: {}", end(task, output))
 }
 

@@ -10,7 +10,7 @@
 //!
 //! A job is one running command of any kind. A lane place is held from the first command of an act to the last.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::board::{Board, State};
@@ -46,7 +46,7 @@ pub(super) enum Stop {
 
 /// What is remembered of a step on its way.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Run {
+pub(super) struct Run<'a> {
     /// Whether it was asked before.
     pub(super) asked: bool,
     /// Whether it must ask for itself: it did so before, or what others were told did not keep it.
@@ -56,7 +56,7 @@ pub(super) struct Run {
     /// The case that chose the commands.
     pub(super) case: Option<&'static str>,
     /// Commands of the attempt that are yet to run.
-    pub(super) rest: VecDeque<Command>,
+    pub(super) rest: &'a [Command],
     /// When its first command began.
     pub(super) began: Option<Duration>,
     /// Until when the probe may say no.
@@ -73,9 +73,9 @@ pub struct Engine<'a> {
     pub(super) plan: &'a Plan,
     pub(super) roles: Vec<Role>,
     pub(super) board: Board,
-    pub(super) runs: Vec<Run>,
-    tasks: BTreeMap<TaskId, Task>,
-    pub(super) heard: Heard,
+    pub(super) runs: Vec<Run<'a>>,
+    tasks: BTreeMap<TaskId, Task<'a>>,
+    pub(super) heard: Heard<'a>,
     /// Steps that wait for the end of a question that another one asked.
     pub(super) listening: Vec<(TaskId, usize)>,
     /// Answers that steps are about to be judged by, as soon as their digests are known.
@@ -90,7 +90,7 @@ pub struct Engine<'a> {
     pub(super) failures: BTreeMap<usize, Failure>,
     /// Blocked steps, and the one at the root of it.
     pub(super) blocked: BTreeMap<usize, StepId>,
-    pub(super) actions: Vec<Action>,
+    pub(super) actions: Vec<Action<'a>>,
 }
 
 impl<'a> Engine<'a> {
@@ -120,9 +120,15 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// The same run, not begun, with these facts of earlier runs.
+    pub fn knowing(&self, facts: BTreeMap<String, String>) -> Self {
+        debug_assert!(!self.begun, "BUG: a run that has begun learns by itself");
+        Engine { facts, ..self.clone() }
+    }
+
     /// Takes in what happened and says what to do, in this order. The first call begins the run. Events about commands
     /// that are not running, and events after the end, are ignored.
-    pub fn step(&mut self, now: Duration, event: Event) -> Vec<Action> {
+    pub fn step(&mut self, now: Duration, event: Event) -> Vec<Action<'a>> {
         self.now = self.now.max(now);
         if !self.begun {
             self.begun = true;
@@ -243,7 +249,7 @@ impl<'a> Engine<'a> {
     fn ended(&mut self, id: TaskId, output: Output) {
         let Some(task) = self.tasks.remove(&id) else { return };
         let output = task.truth(output);
-        self.heard.end(id, &task.command, &output);
+        self.heard.end(id, task.command, &output);
         match self.board.state(task.step) {
             State::Acting => self.acted(&task, output),
             _ => self.answered(&task, output),
@@ -286,28 +292,29 @@ impl<'a> Engine<'a> {
         self.runs[i].alone = true;
         let confirming = self.board.state(i) == State::Confirming;
         self.board.set(i, if confirming { State::Confirming } else { State::Asking });
-        let step = &self.plan.steps[i];
-        let (command, limit, digests) = (step.done_when.ask.clone(), step.limits.ask, digests(step));
-        self.start(i, command, limit, digests);
+        let plan = self.plan;
+        let step = &plan.steps[i];
+        self.start(i, &step.done_when.ask, step.limits.ask, digests(step));
     }
 
     pub(super) fn run_next(&mut self, i: usize) {
-        let Some(command) = self.runs[i].rest.pop_front() else { return self.confirm(i) };
+        let Some((command, rest)) = self.runs[i].rest.split_first() else { return self.confirm(i) };
+        self.runs[i].rest = rest;
         self.board.set(i, State::Acting);
         self.runs[i].began.get_or_insert(self.now);
         self.note(Note::Running {
             step: self.id(i),
             attempt: self.runs[i].attempt,
             case: self.runs[i].case,
-            command: shown(&command, &self.facts).to_string(),
+            command: shown(command, &self.facts).to_string(),
             mutates: command.mutates,
         });
         let limit = self.plan.steps[i].limits.act;
         self.start(i, command, limit, vec![]);
     }
 
-    fn start(&mut self, i: usize, command: Command, limit: Duration, digests: Vec<String>) {
-        let mut lacking = Uses::of_command(&command, &self.plan.files).facts;
+    fn start(&mut self, i: usize, command: &'a Command, limit: Duration, digests: Vec<String>) {
+        let mut lacking = Uses::of_command(command, &self.plan.files).facts;
         lacking.retain(|fact| !self.facts.contains_key(fact));
         let task = Task::new(i, command, self.now, limit);
         if !lacking.is_empty() {
@@ -316,15 +323,14 @@ impl<'a> Engine<'a> {
         }
         let ready = self.board.needs(i).iter().all(|need| self.board.state(*need).good());
         debug_assert!(ready, "BUG: a step began before its needs were done");
-        debug_assert!(self.roles[i] == Role::Act || !task.command.mutates, "BUG: a step acted that was not chosen");
+        debug_assert!(self.roles[i] == Role::Act || !command.mutates, "BUG: a step acted that was not chosen");
         self.last_task += 1;
-        let (step, command) = (self.id(i), task.command.clone());
         if command.mutates {
             self.heard.act();
-        } else if self.heard.serves(&command) {
-            self.heard.begin(self.last_task, i, shown(&command, &self.facts), self.now);
+        } else if self.heard.serves(command) {
+            self.heard.begin(self.last_task, i, shown(command, &self.facts), self.now);
         }
-        self.actions.push(Action::Start { task: self.last_task, step, command, digests });
+        self.actions.push(Action::Start { task: self.last_task, step: self.id(i), command, digests });
         self.tasks.insert(self.last_task, task);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Action, Note};
 use crate::journal::Entry;
 
-impl Action {
+impl Action<'_> {
     /// The journal's entry about it, if it is worth one.
     pub fn entry(&self) -> Option<Entry> {
         match self {

@@ -79,7 +79,7 @@ pub(crate) struct Script {
     /// What the engine did: `3s $ kubectl act a`.
     pub(crate) log: Vec<String>,
     /// Every action, as it was given.
-    pub(crate) actions: Vec<Action>,
+    pub(crate) actions: Vec<Action<'static>>,
 }
 
 impl Script {
@@ -115,7 +115,7 @@ impl Script {
             while let Some(event) = inbox.pop_front() {
                 for action in engine.step(now, event) {
                     self.take(now, &action, &mut inbox);
-                    self.actions.push(action);
+                    self.actions.extend(lasting(action));
                 }
             }
             if let Some(outcome) = engine.outcome() {
@@ -148,7 +148,7 @@ impl Script {
         }
     }
 
-    fn take(&mut self, now: Duration, action: &Action, inbox: &mut VecDeque<Event>) {
+    fn take(&mut self, now: Duration, action: &Action<'_>, inbox: &mut VecDeque<Event>) {
         let said = match action {
             Action::Start { task, command, digests, .. } => {
                 let text = command.to_string();
@@ -188,6 +188,17 @@ impl Script {
         let at = answer.after.map(|seconds| now + Duration::from_secs(seconds));
         self.running.insert(task, (text, at, answer));
     }
+}
+
+/// Actions that outlive the plan. A start does not: it lends a command of it, and is in the log.
+fn lasting(action: Action<'_>) -> Option<Action<'static>> {
+    Some(match action {
+        Action::Start { .. } => return None,
+        Action::Recall { task, step, asked_by, digests } => Action::Recall { task, step, asked_by, digests },
+        Action::Kill { task, hard } => Action::Kill { task, hard },
+        Action::Learnt { name, value, secret } => Action::Learnt { name, value, secret },
+        Action::Note(note) => Action::Note(note),
+    })
 }
 
 /// Notes in a few words; those that only repeat the commands are left out.

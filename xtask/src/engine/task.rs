@@ -23,11 +23,11 @@ pub(super) enum Stage {
 
 /// A running command.
 #[derive(Debug, Clone)]
-pub(super) struct Task {
+pub(super) struct Task<'a> {
     /// The place of its step in the plan.
     pub(super) step: usize,
     /// What runs.
-    pub(super) command: Command,
+    pub(super) command: &'a Command,
     /// Since when.
     pub(super) began: Duration,
     /// How long it may.
@@ -40,8 +40,8 @@ pub(super) struct Task {
     pub(super) stopped: bool,
 }
 
-impl Task {
-    pub(super) fn new(step: usize, command: Command, began: Duration, limit: Duration) -> Task {
+impl<'a> Task<'a> {
+    pub(super) fn new(step: usize, command: &'a Command, began: Duration, limit: Duration) -> Self {
         let until = began.saturating_add(limit);
         Task { step, command, began, limit, stage: Stage::Running, until, stopped: false }
     }

@@ -1,6 +1,7 @@
 //! Wants: whether an answer is the one wanted, why not in words, and how a plan prints it.
 //! Knows nothing of who asked; an answer may be garbage of any kind and is then simply not the one wanted.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -41,7 +42,10 @@ impl Want {
     ///
     /// # Errors
     /// The tokens for which `value` had nothing, each once, as they are written.
-    pub fn complete(&self, mut value: impl FnMut(Token<'_>) -> Option<String>) -> Result<Want, Vec<String>> {
+    pub fn complete(&self, mut value: impl FnMut(Token<'_>) -> Option<String>) -> Result<Cow<'_, Want>, Vec<String>> {
+        if !self.may_hold_tokens() {
+            return Ok(Cow::Borrowed(self));
+        }
         let mut missing = Vec::new();
         let want = self.map(&mut |text, regex| {
             let filled = token::complete(text, |t| value(t).map(|v| if regex { regex::escape(&v) } else { v }));
@@ -52,23 +56,36 @@ impl Want {
         });
         missing.sort();
         missing.dedup();
-        if missing.is_empty() { Ok(want) } else { Err(missing) }
+        if missing.is_empty() { Ok(Cow::Owned(want)) } else { Err(missing) }
+    }
+
+    fn may_hold_tokens(&self) -> bool {
+        let mut may = false;
+        self.each(&mut |text, _| may |= token::may_hold(text));
+        may
     }
 
     /// Every text in it that may hold a token, and whether it is a regular expression.
     pub fn texts(&self) -> Vec<(&str, bool)> {
+        let mut texts = Vec::new();
+        self.each(&mut |text, regex| texts.push((text, regex)));
+        texts
+    }
+
+    fn each<'a>(&'a self, f: &mut dyn FnMut(&'a str, bool)) {
         match self {
-            Want::Exit(_) | Want::Absent => vec![],
-            Want::Lines(lines) => lines.iter().map(|line| (line.as_str(), false)).collect(),
+            Want::Exit(_) | Want::Absent => {}
+            Want::Lines(lines) => lines.iter().for_each(|line| f(line, false)),
             Want::Stdout(text) | Want::JsonAtLeast(text, _) | Want::JsonPresent(text) | Want::Outside(text, _) => {
-                vec![(text, false)]
+                f(text, false);
             }
-            Want::Match(regex) | Want::Stderr(regex) | Want::Newest(_, regex) => vec![(regex, true)],
+            Want::Match(regex) | Want::Stderr(regex) | Want::Newest(_, regex) => f(regex, true),
             Want::Json(pointer, text) | Want::JsonEach(pointer, text) | Want::Version(pointer, text) => {
-                vec![(pointer, false), (text, false)]
+                f(pointer, false);
+                f(text, false);
             }
-            Want::All(wants) | Want::Any(wants) => wants.iter().flat_map(Want::texts).collect(),
-            Want::Not(want) => want.texts(),
+            Want::All(wants) | Want::Any(wants) => wants.iter().for_each(|want| want.each(f)),
+            Want::Not(want) => want.each(f),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;
@@ -15,7 +16,7 @@ const REMEMBERED: usize = 256;
 
 thread_local! {
     /// To compile one costs a thousand times what it costs to use it.
-    static COMPILED: RefCell<BTreeMap<String, Result<Regex, String>>> = const { RefCell::new(BTreeMap::new()) };
+    static COMPILED: RefCell<BTreeMap<String, Result<Rc<Regex>, String>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 impl Reading {
@@ -58,7 +59,7 @@ pub fn scalar(value: &Value) -> Option<String> {
 ///
 /// # Errors
 /// What is wrong with it, in words.
-pub fn pattern(regex: &str) -> Result<Regex, String> {
+pub fn pattern(regex: &str) -> Result<Rc<Regex>, String> {
     COMPILED.with_borrow_mut(|compiled| {
         if let Some(known) = compiled.get(regex) {
             return known.clone();
@@ -66,7 +67,9 @@ pub fn pattern(regex: &str) -> Result<Regex, String> {
         if compiled.len() >= REMEMBERED {
             compiled.clear();
         }
-        let new = RegexBuilder::new(regex).multi_line(true).unicode(false).build().map_err(|e| e.to_string());
+        // Lent and not cloned: a clone begins with no memory to search in, and makes it anew.
+        let new =
+            RegexBuilder::new(regex).multi_line(true).unicode(false).build().map(Rc::new).map_err(|e| e.to_string());
         compiled.insert(regex.to_owned(), new.clone());
         new
     })

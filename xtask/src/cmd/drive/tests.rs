@@ -41,7 +41,7 @@ struct Seen {
 }
 
 /// Performs actions, then asks for as many events as the world and the driver itself have.
-fn check(says: Vec<Event>, actions: Vec<Action>) -> (Vec<Event>, Seen) {
+fn check(says: Vec<Event>, actions: Vec<Action<'_>>) -> (Vec<Event>, Seen) {
     let dir = tempfile::tempdir().unwrap();
     let root = camino::Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
     let mut space = Workspace::open(&root, "out".into());
@@ -66,7 +66,7 @@ fn check(says: Vec<Event>, actions: Vec<Action>) -> (Vec<Event>, Seen) {
     (events, Seen { world, space, notes, _dir: dir })
 }
 
-fn start(task: TaskId, command: Command) -> Action {
+fn start(task: TaskId, command: &Command) -> Action<'_> {
     Action::Start { task, step: "a/b".into(), command, digests: vec![] }
 }
 
@@ -85,7 +85,7 @@ fn a_command_runs_with_its_values_and_is_logged_without_secrets() {
     let output = answer("topsecretvalue\n", "", Exit::Code(0));
     let says = vec![Event::Line(1, "key topsecretvalue here".into()), Event::Ended(1, output.clone())];
     let command = Command::act(Tool::Helm, ["--ip", "<fact:a.ip>"]).fed("f.yaml");
-    let (events, seen) = check(says, vec![start(1, command)]);
+    let (events, seen) = check(says, vec![start(1, &command)]);
     assert_eq!(events, [Event::Line(1, "key <secret:kept> here".into()), Event::Ended(1, output)]);
     assert_eq!(seen.world.started[0].args, ["--ip", "10.0.0.1"]);
     assert_eq!(seen.world.started[0].stdin, b"key: topsecretvalue");
@@ -99,7 +99,7 @@ fn a_command_runs_with_its_values_and_is_logged_without_secrets() {
 #[test]
 fn what_was_only_said_at_the_end_is_in_the_log_too() {
     let says = vec![Event::Ended(1, answer("key topsecretvalue\n", "no such file\n", Exit::Code(1)))];
-    let (_, seen) = check(says, vec![start(1, Command::ask(Tool::Helm, ["version"]))]);
+    let (_, seen) = check(says, vec![start(1, &Command::ask(Tool::Helm, ["version"]))]);
     let log = seen.log();
     let lines: Vec<&str> = log.lines().collect();
     assert_eq!(lines[1..3], ["key <secret:kept>", "no such file"], "{log}");
@@ -108,7 +108,7 @@ fn what_was_only_said_at_the_end_is_in_the_log_too() {
 
 #[test]
 fn what_is_not_known_ends_the_command_before_it_starts() {
-    let (events, seen) = check(vec![], vec![start(1, Command::ask(Tool::Helm, ["<fact:b.ip>"]))]);
+    let (events, seen) = check(vec![], vec![start(1, &Command::ask(Tool::Helm, ["<fact:b.ip>"]))]);
     let reason = Exit::NotStarted("<fact:b.ip> is not known".into());
     assert_eq!(events, [Event::Ended(1, Output::of(reason))]);
     assert!(seen.world.started.is_empty());
@@ -117,7 +117,7 @@ fn what_is_not_known_ends_the_command_before_it_starts() {
 
 #[test]
 fn acts_about_files_never_reach_the_world() {
-    let (events, mut seen) = check(vec![], vec![start(1, own::mint("new")), start(2, own::machine())]);
+    let (events, mut seen) = check(vec![], vec![start(1, &own::mint("new")), start(2, &own::machine())]);
     assert_eq!(events, [Event::Ended(1, Output::of(Exit::Code(0)))]);
     assert!(seen.space.secret("new").unwrap().is_some());
     assert_eq!(seen.world.started.len(), 1, "the machine is the world's to know");
@@ -138,7 +138,7 @@ fn a_hushed_command_is_not_heard() {
         why: "exit 1".into(),
     };
     let note = Action::Note(Note::Failed(Box::new(failure)));
-    let (events, seen) = check(says, vec![start(1, command), note]);
+    let (events, seen) = check(says, vec![start(1, &command), note]);
     assert_eq!(events, [Event::Ended(1, failed)], "the engine alone may see it, to learn from it");
     assert!(!seen.log().contains("PRIVATE") && seen.log().contains("unable to load <secret:kept>"));
     let Note::Failed(shown) = &seen.notes[0] else { panic!("{:?}", seen.notes) };
@@ -179,7 +179,8 @@ fn the_journal_tells_the_run() {
 #[test]
 fn only_what_runs_is_killed() {
     let kill = |task, hard| Action::Kill { task, hard };
-    let actions = vec![kill(9, true), start(1, Command::act(Tool::Helm, ["x"])), kill(1, false), kill(1, true)];
+    let command = Command::act(Tool::Helm, ["x"]);
+    let actions = vec![kill(9, true), start(1, &command), kill(1, false), kill(1, true)];
     let (_, seen) = check(vec![Event::Interrupt], actions);
     assert_eq!(seen.world.killed, [(1, false), (1, true)]);
 }
@@ -188,7 +189,7 @@ fn only_what_runs_is_killed() {
 fn a_digest_is_told_before_the_answer_that_it_judges() {
     let command = Command::ask(Tool::Helm, ["<digest:f.yaml>"]);
     let says = vec![Event::Ended(1, Output::of(Exit::Code(0)))];
-    let action = Action::Start { task: 1, step: "a/b".into(), command, digests: vec!["f.yaml".into()] };
+    let action = Action::Start { task: 1, step: "a/b".into(), command: &command, digests: vec!["f.yaml".into()] };
     let (events, seen) = check(says, vec![action]);
     let digest = sha256_of(b"key: topsecretvalue")[..32].to_owned();
     assert_eq!(seen.world.started[0].args, std::slice::from_ref(&digest));

@@ -65,13 +65,14 @@ impl Place {
 pub struct Script<'a> {
     plan: &'a Plan,
     digest: String,
-    jobs: usize,
+    engine: Engine<'a>,
 }
 
 impl<'a> Script<'a> {
     /// Of a plan.
     pub fn new(plan: &'a Plan, jobs: usize) -> Self {
-        Script { plan, digest: drive::digest(plan), jobs }
+        let engine = Engine::new(plan, plan.ids(), Default::default(), jobs);
+        Script { plan, digest: drive::digest(plan), engine }
     }
 
     /// The name of the plan.
@@ -97,8 +98,7 @@ impl<'a> Scene<'a> {
     /// A run that begins in that place.
     pub fn begin(script: &Script<'a>, mut place: Place) -> Self {
         let facts = place.space.journal().map(|text| journal::facts(&text)).unwrap_or_default();
-        let engine = Engine::new(script.plan, script.plan.ids(), facts, script.jobs);
-        let course = Course::begin(script.plan, engine, &script.digest, &mut place.space);
+        let course = Course::begin(script.plan, script.engine.knowing(facts), &script.digest, &mut place.space);
         Scene { place, life: Life::default(), course, referee: Referee::new(script.plan) }
     }
 

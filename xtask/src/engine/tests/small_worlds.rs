@@ -68,7 +68,7 @@ struct World<'a> {
     acts: [u32; 4],
     good: [bool; 4],
     interrupted: bool,
-    actions: Vec<Action>,
+    actions: Vec<Action<'a>>,
 }
 
 impl<'a> World<'a> {
@@ -231,7 +231,7 @@ fn each_world(size: usize, fates: &[Fate], mut visit: impl FnMut(&Plan, &[Fate])
     }
 }
 
-fn run_once(plan: &Plan, fates: &[Fate], interrupts: &[usize]) -> (usize, Vec<Action>) {
+fn run_once<'a>(plan: &'a Plan, fates: &'a [Fate], interrupts: &[usize]) -> (usize, Vec<Action<'a>>) {
     let mut world = World::new(plan, fates);
     let events = world.run(interrupts);
     world.check_outcome();

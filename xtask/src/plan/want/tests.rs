@@ -100,7 +100,7 @@ fn a_want_prints_as_in_a_plan() {
 fn tokens_are_completed_and_stand_for_themselves_in_a_regular_expression() {
     let want = Want::All(vec![Want::Match(s("^<fact:ip>$")), Want::Json(s("/ip"), s("<fact:ip>"))]);
     let done = want.complete(|_| Some(s("10.0.0.1"))).unwrap();
-    assert_eq!(done, Want::All(vec![Want::Match(s(r"^10\.0\.0\.1$")), Want::Json(s("/ip"), s("10.0.0.1"))]));
+    assert_eq!(*done, Want::All(vec![Want::Match(s(r"^10\.0\.0\.1$")), Want::Json(s("/ip"), s("10.0.0.1"))]));
     let both = Want::Any(vec![want.clone(), Want::Not(Box::new(Want::Stdout(s("<digest:f>"))))]);
     assert_eq!(both.complete(|_| None).unwrap_err(), ["<digest:f>", "<fact:ip>"]);
 }

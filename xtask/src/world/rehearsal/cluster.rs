@@ -119,6 +119,13 @@ impl Cluster {
         self.releases.iter().filter(|r| r.name == name).max_by_key(|r| r.number)
     }
 
+    /// What was applied of a kind, which is in lower case, with its keys.
+    pub fn objects_of(&self, kind: &str) -> impl Iterator<Item = (&String, &Value)> {
+        let from = [kind, "/"].concat();
+        let all = self.objects.range(from.clone()..);
+        all.take_while(move |(key, _)| key.starts_with(&from))
+    }
+
     /// Registers a node; the first free /24 becomes its pod range.
     pub fn register(&mut self, name: &str, vm: &str, ip: Ipv4Addr, control_plane: bool, now: Duration) {
         let taken: Vec<Net> = self.nodes.values().filter_map(|n| n.pod_cidr).collect();

@@ -37,10 +37,10 @@ impl Stage {
 
 /// Kubernetes fills in the token of a Secret for an account that is there.
 fn tokens(cluster: &mut Cluster) {
-    let waiting = |o: &Value| text(o, "/type") == TOKEN && o["data"]["token"].is_null();
-    let secrets = cluster.objects.range("secret/".to_owned()..).take_while(|(key, _)| key.starts_with("secret/"));
+    let waiting = |o: &Value| o["type"] == TOKEN && o["data"]["token"].is_null();
     let named = |o: &Value| o["metadata"]["annotations"][ACCOUNT].as_str().unwrap_or_default().to_owned();
-    let made: Vec<(String, String)> = secrets
+    let made: Vec<(String, String)> = cluster
+        .objects_of("secret")
         .filter(|(_, object)| waiting(object))
         .map(|(key, object)| (key.clone(), text(object, "/metadata/namespace").to_owned(), named(object)))
         .filter(|(_, space, account)| cluster.objects.contains_key(&format!("serviceaccount/{space}/{account}")))

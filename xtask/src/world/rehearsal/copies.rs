@@ -29,23 +29,28 @@ impl Cluster {
     }
 }
 
+impl Copied {
+    /// Whether it is to be read again.
+    fn due(&self, every: Duration, now: Duration) -> bool {
+        self.read.is_none_or(|read| read + every <= now) || self.done != self.marked
+    }
+}
+
 impl Stage {
     /// Does what the operator did since anyone looked last.
     pub(super) fn settle_copies(&mut self, vm: &str, now: Duration) {
         let Some(cluster) = self.cluster(vm) else { return };
-        let wanted: Vec<(String, Duration)> = cluster
-            .objects
-            .range("externalsecret/".to_owned()..)
-            .take_while(|(key, _)| key.starts_with("externalsecret/"))
-            .map(|(_, object)| (target(object), duration(text(object, "/spec/refreshInterval")).unwrap_or_default()))
-            .collect();
         let stale = self.breaks(cluster, Breach::Stale) || self.broke(cluster, Breach::Stale);
         let revoked = self.breaks(cluster, Breach::Revoked);
+        let wanted: Vec<(String, Duration)> = cluster
+            .objects_of("externalsecret")
+            .map(|(_, object)| (target(object), duration(text(object, "/spec/refreshInterval")).unwrap_or_default()))
+            .filter(|(key, every)| revoked || cluster.copies.get(key).is_none_or(|copy| copy.due(*every, now)))
+            .collect();
         for (key, every) in wanted {
             let Some(cluster) = self.cluster(vm) else { return };
             let mut copy = cluster.copies.get(&key).cloned().unwrap_or_default();
-            let due = copy.read.is_none_or(|read| read + every <= now) || copy.done != copy.marked;
-            if due && (copy.good || copy.tried + AGAIN <= now || copy.read.is_none()) && !stale {
+            if copy.due(every, now) && (copy.good || copy.tried + AGAIN <= now || copy.read.is_none()) && !stale {
                 copy.tried = now;
                 copy.good = self.reads_vault(cluster, now);
                 if copy.good {
@@ -109,7 +114,7 @@ pub fn secrets(cluster: &Cluster) -> Vec<Value> {
     let secret = |(key, copy): (&String, &Copied)| {
         let (namespace, name) = key.split_once('/').unwrap_or_default();
         let owned = |o: &&Value| target(o) == *key && text(o, "/spec/target/creationPolicy") == "Owner";
-        let mut asked = cluster.objects.iter().filter(|(at, _)| at.starts_with("externalsecret/")).map(|(_, o)| o);
+        let mut asked = cluster.objects_of("externalsecret").map(|(_, o)| o);
         let owner = asked.find(owned).map(|o| json!([{ "kind": "ExternalSecret", "name": text(o, "/metadata/name") }]));
         let uid = &pki::sha256(format!("{} {key}", cluster.ca).as_bytes())[..32];
         let mut made = json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque",

@@ -64,7 +64,7 @@ impl Stage {
         let member = cluster.nodes.get(node)?;
         member.pod_cidr?;
         let host = cluster.release("cilium").map_or("", |r| yaml::text(&r.values, "/k8sServiceHost"));
-        let known = host.is_empty() || host == "auto" || host == cluster.advertise.to_string();
+        let known = host.is_empty() || host == "auto" || host.parse() == Ok(cluster.advertise);
         let pulled = agent.since.max(member.joined).max(agent.held_at) + clockwork::IMAGE;
         let start = self.kubelet_since(cluster, node)?.max(pulled);
         (known && agent.placed.iter().any(|n| n == node)).then_some(start + clockwork::POD_CIDR)

@@ -13,7 +13,7 @@ use super::cluster::{Cluster, Seen};
 use super::flags::duration;
 use super::mesh::{self, SAMPLE, platform};
 use super::mishap::{Breach, Mishap};
-use super::stage::{Power, Stage};
+use super::stage::{Control, Power, Stage, Vm};
 use super::workload::Workload;
 
 /// The pod that asks.
@@ -51,8 +51,9 @@ impl Stage {
 
     /// Notes what has changed, on clusters where somebody counts.
     pub(super) fn watch(&mut self, now: Duration) {
-        let counts = |vm: &&String| self.cluster(vm).is_some_and(|c| c.workloads.contains_key(PROBE));
-        let counting: Vec<String> = self.vms.keys().filter(counts).cloned().collect();
+        let counts = |vm: &Vm| matches!(&vm.guest.control, Control::Made(c) if c.workloads.contains_key(PROBE));
+        let counting: Vec<String> =
+            self.vms.iter().filter(|(_, vm)| counts(vm)).map(|(name, _)| name.clone()).collect();
         for vm in counting {
             let Some(cluster) = self.cluster(&vm) else { continue };
             let seen = self.seen(cluster, now);

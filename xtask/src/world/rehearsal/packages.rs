@@ -94,6 +94,9 @@ fn numbers(version: &str) -> (u64, u64, u64) {
 /// Whether a kubelet is of a later minor than its API server, which is no supported skew. Upstream says so of init's
 /// preflight; that such a kubelet does not become ready is assumed.
 pub fn too_new(kubelet: &str, server: &str) -> bool {
+    if server.strip_prefix('v') == Some(kubelet) {
+        return false;
+    }
     let (kubelet, server) = (numbers(kubelet), numbers(server));
     (kubelet.0, kubelet.1) > (server.0, server.1)
 }

@@ -1,7 +1,6 @@
 //! Where pods run and when they are ready: admission, room on nodes, volumes, what they mount, images.
 //! Knows nothing of how anyone asks about them. Upstream's rules; where a figure is assumed it stands in `clockwork`.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::admission;
@@ -17,6 +16,18 @@ const EVICTION: u64 = 100;
 /// Into how many steps a long time is cut.
 const STEPS: u32 = 12;
 
+/// A node as the scheduler sees it.
+struct Seat<'a> {
+    node: &'a String,
+    /// MiB that pods may still ask for.
+    free: u64,
+    cordoned: bool,
+    /// Whether its kubelet reports.
+    online: bool,
+    /// Whether it is Ready.
+    ready: bool,
+}
+
 impl Stage {
     /// What the controllers and the scheduler did since anyone looked last; a long time in between is gone through in
     /// steps, because one thing waits for another.
@@ -24,24 +35,24 @@ impl Stage {
         let Some(cluster) = self.cluster_mut(vm) else { return };
         let last = cluster.settled.max(cluster.api_from).min(now);
         cluster.settled = now;
-        if self.cluster(vm).is_none_or(|cluster| self.restless(cluster).is_empty()) {
-            return;
-        }
         let steps = if now - last > clockwork::LOOK { STEPS } else { 1 };
-        for step in 1..=steps {
-            self.settle_at(vm, last + (now - last) * step / steps);
-        }
+        let mut moments = (1..=steps).map(|step| last + (now - last) * step / steps);
+        while moments.next().is_some_and(|moment| self.settle_at(vm, moment)) {}
     }
 
-    fn settle_at(&mut self, vm: &str, now: Duration) {
-        let Some(cluster) = self.cluster(vm) else { return };
-        let mut changed: Vec<(String, Workload)> = Vec::new();
-        let mut room = self.room(cluster);
+    /// Whether anything was restless, so that it is worth looking once more.
+    fn settle_at(&mut self, vm: &str, now: Duration) -> bool {
+        let Some(cluster) = self.cluster(vm) else { return false };
         let mut order = self.restless(cluster);
+        if order.is_empty() {
+            return false;
+        }
+        let mut changed: Vec<(String, Workload)> = Vec::new();
+        let mut seats = self.seats(cluster, now);
         order.sort_by_key(|(_, old)| old.since);
         for (key, old) in order {
             let mut new = old.clone();
-            self.settle_one(cluster, &mut new, &mut room, now);
+            self.settle_one(cluster, &mut new, &mut seats, now);
             if new != *old {
                 changed.push((key.clone(), new));
             }
@@ -51,11 +62,12 @@ impl Stage {
             Some((w.namespace.clone(), claim.clone(), w.placed.first()?.clone()))
         };
         let bound: Vec<_> = changed.iter().filter_map(|(_, w)| with_node(w)).collect();
-        let Some(cluster) = self.cluster_mut(vm) else { return };
+        let Some(cluster) = self.cluster_mut(vm) else { return false };
         cluster.workloads.extend(changed);
         for (namespace, claim, node) in bound {
             self.bind(vm, &namespace, &claim, &node);
         }
+        true
     }
 
     /// Workloads that something can happen to as things are. Of the others each pod has its place on a machine that
@@ -75,18 +87,20 @@ impl Stage {
         cluster.workloads.iter().filter(|(_, w)| !quiet(w)).collect()
     }
 
-    /// MiB that pods may still ask for, by node, with those taken away that have a node already.
-    fn room(&self, cluster: &Cluster) -> BTreeMap<String, u64> {
-        let mut room: BTreeMap<String, u64> =
-            cluster.nodes.keys().map(|node| (node.clone(), self.allocatable(cluster, node))).collect();
-        for workload in cluster.workloads.values() {
-            for node in &workload.placed {
-                if let Some(free) = room.get_mut(node) {
-                    *free = free.saturating_sub(workload.wants.memory);
-                }
-            }
-        }
-        room
+    /// The nodes as the scheduler sees them at this moment, by name.
+    fn seats<'a>(&self, cluster: &'a Cluster, now: Duration) -> Vec<Seat<'a>> {
+        let taken = |node: &String| {
+            let here = |w: &Workload| w.placed.iter().filter(|placed| *placed == node).count() as u64;
+            cluster.workloads.values().map(|w| here(w) * w.wants.memory).sum()
+        };
+        let seat = |node: &'a String| Seat {
+            node,
+            free: self.allocatable(cluster, node).saturating_sub(taken(node)),
+            cordoned: cluster.cordoned.contains(node),
+            online: self.kubelet_since(cluster, node).is_some_and(|since| since <= now),
+            ready: self.node_ready(cluster, node, now) == Ready::Yes,
+        };
+        cluster.nodes.keys().map(seat).collect()
     }
 
     /// Memory of a node for pods, in MiB: the VM's without a twentieth for kernel and firmware (assumption), without
@@ -98,9 +112,9 @@ impl Stage {
         (memory - memory / 20).saturating_sub(EVICTION + own)
     }
 
-    fn settle_one(&self, cluster: &Cluster, w: &mut Workload, room: &mut BTreeMap<String, u64>, now: Duration) {
+    fn settle_one(&self, cluster: &Cluster, w: &mut Workload, seats: &mut [Seat<'_>], now: Duration) {
         self.evict(cluster, w, now);
-        let held = self.create(cluster, w, now).or_else(|| self.place(cluster, w, room, now));
+        let held = self.create(cluster, w, now).or_else(|| self.place(cluster, w, seats, now));
         let held = held.or_else(|| unmounted(cluster, w)).or_else(|| self.lost_folder(cluster, w)).unwrap_or_default();
         // Of a DaemonSet some pods may have their nodes while others wait.
         let some = w.kind == "DaemonSet" && matches!(held, Held::Unschedulable(_));
@@ -151,28 +165,21 @@ impl Stage {
         None
     }
 
-    fn place(
-        &self,
-        cluster: &Cluster,
-        w: &mut Workload,
-        room: &mut BTreeMap<String, u64>,
-        now: Duration,
-    ) -> Option<Held> {
+    fn place(&self, cluster: &Cluster, w: &mut Workload, seats: &mut [Seat<'_>], now: Duration) -> Option<Held> {
         if w.kind == "DaemonSet" {
-            return everywhere(cluster, w, room);
+            return everywhere(w, seats);
         }
         while w.placed.len() < w.replicas {
             if let Some(why) = self.unbound(cluster, w, now) {
-                return Some(Held::Unschedulable(format!("0/{} nodes are available: {why}", cluster.nodes.len())));
+                return Some(Held::Unschedulable(format!("0/{} nodes are available: {why}", seats.len())));
             }
             let home = w.home.as_deref().filter(|home| cluster.nodes.contains_key(*home));
-            match self.node_for(cluster, &w.wants, home, room, now) {
-                Ok(node) => {
-                    w.home = w.wants.claim.is_some().then(|| node.clone());
-                    if let Some(free) = room.get_mut(&node) {
-                        *free = free.saturating_sub(w.wants.memory);
-                    }
-                    w.placed.push(node);
+            match best(seats, &w.wants, home) {
+                Ok(place) => {
+                    let Seat { node, free, .. } = &mut seats[place];
+                    *free = free.saturating_sub(w.wants.memory);
+                    w.home = w.wants.claim.is_some().then(|| node.to_string());
+                    w.placed.push(node.to_string());
                     w.held_at = now;
                 }
                 Err(why) => return Some(Held::Unschedulable(why)),
@@ -182,52 +189,9 @@ impl Stage {
         None
     }
 
-    /// The node with the most room among those that a pod may go to.
-    pub(super) fn node_for(
-        &self,
-        cluster: &Cluster,
-        wants: &Wants,
-        home: Option<&str>,
-        room: &BTreeMap<String, u64>,
-        now: Duration,
-    ) -> Result<String, String> {
-        let open = |node: &&String| match wants.host_network {
-            _ if cluster.cordoned.contains(*node) || home.is_some_and(|home| home != *node) => false,
-            // Cilium's operator tolerates every taint.
-            true => self.kubelet_since(cluster, node).is_some_and(|since| since <= now),
-            false => self.node_ready(cluster, node, now) == Ready::Yes,
-        };
-        let nodes = cluster.nodes.len();
-        let all: Vec<&String> = cluster.nodes.keys().filter(open).collect();
-        let fits: Vec<&&String> = all.iter().filter(|n| room.get(**n).is_some_and(|r| *r >= wants.memory)).collect();
-        if let Some(best) = fits.into_iter().max_by_key(|node| room.get(**node)) {
-            return Ok((*best).clone());
-        }
-        let cordoned = cluster.nodes.keys().filter(|node| cluster.cordoned.contains(*node)).count();
-        let elsewhere = home.map_or(0, |home| {
-            cluster.nodes.keys().filter(|node| *node != home && !cluster.cordoned.contains(*node)).count()
-        });
-        let tainted = nodes - all.len() - cordoned - elsewhere;
-        let mut why = Vec::new();
-        if !all.is_empty() {
-            why.push(format!("{} Insufficient memory", all.len()));
-        }
-        if tainted > 0 {
-            why.push(format!("{tainted} node(s) had untolerated taint {{node.kubernetes.io/not-ready: }}"));
-        }
-        if cordoned > 0 {
-            why.push(format!("{cordoned} node(s) were unschedulable"));
-        }
-        if elsewhere > 0 {
-            why.push(format!("{elsewhere} node(s) had volume node affinity conflict"));
-        }
-        // Words of the scheduler (upstream).
-        Err(format!("0/{nodes} nodes are available: {}.", why.join(", ")))
-    }
-
     /// Whether a Job could run at this moment.
     pub(super) fn job_fits(&self, cluster: &Cluster, wants: &Wants, now: Duration) -> bool {
-        self.node_for(cluster, wants, None, &self.room(cluster), now).is_ok()
+        best(&self.seats(cluster, now), wants, None).is_ok()
     }
 
     /// From when a pod's containers run on this node, while its machine does.
@@ -271,21 +235,56 @@ impl Stage {
     }
 }
 
+/// The node with the most room among those that a pod may go to, by its place.
+fn best(seats: &[Seat<'_>], wants: &Wants, home: Option<&str>) -> Result<usize, String> {
+    let open = |seat: &Seat<'_>| match wants.host_network {
+        _ if seat.cordoned || home.is_some_and(|home| home != seat.node) => false,
+        // Cilium's operator tolerates every taint.
+        true => seat.online,
+        false => seat.ready,
+    };
+    let all = || seats.iter().enumerate().filter(|(_, seat)| open(seat));
+    if let Some((place, _)) = all().filter(|(_, seat)| seat.free >= wants.memory).max_by_key(|(_, seat)| seat.free) {
+        return Ok(place);
+    }
+    let nodes = seats.len();
+    let small = all().count();
+    let cordoned = seats.iter().filter(|seat| seat.cordoned).count();
+    let elsewhere = home.map_or(0, |home| seats.iter().filter(|s| s.node != home && !s.cordoned).count());
+    let tainted = nodes - small - cordoned - elsewhere;
+    let mut why = Vec::new();
+    if small > 0 {
+        why.push(format!("{small} Insufficient memory"));
+    }
+    if tainted > 0 {
+        why.push(format!("{tainted} node(s) had untolerated taint {{node.kubernetes.io/not-ready: }}"));
+    }
+    if cordoned > 0 {
+        why.push(format!("{cordoned} node(s) were unschedulable"));
+    }
+    if elsewhere > 0 {
+        why.push(format!("{elsewhere} node(s) had volume node affinity conflict"));
+    }
+    // Words of the scheduler (upstream).
+    Err(format!("0/{nodes} nodes are available: {}.", why.join(", ")))
+}
+
 /// A DaemonSet's pods: one on each node that has room. They wait for no taint of a new node (upstream: tolerations
 /// that its controller adds; those of the pinned values for the rest).
-fn everywhere(cluster: &Cluster, w: &mut Workload, room: &mut BTreeMap<String, u64>) -> Option<Held> {
-    let missing: Vec<&String> = cluster.nodes.keys().filter(|node| !w.placed.contains(node)).collect();
+fn everywhere(w: &mut Workload, seats: &mut [Seat<'_>]) -> Option<Held> {
+    let nodes = seats.len();
     let mut full = 0;
-    for node in missing {
-        match room.get_mut(node).filter(|free| **free >= w.wants.memory) {
-            Some(free) => {
-                *free -= w.wants.memory;
-                w.placed.push(node.clone());
-            }
-            None => full += 1,
+    for seat in seats {
+        if w.placed.contains(seat.node) {
+            continue;
+        }
+        if seat.free >= w.wants.memory {
+            seat.free -= w.wants.memory;
+            w.placed.push(seat.node.clone());
+        } else {
+            full += 1;
         }
     }
-    let nodes = cluster.nodes.len();
     let why = format!("0/{nodes} nodes are available: {full} Insufficient memory.");
     (full > 0).then_some(Held::Unschedulable(why))
 }

@@ -63,8 +63,7 @@ impl Stage {
         let waiting = "pod has unbound immediate PersistentVolumeClaims.".to_owned();
         let known = if class.is_empty() {
             let default = "storageclass.kubernetes.io/is-default-class";
-            let mut classes = cluster.objects.iter().filter(|(key, _)| key.starts_with("storageclass//"));
-            classes.any(|(_, c)| c["metadata"]["annotations"][default] == json!("true"))
+            cluster.objects_of("storageclass").any(|(_, c)| c["metadata"]["annotations"][default] == json!("true"))
         } else {
             cluster.objects.contains_key(&format!("storageclass//{class}"))
         };

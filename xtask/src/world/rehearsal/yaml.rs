@@ -47,13 +47,17 @@ fn first_line(text: &str) -> String {
 /// The text at a JSON pointer, or nothing. The pointer has no escapes, which spares what most of a lookup costs.
 pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     debug_assert!(!pointer.contains('~'), "bug: an escape in {pointer}");
-    let mut at = Some(value);
-    for word in pointer.split('/').skip(1) {
-        at = match at {
-            Some(Value::Object(map)) => map.get(word),
-            Some(Value::Array(list)) => word.parse::<usize>().ok().and_then(|place| list.get(place)),
+    let (mut at, mut rest) = (Some(value), pointer);
+    while let (Some(value), Some(tail)) = (at, rest.strip_prefix('/')) {
+        // Pointers are short: a search of them would spend its time on getting ready.
+        let end = tail.bytes().position(|b| b == b'/').unwrap_or(tail.len());
+        let (word, next) = tail.split_at(end);
+        at = match value {
+            Value::Object(map) => map.get(word),
+            Value::Array(list) => word.parse::<usize>().ok().and_then(|place| list.get(place)),
             _ => None,
         };
+        rest = next;
     }
     at.and_then(Value::as_str).unwrap_or_default()
 }

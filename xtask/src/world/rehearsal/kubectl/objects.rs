@@ -77,18 +77,23 @@ pub fn list<'a>(
     if chosen(wanted.selector, |_| None) {
         all.extend(mesh::objects(stage, cluster, &kind.kind, &fits).into_iter().map(Cow::Owned));
     }
-    let gone = |v: &Value| key(&kind.kind, text(v, "/metadata/namespace"), text(v, "/metadata/name"));
     all.retain(|v| {
-        !stage.mishaps(&cluster.name).any(|m| matches!(m, Mishap::Gone(key) if *key == gone(v)))
-            && (!kind.namespaced || wanted.namespace.is_none_or(|ns| text(v, "/metadata/namespace") == ns))
-            && fits(text(v, "/metadata/name"))
+        let (namespace, name) = place(v);
+        let gone = |m: &Mishap| matches!(m, Mishap::Gone(gone) if *gone == key(&kind.kind, namespace, name));
+        (!kind.namespaced || wanted.namespace.is_none_or(|wanted| wanted == namespace))
+            && fits(name)
             && selected(v, wanted.selector)
+            && !stage.mishaps(&cluster.name).any(gone)
     });
-    fn place(v: &Value) -> (&str, &str) {
-        (text(v, "/metadata/namespace"), text(v, "/metadata/name"))
-    }
     all.sort_by(|one, other| place(one).cmp(&place(other)));
     all
+}
+
+/// Namespace and name.
+fn place(object: &Value) -> (&str, &str) {
+    let metadata = &object["metadata"];
+    let of = |name: &str| metadata[name].as_str().unwrap_or_default();
+    (of("namespace"), of("name"))
 }
 
 /// What was applied; one object is found by its key.
@@ -97,10 +102,8 @@ fn stored<'a>(cluster: &'a Cluster, kind: &Kind, wanted: Wanted<'_>) -> Vec<&'a 
         let key = key(&kind.kind, if kind.namespaced { namespace } else { "" }, name);
         return cluster.objects.get(&key).into_iter().collect();
     }
-    let prefix = kind.kind.to_lowercase() + "/";
-    let all = cluster.objects.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
     let fits = |key: &str| wanted.fits(key.rsplit('/').next().unwrap_or_default());
-    all.filter(|(key, _)| fits(key)).map(|(_, object)| object).collect()
+    cluster.objects_of(&kind.kind.to_lowercase()).filter(|(key, _)| fits(key)).map(|(_, object)| object).collect()
 }
 
 /// Objects that nobody applied: they follow from what else is known of the cluster.
@@ -124,7 +127,10 @@ fn made(stage: &Stage, cluster: &Cluster, kind: &Kind, wanted: Wanted<'_>, now: 
             crds.map(|(name, crd)| shapes::definition(name, crd, now)).collect()
         }
         "ServiceCIDR" => vec![shapes::services(cluster)],
-        "PersistentVolume" => cluster.objects.values().filter_map(shapes::volume).collect(),
+        "PersistentVolume" => {
+            let claims = cluster.objects_of("persistentvolumeclaim").map(|(_, claim)| claim);
+            claims.filter_map(shapes::volume).collect()
+        }
         _ => vec![],
     }
 }

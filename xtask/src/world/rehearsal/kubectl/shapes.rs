@@ -40,7 +40,7 @@ pub fn applied<'a>(stage: &Stage, cluster: &Cluster, kind: &Kind, object: &'a Va
 
 /// The volume of a bound claim, as our storage class makes it (upstream: `createPersistentVolumeSource`).
 pub fn volume(claim: &Value) -> Option<Value> {
-    let node = volumes::selected_node(claim).filter(|_| text(claim, "/kind") == "PersistentVolumeClaim")?;
+    let node = volumes::selected_node(claim)?;
     let (namespace, name) = (text(claim, "/metadata/namespace"), text(claim, "/metadata/name"));
     let annotations = json!({ "local.path.provisioner/selected-node": node });
     Some(json!({ "apiVersion": "v1", "kind": "PersistentVolume",
