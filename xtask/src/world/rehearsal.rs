@@ -48,6 +48,7 @@ mod tar;
 #[cfg(test)]
 mod tests;
 mod vault;
+mod vms;
 mod volumes;
 mod workload;
 mod yaml;

@@ -29,9 +29,8 @@ pub fn kyverno(cluster: &Cluster, namespace: &str, pod: &Value, up: bool) -> Opt
         return None;
     }
     let policies: Vec<&Value> = cluster
-        .objects
-        .range("validatingpolicy/".to_owned()..)
-        .map_while(|(key, policy)| key.starts_with("validatingpolicy/").then_some(policy))
+        .objects_of("validatingpolicy")
+        .map(|(_, policy)| policy)
         .filter(|p| p["spec"]["validationActions"].as_array().is_some_and(|a| a.contains(&json!("Deny"))))
         .collect();
     if policies.is_empty() {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::net::Net;
@@ -48,8 +49,8 @@ pub struct Cluster {
     pub releases: Vec<Revision>,
     /// By `namespace/kind/name`, kind in lower case.
     pub workloads: BTreeMap<String, Workload>,
-    /// Everything else, by `kind/namespace/name`, kind in lower case.
-    pub objects: BTreeMap<String, Value>,
+    /// Everything else, by `kind/namespace/name`, kind in lower case. Copies of a cluster share what neither changes.
+    pub objects: BTreeMap<String, Rc<Value>>,
     /// Up to when its controllers have worked.
     pub settled: Duration,
     /// What Vault keeps on its volume, if there is one here.
@@ -95,7 +96,7 @@ pub struct Revision {
     pub version: String,
     pub description: String,
     pub labels: BTreeMap<String, String>,
-    pub values: Value,
+    pub values: Rc<Value>,
     /// Helm 3: objects still have what a cancelled revision with other values wrote, and no pod becomes ready
     /// (measured with a `nodeSelector`).
     #[serde(default)]
@@ -119,11 +120,26 @@ impl Cluster {
         self.releases.iter().filter(|r| r.name == name).max_by_key(|r| r.number)
     }
 
+    /// An object by its key.
+    pub fn object(&self, key: &str) -> Option<&Value> {
+        self.objects.get(key).map(|object| &**object)
+    }
+
+    /// The same, to change it.
+    pub fn object_mut(&mut self, key: &str) -> Option<&mut Value> {
+        self.objects.get_mut(key).map(Rc::make_mut)
+    }
+
+    /// Makes an object, unless it is there.
+    pub fn provide(&mut self, key: String, object: Value) {
+        self.objects.entry(key).or_insert_with(|| Rc::new(object));
+    }
+
     /// What was applied of a kind, which is in lower case, with its keys.
     pub fn objects_of(&self, kind: &str) -> impl Iterator<Item = (&String, &Value)> {
         let from = [kind, "/"].concat();
         let all = self.objects.range(from.clone()..);
-        all.take_while(move |(key, _)| key.starts_with(&from))
+        all.take_while(move |(key, _)| key.starts_with(&from)).map(|(key, object)| (key, &**object))
     }
 
     /// Registers a node; the first free /24 becomes its pod range.

@@ -19,7 +19,7 @@ impl Stage {
     /// Does what controllers did since anyone looked last.
     pub(super) fn settle_objects(&mut self, vm: &str, now: Duration) {
         let Some(cluster) = self.cluster(vm) else { return };
-        let kyverno = cluster.workloads.get(KYVERNO).filter(|_| !cluster.objects.contains_key(WEBHOOK));
+        let kyverno = cluster.workloads.get(KYVERNO).filter(|_| awaits_webhook(cluster));
         let webhook = kyverno.is_some_and(|k| self.rolled_out(cluster, k, now));
         let lenient = self.breaks(cluster, Breach::Lenient);
         let Some(cluster) = self.cluster_mut(vm) else { return };
@@ -29,10 +29,15 @@ impl Stage {
             let name = WEBHOOK.rsplit('/').next().unwrap_or_default();
             let object = json!({ "apiVersion": "admissionregistration.k8s.io/v1",
                 "kind": "ValidatingWebhookConfiguration", "metadata": { "name": name } });
-            cluster.objects.insert(WEBHOOK.into(), object);
+            cluster.provide(WEBHOOK.into(), object);
         }
         tokens(cluster);
     }
+}
+
+/// Whether Kyverno has yet to configure its own webhook.
+pub fn awaits_webhook(cluster: &Cluster) -> bool {
+    cluster.workloads.contains_key(KYVERNO) && !cluster.objects.contains_key(WEBHOOK)
 }
 
 /// Kubernetes fills in the token of a Secret for an account that is there.
@@ -51,9 +56,10 @@ fn tokens(cluster: &mut Cluster) {
         let header = part(json!({ "alg": "RS256" })).replace('/', "_");
         let claims = part(json!({ "iss": "kubernetes/serviceaccount", "sub": subject })).replace('/', "_");
         let token = format!("{header}.{claims}.{}", pki::sha256(format!("{subject} {}", cluster.ca).as_bytes()));
-        if let Some(secret) = cluster.objects.get_mut(&key) {
+        let authority = pki::base64(pki::authority(&cluster.ca).as_bytes());
+        if let Some(secret) = cluster.object_mut(&key) {
             secret["data"]["token"] = json!(pki::base64(token.as_bytes()));
-            secret["data"]["ca.crt"] = json!(pki::base64(pki::authority(&cluster.ca).as_bytes()));
+            secret["data"]["ca.crt"] = json!(authority);
         }
     }
 }

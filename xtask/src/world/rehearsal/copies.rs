@@ -44,7 +44,7 @@ impl Stage {
         let revoked = self.breaks(cluster, Breach::Revoked);
         let wanted: Vec<(String, Duration)> = cluster
             .objects_of("externalsecret")
-            .map(|(_, object)| (target(object), duration(text(object, "/spec/refreshInterval")).unwrap_or_default()))
+            .map(|(_, object)| (target(object), every(object)))
             .filter(|(key, every)| revoked || cluster.copies.get(key).is_none_or(|copy| copy.due(*every, now)))
             .collect();
         for (key, every) in wanted {
@@ -67,10 +67,24 @@ impl Stage {
         }
     }
 
+    /// When the operator asks for something next: now, if it had no good answer; never, if there is nothing to ask for.
+    pub(super) fn next_copy(&self, cluster: &Cluster) -> Option<Duration> {
+        let next = |(_, object): (&String, &Value)| {
+            let copy = cluster.copies.get(&target(object)).filter(|copy| copy.good && copy.done == copy.marked)?;
+            Some(copy.read? + every(object))
+        };
+        cluster.objects_of("externalsecret").map(next).try_fold(Duration::MAX, |first, next| Some(first.min(next?)))
+    }
+
     /// Whether a cluster reaches a Vault that is open.
     fn reads_vault(&self, cluster: &Cluster, now: Duration) -> bool {
         platform(self, cluster, "vault", now).is_some_and(|there| !self.vault_sealed(there))
     }
+}
+
+/// How often an ExternalSecret is read.
+fn every(object: &Value) -> Duration {
+    duration(text(object, "/spec/refreshInterval")).unwrap_or_default()
 }
 
 /// Namespace and name of the Secret of an ExternalSecret.

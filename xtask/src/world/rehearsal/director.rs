@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::ask::{Answer, Ask, Disk};
-use super::stage::{Power, Stage};
+use super::stage::Stage;
+use super::vms::Power;
 use super::{cilium, curl, docker, guest, helm, kubectl, multipass, openssl, own, tar};
 use crate::tools::{Exit, Output, Tool};
 

@@ -9,7 +9,8 @@ use super::ask::{Ask, refused};
 use super::cluster::{Cluster, Ready};
 use super::faults::Kind;
 use super::kubeadm_rules;
-use super::stage::{Control, Power, Stage, Work, Worker};
+use super::stage::{Control, Stage, Work, Worker};
+use super::vms::Power;
 use crate::tools::{Output, Tool};
 
 impl Stage {

@@ -270,7 +270,7 @@ fn keep(stage: &mut Stage, vm: &str, path: &str, text: String) -> Output {
         return refused(2, "node-keep: nothing came on stdin");
     }
     if let Some(machine) = stage.vms.get_mut(vm) {
-        machine.guest.files.insert(path.to_owned(), text);
+        machine.guest.files_mut().insert(path.to_owned(), text);
     }
     said("")
 }
@@ -311,7 +311,7 @@ fn touch(stage: &mut Stage, vm: &str, path: &str, root: bool) -> Output {
         return refused(1, format!("touch: cannot touch '{path}': Permission denied"));
     }
     machine.guest.sealed |= path == "/etc/archipelago/init.done";
-    machine.guest.files.entry(path.to_owned()).or_default();
+    machine.guest.files_mut().entry(path.to_owned()).or_default();
     said("")
 }
 

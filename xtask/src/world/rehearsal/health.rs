@@ -6,11 +6,22 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, Crd, Member, Ready};
-use super::stage::{Control, Power, Stage, Vm};
-use super::{catalog, clockwork, packages, yaml};
+use super::stage::{Control, Stage};
+use super::vms::{Power, Vm};
+use super::controllers::awaits_webhook;
+use super::{catalog, clockwork, mesh, packages, yaml};
 
 /// Cilium's GatewayClass.
 const CLASS: &str = "gatewayclass//cilium";
+const OPERATOR: &str = "kube-system/deployment/cilium-operator";
+
+/// Until when nothing happens in a cluster by itself, unless somebody takes hold of one of its VMs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    /// What [`super::vms::Vms::touched`] said of its VMs.
+    touched: u64,
+    until: Duration,
+}
 
 impl Stage {
     /// The cluster whose control plane is in this VM.
@@ -90,23 +101,56 @@ impl Stage {
         }
     }
 
-    /// What controllers did since anyone looked last: the Cilium operator makes its CRDs and takes its GatewayClass
-    /// when it runs, not when the chart is installed (measured).
+    /// What controllers did since anyone looked last.
     pub(super) fn settle_cluster(&mut self, vm: &str, now: Duration) {
-        self.settle_pods(vm, now);
+        if self.rests(vm, now) {
+            // Only so that what comes next is not looked for in the time before it.
+            if let Some(Control::Made(cluster)) = self.vms.get_untouched(vm).map(|vm| &mut vm.guest.control) {
+                cluster.settled = now;
+            }
+            return;
+        }
+        let quiet = self.settle_pods(vm, now);
         self.settle_objects(vm, now);
         self.settle_certificates(vm, now);
         self.settle_copies(vm, now);
-        let Some(cluster) = self.cluster(vm) else { return };
-        let made = catalog::CILIUM_CRDS.iter().all(|(name, ..)| cluster.crds.contains_key(*name));
-        let taken = |class: &Value| !class["status"].is_null();
-        if made && cluster.objects.get(CLASS).is_none_or(taken) {
-            return;
+        self.settle_definitions(vm, now);
+        let rest = self.cluster(vm).filter(|_| quiet).and_then(|cluster| self.rest(vm, cluster, now));
+        match rest {
+            Some(rest) => drop(self.rests.insert(vm.to_owned(), rest)),
+            None => drop(self.rests.remove(vm)),
         }
-        let Some(operator) = cluster.workloads.get("kube-system/deployment/cilium-operator") else { return };
-        if !self.rolled_out(cluster, operator, now) {
+    }
+
+    /// Whether a cluster was at rest when anyone looked last, and nobody took hold of any of its VMs since.
+    fn rests(&self, vm: &str, now: Duration) -> bool {
+        let (Some(rest), Some(cluster)) = (self.rests.get(vm), self.cluster(vm)) else { return false };
+        now < rest.until && self.touched(vm, cluster) == Some(rest.touched)
+    }
+
+    fn touched(&self, vm: &str, cluster: &Cluster) -> Option<u64> {
+        let vm = self.vms.get_key_value(vm).map(|(name, _)| name);
+        self.vms.touched(vm.into_iter().chain(cluster.nodes.values().map(|member| &member.vm)))
+    }
+
+    /// The rest of a cluster whose pods are at rest, if its controllers have done all they can as things are. What is wrong with a cluster
+    /// beyond its commands keeps it from resting: that may depend on others.
+    fn rest(&self, vm: &str, cluster: &Cluster, now: Duration) -> Option<Rest> {
+        let calm = self.mishaps(&cluster.name).next().is_none()
+            && !awaits_webhook(cluster)
+            && !mesh::awaits_certificates(cluster)
+            && !awaits_definitions(cluster);
+        let until = self.next_copy(cluster).filter(|until| calm && now < *until)?;
+        Some(Rest { touched: self.touched(vm, cluster)?, until })
+    }
+
+    /// The Cilium operator makes its CRDs and takes its GatewayClass when it runs, not when the chart is installed
+    /// (measured).
+    fn settle_definitions(&mut self, vm: &str, now: Duration) {
+        let Some(cluster) = self.cluster(vm).filter(|cluster| awaits_definitions(cluster)) else { return };
+        let Some(operator) = cluster.workloads.get(OPERATOR).filter(|o| self.rolled_out(cluster, o, now)) else {
             return;
-        }
+        };
         // It looks for Gateway API's CRDs once, at its start (upstream: no retry).
         let started = operator.since + clockwork::IMAGE;
         let Some(cluster) = self.cluster_mut(vm) else { return };
@@ -120,8 +164,15 @@ impl Stage {
             cluster.crds.insert((*name).to_owned(), crd);
         }
         let seen = cluster.crds.get("gateways.gateway.networking.k8s.io").is_some_and(|crd| crd.since <= started);
-        if let Some(class) = cluster.objects.get_mut(CLASS).filter(|_| seen) {
+        if let Some(class) = cluster.object_mut(CLASS).filter(|_| seen) {
             class["status"]["conditions"] = json!([{ "type": "Accepted", "status": "True", "reason": "Accepted" }]);
         }
     }
+}
+
+/// Whether the Cilium operator has something to do yet.
+fn awaits_definitions(cluster: &Cluster) -> bool {
+    let made = || catalog::CILIUM_CRDS.iter().all(|(name, ..)| cluster.crds.contains_key(*name));
+    let taken = |class: &Value| !class["status"].is_null();
+    cluster.workloads.contains_key(OPERATOR) && !(cluster.object(CLASS).is_none_or(taken) && made())
 }

@@ -16,7 +16,8 @@ use super::kubeadm_rules::{failed, validate};
 use super::packages;
 use super::pki;
 use super::safe::Safe;
-use super::stage::{Control, Job, Power, Stage, Work, Worker};
+use super::stage::{Control, Job, Stage, Work, Worker};
+use super::vms::Power;
 use super::workload::{Wants, Workload};
 use super::yaml::{self, text};
 use crate::tools::Output;
@@ -200,8 +201,8 @@ fn made(documents: &BTreeMap<String, Rc<Value>>, ca: &str, ip: Ipv4Addr, version
         workloads: [("kube-system/deployment/coredns".to_owned(), coredns(now))].into(),
         objects: [(
             "configmap/kube-system/kubeadm-config".to_owned(),
-            json!({ "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": { "name": "kubeadm-config", "namespace": "kube-system" } }),
+            Rc::new(json!({ "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": { "name": "kubeadm-config", "namespace": "kube-system" } })),
         )]
         .into(),
         settled: now,

@@ -140,7 +140,7 @@ impl Stage {
         let reached = other.nodes.iter().any(|(name, member)| {
             let listed =
                 told["ips"].as_array().is_some_and(|ips| ips.iter().any(|ip| *ip == json!(member.ip.to_string())));
-            let runs = self.vms.get(&member.vm).is_some_and(|vm| vm.power == super::stage::Power::Running);
+            let runs = self.vms.get(&member.vm).is_some_and(|vm| vm.power == super::vms::Power::Running);
             listed && runs && self.vms[&member.vm].ip == member.ip && self.held(other, name).is_none()
         });
         let known = self::told(other)?.contains_key(&cluster.name);
@@ -254,10 +254,10 @@ impl Stage {
 
     /// The Job that makes certificates ends when there is a node for it.
     pub(super) fn settle_certificates(&mut self, vm: &str, now: Duration) {
-        let Some(cluster) = self.cluster(vm) else { return };
+        let Some(cluster) = self.cluster(vm).filter(|cluster| awaits_certificates(cluster)) else { return };
         let ended = cluster.workloads.get(SERVER).is_some_and(|w| self.runs_on(cluster, w, now).is_some());
         if let Some(cluster) = self.cluster_mut(vm).filter(|_| ended) {
-            cluster.objects.entry(CERTIFIED.to_owned()).or_insert(Value::Null);
+            cluster.provide(CERTIFIED.to_owned(), Value::Null);
         }
     }
 
@@ -284,6 +284,11 @@ pub const AGENTS_OF: &str = "kube-system/daemonset/cilium";
 pub const SERVER: &str = "kube-system/deployment/clustermesh-apiserver";
 /// Its images (assumption).
 const IMAGES: Duration = Duration::from_secs(10);
+
+/// Whether there is a Job that has yet to make certificates.
+pub fn awaits_certificates(cluster: &Cluster) -> bool {
+    cluster.workloads.contains_key(SERVER) && !cluster.objects.contains_key(CERTIFIED)
+}
 
 /// The peers of a cluster, from the values of its release.
 pub fn told(cluster: &Cluster) -> Option<&serde_json::Map<String, Value>> {

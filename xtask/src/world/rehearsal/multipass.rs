@@ -11,7 +11,8 @@ use super::clockwork;
 use super::flags::{Bad, Known, Parsed, parse};
 use super::guest;
 use super::packages;
-use super::stage::{Guest, Job, Power, Stage, Vm, Work};
+use super::stage::{Guest, Job, Stage, Work};
+use super::vms::{Power, Vm};
 use super::yaml;
 use crate::tools::{Exit, Output};
 
@@ -260,6 +261,7 @@ fn fresh(stage: &mut Stage, ask: &Ask, parsed: &Parsed, now: Duration) -> Go<Vm>
         boots: 1,
         lag: 0,
         made_by: ask.run,
+        touched: 0,
         guest,
     };
     if preparing != Preparing::No {
@@ -284,7 +286,7 @@ fn seeded(text: &str) -> Go<(Guest, Preparing)> {
     let data = documents.first().map_or(&Value::Null, |data| data);
     let mut guest = Guest::default();
     for file in data["write_files"].as_array().into_iter().flatten() {
-        guest.files.insert(yaml::text(file, "/path").into(), yaml::text(file, "/content").into());
+        guest.files_mut().insert(yaml::text(file, "/path").into(), yaml::text(file, "/content").into());
     }
     guest.scripts = packages::scripts(&guest);
     let lines = data["runcmd"].as_array().into_iter().flatten().map(|line| match line {

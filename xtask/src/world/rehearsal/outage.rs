@@ -13,7 +13,8 @@ use super::cluster::{Cluster, Seen};
 use super::flags::duration;
 use super::mesh::{self, SAMPLE, platform};
 use super::mishap::{Breach, Mishap};
-use super::stage::{Control, Power, Stage, Vm};
+use super::stage::{Control, Stage};
+use super::vms::{Power, Vm};
 use super::workload::Workload;
 
 /// The pod that asks.

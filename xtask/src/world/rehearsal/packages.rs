@@ -72,12 +72,13 @@ pub fn scripts(guest: &Guest) -> String {
 pub fn replace_scripts(stage: &mut Stage, vm: &str, bundle: &str) -> Output {
     let Some(machine) = stage.vms.get_mut(vm) else { return refused(255, "") };
     let Some(all) = bundle.strip_suffix("#: end\n") else { return refused(1, "") };
+    let files = machine.guest.files_mut();
     let mut name = String::new();
     for line in all.lines() {
         if let Some(next) = line.strip_prefix("#: ") {
             name = format!("{SBIN}{next}");
-            machine.guest.files.insert(name.clone(), String::new());
-        } else if let Some(text) = machine.guest.files.get_mut(&name) {
+            files.insert(name.clone(), String::new());
+        } else if let Some(text) = files.get_mut(&name) {
             text.push_str(&format!("{line}\n"));
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::admission;
 use super::clockwork;
 use super::cluster::{Cluster, Ready};
-use super::stage::{Power, Stage};
+use super::stage::Stage;
+use super::vms::Power;
 use super::workload::{Held, Wants, Workload};
 
 /// The control plane's own requests: etcd (upstream: kubeadm's manifest). The API server asks for CPU alone.
@@ -30,14 +31,14 @@ struct Seat<'a> {
 
 impl Stage {
     /// What the controllers and the scheduler did since anyone looked last; a long time in between is gone through in
-    /// steps, because one thing waits for another.
-    pub(super) fn settle_pods(&mut self, vm: &str, now: Duration) {
-        let Some(cluster) = self.cluster_mut(vm) else { return };
+    /// steps, because one thing waits for another. Whether in the end nothing can happen to any pod as things are.
+    pub(super) fn settle_pods(&mut self, vm: &str, now: Duration) -> bool {
+        let Some(cluster) = self.cluster_mut(vm) else { return true };
         let last = cluster.settled.max(cluster.api_from).min(now);
         cluster.settled = now;
         let steps = if now - last > clockwork::LOOK { STEPS } else { 1 };
         let mut moments = (1..=steps).map(|step| last + (now - last) * step / steps);
-        while moments.next().is_some_and(|moment| self.settle_at(vm, moment)) {}
+        !moments.all(|moment| self.settle_at(vm, moment))
     }
 
     /// Whether anything was restless, so that it is worth looking once more.

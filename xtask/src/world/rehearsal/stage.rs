@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::mishap::Mishap;
@@ -13,6 +14,8 @@ use super::ask::{Answer, Ask, refused};
 use super::catalog::{self, Chart, STRANGER};
 use super::clockwork;
 use super::cluster::Cluster;
+use super::health::Rest;
+use super::vms::{Power, Vm, Vms};
 use crate::tools::Output;
 
 /// The machine that everything runs on.
@@ -62,43 +65,11 @@ impl Default for Machine {
     }
 }
 
-/// Whether a VM runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Power {
-    Running,
-    Stopped,
-    Deleted,
-    Unknown,
-}
-
-/// A virtual machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Vm {
-    pub power: Power,
-    pub ip: Ipv4Addr,
-    pub cpus: u32,
-    pub memory: u64,
-    pub disk: u64,
-    /// When SSH answers, or when the power went off.
-    pub turned: Duration,
-    /// When cloud-init has written boot-finished, if our preparation is not part of it.
-    pub initialised: Duration,
-    /// Whether cloud-init runs the preparation and waits for it.
-    pub waits_for_prep: bool,
-    pub boots: u32,
-    /// How far its clock is behind, in seconds: a guest's clock stands still while the machine sleeps (multipass#982).
-    #[serde(default)]
-    pub lag: u64,
-    /// The launch that made it.
-    pub made_by: u64,
-    pub guest: Guest,
-}
-
 /// What is inside a VM.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Guest {
-    /// Files by path: what cloud-init wrote and what was delivered later.
-    pub files: BTreeMap<String, String>,
+    /// Files by path: what cloud-init wrote and what was delivered later. Copies of a guest share them until one writes.
+    pub files: Rc<BTreeMap<String, String>>,
     /// Lines of ours in `/etc/hosts`.
     pub hosts: BTreeMap<String, Ipv4Addr>,
     /// The marker that preparation leaves, when it is done.
@@ -190,7 +161,7 @@ pub(super) enum Work {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
     pub(super) machine: Machine,
-    pub(super) vms: BTreeMap<String, Vm>,
+    pub(super) vms: Vms,
     pub(super) image_cached: bool,
     /// Addresses given so far.
     pub(super) leases: u32,
@@ -210,6 +181,9 @@ pub struct Stage {
     /// Hosts of the outside world that have no name any more.
     #[serde(default)]
     pub(super) away: BTreeSet<String>,
+    /// Clusters in which nothing more happens, by the VM they are on.
+    #[serde(skip)]
+    pub(super) rests: BTreeMap<String, Rest>,
     /// Until when API servers refuse connections, by the VM they are on.
     pub(super) refusing: BTreeMap<String, Duration>,
     /// Runs of Helm that have made their revision.
@@ -369,14 +343,12 @@ impl Stage {
     }
 }
 
-impl Vm {
-    /// Whether SSH answers.
-    pub fn reachable(&self, now: Duration) -> bool {
-        self.power == Power::Running && self.turned <= now
-    }
-}
-
 impl Guest {
+    /// Its files, to write them.
+    pub fn files_mut(&mut self) -> &mut BTreeMap<String, String> {
+        Rc::make_mut(&mut self.files)
+    }
+
     /// The version of the packages that preparation installed.
     pub fn installed(&self) -> &str {
         if !self.packages.is_empty() {

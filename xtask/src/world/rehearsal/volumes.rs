@@ -21,7 +21,7 @@ impl Stage {
     pub(super) fn bind(&mut self, vm: &str, namespace: &str, claim: &str, node: &str) {
         let Some(cluster) = self.cluster_mut(vm) else { return };
         let host = cluster.nodes.get(node).map(|member| member.vm.clone());
-        let object = cluster.objects.get_mut(&claim_key(namespace, claim));
+        let object = cluster.object_mut(&claim_key(namespace, claim));
         let Some(object) = object.filter(|o| o["status"]["phase"] != json!("Bound")) else { return };
         object["status"]["phase"] = json!("Bound");
         object["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] = json!(node);
@@ -42,7 +42,7 @@ impl Stage {
         if w.placed.first().is_some_and(|node| holds(node)) {
             return None;
         }
-        let node = selected_node(cluster.objects.get(&claim_key(&w.namespace, claim))?)?;
+        let node = selected_node(cluster.object(&claim_key(&w.namespace, claim))?)?;
         if holds(node) || !cluster.nodes.contains_key(node) {
             return None;
         }
@@ -56,7 +56,7 @@ impl Stage {
     /// Why a claim has no volume: no class, nobody who makes volumes, or one who may not start his helper.
     pub(super) fn unbound(&self, cluster: &Cluster, w: &Workload, now: Duration) -> Option<String> {
         let (claim, class) = w.wants.claim.as_ref()?;
-        let object = cluster.objects.get(&claim_key(&w.namespace, claim));
+        let object = cluster.object(&claim_key(&w.namespace, claim));
         if object.is_some_and(|o| o["status"]["phase"] == json!("Bound")) {
             return None;
         }

@@ -28,7 +28,7 @@ pub fn make(cluster: &mut Cluster, chart: &Chart, release: &Revision, now: Durat
             let object = json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim",
                 "metadata": { "name": claim, "namespace": namespace },
                 "spec": { "storageClassName": class }, "status": { "phase": "Pending" } });
-            cluster.objects.entry(claim_key(namespace, claim)).or_insert(object);
+            cluster.provide(claim_key(namespace, claim), object);
         }
         let key = workload.key();
         let old = cluster.workloads.remove(&key);
@@ -54,12 +54,12 @@ fn classes(cluster: &mut Cluster, chart: &Chart, values: &Value) {
             class["metadata"]["annotations"] = json!({ "storageclass.kubernetes.io/is-default-class": "true" });
         }
         class["provisioner"] = json!("rancher.io/local-path");
-        cluster.objects.entry(key("StorageClass", "", name)).or_insert(class);
+        cluster.provide(key("StorageClass", "", name), class);
     }
     let gateway = values["gatewayAPI"]["enabled"] == json!(true);
     if chart.name == "cilium" && gateway && cluster.crds.contains_key("gatewayclasses.gateway.networking.k8s.io") {
         let class = object("GatewayClass", "gateway.networking.k8s.io/v1", "cilium");
-        cluster.objects.entry(key("GatewayClass", "", "cilium")).or_insert(class);
+        cluster.provide(key("GatewayClass", "", "cilium"), class);
     }
 }
 
@@ -68,7 +68,7 @@ pub fn hooked(cluster: &mut Cluster, hook: &Hook, namespace: &str) {
     if !hook.makes.is_empty() {
         let object = json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
             "metadata": { "name": hook.makes, "namespace": namespace }, "data": {} });
-        cluster.objects.entry(key("Secret", namespace, hook.makes)).or_insert(object);
+        cluster.provide(key("Secret", namespace, hook.makes), object);
     }
 }
 

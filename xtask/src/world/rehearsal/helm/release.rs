@@ -121,7 +121,7 @@ pub fn read(stage: &mut Stage, subcommand: &[&str], desk: &Desk<'_>) -> Go<Outpu
             json!({ "name": r.name, "info": { "description": r.description, "status": r.status }, "config": r.values,
                 "version": r.number, "namespace": r.namespace })
         }
-        _ => found?.values.clone(),
+        _ => Value::clone(&found?.values),
     };
     Ok(said(format!("{value}\n")))
 }

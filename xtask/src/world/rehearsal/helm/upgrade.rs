@@ -2,6 +2,7 @@
 //! Knows nothing of other subcommands.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -106,7 +107,7 @@ fn given(cluster: &Cluster, desk: &Desk<'_>, values: Value) -> Value {
     }
     let all = cluster.releases.iter().filter(|r| r.name == desk.parsed.word(0));
     let last = all.max_by_key(|r| (r.status == "deployed", r.number));
-    let mut old = last.map_or(json!({}), |r| r.values.clone());
+    let mut old = last.map_or(json!({}), |r| Value::clone(&r.values));
     merge(&mut old, values);
     old
 }
@@ -141,7 +142,7 @@ fn begin(cluster: &mut Cluster, desk: &Desk<'_>, chart: &'static Chart, archive:
         return Err(refused(1, format!("Error: UPGRADE FAILED: \"{name}\" has no deployed releases")));
     }
     needs_met(cluster, chart, &values)?;
-    let cancelled = |r: &Revision| r.description == CANCELLED && r.values != values && deployed;
+    let cancelled = |r: &Revision| r.description == CANCELLED && *r.values != values && deployed;
     let stale = desk.three && last.as_ref().is_some_and(|r| r.stale || cancelled(r));
     let sticky = last.as_ref().map(|r| r.labels.clone()).unwrap_or_default();
     let labels = labels(desk.parsed.get("labels").unwrap_or_default(), &sticky)?;
@@ -156,7 +157,7 @@ fn begin(cluster: &mut Cluster, desk: &Desk<'_>, chart: &'static Chart, archive:
         version: archive.1,
         description: if fresh { "Initial install underway" } else { "Preparing upgrade" }.into(),
         labels,
-        values,
+        values: Rc::new(values),
         stale,
         run: Some(desk.ask.run),
     });

@@ -140,8 +140,8 @@ pub fn put(cluster: &mut Cluster, kind: &Kind, object: &Value, namespace: &str, 
                 cluster.workloads.insert(workload.key(), workload.after(old));
             }
             // What others own in it stays: a token that Kubernetes filled in, a status.
-            let stored = cluster.objects.entry(key).or_insert_with(|| json!({}));
-            overlay(stored, object);
+            let stored = cluster.objects.entry(key).or_insert_with(|| Rc::new(json!({})));
+            overlay(Rc::make_mut(stored), object);
         }
     }
 }

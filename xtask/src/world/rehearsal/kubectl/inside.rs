@@ -111,7 +111,8 @@ pub fn proxied(stage: &Stage, desk: &Desk<'_>, path: &str) -> Option<Go<Output>>
 
 /// The values that the pods of a workload run with.
 fn runs_with(stage: &Stage, cluster: &Cluster, workload: &Workload) -> Value {
-    let mut values = cluster.release(&workload.release).map(|r| r.values.clone()).unwrap_or_default();
+    let release = cluster.release(&workload.release);
+    let mut values = release.map(|r| Value::clone(&r.values)).unwrap_or_default();
     for mishap in stage.mishaps(&cluster.name) {
         if let Mishap::Runs { release, pointer, value } = mishap
             && *release == workload.release

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::cluster::Cluster;
+use super::super::cluster::{Cluster, Revision};
 use super::super::copies;
 use super::super::mishap::Mishap;
 use super::super::stage::Stage;
@@ -100,7 +100,7 @@ fn place(object: &Value) -> (&str, &str) {
 fn stored<'a>(cluster: &'a Cluster, kind: &Kind, wanted: Wanted<'_>) -> Vec<&'a Value> {
     if let (Some(namespace), Some(name)) = (wanted.namespace, wanted.name) {
         let key = key(&kind.kind, if kind.namespaced { namespace } else { "" }, name);
-        return cluster.objects.get(&key).into_iter().collect();
+        return cluster.object(&key).into_iter().collect();
     }
     let fits = |key: &str| wanted.fits(key.rsplit('/').next().unwrap_or_default());
     cluster.objects_of(&kind.kind.to_lowercase()).filter(|(key, _)| fits(key)).map(|(_, object)| object).collect()
@@ -118,7 +118,8 @@ fn made(stage: &Stage, cluster: &Cluster, kind: &Kind, wanted: Wanted<'_>, now: 
             spaces.map(|(name, labels)| shapes::namespaced(name, labels)).collect()
         }
         "Secret" => {
-            let releases = cluster.releases.iter().filter(|r| fits(&shapes::secret_name(r))).map(shapes::secret);
+            let fits = |r: &&Revision| wanted.name.is_none_or(|name| shapes::is_secret_of(r, name));
+            let releases = cluster.releases.iter().filter(fits).map(shapes::secret);
             let copied = chosen(wanted.selector, |label| (label == copies::LABEL).then_some("true"));
             releases.chain(copied.then(|| copies::secrets(cluster)).into_iter().flatten()).collect()
         }

@@ -118,8 +118,14 @@ pub fn secret(revision: &Revision) -> Value {
 }
 
 /// The name of that Secret.
-pub fn secret_name(revision: &Revision) -> String {
+fn secret_name(revision: &Revision) -> String {
     format!("sh.helm.release.v1.{}.v{}", revision.name, revision.number)
+}
+
+/// Whether that is its name.
+pub fn is_secret_of(revision: &Revision, name: &str) -> bool {
+    let rest = name.strip_prefix("sh.helm.release.v1.").and_then(|rest| rest.strip_prefix(revision.name.as_str()));
+    rest.and_then(|rest| rest.strip_prefix(".v")).is_some_and(|number| number.parse() == Ok(revision.number))
 }
 
 /// A resource definition.
