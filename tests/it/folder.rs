@@ -1,6 +1,8 @@
 //! A folder of a test as the disk that the embedded world's tools read and write.
 //! Knows nothing of what is in it.
 
+use std::rc::Rc;
+
 use xtask::workspace::Workspace;
 use xtask::world::rehearsal::Disk;
 
@@ -8,9 +10,9 @@ use xtask::world::rehearsal::Disk;
 pub struct Folder(pub Workspace);
 
 impl Disk for Folder {
-    fn read(&self, path: &str) -> Option<Vec<u8>> {
+    fn read(&self, path: &str) -> Option<Rc<Vec<u8>>> {
         let path = self.0.out().join(path.strip_prefix("out/").unwrap_or(path));
-        self.0.read(&path).ok().map(String::into_bytes)
+        self.0.lent(&path)
     }
 
     fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {

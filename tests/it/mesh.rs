@@ -78,7 +78,8 @@ fn a_bootstrap_does_not_disconnect() {
     let plan = golden::plan("infra/fleet.toml", Helm::V4);
     let step = plan.step("app1/cilium").expect("a step");
     let ours = "0".repeat(32);
-    let completed = |want: &xtask::plan::Want| want.complete(|_: Token<'_>| Some(ours.clone())).expect("known");
+    let completed =
+        |want: &xtask::plan::Want| want.complete(|_: Token<'_>| Some(ours.clone())).expect("known").into_owned();
     let other = "f".repeat(32);
     let row = |state: &str, rest: &str| {
         let stdout = format!(

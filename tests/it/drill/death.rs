@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -86,8 +87,8 @@ impl Files {
 
 impl Disk for Files {
     #[expect(clippy::disallowed_methods, reason = "the tools of a scene read kubeconfigs")]
-    fn read(&self, path: &str) -> Option<Vec<u8>> {
-        std::fs::read(self.at(path)).ok()
+    fn read(&self, path: &str) -> Option<Rc<Vec<u8>>> {
+        std::fs::read(self.at(path)).ok().map(Rc::new)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the tools of a scene write archives")]

@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -33,8 +34,8 @@ const HEAD: u64 = 256;
 struct RealDisk;
 
 impl Disk for RealDisk {
-    fn read(&self, path: &str) -> Option<Vec<u8>> {
-        fs::read(path).ok()
+    fn read(&self, path: &str) -> Option<Rc<Vec<u8>>> {
+        fs::read(path).ok().map(Rc::new)
     }
 
     fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {

@@ -2,6 +2,7 @@
 //! Knows nothing of what is simulated.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::Session;
@@ -120,9 +121,8 @@ impl Folder {
 }
 
 impl Disk for Folder {
-    fn read(&self, path: &str) -> Option<Vec<u8>> {
-        let path = self.0.out().join(Folder::below(path));
-        self.0.read(&path).ok().map(String::into_bytes)
+    fn read(&self, path: &str) -> Option<Rc<Vec<u8>>> {
+        self.0.lent(&self.0.out().join(Folder::below(path)))
     }
 
     fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {

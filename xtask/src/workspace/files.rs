@@ -4,6 +4,7 @@
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::rc::Rc;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
@@ -80,6 +81,14 @@ impl Workspace {
         let existing = full.ancestors().take_while(|p| *p != self.out).find(|p| p.symlink_metadata().is_ok());
         // A dangling link has no canonical path, so it is refused too.
         existing.is_none_or(|path| path.canonicalize_utf8().is_ok_and(|real| real.starts_with(&base)))
+    }
+
+    /// The bytes of a file, or nothing where they cannot be had. Those in memory are lent.
+    pub fn lent(&self, path: &Utf8Path) -> Option<Rc<Vec<u8>>> {
+        match &self.shelf {
+            Some(shelf) => shelf.lent(path),
+            None => self.bytes(path).ok().flatten().map(Rc::new),
+        }
     }
 
     /// The bytes of a file, or nothing if there is no such file.

@@ -11,6 +11,8 @@ use super::files::Access;
 use super::{Workspace, bounds, trouble};
 use crate::problem::Problem;
 
+/// The journal, below `out/`.
+const JOURNAL: &str = "journal.jsonl";
 /// A log ends here, so that a tool that never stops talking cannot fill the disk.
 const LOG_CAP: usize = 64 * 1024 * 1024;
 /// What a log is then closed with.
@@ -47,13 +49,13 @@ impl Workspace {
     /// # Errors
     /// The disk says no.
     pub fn journal_add(&self, line: &str) -> Result<(), Problem> {
-        self.folder(self.out(), Access::Open)?;
-        let path = self.journal_path()?;
         let line = format!("{}\n", self.scrub(line.trim_end()));
         if let Some(shelf) = &self.shelf {
-            shelf.add(&path, &line);
+            shelf.add(&self.out.join(JOURNAL), &line);
             return Ok(());
         }
+        self.folder(self.out(), Access::Open)?;
+        let path = self.journal_path()?;
         let add = || {
             let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path)?;
             // A run that was killed within its write leaves half a line: it must not swallow this one.
@@ -107,7 +109,7 @@ impl Workspace {
     }
 
     fn journal_path(&self) -> Result<Utf8PathBuf, Problem> {
-        self.below("journal.jsonl")
+        self.below(JOURNAL)
     }
 
     fn log_file(&self, step: &str, attempt: u32) -> Utf8PathBuf {

@@ -13,6 +13,8 @@ use crate::problem::Problem;
 
 /// Values shorter than this are not scrubbed: they would tear holes into harmless text.
 const SHORTEST_SCRUBBED: usize = 8;
+/// As many bytes as the standard library looks for at once.
+const BEGINNING: usize = 32;
 /// Length of a minted secret: what the secret half of a bootstrap token must have.
 const MINTED: usize = 16;
 
@@ -66,7 +68,7 @@ impl Workspace {
     pub fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for (value, name) in &self.seen {
-            if text.contains(value.as_str()) {
+            if holds(&text, value) {
                 text = Cow::Owned(text.replace(value.as_str(), &format!("<secret:{name}>")));
             }
         }
@@ -94,6 +96,12 @@ impl Workspace {
         }
         self.below(&format!("secrets/{name}"))
     }
+}
+
+/// Whether a secret stands in a text. Its beginning alone is looked for first: what is short is found fast.
+fn holds(text: &str, value: &str) -> bool {
+    let most = value.len().min(BEGINNING);
+    value.get(..most).is_none_or(|beginning| text.contains(beginning)) && text.contains(value)
 }
 
 /// A letter and then letters or digits, each as likely as the other: bytes that would favour some are passed over.

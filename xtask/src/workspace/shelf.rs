@@ -51,7 +51,11 @@ impl Workspace {
 
 impl Shelf {
     pub(super) fn read(&self, path: &Utf8Path) -> Option<Vec<u8>> {
-        self.0.borrow().get(path.as_str()).map(|bytes| Vec::clone(bytes))
+        self.lent(path).map(Rc::unwrap_or_clone)
+    }
+
+    pub(super) fn lent(&self, path: &Utf8Path) -> Option<Rc<Vec<u8>>> {
+        self.0.borrow().get(path.as_str()).cloned()
     }
 
     /// A text, with the errors of a disk.

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -61,7 +62,7 @@ pub enum Answer {
 /// Files of the machine that tools read and write: kubeconfigs, chart archives, manifests.
 pub trait Disk {
     /// The bytes of a file, if it is there.
-    fn read(&self, path: &str) -> Option<Vec<u8>>;
+    fn read(&self, path: &str) -> Option<Rc<Vec<u8>>>;
     /// Writes a file and the folders above it.
     ///
     /// # Errors
@@ -77,8 +78,8 @@ pub struct MemoryDisk(
 );
 
 impl Disk for MemoryDisk {
-    fn read(&self, path: &str) -> Option<Vec<u8>> {
-        self.0.get(path).cloned()
+    fn read(&self, path: &str) -> Option<Rc<Vec<u8>>> {
+        self.0.get(path).cloned().map(Rc::new)
     }
 
     fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {

@@ -52,11 +52,9 @@ impl Stage {
     }
 
     fn due(&self, now: Duration) -> Option<(String, usize)> {
-        let jobs = self
-            .vms
-            .iter()
-            .filter(|(_, vm)| vm.power == Power::Running)
-            .flat_map(|(name, vm)| vm.guest.jobs.iter().enumerate().map(move |(i, job)| (job.next, name, i)));
+        let busy = self.vms.iter().filter(|(_, vm)| !vm.guest.jobs.is_empty() && vm.power == Power::Running);
+        let jobs =
+            busy.flat_map(|(name, vm)| vm.guest.jobs.iter().enumerate().map(move |(i, job)| (job.next, name, i)));
         jobs.filter(|(next, ..)| *next <= now).min().map(|(_, name, i)| (name.clone(), i))
     }
 }

@@ -63,13 +63,13 @@ pub fn parse<'a>(args: &'a [String], tables: &[Known]) -> Result<Parsed<'a>, Bad
             parsed.rest = args.map(String::as_str).collect();
             break;
         }
-        let Some((name, inline)) = flag(arg, tables)? else {
+        let Some((name, inline, takes)) = flag(arg, tables)? else {
             parsed.words.push(arg);
             continue;
         };
         let value = match inline {
             Some(value) => value,
-            None if tables.iter().any(|t| t.bare.contains(&name)) => "true",
+            None if !takes => "true",
             None => args.next().ok_or_else(|| Bad::NoValue(arg.clone()))?,
         };
         parsed.flags.push((name, value));
@@ -77,21 +77,27 @@ pub fn parse<'a>(args: &'a [String], tables: &[Known]) -> Result<Parsed<'a>, Bad
     Ok(parsed)
 }
 
-/// The long name of a flag and the value written after `=`. A lone `-` is a word.
-fn flag<'a>(arg: &'a str, tables: &[Known]) -> Result<Option<(&'a str, Option<&'a str>)>, Bad> {
+/// The long name of a flag, the value written after `=`, and whether it takes one. A lone `-` is a word.
+fn flag<'a>(arg: &'a str, tables: &[Known]) -> Result<Option<(&'a str, Option<&'a str>, bool)>, Bad> {
+    if !arg.starts_with('-') {
+        return Ok(None);
+    }
     let (head, inline) = match arg.split_once('=') {
         Some((head, value)) => (head, Some(value)),
         None => (arg, None),
     };
     let unknown = || Bad::Unknown(head.to_owned());
-    let known = |name: &str| tables.iter().any(|t| t.takes.contains(&name) || t.bare.contains(&name));
+    // Where two tables disagree, it stands alone.
+    let bare = |name: &str| tables.iter().any(|t| t.bare.contains(&name));
     if let Some(name) = head.strip_prefix("--") {
-        return if known(name) { Ok(Some((name, inline))) } else { Err(unknown()) };
+        let takes = !bare(name);
+        let known = !takes || tables.iter().any(|t| t.takes.contains(&name));
+        return if known { Ok(Some((name, inline, takes))) } else { Err(unknown()) };
     }
-    let Some(short) = head.strip_prefix('-').and_then(|s| s.chars().next()) else { return Ok(None) };
+    let Some(short) = head[1..].chars().next() else { return Ok(None) };
     let long = tables.iter().flat_map(|t| t.short).find(|(c, _)| *c == short).ok_or_else(unknown)?;
     let inline = inline.or_else(|| (head.len() > 2).then(|| &head[1 + short.len_utf8()..]));
-    Ok(Some((long.1, inline)))
+    Ok(Some((long.1, inline, !bare(long.1))))
 }
 
 /// A Go duration (`10m`, `1m30s`, `2h0m0s`) or plain seconds.

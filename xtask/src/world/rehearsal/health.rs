@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, Crd, Member, Ready};
+use super::controllers::awaits_webhook;
 use super::stage::{Control, Stage};
 use super::vms::{Power, Vm};
-use super::controllers::awaits_webhook;
 use super::{catalog, clockwork, mesh, packages, yaml};
 
 /// Cilium's GatewayClass.
@@ -58,13 +58,18 @@ impl Stage {
         let (vm, member) = self.member_vm(cluster, node)?;
         let fits = !packages::too_new(vm.guest.kubelet(), &cluster.version);
         let runs = fits && vm.power == Power::Running && vm.ip == member.ip && vm.guest.node_ip == Some(vm.ip);
-        let asked = member.joined.max(vm.turned).max(cluster.api_from).max(self.valid_from(cluster, &member.vm));
+        let asked =
+            member.joined.max(vm.turned).max(cluster.api_from).max(self.valid_after(cluster, &member.vm, vm.lag));
         runs.then_some(asked + clockwork::KUBELET)
     }
 
     /// From when the certificate of a cluster's API server is valid by the clock of a VM.
     pub(super) fn valid_from(&self, cluster: &Cluster, vm: &str) -> Duration {
-        let at_first = self.clock_of(vm, Duration::ZERO) + clockwork::BACKDATE;
+        self.valid_after(cluster, vm, self.vms.get(vm).map_or(0, |vm| vm.lag))
+    }
+
+    fn valid_after(&self, cluster: &Cluster, vm: &str, lag: u64) -> Duration {
+        let at_first = self.clock_with(vm, lag, Duration::ZERO) + clockwork::BACKDATE;
         Duration::from_secs(cluster.born.saturating_sub(at_first))
     }
 

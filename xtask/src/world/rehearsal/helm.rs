@@ -1,6 +1,7 @@
 //! Helm 3 and 4 as they are seen from their command line; states and texts as measured on real API servers.
 //! Knows nothing of what the charts make ready, or when.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::ask::{Answer, Ask, Disk, Go, refused, said};
@@ -162,7 +163,7 @@ fn connected(stage: &mut Stage, subcommand: &[&str], desk: &Desk<'_>, disk: &mut
 /// `helm show chart|values` of an archive. Those of the embedded world hold no values of their own.
 fn show(stage: &mut Stage, ask: &Ask, parsed: &Parsed, what: &str, disk: &mut dyn Disk) -> Go<Output> {
     let bytes = disk.read(parsed.word(0));
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = bytes.and_then(|bytes| String::from_utf8(Rc::unwrap_or_clone(bytes)).ok());
     match text.as_deref().and_then(catalog::opened) {
         Some((name, version)) if what == "chart" => {
             Ok(said(format!("apiVersion: v2\nname: {name}\nversion: {version}\n")))

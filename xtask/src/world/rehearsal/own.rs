@@ -66,12 +66,12 @@ fn check(path: &str, want: &str, disk: &dyn Disk) -> Output {
 
 /// From now on this program answers, in the version that it was unpacked from.
 fn place(stage: &mut Stage, from: &str, to: &str, disk: &mut dyn Disk) -> Output {
-    let found = disk.read(from);
-    let Some((tool, version)) = found.as_deref().and_then(curl::packed) else {
+    let found = disk.read(from).unwrap_or_default();
+    let Some((tool, version)) = curl::packed(&found) else {
         return refused(1, format!("{from} to {to}: No such file or directory (os error 2)"));
     };
     stage.machine.tools.insert(tool.to_owned(), version.to_owned());
-    match disk.write(to, found.as_deref().unwrap_or_default()) {
+    match disk.write(to, &found) {
         Ok(()) => said(""),
         Err(why) => refused(1, why),
     }

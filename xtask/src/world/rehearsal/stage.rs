@@ -264,9 +264,13 @@ impl Stage {
     }
 
     /// The same of a VM.
-    pub(super) fn clock_of(&self, vm: &str, now: Duration) -> u64 {
-        let lag = self.vms.get(vm).map_or(0, |vm| vm.lag);
-        (self.clock(now) + self.clock_ahead(vm)).saturating_sub(lag)
+    pub(super) fn clock_of(&self, name: &str, now: Duration) -> u64 {
+        self.clock_with(name, self.vms.get(name).map_or(0, |vm| vm.lag), now)
+    }
+
+    /// The same where it is known how far it is behind.
+    pub(super) fn clock_with(&self, name: &str, lag: u64, now: Duration) -> u64 {
+        (self.clock(now) + self.clock_ahead(name)).saturating_sub(lag)
     }
 
     /// How often a VM of each name was made.

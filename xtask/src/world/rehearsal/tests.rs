@@ -20,7 +20,7 @@ mod worlds;
 pub struct Shared(pub Rc<RefCell<MemoryDisk>>);
 
 impl Disk for Shared {
-    fn read(&self, path: &str) -> Option<Vec<u8>> {
+    fn read(&self, path: &str) -> Option<Rc<Vec<u8>>> {
         self.0.borrow().read(path)
     }
 

@@ -109,4 +109,3 @@ impl Vm {
         self.power == Power::Running && self.turned <= now
     }
 }
-

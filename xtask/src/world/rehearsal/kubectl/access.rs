@@ -2,6 +2,7 @@
 //! Knows nothing of what is asked there.
 
 use std::cell::RefCell;
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -70,6 +71,10 @@ const REMEMBERED: usize = 64;
 /// A context of a kubeconfig, read.
 struct Way {
     server: String,
+    host: String,
+    /// Nothing if the host is a name.
+    address: Option<Ipv4Addr>,
+    port: String,
     /// What the server's certificate must be valid for, if that is not its address.
     name: Option<String>,
     /// The authority that it trusts.
@@ -79,7 +84,7 @@ struct Way {
 }
 
 /// A file, a context in it, and where that leads.
-type Known = (Vec<u8>, Option<String>, Result<Rc<Way>, Closed>);
+type Known = (Rc<Vec<u8>>, Option<String>, Rc<Way>);
 
 thread_local! {
     /// Every question of kubectl and Helm begins with the same few files.
@@ -99,7 +104,7 @@ pub fn reach(
 ) -> Result<String, Closed> {
     let missing = || Closed::Config(format!("stat {path}: no such file or directory"));
     let way = way(path, disk.read(path).ok_or_else(missing)?, context)?;
-    let vm = listening(stage, &way.server, now)?;
+    let vm = listening(stage, &way, now)?;
     trusted(stage, &vm, &way)?;
     if stage.cluster(&vm).is_some_and(|known| stage.clock(now) + clockwork::BACKDATE < known.born) {
         return Err(Closed::Tls(NOT_YET.into()));
@@ -107,21 +112,20 @@ pub fn reach(
     Ok(vm)
 }
 
-fn way(path: &str, bytes: Vec<u8>, context: Option<&str>) -> Result<Rc<Way>, Closed> {
+fn way(path: &str, bytes: Rc<Vec<u8>>, context: Option<&str>) -> Result<Rc<Way>, Closed> {
     WAYS.with_borrow_mut(|ways| {
-        let same = |(file, within, _): &&Known| *file == bytes && within.as_deref() == context;
+        let same =
+            |(file, within, _): &&Known| within.as_deref() == context && (Rc::ptr_eq(file, &bytes) || *file == bytes);
         if let Some((_, _, way)) = ways.iter().find(same) {
-            return way.clone();
+            return Ok(way.clone());
         }
         if ways.len() >= REMEMBERED {
             ways.clear();
         }
-        let way = read(path, &bytes, context).map(Rc::new).map_err(Closed::Config);
         // What is wrong is said with the name of the file, which is no part of what is remembered.
-        if way.is_ok() {
-            ways.push((bytes, context.map(str::to_owned), way.clone()));
-        }
-        way
+        let way = read(path, &bytes, context).map(Rc::new).map_err(Closed::Config)?;
+        ways.push((bytes, context.map(str::to_owned), way.clone()));
+        Ok(way)
     })
 }
 
@@ -137,8 +141,13 @@ fn read(path: &str, bytes: &[u8], context: Option<&str>) -> Result<Way, String> 
     let (Some(cluster), Some(user)) = (cluster, user) else {
         return Err(format!("context was not found for specified context: {context}"));
     };
+    let server = text(cluster, "/cluster/server").trim_start_matches("https://");
+    let (host, port) = server.split_once(':').unwrap_or((server, "443"));
     Ok(Way {
-        server: text(cluster, "/cluster/server").trim_start_matches("https://").to_owned(),
+        server: server.to_owned(),
+        host: host.to_owned(),
+        address: host.parse().ok(),
+        port: port.to_owned(),
         name: cluster["cluster"]["tls-server-name"].as_str().map(str::to_owned),
         authority: pki::authority_in(text(cluster, "/cluster/certificate-authority-data")),
         signer: pki::signer_in(text(user, "/user/client-certificate-data")),
@@ -149,16 +158,15 @@ fn named<'a>(file: &'a Value, list: &str, name: &str) -> Option<&'a Value> {
     file[list].as_array()?.iter().find(|entry| text(entry, "/name") == name)
 }
 
-fn listening(stage: &Stage, server: &str, now: Duration) -> Result<String, Closed> {
-    let (host, port) = server.split_once(':').unwrap_or((server, "443"));
-    let Ok(address) = host.parse() else {
+fn listening(stage: &Stage, way: &Way, now: Duration) -> Result<String, Closed> {
+    let Some(address) = way.address else {
         // The names of our API servers are in the nodes' hosts files, not in this machine's.
-        return Err(Closed::NoRoute(format!("lookup {host}: no such host")));
+        return Err(Closed::NoRoute(format!("lookup {}: no such host", way.host)));
     };
-    let (vm, _) =
-        stage.at(address).filter(|(_, vm)| vm.reachable(now)).ok_or_else(|| Closed::NoRoute(server.into()))?;
-    if port != "6443" || !stage.api_up(vm, now) {
-        return Err(Closed::Refused(server.into()));
+    let there = stage.at(address).filter(|(_, vm)| vm.reachable(now));
+    let (vm, _) = there.ok_or_else(|| Closed::NoRoute(way.server.clone()))?;
+    if way.port != "6443" || !stage.api_up(vm, now) {
+        return Err(Closed::Refused(way.server.clone()));
     }
     Ok(vm.clone())
 }
@@ -168,8 +176,7 @@ fn trusted(stage: &Stage, vm: &str, way: &Way) -> Result<(), Closed> {
     if way.authority.as_ref() != Some(&known.ca) {
         return Err(Closed::Tls("x509: certificate signed by unknown authority".into()));
     }
-    let host = way.server.split(':').next().unwrap_or_default();
-    let name = way.name.as_deref().unwrap_or(host);
+    let name = way.name.as_ref().unwrap_or(&way.host);
     if !known.sans.iter().any(|san| san == name) {
         let valid = known.sans.join(", ");
         return Err(Closed::Tls(format!("x509: certificate is valid for {valid}, not {name}")));
