@@ -1,8 +1,10 @@
 //! A simulated cluster: members, pod ranges, namespaces, CRDs, releases and workloads.
 //! Knows nothing of the machines it is on.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -91,7 +93,7 @@ pub struct Revision {
     pub name: String,
     pub namespace: String,
     pub number: u32,
-    pub status: String,
+    pub status: Status,
     pub chart: String,
     pub version: String,
     pub description: String,
@@ -103,6 +105,50 @@ pub struct Revision {
     pub stale: bool,
     /// The command that is at it.
     pub run: Option<u64>,
+}
+
+/// The status of a revision: `deployed`. While it stays so its Secret does, and is remembered with it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Status {
+    text: String,
+    #[serde(skip)]
+    secret: OnceCell<Rc<Value>>,
+}
+
+impl From<&str> for Status {
+    fn from(text: &str) -> Self {
+        Status { text: text.to_owned(), secret: OnceCell::new() }
+    }
+}
+
+impl Deref for Status {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq for Status {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Status {}
+
+impl PartialEq<&str> for Status {
+    fn eq(&self, other: &&str) -> bool {
+        self.text == *other
+    }
+}
+
+impl Status {
+    /// The Secret, which is made if it was not.
+    pub fn secret(&self, make: impl FnOnce() -> Value) -> &Value {
+        self.secret.get_or_init(|| Rc::new(make()))
+    }
 }
 
 /// What a node says of itself.

@@ -229,7 +229,7 @@ pub fn killed(stage: &mut Stage, ask: &Ask, hard: bool) -> Output {
         let Some(cluster) = stage.cluster_mut(&vm) else { continue };
         for revision in cluster.releases.iter_mut().filter(|r| r.run == Some(ask.run)) {
             revision.run = None;
-            if !hard && ["pending-install", "pending-upgrade"].contains(&revision.status.as_str()) {
+            if !hard && ["pending-install", "pending-upgrade"].contains(&&*revision.status) {
                 name = Some(revision.name.clone());
                 revision.description = upgrade::CANCELLED.into();
                 revision.status = "failed".into();

@@ -85,12 +85,14 @@ fn pods_admitted(cluster: &Cluster, kind: &Kind, object: &Value, namespace: &str
 
 /// The policy that ships with Gateway API from v1.5 keeps older CRDs out (measured: v1.4.1 over v1.6.1).
 fn older_bundle(cluster: &Cluster, kind: &Kind, object: &Value) -> Result<(), String> {
+    if kind.kind != "CustomResourceDefinition" {
+        return Ok(());
+    }
     let policy = "safe-upgrades.gateway.networking.k8s.io";
     let guarded = cluster.objects.contains_key(&objects::key("ValidatingAdmissionPolicy", "", policy));
     let bundle = object["metadata"]["annotations"][BUNDLE].as_str().unwrap_or_default();
     let version = semver::Version::parse(bundle.trim_start_matches('v')).ok();
-    if kind.kind != "CustomResourceDefinition" || !guarded || version.is_none_or(|v| v >= semver::Version::new(1, 5, 0))
-    {
+    if !guarded || version.is_none_or(|v| v >= semver::Version::new(1, 5, 0)) {
         return Ok(());
     }
     let name = text(object, "/metadata/name");

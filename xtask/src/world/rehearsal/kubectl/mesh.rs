@@ -22,6 +22,9 @@ const SERVICES: [(&str, &str, &str); 3] = [
     ("vault.vault.", "vault", "200"),
 ];
 
+/// Kinds of which Cilium makes objects.
+pub const KINDS: &[&str] = &["ConfigMap", "Secret", "Service", "CiliumNode"];
+
 /// Objects of a kind that Cilium makes, which follow from its release.
 pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str) -> bool) -> Vec<Value> {
     let Some(release) = cluster.release("cilium") else { return vec![] };

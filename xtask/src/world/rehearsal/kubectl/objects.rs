@@ -12,7 +12,7 @@ use super::super::mishap::Mishap;
 use super::super::stage::Stage;
 use super::super::workload::Workload;
 use super::super::yaml::text;
-use super::kinds::Kind;
+use super::kinds::{CONTROLLERS, Kind};
 use super::{mesh, shapes};
 
 /// The key of a plain object.
@@ -60,21 +60,21 @@ pub fn list<'a>(
 ) -> Vec<Cow<'a, Value>> {
     let fits = |name: &str| wanted.fits(name);
     let mut all = made(stage, cluster, kind, wanted, now);
-    let shown =
-        stored(cluster, kind, wanted).into_iter().map(|object| shapes::applied(stage, cluster, kind, object, now));
-    let shown: Vec<_> = shown.collect();
-    let workloads = cluster.workloads.values();
-    let applied = |w: &&Workload| cluster.objects.contains_key(&key(&w.kind, &w.namespace, &w.name));
-    let ours = workloads.filter(|w| w.kind == kind.kind && fits(&w.name) && !applied(w));
-    all.extend(ours.map(|w| shapes::workload(stage, cluster, w, now)));
+    if CONTROLLERS.contains(&&*kind.kind) {
+        let applied = |w: &Workload| cluster.objects.contains_key(&key(&w.kind, &w.namespace, &w.name));
+        let ours = cluster.workloads.values().filter(|w| w.kind == kind.kind && fits(&w.name) && !applied(w));
+        all.extend(ours.map(|w| Cow::Owned(shapes::workload(stage, cluster, w, now))));
+    }
+    let pods = |w| shapes::pods(stage, cluster, w, now);
     match &*kind.kind {
-        "Event" => all.extend(cluster.workloads.values().filter_map(shapes::event)),
-        "Pod" => all.extend(cluster.workloads.values().flat_map(|w| shapes::pods(stage, cluster, w, now))),
+        "Event" => all.extend(cluster.workloads.values().filter_map(shapes::event).map(Cow::Owned)),
+        "Pod" => all.extend(cluster.workloads.values().flat_map(pods).map(Cow::Owned)),
         _ => {}
     }
-    let mut all: Vec<Cow<Value>> = all.into_iter().map(Cow::Owned).chain(shown).collect();
+    let stored = stored(cluster, kind, wanted).into_iter();
+    all.extend(stored.map(|object| shapes::applied(stage, cluster, kind, object, now)));
     // What Cilium makes has no labels.
-    if chosen(wanted.selector, |_| None) {
+    if mesh::KINDS.contains(&&*kind.kind) && chosen(wanted.selector, |_| None) {
         all.extend(mesh::objects(stage, cluster, &kind.kind, &fits).into_iter().map(Cow::Owned));
     }
     all.retain(|v| {
@@ -107,9 +107,15 @@ fn stored<'a>(cluster: &'a Cluster, kind: &Kind, wanted: Wanted<'_>) -> Vec<&'a 
 }
 
 /// Objects that nobody applied: they follow from what else is known of the cluster.
-fn made(stage: &Stage, cluster: &Cluster, kind: &Kind, wanted: Wanted<'_>, now: Duration) -> Vec<Value> {
+fn made<'a>(
+    stage: &Stage,
+    cluster: &'a Cluster,
+    kind: &Kind,
+    wanted: Wanted<'_>,
+    now: Duration,
+) -> Vec<Cow<'a, Value>> {
     let fits = |name: &str| wanted.fits(name);
-    match &*kind.kind {
+    let made: Vec<Value> = match &*kind.kind {
         "Node" => {
             cluster.nodes.keys().filter(|n| fits(n)).map(|name| shapes::node(stage, cluster, name, now)).collect()
         }
@@ -119,9 +125,10 @@ fn made(stage: &Stage, cluster: &Cluster, kind: &Kind, wanted: Wanted<'_>, now: 
         }
         "Secret" => {
             let fits = |r: &&Revision| wanted.name.is_none_or(|name| shapes::is_secret_of(r, name));
-            let releases = cluster.releases.iter().filter(fits).map(shapes::secret);
+            let releases = cluster.releases.iter().filter(fits).map(|r| Cow::Borrowed(shapes::secret(r)));
             let copied = chosen(wanted.selector, |label| (label == copies::LABEL).then_some("true"));
-            releases.chain(copied.then(|| copies::secrets(cluster)).into_iter().flatten()).collect()
+            let copied = copied.then(|| copies::secrets(cluster)).into_iter().flatten();
+            return releases.chain(copied.map(Cow::Owned)).collect();
         }
         "CustomResourceDefinition" => {
             let crds = cluster.crds.iter().filter(|(name, _)| fits(name));
@@ -133,7 +140,8 @@ fn made(stage: &Stage, cluster: &Cluster, kind: &Kind, wanted: Wanted<'_>, now: 
             claims.filter_map(shapes::volume).collect()
         }
         _ => vec![],
-    }
+    };
+    made.into_iter().map(Cow::Owned).collect()
 }
 
 /// Whether labels fit a selector: `a=b,c!=d,e,!f`.

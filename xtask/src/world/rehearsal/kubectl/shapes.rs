@@ -104,17 +104,15 @@ pub fn namespaced(name: &str, labels: &BTreeMap<String, String>) -> Value {
 }
 
 /// A release's Secret: chart and values are not in its labels, only what `--labels` put there (measured).
-pub fn secret(revision: &Revision) -> Value {
-    let own = revision.labels.iter().map(|(label, value)| (label.clone(), Value::from(value.as_str())));
-    let mut labels: serde_json::Map<String, Value> = own.collect();
-    let fixed = [("owner", "helm"), ("name", &revision.name), ("status", &revision.status)];
-    labels.extend(fixed.map(|(label, value)| (label.to_owned(), Value::from(value))));
-    labels.insert("version".into(), revision.number.to_string().into());
-    // What is built from its parts is not copied once more.
-    let mut made = json!({ "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
-        "metadata": { "name": secret_name(revision), "namespace": revision.namespace } });
-    made["metadata"]["labels"] = labels.into();
-    made
+pub fn secret(revision: &Revision) -> &Value {
+    revision.status.secret(|| {
+        let mut labels = json!(revision.labels);
+        let fixed = [("owner", "helm"), ("name", &revision.name), ("status", &revision.status)];
+        fixed.into_iter().for_each(|(label, value)| labels[label] = json!(value));
+        labels["version"] = json!(revision.number.to_string());
+        json!({ "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
+            "metadata": { "name": secret_name(revision), "namespace": revision.namespace, "labels": labels } })
+    })
 }
 
 /// The name of that Secret.
