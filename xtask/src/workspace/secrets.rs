@@ -101,7 +101,9 @@ impl Workspace {
 /// Whether a secret stands in a text. Its beginning alone is looked for first: what is short is found fast.
 fn holds(text: &str, value: &str) -> bool {
     let most = value.len().min(BEGINNING);
-    value.len() <= text.len() && value.get(..most).is_none_or(|beginning| text.contains(beginning)) && text.contains(value)
+    value.len() <= text.len()
+        && value.get(..most).is_none_or(|beginning| text.contains(beginning))
+        && text.contains(value)
 }
 
 /// A letter and then letters or digits, each as likely as the other: bytes that would favour some are passed over.

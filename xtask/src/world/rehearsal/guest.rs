@@ -1,8 +1,10 @@
 //! What runs inside a VM: the node scripts, file delivery, kubeadm, and the jobs that outlive whoever asked for them.
 //! Knows nothing of how the command got there.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::ask::{Answer, Ask, refused, said};
@@ -214,32 +216,48 @@ fn state(stage: &Stage, vm: &str, api: &str, now: Duration) -> Output {
         _ => "partial",
     };
     let kubelet = guest.installed();
-    let advertised = match &guest.control {
-        Control::Made(cluster) => cluster.advertise.to_string(),
-        _ => String::new(),
+    let tagged = |version: &str| if kubelet.is_empty() { String::new() } else { format!("v{version}") };
+    let address = |ip: Option<Ipv4Addr>| ip.map(|ip| ip.to_string()).unwrap_or_default();
+    let (advertised, version) = match &guest.control {
+        Control::Made(cluster) => (Some(cluster.advertise), cluster.version.as_str()),
+        _ => (None, ""),
     };
-    let version = match &guest.control {
-        Control::Made(cluster) if !guest.upgrading => cluster.version.as_str(),
-        _ => "",
+    let state = State {
+        advertised: address(advertised),
+        api_address: address(guest.hosts.get(api).copied()),
+        ca_hash: ca.map(|ca| pki::pin(ca)).unwrap_or_default(),
+        clock: stage.clock_of(vm, now),
+        control_plane: if busy { "busy" } else { control },
+        free_mib: (machine.disk >> 20).saturating_sub(3 << 10),
+        kubeadm: tagged(guest.kubeadm()),
+        kubelet: tagged(kubelet),
+        node_ip: address(guest.node_ip),
+        prep: &guest.prep,
+        scripts: &guest.scripts,
+        sealed: guest.sealed,
+        version: if guest.upgrading { "" } else { version },
+        worker: if busy { "busy" } else { worker },
     };
-    let node_ip = guest.node_ip.map(|ip| ip.to_string()).unwrap_or_default();
-    let state = json!({
-        "prep": guest.prep,
-        "api_address": guest.hosts.get(api).map(ToString::to_string).unwrap_or_default(),
-        "ca_hash": ca.map(|ca| pki::pin(ca)).unwrap_or_default(),
-        "control_plane": if busy { "busy" } else { control },
-        "sealed": guest.sealed,
-        "worker": if busy { "busy" } else { worker },
-        "advertised": advertised,
-        "node_ip": node_ip,
-        "kubelet": if kubelet.is_empty() { String::new() } else { format!("v{kubelet}") },
-        "kubeadm": if kubelet.is_empty() { String::new() } else { format!("v{}", guest.kubeadm()) },
-        "version": version,
-        "scripts": guest.scripts,
-        "free_mib": (machine.disk >> 20).saturating_sub(3 << 10),
-        "clock": stage.clock_of(vm, now),
-    });
-    said(format!("{state}\n"))
+    said(serde_json::to_string(&state).unwrap_or_default() + "\n")
+}
+
+/// What `node-state` prints.
+#[derive(Serialize)]
+struct State<'a> {
+    advertised: String,
+    api_address: String,
+    ca_hash: String,
+    clock: u64,
+    control_plane: &'a str,
+    free_mib: u64,
+    kubeadm: String,
+    kubelet: String,
+    node_ip: String,
+    prep: &'a str,
+    scripts: &'a str,
+    sealed: bool,
+    version: &'a str,
+    worker: &'a str,
 }
 
 fn hosts(stage: &mut Stage, vm: &str, ip: &str, name: &str) -> Output {

@@ -1,6 +1,8 @@
 //! kubectl's JSONPath templates: `{.items[*].metadata.name}`, `{range …}…{end}`, `{"\n"}`, `[?(@.type=="Ready")]`.
 //! Knows nothing of Kubernetes.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 /// What a template prints for a value.
@@ -8,43 +10,44 @@ use serde_json::Value;
 /// # Errors
 /// What is wrong with the template.
 pub fn print(template: &str, value: &Value) -> Result<String, String> {
-    let mut pieces = split(template)?;
-    pieces.reverse();
+    let pieces = read(&mut &*template, template, false)?;
     let mut out = String::new();
-    body(&mut pieces, &[value], &mut out, false)?;
+    body(&pieces, &[value], &mut out)?;
     Ok(out)
 }
 
-#[derive(Debug, Clone, PartialEq)]
-enum Piece {
-    Text(String),
-    Path(String),
-    Range(String),
-    End,
+#[derive(Debug)]
+enum Piece<'a> {
+    Text(Cow<'a, str>),
+    Path(&'a str),
+    Range(&'a str, Vec<Piece<'a>>),
 }
 
-fn split(template: &str) -> Result<Vec<Piece>, String> {
+/// The pieces up to the end of the template, or of the range that they are in.
+fn read<'a>(rest: &mut &'a str, template: &str, inside: bool) -> Result<Vec<Piece<'a>>, String> {
     let mut pieces = Vec::new();
-    let mut rest = template;
     while let Some(open) = rest.find('{') {
         if open > 0 {
             pieces.push(Piece::Text(rest[..open].into()));
         }
         let close = closing(&rest[open..]).ok_or_else(|| format!("unclosed action in {template}"))? + open;
         let inner = rest[open + 1..close].trim();
+        *rest = &rest[close + 1..];
         pieces.push(if let Some(text) = inner.strip_prefix('"').and_then(|t| t.strip_suffix('"')) {
-            Piece::Text(text.replace("\\n", "\n").replace("\\t", "\t"))
+            Piece::Text(text.replace("\\n", "\n").replace("\\t", "\t").into())
         } else if let Some(path) = inner.strip_prefix("range ") {
-            Piece::Range(path.trim().into())
+            Piece::Range(path.trim(), read(rest, template, true)?)
         } else if inner == "end" {
-            Piece::End
+            return if inside { Ok(pieces) } else { Err("not in range, nothing to end".into()) };
         } else {
-            Piece::Path(inner.into())
+            Piece::Path(inner)
         });
-        rest = &rest[close + 1..];
+    }
+    if inside {
+        return Err("unexpected end of template: range without end".into());
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Text(rest.into()));
+        pieces.push(Piece::Text((*rest).into()));
     }
     Ok(pieces)
 }
@@ -58,47 +61,30 @@ fn closing(text: &str) -> Option<usize> {
     })
 }
 
-/// Prints pieces (last first) up to the end of the template, or of the range it is in.
-fn body(pieces: &mut Vec<Piece>, at: &[&Value], out: &mut String, inside: bool) -> Result<(), String> {
-    while let Some(piece) = pieces.pop() {
+fn body(pieces: &[Piece<'_>], at: &[&Value], out: &mut String) -> Result<(), String> {
+    for piece in pieces {
         match piece {
-            Piece::Text(text) => out.push_str(&text),
+            Piece::Text(text) => out.push_str(text),
             Piece::Path(path) => {
-                let found: Vec<String> = values(at, &path)?.into_iter().map(shown).collect();
-                out.push_str(&found.join(" "));
-            }
-            Piece::Range(path) => {
-                let end = matching(pieces)?;
-                let inner: Vec<Piece> = pieces.split_off(end);
-                for value in values(at, &path)? {
-                    body(&mut inner[1..].to_vec(), &[value], out, true)?;
+                for (place, value) in values(at, path)?.into_iter().enumerate() {
+                    out.push_str(if place == 0 { "" } else { " " });
+                    out.push_str(&shown(value));
                 }
             }
-            Piece::End if inside => return Ok(()),
-            Piece::End => return Err("not in range, nothing to end".into()),
+            Piece::Range(path, inner) => {
+                for value in values(at, path)? {
+                    body(inner, &[value], out)?;
+                }
+            }
         }
     }
     Ok(())
 }
 
-/// Where the `{end}` of the range just opened stands in the reversed pieces.
-fn matching(pieces: &[Piece]) -> Result<usize, String> {
-    let mut depth = 0;
-    for (index, piece) in pieces.iter().enumerate().rev() {
-        match piece {
-            Piece::Range(_) => depth += 1,
-            Piece::End if depth == 0 => return Ok(index),
-            Piece::End => depth -= 1,
-            _ => {}
-        }
-    }
-    Err("unexpected end of template: range without end".into())
-}
-
-fn shown(value: &Value) -> String {
+fn shown(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => text.into(),
+        other => other.to_string().into(),
     }
 }
 
@@ -113,11 +99,14 @@ fn values<'a>(at: &[&'a Value], path: &str) -> Result<Vec<&'a Value>, String> {
         } else {
             let after = rest.strip_prefix('.').unwrap_or(rest);
             let end = name_end(after);
-            let name = after[..end].replace("\\.", ".");
-            found = match name.as_str() {
+            found = match &after[..end] {
                 "" => found,
                 "*" => found.into_iter().flat_map(children).collect(),
-                _ => found.into_iter().filter_map(|v| v.get(&name)).collect(),
+                name if name.contains('\\') => {
+                    let name = name.replace("\\.", ".");
+                    found.into_iter().filter_map(|v| v.get(&name)).collect()
+                }
+                name => found.into_iter().filter_map(|v| v.get(name)).collect(),
             };
             rest = &after[end..];
         }

@@ -111,7 +111,7 @@ pub fn get(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
         };
     }
     let found = named(stage, desk, &desk.parsed.words, desk.parsed.on("ignore-not-found"))?;
-    match printed(desk, &found) {
+    match printed(desk, found) {
         Ok(text) => Ok(text),
         Err(Unprinted::Refused(output)) => Err(output),
         Err(Unprinted::Strange(output)) => Err(stage.strange(desk.ask, output)),
@@ -127,30 +127,25 @@ enum Unprinted {
 }
 
 /// Objects in the format that is asked for.
-fn printed(desk: &Desk<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Result<Output, Unprinted> {
+fn printed(desk: &Desk<'_>, found: Vec<(Kind, Cow<'_, Value>)>) -> Result<Output, Unprinted> {
     let one = desk.parsed.words.len() == 2 || desk.parsed.word(0).contains('/');
-    let value = || match found {
-        [(_, single)] if one => Cow::Borrowed(&**single),
-        _ => {
-            let items: Vec<&Value> = found.iter().map(|(_, v)| &**v).collect();
-            Cow::Owned(json!({ "apiVersion": "v1", "kind": "List", "items": items }))
-        }
-    };
+    if one && found.is_empty() {
+        return Ok(said(""));
+    }
     match desk.parsed.get("output") {
-        _ if one && found.is_empty() => Ok(said("")),
-        Some("json") => Ok(said(serde_json::to_string_pretty(&value()).unwrap_or_default() + "\n")),
+        Some("json") => Ok(said(serde_json::to_string_pretty(&whole(one, found)).unwrap_or_default() + "\n")),
         Some("name") => Ok(said(
             found.iter().map(|(k, v)| format!("{}/{}\n", k.shown(), text(v, "/metadata/name"))).collect::<String>(),
         )),
         Some(format) if format.starts_with("jsonpath=") => {
             let template = &format["jsonpath=".len()..];
-            jsonpath::print(template, &value()).map(said).map_err(|why| {
+            jsonpath::print(template, &whole(one, found)).map(said).map_err(|why| {
                 Unprinted::Refused(refused(1, format!("error: error parsing jsonpath {template}, {why}")))
             })
         }
         Some(format) if format.starts_with("go-template=") => {
             let template = &format["go-template=".len()..];
-            gotemplate::print(template, &value()).map(said).map_err(|bad| match bad {
+            gotemplate::print(template, &whole(one, found)).map(said).map_err(|bad| match bad {
                 gotemplate::Bad::Data(why) => Unprinted::Refused(refused(1, why)),
                 gotemplate::Bad::Template => {
                     let text = format!("error: the embedded world does not know the template {template}");
@@ -158,10 +153,23 @@ fn printed(desk: &Desk<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Result<Output, 
                 }
             })
         }
-        None => Ok(table(desk, found)),
+        None => Ok(table(desk, &found)),
         Some(other) => {
             let text = format!("error: unable to match a printer suitable for the output format \"{other}\"");
             Err(Unprinted::Strange(refused(1, text)))
+        }
+    }
+}
+
+/// The one object that is asked for, or the list of all.
+fn whole(one: bool, mut found: Vec<(Kind, Cow<'_, Value>)>) -> Cow<'_, Value> {
+    match found.pop() {
+        Some((_, single)) if one && found.is_empty() => single,
+        last => {
+            let items: Vec<Value> = found.into_iter().chain(last).map(|(_, v)| v.into_owned()).collect();
+            let mut list = json!({ "apiVersion": "v1", "kind": "List" });
+            list["items"] = items.into();
+            Cow::Owned(list)
         }
     }
 }
