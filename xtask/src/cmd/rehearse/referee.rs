@@ -1,7 +1,7 @@
 //! Watches a run by its notes and says where it contradicts itself.
 //! Knows nothing of what the steps mean.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::engine::{Note, Outcome};
 use crate::plan::{Plan, StepId};
@@ -10,27 +10,32 @@ use crate::plan::{Plan, StepId};
 #[derive(Clone)]
 pub struct Referee<'a> {
     plan: &'a Plan,
-    asked: BTreeSet<StepId>,
-    so: BTreeSet<StepId>,
-    over: BTreeSet<StepId>,
+    steps: BTreeMap<StepId, Seen>,
     /// What should never have been.
     pub contradictions: Vec<String>,
+}
+
+/// What was seen of one step.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    asked: bool,
+    so: bool,
+    over: bool,
 }
 
 impl<'a> Referee<'a> {
     /// Before a run of a plan.
     pub fn new(plan: &'a Plan) -> Self {
-        let (asked, so, over) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Referee { plan, asked, so, over, contradictions: Vec::new() }
+        Referee { plan, steps: BTreeMap::new(), contradictions: Vec::new() }
     }
 
     /// Looks at a note.
     pub fn see(&mut self, note: &Note) {
         match note {
-            Note::Checking(step) => drop(self.asked.insert(step.clone())),
+            Note::Checking(step) => self.of_mut(step).asked = true,
             Note::Running { step, mutates: true, command, .. } => self.acts(step, command),
             Note::Kept(step) | Note::Done { step, .. } => {
-                self.so.insert(step.clone());
+                self.of_mut(step).so = true;
                 self.ends(step);
             }
             Note::Failed(failure) => self.ends(&failure.step),
@@ -39,22 +44,32 @@ impl<'a> Referee<'a> {
         }
     }
 
+    fn of(&self, step: &str) -> Seen {
+        self.steps.get(step).copied().unwrap_or_default()
+    }
+
+    fn of_mut(&mut self, step: &StepId) -> &mut Seen {
+        self.steps.entry(step.clone()).or_default()
+    }
+
     fn acts(&mut self, id: &StepId, command: &str) {
         let Some(step) = self.plan.step(id) else {
             return self.contradictions.push(format!("{id} acts and is not in the plan"));
         };
-        let missing = step.needs.iter().filter(|need| !self.so.contains(*need));
-        self.contradictions.extend(missing.map(|need| format!("{id} acts before {need} is so: {command}")));
-        if !self.asked.contains(id) {
+        let missing = step.needs.iter().filter(|need| !self.of(need).so);
+        let early: Vec<_> = missing.map(|need| format!("{id} acts before {need} is so: {command}")).collect();
+        self.contradictions.extend(early);
+        let seen = self.of(id);
+        if !seen.asked {
             self.contradictions.push(format!("{id} acts without asking first: {command}"));
         }
-        if self.over.contains(id) {
+        if seen.over {
             self.contradictions.push(format!("{id} acts after it was over: {command}"));
         }
     }
 
     fn ends(&mut self, id: &StepId) {
-        if !self.over.insert(id.clone()) {
+        if std::mem::replace(&mut self.of_mut(id).over, true) {
             self.contradictions.push(format!("{id} ends twice"));
         }
     }
@@ -62,7 +77,7 @@ impl<'a> Referee<'a> {
     /// Compares what was told with what is said at the end. A run that was killed says nothing.
     pub fn end(&mut self, outcome: &Outcome) {
         let good = outcome.done.iter().chain(&outcome.kept);
-        let untrue = good.filter(|id| !self.so.contains(*id)).map(|id| format!("{id} is said to be so, and never was"));
+        let untrue = good.filter(|id| !self.of(id).so).map(|id| format!("{id} is said to be so, and never was"));
         self.contradictions.extend(untrue.collect::<Vec<_>>());
         let told = outcome.done.len() + outcome.kept.len() + outcome.failed.len() + outcome.blocked.len();
         if told + outcome.skipped.len() != self.plan.steps.len() && !outcome.interrupted {

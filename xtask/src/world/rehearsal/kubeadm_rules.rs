@@ -85,13 +85,11 @@ fn walk(value: &Value, kind: &str, path: &str, unknown: &mut Vec<String>) {
         }
     }
     for (key, inner) in value.as_object().into_iter().flatten() {
-        match keys.split_whitespace().find(|k| k.split(':').next() == Some(key)) {
+        let mut known = keys.split_ascii_whitespace().map(|known| known.split_once(':').unwrap_or((known, "")));
+        match known.find(|(name, _)| name == key) {
             None => unknown.push(format!("{path}{key}")),
-            Some(known) => {
-                if let Some((_, kind)) = known.split_once(':') {
-                    walk(inner, kind, &format!("{path}{key}."), unknown);
-                }
-            }
+            Some((_, "")) => {}
+            Some((_, kind)) => walk(inner, kind, &format!("{path}{key}."), unknown),
         }
     }
 }

@@ -79,14 +79,19 @@ pub fn list<'a>(
     }
     all.retain(|v| {
         let (namespace, name) = place(v);
-        let gone = |m: &Mishap| matches!(m, Mishap::Gone(gone) if *gone == key(&kind.kind, namespace, name));
         (!kind.namespaced || wanted.namespace.is_none_or(|wanted| wanted == namespace))
             && fits(name)
             && selected(v, wanted.selector)
-            && !stage.mishaps(&cluster.name).any(gone)
+            && !is_gone(stage, cluster, &kind.kind, namespace, name)
     });
     all.sort_by(|one, other| place(one).cmp(&place(other)));
     all
+}
+
+/// Whether somebody took an object away behind everyone's back.
+pub fn is_gone(stage: &Stage, cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> bool {
+    let gone = |m: &Mishap| matches!(m, Mishap::Gone(gone) if *gone == key(kind, namespace, name));
+    stage.mishaps(&cluster.name).any(gone)
 }
 
 /// Namespace and name.

@@ -151,8 +151,7 @@ pub fn diff(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> {
         let namespace = place(&kind, object, desk);
         accept::admitted(cluster, &kind, object, namespace, up).map_err(|why| refused(2, why))?;
         let name = text(object, "/metadata/name");
-        let live = objects::one(stage, cluster, &kind, (Some(namespace), name), desk.now);
-        if !live.is_some_and(|live| holds(&live, object, &kind)) {
+        if !holds(stage, cluster, &kind, object, (namespace, name), desk.now) {
             let file = format!("{}.{}.{namespace}.{name}", kind.group, kind.kind);
             out.push_str(&format!("diff -u -N LIVE/{file} MERGED/{file}\n"));
         }
@@ -161,12 +160,20 @@ pub fn diff(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Output> {
 }
 
 /// Whether a live object already has every field that is applied. The embedded world keeps of a CRD what it needs.
-fn holds(live: &Value, wanted: &Value, kind: &Kind) -> bool {
+fn holds(
+    stage: &Stage,
+    cluster: &Cluster,
+    kind: &Kind,
+    wanted: &Value,
+    (namespace, name): (&str, &str),
+    now: Duration,
+) -> bool {
     if kind.kind == "CustomResourceDefinition" {
-        let bundle = |v: &Value| v["metadata"]["annotations"][accept::BUNDLE].clone();
-        return bundle(live) == bundle(wanted);
+        let bundle = wanted["metadata"]["annotations"][accept::BUNDLE].as_str();
+        let live = cluster.crds.get(name).filter(|_| !objects::is_gone(stage, cluster, &kind.kind, namespace, name));
+        return live.is_some_and(|crd| crd.bundle.as_deref() == bundle);
     }
-    within(live, wanted)
+    objects::one(stage, cluster, kind, (Some(namespace), name), now).is_some_and(|live| within(&live, wanted))
 }
 
 fn within(live: &Value, wanted: &Value) -> bool {
