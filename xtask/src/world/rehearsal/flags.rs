@@ -12,6 +12,14 @@ pub struct Known {
     pub short: &'static [(char, &'static str)],
 }
 
+impl Known {
+    /// Whether a flag takes a value; nothing if there is no such flag.
+    fn takes(&self, name: &str) -> Option<bool> {
+        let takes = self.takes.contains(&name);
+        (takes || self.bare.contains(&name)).then_some(takes)
+    }
+}
+
 /// What a command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parsed<'a> {
@@ -54,7 +62,8 @@ impl<'a> Parsed<'a> {
     }
 }
 
-/// Reads a command line by the flags of several tables (a subcommand's own and the global ones).
+/// Reads a command line by the flags of several tables (a subcommand's own and the global ones). The first that has a
+/// flag says what it is.
 pub fn parse<'a>(args: &'a [String], tables: &[Known]) -> Result<Parsed<'a>, Bad> {
     let mut parsed = Parsed::default();
     let mut args = args.iter();
@@ -87,17 +96,14 @@ fn flag<'a>(arg: &'a str, tables: &[Known]) -> Result<Option<(&'a str, Option<&'
         None => (arg, None),
     };
     let unknown = || Bad::Unknown(head.to_owned());
-    // Where two tables disagree, it stands alone.
-    let bare = |name: &str| tables.iter().any(|t| t.bare.contains(&name));
+    let takes = |name: &str| tables.iter().find_map(|table| table.takes(name)).ok_or_else(unknown);
     if let Some(name) = head.strip_prefix("--") {
-        let takes = !bare(name);
-        let known = !takes || tables.iter().any(|t| t.takes.contains(&name));
-        return if known { Ok(Some((name, inline, takes))) } else { Err(unknown()) };
+        return Ok(Some((name, inline, takes(name)?)));
     }
     let Some(short) = head[1..].chars().next() else { return Ok(None) };
     let long = tables.iter().flat_map(|t| t.short).find(|(c, _)| *c == short).ok_or_else(unknown)?;
     let inline = inline.or_else(|| (head.len() > 2).then(|| &head[1 + short.len_utf8()..]));
-    Ok(Some((long.1, inline, !bare(long.1))))
+    Ok(Some((long.1, inline, takes(long.1)?)))
 }
 
 /// A Go duration (`10m`, `1m30s`, `2h0m0s`) or plain seconds.
