@@ -138,8 +138,8 @@ impl Stage {
         self.vms.touched(vm.into_iter().chain(cluster.nodes.values().map(|member| &member.vm)))
     }
 
-    /// The rest of a cluster whose pods are at rest, if its controllers have done all they can as things are. What is wrong with a cluster
-    /// beyond its commands keeps it from resting: that may depend on others.
+    /// The rest of a cluster whose pods are at rest, if its controllers have done all they can as things are. What is
+    /// wrong with a cluster beyond its commands keeps it from resting: that may depend on others.
     fn rest(&self, vm: &str, cluster: &Cluster, now: Duration) -> Option<Rest> {
         let calm = self.mishaps(&cluster.name).next().is_none()
             && !awaits_webhook(cluster)

@@ -68,7 +68,7 @@ impl Default for Machine {
 /// What is inside a VM.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Guest {
-    /// Files by path: what cloud-init wrote and what was delivered later. Copies of a guest share them until one writes.
+    /// Files by path: what cloud-init wrote and what was delivered later. Copies of a guest share them.
     pub files: Rc<BTreeMap<String, String>>,
     /// Lines of ours in `/etc/hosts`.
     pub hosts: BTreeMap<String, Ipv4Addr>,
