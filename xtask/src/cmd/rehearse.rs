@@ -9,6 +9,8 @@ mod referee;
 mod scene;
 mod trial;
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 use super::conduct::jobs;
@@ -18,6 +20,7 @@ use crate::cli::{Format, Planned};
 use crate::problem::Problem;
 use crate::ui::shell::{Tone, Volume};
 use crate::ui::words;
+use crate::workspace::clock;
 use acts::Played;
 use trial::Trial;
 
@@ -48,6 +51,7 @@ struct Sum {
 /// # Errors
 /// Problems of the input, or of what is wanted.
 pub fn run(session: &mut Session, of: Planned, wanted: &Wanted<'_>) -> Ended {
+    let began = clock::now_ms();
     let named = named(wanted, session.flags.seed).map_err(Stop::with(WRONG))?;
     let inputs = load::inputs(session)?;
     let play = if wanted.moved { play::moved(of, &inputs)? } else { play::of(of, &inputs)? };
@@ -76,7 +80,7 @@ pub fn run(session: &mut Session, of: Planned, wanted: &Wanted<'_>) -> Ended {
         let json = session.flags.format == Format::Json;
         session.shell.data(&if json { format!("{}\n", sum.table.json()) } else { sum.table.text() });
     }
-    let what = what(&sum, possible.len());
+    let what = what(&sum, possible.len(), Duration::from_millis(clock::now_ms().saturating_sub(began)));
     Ok(answer(session, said, &sum, &what))
 }
 
@@ -142,13 +146,13 @@ fn json(trial: Trial, played: &Played) -> serde_json::Value {
     event
 }
 
-/// How much was rehearsed; `possible` faults could strike alone.
-fn what(sum: &Sum, possible: usize) -> String {
+/// How much was rehearsed, in how much time; `possible` faults could strike alone.
+fn what(sum: &Sum, possible: usize, took: Duration) -> String {
     let Sum { seeds, points, struck, .. } = sum;
-    let faults = words::count(*struck, "fault");
+    let (faults, took) = (words::count(*struck, "fault"), words::duration(took));
     match seeds {
-        0 => format!("{faults}, each alone, of {possible} that could strike"),
-        _ => format!("{}: {points} fault points, {faults}", words::count(*seeds, "seed")),
+        0 => format!("{faults} in {took}, each alone, of {possible} that could strike"),
+        _ => format!("{} in {took}: {points} fault points, {faults}", words::count(*seeds, "seed")),
     }
 }
 

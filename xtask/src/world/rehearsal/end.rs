@@ -9,8 +9,8 @@ use super::ask::{Ask, refused};
 use super::cluster::{Cluster, Ready};
 use super::faults::Kind;
 use super::kubeadm_rules;
-use super::stage::{Control, Stage, Work, Worker};
-use super::vms::Power;
+use super::stage::Stage;
+use super::vms::{Control, Power, Work, Worker};
 use crate::tools::{Output, Tool};
 
 impl Stage {

@@ -72,22 +72,32 @@ pub fn parse<'a>(args: &'a [String], tables: &[Known]) -> Result<Parsed<'a>, Bad
             parsed.rest = args.map(String::as_str).collect();
             break;
         }
-        let Some((name, inline, takes)) = flag(arg, tables)? else {
+        let Some(flag) = flag(arg, tables)? else {
             parsed.words.push(arg);
             continue;
         };
-        let value = match inline {
+        let value = match flag.inline {
             Some(value) => value,
-            None if !takes => "true",
+            None if !flag.takes => "true",
             None => args.next().ok_or_else(|| Bad::NoValue(arg.clone()))?,
         };
-        parsed.flags.push((name, value));
+        parsed.flags.push((flag.name, value));
     }
     Ok(parsed)
 }
 
-/// The long name of a flag, the value written after `=`, and whether it takes one. A lone `-` is a word.
-fn flag<'a>(arg: &'a str, tables: &[Known]) -> Result<Option<(&'a str, Option<&'a str>, bool)>, Bad> {
+/// A flag as it is written.
+struct Flag<'a> {
+    /// Its long name.
+    name: &'a str,
+    /// The value behind `=`.
+    inline: Option<&'a str>,
+    /// Whether it takes one.
+    takes: bool,
+}
+
+/// The flag that an argument is. A lone `-` is a word.
+fn flag<'a>(arg: &'a str, tables: &[Known]) -> Result<Option<Flag<'a>>, Bad> {
     if !arg.starts_with('-') {
         return Ok(None);
     }
@@ -98,12 +108,12 @@ fn flag<'a>(arg: &'a str, tables: &[Known]) -> Result<Option<(&'a str, Option<&'
     let unknown = || Bad::Unknown(head.to_owned());
     let takes = |name: &str| tables.iter().find_map(|table| table.takes(name)).ok_or_else(unknown);
     if let Some(name) = head.strip_prefix("--") {
-        return Ok(Some((name, inline, takes(name)?)));
+        return Ok(Some(Flag { name, inline, takes: takes(name)? }));
     }
     let Some(short) = head[1..].chars().next() else { return Ok(None) };
     let long = tables.iter().flat_map(|t| t.short).find(|(c, _)| *c == short).ok_or_else(unknown)?;
     let inline = inline.or_else(|| (head.len() > 2).then(|| &head[1 + short.len_utf8()..]));
-    Ok(Some((long.1, inline, takes(long.1)?)))
+    Ok(Some(Flag { name: long.1, inline, takes: takes(long.1)? }))
 }
 
 /// A Go duration (`10m`, `1m30s`, `2h0m0s`) or plain seconds.

@@ -12,7 +12,8 @@ use super::clockwork;
 use super::kubeadm;
 use super::packages;
 use super::pki;
-use super::stage::{Control, Job, Stage, Work, Worker};
+use super::stage::Stage;
+use super::vms::{Control, Job, Work, Worker};
 use crate::tools::{Output, guest as tools};
 
 mod readdress;

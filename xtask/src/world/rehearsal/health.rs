@@ -7,21 +7,13 @@ use serde_json::{Value, json};
 
 use super::cluster::{Cluster, Crd, Member, Ready};
 use super::controllers::awaits_webhook;
-use super::stage::{Control, Stage};
-use super::vms::{Power, Vm};
+use super::stage::Stage;
+use super::vms::{Control, Power, Rest, Vm};
 use super::{catalog, clockwork, mesh, packages, yaml};
 
 /// Cilium's GatewayClass.
 const CLASS: &str = "gatewayclass//cilium";
 const OPERATOR: &str = "kube-system/deployment/cilium-operator";
-
-/// Until when nothing happens in a cluster by itself, unless somebody takes hold of one of its VMs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rest {
-    /// What [`super::vms::Vms::touched`] said of its VMs.
-    touched: u64,
-    until: Duration,
-}
 
 impl Stage {
     /// The cluster whose control plane is in this VM.

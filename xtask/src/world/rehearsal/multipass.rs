@@ -11,8 +11,8 @@ use super::clockwork;
 use super::flags::{Bad, Known, Parsed, parse};
 use super::guest;
 use super::packages;
-use super::stage::{Guest, Job, Stage, Work};
-use super::vms::{Power, Vm};
+use super::stage::Stage;
+use super::vms::{Guest, Job, Power, Vm, Work};
 use super::yaml;
 use crate::tools::{Exit, Output};
 

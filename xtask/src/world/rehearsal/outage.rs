@@ -13,8 +13,8 @@ use super::cluster::{Cluster, Seen};
 use super::flags::duration;
 use super::mesh::{self, SAMPLE, platform};
 use super::mishap::{Breach, Mishap};
-use super::stage::{Control, Stage};
-use super::vms::{Power, Vm};
+use super::stage::Stage;
+use super::vms::{Control, Power, Vm};
 use super::workload::Workload;
 
 /// The pod that asks.

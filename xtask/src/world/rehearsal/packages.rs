@@ -7,7 +7,8 @@ use super::ask::{Answer, Ask, Go, refused, said};
 use super::clockwork;
 use super::kubeadm_rules::failed;
 use super::pki;
-use super::stage::{Control, Guest, Stage, Work, Worker};
+use super::stage::Stage;
+use super::vms::{Control, Guest, Work, Worker};
 use crate::tools::Output;
 
 const SBIN: &str = "/usr/local/sbin/";

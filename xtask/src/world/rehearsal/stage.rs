@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::mishap::Mishap;
@@ -13,9 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::ask::{Answer, Ask, refused};
 use super::catalog::{self, Chart, STRANGER};
 use super::clockwork;
-use super::cluster::Cluster;
-use super::health::Rest;
-use super::vms::{Power, Vm, Vms};
+use super::vms::{Control, Job, Power, Rest, Vm, Vms, Work, Worker};
 use crate::tools::Output;
 
 /// The machine that everything runs on.
@@ -63,98 +60,6 @@ impl Default for Machine {
             tools: tools.map(|(name, version)| (name.to_owned(), version.to_owned())).into(),
         }
     }
-}
-
-/// What is inside a VM.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Guest {
-    /// Files by path: what cloud-init wrote and what was delivered later. Copies of a guest share them.
-    pub files: Rc<BTreeMap<String, String>>,
-    /// Lines of ours in `/etc/hosts`.
-    pub hosts: BTreeMap<String, Ipv4Addr>,
-    /// The marker that preparation leaves, when it is done.
-    pub prep: String,
-    /// The version of the packages, where the marker does not say it: a preparation begins by taking the marker away.
-    #[serde(default)]
-    pub packages: String,
-    /// The version of kubeadm's package, where it is not that of the others.
-    #[serde(default)]
-    pub kubeadm: String,
-    /// The version of the kubelet that runs, where it is not the one installed.
-    #[serde(default)]
-    pub running: String,
-    /// What `node-state` says of the scripts.
-    #[serde(default)]
-    pub scripts: String,
-    /// An upgrade of the control plane has begun and not ended.
-    #[serde(default)]
-    pub upgrading: bool,
-    /// The certificate authority in `/etc/kubernetes/pki`, by name.
-    pub ca: Option<String>,
-    /// The authority a worker was given by its cluster.
-    pub trusts: Option<String>,
-    pub control: Control,
-    pub sealed: bool,
-    pub worker: Worker,
-    /// The address that the kubelet is told. On a machine without it a kubelet does not run.
-    #[serde(default)]
-    pub node_ip: Option<Ipv4Addr>,
-    /// Folders of volumes.
-    #[serde(default)]
-    pub volumes: BTreeSet<String>,
-    /// What runs inside, whether or not anyone outside still waits for it.
-    pub jobs: Vec<Job>,
-}
-
-/// How far a control plane is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Control {
-    #[default]
-    None,
-    /// An init that died.
-    Partial,
-    Made(Box<Cluster>),
-}
-
-/// How far a worker is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Worker {
-    #[default]
-    None,
-    Partial,
-    Joined,
-}
-
-/// Something that takes time inside a VM.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Job {
-    /// The command that started it; 0 is cloud-init.
-    pub run: u64,
-    pub work: Work,
-    pub began: Duration,
-    /// When it looks at the world next: its end, unless it waits for something.
-    pub next: Duration,
-    /// A file that is touched when it ends well.
-    pub then: Option<String>,
-}
-
-/// What a job does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Work {
-    Prep,
-    /// The preparation of kubeadm alone.
-    Kubeadm,
-    /// `kubeadm upgrade apply` to this version.
-    Apply(String),
-    /// The file it reads.
-    Init(String),
-    /// The file it reads, and whether the API has been found.
-    Join(String, bool),
-    Reset,
-    /// What kubeadm wrote down moves to this address.
-    Readdress(Ipv4Addr),
-    /// A worker's kubelet makes its Node object if there is none; it does so when it starts, and only then.
-    Register,
 }
 
 /// The whole simulated world.
@@ -344,30 +249,5 @@ impl Stage {
     /// The running VM that has this address.
     pub(super) fn at(&self, ip: Ipv4Addr) -> Option<(&String, &Vm)> {
         self.vms.iter().find(|(_, vm)| vm.ip == ip && vm.power == Power::Running)
-    }
-}
-
-impl Guest {
-    /// Its files, to write them.
-    pub fn files_mut(&mut self) -> &mut BTreeMap<String, String> {
-        Rc::make_mut(&mut self.files)
-    }
-
-    /// The version of the packages that preparation installed.
-    pub fn installed(&self) -> &str {
-        if !self.packages.is_empty() {
-            return &self.packages;
-        }
-        let version = self.prep.strip_prefix("k8s=").and_then(|rest| rest.split(' ').next());
-        version.unwrap_or_default()
-    }
-    /// The version of kubeadm.
-    pub fn kubeadm(&self) -> &str {
-        if self.kubeadm.is_empty() { self.installed() } else { &self.kubeadm }
-    }
-
-    /// The version of the kubelet that runs.
-    pub fn kubelet(&self) -> &str {
-        if self.running.is_empty() { self.installed() } else { &self.running }
     }
 }

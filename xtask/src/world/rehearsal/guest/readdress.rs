@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::super::ask::{Answer, Ask, refused, said};
 use super::super::clockwork;
 use super::super::mishap::Mishap;
-use super::super::stage::{Control, Stage, Work};
+use super::super::stage::Stage;
+use super::super::vms::{Control, Work};
 use super::restart;
 use crate::tools::Output;
 
