@@ -294,7 +294,13 @@ impl<'a> Engine<'a> {
         self.board.set(i, if confirming { State::Confirming } else { State::Asking });
         let plan = self.plan;
         let step = &plan.steps[i];
-        self.start(i, &step.done_when.ask, step.limits.ask, digests(step));
+        let mut digests = digests(step);
+        // What has no token in it stays as it was told before.
+        digests.retain(|file| {
+            let fixed = plan.files.get(file).is_some_and(|text| !token::may_hold(text));
+            !fixed || !self.digests.contains_key(file)
+        });
+        self.start(i, &step.done_when.ask, step.limits.ask, digests);
     }
 
     pub(super) fn run_next(&mut self, i: usize) {

@@ -222,6 +222,7 @@ impl Guest {
         let version = self.prep.strip_prefix("k8s=").and_then(|rest| rest.split(' ').next());
         version.unwrap_or_default()
     }
+
     /// The version of kubeadm.
     pub fn kubeadm(&self) -> &str {
         if self.kubeadm.is_empty() { self.installed() } else { &self.kubeadm }

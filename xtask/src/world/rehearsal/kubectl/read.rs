@@ -183,50 +183,48 @@ fn table(desk: &Desk<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Output {
         return Output { stderr: format!("No resources found{place}\n"), ..said("") };
     }
     let labels: Vec<&str> = desk.parsed.all("label-columns").flat_map(|l| l.split(',')).collect();
-    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut rows: Vec<Vec<Cow<'_, str>>> = Vec::new();
     if !desk.parsed.on("no-headers") {
-        let mut head = vec!["NAME".to_owned()];
-        head.extend(extra(items[0], true));
-        head.extend(labels.iter().map(|l| l.rsplit('/').next().unwrap_or(l).to_uppercase()));
+        let mut head: Vec<Cow<'_, str>> =
+            all.then_some("NAMESPACE").into_iter().chain(["NAME"]).map(Into::into).collect();
+        head.extend(extra(items[0]).into_iter().map(|(name, _)| Cow::from(name)));
+        head.extend(labels.iter().map(|l| Cow::from(l.rsplit('/').next().unwrap_or(l).to_uppercase())));
         rows.push(head);
     }
     for item in &items {
-        let mut row = vec![text(item, "/metadata/name").to_owned()];
-        row.extend(extra(item, false));
+        let metadata = &item["metadata"];
+        let own = |name: &str| Cow::from(metadata[name].as_str().unwrap_or_default());
+        let mut row: Vec<Cow<'_, str>> = all.then(|| own("namespace")).into_iter().chain([own("name")]).collect();
+        row.extend(extra(item).into_iter().map(|(_, value)| Cow::from(value)));
         // A label that is not there prints as nothing.
-        row.extend(labels.iter().map(|l| item["metadata"]["labels"][*l].as_str().unwrap_or_default().to_owned()));
+        row.extend(labels.iter().map(|l| Cow::from(metadata["labels"][*l].as_str().unwrap_or_default())));
         rows.push(row);
     }
-    if all {
-        let spaces = items.iter().map(|v| text(v, "/metadata/namespace").to_owned());
-        let spaces = (!desk.parsed.on("no-headers")).then(|| "NAMESPACE".to_owned()).into_iter().chain(spaces);
-        rows = spaces.zip(rows).map(|(ns, row)| std::iter::once(ns).chain(row).collect()).collect();
-    }
     let widths: Vec<usize> = (0..rows[0].len()).map(|i| rows.iter().map(|r| r[i].len()).max().unwrap_or(0)).collect();
+    let spaces = " ".repeat(widths.iter().copied().max().unwrap_or(0));
     let mut out = String::new();
     for row in &rows {
         for (place, (cell, width)) in row.iter().zip(&widths).enumerate() {
             out.push_str(if place == 0 { "" } else { "   " });
             out.push_str(cell);
-            out.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.len())));
+            out.push_str(&spaces[..width.saturating_sub(cell.len())]);
         }
         out.push('\n');
     }
     said(out)
 }
 
-/// The columns between name and labels.
-fn extra(item: &Value, head: bool) -> Vec<String> {
-    let columns: &[(&str, String)] = match text(item, "/kind") {
-        "Secret" => &[("TYPE", text(item, "/type").to_owned()), ("DATA", "1".into()), ("AGE", "1m".into())],
+/// The columns between name and labels: their names, and what this object has there.
+fn extra(item: &Value) -> Vec<(&'static str, &str)> {
+    match text(item, "/kind") {
+        "Secret" => vec![("TYPE", text(item, "/type")), ("DATA", "1"), ("AGE", "1m")],
         "Node" => {
             let ready = text(item, "/status/conditions/0/status");
             let status = if ready == "True" { "Ready" } else { "NotReady" };
-            &[("STATUS", status.into()), ("VERSION", text(item, "/status/nodeInfo/kubeletVersion").to_owned())]
+            vec![("STATUS", status), ("VERSION", text(item, "/status/nodeInfo/kubeletVersion"))]
         }
-        _ => &[("AGE", "1m".to_owned())],
-    };
-    columns.iter().map(|(name, value)| if head { (*name).to_owned() } else { value.clone() }).collect()
+        _ => vec![("AGE", "1m")],
+    }
 }
 
 /// How long a command that waits may, from its `--timeout`.

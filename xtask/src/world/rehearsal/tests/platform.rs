@@ -60,6 +60,28 @@ fn script(rest: &str) -> String {
     exec(&format!("-- sh -c 'read -r VAULT_TOKEN; export VAULT_TOKEN; {rest}'"))
 }
 
+/// Who looks at a cluster at rest is not kept by going through it; what somebody does there ends the rest.
+#[test]
+fn a_cluster_rests_until_somebody_takes_hold_of_it() {
+    let mut scene = scene();
+    let nodes = format!("{K} get pods --all-namespaces --output 'jsonpath={{.items[*].spec.nodeName}}'");
+    scene.pass(120);
+    let before = scene.ok(&nodes);
+    let rests = |scene: &Scene| scene.world.stage().rests.len();
+    assert_eq!(rests(&scene), 1, "{before}");
+    let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, namespace: default}, \
+        spec: {replicas: 2, template: {spec: {containers: [{name: a, image: a}]}}}}";
+    assert!(scene.fed(APPLY, deployment).ok());
+    assert_eq!(scene.ok(&nodes), format!("{before} app1-cp app1-cp"), "both have a place at the next look");
+    scene.ok("multipass stop app1-cp");
+    scene.ok("multipass start app1-cp");
+    scene.pass(120);
+    assert_eq!(scene.ok(&nodes), format!("{before} app1-cp app1-cp"));
+    assert_eq!(rests(&scene), 1);
+    scene.ok(&format!("{K} delete deployment a --namespace default"));
+    assert_eq!(scene.ok(&nodes), before);
+}
+
 #[test]
 fn vault_is_there_when_its_pod_runs_and_not_before() {
     let mut scene = scene();
