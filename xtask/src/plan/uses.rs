@@ -22,8 +22,7 @@ impl Uses {
     /// What a command needs: in its arguments, environment and input.
     pub fn of_command(command: &Command, files: &Files) -> Uses {
         let mut uses = Uses::default();
-        // Most have nothing of all that, and it is asked before each of them.
-        command.texts().filter(|text| token::may_hold(text)).for_each(|text| uses.add(text, files));
+        command.texts().for_each(|text| uses.add(text, files));
         if let Stdin::File(file) = &command.stdin {
             uses.add_file(file, files);
         }

@@ -107,7 +107,8 @@ pub struct Revision {
     pub run: Option<u64>,
 }
 
-/// The status of a revision: `deployed`. While it stays so its Secret does, and is remembered with it.
+/// The status of a revision: `deployed`. Nothing else that its Secret shows ever changes (name, number, labels), so the
+/// Secret is remembered with the status and goes with it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Status {

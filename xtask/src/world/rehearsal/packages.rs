@@ -96,6 +96,7 @@ fn numbers(version: &str) -> (u64, u64, u64) {
 /// Whether a kubelet is of a later minor than its API server, which is no supported skew. Upstream says so of init's
 /// preflight; that such a kubelet does not become ready is assumed.
 pub fn too_new(kubelet: &str, server: &str) -> bool {
+    // Asked for every pod at every look, and mostly of the very version of the server.
     if server.strip_prefix('v') == Some(kubelet) {
         return false;
     }

@@ -85,7 +85,7 @@ fn refusal(cluster: &Cluster, desk: &Desk<'_>, node: &str, pods: &[Workload]) ->
         volumes.is_some_and(|all| all.iter().any(|volume| volume.get("emptyDir").is_some()))
     };
     let local = pods.iter().filter(|w| w.kind != "DaemonSet" && !desk.parsed.on("delete-emptydir-data")).filter(empty);
-    let bare = cluster.objects.iter().filter(|(key, _)| key.starts_with("pod/") && !desk.parsed.on("force"));
+    let bare = cluster.objects_of("pod").filter(|_| !desk.parsed.on("force"));
     let bare = bare.filter(|(_, pod)| text(pod, "/spec/nodeName") == node);
     let bare = bare.map(|(_, pod)| format!("{}/{}", text(pod, "/metadata/namespace"), text(pod, "/metadata/name")));
     let whys = [

@@ -123,7 +123,7 @@ fn secret_name(revision: &Revision) -> String {
 /// Whether that is its name.
 pub fn is_secret_of(revision: &Revision, name: &str) -> bool {
     let rest = name.strip_prefix("sh.helm.release.v1.").and_then(|rest| rest.strip_prefix(revision.name.as_str()));
-    rest.and_then(|rest| rest.strip_prefix(".v")).is_some_and(|number| number.parse() == Ok(revision.number))
+    rest.and_then(|rest| rest.strip_prefix(".v")).is_some_and(|number| number == revision.number.to_string())
 }
 
 /// A resource definition.

@@ -17,7 +17,7 @@ use super::super::yaml::{self, text};
 use super::desk::Desk;
 use super::kinds::{self, Kind};
 use super::objects::Wanted;
-use super::{accept, objects};
+use super::{accept, objects, shapes};
 use crate::tools::Output;
 
 /// The objects of `--filename`, with where they are from. `-` is standard input.
@@ -240,8 +240,7 @@ fn remove(cluster: &mut Cluster, kind: &Kind, namespace: &str, name: &str, now: 
     let releases = cluster.releases.len();
     match &*kind.kind {
         "Secret" => {
-            let secret = |r: &super::super::cluster::Revision| format!("sh.helm.release.v1.{}.v{}", r.name, r.number);
-            cluster.releases.retain(|r| r.namespace != namespace || secret(r) != name);
+            cluster.releases.retain(|r| r.namespace != namespace || !shapes::is_secret_of(r, name));
         }
         "Namespace" => {
             let inside = |key: &String| key.split('/').nth(1) == Some(name);
