@@ -6,14 +6,14 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use xtask::fleet::{self, Compatibility, Fleet};
-use xtask::mesh::{self, Survey};
-use xtask::plan::Plan;
-use xtask::plan::mesh::{Scope, survey};
-use xtask::plan::survey::overview::overview;
-use xtask::plan::survey::{Answer, Answers, State};
-use xtask::release::{self, Releases};
-use xtask::tools::{Exit, Output};
+use model::fleet::{self, Compatibility, Fleet};
+use mesh::{self, Survey};
+use plan::Plan;
+use plan::mesh::{Scope, survey};
+use plan::survey::overview::overview;
+use plan::survey::{Answer, Answers, State};
+use model::release::{self, Releases};
+use tool::{Exit, Output};
 use xtask::ui::problem;
 use xtask::ui::shell::Paint;
 
@@ -43,7 +43,7 @@ fuzz_target!(|input: (bool, &str)| {
     let state = if ok { State::So } else { State::Unknown("x".into()) };
     let answer = Answer { at: Duration::ZERO, output: Some(output.clone()), state };
     let answers: Answers = ids.map(|id| (id, answer.clone())).collect();
-    let _ = xtask::ui::status::json(&overview(fleet, releases, &answers), &xtask::contract::Report::default());
+    let _ = xtask::ui::status::json(&overview(fleet, releases, &answers), &contract::Report::default());
     let answers = asked.steps.iter().map(|step| (step.id.clone(), output.clone())).collect();
     let found = mesh::judge(&Survey { fleet, scope, answers: &answers, facts: &BTreeMap::new() });
     let problems: Vec<_> = found.into_iter().map(|finding| finding.problem).collect();

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use xtask::fleet::{self, Compatibility};
+use model::fleet::{self, Compatibility};
 use xtask::ui::problem;
 use xtask::ui::shell::Paint;
 

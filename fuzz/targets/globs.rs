@@ -4,10 +4,10 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use xtask::fleet::{self, Compatibility};
-use xtask::plan::Plan;
-use xtask::plan::choose::{Choice, choose};
-use xtask::plan::mesh::{Scope, survey};
+use model::fleet::{self, Compatibility};
+use plan::Plan;
+use plan::choose::{Choice, choose};
+use plan::mesh::{Scope, survey};
 
 static PLAN: LazyLock<Plan> = LazyLock::new(|| {
     let known = Compatibility::load("c.toml", include_str!("../../infra/compatibility.toml")).expect("in order");

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use xtask::journal::{self, Entry};
+use plan::journal::{self, Entry};
 
 fuzz_target!(|bytes: &[u8]| {
     let fact = |name: &str| journal::line(&Entry::Fact { name: name.into(), value: "10.0.0.1".into() });

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use camino::Utf8Path;
 use libfuzzer_sys::fuzz_target;
-use xtask::workspace::Workspace;
+use exec::workspace::Workspace;
 
 static PLACE: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let place = tempfile::tempdir().expect("a folder");

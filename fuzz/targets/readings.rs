@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use xtask::plan::Want;
-use xtask::tools::{Exit, Output, Reading};
+use plan::Want;
+use tool::{Exit, Output, Reading};
 
 fuzz_target!(|input: (i8, &str, &str)| {
     let (code, stdout, stderr) = input;

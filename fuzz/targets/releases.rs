@@ -5,9 +5,9 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use xtask::charts::lock;
-use xtask::fleet::{self, Compatibility, Fleet};
-use xtask::release;
+use charts::lock;
+use model::fleet::{self, Compatibility, Fleet};
+use model::release;
 
 static FLEET: LazyLock<Fleet> = LazyLock::new(|| {
     let known = Compatibility::load("c.toml", include_str!("../../infra/compatibility.toml")).expect("in order");

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use xtask::token::{self, Token};
-use xtask::tools::quoted;
+use model::token::{self, Token};
+use tool::quoted;
 
 fuzz_target!(|text: &str| {
     let same = token::complete(text, |token| {

@@ -2,9 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use xtask::charts;
-use xtask::problem::At;
-use xtask::render::{merge, yaml};
+use model::problem::At;
+use render::{merge, yaml};
 
 fuzz_target!(|text: &str| {
     let at = At { file: "f.toml".into(), line: Some(3) };

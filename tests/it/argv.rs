@@ -7,11 +7,11 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
 
-use xtask::plan::{Plan, drill};
-use xtask::render::Files;
-use xtask::token;
-use xtask::tools::helm::Helm;
-use xtask::tools::{Command, Stdin, Tool};
+use ::tool::helm::Helm;
+use ::tool::{Command, Stdin, Tool};
+use model::token;
+use plan::{Plan, drill};
+use render::Files;
 
 use crate::golden::{self, plan, root};
 use crate::tool;
@@ -142,7 +142,7 @@ fn kubectl_understands_every_command() {
 fn kubectl_understands_every_command_of_a_drill() {
     let (Some(kubectl), Some(helm)) = (tool::real("kubectl"), tool::real("helm")) else { return };
     let (fleet, _) = golden::load("infra/fleet.toml");
-    let files = xtask::render::drill::files(&golden::data()).expect("they render");
+    let files = render::drill::files(&golden::data()).expect("they render");
     let time = std::time::Duration::from_secs(600);
     let mut plan = drill::ready(&fleet, &files);
     for part in [drill::look(&fleet, &files), drill::during(&fleet, &files), drill::tidy(&fleet, &files)] {

@@ -8,14 +8,15 @@ mod states;
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
+use exec::workspace::Workspace;
+use plan::engine::Engine;
+use plan::journal;
+use sim::{Faults, Rehearsal};
+use tool::Event;
+use tool::helm::Helm;
+use tool::{Call, World};
+use tool::{Exit, Output, Tool};
 use xtask::cmd::drive::drive;
-use xtask::engine::{Engine, Event};
-use xtask::journal;
-use xtask::tools::helm::Helm;
-use xtask::tools::{Exit, Output, Tool};
-use xtask::workspace::Workspace;
-use xtask::world::rehearsal::{Faults, Rehearsal};
-use xtask::world::{Call, World};
 
 use crate::daytwo::fleet;
 use crate::folder::Folder;

@@ -10,11 +10,11 @@ mod verdicts;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use xtask::contract::{self, Class, Clause, Evidence, Report};
-use xtask::fleet::{self, Compatibility};
-use xtask::problem::Problem;
-use xtask::release;
-use xtask::render::{self, Data};
+use contract::{self, Class, Clause, Evidence, Report};
+use model::fleet::{self, Compatibility};
+use model::problem::Problem;
+use model::release;
+use render::{self, Data};
 
 use super::golden;
 use mutants::{MUTANTS, Mutant};

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 pub use crate::story::brought_up as fleet;
 use crate::ui::{Place, settings};
-use xtask::plan::{check, power};
+use plan::{check, power};
 
 /// Changes VMs behind everyone's back.
 pub fn disturb(place: &Place, change: impl FnOnce(&mut Value)) {
@@ -124,7 +124,7 @@ fn the_plans_are_as_reviewed() {
     }
     for of in ["infra/fleet.toml", "tests/fleets/one.toml", "tests/fleets/wide.toml"] {
         let (fleet, _) = crate::golden::load(of);
-        let bootstrap = crate::golden::plan(of, xtask::tools::helm::Helm::V4);
+        let bootstrap = crate::golden::plan(of, tool::helm::Helm::V4);
         for plan in [power::stop(&fleet), power::start(&fleet, bootstrap), power::destroy(&fleet)] {
             assert_eq!(check::check(&plan), [""; 0], "{} of {of}", plan.name);
         }

@@ -1,9 +1,9 @@
 //! A change of the data, and the steps that change with it.
 //! Knows nothing of git: the two plans are made from two states of the data.
 
-use xtask::plan::{bootstrap, diff};
-use xtask::render::{self, Data};
-use xtask::tools::helm::Helm;
+use plan::{bootstrap, diff};
+use render::{self, Data};
+use tool::helm::Helm;
 
 use crate::golden::{data, load};
 

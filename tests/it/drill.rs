@@ -6,10 +6,9 @@ mod probe;
 
 use std::path::Path;
 
+use plan::{check, drill, text};
 use serde_json::{Value, json};
-use xtask::plan::{check, drill, text};
-use xtask::render;
-use xtask::world::rehearsal::Breach;
+use sim::Breach;
 
 use crate::golden;
 pub use crate::story::connected;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8Path;
+use exec::workspace::Workspace;
+use plan::engine::{Engine, Note, Outcome};
+use plan::journal;
+use plan::{Lane, Plan, Probe, Step, Want};
+use tool::{Command, Exit, Limits, Reading, Tool, own};
 use xtask::cmd::drive::drive;
-use xtask::engine::{Engine, Note, Outcome};
-use xtask::journal;
-use xtask::plan::{Lane, Plan, Probe, Step, Want};
-use xtask::tools::{Command, Exit, Limits, Reading, Tool, own};
-use xtask::workspace::Workspace;
 
 use crate::host::{Bench, root_of_parent, say};
 

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use xtask::fleet::{Compatibility, Fleet, Role, free_range, load, network_clash};
-use xtask::problem::Problem;
-use xtask::release;
+use model::fleet::{Compatibility, Fleet, Role, free_range, load, network_clash};
+use model::problem::Problem;
+use model::release;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -136,7 +136,7 @@ fn the_fleet_of_the_repository_and_those_of_the_tests_are_right() {
 #[test]
 fn the_default_fleet_is_the_one_of_the_design() {
     let fleet = fleet("infra/fleet.toml");
-    let of = |c: &xtask::fleet::Cluster| {
+    let of = |c: &model::fleet::Cluster| {
         let nodes: Vec<String> = c.nodes.iter().map(|n| format!("{} {}/{}", n.name, n.cpus, n.memory)).collect();
         format!(
             "{} {} {:?} {} {} {} [{}]",

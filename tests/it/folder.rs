@@ -3,8 +3,8 @@
 
 use std::rc::Rc;
 
-use xtask::workspace::Workspace;
-use xtask::world::rehearsal::Disk;
+use exec::workspace::Workspace;
+use sim::Disk;
 
 /// What the tools call `out/` is the workspace's own.
 pub struct Folder(pub Workspace);

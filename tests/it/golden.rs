@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use xtask::fleet::{self, Compatibility, Fleet};
-use xtask::plan::{Plan, bootstrap, check, text};
-use xtask::release::{self, Releases};
-use xtask::render::{self, Data};
-use xtask::tools::Tool;
-use xtask::tools::helm::Helm;
+use model::fleet::{self, Compatibility, Fleet};
+use model::release::{self, Releases};
+use plan::{Plan, bootstrap, check, text};
+use render::{self, Data};
+use tool::Tool;
+use tool::helm::Helm;
 
 /// The repository.
 pub fn root() -> &'static Path {
@@ -25,7 +25,7 @@ pub fn read(path: &str) -> String {
 /// The data files, as the workspace gives them to a render.
 pub fn data() -> Data {
     let root = camino::Utf8Path::from_path(root()).expect("the repository's path is UTF-8");
-    let space = xtask::workspace::Workspace::open(root, camino::Utf8Path::new("out"));
+    let space = exec::workspace::Workspace::open(root, camino::Utf8Path::new("out"));
     space.data().expect("the data files can be read")
 }
 
@@ -179,7 +179,7 @@ fn a_cluster_more_changes_no_other() {
     let files = render::files(&fleet, &releases, &data()).expect("it renders");
     let after = bootstrap::plan(&fleet, &releases, files, Helm::V4);
     let acts = |plan: &Plan| -> BTreeMap<String, Vec<String>> {
-        let of = |s: &xtask::plan::Step| s.act.iter().map(ToString::to_string).collect();
+        let of = |s: &plan::Step| s.act.iter().map(ToString::to_string).collect();
         plan.steps.iter().map(|s| (s.id.clone(), of(s))).collect()
     };
     let (before_acts, after_acts) = (acts(&before), acts(&after));

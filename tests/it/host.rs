@@ -6,10 +6,10 @@ use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use xtask::engine::{Event, TaskId};
-use xtask::tools::{Exit, Output, Tool, own};
-use xtask::world::host::Host;
-use xtask::world::{Call, World};
+use exec::host::Host;
+use tool::{Call, World};
+use tool::{Event, TaskId};
+use tool::{Exit, Output, Tool, own};
 
 mod files;
 
@@ -356,7 +356,7 @@ fn our_own_tools_are_found_first() {
 #[test]
 fn small_acts_of_our_own_end_like_commands() {
     let mut bench = Bench::new();
-    let mut act = |command: xtask::tools::Command| {
+    let mut act = |command: tool::Command| {
         let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
         let task = bench.start(Tool::Own, &args, b"");
         bench.end(task)

@@ -10,8 +10,8 @@ use camino::Utf8Path;
 use crate::golden;
 use crate::tool;
 use crate::ui::{Place, settings};
-use xtask::fleet::binaries::{self, PLATFORMS};
-use xtask::plan::{text, tools};
+use model::fleet::binaries::{self, PLATFORMS};
+use plan::{text, tools};
 
 /// A machine with curl and tar, and a server with one archive. Its `helm` says that it is `version`.
 struct Bench {

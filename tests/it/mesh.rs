@@ -4,13 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use xtask::plan::mesh::{self, Scope};
-use xtask::plan::{Plan, bootstrap, check, text};
-use xtask::render;
-use xtask::token::Token;
-use xtask::tools::helm::Helm;
-use xtask::tools::{Exit, Output};
-use xtask::world::rehearsal::{MemoryDisk, Rehearsal, Stage};
+use model::token::Token;
+use plan::mesh::{self, Scope};
+use plan::{Plan, bootstrap, check, text};
+use sim::{MemoryDisk, Rehearsal, Stage};
+use tool::helm::Helm;
+use tool::{Exit, Output};
 
 use crate::ui::{Place, Ran};
 use crate::{golden, story};
@@ -78,8 +77,7 @@ fn a_bootstrap_does_not_disconnect() {
     let plan = golden::plan("infra/fleet.toml", Helm::V4);
     let step = plan.step("app1/cilium").expect("a step");
     let ours = "0".repeat(32);
-    let completed =
-        |want: &xtask::plan::Want| want.complete(|_: Token<'_>| Some(ours.clone())).expect("known").into_owned();
+    let completed = |want: &plan::Want| want.complete(|_: Token<'_>| Some(ours.clone())).expect("known").into_owned();
     let other = "f".repeat(32);
     let row = |state: &str, rest: &str| {
         let stdout = format!(

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use xtask::fleet::Fleet;
-use xtask::plan::choose::{Choice, choose};
-use xtask::plan::uses::Uses;
-use xtask::plan::{Plan, Step, bootstrap, check};
-use xtask::release;
-use xtask::render::{self, Data};
-use xtask::tools::helm::Helm;
-use xtask::tools::{Exit, Output};
+use model::fleet::Fleet;
+use model::release;
+use plan::choose::{Choice, choose};
+use plan::uses::Uses;
+use plan::{Plan, Step, bootstrap, check};
+use render::{self, Data};
+use tool::helm::Helm;
+use tool::{Exit, Output};
 
 use crate::golden::{data, load, plan, read};
 
@@ -78,9 +78,7 @@ fn every_archive_comes_before_the_first_install() {
 }
 
 fn installs(step: &Step) -> bool {
-    step.act
-        .iter()
-        .any(|c| c.args.iter().any(|a| a == "apply") || c.tool == xtask::tools::Tool::Helm && c.args[0] == "upgrade")
+    step.act.iter().any(|c| c.args.iter().any(|a| a == "apply") || c.tool == tool::Tool::Helm && c.args[0] == "upgrade")
 }
 
 #[test]

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use contract::wal::{Bound, Wal};
+use render::yaml;
 use serde_json::{Value, json};
-use xtask::contract::wal::{Bound, Wal};
-use xtask::render::yaml;
 
 use crate::{golden, tool};
 use receiver::Receiver;

@@ -6,10 +6,10 @@ mod named;
 
 use std::collections::BTreeMap;
 
+use model::fleet::{Cluster, Fleet, Role};
+use model::release::{Releases, Source};
+use render::{self, Data, yaml};
 use serde_json::Value;
-use xtask::fleet::{Cluster, Fleet, Role};
-use xtask::release::{Releases, Source};
-use xtask::render::{self, Data, yaml};
 
 use crate::golden::{data, load, read};
 use installed::Installed;

@@ -5,15 +5,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use camino::Utf8Path;
+use exec::workspace::Workspace;
+use plan::choose::{Choice, choose};
+use plan::engine::{Engine, Outcome};
+use plan::{Plan, Want, bootstrap};
+use sim::{Faults, Machine, Rehearsal, Stage};
+use tool::Tool;
+use tool::helm::Helm;
 use xtask::cmd::drive::drive;
-use xtask::engine::{Engine, Outcome};
-use xtask::plan::choose::{Choice, choose};
-use xtask::plan::{Plan, Want, bootstrap};
-use xtask::render;
-use xtask::tools::Tool;
-use xtask::tools::helm::Helm;
-use xtask::workspace::Workspace;
-use xtask::world::rehearsal::{Faults, Machine, Rehearsal, Stage};
 
 use crate::folder::Folder;
 use crate::golden::{data, load};
@@ -28,7 +27,7 @@ fn broken(file: &str, from: &str, to: &str, helm: Helm) -> Plan {
     assert!(text.contains(from), "{file} has no {from:?}");
     *text = text.replacen(from, to, 1);
     let list = "charts/releases.toml";
-    let releases = xtask::release::load(list, &data[list], &fleet).unwrap_or_else(|p| panic!("{p:#?}"));
+    let releases = model::release::load(list, &data[list], &fleet).unwrap_or_else(|p| panic!("{p:#?}"));
     let files = render::files(&fleet, &releases, &data).unwrap_or_else(|p| panic!("{p:#?}"));
     bootstrap::plan(&fleet, &releases, files, helm)
 }
@@ -65,7 +64,7 @@ fn run_in(plan: &Plan, only: &str, helm: &str, change: impl FnOnce(Stage) -> Sta
     let engine = Engine::new(plan, chosen, Default::default(), 8);
     let outcome = drive(plan, engine, &mut world, &mut open(), &mut |_, _| {});
     assert_eq!(world.unknown(), [""; 0]);
-    (outcome, xtask::world::World::now(&world))
+    (outcome, tool::World::now(&world))
 }
 
 /// Steps that install something on a cluster.
@@ -122,7 +121,7 @@ fn nothing_is_installed_where_an_archive_is_missing_or_another_one() {
 }
 
 fn published(plan: &Plan) -> Vec<(String, String)> {
-    let pinned = |step: &xtask::plan::Step| match (&step.done_when.ask, &step.done_when.want) {
+    let pinned = |step: &plan::Step| match (&step.done_when.ask, &step.done_when.want) {
         (ask, Want::Stdout(digest)) if ask.tool == Tool::Own && ask.args[0] == "sha256" => {
             Some((ask.args[1].rsplit('/').next().unwrap_or_default().to_owned(), digest.clone()))
         }

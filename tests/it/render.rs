@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use model::fleet::{Bytes, Cluster, Docker, Fleet, Host, Mesh, Node, NodeRole, Registry, Role, Versions, Vm};
+use model::problem::Problem;
+use model::release::{Chart, Manifest, Placement, Releases, Source};
+use model::token::{self, Token};
+use render::cloud_init::{BUNDLE, VERSIONS};
+use render::{self, Data, Files, yaml};
 use serde_json::{Value, json};
-use xtask::fleet::{Bytes, Cluster, Docker, Fleet, Host, Mesh, Node, NodeRole, Registry, Role, Versions, Vm};
-use xtask::problem::Problem;
-use xtask::release::{Chart, Manifest, Placement, Releases, Source};
-use xtask::render::cloud_init::{BUNDLE, VERSIONS};
-use xtask::render::{self, Data, Files, yaml};
-use xtask::token::{self, Token};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()

@@ -246,7 +246,7 @@ fn rendered_files_are_as_rendered_until_someone_touches_one() {
     assert_eq!(place.run("render").code, 0);
     let check = place.run("render --check");
     assert!(check.code == 0 && check.err.contains("all as rendered"), "{}", check.err);
-    let space = xtask::workspace::Workspace::open(place.root(), Utf8Path::new("out"));
+    let space = exec::workspace::Workspace::open(place.root(), Utf8Path::new("out"));
     space.keep("app1/cp/kubeadm-init.yaml", b"other").expect("written");
     let check = place.run("render --check");
     assert!(check.code == 1 && check.err.contains("differs  out/app1/cp/kubeadm-init.yaml"), "{}", check.err);
@@ -256,7 +256,7 @@ fn rendered_files_are_as_rendered_until_someone_touches_one() {
 #[test]
 fn a_second_run_is_refused_by_name() {
     let place = Place::new();
-    let space = xtask::workspace::Workspace::open(place.root(), Utf8Path::new("out/rehearsal"));
+    let space = exec::workspace::Workspace::open(place.root(), Utf8Path::new("out/rehearsal"));
     let _lock = space.lock("destroy").expect("free");
     let ran = place.run("bootstrap --rehearse");
     assert!(ran.code == 3 && ran.err.contains("`destroy` since 20"), "{}", ran.err);

@@ -8,7 +8,7 @@ use crate::daytwo::{disturb, fleet, lags};
 use crate::golden;
 use crate::story::connected;
 use crate::ui::{Place, settings};
-use xtask::plan::{check, upgrade};
+use plan::{check, upgrade};
 
 /// The default fleet with another version of Kubernetes.
 fn pinned(place: &Place, version: &str) {
@@ -37,7 +37,7 @@ fn the_plan_is_as_reviewed_and_can_be_run() {
     settings().bind(|| insta::assert_snapshot!("upgrade.plan", steps.join("\n\n")));
     for of in ["infra/fleet.toml", "tests/fleets/one.toml", "tests/fleets/wide.toml", "tests/fleets/pairs.toml"] {
         let (fleet, releases) = golden::load(of);
-        let plan = upgrade::plan(&fleet, &releases, golden::plan(of, xtask::tools::helm::Helm::V4));
+        let plan = upgrade::plan(&fleet, &releases, golden::plan(of, tool::helm::Helm::V4));
         assert_eq!(check::check(&plan), [""; 0], "{of}");
     }
 }

@@ -12,13 +12,13 @@ use clap::Parser;
 use self::exit::{Ended, REFUSED, Stop, WRONG};
 use self::power::Power;
 use crate::cli::{self, Cli, Command, Flags, Format};
-use crate::problem::Problem;
 use crate::ui::progress::Screen;
 use crate::ui::shell::{Shell, Volume};
 use crate::ui::{events, problem};
-use crate::workspace::Workspace;
-use crate::world::World;
-use crate::world::host::Host;
+use exec::host::Host;
+use exec::workspace::Workspace;
+use model::problem::Problem;
+use tool::World;
 
 mod add_cluster;
 mod adr;
@@ -196,7 +196,7 @@ fn volume(flags: &Flags) -> Volume {
 }
 
 fn typed(args: &[OsString]) -> String {
-    let words = args.iter().skip(1).map(|arg| crate::tools::quoted(&arg.to_string_lossy()).into_owned());
+    let words = args.iter().skip(1).map(|arg| tool::quoted(&arg.to_string_lossy()).into_owned());
     std::iter::once("cargo xtask".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 

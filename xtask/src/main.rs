@@ -6,9 +6,10 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
+use exec::host::keyboard;
+use exec::workspace;
 use xtask::cmd::{self, Env};
-use xtask::world::host::keyboard;
-use xtask::{ui, workspace};
+use xtask::ui;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }
 
-fn lost(problem: &xtask::problem::Problem) -> ExitCode {
+fn lost(problem: &model::problem::Problem) -> ExitCode {
     let mut shell = ui::shell::Shell::new(Box::new(io::stdout()), Box::new(io::stderr()));
     shell.tell(&ui::problem::one(problem, ui::shell::Paint::default()));
     ExitCode::from(cmd::exit::WRONG)

@@ -1,10 +1,10 @@
 //! Every state that a killed Helm, or a person, can leave a release in: which mend is chosen, and that it arrives.
 //! Knows nothing of how a state comes about; the table is that of measurements on real API servers.
 
+use plan::Step;
 use serde_json::{Value, json};
-use xtask::plan::Step;
-use xtask::tools::helm::Helm;
-use xtask::tools::{Command, Exit, Output};
+use tool::helm::Helm;
+use tool::{Command, Exit, Output};
 
 use crate::daytwo::{disturb, fleet};
 use crate::golden;
@@ -30,7 +30,7 @@ fn table(rows: &[(u64, &str, &str, u64)]) -> Output {
 
 /// The case that an answer chooses, and the first words of its commands.
 fn mend(step: &Step, answer: &Output) -> (&'static str, Vec<String>) {
-    let holds = |want: &xtask::plan::Want| want.complete(|_| Some(OURS.to_owned())).expect("known").holds(answer);
+    let holds = |want: &plan::Want| want.complete(|_| Some(OURS.to_owned())).expect("known").holds(answer);
     let words = |command: &Command| {
         let acts = |arg: &&String| ["delete", "rollback", "uninstall", "upgrade"].contains(&arg.as_str());
         command.args.iter().find(acts).map_or("read", String::as_str).to_owned()

@@ -5,13 +5,12 @@ mod breaches;
 
 use std::collections::BTreeSet;
 
+use contract::{Evidence, live};
+use plan::live as questions;
+use plan::{Plan, check, text};
 use serde_json::{Value, json};
-use xtask::contract::{Evidence, live};
-use xtask::plan::live as questions;
-use xtask::plan::{Plan, check, text};
-use xtask::render;
-use xtask::tools::{Exit, Output};
-use xtask::world::rehearsal::{MemoryDisk, Mishap, Rehearsal, Stage};
+use sim::{MemoryDisk, Mishap, Rehearsal, Stage};
+use tool::{Exit, Output};
 
 use crate::ui::Place;
 use crate::{golden, story};

@@ -1,7 +1,7 @@
 //! Mutants of the shipped data: one change each, as a person could make it by mistake or on purpose.
 //! Each is owned by the clause that has to catch it.
 
-use xtask::contract::Clause::{self, C1, C2, C3, C4, C5};
+use contract::Clause::{self, C1, C2, C3, C4, C5};
 
 /// One change to one file.
 pub(super) struct Mutant {

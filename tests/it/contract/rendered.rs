@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use xtask::charts::rendered::objects;
-use xtask::contract::Clause::{self, C1, C2, C3, C4, C5};
-use xtask::contract::{self, Evidence, Report};
+use charts::rendered::objects;
+use contract::Clause::{self, C1, C2, C3, C4, C5};
+use contract::{self, Evidence, Report};
 
 use super::super::golden;
 
@@ -87,7 +87,7 @@ fn texts() -> BTreeMap<&'static str, String> {
 fn judge(texts: &BTreeMap<&str, String>) -> Report {
     let (fleet, releases) = golden::load("infra/fleet.toml");
     let data = golden::data();
-    let files = xtask::render::files(&fleet, &releases, &data).unwrap_or_else(|p| panic!("{p:#?}"));
+    let files = render::files(&fleet, &releases, &data).unwrap_or_else(|p| panic!("{p:#?}"));
     let mut evidence = Evidence::gather(&fleet, &releases, &data, &files).expect("it renders");
     for cluster in &fleet.clusters {
         let here = releases.charts.iter().filter(|c| c.placement.clusters.contains(&cluster.role));

@@ -8,11 +8,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use exec::host::Host;
 use serde_json::Value;
-use xtask::engine::{Event, TaskId};
-use xtask::world::host::Host;
-use xtask::world::rehearsal::{Disk, Rehearsal};
-use xtask::world::{Call, World};
+use sim::{Disk, Rehearsal};
+use tool::{Call, World};
+use tool::{Event, TaskId};
 
 use super::{connected, copy, copy_folder};
 use crate::ui::{Place, Ran};

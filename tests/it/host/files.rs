@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use camino::Utf8Path;
-use xtask::tools::Exit;
-use xtask::workspace::Workspace;
-use xtask::world::World;
+use exec::workspace::Workspace;
+use tool::Exit;
+use tool::World;
 
 use super::{Bench, root_of_parent, say};
 

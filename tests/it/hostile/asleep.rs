@@ -7,16 +7,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8Path;
+use exec::workspace::Workspace;
+use plan::Plan;
+use plan::choose::{Choice, choose};
+use plan::engine::{Engine, Note, Outcome};
 use serde_json::Value;
+use sim::{Faults, Kind, Machine, Rehearsal, Stage, Struck};
+use tool::Event;
+use tool::helm::Helm;
+use tool::{Call, World};
+use tool::{Exit, Tool};
 use xtask::cmd::drive::drive;
-use xtask::engine::{Engine, Event, Note, Outcome};
-use xtask::plan::Plan;
-use xtask::plan::choose::{Choice, choose};
-use xtask::tools::helm::Helm;
-use xtask::tools::{Exit, Tool};
-use xtask::workspace::Workspace;
-use xtask::world::rehearsal::{Faults, Kind, Machine, Rehearsal, Stage, Struck};
-use xtask::world::{Call, World};
 
 use crate::folder::Folder;
 use crate::golden;
@@ -35,7 +36,7 @@ struct Ran {
 fn stage(plan: &Plan) -> Stage {
     let mut stage = Stage::new(Machine::default());
     for step in &plan.steps {
-        if let (ask, xtask::plan::Want::Stdout(digest)) = (&step.done_when.ask, &step.done_when.want)
+        if let (ask, plan::Want::Stdout(digest)) = (&step.done_when.ask, &step.done_when.want)
             && ask.args.first().is_some_and(|arg| arg == "sha256")
         {
             stage = stage.publishing(ask.args[1].rsplit('/').next().unwrap_or_default(), digest);
@@ -164,9 +165,9 @@ fn no_certificate_is_made_or_judged_by_a_clock_that_stood_still() {
         let (of, releases) = golden::load(fleet);
         let bootstrap = || golden::plan(fleet, Helm::V4);
         let clusters: Vec<String> = of.clusters.iter().map(|c| c.name.clone()).collect();
-        let home = xtask::plan::mesh::home::plan(&of, bootstrap(), &clusters);
-        let start = xtask::plan::power::start(&of, bootstrap());
-        let upgrade = xtask::plan::upgrade::plan(&of, &releases, bootstrap());
+        let home = plan::mesh::home::plan(&of, bootstrap(), &clusters);
+        let start = plan::power::start(&of, bootstrap());
+        let upgrade = plan::upgrade::plan(&of, &releases, bootstrap());
         for plan in [bootstrap(), start, upgrade, home] {
             let steps = plan.steps.iter();
             let acts = steps.flat_map(|s| s.instead.iter().map(|case| &case.act).chain([&s.act]).map(move |a| (s, a)));
@@ -188,7 +189,7 @@ fn no_certificate_is_made_or_judged_by_a_clock_that_stood_still() {
 /// The plan as it would be if nobody set the clocks.
 fn without_clocks(mut plan: Plan) -> Plan {
     for step in &mut plan.steps {
-        let careless = |command: &xtask::tools::Command| !command.args.iter().any(|arg| arg == "try-restart");
+        let careless = |command: &tool::Command| !command.args.iter().any(|arg| arg == "try-restart");
         step.act.retain(careless);
         step.instead.iter_mut().for_each(|case| case.act.retain(careless));
     }

@@ -7,9 +7,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use exec::workspace::Workspace;
+use plan::journal;
 use proptest::prelude::*;
-use xtask::journal;
-use xtask::workspace::Workspace;
 
 use crate::ui::Place;
 

@@ -1,11 +1,13 @@
 //! Texts that are too deep or too long for a reader: refused before they fill the stack, the memory or the time.
 //! Knows nothing of texts of an ordinary size.
 
-use xtask::plan::Want;
-use xtask::plan::choose::{Choice, choose};
-use xtask::render::yaml;
-use xtask::tools::{Exit, Output};
-use xtask::{journal, release, token};
+use model::release;
+use model::token;
+use plan::Want;
+use plan::choose::{Choice, choose};
+use plan::journal;
+use render::yaml;
+use tool::{Exit, Output};
 
 use super::texts::{known, named, plan, read_fleet};
 use crate::golden;

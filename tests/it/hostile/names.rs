@@ -4,14 +4,15 @@
 
 use std::collections::BTreeSet;
 
+use model::fleet::{self, Compatibility, Fleet};
+use model::release;
+use model::token;
+use plan::{Plan, bootstrap, check, power};
 use proptest::prelude::*;
-use xtask::fleet::{self, Compatibility, Fleet};
-use xtask::plan::{Plan, bootstrap, check, power};
-use xtask::render::{self, Data};
-use xtask::tools::helm::Helm;
-use xtask::tools::{Command, own};
-use xtask::world::{Call, World};
-use xtask::{release, token};
+use render::{self, Data};
+use tool::helm::Helm;
+use tool::{Call, World};
+use tool::{Command, own};
 
 use crate::golden;
 use crate::host::Bench;
@@ -193,7 +194,7 @@ proptest! {
         let mut bench = Bench::new();
         let mut line = vec!["-c".to_owned(), "for arg; do printf '%s\\0' \"$arg\"; done".to_owned(), "sh".to_owned()];
         line.extend(args.iter().cloned());
-        bench.host.start(Call { task: 1, tool: xtask::tools::Tool::Curl, args: line, stdin: vec![], env: vec![] });
+        bench.host.start(Call { task: 1, tool: tool::Tool::Curl, args: line, stdin: vec![], env: vec![] });
         let said = bench.end(1).stdout;
         let got: Vec<&str> = said.split_terminator('\0').collect();
         prop_assert_eq!(got, args);
@@ -204,9 +205,9 @@ proptest! {
 fn a_nul_in_an_argument_starts_nothing() {
     let mut bench = Bench::new();
     let args = vec!["-c".into(), "touch started".into(), "a\0b".into()];
-    bench.host.start(Call { task: 1, tool: xtask::tools::Tool::Curl, args, stdin: vec![], env: vec![] });
+    bench.host.start(Call { task: 1, tool: tool::Tool::Curl, args, stdin: vec![], env: vec![] });
     let exit = bench.end(1).exit;
-    assert!(matches!(&exit, xtask::tools::Exit::NotStarted(why) if why.contains("nul byte")), "{exit:?}");
+    assert!(matches!(&exit, tool::Exit::NotStarted(why) if why.contains("nul byte")), "{exit:?}");
     assert!(!bench.root.join("started").exists());
 }
 
@@ -229,18 +230,18 @@ fn names_on_the_command_line_are_refused_where_they_become_more_than_text() {
 #[test]
 fn a_learnt_value_is_a_plain_word_or_nothing_is_started() {
     let mut step = crate::drive::step("b", &[], crate::drive::ask("false"), vec![]);
-    step.act = vec![xtask::tools::guest::hosts("vm", &token::fact("ip"), "api")];
+    step.act = vec![tool::guest::hosts("vm", &token::fact("ip"), "api")];
     for (value, taken) in [("10.0.0.1", true), ("--help", false), ("1;id", false), ("a b", false), ("$(id)", false)] {
         let mut bench = Bench::new();
         let plan = crate::drive::plan(vec![step.clone()]);
         bench.run(&format!("mkdir -p out; printf '%s' '{}' > out/journal.jsonl", {
-            let fact = xtask::journal::Entry::Fact { name: "ip".into(), value: value.into() };
-            xtask::journal::line(&fact)
+            let fact = plan::journal::Entry::Fact { name: "ip".into(), value: value.into() };
+            plan::journal::line(&fact)
         }));
         let failed = crate::drive::run(&mut bench, &plan).outcome.failed;
         let exit = &failed[0].output.exit;
         // There is no multipass here: it was looked for, or the value was refused before.
-        assert_eq!(exit == &xtask::tools::Exit::Missing, taken, "{value}: {exit:?}");
+        assert_eq!(exit == &tool::Exit::Missing, taken, "{value}: {exit:?}");
     }
     assert_eq!(own::dial("--x", 1).args.len(), 3);
 }

@@ -10,8 +10,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use xtask::tools::{Command as Asked, Exit, Limits, Reading, Tool};
-use xtask::world::World;
+use tool::World;
+use tool::{Command as Asked, Exit, Limits, Reading, Tool};
 
 use crate::drive;
 use crate::host::Bench;
@@ -167,7 +167,7 @@ fn tools_that_are_none_are_named() {
     }
 }
 
-fn late(step: &mut xtask::plan::Step) {
+fn late(step: &mut plan::Step) {
     step.limits = Limits { ask: Duration::from_secs(1), act: Duration::from_secs(1), ..step.limits };
 }
 

@@ -4,21 +4,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use model::fleet::{self, Compatibility, Fleet};
+use model::problem::{At, Problem};
+use model::release;
+use model::token;
+use plan::choose::{Choice, choose};
+use plan::journal;
+use plan::survey::overview::overview;
+use plan::survey::{Answer, Answers, State};
+use plan::{Plan, Want};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use render::{merge, yaml};
 use serde_json::Value;
-use xtask::fleet::{self, Compatibility, Fleet};
-use xtask::plan::choose::{Choice, choose};
-use xtask::plan::survey::overview::overview;
-use xtask::plan::survey::{Answer, Answers, State};
-use xtask::plan::{Plan, Want};
-use xtask::problem::{At, Problem};
-use xtask::render::{merge, yaml};
-use xtask::tools::helm::Helm;
-use xtask::tools::{Exit, Output, Reading};
+use tool::helm::Helm;
+use tool::{Exit, Output, Reading};
 use xtask::ui::problem;
 use xtask::ui::shell::Paint;
-use xtask::{charts, journal, mesh, release, token};
 
 use crate::golden;
 
@@ -339,9 +341,9 @@ proptest! {
             answers.insert(step.id.clone(), answer);
         }
         let seen = overview(&fleet, &releases, &answers);
-        drop(xtask::ui::status::json(&seen, &xtask::contract::Report::default()));
-        let scope = xtask::plan::mesh::Scope::all(&fleet);
-        let asked = xtask::plan::mesh::survey::plan(&fleet, &scope);
+        drop(xtask::ui::status::json(&seen, &contract::Report::default()));
+        let scope = plan::mesh::Scope::all(&fleet);
+        let asked = plan::mesh::survey::plan(&fleet, &scope);
         let answers = asked.steps.iter().map(|step| (step.id.clone(), output.clone())).collect();
         let survey = mesh::Survey { fleet: &fleet, scope: &scope, answers: &answers, facts: &BTreeMap::new() };
         let found: Vec<Problem> = mesh::judge(&survey).into_iter().map(|finding| finding.problem).collect();

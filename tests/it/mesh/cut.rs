@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
+use exec::workspace::Workspace;
+use plan::Plan;
+use plan::choose::{Choice, choose};
+use plan::engine::{Engine, Outcome};
+use sim::{Faults, Kind, Rehearsal};
+use tool::helm::Helm;
 use xtask::cmd::drive::drive;
-use xtask::engine::{Engine, Outcome};
-use xtask::plan::Plan;
-use xtask::plan::choose::{Choice, choose};
-use xtask::tools::helm::Helm;
-use xtask::workspace::Workspace;
-use xtask::world::rehearsal::{Faults, Kind, Rehearsal};
 
 use super::Scene;
 use crate::folder::Folder;

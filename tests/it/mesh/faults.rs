@@ -1,7 +1,7 @@
 //! Each fault of a mesh, and the sentence in which a user reads it; what is in the way is told before anything changes.
 //! Knows nothing of how answers are judged.
 
-use xtask::world::rehearsal::{Mishap, Stage};
+use sim::{Mishap, Stage};
 
 use super::Scene;
 
@@ -150,5 +150,5 @@ fn a_diagnosis_walks_in_order_and_speaks_to_scripts() {
     let ran = scene.place.run("mesh-connect --rehearse --diagnose");
     let order: Vec<&str> =
         ran.err.lines().filter_map(|l| l.trim().strip_prefix("Looked at ")?.split(':').next()).collect();
-    assert_eq!(order, xtask::mesh::CHECKS);
+    assert_eq!(order, mesh::CHECKS);
 }

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use xtask::tools::cilium::Cilium;
-use xtask::tools::helm::Helm;
-use xtask::tools::{Command, Tool};
+use tool::cilium::Cilium;
+use tool::helm::Helm;
+use tool::{Command, Tool};
 
 use super::whole;
 use crate::golden;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use xtask::world::rehearsal::{Mishap, Stage};
+use sim::{Mishap, Stage};
 
 use super::Scene;
 

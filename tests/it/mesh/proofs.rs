@@ -2,7 +2,7 @@
 //! Knows nothing of how it was connected.
 
 use serde_json::Value;
-use xtask::world::rehearsal::{Mishap, Stage};
+use sim::{Mishap, Stage};
 
 use super::Scene;
 

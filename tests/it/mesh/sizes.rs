@@ -4,13 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use xtask::fleet::{self, Compatibility, Fleet};
-use xtask::plan::mesh::survey::{self, TRIED_FROM, port_id, tried};
-use xtask::plan::mesh::{self, Scope, pairs};
-use xtask::plan::{Plan, check};
-use xtask::release::{self, Releases};
-use xtask::render;
-use xtask::tools::helm::Helm;
+use model::fleet::{self, Compatibility, Fleet};
+use model::release::{self, Releases};
+use plan::mesh::survey::{self, TRIED_FROM, port_id, tried};
+use plan::mesh::{self, Scope, pairs};
+use plan::{Plan, check};
+use tool::helm::Helm;
 
 use crate::golden;
 

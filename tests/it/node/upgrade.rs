@@ -4,9 +4,9 @@
 use std::io::Write;
 use std::process::Stdio;
 
+use ::tool::guest;
+use render::cloud_init::{BUNDLE, SCRIPTS};
 use serde_json::json;
-use xtask::render::cloud_init::{BUNDLE, SCRIPTS};
-use xtask::tools::guest;
 
 use super::{Node, scripts};
 use crate::{golden, tool};
@@ -112,7 +112,7 @@ fn replace(node: &Node, bundle: &str) -> bool {
 #[test]
 fn scripts_of_an_older_checkout_are_replaced() {
     let Some(node) = Node::new() else { return };
-    let bundle = golden::plan("infra/fleet.toml", xtask::tools::helm::Helm::V4).files[BUNDLE].clone();
+    let bundle = golden::plan("infra/fleet.toml", ::tool::helm::Helm::V4).files[BUNDLE].clone();
     let digest = |text: &str| {
         let file = node.path("text");
         std::fs::write(&file, text).expect("written");

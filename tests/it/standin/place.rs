@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use xtask::world::rehearsal::{Machine, Stage};
+use sim::{Machine, Stage};
 
 use crate::terminal::Terminal;
 use crate::{drill, golden};

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use xtask::world::rehearsal::{Machine, Stage};
+use sim::{Machine, Stage};
 
 use super::place::{Place, undisturbed};
 use crate::drill::connected;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use clap::CommandFactory;
+use model::problem::{At, Problem};
 use xtask::cli::Cli;
-use xtask::problem::{At, Problem};
 
 use super::{File, Finding};
 
@@ -20,7 +20,7 @@ fn is_adr(file: &&File) -> bool {
 /// What `cargo xtask adr check` says: numbers, front matter, title, sections, links.
 pub(super) fn adrs(files: &[File]) -> Vec<Finding> {
     let texts = files.iter().filter(is_adr).map(|f| (f.path.clone(), f.text.clone())).collect();
-    let Err(problems) = xtask::adr::check(&texts, &|path| leads_somewhere(files, path)) else { return vec![] };
+    let Err(problems) = contract::adr::check(&texts, &|path| leads_somewhere(files, path)) else { return vec![] };
     let finding = |problem: Problem| {
         let at = problem.at.unwrap_or(At { file: "adr".into(), line: None });
         File::new(&at.file, "").finding(at.line.unwrap_or(1), "adr", problem.what, "cargo xtask adr check")
@@ -31,7 +31,7 @@ pub(super) fn adrs(files: &[File]) -> Vec<Finding> {
 /// Every clause of the contract is founded by exactly one record, and no record founds another.
 pub(super) fn claims(files: &[File]) -> Vec<Finding> {
     let texts = files.iter().filter(is_adr).map(|f| (f.path.clone(), f.text.clone())).collect();
-    let Ok(records) = xtask::adr::check(&texts, &|_| true) else { return vec![] };
+    let Ok(records) = contract::adr::check(&texts, &|_| true) else { return vec![] };
     let mut by: BTreeMap<&str, Vec<&str>> = CHECKS.iter().map(|c| (*c, vec![])).collect();
     let mut out = Vec::new();
     let mut say = |file: &str, what: String, mend| out.push(File::new(file, "").finding(4, "adr", what, mend));
@@ -56,16 +56,16 @@ pub(super) fn claims(files: &[File]) -> Vec<Finding> {
 /// Every clause has its record, its rules and its tests, and no record names a check that is not there.
 pub(super) fn paired(files: &[File]) -> Vec<Finding> {
     let texts = files.iter().filter(is_adr).map(|f| (f.path.clone(), f.text.clone())).collect();
-    let Ok(records) = xtask::adr::check(&texts, &|_| true) else { return vec![] };
+    let Ok(records) = contract::adr::check(&texts, &|_| true) else { return vec![] };
     let tests = files.iter().filter(|f| f.below(&["tests/it/contract"]));
     let tests = tests.map(|f| (f.path.clone(), f.text.clone())).collect();
     let mut out = Vec::new();
-    for problem in xtask::contract::pairing::check(&records, &tests) {
+    for problem in contract::pairing::check(&records, &tests) {
         let at = problem.at.unwrap_or(At { file: "adr".into(), line: None });
         let file = File::new(&at.file, "");
         out.push(file.finding(at.line.unwrap_or(1), "pairing", problem.what, "cargo xtask adr check"));
     }
-    for clause in xtask::contract::Clause::ALL {
+    for clause in contract::Clause::ALL {
         let stem = format!("xtask/src/contract/{}_", clause.to_string().to_lowercase());
         if !files.iter().any(|f| f.path.starts_with(&stem) && f.path.ends_with(".rs")) {
             let file = File::new("xtask/src/contract.rs", "");
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_clause_without_a_test_is_found() {
-        let adrs = xtask::contract::Clause::ALL.map(|c| (c.adr(), c.to_string()));
+        let adrs = contract::Clause::ALL.map(|c| (c.adr(), c.to_string()));
         let mut files: Vec<(String, String)> = Vec::new();
         for (path, check) in &adrs {
             let digits = &path[4..8];

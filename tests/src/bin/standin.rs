@@ -18,8 +18,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use xtask::tools::{Exit, Output, Tool};
-use xtask::world::rehearsal::{Answer, Ask, Disk, Machine, Stage};
+use sim::{Answer, Ask, Disk, Machine, Stage};
+use tool::{Exit, Output, Tool};
 
 /// How much faster than life commands are, if `STANDIN_PACE` says nothing else.
 const PACE: u32 = 2000;

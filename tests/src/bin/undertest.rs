@@ -11,12 +11,12 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use exec::host::{Host, keyboard};
+use tool::{Call, World};
+use tool::{Event, TaskId};
+use tool::{Exit, Output, Tool};
 use xtask::cmd::{self, Env};
-use xtask::engine::{Event, TaskId};
-use xtask::tools::{Exit, Output, Tool};
 use xtask::ui;
-use xtask::world::host::{Host, keyboard};
-use xtask::world::{Call, World};
 
 /// How much faster than life pauses and time limits are, if `UNDERTEST_PACE` says nothing else.
 const PACE: u32 = 20;

@@ -3,9 +3,9 @@
 
 use super::exit::{DONE, Ended, Stop, WRONG};
 use super::{Session, load};
-use crate::fleet::{another, is_label};
-use crate::problem::Problem;
 use crate::ui::shell::Tone;
+use model::fleet::{another, is_label};
+use model::problem::Problem;
 
 /// Prints it, if a fleet with it would be valid.
 ///

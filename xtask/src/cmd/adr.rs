@@ -1,15 +1,15 @@
 //! `adr list`, `adr new`, `adr check`.
-//! Knows nothing of what makes a record good: `crate::adr` does.
+//! Knows nothing of what makes a record good: `contract::adr` does.
 
 use super::Session;
 use super::exit::{DONE, Ended, Stop, WRONG};
-use crate::adr::{self, Record};
 use crate::cli::{Adr, Format};
-use crate::contract::{Clause, pairing};
-use crate::render::Data;
 use crate::ui::shell::Tone;
 use crate::ui::words;
-use crate::workspace::clock;
+use contract::adr::{self, Record};
+use contract::{Clause, pairing};
+use exec::workspace::clock;
+use render::Data;
 
 /// The folder of the records.
 const FOLDER: &str = "adr";

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::exit::{INTERRUPTED, Stop};
-use crate::engine::{Event, TaskId};
-use crate::tools::{Command, Exit, Output, Stdin};
-use crate::world::{Call, World};
+use tool::{Call, World};
+use tool::{Command, Exit, Output, Stdin};
+use tool::{Event, TaskId};
 
 /// Questions at once: charts are rendered by as many processes, and a repository is asked as often.
 const AT_ONCE: usize = 4;
@@ -75,7 +75,7 @@ const LISTED: usize = 6;
 /// --debug flag to render out invalid YAML`, as Helm says after a template that fails), else the last line.
 pub fn reason(output: &Output) -> String {
     let lines: Vec<&str> = output.stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let Some(last) = lines.len().checked_sub(1) else { return crate::plan::want::ending(&output.exit) };
+    let Some(last) = lines.len().checked_sub(1) else { return plan::want::ending(&output.exit) };
     let at = lines.iter().rposition(|line| line.starts_with("Error: ")).unwrap_or(last);
     let line = lines[at].strip_prefix("Error: ").unwrap_or(lines[at]);
     // Helm lists below the error which values a schema does not take (measured on 3.18 and 4.1).
@@ -86,8 +86,8 @@ pub fn reason(output: &Output) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::Tool;
     use std::collections::VecDeque;
+    use tool::Tool;
 
     /// Answers each call with its first argument; `hang` never, `stop` with an interrupt.
     #[derive(Default)]
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(said(helm), "template: a: unable to decode certificate");
         let schema = "Error: values don't fit:\nvelero:\n- at '/x': got object, want boolean\n\n";
         assert_eq!(said(schema), "values don't fit:\nvelero:\n- at '/x': got object, want boolean");
-        assert_eq!([said("first\nlast\n"), said("")], ["last".to_owned(), crate::plan::want::ending(&Exit::Code(1))]);
+        assert_eq!([said("first\nlast\n"), said("")], ["last".to_owned(), plan::want::ending(&Exit::Code(1))]);
     }
 
     #[test]

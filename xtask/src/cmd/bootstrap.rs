@@ -4,7 +4,7 @@
 use super::exit::{DONE, Ended};
 use super::{Session, cut_off, detect, install, load, place, plan};
 use crate::cli::Flags;
-use crate::tools::helm::Helm;
+use tool::helm::Helm;
 
 /// Runs it, or prints what it would run.
 ///

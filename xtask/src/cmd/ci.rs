@@ -6,9 +6,9 @@ use xshell::{Cmd, cmd};
 
 use super::Session;
 use super::exit::{DONE, Ended, REFUSED, Stop};
-use crate::problem::Problem;
 use crate::ui::shell::{Shell, Tone};
 use crate::ui::words;
+use model::problem::Problem;
 
 /// Lines of a failed check that are printed at the end.
 const TAIL: usize = 60;

@@ -8,17 +8,18 @@ use std::time::Duration;
 use super::exit::{DONE, Ended, INTERRUPTED, NOT_READY, REFUSED, Stop, WRONG};
 use super::{Session, complain, drive, fit};
 use crate::cli::Format;
-use crate::engine::{Engine, Event, Failure, Note, Outcome, TaskId};
-use crate::journal;
-use crate::plan::choose::{self, Choice, choose};
-use crate::plan::{Plan, StepId};
-use crate::problem::Problem;
 use crate::ui::events;
 use crate::ui::progress::board::Board;
 use crate::ui::progress::{self, Progress};
 use crate::ui::report::{self, End};
 use crate::ui::shell::Shell;
-use crate::world::{Call, World};
+use model::problem::Problem;
+use plan::choose::{self, Choice, choose};
+use plan::engine::{Engine, Failure, Note, Outcome};
+use plan::journal;
+use plan::{Plan, StepId};
+use tool::{Call, World};
+use tool::{Event, TaskId};
 
 /// Steps at once, if nothing else is asked for. They wait for other machines most of the time, so cores do not count;
 /// what is scarce (launches, downloads) has lanes of its own.

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::exit::{REFUSED, Stop};
 use super::{Session, fit};
 use crate::cli::Command;
-use crate::problem::Problem;
 use crate::ui::problem;
-use crate::workspace::{Workspace, clock};
+use exec::workspace::{Workspace, clock};
+use model::problem::Problem;
 
 /// Below `out/`.
 const MARK: &str = "drill.json";

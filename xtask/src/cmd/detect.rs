@@ -6,10 +6,10 @@ use std::time::Duration;
 use semver::Version;
 
 use super::exit::{INTERRUPTED, Stop};
-use crate::engine::Event;
-use crate::tools::helm::{self, Helm};
-use crate::tools::{Output, Stdin};
-use crate::world::{Call, World};
+use tool::Event;
+use tool::helm::{self, Helm};
+use tool::{Call, World};
+use tool::{Output, Stdin};
 
 /// `helm version` answers within a second; a cold disk may need more.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -53,7 +53,7 @@ fn read(output: &Output) -> Option<Helm> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::Exit;
+    use tool::Exit;
 
     /// Says something a second, for ever.
     struct Talker(Duration, bool);

@@ -1,11 +1,11 @@
 //! What a download that failed, or brought another digest, means: which release, which file, which line of the list.
 //! Knows nothing of how it is downloaded.
 
-use crate::charts::RELEASES;
-use crate::engine::Failure;
-use crate::plan::bootstrap;
-use crate::problem::Problem;
-use crate::release::{Releases, Source};
+use model::problem::Problem;
+use model::release::RELEASES;
+use model::release::{Releases, Source};
+use plan::bootstrap;
+use plan::engine::Failure;
 
 /// The file in `out/charts` that an entry is downloaded to.
 pub fn file(releases: &Releases, name: &str) -> Option<String> {
@@ -67,9 +67,9 @@ pub fn other(releases: &Releases, name: &str, got: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::charts::samples::{LIST, digest, fleet, list};
-    use crate::tools::{Command, Exit, Output, own};
+    use model::samples::{LIST, digest, fleet, list};
     use std::time::Duration;
+    use tool::{Command, Exit, Output, own};
 
     fn failure(step: &str, stdout: &str) -> Failure {
         let command: Command = own::sha256("charts/x");
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_server_that_is_down_is_told_with_release_file_and_line() {
         let releases = list(LIST, &fleet());
-        let command = Command::act(crate::tools::Tool::Helm, ["pull"]);
+        let command = Command::act(tool::Tool::Helm, ["pull"]);
         let output = Output { stderr: "WARN x\nError: no such host\n".into(), ..Output::of(Exit::Code(1)) };
         let failure = Failure { command, output, ..failure("charts/cilium-1.20.0", "") };
         let [problem] = &problems(&releases, &failure)[..] else { panic!("one problem") };

@@ -9,16 +9,16 @@ use super::exit::{DONE, Ended, NOT_READY, REFUSED, Stop};
 use super::load::Inputs;
 use super::{Session, conduct, detect, fit, load, place, ready, status};
 use crate::cli::Format;
-use crate::journal;
-use crate::plan::StepId;
-use crate::plan::survey::State;
-use crate::plan::survey::findings::{Finding, Seen, findings, repair};
-use crate::plan::survey::overview::overview;
-use crate::problem::Problem;
-use crate::tools::helm::Helm;
 use crate::ui::doctor;
 use crate::ui::shell::Tone;
-use crate::world::World;
+use model::problem::Problem;
+use plan::StepId;
+use plan::journal;
+use plan::survey::State;
+use plan::survey::findings::{Finding, Seen, findings, repair};
+use plan::survey::overview::overview;
+use tool::World;
+use tool::helm::Helm;
 
 /// Looks, tells, and with `fix` mends what is safe.
 ///

@@ -6,11 +6,11 @@ use super::conduct::jobs;
 use super::drive::survey::{self, Survey};
 use super::exit::{INTERRUPTED, Stop};
 use super::load::Inputs;
-use crate::plan::survey::{State, drift};
-use crate::render::yaml;
-use crate::token::{self, Token};
-use crate::tools::reading::json;
-use crate::world::World;
+use model::token::{self, Token};
+use plan::survey::{State, drift};
+use render::yaml;
+use tool::World;
+use tool::reading::json;
 
 /// Adds the keys that differ to what the survey says of such releases. Where they cannot be read, it stays as it is.
 ///

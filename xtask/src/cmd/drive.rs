@@ -7,14 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::engine::{Action, Engine, Event, Failure, Note, Outcome, TaskId};
-use crate::journal::{self, Entry};
-use crate::plan::want::ending;
-use crate::plan::{Plan, StepId};
-use crate::problem::Problem;
-use crate::tools::{Command, Exit, Output, Tool};
-use crate::workspace::{Workspace, clock, sha256_of};
-use crate::world::World;
+use tool::{Event, TaskId};
+
+use exec::workspace::{Workspace, clock, sha256_of};
+use model::problem::Problem;
+use plan::engine::{Action, Engine, Failure, Note, Outcome};
+use plan::journal::{self, Entry};
+use plan::want::ending;
+use plan::{Plan, StepId};
+use tool::World;
+use tool::{Command, Exit, Output, Tool};
 
 pub(super) mod complete;
 mod own;

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::Session;
 use super::exit::{NOT_READY, Stop};
-use crate::engine::{Event, TaskId};
-use crate::plan::{Plan, Probe, Want};
-use crate::problem::Problem;
-use crate::tools::{Exit, Output, Tool};
-use crate::workspace::Workspace;
-use crate::world::rehearsal::{Disk, Faults, Machine, Rehearsal, Stage, knows_chart};
-use crate::world::{Call, World};
+use exec::workspace::Workspace;
+use model::problem::Problem;
+use plan::{Plan, Probe, Want};
+use sim::{Disk, Faults, Machine, Rehearsal, Stage, knows_chart};
+use tool::{Call, World};
+use tool::{Event, TaskId};
+use tool::{Exit, Output, Tool};
 
 /// The story, below the folder of the rehearsal.
 const STORY: &str = "world.json";

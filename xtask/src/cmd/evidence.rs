@@ -9,11 +9,11 @@ use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
 use super::verify_contract::record::{self, ANSWERS};
 use super::verify_contract::{drilled, rendered};
 use super::{Session, load, show};
-use crate::contract::{self, Evidence};
-use crate::problem::Problem;
 use crate::ui::shell::Tone;
 use crate::ui::verdict::{self, Excused, Told};
-use crate::workspace::sha256_of;
+use contract::{self, Evidence};
+use exec::workspace::sha256_of;
+use model::problem::Problem;
 
 /// Verifies a folder; the newest one if none is named.
 ///

@@ -1,7 +1,7 @@
 //! How a command ends: its exit code, and the problems that ended it.
 //! Knows nothing of how they are shown.
 
-use crate::problem::Problem;
+use model::problem::Problem;
 
 /// Done, or nothing to do, or printed.
 pub const DONE: u8 = 0;

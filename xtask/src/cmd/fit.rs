@@ -5,7 +5,7 @@ use clap::Parser;
 
 use super::exit::{Stop, WRONG};
 use crate::cli::{Charts, Cli, Command, Flags, Tools};
-use crate::problem::Problem;
+use model::problem::Problem;
 
 /// Refuses every flag that would mean nothing here.
 ///

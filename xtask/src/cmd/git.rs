@@ -4,8 +4,8 @@
 use camino::Utf8Path;
 use xshell::{Shell, cmd};
 
-use crate::problem::Problem;
-use crate::render::Data;
+use model::problem::Problem;
+use render::Data;
 
 /// One commit.
 pub struct Git {

@@ -8,10 +8,10 @@ use super::conduct::{self, First};
 use super::exit::Ended;
 use super::load::Inputs;
 use super::{Session, digests, ready};
-use crate::engine::Failure;
-use crate::plan::Plan;
-use crate::problem::Problem;
-use crate::world::World;
+use model::problem::Problem;
+use plan::Plan;
+use plan::engine::Failure;
+use tool::World;
 
 /// The folder of steps that fetch.
 const ARCHIVES: &str = "charts/";

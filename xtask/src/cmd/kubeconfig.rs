@@ -3,9 +3,9 @@
 
 use super::Session;
 use super::exit::{DONE, Ended, REFUSED, Stop};
-use crate::plan::bootstrap::KUBECONFIG;
-use crate::problem::Problem;
 use crate::ui::shell::Tone;
+use model::problem::Problem;
+use plan::bootstrap::KUBECONFIG;
 
 /// Prints its path.
 ///

@@ -6,20 +6,19 @@ use camino::Utf8Path;
 use super::Session;
 use super::exit::{Stop, WRONG};
 use super::git::Git;
-use crate::charts::verify::namespaces;
-use crate::fleet::binaries::{self, Binary};
-use crate::fleet::{self, Compatibility, Fleet};
-use crate::plan::mesh::{self, Scope};
-use crate::plan::{Plan, bootstrap, upgrade};
-use crate::problem::Problem;
-use crate::release::{self, Releases};
-use crate::render::{self, Data, Files};
-use crate::tools::helm::Helm;
+use charts::verify::namespaces;
+use model::fleet::binaries::{self, Binary};
+use model::fleet::{self, Compatibility, Fleet};
+use model::problem::Problem;
+use model::release::{self, RELEASES, Releases};
+use plan::mesh::{self, Scope};
+use plan::{Plan, bootstrap, upgrade};
+use render::{self, Data, Files};
+use tool::helm::Helm;
 
 /// Which versions work together.
 const COMPATIBILITY: &str = "infra/compatibility.toml";
 /// What is installed on the clusters.
-const RELEASES: &str = "charts/releases.toml";
 /// Which builds of the command-line tools are pinned.
 const TOOLS: &str = "infra/tools.toml";
 

@@ -7,9 +7,9 @@ use camino::Utf8Path;
 
 use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
 use super::{Session, load, plan};
-use crate::plan::{Plan, StepId};
-use crate::problem::{Problem, nearest};
 use crate::ui::shell::Tone;
+use ::plan::{Plan, StepId};
+use model::problem::{Problem, nearest};
 
 /// More attempts than any step has.
 const ATTEMPTS: u32 = 100;

@@ -6,17 +6,17 @@ use std::time::Duration;
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::load::Inputs;
 use super::{Session, conduct, detect, load, place, plan, show};
-use crate::fleet::Fleet;
-use crate::mesh::{Finding, Grade, Survey, told};
-use crate::plan::mesh::{Scope, pairs, survey};
-use crate::problem::{Problem, nearest};
-use crate::render::mesh::addresses;
-use crate::tools::cilium::Cilium;
-use crate::tools::helm::Helm;
 use crate::ui::shell::Tone;
 use crate::ui::words;
-use crate::world::World;
+use ::plan::mesh::{Scope, pairs, survey};
 use look::{Seen, look, one, patient};
+use mesh::{Finding, Grade, Survey, told};
+use model::fleet::Fleet;
+use model::problem::{Problem, nearest};
+use render::mesh::addresses;
+use tool::World;
+use tool::cilium::Cilium;
+use tool::helm::Helm;
 
 mod look;
 mod report;
@@ -205,7 +205,7 @@ fn explain(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope:
 }
 
 fn cilium() -> Cilium {
-    Cilium::with(&format!("out/{}", crate::plan::bootstrap::KUBECONFIG))
+    Cilium::with(&format!("out/{}", ::plan::bootstrap::KUBECONFIG))
 }
 
 /// The long test, one pair after another: each makes its own namespaces in both clusters.

@@ -6,11 +6,11 @@ use camino::Utf8Path;
 use super::Session;
 use super::embedded::{self, Mortal};
 use super::exit::{Ended, NOT_READY, Stop};
-use crate::plan::Plan;
-use crate::problem::Problem;
 use crate::ui::shell::Tone;
-use crate::world::World;
-use crate::world::host::Host;
+use exec::host::Host;
+use model::problem::Problem;
+use plan::Plan;
+use tool::World;
 
 /// Tools that were installed for this repository alone.
 const BIN: &str = "out/bin";

@@ -6,11 +6,11 @@ use super::conduct::chosen;
 use super::exit::{DONE, Ended, Stop};
 use super::load::{self, Inputs};
 use crate::cli::{Format, Graph, Planned};
-use crate::plan::mesh::Scope;
-use crate::plan::{Plan, StepId, diff, graph, power, text};
-use crate::tools::helm::Helm;
 use crate::ui::shell::Tone;
 use crate::ui::{events, words};
+use plan::mesh::Scope;
+use plan::{Plan, StepId, diff, graph, power, text};
+use tool::helm::Helm;
 
 /// Prints the plan.
 ///

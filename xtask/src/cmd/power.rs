@@ -10,16 +10,16 @@ use super::drive::survey;
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::load::Inputs;
 use super::{Session, conduct, cut_off, detect, install, load, mesh, place, plan};
-use crate::engine::Event;
-use crate::fleet::Fleet;
-use crate::plan::mesh::Scope;
-use crate::plan::survey::{Answers, State, links};
-use crate::plan::{Plan, power};
-use crate::problem::Problem;
-use crate::tools::helm::Helm;
 use crate::ui::shell::Tone;
 use crate::ui::words;
-use crate::world::World;
+use ::plan::mesh::Scope;
+use ::plan::survey::{Answers, State, links};
+use ::plan::{Plan, power};
+use model::fleet::Fleet;
+use model::problem::Problem;
+use tool::Event;
+use tool::World;
+use tool::helm::Helm;
 
 /// What is to become of the VMs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

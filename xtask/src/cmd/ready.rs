@@ -4,9 +4,9 @@
 use ipnet::Ipv4Net;
 use serde_json::Value;
 
-use crate::engine::Failure;
-use crate::fleet::{self, Bytes, Fleet};
-use crate::problem::Problem;
+use model::fleet::{self, Bytes, Fleet};
+use model::problem::Problem;
+use plan::engine::Failure;
 
 /// The problems behind a failed `host/machine` or `host/network`. None for any other step.
 pub fn problems(fleet: &Fleet, failure: &Failure) -> Vec<Problem> {

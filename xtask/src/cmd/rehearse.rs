@@ -17,11 +17,11 @@ use super::conduct::jobs;
 use super::exit::{CRASH, DONE, Ended, Stop, WRONG};
 use super::{Session, load};
 use crate::cli::{Format, Planned};
-use crate::problem::Problem;
 use crate::ui::shell::{Tone, Volume};
 use crate::ui::words;
-use crate::workspace::clock;
 use acts::Played;
+use exec::workspace::clock;
+use model::problem::Problem;
 use trial::Trial;
 
 /// Which rehearsals are wanted, as it was typed.

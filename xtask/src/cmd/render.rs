@@ -3,11 +3,11 @@
 
 use super::exit::{DONE, Ended, NOT_READY, REFUSED, Stop};
 use super::{Session, load, show};
-use crate::problem::Problem;
-use crate::render::Files;
 use crate::ui::shell::Tone;
 use crate::ui::words;
-use crate::workspace::Drift;
+use exec::workspace::Drift;
+use model::problem::Problem;
+use render::Files;
 
 /// Writes or compares.
 ///

@@ -7,16 +7,16 @@ use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::load::Inputs;
 use super::{Session, detect, drift, fit, load, place};
 use crate::cli::Format;
-use crate::contract::{self, Evidence};
-use crate::plan::Plan;
-use crate::plan::mesh::Scope;
-use crate::plan::survey::links::{self, LinkView};
-use crate::plan::survey::overview::overview;
-use crate::plan::survey::{Answers, questions};
-use crate::tools::helm::Helm;
 use crate::ui::shell::Tone;
 use crate::ui::status;
-use crate::world::World;
+use contract::{self, Evidence};
+use plan::Plan;
+use plan::mesh::Scope;
+use plan::survey::links::{self, LinkView};
+use plan::survey::overview::overview;
+use plan::survey::{Answers, questions};
+use tool::World;
+use tool::helm::Helm;
 
 /// Prints one screen.
 ///

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::drive::complete;
 use super::exit::{INTERRUPTED, Stop};
-use crate::engine::{Event, TaskId};
-use crate::plan::{Plan, Step, StepId};
-use crate::tools::{Exit, Output};
-use crate::workspace::Workspace;
-use crate::world::World;
+use exec::workspace::Workspace;
+use plan::{Plan, Step, StepId};
+use tool::World;
+use tool::{Event, TaskId};
+use tool::{Exit, Output};
 
 /// Asked this often where the answer is a failure: a single one may be the network's. What changes something is not
 /// asked again.

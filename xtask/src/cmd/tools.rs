@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::exit::{Ended, NOT_READY, Stop};
 use super::{Session, ask, conduct, load, place, plan};
-use crate::plan::{bootstrap, tools};
-use crate::problem::Problem;
-use crate::tools::own;
-use crate::world::World;
+use ::plan::{bootstrap, tools};
+use model::problem::Problem;
+use tool::World;
+use tool::own;
 
 /// The machine answers about itself at once.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -7,12 +7,12 @@ use super::exit::{DONE, Ended, Stop};
 use super::load::Inputs;
 use super::{Session, conduct, detect, fit, install, load, place, plan, survey};
 use crate::cli::Format;
-use crate::plan::Plan;
-use crate::plan::upgrade::changes::{Change, changes, questions};
-use crate::tools::helm::Helm;
 use crate::ui::shell::Tone;
 use crate::ui::words;
-use crate::world::World;
+use ::plan::Plan;
+use ::plan::upgrade::changes::{Change, changes, questions};
+use tool::World;
+use tool::helm::Helm;
 
 /// Runs it, or prints what it would run.
 ///

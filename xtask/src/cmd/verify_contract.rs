@@ -13,13 +13,13 @@ use super::exit::{DONE, Ended, NOT_READY, REFUSED, Stop, WRONG};
 use super::load::Inputs;
 use super::{Session, load};
 use crate::cli::{Format, VerifyContract};
-use crate::contract::{self, Clause, Evidence, Report};
-use crate::problem::Problem;
 use crate::ui::shell::Tone;
 use crate::ui::verdict::drill::Drill;
 use crate::ui::verdict::{self, Excused, Told};
-use crate::workspace::clock;
+use contract::{self, Clause, Evidence, Report};
+use exec::workspace::clock;
 use live::Looked;
+use model::problem::Problem;
 
 /// Judges.
 ///

@@ -4,9 +4,9 @@
 use super::exit::{DONE, Ended, Stop, WRONG};
 use super::{Session, load};
 use crate::cli::Format;
-use crate::contract::why::{self, Answer};
-use crate::contract::{self, Evidence, Read};
-use crate::problem::{Problem, nearest};
+use contract::why::{self, Answer};
+use contract::{self, Evidence, Read};
+use model::problem::{Problem, nearest};
 
 /// Answers.
 ///

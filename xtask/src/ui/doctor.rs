@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::shell::Paint;
 use super::{problem, words};
-use crate::plan::survey::findings::Finding;
+use plan::survey::findings::Finding;
 
 /// All findings, and the answer. It is data, so it has no colour.
 pub fn text(findings: &[Finding], asked: usize) -> String {

@@ -28,10 +28,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::problem::{self, Tally};
-use crate::engine::{Failure, Note};
-use crate::plan::{Lane, Plan, Step, StepId};
-use crate::problem::Problem;
-use crate::tools::{Command, Stdin};
+use model::problem::Problem;
+use plan::engine::{Failure, Note};
+use plan::{Lane, Plan, Step, StepId};
+use tool::{Command, Stdin};
 
 /// A note as a line.
 pub fn note(now: Duration, note: &Note) -> String {
@@ -95,7 +95,7 @@ fn planned(step: &Step) -> Value {
         Lane::Launch => "launch",
         Lane::Pull => "pull",
     };
-    let case = |case: &crate::plan::Case| json!({"name": case.name, "act": commands(&case.act)});
+    let case = |case: &plan::Case| json!({"name": case.name, "act": commands(&case.act)});
     json!({
         "step": step.id, "doing": step.doing, "needs": step.needs, "after": step.after, "lane": lane,
         "asks": command(&step.done_when.ask), "instead": step.instead.iter().map(case).collect::<Vec<_>>(),

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use super::shell::{Paint, Tone};
 use super::words;
-use crate::engine::Failure;
-use crate::problem::Problem;
-use crate::tools::Output;
+use model::problem::Problem;
+use plan::engine::Failure;
+use tool::Output;
 
 /// How many lines of a failed command's output are shown; the log has all of them.
 const TAIL: usize = 12;
@@ -155,8 +155,8 @@ pub fn last_words(output: &Output, hushed: bool) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::{Command, Exit, Tool};
     use std::time::Duration;
+    use tool::{Command, Exit, Tool};
 
     const PLAIN: Paint = Paint { on: false };
 
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn what_a_hushed_command_printed_is_never_shown() {
         let mut failure = failed("c2VjcmV0", "");
-        failure.command = failure.command.learn_secret("s", crate::tools::Reading::Stdout);
+        failure.command = failure.command.learn_secret("s", tool::Reading::Stdout);
         assert!(!step(&failure, None, "x", PLAIN).contains("c2VjcmV0"));
     }
 

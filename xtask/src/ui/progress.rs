@@ -11,8 +11,8 @@ use self::bars::Bars;
 use self::board::{Board, Running};
 use super::shell::{self, Shell, Tone, Volume};
 use super::{events, report};
-use crate::engine::Note;
-use crate::plan::{Plan, StepId};
+use plan::engine::Note;
+use plan::{Plan, StepId};
 
 pub mod bars;
 pub mod board;

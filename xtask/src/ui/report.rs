@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::problem::{self, Tally, Unready};
 use super::shell::{self, Paint, Tone};
 use super::words;
-use crate::engine::{Failure, Note, Outcome};
-use crate::plan::{Plan, Step, StepId};
-use crate::problem::Problem;
-use crate::tools::Exit;
+use model::problem::Problem;
+use plan::engine::{Failure, Note, Outcome};
+use plan::{Plan, Step, StepId};
+use tool::Exit;
 
 /// Steps of the critical path that took less than this are not shown.
 const NOTABLE: Duration = Duration::from_secs(1);

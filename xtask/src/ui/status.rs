@@ -6,8 +6,8 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::words;
-use crate::contract::Report;
-use crate::plan::survey::overview::{ClusterView, NodeView, Overview};
+use contract::Report;
+use plan::survey::overview::{ClusterView, NodeView, Overview};
 
 /// Other steps that are named one by one; the rest is a number.
 const OTHERS: usize = 12;

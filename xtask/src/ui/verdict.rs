@@ -12,8 +12,8 @@ pub mod page;
 use std::collections::BTreeMap;
 
 use super::words;
-use crate::contract::live::Live;
-use crate::contract::{Clause, Finding, Report, Verdict};
+use contract::live::Live;
+use contract::{Clause, Finding, Report, Verdict};
 
 /// What was excused, and why.
 pub type Excused = BTreeMap<Clause, String>;

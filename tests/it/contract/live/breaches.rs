@@ -2,7 +2,7 @@
 //! Knows nothing of how it is seen.
 
 use serde_json::{Value, json};
-use xtask::world::rehearsal::{Mishap, Stage};
+use sim::{Mishap, Stage};
 
 /// Its name, what is arranged, the clause that must see it, and words of its finding.
 pub type Breach = (&'static str, fn(&mut Stage), &'static str, &'static str);

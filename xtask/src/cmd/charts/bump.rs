@@ -5,14 +5,15 @@ use super::super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
 use super::super::load::{self, Inputs};
 use super::super::{Session, ask};
 use super::{LIMIT, fetch, fetching, locked, read};
-use crate::charts::bump::{self, Bumped};
-use crate::charts::outdated::{About, about};
-use crate::charts::{RELEASES, lock};
-use crate::problem::Problem;
-use crate::release::Chart;
-use crate::tools::{Command, helm};
 use crate::ui::shell::Tone;
-use crate::world::World;
+use charts::bump::{self, Bumped};
+use charts::lock;
+use charts::outdated::{About, about};
+use model::problem::Problem;
+use model::release::Chart;
+use model::release::RELEASES;
+use tool::World;
+use tool::{Command, helm};
 
 /// Raises a release to a version, or to the newest one.
 ///

@@ -7,14 +7,14 @@ use super::super::ask;
 use super::super::exit::Stop;
 use super::super::load::Inputs;
 use super::LIMIT;
-use crate::charts::RELEASES;
-use crate::charts::outdated::{About, Part, about};
-use crate::charts::verify::keys::{self, Offer};
-use crate::problem::Problem;
-use crate::release::Chart;
-use crate::render::yaml::{self, Document};
-use crate::tools::{Output, helm, tar};
-use crate::world::World;
+use charts::outdated::{About, Part, about};
+use charts::verify::keys::{self, Offer};
+use model::problem::Problem;
+use model::release::Chart;
+use model::release::RELEASES;
+use render::yaml::{self, Document};
+use tool::World;
+use tool::{Output, helm, tar};
 
 /// Charts whose archives can be read and hold what the list says, and all problems of archives and keys.
 ///

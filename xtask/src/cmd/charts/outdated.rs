@@ -7,16 +7,16 @@ use super::super::exit::{DONE, Ended, REFUSED};
 use super::super::load::Inputs;
 use super::super::{Session, ask, show};
 use super::LIMIT;
-use crate::charts::RELEASES;
-use crate::charts::outdated::{Row, about, row};
 use crate::cli::Format;
-use crate::problem::Problem;
-use crate::release::{Chart, Releases};
-use crate::tools::{Command, Output, helm};
 use crate::ui::shell::Tone;
 use crate::ui::table::table;
 use crate::ui::words;
-use crate::world::World;
+use charts::outdated::{Row, about, row};
+use model::problem::Problem;
+use model::release::RELEASES;
+use model::release::{Chart, Releases};
+use tool::World;
+use tool::{Command, Output, helm};
 
 /// Prints the table. Releases whose chart could not be asked for are problems, and the others are shown all the same.
 ///

@@ -9,13 +9,13 @@ use super::super::load::Inputs;
 use super::super::{Session, ask};
 use super::verify::{Findings, once};
 use super::{LIMIT, digest, templates};
-use crate::fleet::Cluster;
-use crate::plan::Plan;
-use crate::release::Chart;
-use crate::tools::helm;
 use crate::ui::shell::Tone;
 use crate::ui::words;
-use crate::world::World;
+use model::fleet::Cluster;
+use model::release::Chart;
+use plan::Plan;
+use tool::World;
+use tool::helm;
 
 /// Refuses values that do not fit their charts before anything is done, for the releases that a plan installs and that
 /// were not `tried` before. All that were tried by now. An archive that is not there yet, or is another file than

@@ -5,14 +5,14 @@ use super::super::ask;
 use super::super::exit::Stop;
 use super::super::load::Inputs;
 use super::{LIMIT, digest};
-use crate::charts::rendered::{Rendered, objects};
-use crate::charts::verify::sampled;
-use crate::fleet::Cluster;
-use crate::problem::Problem;
-use crate::release::Chart;
-use crate::render::yaml::{self, Document};
-use crate::tools::helm;
-use crate::world::World;
+use charts::rendered::{Rendered, objects};
+use charts::verify::sampled;
+use model::fleet::Cluster;
+use model::problem::Problem;
+use model::release::Chart;
+use render::yaml::{self, Document};
+use tool::World;
+use tool::helm;
 
 /// A release on a cluster: its objects, or why there are none.
 pub struct Template<'a> {
@@ -63,7 +63,7 @@ pub fn all<'a>(
         helm::template(chart, &format!("out/charts/{}", chart.archive()), &kubernetes, &values)
     };
     let answers = ask::all(world, &pairs.iter().map(question).collect::<Vec<_>>(), LIMIT)?;
-    let template = |((cluster, chart), output): ((&'a Cluster, &'a Chart), &crate::tools::Output)| {
+    let template = |((cluster, chart), output): ((&'a Cluster, &'a Chart), &tool::Output)| {
         let objects = match output {
             cut if cut.cut => Err("too long to read".into()),
             good if good.ok() => {

@@ -10,19 +10,19 @@ use super::super::load::Inputs;
 use super::super::{Session, show};
 use super::templates::{self, Template, values};
 use super::{offers, refuse_others, say_unlocked};
-use crate::charts::rendered::{Workload, workload, workloads};
-use crate::charts::verify::memory::{self, Need, Row};
-use crate::charts::verify::namespaces;
-use crate::charts::verify::{amounts, images};
 use crate::cli::Format;
-use crate::fleet::Cluster;
-use crate::problem::Problem;
-use crate::release::{Chart, Source};
-use crate::render::yaml::{self, Document};
 use crate::ui::shell::Tone;
 use crate::ui::table::table;
 use crate::ui::words;
-use crate::world::World;
+use charts::rendered::{Workload, workload, workloads};
+use charts::verify::memory::{self, Need, Row};
+use charts::verify::namespaces;
+use charts::verify::{amounts, images};
+use model::fleet::Cluster;
+use model::problem::Problem;
+use model::release::{Chart, Source};
+use render::yaml::{self, Document};
+use tool::World;
 
 /// The kubelets' reservations stand here.
 const KUBELET: &str = "infra/kubeadm/init.yaml";

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::said;
-use crate::engine::TaskId;
-use crate::render::Files;
-use crate::token::{self, Token};
-use crate::tools::{Command, Stdin};
-use crate::workspace::{Workspace, sha256_of};
-use crate::world::Call;
+use exec::workspace::{Workspace, sha256_of};
+use model::token::{self, Token};
+use render::Files;
+use tool::Call;
+use tool::TaskId;
+use tool::{Command, Stdin};
 
 /// Length of a `<digest:…>`: 128 bits fit into a Kubernetes label (63 characters), all of a sha256 does not.
 const DIGEST_LENGTH: usize = 32;
@@ -111,7 +111,7 @@ fn is_plain(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::Tool;
+    use tool::Tool;
 
     fn facts() -> BTreeMap<String, String> {
         let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());

@@ -2,10 +2,10 @@
 //! Knows nothing of the acts that are about the machine; those are the world's.
 
 use super::said;
-use crate::problem::Problem;
-use crate::tools::{Exit, Output};
-use crate::workspace::Workspace;
-use crate::world::Call;
+use exec::workspace::Workspace;
+use model::problem::Problem;
+use tool::Call;
+use tool::{Exit, Output};
 
 /// The answer, or nothing if the act is the world's.
 pub fn answer(call: &Call, space: &mut Workspace) -> Option<Output> {
@@ -47,7 +47,7 @@ fn no(stderr: &str) -> Output {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::{Command, own};
+    use tool::{Command, own};
 
     fn check(space: &mut Workspace, command: Command, stdin: &str) -> Option<Output> {
         let stdin = stdin.as_bytes().to_vec();

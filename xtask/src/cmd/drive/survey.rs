@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{complete, own};
-use crate::engine::{Event, TaskId};
-use crate::plan::survey::{Answer, Answers, PATIENCE, State};
-use crate::plan::{Plan, Step, StepId};
-use crate::problem::Problem;
-use crate::token::Token;
-use crate::tools::{Exit, Output, Tool};
-use crate::workspace::Workspace;
-use crate::world::{Call, World};
+use exec::workspace::Workspace;
+use model::problem::Problem;
+use model::token::Token;
+use plan::survey::{Answer, Answers, PATIENCE, State};
+use plan::{Plan, Step, StepId};
+use tool::{Call, World};
+use tool::{Event, TaskId};
+use tool::{Exit, Output, Tool};
 
 /// Numbers of questions begin here: no engine counts so far.
 const FIRST: TaskId = 1 << 40;
@@ -145,7 +145,7 @@ impl Asker<'_> {
                 State::Unknown("no answer in time".into())
             }
             Ok(want) => {
-                let mut is = |case: &&crate::plan::Case| case.when.complete(&mut value).is_ok_and(|w| w.holds(&output));
+                let mut is = |case: &&plan::Case| case.when.complete(&mut value).is_ok_and(|w| w.holds(&output));
                 let case = step.instead.iter().find(|case| is(case)).map(|case| case.name);
                 let secret = step.done_when.ask.hushed();
                 let why = if secret { "the answer is secret".to_owned() } else { want.explain(&output) };

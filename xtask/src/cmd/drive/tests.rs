@@ -2,10 +2,10 @@
 //! Knows nothing of how the engine decides.
 
 use super::*;
-use crate::plan::Plan;
-use crate::tools::{Reading, own};
-use crate::workspace::Workspace;
-use crate::world::Call;
+use exec::workspace::Workspace;
+use plan::Plan;
+use tool::Call;
+use tool::{Reading, own};
 
 /// Remembers what was started and says what it was told to say.
 #[derive(Default)]

@@ -8,14 +8,14 @@ use super::super::exit::{INTERRUPTED, Stop};
 use super::super::load::Inputs;
 use super::super::survey::{Answers, ask};
 use super::super::{Session, conduct};
-use crate::engine::Event;
-use crate::mesh::{Finding, Grade, Survey, judge};
-use crate::plan::mesh::{Scope, survey};
-use crate::plan::{Plan, Step, Want};
-use crate::tools::{Command, Limits, Output};
 use crate::ui::shell::Tone;
 use crate::ui::words;
-use crate::world::World;
+use mesh::{Finding, Grade, Survey, judge};
+use plan::mesh::{Scope, survey};
+use plan::{Plan, Step, Want};
+use tool::Event;
+use tool::World;
+use tool::{Command, Limits, Output};
 
 /// How long to wait for what may pass by itself (a mesh server that starts anew), and how often to look.
 const PATIENCE: (Duration, usize) = (Duration::from_secs(20), 9);

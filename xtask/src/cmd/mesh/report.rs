@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 use super::super::exit::{DONE, REFUSED};
 use super::super::{Session, conduct, show};
 use crate::cli::Format;
-use crate::fleet::Fleet;
-use crate::mesh::{CHECKS, Finding};
-use crate::plan::mesh::{Scope, figures, pairs};
-use crate::problem::Problem;
 use crate::ui::shell::Tone;
 use crate::ui::words;
+use mesh::{CHECKS, Finding};
+use model::fleet::Fleet;
+use model::problem::Problem;
+use plan::mesh::{Scope, figures, pairs};
 
 /// The checks in their order, and the first cause.
 pub(super) fn diagnosed(session: &mut Session, found: &[Finding]) -> u8 {

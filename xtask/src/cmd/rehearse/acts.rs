@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::super::exit::{CONTRADICTION, CRASH, NO_CONVERGENCE};
 use super::scene::{Piece, Place, Scene, Script};
 use super::trial::Trial;
-use crate::engine::Outcome;
-use crate::world::rehearsal::{Faults, Struck};
+use plan::engine::Outcome;
+use sim::{Faults, Struck};
 
 /// A killed process is started again this often before the calm.
 const LIVES: usize = 20;

@@ -5,12 +5,11 @@ use super::super::exit::{Stop, WRONG};
 use super::super::load::Inputs;
 use super::scene::Piece;
 use crate::cli::Planned;
-use crate::plan::mesh::{Scope, whole};
-use crate::plan::{Plan, power};
-use crate::problem::Problem;
-use crate::release::Chart;
-use crate::render;
-use crate::tools::helm::Helm;
+use model::problem::Problem;
+use model::release::Chart;
+use plan::mesh::{Scope, whole};
+use plan::{Plan, power};
+use tool::helm::Helm;
 
 /// The plans of a piece.
 pub struct Play {

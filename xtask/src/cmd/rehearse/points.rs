@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::acts::Played;
 use crate::ui::table::table;
-use crate::world::rehearsal::Kind;
+use sim::Kind;
 
 /// Faults that struck, and those after which the trial arrived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::rehearsal::Struck;
+    use sim::Struck;
 
     fn played(kind: Kind, command: &str, well: bool) -> Played {
         let struck = vec![Struck { point: 7, kind, command: command.into() }];

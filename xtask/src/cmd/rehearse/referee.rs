@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Note, Outcome};
-use crate::plan::{Plan, StepId};
+use plan::engine::{Note, Outcome};
+use plan::{Plan, StepId};
 
 /// What was seen of one run.
 #[derive(Clone)]
@@ -92,8 +92,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::plan::{Step, Want};
-    use crate::tools::{Command, Tool};
+    use plan::{Step, Want};
+    use tool::{Command, Tool};
 
     fn plan() -> Plan {
         let step = |id: &str| Step::new(id, id, Command::ask(Tool::Helm, ["version"]), Want::Exit(0));

@@ -4,12 +4,12 @@
 use super::super::drive::{self, Course};
 use super::super::embedded::{self, Life, Mortal};
 use super::referee::Referee;
-use crate::engine::{Engine, Outcome};
-use crate::journal;
-use crate::plan::Plan;
-use crate::workspace::Workspace;
-use crate::world::World;
-use crate::world::rehearsal::{Faults, Rehearsal};
+use exec::workspace::Workspace;
+use plan::Plan;
+use plan::engine::{Engine, Outcome};
+use plan::journal;
+use sim::{Faults, Rehearsal};
+use tool::World;
 
 /// What is played.
 #[derive(Debug, Clone, Copy)]

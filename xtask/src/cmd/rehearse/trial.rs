@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::world::rehearsal::{Faults, Kind};
+use sim::{Faults, Kind};
 
 /// One rehearsal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

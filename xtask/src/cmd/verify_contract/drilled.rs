@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use super::super::exit::{Stop, WRONG};
-use crate::contract::c2_buffer::NEED;
-use crate::contract::drill::{self, Setting};
-use crate::contract::{Evidence, Report};
-use crate::problem::Problem;
 use crate::ui::verdict::drill::Drill;
+use contract::c2_buffer::NEED;
+use contract::drill::{self, Setting};
+use contract::{Evidence, Report};
+use model::problem::Problem;
 
 /// Plays it: the outage that is promised, then all others.
 ///

@@ -7,16 +7,16 @@ use super::super::exit::{DONE, Ended, NOT_READY, Stop, WRONG};
 use super::super::load::Inputs;
 use super::super::survey::ask;
 use super::super::{Session, conduct, place, plan};
-use crate::contract::Evidence;
-use crate::contract::live::{self, Answers, Live, hush};
-use crate::fleet::Fleet;
-use crate::plan::{Plan, live as questions};
-use crate::problem::{Problem, nearest};
-use crate::tools::helm::Helm;
-use crate::tools::reading::pattern;
 use crate::ui::shell::Tone;
 use crate::ui::words;
-use crate::world::World;
+use ::plan::{Plan, live as questions};
+use contract::Evidence;
+use contract::live::{self, Answers, Live, hush};
+use model::fleet::Fleet;
+use model::problem::{Problem, nearest};
+use tool::World;
+use tool::helm::Helm;
+use tool::reading::pattern;
 
 /// What was asked, what was answered, and what that comes to.
 pub struct Looked {

@@ -14,18 +14,18 @@ use super::super::conduct::{conduct, tell};
 use super::super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::super::load::Inputs;
 use super::super::{Session, cut_off, detect, place, plan as printing, power::is_yes};
-use crate::contract::outage::{self, Clock, Measured};
-use crate::contract::{Evidence, Report, drill};
-use crate::engine::Outcome;
-use crate::plan::{Plan, StepId, drill as steps, power, text};
-use crate::problem::Problem;
-use crate::render::{self, Files};
-use crate::tools::helm::Helm;
 use crate::ui::shell::Tone;
 use crate::ui::verdict::Excused;
 use crate::ui::words;
-use crate::world::World;
+use contract::outage::{self, Clock, Measured};
+use contract::{Evidence, Report, drill};
 use looks::Looks;
+use model::problem::Problem;
+use plan::engine::Outcome;
+use plan::{Plan, StepId, drill as steps, power, text};
+use render::{self, Files};
+use tool::World;
+use tool::helm::Helm;
 use watch::Watch;
 
 /// The shortest outage that shows something, and the longest that this command holds.
@@ -51,7 +51,7 @@ pub struct Drill<'a> {
 /// No duration, or one beyond the limits.
 pub fn length(text: &str) -> Result<Duration, Stop> {
     let (least, most) = LENGTHS;
-    crate::contract::quantity::duration(text).filter(|l| (least..=most).contains(l)).ok_or_else(|| {
+    contract::quantity::duration(text).filter(|l| (least..=most).contains(l)).ok_or_else(|| {
         let what = format!("no length of an outage: `{text}`");
         Stop::one(WRONG, Problem::new(what).why("it is between 1m and 24h").hint("--outage 10m"))
     })
@@ -121,7 +121,7 @@ fn consent(session: &mut Session, world: &mut dyn World, drill: &Drill<'_>) -> R
     let vms: Vec<String> = platform.nodes.iter().map(|n| platform.vm(n)).collect();
     let apps: Vec<String> = steps::apps(fleet).map(|c| c.name.clone()).collect();
     let (vms, apps) = (words::list(&vms), words::list(&apps));
-    let long = crate::contract::quantity::hours(drill.length);
+    let long = contract::quantity::hours(drill.length);
     let lines = [
         ("Stops", format!("{vms} for {long}, and starts them again whatever happens; Ctrl-C ends it early")),
         ("Asks", format!("the sample on {apps} once a second all the while, its own and its peers'")),
@@ -181,7 +181,7 @@ impl Play<'_, '_> {
         }
         looks.failures(self.tried(session, &steps::during(fleet, &self.files)));
         let end = began + self.drill.length;
-        let left = crate::contract::quantity::hours(end.saturating_sub(self.watch.now()));
+        let left = contract::quantity::hours(end.saturating_sub(self.watch.now()));
         session.shell.status(Tone::Dim, "Waiting", &format!("the outage goes on for {left}"));
         if self.watch.heard() > 0 || !self.watch.hold(end) {
             return false;
@@ -282,7 +282,7 @@ fn failed(outcome: &Outcome) -> bool {
 }
 
 /// Why a step failed, in one line.
-fn why(failure: &crate::engine::Failure) -> String {
+fn why(failure: &plan::engine::Failure) -> String {
     let said = failure.output.stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
     said.map_or_else(|| failure.why.clone(), |said| format!("{}: {said}", failure.why))
 }

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::super::load::Inputs;
 use super::live::{Looked, versions};
-use crate::contract::live::Answers;
-use crate::plan::{Plan, text};
-use crate::problem::Problem;
-use crate::tools::Output;
-use crate::tools::helm::Helm;
 use crate::ui::verdict::{self, Told, page};
-use crate::workspace::{Workspace, sha256_of};
+use contract::live::Answers;
+use exec::workspace::{Workspace, sha256_of};
+use model::problem::Problem;
+use plan::{Plan, text};
+use tool::Output;
+use tool::helm::Helm;
 
 /// Every question with its command and its answer, a line each.
 pub const ANSWERS: &str = "answers.jsonl";
@@ -78,7 +78,7 @@ fn free(space: &Workspace, when: &str) -> String {
 /// The log of what was asked, in the order of the plan. A question that was not asked has no line.
 fn answers(plan: &Plan, answers: &Answers) -> String {
     let asked = plan.steps.iter().filter_map(|step| Some((step, answers.get(&step.id)?)));
-    let line = |(step, output): (&crate::plan::Step, &Output)| {
+    let line = |(step, output): (&plan::Step, &Output)| {
         let ask = &step.done_when.ask;
         format!("{}\n", json!({ "question": step.id, "command": ask.to_string(), "answer": output }))
     };

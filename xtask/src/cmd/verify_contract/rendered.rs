@@ -6,11 +6,11 @@ use super::super::charts::{LIMIT, refuse_others};
 use super::super::exit::{DONE, REFUSED, Stop};
 use super::super::load::Inputs;
 use super::super::{Session, ask, place};
-use crate::contract::Evidence;
-use crate::plan::bootstrap;
-use crate::release::Chart;
-use crate::tools::helm;
-use crate::world::World;
+use contract::Evidence;
+use model::release::Chart;
+use plan::bootstrap;
+use tool::World;
+use tool::helm;
 
 /// Renders every release whose archive is in `out/charts`, if there is a Helm. Where nothing is pulled no process is
 /// started. A rehearsal has charts of its own, which render nothing.

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::engine::Note;
-use crate::plan::{Lane, Plan, StepId};
 use crate::ui::words;
+use plan::engine::Note;
+use plan::{Lane, Plan, StepId};
 
 /// What a step that is not over is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,9 +220,9 @@ fn keep_last(last: &mut String, line: &str) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::engine::Failure;
-    use crate::plan::{Step, Want};
-    use crate::tools::{Command, Exit, Output, Tool};
+    use plan::engine::Failure;
+    use plan::{Step, Want};
+    use tool::{Command, Exit, Output, Tool};
 
     pub(crate) fn step(id: &str, doing: &str, needs: &[&str]) -> Step {
         Step::new(id, doing, Command::ask(Tool::Helm, ["version"]), Want::Exit(0)).needs(needs.iter().copied())

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::board::{Board, Running, State};
-use crate::engine::{Failure, Note};
 use crate::ui::shell::{self, Paint, Tone, Volume};
 use crate::ui::words;
+use plan::engine::{Failure, Note};
 
 /// How many running steps the live screen shows.
 const ROWS: usize = 8;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::words;
-use crate::contract::drill::{Moment, Outcome, Row, Sweep};
-use crate::contract::outage::Measured;
-use crate::contract::quantity::hours;
-use crate::contract::{Clause, drill};
+use contract::drill::{Moment, Outcome, Row, Sweep};
+use contract::outage::Measured;
+use contract::quantity::hours;
+use contract::{Clause, drill};
 
 /// A drill that was played.
 #[derive(Debug, Clone, PartialEq, Eq)]

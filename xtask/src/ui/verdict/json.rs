@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Excused, basis, breached, word};
-use crate::contract::{Finding, Reference, Report, Verdict};
+use contract::{Finding, Reference, Report, Verdict};
 
 /// The report as one JSON object.
 pub fn report(report: &Report, excused: &Excused) -> Value {

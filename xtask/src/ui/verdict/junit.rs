@@ -2,8 +2,8 @@
 //! Knows nothing of how a clause is judged.
 
 use super::{Excused, Told};
-use crate::contract::live::Silence;
-use crate::contract::{Finding, Verdict};
+use contract::live::Silence;
+use contract::{Finding, Verdict};
 
 /// The file's text: a case for each clause and tier.
 pub fn report(told: &Told<'_>) -> String {

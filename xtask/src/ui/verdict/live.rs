@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::json::{clause as clause_json, reference};
 use super::{Excused, Told, WORD, basis, finding, reasoning};
-use crate::contract::live::{Live, Silence};
-use crate::contract::{Clause, Verdict};
 use crate::ui::words;
+use contract::live::{Live, Silence};
+use contract::{Clause, Verdict};
 
 /// `holds`, `BROKEN`, `excused`, or `UNKNOWN` where something could not be asked and nothing else is wrong.
 pub fn word(live: &Live, verdict: &Verdict, excused: bool) -> &'static str {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::super::words::duration;
 use super::figure::figure;
 use super::junit::escaped;
-use crate::contract::Finding;
-use crate::contract::outage::{GAP, Mark, Measured, Samples, Way};
+use contract::Finding;
+use contract::outage::{GAP, Mark, Measured, Samples, Way};
 
 /// What holds where there is no finding.
 const GOOD: &str = "secrets stayed and are fresh again, policies denied, every agent tunnelled by vxlan throughout";

@@ -5,9 +5,9 @@ use super::drill::{Drill, span};
 use super::figure::figure;
 use super::junit::escaped;
 use super::{Told, measured, word};
-use crate::contract::drill::Moment;
-use crate::contract::quantity::hours;
-use crate::contract::{Reference, Verdict};
+use contract::drill::Moment;
+use contract::quantity::hours;
+use contract::{Reference, Verdict};
 
 /// The picture, in its own units.
 const WIDE: f64 = 1000.0;
@@ -154,7 +154,7 @@ fn strip(drill: &Drill, label: &str, class: &str, of: Curve<'_>) -> String {
     let y = |value: f64| TALL - 8.0 - value / most.max(1.0) * (TALL - 12.0);
     let points: Vec<String> = drill.need.moments.iter().map(|m| format!("{:.1},{:.1}", x(m.at), y(of(m)))).collect();
     let end = drill.need.outage.as_secs() as i64;
-    let label = format!("{label}, at most {}", crate::contract::quantity::short(most));
+    let label = format!("{label}, at most {}", contract::quantity::short(most));
     let shapes = format!(
         "<rect class=\"away\" x=\"{:.1}\" y=\"0\" width=\"{:.1}\" height=\"{TALL}\"/><line class=\"axis\" x1=\"0\" \
          x2=\"{WIDE}\" y1=\"{base}\" y2=\"{base}\"/><polyline class=\"line {class}\" points=\"{}\"/>",

@@ -10,18 +10,18 @@ use super::super::super::{Session, conduct, cut_off, survey};
 use super::super::live;
 use super::watch::Watch;
 use super::{Play, failed};
-use crate::contract::Finding;
-use crate::engine::Engine;
-use crate::fleet::Fleet;
-use crate::mesh::{self, Survey};
-use crate::plan::Plan;
-use crate::plan::mesh::Scope;
-use crate::plan::mesh::survey::plan as questions;
-use crate::problem::Problem;
-use crate::tools::helm::Helm;
 use crate::ui::shell::Tone;
 use crate::ui::verdict;
-use crate::world::World;
+use contract::Finding;
+use mesh::{self, Survey};
+use model::fleet::Fleet;
+use model::problem::Problem;
+use plan::Plan;
+use plan::engine::Engine;
+use plan::mesh::Scope;
+use plan::mesh::survey::plan as questions;
+use tool::World;
+use tool::helm::Helm;
 
 /// How long the mesh may take to be green again, and how often it is looked at. Agents notice a peer that is back
 /// within two minutes; its pods take the rest.

@@ -8,10 +8,10 @@ use super::super::super::exit::Stop;
 use super::super::super::survey::{self, Answers};
 use super::super::super::{Session, conduct};
 use super::watch::Watch;
-use crate::contract::outage::{App, Said};
-use crate::fleet::{Cluster, Fleet};
-use crate::plan::{Plan, StepId, drill as steps};
-use crate::tools::Output;
+use contract::outage::{App, Said};
+use model::fleet::{Cluster, Fleet};
+use plan::{Plan, StepId, drill as steps};
+use tool::Output;
 
 /// Asks every question of a plan.
 ///

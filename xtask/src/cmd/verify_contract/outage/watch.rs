@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::engine::{Event, TaskId};
-use crate::world::{Call, World};
+use tool::{Call, World};
+use tool::{Event, TaskId};
 
 /// Around the world of a drill.
 pub struct Watch<'w> {

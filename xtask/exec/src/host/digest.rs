@@ -1,0 +1,86 @@
+//! `sha256 PATH` and `check PATH DIGEST`: what a file that a tool downloaded is, and whether it is the right one.
+//! Knows nothing of where a digest comes from.
+#![expect(clippy::disallowed_methods, reason = "a download is the tool's file, not one that workspace wrote")]
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use camino::Utf8Path;
+use sha2::{Digest, Sha256, Sha512};
+
+use tool::{Exit, Output};
+
+/// Exit 0 and the digest in hexadecimal, or 1 and the reason on stderr.
+pub fn answer(path: &Utf8Path) -> Output {
+    match digest::<Sha256>(path) {
+        Ok(digest) => Output { stdout: format!("{digest}\n"), ..Output::of(Exit::Code(0)) },
+        Err(e) => failed(format!("{path}: {e}")),
+    }
+}
+
+/// Exit 0 if the file has this digest, `sha256:…` or `sha512:…`, else 1 and both on stderr.
+pub fn check(path: &Utf8Path, want: &str) -> Output {
+    let (kind, hex) = want.split_once(':').unwrap_or(("", want));
+    let got = match kind {
+        "sha256" => digest::<Sha256>(path),
+        "sha512" => digest::<Sha512>(path),
+        _ => return failed(format!("no kind of digest that is known here: `{want}`")),
+    };
+    match got {
+        Ok(got) if got == hex => Output::of(Exit::Code(0)),
+        Ok(got) => {
+            failed(format!("{path} is another file than the one that was reviewed\nwant {want}\ngot  {kind}:{got}"))
+        }
+        Err(e) => failed(format!("{path}: {e}")),
+    }
+}
+
+fn failed(why: String) -> Output {
+    Output { stderr: why + "\n", ..Output::of(Exit::Code(1)) }
+}
+
+fn digest<D: Digest>(path: &Utf8Path) -> io::Result<String> {
+    if path.components().any(|part| part.as_str() == "..") {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    }
+    let mut file = File::open(path)?;
+    let mut hash = D::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn digests_are_those_of_sha256sum() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"abc").unwrap();
+        let path = Utf8Path::from_path(file.path()).unwrap();
+        let want = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n";
+        assert_eq!(answer(path).stdout, want);
+        assert_eq!(answer(&path.join("../../x")).exit, Exit::Code(1));
+        assert!(answer(Utf8Path::new("/nowhere")).stderr.contains("No such file"));
+    }
+
+    #[test]
+    fn another_digest_is_refused_with_both() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"abc").unwrap();
+        let path = Utf8Path::from_path(file.path()).unwrap();
+        let long = "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+                    2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f";
+        assert_eq!(check(path, &format!("sha512:{long}")).exit, Exit::Code(0));
+        let other = check(path, &format!("sha256:{}", "0".repeat(64)));
+        assert!(other.exit == Exit::Code(1) && other.stderr.contains("\ngot  sha256:ba7816bf"), "{other:?}");
+        assert!(check(path, "md5:1").stderr.contains("md5:1"));
+    }
+}

@@ -1,0 +1,165 @@
+//! `machine`: what this computer has, as JSON. What cannot be learnt is left out; it never fails.
+//! Knows nothing of how much is needed.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use duct::cmd;
+use ipnet::Ipv4Net;
+use serde_json::{Value, json};
+
+use super::child::Setting;
+use tool::{Exit, Output};
+
+/// None of the programs asked takes longer than milliseconds, unless something is very wrong.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The answer: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks`, `clock`.
+pub fn answer(setting: &Setting) -> Output {
+    let ask = |words: &[&str]| ask(setting, words);
+    let mut facts = json!({ "os": std::env::consts::OS, "arch": std::env::consts::ARCH });
+    let mut add = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            facts[name] = value;
+        }
+    };
+    add("cpus", std::thread::available_parallelism().ok().map(|n| json!(n.get())));
+    let memory = || ask(&["sysctl", "-n", "hw.memsize"])?.trim().parse().ok();
+    add("memory_bytes", read("/proc/meminfo").and_then(|t| meminfo(&t)).or_else(memory).map(|n: u64| json!(n)));
+    add("free_disk_bytes", ask(&["df", "-Pk", "."]).and_then(|text| free_disk(&text)).map(|n| json!(n)));
+    let networks = ask(&["ip", "-j", "-4", "addr"])
+        .and_then(|text| ip_networks(&text))
+        .or_else(|| ask(&["ifconfig"]).map(|text| ifconfig_networks(&text)))
+        .or_else(|| read("/proc/net/route").map(|text| route_networks(&text)));
+    add("networks", networks.map(distinct));
+    add("clock", SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|now| json!(now.as_secs())));
+    Output { stdout: format!("{facts}\n"), ..Output::of(Exit::Code(0)) }
+}
+
+fn read(path: &str) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+/// What a program of the system prints, if it is there and succeeds.
+fn ask(setting: &Setting, words: &[&str]) -> Option<String> {
+    let (program, args) = words.split_first()?;
+    let program = which::which_in(program, Some(&setting.path), &setting.root).ok()?;
+    let command = cmd(program, args).dir(&setting.root).stdin_null().stderr_null().stdout_capture();
+    let handle = command.start().ok()?;
+    match handle.wait_timeout(PATIENCE) {
+        Ok(Some(answer)) => String::from_utf8(answer.stdout.clone()).ok(),
+        Ok(None) => {
+            let _ = handle.kill();
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// `MemTotal:       65536000 kB` in bytes.
+fn meminfo(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// The "available" column of `df -Pk`, in bytes. It stands before the percentage; names may hold blanks.
+fn free_disk(text: &str) -> Option<u64> {
+    let words: Vec<&str> = text.lines().nth(1)?.split_whitespace().collect();
+    let percent = words.iter().position(|word| word.ends_with('%'))?;
+    words.get(percent.checked_sub(1)?)?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Networks of the interfaces in `ip -j -4 addr`.
+fn ip_networks(text: &str) -> Option<Vec<Ipv4Net>> {
+    let links: Value = serde_json::from_str(text).ok()?;
+    let addresses = links.as_array()?.iter().filter_map(|link| link["addr_info"].as_array()).flatten();
+    Some(addresses.filter_map(network_of).collect())
+}
+
+fn network_of(address: &Value) -> Option<Ipv4Net> {
+    let prefix = u8::try_from(address["prefixlen"].as_u64()?).ok()?;
+    Ipv4Net::new(address["local"].as_str()?.parse().ok()?, prefix).ok()
+}
+
+/// Networks of the interfaces in `ifconfig` of macOS: `inet 192.168.2.1 netmask 0xffffff00 broadcast …`.
+fn ifconfig_networks(text: &str) -> Vec<Ipv4Net> {
+    let network = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let after = |word| words.iter().position(|w| *w == word).and_then(|at| words.get(at + 1));
+        let mask = after("netmask")?;
+        let mask = match mask.strip_prefix("0x") {
+            Some(digits) => Ipv4Addr::from(u32::from_str_radix(digits, 16).ok()?),
+            None => mask.parse().ok()?,
+        };
+        Ipv4Net::with_netmask(after("inet")?.parse().ok()?, mask).ok()
+    };
+    text.lines().filter_map(network).collect()
+}
+
+/// Networks reached without a gateway in `/proc/net/route`, whose addresses are in the byte order of the machine.
+fn route_networks(text: &str) -> Vec<Ipv4Net> {
+    let address = |word: &str| Some(Ipv4Addr::from(u32::from_str_radix(word, 16).ok()?.to_ne_bytes()));
+    let network = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, to, gateway, _, _, _, _, mask, ..] = words[..] else { return None };
+        let direct = address(gateway)?.is_unspecified() && !address(to)?.is_unspecified();
+        if direct { Ipv4Net::with_netmask(address(to)?, address(mask)?).ok() } else { None }
+    };
+    text.lines().skip(1).filter_map(network).collect()
+}
+
+/// Networks in order, each once.
+fn distinct(mut networks: Vec<Ipv4Net>) -> Value {
+    networks.iter_mut().for_each(|network| *network = network.trunc());
+    networks.sort();
+    networks.dedup();
+    networks.iter().map(Ipv4Net::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_known() {
+        let path = "/usr/bin:/bin:/usr/sbin:/sbin".into();
+        let answer = answer(&Setting { root: "/".into(), path });
+        let facts: Value = serde_json::from_str(&answer.stdout).unwrap();
+        assert!(facts["memory_bytes"].as_u64().unwrap() > 1 << 20);
+        assert!(facts["free_disk_bytes"].is_u64() && facts["cpus"].as_u64().unwrap() > 0);
+        assert!(facts["networks"].as_array().unwrap().iter().all(|n| n.as_str().unwrap().parse::<Ipv4Net>().is_ok()));
+    }
+
+    #[test]
+    fn without_any_program_the_rest_is_still_said() {
+        let answer = answer(&Setting { root: "/".into(), path: "/nowhere".into() });
+        let facts: Value = serde_json::from_str(&answer.stdout).unwrap();
+        assert!(answer.ok() && facts["os"].is_string() && facts.get("free_disk_bytes").is_none());
+    }
+
+    #[test]
+    fn linux_is_read() {
+        assert_eq!(meminfo("MemTotal:       65536000 kB\nMemFree: 1 kB\n"), Some(65_536_000 * 1024));
+        let ip = r#"[{"ifname":"lo","addr_info":[{"family":"inet","local":"127.0.0.1","prefixlen":8}]},
+            {"ifname":"mpqemubr0","addr_info":[{"family":"inet","local":"10.97.0.1","prefixlen":24}]},{}]"#;
+        assert_eq!(distinct(ip_networks(ip).unwrap()), json!(["10.97.0.0/24", "127.0.0.0/8"]));
+        let route = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
+            eth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+            eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
+        if cfg!(target_endian = "little") {
+            assert_eq!(distinct(route_networks(route)), json!(["192.168.1.0/24"]));
+        }
+    }
+
+    #[test]
+    fn macos_is_read() {
+        let ifconfig = "lo0: flags=8049<UP>\n\tinet 127.0.0.1 netmask 0xff000000\n\tinet6 ::1 prefixlen 128\n\
+            bridge100: flags=8a63<UP>\n\tinet 192.168.64.1 netmask 0xffffff00 broadcast 192.168.64.255\n\
+            utun4: flags=8051<UP>\n\tinet 100.64.0.2 --> 100.64.0.2 netmask 0xffffffff\n";
+        let want = json!(["100.64.0.2/32", "127.0.0.0/8", "192.168.64.0/24"]);
+        assert_eq!(distinct(ifconfig_networks(ifconfig)), want);
+        let df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n\
+            map auto_home 971350180 10 524288000 53% /System/Volumes/My Data\n";
+        assert_eq!(free_disk(df), Some(524_288_000 * 1024));
+    }
+}

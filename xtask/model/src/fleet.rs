@@ -1,0 +1,248 @@
+//! What we want: clusters, nodes, address ranges, budgets and versions, typed and valid.
+//! Knows nothing of YAML, commands, time or the disk.
+//!
+//! A [`Fleet`] exists only if every rule holds: `load` reads `infra/fleet.toml` with the line of each value, `rules`
+//! refuses what cannot work, and both report all problems at once.
+
+pub mod binaries;
+mod compatibility;
+pub(crate) mod document;
+mod draft;
+mod grow;
+mod load;
+mod nearest;
+mod rules;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use ipnet::Ipv4Net;
+use semver::Version;
+
+pub use compatibility::Compatibility;
+pub use grow::another;
+pub use load::load;
+pub use rules::machine::machine_short;
+pub use rules::names::is_label;
+pub use rules::networks::{free_range, network_clash};
+
+/// A number of bytes. Written `4G`, `512M` (powers of 1024), as Multipass reads it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bytes(pub u64);
+
+impl Bytes {
+    const UNITS: [(char, u64); 3] = [('G', 1 << 30), ('M', 1 << 20), ('K', 1 << 10)];
+
+    /// Reads `4G`, `1700M`, `512K`. `None` if it is anything else, or too large to count.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (_, size) = Self::UNITS.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
+        let digits = &text[..text.len() - 1];
+        let number: u64 = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())??;
+        number.checked_mul(size).map(Bytes)
+    }
+}
+
+/// With the largest unit that leaves no rest: `3G`, `1700M`.
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Self::UNITS.into_iter().find(|(_, size)| self.0 > 0 && self.0.is_multiple_of(*size)) {
+            Some((unit, size)) => write!(f, "{}{unit}", self.0 / size),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// The whole input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fleet {
+    /// The machine's budget.
+    pub host: Host,
+    /// What every VM is made from.
+    pub vm: Vm,
+    /// Versions of what is installed, each in one place.
+    pub versions: Versions,
+    /// The mesh between the clusters.
+    pub mesh: Mesh,
+    /// Services outside Kubernetes.
+    pub docker: Docker,
+    /// Where nodes pull images from.
+    pub registry: Registry,
+    /// The clusters, in the order written.
+    pub clusters: Vec<Cluster>,
+    /// The file it was read from, as the user named it.
+    pub file: String,
+    /// Line of each key in that file, by path: `vm.network`, `app1.service_cidr`, `app1.cp.memory`.
+    pub lines: BTreeMap<String, usize>,
+}
+
+/// The budget of the one machine (ADR-0001: 64 GB, about 56 of it usable, 6 for Docker).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// RAM that the machine has.
+    pub memory: Bytes,
+    /// RAM that may be planned for.
+    pub usable: Bytes,
+    /// RAM set aside for services in Docker.
+    pub docker: Bytes,
+    /// Disk that must be free before anything begins. VM disks are sparse files that grow.
+    pub free_disk: Bytes,
+}
+
+/// What every VM is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vm {
+    /// Image by name, never `lts`: Multipass moves that alias.
+    pub image: String,
+    /// Launches at once, after the first has warmed the image cache.
+    pub launch_lanes: usize,
+    /// The VM network, where the user pins it; preflight compares the real one.
+    pub network: Option<Ipv4Net>,
+}
+
+/// Pinned versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versions {
+    /// Kubernetes of every cluster, with its patch.
+    pub kubernetes: Version,
+    /// kubeadm, kubelet and kubectl on the nodes; the same minor as `kubernetes`.
+    pub kubeadm: Version,
+    /// Tag of the pause image that containerd pins, `3.10.1`; must be kubeadm's own.
+    pub pause: String,
+    /// The Cilium chart; its digests stand in `charts/releases.toml`.
+    pub cilium: Version,
+    /// Gateway API CRDs, standard channel.
+    pub gateway_api: Version,
+    /// Accepted versions of the tools on this machine, as semver ranges by tool name.
+    pub tools: Vec<(String, String)>,
+}
+
+/// The mesh between the clusters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mesh {
+    /// NodePort of the first cluster's clustermesh-apiserver; the next clusters count up (cilium/cilium#24692).
+    pub first_node_port: u16,
+    /// Pairs to link. Empty: every pair.
+    pub links: Vec<(String, String)>,
+}
+
+/// Services outside Kubernetes, on the machine's own Docker. All off unless asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Docker {
+    /// Whether there are any: Nexus.
+    pub services: bool,
+    /// Whether Harbor is among them. Its images are for amd64 alone up to v2.15.
+    pub harbor: bool,
+}
+
+/// Where nodes pull images from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registry {
+    /// A mirror that every node asks first: `http://192.168.64.1:8082`. Below its `/v2/` it has a project per registry,
+    /// named like that one. Without an answer from it nodes ask the registry itself.
+    pub mirror: Option<String>,
+}
+
+/// What a cluster is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Holds the platform services. Exactly one.
+    Platform,
+    /// Holds workloads and light agents.
+    Workload,
+}
+
+/// One Kubernetes cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// DNS label, at most 32 characters, never `default` (Cilium's rule).
+    pub name: String,
+    /// Cilium cluster id, 1 to 255, unique.
+    pub id: u8,
+    /// What it is for.
+    pub role: Role,
+    /// RAM budget of all its VMs.
+    pub memory: Bytes,
+    /// Pod addresses; each node gets a /24.
+    pub pod_cidr: Ipv4Net,
+    /// Service addresses.
+    pub service_cidr: Ipv4Net,
+    /// Its VMs: one control plane first, then workers.
+    pub nodes: Vec<Node>,
+}
+
+/// What a node is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeRole {
+    /// Runs the API server and etcd, and workloads too (no taint).
+    ControlPlane,
+    /// Runs workloads.
+    Worker,
+}
+
+/// One VM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Short name within its cluster: `cp`, `w1`.
+    pub name: String,
+    /// What it is for.
+    pub role: NodeRole,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// RAM.
+    pub memory: Bytes,
+    /// Disk.
+    pub disk: Bytes,
+}
+
+impl Cluster {
+    /// The VM of a node: `app1-cp`. Also its Kubernetes node name.
+    pub fn vm(&self, node: &Node) -> String {
+        format!("{}-{}", self.name, node.name)
+    }
+
+    /// The control plane. A valid cluster has exactly one.
+    pub fn control_plane(&self) -> &Node {
+        self.nodes.iter().find(|n| n.role == NodeRole::ControlPlane).expect("bug: a valid cluster has a control plane")
+    }
+
+    /// The workers.
+    pub fn workers(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|n| n.role == NodeRole::Worker)
+    }
+
+    /// The name under which nodes and clients reach the API server, so that a changed address is survivable
+    /// (ADR-0010): `app1-api`, in `/etc/hosts` of every node.
+    pub fn api_name(&self) -> String {
+        format!("{}-api", self.name)
+    }
+
+    /// The fact that holds a node's address: `app1.cp.ip`.
+    pub fn ip_fact(&self, node: &Node) -> String {
+        format!("{}.{}.ip", self.name, node.name)
+    }
+}
+
+impl Fleet {
+    /// The NodePort of a cluster's clustermesh-apiserver: distinct in every cluster, in the order written.
+    pub fn mesh_port(&self, cluster: &Cluster) -> u16 {
+        let index = self.clusters.iter().position(|c| c.name == cluster.name).unwrap_or(0);
+        self.mesh.first_node_port + index as u16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_and_written_as_multipass_reads_them() {
+        for text in ["3G", "1700M", "512K"] {
+            assert_eq!(Bytes::parse(text).map(|b| b.to_string()).as_deref(), Some(text));
+        }
+        assert_eq!(Bytes::parse("2048M").map(|b| b.to_string()).as_deref(), Some("2G"));
+        assert_eq!(Bytes(0).to_string(), "0");
+        for wrong in ["", "G", "4", "4 G", "+4G", "-4G", "4.5G", "4GB", "99999999999G", "é"] {
+            assert_eq!(Bytes::parse(wrong), None, "{wrong}");
+        }
+    }
+}

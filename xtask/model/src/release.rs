@@ -1,0 +1,126 @@
+//! What is installed on the clusters: Helm releases and plain manifests, as `charts/releases.toml` lists them.
+//! Knows nothing of how they are rendered, fetched or applied.
+
+mod load;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::fleet::Role;
+
+pub use load::{load, pinned};
+
+/// Where releases are listed.
+pub const RELEASES: &str = "charts/releases.toml";
+
+/// The one list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Releases {
+    /// Helm releases, in the order written.
+    pub charts: Vec<Chart>,
+    /// Plain manifests, in the order written.
+    pub manifests: Vec<Manifest>,
+    /// Line of each entry and key in the file, by `cilium` or `cilium.version`.
+    pub lines: BTreeMap<String, usize>,
+}
+
+impl Releases {
+    /// The chart of this name, if it is for clusters of this role.
+    pub fn on(&self, role: Role, name: &str) -> Option<&Chart> {
+        self.charts.iter().find(|c| c.placement.name == name && c.placement.clusters.contains(&role))
+    }
+
+    /// Whether there is a manifest of this name for clusters of this role.
+    pub fn manifest_on(&self, role: Role, name: &str) -> bool {
+        self.manifests.iter().any(|m| m.placement.name == name && m.placement.clusters.contains(&role))
+    }
+}
+
+/// What charts and manifests have in common: where and when they are installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    /// Its name, unique among charts and manifests: the Helm release name and the folder under `charts/`.
+    pub name: String,
+    /// Clusters, by role.
+    pub clusters: Vec<Role>,
+    /// Installed after everything of a smaller wave on its cluster is ready. Starts at 1.
+    pub wave: u32,
+    /// Names of other entries that must be ready on the same cluster first.
+    pub needs: Vec<String>,
+    /// Our own outer limit: `helm --timeout` is not an overall one (measured: Cilium took 73 s under 60 s).
+    pub timeout: Duration,
+}
+
+/// A Helm release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chart {
+    /// Where and when.
+    pub placement: Placement,
+    /// The chart's name in its repository.
+    pub chart: String,
+    /// `https://…` for a chart repository, `oci://…` for a registry folder.
+    pub repository: String,
+    /// Pinned version.
+    pub version: String,
+    /// sha256 of the archive; `None` is "unlocked": it could not be learnt yet.
+    pub sha256: Option<String>,
+    /// Version of what the chart installs.
+    pub app_version: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Whether its images exist for arm64, and how that is known.
+    pub arm64: Option<String>,
+    /// The most memory that one pod of it may ask for, in bytes: the figure that the design counts on.
+    pub memory: Option<u64>,
+    /// Sections of the values, as dotted paths, that the chart passes on as they are: any key may stand there.
+    pub free: Vec<String>,
+    /// Values that follow from the fleet: dotted path in the values, and what stands there (see
+    /// `render::helm::BINDINGS`: `cluster.name`, `cluster.id`, `cluster.ip`, `cluster.mesh_port`, `secret:NAME`, …).
+    pub set: BTreeMap<String, String>,
+    /// Workloads that must be rolled out before the release counts as ready: `daemonset/cilium`.
+    pub ready: Vec<String>,
+    /// Whether Helm itself waits (`--wait`); off where pods become ready only later, by another step.
+    pub wait: bool,
+}
+
+impl Chart {
+    /// File name of the archive as `helm pull` names it.
+    pub fn archive(&self) -> String {
+        format!("{}-{}.tgz", self.chart, self.version)
+    }
+}
+
+/// Objects applied by `kubectl apply --server-side`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Where and when.
+    pub placement: Placement,
+    /// Where the objects come from.
+    pub source: Source,
+    /// CRDs that must be established before it counts as ready.
+    pub crds: Vec<String>,
+    /// Values that follow from the fleet: `Kind/name:dotted.path` in the file, and what stands there (the bindings are
+    /// those of [`Chart::set`]).
+    pub set: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// Whether its objects are a download, and not a file of this repository.
+    pub fn is_downloaded(&self) -> bool {
+        matches!(self.source, Source::Url { .. })
+    }
+}
+
+/// Where objects come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file in this repository.
+    File(String),
+    /// A pinned download.
+    Url {
+        /// Where it is.
+        url: String,
+        /// sha256 of the file; `None` is unlocked.
+        sha256: Option<String>,
+    },
+}

@@ -1,0 +1,47 @@
+//! Workload clusters become known to Argo CD: the token of their account, and a Secret on the platform (ADR-0015).
+//! Knows nothing of Applications; Argo CD makes those itself, one per registered cluster.
+
+use super::super::{Step, Want};
+use super::kube_path;
+use model::fleet::{Cluster, Fleet, Role};
+use model::release::Releases;
+use render::argocd::{ACCESS, ARGO_CD, NAMESPACE, TOKEN, file, token_secret};
+use tool::kubectl::Kubectl;
+use tool::{Limits, Reading};
+
+/// Two steps per workload cluster, if the releases hold Argo CD and the account for it.
+pub(super) fn steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
+    let platform = fleet.clusters.iter().find(|c| c.role == Role::Platform);
+    let holds = releases.on(Role::Platform, ARGO_CD).is_some() && releases.manifest_on(Role::Workload, ACCESS);
+    let Some(platform) = platform.filter(|_| holds) else { return vec![] };
+    let workload = fleet.clusters.iter().filter(|c| c.role == Role::Workload);
+    workload.flat_map(|cluster| [token(cluster), registered(platform, cluster)]).collect()
+}
+
+fn token_step(cluster: &Cluster) -> String {
+    format!("{}/{ACCESS}/token", cluster.name)
+}
+
+/// Read anew at every run: a cluster that was made anew has another one. Kubernetes fills it in after the Secret.
+fn token(cluster: &Cluster) -> Step {
+    let ask = Kubectl::on(&kube_path(cluster)).secret_value(NAMESPACE, TOKEN, "token");
+    let ask = ask.learn_secret(token_secret(cluster), Reading::Stdout);
+    let token = Want::Match(r"^[\w-]+\.[\w-]+\.[\w-]+$".into());
+    let doing = format!("read the token that Argo CD has on {}", cluster.name);
+    Step::new(token_step(cluster), doing, ask, token)
+        .needs([format!("{}/{ACCESS}", cluster.name)])
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(60).attempts(1, 2))
+}
+
+fn registered(platform: &Cluster, cluster: &Cluster) -> Step {
+    let kubectl = Kubectl::on(&kube_path(platform));
+    let file = file(platform, cluster);
+    // Of the fleet and of no cluster: it needs two, and choosing one must not bring up the other.
+    let id = format!("fleet/{ARGO_CD}/{}", cluster.name);
+    let doing = format!("register {} at Argo CD", cluster.name);
+    Step::new(id, doing, kubectl.diff("-").fed(&file), Want::Exit(0))
+        .needs([format!("{}/{ARGO_CD}", platform.name), token_step(cluster)])
+        .act([kubectl.apply("-").fed(&file)])
+        .undo([kubectl.delete("-").fed(&file)])
+}

@@ -1,0 +1,115 @@
+//! The first steps: is this machine ready? They only check; nothing here changes anything.
+//! Knows nothing of the clusters but what they need of the machine.
+
+use super::super::{Step, Want};
+use model::fleet::Fleet;
+use tool::{Command, cilium, curl, docker, helm, kubectl, multipass, openssl, own};
+
+/// All checks of the machine and its tools.
+pub(crate) fn steps(fleet: &Fleet) -> Vec<Step> {
+    let mut steps = vec![machine(fleet), network(fleet)];
+    for (name, ask) in tools() {
+        steps.push(tool(fleet, name, ask));
+    }
+    steps
+}
+
+/// The ids of all checks, for whoever needs all of them.
+pub(super) fn ids(fleet: &Fleet) -> Vec<String> {
+    steps(fleet).into_iter().map(|s| s.id).collect()
+}
+
+/// Docker, for those who want services in it. `env_file` with `required` is known to compose since 2.24.
+pub(super) fn docker() -> Vec<Step> {
+    let server = Want::JsonPresent("/Server/Version".into());
+    let compose = Want::Version(String::new(), ">=2.24".into());
+    vec![
+        Step::new("host/docker", "look for docker", docker::version(), server)
+            .hint("start Docker, or set `services = false` in [docker] of infra/fleet.toml"),
+        Step::new("host/compose", "look for docker compose", docker::compose_version(), compose)
+            .hint("Debian, Ubuntu: sudo apt install docker-compose-v2 · Docker Desktop brings it"),
+    ]
+}
+
+fn tools() -> [(&'static str, Command); 6] {
+    [
+        ("multipass", multipass::version()),
+        ("helm", helm::version()),
+        ("kubectl", kubectl::version()),
+        ("cilium", cilium::version()),
+        ("openssl", openssl::version()),
+        ("curl", curl::version()),
+    ]
+}
+
+/// A tool is there and of a version that works. The range stands in `fleet.toml`; a tool without one may be any.
+fn tool(fleet: &Fleet, name: &str, ask: Command) -> Step {
+    Step::new(format!("host/{name}"), format!("look for {name}"), ask, accepted(fleet, name)).hint(mend(name))
+}
+
+/// The question for a tool's version, and the answers that a run accepts.
+pub(crate) fn look(fleet: &Fleet, name: &str) -> Option<(Command, Want)> {
+    tools().into_iter().find(|(tool, _)| *tool == name).map(|(_, ask)| (ask, accepted(fleet, name)))
+}
+
+/// Where a tool's version stands in its answer, as [`Want::Version`] takes it.
+pub(crate) fn version_at(name: &str) -> &'static str {
+    match name {
+        "multipass" => "/multipass",
+        "kubectl" => "/clientVersion/gitVersion",
+        _ => "",
+    }
+}
+
+fn accepted(fleet: &Fleet, name: &str) -> Want {
+    let range = fleet.versions.tools.iter().find(|(tool, _)| tool == name).map(|(_, range)| range.clone());
+    let version = range.map_or(Want::Exit(0), |range| Want::Version(version_at(name).into(), range));
+    match name {
+        // Exit 0 even with the daemon down; the JSON then lacks `multipassd`.
+        "multipass" => Want::All(vec![Want::JsonPresent("/multipassd".into()), version]),
+        _ => version,
+    }
+}
+
+/// How a tool gets onto this machine.
+pub(crate) fn mend(name: &str) -> &'static str {
+    match name {
+        "multipass" => "macOS: brew install --cask multipass · Linux: sudo snap install multipass",
+        "helm" => "cargo xtask tools install   # or macOS: brew install helm · Linux: sudo snap install helm --classic",
+        "kubectl" => {
+            "cargo xtask tools install   # or macOS: brew install kubectl · Linux: sudo snap install kubectl --classic"
+        }
+        "cilium" => "Linux: cargo xtask tools install · macOS: brew install cilium-cli",
+        "openssl" => "macOS brings it · Debian, Ubuntu: sudo apt install openssl",
+        _ => "macOS brings it · Debian, Ubuntu: sudo apt install curl",
+    }
+}
+
+/// How to get a tool without a download of ours.
+pub(crate) fn package(name: &str) -> &'static str {
+    let mend = mend(name);
+    match name {
+        "cilium" => "brew install cilium-cli",
+        _ => mend.strip_prefix("cargo xtask tools install   # or ").unwrap_or(mend),
+    }
+}
+
+/// RAM for every VM and Docker; disk to begin with (images and VMs are sparse files).
+fn machine(fleet: &Fleet) -> Step {
+    let memory = fleet.memory();
+    let free = fleet.host.free_disk;
+    let want = Want::All(vec![
+        Want::JsonAtLeast("/memory_bytes".into(), memory.0),
+        Want::JsonAtLeast("/free_disk_bytes".into(), free.0),
+    ]);
+    Step::new("host/machine", format!("look for {memory} of RAM and {free} of free disk"), own::machine(), want)
+        .hint("give the clusters less memory in infra/fleet.toml, or free some disk")
+}
+
+/// No network of this machine may lie in a range of ours: Multipass 1.17 on Linux puts VMs into 10.97.0.0/24.
+fn network(fleet: &Fleet) -> Step {
+    let ranges = fleet.clusters.iter().flat_map(|c| [c.pod_cidr, c.service_cidr]).collect();
+    let want = Want::Outside("/networks".into(), ranges);
+    Step::new("host/network", "compare this machine's networks with the clusters' ranges", own::machine(), want)
+        .hint("cargo xtask fleet check")
+}

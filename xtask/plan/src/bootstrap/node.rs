@@ -1,0 +1,224 @@
+//! From a VM to a cluster that answers: launch, preparation, certificate authority, init, joins, kubeconfig.
+//! Knows nothing of what is installed on the cluster afterwards.
+
+use super::super::{Lane, Step, Want};
+use super::{host, kube_path, launch, on};
+use model::fleet::{Cluster, Fleet, Node};
+use model::token::{digest, fact, secret};
+use render::cloud_init::{BUNDLE, prep_marker};
+use render::kubeadm::{ca_hash_fact, token_id, token_secret};
+use tool::{Command, Limits, Reading, guest, kubectl::Kubectl, multipass, own};
+
+/// All steps of one cluster's nodes. `first` is the launch that downloads the image for all.
+pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, first: Option<&str>) -> Vec<Step> {
+    let mut steps = vec![join_secret(cluster)];
+    for node in &cluster.nodes {
+        steps.push(launched(fleet, cluster, node, first));
+        steps.push(reached(cluster, node));
+        steps.push(prepared(fleet, cluster, node));
+        steps.push(named(cluster, node));
+    }
+    steps.push(authority(cluster));
+    steps.push(initialised(cluster));
+    steps.extend(cluster.workers().map(|worker| joined(cluster, worker)));
+    steps.push(kubeconfig(cluster));
+    steps
+}
+
+fn state_is(field: &str, value: &str) -> Want {
+    Want::Json(format!("/{field}"), value.into())
+}
+
+fn ask(cluster: &Cluster, node: &Node) -> Command {
+    guest::state(&cluster.vm(node), &cluster.api_name())
+}
+
+/// What kubeadm wrote down is the address that the VM has now. It may change with any boot: no VM keeps its address.
+fn at_home(cluster: &Cluster, node: &Node, fields: &[&str]) -> Want {
+    let address = fact(&cluster.ip_fact(node));
+    Want::All(fields.iter().map(|field| state_is(field, &address)).collect())
+}
+
+fn join_secret(cluster: &Cluster) -> Step {
+    let name = token_secret(cluster);
+    let doing = format!("make the join secret of {}", cluster.name);
+    Step::new(format!("{}/secrets", cluster.name), doing, own::have(&[&name]), Want::Exit(0)).act([own::mint(&name)])
+}
+
+fn launched(fleet: &Fleet, cluster: &Cluster, node: &Node, first: Option<&str>) -> Step {
+    let vm = cluster.vm(node);
+    let id = launch(cluster, node);
+    let state = |s: &str| Want::Json(format!("/info/{vm}/state"), s.into());
+    let any = |states: &[&str]| Want::Any(states.iter().map(|s| state(s)).collect());
+    let address = format!("/info/{vm}/ipv4/0");
+    let user_data = format!("{}/{}/cloud-init.yaml", cluster.name, node.name);
+    let addressed = Want::Json(address.clone(), "N/A".into()).negated();
+    let want = Want::All(vec![state("Running"), Want::JsonPresent(address.clone()), addressed]);
+    let probe = multipass::info(&vm).learn(cluster.ip_fact(node), Reading::Pointer(address));
+    Step::new(&id, format!("launch VM {vm}"), probe, want)
+        .needs(host::ids(fleet))
+        .after(first.filter(|f| *f != id))
+        .lane(Lane::Launch)
+        .instead("stopped", any(&["Stopped", "Suspended"]), [multipass::start(&vm)])
+        .instead("deleted", state("Deleted"), [multipass::recover(&vm), multipass::start(&vm)])
+        .instead("unknown", state("Unknown"), [multipass::stop_by_force(&vm), multipass::start(&vm)])
+        .instead("on its way", any(&["Running", "Starting", "Restarting", "Delayed Shutdown", "Suspending"]), [])
+        .act([multipass::launch(&vm, node, &fleet.vm.image, &user_data)])
+        .undo([multipass::delete(&vm)])
+        .limits(Limits::QUICK.minutes(20).settle(300).attempts(3, 5))
+}
+
+/// Told apart from everything later, because macOS lets no program into a local network unasked.
+fn reached(cluster: &Cluster, node: &Node) -> Step {
+    let vm = cluster.vm(node);
+    let address = fact(&cluster.ip_fact(node));
+    Step::new(on(cluster, node, "reach"), format!("reach {vm} from here"), own::dial(&address, 22), Want::Exit(0))
+        .needs([launch(cluster, node)])
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(120).attempts(1, 5))
+        .hint("macOS: allow your terminal in System Settings > Privacy & Security > Local Network")
+}
+
+/// Whether the scripts on the node are those of this checkout; a VM keeps what cloud-init wrote on its first day.
+fn scripts_are_ours() -> Want {
+    state_is("scripts", &digest(BUNDLE))
+}
+
+fn prepared(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Step {
+    let vm = cluster.vm(node);
+    let marked = state_is("prep", &prep_marker(fleet));
+    let prepare = [guest::cloud_init(&vm), guest::prepare(&vm)];
+    let older = Want::All(vec![Want::Exit(0), scripts_are_ours().negated()]);
+    // A new kubelet before its control plane is of that version: that is for `upgrade` to do in order.
+    let another = Want::All(vec![state_is("worker", "joined"), marked.clone().negated()]);
+    let want = Want::All(vec![marked, scripts_are_ours()]);
+    Step::new(on(cluster, node, "prep"), format!("prepare {vm}"), ask(cluster, node), want)
+        .needs([on(cluster, node, "reach")])
+        .instead("older scripts", older, [guest::replace_scripts(&vm, BUNDLE)].into_iter().chain(prepare.clone()))
+        .instead("another version", another, [])
+        .act(prepare)
+        .limits(Limits::QUICK.minutes(25).attempts(3, 10))
+        .hint(format!(
+            "of another version: cargo xtask upgrade; else: multipass exec -n {vm} -- cloud-init status --long"
+        ))
+}
+
+/// The scripts alone, whatever the node is prepared with.
+pub(crate) fn with_our_scripts(cluster: &Cluster, node: &Node) -> Step {
+    let vm = cluster.vm(node);
+    let doing = format!("bring the scripts on {vm} up to date");
+    Step::new(on(cluster, node, "prep"), doing, ask(cluster, node), scripts_are_ours())
+        .act([guest::replace_scripts(&vm, BUNDLE)])
+        .limits(Limits::QUICK.attempts(3, 10))
+        .hint(format!("multipass exec -n {vm} -- cloud-init status --long"))
+}
+
+/// What makes a certificate, or is the first to judge one, with the clock set before: that of a VM stands still while
+/// the machine sleeps, and what it makes or is shown is then of another time. Where a server has moved its certificate
+/// is new, so being told its address is a reason as well.
+pub(crate) fn on_time(vm: &str, commands: impl IntoIterator<Item = Command>) -> Vec<Command> {
+    [guest::synchronise(vm)].into_iter().chain(commands).collect()
+}
+
+fn named(cluster: &Cluster, node: &Node) -> Step {
+    let vm = cluster.vm(node);
+    let control_plane = cluster.control_plane();
+    let address = fact(&cluster.ip_fact(control_plane));
+    let api = cluster.api_name();
+    let doing = format!("tell {vm} where {api} is");
+    Step::new(on(cluster, node, "hosts"), doing, ask(cluster, node), state_is("api_address", &address))
+        .needs([on(cluster, node, "prep"), launch(cluster, control_plane)])
+        .act(on_time(&vm, [guest::hosts(&vm, &address, &api)]))
+}
+
+fn init_file(cluster: &Cluster) -> String {
+    format!("{}/{}/kubeadm-init.yaml", cluster.name, cluster.control_plane().name)
+}
+
+/// What kubeadm does by the document of a control plane.
+fn by_init_file(cluster: &Cluster, act: Command) -> Vec<Command> {
+    let vm = cluster.vm(cluster.control_plane());
+    let file = [guest::keep(&vm, guest::INIT, &init_file(cluster)), guest::validate(&vm, guest::INIT)];
+    file.into_iter().chain(on_time(&vm, [act])).collect()
+}
+
+/// The authority comes before the API server, so that workers can pin it and join in parallel (ADR-0012).
+fn authority(cluster: &Cluster) -> Step {
+    let node = cluster.control_plane();
+    let vm = cluster.vm(node);
+    let fact = ca_hash_fact(cluster);
+    let probe = ask(cluster, node).learn(fact, Reading::Pointer("/ca_hash".into()));
+    let want = Want::Match(r#""ca_hash":\s*"sha256:[0-9a-f]{64}""#.into());
+    Step::new(on(cluster, node, "ca"), format!("make the authority of {}", cluster.name), probe, want)
+        .needs([on(cluster, node, "prep"), format!("{}/secrets", cluster.name)])
+        .act(by_init_file(cluster, guest::make_ca(&vm)))
+}
+
+fn initialised(cluster: &Cluster) -> Step {
+    let node = cluster.control_plane();
+    let vm = cluster.vm(node);
+    let init = by_init_file(cluster, guest::init(&vm));
+    let again = [guest::reset(&vm)].into_iter().chain(init.clone());
+    let up = state_is("control_plane", "up");
+    let sealed = state_is("sealed", "true");
+    let here = at_home(cluster, node, &["advertised", "node_ip"]);
+    let want = Want::All(vec![up.clone(), sealed.clone(), here.clone()]);
+    let made = Want::Any(vec![up.clone(), state_is("control_plane", "booting")]);
+    let moved = Want::All(vec![made, sealed, here.clone().negated()]);
+    let readdress = by_init_file(cluster, guest::readdress(&vm, &fact(&cluster.ip_fact(node))));
+    Step::new(
+        on(cluster, node, "init"),
+        format!("make the control plane of {}", cluster.name),
+        ask(cluster, node),
+        want,
+    )
+    .needs([on(cluster, node, "ca"), on(cluster, node, "hosts")])
+    .instead("unsealed", Want::All(vec![up, here]), [guest::seal(&vm)])
+    .instead("moved", moved, readdress)
+    .instead("busy", state_is("control_plane", "busy"), [])
+    .instead("booting", state_is("control_plane", "booting"), [])
+    .instead("half done", state_is("control_plane", "partial"), again)
+    .act(init)
+    .undo([guest::reset(&vm)])
+    .limits(Limits::QUICK.minutes(15).settle(300).attempts(3, 5))
+    .hint(format!("multipass exec -n {vm} -- sudo crictl ps -a"))
+}
+
+fn joined(cluster: &Cluster, worker: &Node) -> Step {
+    let vm = cluster.vm(worker);
+    let control_plane = cluster.control_plane();
+    let file = format!("{}/{}/kubeadm-join.yaml", cluster.name, worker.name);
+    let join = [
+        guest::token(&cluster.vm(control_plane), &token_id(cluster), &secret(&token_secret(cluster))),
+        guest::keep(&vm, guest::JOIN, &file),
+        guest::validate(&vm, guest::JOIN),
+    ];
+    let join: Vec<Command> = join.into_iter().chain(on_time(&vm, [guest::join(&vm)])).collect();
+    let again = [guest::reset(&vm)].into_iter().chain(join.clone());
+    let doing = format!("join {vm} to {}", cluster.name);
+    let (joined, here) = (state_is("worker", "joined"), at_home(cluster, worker, &["node_ip"]));
+    let moved = Want::All(vec![joined.clone(), here.clone().negated()]);
+    let want = Want::All(vec![joined, here]);
+    Step::new(on(cluster, worker, "join"), doing, ask(cluster, worker), want)
+        .needs([on(cluster, worker, "hosts"), on(cluster, control_plane, "ca")])
+        .instead("busy", state_is("worker", "busy"), [])
+        .instead("moved", moved, on_time(&vm, [guest::readdress(&vm, &fact(&cluster.ip_fact(worker)))]))
+        .instead("half done", state_is("worker", "partial"), again)
+        .act(join)
+        .undo([guest::reset(&vm)])
+        .limits(Limits::QUICK.minutes(20).settle(300).attempts(4, 5))
+        .hint(format!("multipass exec -n {vm} -- sudo journalctl -u kubelet -n 50"))
+}
+
+fn kubeconfig(cluster: &Cluster) -> Step {
+    let node = cluster.control_plane();
+    let path = kube_path(cluster);
+    let file = format!("{}/kubeconfig.yaml", cluster.name);
+    let below_out = path.trim_start_matches("out/");
+    let doing = format!("fetch the kubeconfig of {}", cluster.name);
+    let ask = Kubectl::on(&path).ready();
+    Step::new(format!("{}/kubeconfig", cluster.name), doing, ask, Want::Stdout("ok".into()))
+        .needs([on(cluster, node, "init")])
+        .act([guest::credentials(&cluster.vm(node), &cluster.name), own::keep(below_out, &file)])
+        .limits(Limits::QUICK.settle(30))
+}

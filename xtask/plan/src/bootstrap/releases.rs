@@ -1,0 +1,245 @@
+//! What is installed on a cluster: archives, manifests and Helm releases, in waves, from `charts/releases.toml`.
+//! Knows nothing of any particular chart.
+
+use std::collections::BTreeSet;
+
+use super::super::{Lane, Step, Want};
+use super::upgrade::Upgrade;
+use super::{kube_path, on, secrets, vault, volumes};
+use model::fleet::{Cluster, Fleet};
+use model::release::{Chart, Manifest, Placement, Releases, Source};
+use model::token::digest;
+use render::mesh;
+use tool::helm::{self, Helm, Release};
+use tool::kubectl::Kubectl;
+use tool::{Command, Limits, curl, guest, own};
+
+/// One step per archive, however many clusters use it.
+pub(crate) fn downloads(releases: &Releases) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for chart in &releases.charts {
+        let pull = helm::pull(chart, "out/charts");
+        push_once(&mut steps, download(&chart.archive(), chart.sha256.as_deref(), pull, "host/helm"));
+    }
+    for manifest in &releases.manifests {
+        if let Source::Url { url, sha256 } = &manifest.source {
+            let get = curl::get(url, &archive_path(&file_of(manifest)));
+            push_once(&mut steps, download(&file_of(manifest), sha256.as_deref(), get, "host/curl"));
+        }
+    }
+    steps
+}
+
+fn push_once(steps: &mut Vec<Step>, step: Step) {
+    if !steps.iter().any(|s| s.id == step.id) {
+        steps.push(step);
+    }
+}
+
+pub(crate) fn archive_path(file: &str) -> String {
+    format!("out/charts/{file}")
+}
+
+/// The step that downloads a file.
+pub fn archive_step(file: &str) -> String {
+    format!("charts/{}", file.trim_end_matches(".tgz").trim_end_matches(".yaml"))
+}
+
+/// The file name of a downloaded manifest: its name and the last two parts of its address, one of which is a version.
+pub fn file_of(manifest: &Manifest) -> String {
+    match &manifest.source {
+        Source::File(path) => path.clone(),
+        Source::Url { url, .. } => {
+            let mut tail: Vec<&str> = url.rsplit('/').take(2).collect();
+            tail.reverse();
+            format!("{}-{}", manifest.placement.name, tail.join("-"))
+        }
+    }
+}
+
+/// A pinned archive must have its digest. An unlocked one must at least be there.
+fn download(file: &str, sha256: Option<&str>, get: Command, tool: &str) -> Step {
+    let want = match sha256 {
+        Some(digest) => Want::Stdout(digest.into()),
+        None => Want::Match("^[0-9a-f]{64}$".into()),
+    };
+    let ask = own::sha256(archive_path(file).trim_start_matches("out/"));
+    let open = if sha256.is_none() { ", unlocked: the list has no digest of it" } else { "" };
+    Step::new(archive_step(file), format!("download {file}{open}"), ask, want)
+        .needs([tool])
+        .lane(Lane::Pull)
+        .act([own::folder("charts"), get])
+        .limits(Limits::QUICK.minutes(5).attempts(4, 5))
+        .hint("a digest that differs means another file than the one that was reviewed: do not go on")
+}
+
+/// The steps that install everything on one cluster, with the wait for its nodes among them.
+pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, releases: &Releases, helm: Helm) -> Vec<Step> {
+    let here = Here { cluster, releases, helm, login: vault::login(fleet, releases, cluster) };
+    let mut steps = vec![];
+    for manifest in releases.manifests.iter().filter(|m| here.has(&m.placement)) {
+        steps.push(here.manifest(manifest));
+    }
+    for chart in releases.charts.iter().filter(|c| here.has(&c.placement)) {
+        steps.push(here.chart(chart));
+        steps.extend(here.rollout(chart));
+    }
+    steps.push(here.nodes());
+    steps
+}
+
+struct Here<'a> {
+    cluster: &'a Cluster,
+    releases: &'a Releases,
+    helm: Helm,
+    /// The step after which this cluster can log in at Vault.
+    login: Option<String>,
+}
+
+impl Here<'_> {
+    fn has(&self, placement: &Placement) -> bool {
+        placement.clusters.contains(&self.cluster.role)
+    }
+
+    fn id(&self, name: &str) -> String {
+        format!("{}/{name}", self.cluster.name)
+    }
+
+    fn kubectl(&self) -> Kubectl {
+        Kubectl::on(&kube_path(self.cluster))
+    }
+
+    /// What must be there before: everything of a smaller wave and everything named; and, for what waits for its pods,
+    /// the nodes and the others' pods too.
+    fn needs(&self, placement: &Placement, waits: bool) -> Vec<String> {
+        let first = |p: &Placement| self.has(p) && (p.wave < placement.wave || placement.needs.contains(&p.name));
+        let manifests = self.releases.manifests.iter().filter(|m| first(&m.placement));
+        let mut needs: Vec<String> = manifests.map(|m| self.id(&m.placement.name)).collect();
+        for chart in self.releases.charts.iter().filter(|c| first(&c.placement)) {
+            needs.push(self.id(&chart.placement.name));
+            needs.extend(if waits { self.rollout_ids(chart) } else { vec![] });
+        }
+        if needs.is_empty() {
+            // The first things of a cluster; all others come behind them. A digest that differs or a chart server that
+            // is down is known before anything is installed.
+            needs.extend(self.archives());
+        }
+        needs.insert(0, self.id("kubeconfig"));
+        needs.extend(waits.then(|| self.id("nodes")));
+        needs
+    }
+
+    /// The downloads of all that is installed here.
+    fn archives(&self) -> BTreeSet<String> {
+        let charts = self.releases.charts.iter().filter(|c| self.has(&c.placement)).map(|c| c.archive());
+        let manifests = self.releases.manifests.iter().filter(|m| self.has(&m.placement) && m.is_downloaded());
+        charts.chain(manifests.map(file_of)).map(|file| archive_step(&file)).collect()
+    }
+
+    /// The steps that wait for the pods of a release where Helm does not.
+    fn rollout_ids(&self, chart: &Chart) -> Vec<String> {
+        let ready = if chart.wait { &[][..] } else { &chart.ready };
+        ready.iter().map(|workload| self.id(&format!("{}/{workload}", chart.placement.name))).collect()
+    }
+
+    /// What makes nodes ready: the releases that Helm does not wait for, as long as none came that it waits for (those
+    /// have pods, and pods need nodes).
+    fn network(&self) -> impl Iterator<Item = &Chart> {
+        let here = || self.releases.charts.iter().filter(|c| self.has(&c.placement));
+        let pods = here().filter(|c| c.wait).map(|c| c.placement.wave).min().unwrap_or(u32::MAX);
+        here().filter(move |c| !c.wait && c.placement.wave < pods)
+    }
+
+    /// Every node is known, has its pod addresses, and is ready. That takes the network, which goes before; whatever
+    /// waits for its pods goes after, and pods with a volume take its folder.
+    fn nodes(&self) -> Step {
+        let cluster = self.cluster;
+        let line = |n| Want::Match(format!(r"^{} \S+ True$", cluster.vm(n)));
+        let doing = format!("wait for the nodes of {}", cluster.name);
+        // A control plane that was made anew does not know its workers, and a kubelet registers only when it starts.
+        let unknown = |n| Want::Match(format!(r"^{} ", cluster.vm(n))).negated();
+        let missing = Want::All(vec![Want::Exit(0), Want::Any(cluster.nodes.iter().map(unknown).collect())]);
+        let want = Want::All(cluster.nodes.iter().map(line).collect());
+        let vms = cluster.nodes.iter().map(|node| cluster.vm(node));
+        let kubelets = vms.clone().map(|vm| guest::restart_kubelet(&vm));
+        // By a clock that stood still the certificate of its API server is of the future, and a kubelet stays away.
+        let clocks = vms.map(|vm| guest::synchronise(&vm));
+        Step::new(self.id("nodes"), doing, self.kubectl().nodes(), want)
+            .needs(self.network().map(|c| self.id(&c.placement.name)))
+            .needs(cluster.workers().map(|w| on(cluster, w, "join")))
+            .needs(cluster.nodes.iter().map(|n| volumes::id(cluster, n)))
+            .instead("no answer", Want::Exit(0).negated(), [])
+            .instead("one missing", missing, clocks.clone().chain(kubelets))
+            .instead("not yet", Want::ALWAYS, clocks)
+            .limits(Limits::QUICK.settle(600).attempts(2, 5))
+            .hint(format!("kubectl --kubeconfig {} describe nodes", kube_path(cluster)))
+    }
+
+    fn manifest(&self, manifest: &Manifest) -> Step {
+        let placement = &manifest.placement;
+        let name = &placement.name;
+        let (from, file) = match &manifest.source {
+            Source::File(_) => ("-".to_owned(), Some(format!("{}/{name}.yaml", self.cluster.name))),
+            Source::Url { .. } => (archive_path(&file_of(manifest)), None),
+        };
+        let fed = |command: Command| match &file {
+            Some(file) => command.fed(file),
+            None => command,
+        };
+        let kubectl = self.kubectl();
+        let mut act = vec![fed(kubectl.apply(&from))];
+        if !manifest.crds.is_empty() {
+            act.push(kubectl.established(&manifest.crds));
+        }
+        let needs = self.needs(placement, false).into_iter();
+        let archive = file.is_none().then(|| archive_step(&file_of(manifest)));
+        Step::new(self.id(name), format!("apply {name}"), fed(kubectl.diff(&from)), Want::Exit(0))
+            .needs(needs.chain(archive).chain(secrets::needs(&manifest.set)))
+            .after(self.login(placement))
+            .act(act)
+            .undo([fed(kubectl.delete(&from))])
+            .limits(self.limits(placement))
+    }
+
+    fn chart(&self, chart: &Chart) -> Step {
+        let name = &chart.placement.name;
+        let values = format!("{}/{name}/values.yaml", self.cluster.name);
+        let kubeconfig = kube_path(self.cluster);
+        let release = Release { chart, cluster: &self.cluster.name, kubeconfig: &kubeconfig, helm: self.helm };
+        let archive = archive_path(&chart.archive());
+        let doing = format!("install {name} {} on {}", chart.version, self.cluster.name);
+        let labels = format!(r"{} ours \S+", digest(&values));
+        Upgrade { release, archive: &archive, values: &values, labels }
+            .step(self.id(name), doing, name == mesh::RELEASE)
+            .needs(self.needs(&chart.placement, chart.wait))
+            .needs([archive_step(&chart.archive())])
+            .needs(secrets::needs(&chart.set))
+            .after(self.login(&chart.placement))
+            .limits(self.limits(&chart.placement))
+            .hint(format!("helm history {name} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
+    }
+
+    /// Entries that use what Vault holds come when their cluster can log in there: an order, for they also work later.
+    fn login(&self, placement: &Placement) -> Option<String> {
+        self.login.clone().filter(|_| vault::is_read_by(&placement.needs))
+    }
+
+    /// Where Helm does not wait, a step per workload does, once the nodes can be ready.
+    fn rollout(&self, chart: &Chart) -> Vec<Step> {
+        let limits = Limits::QUICK.settle(chart.placement.timeout.as_secs()).attempts(1, 5);
+        let step = |(id, workload): (String, &String)| {
+            let ask = self.kubectl().rolled_out(&chart.namespace, workload);
+            Step::new(id, format!("wait for {workload}"), ask, Want::Exit(0))
+                .needs([self.id(&chart.placement.name), self.id("nodes")])
+                .instead("not yet", Want::ALWAYS, [])
+                .limits(limits)
+        };
+        self.rollout_ids(chart).into_iter().zip(&chart.ready).map(step).collect()
+    }
+
+    /// Half as much again as the placement allows: `helm --timeout` is not an overall limit (measured).
+    fn limits(&self, placement: &Placement) -> Limits {
+        let minutes = (placement.timeout.as_secs() * 3 / 2).div_ceil(60);
+        Limits::QUICK.minutes(minutes.max(2)).attempts(3, 10)
+    }
+}

@@ -1,0 +1,141 @@
+//! One Helm release as a step: when it is as wanted, and what mends each other state that it can be in.
+//! Knows nothing of which releases there are, nor of what a step waits for.
+//!
+//! The states that a killed Helm leaves, and their mends, are measured on 3.18 and 4.1 with real API servers:
+//!
+//! | newest revision | what left it | mend |
+//! |---|---|---|
+//! | none | nobody was here | upgrade |
+//! | `pending-install` | SIGKILL in the first install | 4: remove the record, upgrade; 3: uninstall, upgrade |
+//! | `pending-upgrade`, `pending-rollback` | SIGKILL in an upgrade or rollback | rollback, upgrade |
+//! | `uninstalling` | SIGKILL in an uninstall | uninstall, upgrade |
+//! | `failed`, the first or with our values | SIGTERM, or its time was over | upgrade |
+//! | `failed`, with others | the same, before the values changed | 4: upgrade; 3: rollback, upgrade |
+//! | not ours | a person's upgrade or rollback, or our own repair was cut off | upgrade |
+//!
+//! Helm 3 compares with the last *deployed* revision, so what a cancelled one wrote stays on the objects; a rollback
+//! compares with the cancelled one. Uninstalling takes the volumes of Deployments along; Helm 4 takes over what is
+//! there once the record of the install is gone.
+
+use super::super::{Step, Want};
+use model::release::Chart;
+use model::token::digest;
+use tool::helm::{Helm, Release};
+use tool::kubectl::Kubectl;
+use tool::{Command, Reading};
+
+/// A release with everything that its commands are made of.
+pub(crate) struct Upgrade<'a> {
+    /// The release.
+    pub release: Release<'a>,
+    /// The archive to install from.
+    pub archive: &'a str,
+    /// The generated file with its values.
+    pub values: &'a str,
+    /// What its labels must be, as the line of a revision has them behind the chart: `DIGEST ours PEERS`.
+    pub labels: String,
+}
+
+impl Upgrade<'_> {
+    fn chart(&self) -> &Chart {
+        self.release.chart
+    }
+
+    fn kubectl(&self) -> Kubectl {
+        Kubectl::on(self.release.kubeconfig)
+    }
+
+    fn digest(&self) -> String {
+        digest(self.values)
+    }
+
+    /// The newest revision is like this.
+    pub fn newest(&self, like: &str) -> Want {
+        Want::Newest(self.release.id(), like.to_owned())
+    }
+
+    /// Its newest revision has this status, and is of this archive and these labels.
+    fn is(&self, status: &str) -> Want {
+        let version = self.chart().version.replace('.', r"\.");
+        self.newest(&format!(r"^\d+ {status} {}-{version} {}$", self.chart().chart, self.labels))
+    }
+
+    /// It is as wanted.
+    pub fn deployed(&self) -> Want {
+        self.is("deployed")
+    }
+
+    /// An upgrade, and before it the number that its revision will have.
+    pub fn numbered(&self, upgrade: Command) -> [Command; 2] {
+        let number = Reading::NextRevision(self.release.id());
+        [self.kubectl().revisions().learn(self.release.next(), number), upgrade]
+    }
+
+    fn upgrade(&self, meshes: bool) -> [Command; 2] {
+        let (release, archive, values, digest) = (&self.release, self.archive, self.values, self.digest());
+        self.numbered(match meshes {
+            true => release.upgrade_without_peers(archive, values, &digest),
+            false => release.upgrade(archive, values, &digest),
+        })
+    }
+
+    /// The step that installs or upgrades it. One that can have peers of a mesh keeps them (ADR-0022).
+    pub fn step(&self, id: String, doing: String, meshes: bool) -> Step {
+        // Who did not answer did not say that nothing is there.
+        let step = Step::new(id, doing, self.kubectl().revisions(), self.deployed());
+        let step = step.instead("no answer", Want::Exit(0).negated(), []);
+        let step = self.torn_down(step, meshes);
+        let step = if meshes { self.meshed(step) } else { step };
+        let upgrade = self.upgrade(meshes);
+        let plain = |command: Command| [command].into_iter().chain(upgrade.clone());
+        let mut step = step.instead("pending upgrade", self.newest(PENDING), plain(self.release.rollback()));
+        if self.release.helm == Helm::V3 {
+            step = step.instead("cancelled", self.cancelled(r"\S+"), plain(self.release.rollback()));
+        }
+        step.instead("changed by hand", self.newest(r"^\d+ (deployed|failed) \S+ \S+ foreign"), upgrade.clone())
+            .act(upgrade)
+            .undo([self.release.uninstall()])
+    }
+
+    /// What was never there as a whole, or is half gone.
+    fn torn_down(&self, step: Step, meshes: bool) -> Step {
+        let chart = self.chart();
+        let forget = match self.release.helm {
+            Helm::V4 => self.kubectl().forget_install(&chart.namespace, &chart.placement.name),
+            Helm::V3 => self.release.uninstall(),
+        };
+        let after = |command: Command| [command].into_iter().chain(self.upgrade(meshes));
+        step.instead("pending install", self.newest(r"^\d+ pending-install "), after(forget)).instead(
+            "half uninstalled",
+            self.newest(r"^\d+ uninstalling "),
+            after(self.release.uninstall()),
+        )
+    }
+
+    /// An upgrade to values without peers would take the cluster out of the mesh.
+    fn meshed(&self, step: Step) -> Step {
+        let keeping = self.release.upgrade_keeping_peers(self.archive, self.values, &self.digest());
+        let keeping = self.numbered(keeping);
+        let back = [self.release.rollback()].into_iter().chain(keeping.clone());
+        let with_peers = |like: &str| self.newest(&format!(r"{like}.* [^-\s]\S*$"));
+        let mut step = step.instead("pending upgrade of a mesh", with_peers(PENDING), back.clone());
+        if self.release.helm == Helm::V3 {
+            step = step.instead("cancelled in a mesh", self.cancelled(r"[^-\s]\S*$"), back);
+        }
+        step.instead(
+            "changed by hand in a mesh",
+            with_peers(r"^\d+ (deployed|failed) \S+ \S+ foreign"),
+            keeping.clone(),
+        )
+        .instead("in a mesh", with_peers(r"^\d+ (deployed|failed) "), keeping)
+    }
+
+    /// Failed over an earlier revision, and with other values than those wanted now.
+    pub fn cancelled(&self, mesh: &str) -> Want {
+        let later = self.newest(&format!(r"^([2-9]|[1-9]\d+) failed \S+ \S+ \S+ {mesh}"));
+        Want::All(vec![later, self.is("failed").negated()])
+    }
+}
+
+/// Somebody was killed while going from one revision to another.
+pub(crate) const PENDING: &str = r"^\d+ pending-(upgrade|rollback) ";

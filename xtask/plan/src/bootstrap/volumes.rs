@@ -1,0 +1,50 @@
+//! Volumes are folders on a node's own disk: they go with their VM, and their claims stay.
+//! Knows nothing of what was in them.
+//!
+//! Of a VM that was made anew with the same name the volumes are still bound to that node, and nobody makes a folder a
+//! second time: the provisioner made it when the claim was new, and the kubelet mounts a volume of type `local` only if
+//! its path is there (rancher/local-path-provisioner#221). Pods would wait for ever, with every release as wanted. So
+//! each node is asked for the folders of its volumes, and gets those that lack: empty, with the rights that the
+//! provisioner's own script gives.
+
+use super::super::{Step, Want};
+use super::{kube_path, on};
+use model::fleet::{Cluster, Node};
+use tool::kubectl::Kubectl;
+use tool::{Limits, Reading, guest};
+
+/// Two steps per node: which volumes lie there, and whether their folders do.
+pub(super) fn steps(cluster: &Cluster) -> Vec<Step> {
+    cluster.nodes.iter().flat_map(|node| [claimed(cluster, node), there(cluster, node)]).collect()
+}
+
+/// The last of a node's steps here.
+pub(super) fn id(cluster: &Cluster, node: &Node) -> String {
+    on(cluster, node, "volumes")
+}
+
+/// Paths below the root, a colon before each: what stands in a fact is one word.
+fn fact(cluster: &Cluster, node: &Node) -> String {
+    format!("{}.{}.volumes", cluster.name, node.name)
+}
+
+fn claimed(cluster: &Cluster, node: &Node) -> Step {
+    let vm = cluster.vm(node);
+    let ask = Kubectl::on(&kube_path(cluster)).volumes(&vm).learn(fact(cluster, node), Reading::Stdout);
+    Step::new(on(cluster, node, "claims"), format!("read which volumes lie on {vm}"), ask, Want::Match("^/".into()))
+        .needs([format!("{}/kubeconfig", cluster.name)])
+        .instead("no answer", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(30))
+}
+
+fn there(cluster: &Cluster, node: &Node) -> Step {
+    let vm = cluster.vm(node);
+    let paths = model::token::fact(&fact(cluster, node));
+    let missing = Want::Stderr("No such file or directory".into());
+    let doing = format!("look for the folders of volumes on {vm}");
+    Step::new(id(cluster, node), doing, guest::have_folders(&vm, &paths), Want::Exit(0))
+        .needs([on(cluster, node, "claims"), on(cluster, node, "prep")])
+        .instead("gone with its VM", missing, [guest::make_folders(&vm, &paths)])
+        .act([guest::make_folders(&vm, &paths)])
+        .hint(format!("kubectl --kubeconfig {} get persistentvolumes --output wide", kube_path(cluster)))
+}

@@ -1,0 +1,234 @@
+//! Which steps of a plan a run acts on: `--only`, `--skip` and `--until`, as globs over step ids.
+//! Knows nothing of what the steps do.
+//!
+//! In a glob `*` is any run of characters, `/` among them, and `?` is any one character: `app1/*` is everything of
+//! that cluster, `*/prep` the preparation of every node.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Plan, StepId};
+use model::problem::Problem;
+
+/// What the user asked for. Nothing in a list means no wish.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Choice {
+    /// These, and everything they need.
+    pub only: Vec<String>,
+    /// These are never acted on. Where a chosen step needs one it is still asked, and the step goes on if it is so.
+    pub skip: Vec<String>,
+    /// These, everything they need, and all that does not come behind one of them.
+    pub until: Vec<String>,
+}
+
+/// The steps that a run acts on: those of `--only` that are also of `--until`, without those of `--skip`.
+///
+/// # Errors
+/// Every glob that matches no step, with the nearest ids; and a choice that leaves nothing.
+pub fn choose(plan: &Plan, choice: &Choice) -> Result<BTreeSet<StepId>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut matches = |flag: &str, globs: &[String]| {
+        let mut found = BTreeSet::new();
+        for glob in globs {
+            let hits: Vec<_> = plan.steps.iter().filter(|s| distance(glob, &s.id) == 0).collect();
+            if hits.is_empty() {
+                problems.push(unmatched(plan, flag, glob));
+            }
+            found.extend(hits.into_iter().map(|s| s.id.clone()));
+        }
+        found
+    };
+    let only = matches("--only", &choice.only);
+    let until = matches("--until", &choice.until);
+    let skip = matches("--skip", &choice.skip);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut chosen = plan.ids();
+    if !choice.only.is_empty() {
+        let wanted = needed(plan, only);
+        chosen.retain(|id| wanted.contains(id));
+    }
+    if !choice.until.is_empty() {
+        let behind = closure(until.clone(), &followers(plan));
+        let up_to = needed(plan, until);
+        chosen.retain(|id| up_to.contains(id) || !behind.contains(id));
+    }
+    chosen.retain(|id| !skip.contains(id));
+    if chosen.is_empty() && !plan.steps.is_empty() {
+        return Err(vec![
+            Problem::new("nothing is left to do").why("`--only`, `--until` and `--skip` exclude each other"),
+        ]);
+    }
+    Ok(chosen)
+}
+
+/// These steps, and everything they need.
+pub fn needed(plan: &Plan, ids: BTreeSet<StepId>) -> BTreeSet<StepId> {
+    closure(ids, &needs(plan))
+}
+
+/// Each step's needs.
+fn needs(plan: &Plan) -> BTreeMap<&str, Vec<&StepId>> {
+    plan.steps.iter().map(|s| (s.id.as_str(), s.needs.iter().collect())).collect()
+}
+
+/// Each step's direct followers, by need or by order.
+fn followers(plan: &Plan) -> BTreeMap<&str, Vec<&StepId>> {
+    let mut followers: BTreeMap<&str, Vec<&StepId>> = BTreeMap::new();
+    for step in &plan.steps {
+        for before in step.needs.iter().chain(&step.after) {
+            followers.entry(before).or_default().push(&step.id);
+        }
+    }
+    followers
+}
+
+/// The ids, and all that can be reached from them.
+fn closure(from: BTreeSet<StepId>, edges: &BTreeMap<&str, Vec<&StepId>>) -> BTreeSet<StepId> {
+    let mut todo: Vec<StepId> = from.iter().cloned().collect();
+    let mut all = from;
+    while let Some(id) = todo.pop() {
+        for next in edges.get(id.as_str()).into_iter().flatten() {
+            if all.insert((*next).clone()) {
+                todo.push((*next).clone());
+            }
+        }
+    }
+    all
+}
+
+fn unmatched(plan: &Plan, flag: &str, glob: &str) -> Problem {
+    let shown: String = glob.chars().take(LONGEST).collect();
+    let problem = Problem::new(format!("no step is matched by `{flag} {shown}`"));
+    let near = nearest(plan, glob);
+    if near.is_empty() {
+        return problem.hint(format!("cargo xtask plan {}   # lists all steps", plan.name));
+    }
+    let quoted: Vec<_> = near.iter().map(|id| format!("`{flag} {id}`")).collect();
+    problem.hint(format!("did you mean {}?", quoted.join(" or ")))
+}
+
+/// Up to three ids that are least and at most a third of the glob's length away from it.
+fn nearest<'a>(plan: &'a Plan, glob: &str) -> Vec<&'a str> {
+    if glob.len() > LONGEST {
+        return Vec::new();
+    }
+    let far = |s: &'a super::Step| (distance(glob, &s.id), s.id.as_str());
+    let mut near: Vec<_> = plan.steps.iter().map(far).filter(|(d, _)| *d <= (glob.len() / 3).max(1)).collect();
+    near.sort();
+    let least = near.first().map(|(d, _)| *d);
+    near.into_iter().take_while(|(d, _)| Some(*d) == least).take(3).map(|(_, id)| id).collect()
+}
+
+/// Far longer than any id: a glob beyond it matches nothing, and comparing it would take its time.
+const LONGEST: usize = 256;
+
+/// How many characters must be put in, taken out or changed for the glob to match: 0 is a match.
+fn distance(glob: &str, id: &str) -> usize {
+    let id: Vec<char> = id.chars().collect();
+    if glob.len() > LONGEST {
+        return glob.len();
+    }
+    // row[i]: the distance of the glob so far to the first i characters of the id.
+    let mut row: Vec<usize> = (0..=id.len()).collect();
+    for g in glob.chars() {
+        let mut next = vec![if g == '*' { row[0] } else { row[0] + 1 }];
+        for (i, c) in id.iter().enumerate() {
+            let changed = row[i] + usize::from(g != '?' && g != '*' && g != *c);
+            let (taken_out, put_in) = if g == '*' { (row[i + 1], next[i]) } else { (row[i + 1] + 1, next[i] + 1) };
+            next.push(changed.min(taken_out).min(put_in));
+        }
+        row = next;
+    }
+    row[id.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{plan, step};
+
+    /// launch -> prep -> init -> join, and charts beside them; join comes after nodes.
+    fn sample() -> Plan {
+        plan([
+            step("charts/cilium", &[]),
+            step("app1/cp/launch", &[]),
+            step("app1/cp/prep", &["app1/cp/launch"]),
+            step("app1/cp/init", &["app1/cp/prep"]),
+            step("app1/cilium", &["app1/cp/init", "charts/cilium"]),
+            step("app2/cp/launch", &[]),
+        ])
+    }
+
+    fn chosen(only: &[&str], skip: &[&str], until: &[&str]) -> Vec<StepId> {
+        let own = |globs: &[&str]| globs.iter().map(|g| (*g).to_owned()).collect();
+        let choice = Choice { only: own(only), skip: own(skip), until: own(until) };
+        choose(&sample(), &choice).unwrap().into_iter().collect()
+    }
+
+    #[test]
+    fn without_a_wish_everything_is_chosen() {
+        assert_eq!(chosen(&[], &[], &[]).len(), 6);
+    }
+
+    #[test]
+    fn only_brings_what_it_needs() {
+        assert_eq!(chosen(&["*/prep"], &[], &[]), ["app1/cp/launch", "app1/cp/prep"]);
+        assert_eq!(chosen(&["app?/cp/launch"], &[], &[]), ["app1/cp/launch", "app2/cp/launch"]);
+    }
+
+    #[test]
+    fn skip_takes_away_the_match_alone() {
+        assert_eq!(chosen(&["*/prep"], &["*/launch"], &[]), ["app1/cp/prep"]);
+    }
+
+    #[test]
+    fn until_leaves_what_comes_behind() {
+        let until = chosen(&[], &[], &["*/prep"]);
+        assert_eq!(until, ["app1/cp/launch", "app1/cp/prep", "app2/cp/launch", "charts/cilium"]);
+        // A match behind another match still gets what lies between.
+        let both = chosen(&["app1/*"], &[], &["*/launch", "*/init"]);
+        assert_eq!(both, ["app1/cp/init", "app1/cp/launch", "app1/cp/prep", "charts/cilium"]);
+    }
+
+    #[test]
+    fn until_heeds_order_without_need() {
+        let mut plan = sample();
+        plan.steps[5].after.push("app1/cp/prep".into());
+        let until = Choice { until: vec!["app1/cp/prep".into()], ..Choice::default() };
+        assert!(!choose(&plan, &until).unwrap().contains("app2/cp/launch"));
+    }
+
+    #[test]
+    fn a_glob_without_a_match_is_a_problem_with_near_ids() {
+        let choice = Choice { only: vec!["app1/cp/lunch".into(), "zzzzz".into()], ..Choice::default() };
+        let problems = choose(&sample(), &choice).unwrap_err();
+        assert_eq!(problems[0].what, "no step is matched by `--only app1/cp/lunch`");
+        assert_eq!(problems[0].hint.as_deref(), Some("did you mean `--only app1/cp/launch`?"));
+        assert_eq!(problems[1].hint.as_deref(), Some("cargo xtask plan sample   # lists all steps"));
+        let choice = Choice { skip: vec!["*/cp/lanch".into()], ..Choice::default() };
+        let hint = choose(&sample(), &choice).unwrap_err().remove(0).hint;
+        assert_eq!(hint.as_deref(), Some("did you mean `--skip app1/cp/launch` or `--skip app2/cp/launch`?"));
+    }
+
+    #[test]
+    fn nothing_left_is_a_problem() {
+        let choice = Choice { only: vec!["app2/*".into()], skip: vec!["app2/*".into()], ..Choice::default() };
+        assert_eq!(choose(&sample(), &choice).unwrap_err()[0].what, "nothing is left to do");
+    }
+
+    #[test]
+    fn globs_match_as_documented() {
+        for (glob, id, matches) in [
+            ("*", "", true),
+            ("a*c", "a/b/c", true),
+            ("a?c", "a/c", true),
+            ("a?c", "ac", false),
+            ("*/x", "x", false),
+            ("**x*", "x", true),
+            ("a", "ab", false),
+        ] {
+            assert_eq!(distance(glob, id) == 0, matches, "{glob} {id}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The drill `mgmt-outage` on real machines: the platform's VMs stop, workload clusters are disturbed, the VMs return.
+//! Knows nothing of what the answers are worth (`contract::outage` judges), nor of how long the outage lasts.
+//!
+//! Plans in the order in which they run: `ready`, `look`, `stop`, `during`, `look`, `start` as far as it is about the
+//! platform, `after`, `counted`, `look`, `tidy`. From `stop` on, the platform is started again whatever happens, after
+//! a failure and after Ctrl-C too (ADR-0025). Requests are sent by a pod inside each workload cluster
+//! (`infra/drill/probe`), so no answer depends on this machine.
+
+mod after;
+mod look;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::bootstrap::{host, kube_path};
+use super::{Plan, Step, StepId, Want, power};
+use model::fleet::{Cluster, Fleet, Node, Role};
+use model::release::Releases;
+use model::token::fact;
+use render::Files;
+use render::drill::{LATE, PROBE};
+use tool::kubectl::Kubectl;
+use tool::{Command, Limits, Reading};
+
+pub use after::{after, counted, tidy};
+pub use look::{LOOKS, look};
+
+/// The namespace of all that is asked.
+pub(super) const SPACE: &str = "sample";
+/// The pod that sends requests.
+pub(super) const ASKER: &str = "deployment/drill-probe";
+/// What is made while the platform is away.
+pub(super) const LATER: &str = "deployment/drill-late";
+/// Pods that die in the drill: what they are called in step ids, namespace, label, and their owner.
+const VICTIMS: [(&str, &str, &str, &str); 2] = [
+    ("sample-pod", SPACE, "app=sample", "deployment/sample"),
+    ("cilium-agent", "kube-system", "k8s-app=cilium", "daemonset/cilium"),
+];
+
+/// The id of a cluster's step.
+pub fn id(cluster: &Cluster, what: &str) -> StepId {
+    format!("{}/drill/{what}", cluster.name)
+}
+
+/// Clusters that must live on.
+pub fn apps(fleet: &Fleet) -> impl Iterator<Item = &Cluster> {
+    fleet.clusters.iter().filter(|c| c.role == Role::Workload)
+}
+
+/// The cluster that goes away.
+pub fn platform(fleet: &Fleet) -> Option<&Cluster> {
+    fleet.clusters.iter().find(|c| c.role == Role::Platform)
+}
+
+/// What a fleet must have for a drill, and lacks: a sentence.
+pub fn missing(fleet: &Fleet, releases: &Releases) -> Option<&'static str> {
+    if platform(fleet).is_none() || apps(fleet).next().is_none() {
+        return Some("it takes a platform that goes away and a workload cluster that stays");
+    }
+    let held = |name| releases.manifest_on(Role::Workload, name);
+    (!held("sample") || !held("secret-stores")).then_some("workload clusters have no sample that could be asked")
+}
+
+fn kubectl(cluster: &Cluster) -> Kubectl {
+    Kubectl::on(&kube_path(cluster))
+}
+
+fn plan(steps: Vec<Step>, files: &Files) -> Plan {
+    Plan { name: "drill", steps, files: files.clone(), lanes: BTreeMap::new() }
+}
+
+/// The checks of the tools that a drill takes.
+fn tools(fleet: &Fleet) -> Vec<Step> {
+    let tools = ["host/multipass", "host/kubectl", "host/cilium"];
+    host::steps(fleet).into_iter().filter(|s| tools.contains(&s.id.as_str())).collect()
+}
+
+/// A node that a pod is taken from: a worker if there is one.
+fn victim_node(cluster: &Cluster) -> &Node {
+    cluster.workers().next().unwrap_or_else(|| cluster.control_plane())
+}
+
+/// Whether a cluster has another one that its requests can go to.
+pub fn has_peer(fleet: &Fleet, cluster: &Cluster) -> bool {
+    render::mesh::peers(fleet, cluster).iter().any(|peer| peer.role == Role::Workload)
+}
+
+/// Probes that are answered on every way. Nothing of the clusters' own is changed.
+pub fn ready(fleet: &Fleet, files: &Files) -> Plan {
+    let mut steps = tools(fleet);
+    for cluster in apps(fleet) {
+        steps.extend([probe(cluster), asking(fleet, cluster)]);
+    }
+    plan(steps, files)
+}
+
+/// The platform's VMs stop, as `stop` stops them.
+pub fn stop(fleet: &Fleet, files: &Files) -> Plan {
+    let own = |id: &str| platform(fleet).is_some_and(|p| id.starts_with(&format!("{}/", p.name)));
+    let mut steps = power::stop(fleet).steps;
+    steps.retain(|step| step.id.starts_with("host/") || own(&step.id));
+    let ids: BTreeSet<StepId> = steps.iter().map(|s| s.id.clone()).collect();
+    steps.iter_mut().for_each(|step| step.after.retain(|id| ids.contains(id)));
+    plan(steps, files)
+}
+
+fn fed(command: Command, file: &str) -> Command {
+    command.fed(file)
+}
+
+fn applied(cluster: &Cluster, what: &str, doing: String, file: &str) -> Step {
+    let kubectl = kubectl(cluster);
+    Step::new(id(cluster, what), doing, fed(kubectl.diff("-"), file), Want::Exit(0))
+        .act([fed(kubectl.apply("-"), file)])
+        .limits(Limits::QUICK.attempts(3, 5))
+}
+
+fn probe(cluster: &Cluster) -> Step {
+    applied(cluster, "probe", format!("put a pod into {} that asks the sample", cluster.name), PROBE)
+        .needs(["host/kubectl"])
+}
+
+/// Both ways must be green before anything stops; the last lines say so. A line comes every quarter of a minute.
+fn asking(fleet: &Fleet, cluster: &Cluster) -> Step {
+    let good = |way: &str| Want::Match(format!(r"^\d+ {way} [1-9]\d* 0 \d+$"));
+    let ways = [Some("local"), has_peer(fleet, cluster).then_some("mesh")];
+    let want = Want::All(ways.into_iter().flatten().map(good).collect());
+    let doing = format!("wait until every way from {} is answered", cluster.name);
+    Step::new(id(cluster, "asking"), doing, kubectl(cluster).logs(SPACE, ASKER, Some(4)), want)
+        .needs([id(cluster, "probe")])
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(180).attempts(1, 5))
+        .hint(format!("kubectl --kubeconfig {} --namespace {SPACE} logs {ASKER}", kube_path(cluster)))
+}
+
+fn victim(cluster: &Cluster, what: &str) -> String {
+    format!("{}.drill.{what}", cluster.name)
+}
+
+fn found(cluster: &Cluster, (what, space, label, _): &(&str, &str, &str, &str)) -> Step {
+    let node = cluster.vm(victim_node(cluster));
+    let ask = kubectl(cluster).pods_on(&node, space, label, "{.items[0].metadata.name}");
+    let ask = ask.learn(victim(cluster, what), Reading::Stdout);
+    Step::new(id(cluster, what), format!("find a {what} on {node}"), ask, Want::Match(r"^\S+$".into()))
+        .needs(["host/kubectl"])
+}
+
+/// What a platform that is away must not be needed for. Every step here is one that the contract says works.
+pub fn during(fleet: &Fleet, files: &Files) -> Plan {
+    let mut steps = tools(fleet);
+    steps.extend(platform(fleet).map(silent));
+    for cluster in apps(fleet) {
+        let [sample, agent] = &VICTIMS;
+        steps.extend([found(cluster, sample), killed(cluster, sample), replaced(cluster, sample)]);
+        let doing = format!("make a workload on {} that mounts the secret", cluster.name);
+        steps.push(applied(cluster, "late", doing, LATE).needs(["host/kubectl"]));
+        let doing = format!("wait until it runs on {}", cluster.name);
+        let waits = rolled_out(cluster, "late-runs", doing, SPACE, LATER);
+        steps.push(waits.needs([id(cluster, "late")]));
+        // One after the other: while an agent is away its node does not hear of pods that come and go.
+        let calm = ["sample-pod-replaced", "late-runs"].map(|what| id(cluster, what));
+        steps.extend([found(cluster, agent), killed(cluster, agent).after(calm), replaced(cluster, agent)]);
+    }
+    plan(steps, files)
+}
+
+fn silent(platform: &Cluster) -> Step {
+    let doing = format!("make sure that the API of {} is silent", platform.name);
+    Step::new(id(platform, "silent"), doing, kubectl(platform).ready(), Want::Exit(0).negated())
+        .needs(["host/kubectl"])
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(60).attempts(1, 5))
+}
+
+fn killed(cluster: &Cluster, (what, space, ..): &(&str, &str, &str, &str)) -> Step {
+    let pod = fact(&victim(cluster, what));
+    let there = kubectl(cluster).present(space, &["pod", &pod]);
+    let doing = format!("kill a {what} of {}", cluster.name);
+    Step::new(id(cluster, &format!("{what}-killed")), doing, there, Want::Stdout(String::new()))
+        .needs([id(cluster, what)])
+        .act([kubectl(cluster).delete_pod(space, &pod)])
+        .limits(Limits::QUICK.settle(120))
+}
+
+fn replaced(cluster: &Cluster, (what, space, _, owner): &(&str, &str, &str, &str)) -> Step {
+    let doing = format!("wait for the {what} that takes its place on {}", cluster.name);
+    rolled_out(cluster, &format!("{what}-replaced"), doing, space, owner)
+        .needs([id(cluster, &format!("{what}-killed"))])
+}
+
+fn rolled_out(cluster: &Cluster, what: &str, doing: String, space: &str, owner: &str) -> Step {
+    Step::new(id(cluster, what), doing, kubectl(cluster).rolled_out(space, owner), Want::Exit(0))
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(300).attempts(1, 5))
+        .hint(format!("kubectl --kubeconfig {} --namespace {space} describe {owner}", kube_path(cluster)))
+}
+
+/// The platform comes back as `start` brings it back: these steps of that plan.
+pub fn back(fleet: &Fleet, start: &Plan) -> BTreeSet<StepId> {
+    let own = |id: &str| platform(fleet).is_some_and(|p| id.starts_with(&format!("{}/", p.name)));
+    start.steps.iter().filter(|s| s.id.starts_with("host/") || own(&s.id)).map(|s| s.id.clone()).collect()
+}

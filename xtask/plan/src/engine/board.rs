@@ -1,0 +1,211 @@
+//! Where each step of a plan stands, who waits for whom, and which lane places are taken.
+//! Knows nothing of commands and answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::{Lane, Plan};
+
+/// Where a step stands. The first six are open, the others settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Steps that it waits for are open, or no job is free yet.
+    Waiting,
+    /// Its probe is asked; nothing of this attempt has been run.
+    Asking,
+    /// The probe said no, and its lane is full. It is asked again when it has a place: the answer may be old by then.
+    Queued,
+    /// A command of its act runs. It holds a place of its lane.
+    Acting,
+    /// Its act is over, or it only waits: the probe is asked now and then until it says yes or the time is over.
+    Confirming,
+    /// An attempt failed, and the next is not due yet.
+    Pausing,
+    /// Brought about by this run.
+    Done,
+    /// So without a command of this run.
+    Kept,
+    /// All attempts failed.
+    Failed,
+    /// A step that it needs is not so.
+    Blocked,
+    /// Not chosen, and not needed.
+    Skipped,
+    /// Undecided when the user said stop.
+    Stopped,
+}
+
+impl State {
+    /// Whether nothing will happen to it any more.
+    pub(super) fn settled(self) -> bool {
+        !matches!(
+            self,
+            State::Waiting | State::Asking | State::Queued | State::Acting | State::Confirming | State::Pausing
+        )
+    }
+
+    /// Whether the steps that need it may begin.
+    pub(super) fn good(self) -> bool {
+        matches!(self, State::Done | State::Kept)
+    }
+}
+
+/// All states, and fast views of them. Steps are named by their place in the plan, so sets are in plan order.
+#[derive(Debug, Clone)]
+pub(super) struct Board {
+    states: Vec<State>,
+    /// How many steps are not settled.
+    open: usize,
+    ties: Rc<Ties>,
+    /// How many open steps each step waits for.
+    left: Vec<usize>,
+    /// Waiting, and for nothing but a job.
+    ready: BTreeSet<usize>,
+    /// Queued.
+    queued: BTreeSet<usize>,
+    /// Confirming or pausing, and their time has come.
+    due: BTreeSet<usize>,
+    /// Confirming or pausing until then.
+    timers: BTreeSet<(Duration, usize)>,
+    /// Whether each step holds a place.
+    placed: Vec<bool>,
+    /// Free places of each lane.
+    places: BTreeMap<Lane, usize>,
+}
+
+/// What of a plan never changes; copies of a board share it.
+#[derive(Debug)]
+struct Ties {
+    /// Steps that each step needs.
+    needs: Vec<BTreeSet<usize>>,
+    /// Steps that wait for each step, by need or by order.
+    followers: Vec<BTreeSet<usize>>,
+    lanes: Vec<Lane>,
+}
+
+impl Board {
+    /// Every step waits. Needs and orders that name no step of the plan are left out.
+    pub(super) fn new(plan: &Plan) -> Board {
+        let index: BTreeMap<&str, usize> = plan.steps.iter().enumerate().map(|(i, s)| (s.id.as_str(), i)).collect();
+        let find = |ids: &[String]| ids.iter().filter_map(|id| index.get(id.as_str()).copied()).collect();
+        let needs: Vec<BTreeSet<usize>> = plan.steps.iter().map(|s| find(&s.needs)).collect();
+        let mut followers = vec![BTreeSet::new(); plan.steps.len()];
+        let mut left = vec![0; plan.steps.len()];
+        for (i, step) in plan.steps.iter().enumerate() {
+            let befores: BTreeSet<usize> = &needs[i] | &find(&step.after);
+            left[i] = befores.len();
+            befores.into_iter().for_each(|before| followers[before].extend([i]));
+        }
+        Board {
+            states: vec![State::Waiting; plan.steps.len()],
+            open: plan.steps.len(),
+            ready: (0..plan.steps.len()).filter(|i| left[*i] == 0).collect(),
+            left,
+            queued: BTreeSet::new(),
+            due: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            placed: vec![false; plan.steps.len()],
+            ties: Rc::new(Ties { needs, followers, lanes: plan.steps.iter().map(|s| s.lane).collect() }),
+            places: plan.lanes.iter().map(|(lane, width)| (*lane, (*width).max(1))).collect(),
+        }
+    }
+
+    /// Where a step stands.
+    pub(super) fn state(&self, i: usize) -> State {
+        self.states[i]
+    }
+
+    /// All steps in that state, in plan order.
+    pub(super) fn all(&self, state: State) -> impl Iterator<Item = usize> {
+        self.states.iter().enumerate().filter(move |(_, s)| **s == state).map(|(i, _)| i)
+    }
+
+    /// Whether every step is settled.
+    pub(super) fn over(&self) -> bool {
+        self.open == 0
+    }
+
+    /// Steps that a step needs.
+    pub(super) fn needs(&self, i: usize) -> &BTreeSet<usize> {
+        &self.ties.needs[i]
+    }
+
+    /// Waiting steps that need this one.
+    pub(super) fn needing(&self, i: usize) -> Vec<usize> {
+        let waits = |f: &usize| self.ties.needs[*f].contains(&i) && self.states[*f] == State::Waiting;
+        self.ties.followers[i].iter().copied().filter(waits).collect()
+    }
+
+    /// The one setter. A step leaves every queue; the lane place goes back unless it is about to act; those that waited
+    /// for a step that is now settled come nearer to their turn.
+    pub(super) fn set(&mut self, i: usize, state: State) {
+        debug_assert!(!self.states[i].settled(), "BUG: a settled step moved");
+        self.ready.remove(&i);
+        self.queued.remove(&i);
+        self.due.remove(&i);
+        self.timers.retain(|(_, step)| *step != i);
+        self.states[i] = state;
+        if self.placed[i] && !matches!(state, State::Asking | State::Acting) {
+            self.placed[i] = false;
+            *self.free_places(i) += 1;
+        }
+        if state == State::Queued {
+            self.queued.insert(i);
+        }
+        if state.settled() {
+            self.open -= 1;
+            for &follower in &self.ties.followers[i] {
+                self.left[follower] -= 1;
+                if self.left[follower] == 0 && self.states[follower] == State::Waiting {
+                    self.ready.insert(follower);
+                }
+            }
+        }
+    }
+
+    /// Lets a confirming or pausing step rest until then. One that asks rests until a job is free for its question.
+    pub(super) fn rest(&mut self, i: usize, until: Duration) {
+        self.timers.insert((until, i));
+    }
+
+    /// When the next resting step is due.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Ends the rest of those whose time has come, whether or not a job is free for them.
+    pub(super) fn wake(&mut self, now: Duration) {
+        while let Some((at, i)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, i));
+            self.due.insert(i);
+        }
+    }
+
+    /// The step whose turn it is to be asked: first those under way, then those that now get a place in their lane,
+    /// then new ones.
+    pub(super) fn next(&mut self) -> Option<usize> {
+        if let Some(i) = self.due.first() {
+            return Some(*i);
+        }
+        let queued = self.queued.clone().into_iter().find(|i| self.place(*i));
+        queued.or_else(|| self.ready.first().copied())
+    }
+
+    /// Takes a place in the step's lane. `false`: the lane is full.
+    pub(super) fn place(&mut self, i: usize) -> bool {
+        if self.placed[i] || self.ties.lanes[i] == Lane::Free {
+            return true;
+        }
+        let free = self.free_places(i);
+        let got = *free > 0;
+        *free -= usize::from(got);
+        self.placed[i] = got;
+        got
+    }
+
+    /// A lane without a number has one place: the careful guess.
+    fn free_places(&mut self, i: usize) -> &mut usize {
+        self.places.entry(self.ties.lanes[i]).or_insert(1)
+    }
+}

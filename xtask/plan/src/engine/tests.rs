@@ -1,0 +1,46 @@
+//! Each rule of the engine, told as the log of a scripted run. Knows nothing of real tools.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::script::{Outside, Script, ends, fails, hangs, no, says, well, yes};
+use super::{Action, Engine, Note, Outcome};
+use crate::samples::{plan, step};
+use crate::{Case, Lane, Plan, Step, StepId, Want};
+use tool::{Command, Exit, Reading, Tool};
+
+mod faults;
+mod heard;
+mod order;
+mod small_worlds;
+mod values;
+
+fn kubectl(args: &str) -> Command {
+    Command::act(Tool::Kubectl, args.split(' '))
+}
+
+fn case(name: &'static str, answer: &str, act: &[&str]) -> Case {
+    Case { name, when: Want::Stdout(answer.to_owned()), act: act.iter().map(|a| kubectl(a)).collect() }
+}
+
+/// Runs all steps of a plan with two jobs.
+fn run(plan: &Plan, script: &mut Script) -> Outcome {
+    script.run(Engine::new(plan, plan.ids(), BTreeMap::new(), 2))
+}
+
+fn run_chosen(plan: &Plan, chosen: &[&str], script: &mut Script) -> Outcome {
+    let chosen: BTreeSet<StepId> = chosen.iter().map(|c| (*c).to_owned()).collect();
+    script.run(Engine::new(plan, chosen, BTreeMap::new(), 2))
+}
+
+/// Runs all steps and compares the log.
+fn check(steps: impl IntoIterator<Item = Step>, mut script: Script, log: &[&str]) -> Outcome {
+    let outcome = run(&plan(steps), &mut script);
+    assert_eq!(script.log, log);
+    outcome
+}
+
+fn with(mut step: Step, change: impl FnOnce(&mut Step)) -> Step {
+    change(&mut step);
+    step
+}

@@ -1,0 +1,243 @@
+//! Plans as values: every step with its question to the world, its exact commands, limits and dependencies.
+//! Knows nothing of time, randomness, the environment, or what has already run.
+//!
+//! A step asks the world first. If `done_when` holds the step is kept. If a case in `instead` holds, its commands run
+//! in place of `act`. Otherwise `act` runs, and the question is asked again until it is answered or `settle` is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use render::Files;
+use tool::{Command, Limits};
+
+pub mod bootstrap;
+pub mod check;
+pub mod choose;
+pub mod diff;
+pub mod drill;
+pub mod engine;
+pub mod graph;
+pub mod journal;
+pub mod live;
+pub mod mesh;
+pub mod power;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod survey;
+pub mod text;
+pub mod tools;
+pub mod upgrade;
+pub mod uses;
+pub mod want;
+
+/// Names a step by path: `app1/cp/launch`.
+pub type StepId = String;
+
+/// Steps of one lane share a number of places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// As many as there are jobs.
+    Free,
+    /// VM launches: many at once have crashed multipassd (canonical/multipass#3336).
+    Launch,
+    /// Downloads.
+    Pull,
+}
+
+/// What an answer must look like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Want {
+    /// The exit code is this.
+    Exit(i32),
+    /// Exit 0 and stdout, trimmed, is this text.
+    Stdout(String),
+    /// Exit 0 and stdout has each of these lines, in any order.
+    Lines(Vec<String>),
+    /// Exit 0 and the regular expression matches stdout (multi-line mode).
+    Match(String),
+    /// The regular expression matches stderr, whatever the exit.
+    Stderr(String),
+    /// Exit 0 and the JSON value at this pointer is the text (numbers and booleans by their JSON form).
+    Json(String, String),
+    /// Exit 0 and the JSON number (or string of digits) at this pointer is at least this.
+    JsonAtLeast(String, u64),
+    /// Exit 0 and every JSON value that this pointer leads to is the text, and there is at least one. In it `*` is each
+    /// entry of an object or a list, and `name=x` those entries whose `name` is x. What lacks the rest counts as null.
+    JsonEach(String, String),
+    /// Exit 0 and there is something other than null at this pointer.
+    JsonPresent(String),
+    /// Exit 0 and the version at this pointer (or, with an empty pointer, the first version in stdout) is in this
+    /// semver range.
+    Version(String, String),
+    /// Exit 0 and no address or network at this JSON pointer (a string, or a list of strings) overlaps one of these
+    /// ranges.
+    Outside(String, Vec<ipnet::Ipv4Net>),
+    /// Exit 0, and of the Helm release named first (`NAMESPACE/NAME`) the newest revision, as a line of words
+    /// ([`tool::helm::revisions::Revision::line`]), matches the regular expression.
+    Newest(String, String),
+    /// There is no such program. Only as the whole `when` of a [`Case`]: without one a missing tool fails its step.
+    Absent,
+    /// Each of these. An empty list always holds: see [`Want::ALWAYS`].
+    All(Vec<Want>),
+    /// One of these.
+    Any(Vec<Want>),
+    /// Not this.
+    Not(Box<Want>),
+}
+
+impl Want {
+    /// Whatever the answer is.
+    pub const ALWAYS: Want = Want::All(vec![]);
+
+    /// The opposite of it.
+    #[must_use]
+    pub fn negated(self) -> Want {
+        Want::Not(Box::new(self))
+    }
+}
+
+/// The question that a step asks, and the answer that means there is nothing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Changes nothing (`mutates` is false).
+    pub ask: Command,
+    /// The answer that says "already so".
+    pub want: Want,
+}
+
+/// Commands for a state that the plain act would not mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// One or two words: `stopped`, `half done`.
+    pub name: &'static str,
+    /// The answer that means this state.
+    pub when: Want,
+    /// What to do in place of the act. Empty means: wait for the probe, there is nothing to run.
+    pub act: Vec<Command>,
+}
+
+/// One thing to bring about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Its name.
+    pub id: StepId,
+    /// What it does, as a phrase: `launch VM app1-cp`.
+    pub doing: String,
+    /// Steps that must be done before.
+    pub needs: Vec<StepId>,
+    /// Steps that, if they are chosen too, go first: an order, not a need.
+    pub after: Vec<StepId>,
+    /// Which places it takes.
+    pub lane: Lane,
+    /// What says that it is done.
+    pub done_when: Probe,
+    /// Other states and their mends, first match wins.
+    pub instead: Vec<Case>,
+    /// What brings it about. Empty: it can only be checked.
+    pub act: Vec<Command>,
+    /// What takes it back.
+    pub undo: Vec<Command>,
+    /// How long it may take.
+    pub limits: Limits,
+    /// What a person can do when it fails.
+    pub hint: Option<String>,
+}
+
+/// Everything a command would do, and every file it would use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The command it belongs to: `bootstrap`.
+    pub name: &'static str,
+    /// The steps, in an order in which they could run one after another.
+    pub steps: Vec<Step>,
+    /// The generated files that the steps read.
+    pub files: Files,
+    /// Places per lane.
+    pub lanes: BTreeMap<Lane, usize>,
+}
+
+impl Step {
+    /// A step that runs `act` unless `ask` is answered as wanted.
+    pub fn new(id: impl Into<String>, doing: impl Into<String>, ask: Command, want: Want) -> Self {
+        Step {
+            id: id.into(),
+            doing: doing.into(),
+            needs: vec![],
+            after: vec![],
+            lane: Lane::Free,
+            done_when: Probe { ask, want },
+            instead: vec![],
+            act: vec![],
+            undo: vec![],
+            limits: Limits::QUICK,
+            hint: None,
+        }
+    }
+
+    /// Steps that must be done before.
+    #[must_use]
+    pub fn needs<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
+        self.needs.extend(ids.into_iter().map(Into::into));
+        self
+    }
+
+    /// Steps that go first if they are chosen.
+    #[must_use]
+    pub fn after<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
+        self.after.extend(ids.into_iter().map(Into::into));
+        self
+    }
+
+    /// Which places it takes.
+    #[must_use]
+    pub fn lane(mut self, lane: Lane) -> Self {
+        self.lane = lane;
+        self
+    }
+
+    /// What brings it about.
+    #[must_use]
+    pub fn act(mut self, commands: impl IntoIterator<Item = Command>) -> Self {
+        self.act.extend(commands);
+        self
+    }
+
+    /// What to run in another state than the plain one.
+    #[must_use]
+    pub fn instead(mut self, name: &'static str, when: Want, act: impl IntoIterator<Item = Command>) -> Self {
+        self.instead.push(Case { name, when, act: act.into_iter().collect() });
+        self
+    }
+
+    /// What takes it back.
+    #[must_use]
+    pub fn undo(mut self, commands: impl IntoIterator<Item = Command>) -> Self {
+        self.undo.extend(commands);
+        self
+    }
+
+    /// How long it may take.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What a person can do when it fails.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl Plan {
+    /// The step of that name.
+    pub fn step(&self, id: &str) -> Option<&Step> {
+        self.steps.iter().find(|s| s.id == id)
+    }
+
+    /// The names of all steps.
+    pub fn ids(&self) -> BTreeSet<StepId> {
+        self.steps.iter().map(|s| s.id.clone()).collect()
+    }
+}

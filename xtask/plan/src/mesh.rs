@@ -1,0 +1,246 @@
+//! `mesh-connect`: every cluster gets its peers as Helm values, and then the mesh has to prove that it carries traffic.
+//! Knows nothing of which clusters answer; the scope it is given says so.
+//!
+//! Two plans: [`survey::plan`] only asks, and its answers are judged before anything is changed; [`plan`] connects.
+
+use std::collections::BTreeMap;
+
+use super::bootstrap::upgrade::{PENDING, Upgrade};
+use super::bootstrap::{KUBECONFIG, host, kube_path, releases as installed};
+use super::{Lane, Plan, Step, Want};
+use model::fleet::{Cluster, Fleet, Role};
+use model::release::{Chart, Releases};
+use model::token::{digest, fact};
+use render::Files;
+use render::mesh::{self, Addresses, RELEASE, peers};
+use tool::cilium::Cilium;
+use tool::helm::{Helm, Release};
+use tool::kubectl::Kubectl;
+use tool::{Limits, Reading, multipass};
+
+pub mod home;
+mod proof;
+pub mod survey;
+mod traffic;
+
+pub use proof::figures;
+pub use traffic::{health_id, pod_id};
+
+/// Namespace of everything that Cilium brings.
+const SYSTEM: &str = "kube-system";
+/// The server that peers ask, and the cache of what peers said beside it.
+const SERVER: &str = "deployment/clustermesh-apiserver";
+
+/// Which clusters are worked on, and where the others were last seen.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// Names of the clusters that answer and are wanted.
+    pub clusters: Vec<String>,
+    /// Addresses of clusters outside of it that are peers of some inside: they stay peers, and are not waited for.
+    pub elsewhere: Addresses,
+}
+
+impl Scope {
+    /// The whole fleet.
+    pub fn all(fleet: &Fleet) -> Self {
+        Scope { clusters: fleet.clusters.iter().map(|c| c.name.clone()).collect(), elsewhere: Addresses::new() }
+    }
+
+    /// Whether a cluster is worked on.
+    pub fn has(&self, cluster: &Cluster) -> bool {
+        self.clusters.contains(&cluster.name)
+    }
+
+    /// The addresses of all clusters that can be peers.
+    pub fn addresses(&self, fleet: &Fleet) -> Addresses {
+        let here = fleet.clusters.iter().filter(|c| self.has(c)).map(|c| (c.name.clone(), mesh::addresses(c)));
+        self.elsewhere.clone().into_iter().chain(here).collect()
+    }
+}
+
+/// Pairs of linked clusters in scope, each once.
+pub fn pairs<'a>(fleet: &'a Fleet, scope: &Scope) -> Vec<(&'a Cluster, &'a Cluster)> {
+    let place = |c: &Cluster| fleet.clusters.iter().position(|other| other.name == c.name);
+    let of = |c: &'a Cluster| {
+        let later = peers(fleet, c).into_iter().filter(move |p| scope.has(p) && place(c) < place(p));
+        later.map(move |p| (c, p))
+    };
+    fleet.clusters.iter().filter(|c| scope.has(c)).flat_map(of).collect()
+}
+
+/// The plan that connects. `files` holds the values with peers, as [`mesh::files`] makes them for this scope.
+pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm, scope: &Scope) -> Plan {
+    let mut steps = tools(fleet);
+    let here = || fleet.clusters.iter().filter(|c| scope.has(c));
+    for cluster in here() {
+        steps.extend(cluster.nodes.iter().map(|node| address(cluster, node)));
+    }
+    for cluster in here() {
+        let Some(chart) = releases.on(cluster.role, RELEASE) else { continue };
+        let archive = installed::archive_step(&chart.archive());
+        let download = installed::downloads(releases).into_iter().filter(|s| s.id == archive);
+        if !steps.iter().any(|s| s.id == archive) {
+            steps.extend(download);
+        }
+        steps.push(connected_by_values(fleet, cluster, chart, helm, scope));
+        steps.push(agents_know_their_nodes(cluster));
+        steps.push(served(cluster));
+    }
+    let linked = || here().filter(|c| peers(fleet, c).into_iter().any(|p| scope.has(p)));
+    steps.extend(linked().map(|cluster| joined(fleet, cluster, scope)));
+    steps.extend(linked().map(|cluster| counted(fleet, cluster, scope)));
+    steps.extend(proof::steps(fleet, releases, scope));
+    Plan { name: "mesh-connect", steps, files, lanes: BTreeMap::from([(Lane::Pull, 4)]) }
+}
+
+/// One plan and then another, as one to be read.
+pub fn whole(survey: Plan, plan: Plan) -> Plan {
+    let asked = survey.ids();
+    let more = plan.steps.into_iter().filter(|s| !asked.contains(&s.id));
+    Plan { steps: survey.steps.into_iter().chain(more).collect(), ..plan }
+}
+
+/// Looks for the tools that a mesh takes.
+fn tools(fleet: &Fleet) -> Vec<Step> {
+    let tools = ["host/multipass", "host/helm", "host/kubectl", "host/cilium"];
+    host::steps(fleet).into_iter().filter(|s| tools.contains(&s.id.as_str())).collect()
+}
+
+fn id(cluster: &Cluster, what: &str) -> String {
+    format!("{}/mesh/{what}", cluster.name)
+}
+
+fn address_step(cluster: &Cluster, node: &model::fleet::Node) -> String {
+    format!("{}/{}/address", cluster.name, node.name)
+}
+
+fn addresses(cluster: &Cluster) -> impl Iterator<Item = String> + '_ {
+    cluster.nodes.iter().map(|node| address_step(cluster, node))
+}
+
+/// Where a node is now: DHCP gave it its address, and may have changed its mind.
+fn address(cluster: &Cluster, node: &model::fleet::Node) -> Step {
+    let vm = cluster.vm(node);
+    let at = format!("/info/{vm}/ipv4/0");
+    let ask = multipass::info(&vm).learn(cluster.ip_fact(node), Reading::Pointer(at.clone()));
+    let running = Want::Json(format!("/info/{vm}/state"), "Running".into());
+    let addressed = Want::Json(at.clone(), "N/A".into()).negated();
+    let want = Want::All(vec![running, Want::JsonPresent(at), addressed]);
+    Step::new(address_step(cluster, node), format!("read the address of {vm}"), ask, want)
+        .needs(["host/multipass"])
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(60).attempts(1, 3))
+        .hint(format!("multipass start {vm}"))
+}
+
+/// One Helm operation per cluster, peers included; clusters go side by side (ADR-0008).
+fn connected_by_values(fleet: &Fleet, cluster: &Cluster, chart: &Chart, helm: Helm, scope: &Scope) -> Step {
+    let kubeconfig = kube_path(cluster);
+    let release = Release { chart, cluster: &cluster.name, kubeconfig: &kubeconfig, helm };
+    let archive = installed::archive_path(&chart.archive());
+    let base = digest(&format!("{}/{RELEASE}/values.yaml", cluster.name));
+    let peers_digest = digest(&mesh::overlay(cluster));
+    let upgrade = release.upgrade_meshed(&archive, &mesh::values(cluster), &base, &peers_digest);
+    let rollback = release.rollback();
+    let labels = format!("{base} ours {peers_digest}");
+    let installed_as = Upgrade { release, archive: &archive, values: &mesh::values(cluster), labels };
+    let want = installed_as.deployed();
+    let ask = Kubectl::on(&kubeconfig).revisions();
+    let upgrade = installed_as.numbered(upgrade);
+    let back = [rollback].into_iter().chain(upgrade.clone());
+    let wanted = peers(fleet, cluster).into_iter().filter(|p| scope.has(p));
+    let step = Step::new(id(cluster, "peers"), format!("tell {} its peers", cluster.name), ask, want)
+        .needs(["host/helm", "host/kubectl"].map(str::to_owned))
+        .needs([installed::archive_step(&chart.archive())])
+        .needs(addresses(cluster).chain(wanted.flat_map(addresses)))
+        .instead("no answer", Want::Exit(0).negated(), [])
+        .instead("pending upgrade", installed_as.newest(PENDING), back.clone());
+    let step = match helm {
+        Helm::V3 => step.instead("cancelled", installed_as.cancelled(r"\S+"), back),
+        Helm::V4 => step,
+    };
+    step.act(upgrade)
+        .limits(Limits::QUICK.minutes(10).attempts(3, 10))
+        .hint(format!("helm history {RELEASE} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
+}
+
+/// An agent keeps the address that its node had when it started; its peers then send to nowhere.
+fn agents_know_their_nodes(cluster: &Cluster) -> Step {
+    let kubectl = Kubectl::on(&kube_path(cluster));
+    let line = |node| {
+        let address = fact(&cluster.ip_fact(node));
+        Want::Match(format!(r"^{} (\S+ )*{address}( |$)", cluster.vm(node)))
+    };
+    let doing = format!("compare what agents of {} hold for their nodes' addresses", cluster.name);
+    let want = Want::All(cluster.nodes.iter().map(line).collect());
+    let answered = Want::Match(r"^\S+ \S".into());
+    Step::new(id(cluster, "agents"), doing, survey::ranges(cluster), want)
+        .needs([id(cluster, "peers")])
+        .instead("no answer", answered.negated(), [])
+        .act([kubectl.restart(SYSTEM, "daemonset/cilium")])
+        .limits(Limits::QUICK.settle(180).attempts(2, 5))
+        .hint("an address that changed under the kubelet needs its node set up anew: cargo xtask bootstrap")
+}
+
+fn served(cluster: &Cluster) -> Step {
+    let ask = Kubectl::on(&kube_path(cluster)).rolled_out(SYSTEM, SERVER);
+    Step::new(id(cluster, "server"), format!("wait for {SERVER} on {}", cluster.name), ask, Want::Exit(0))
+        .needs([id(cluster, "agents")])
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(300).attempts(1, 5))
+        .hint(format!("kubectl --kubeconfig {} --namespace {SYSTEM} describe {SERVER}", kube_path(cluster)))
+}
+
+/// Agents and KVStoreMesh know the peers, all of them, on every node. Upstream's own verdict takes zero nodes for a
+/// success, and leaves out what is zero.
+fn joined(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Step {
+    let all = peers(fleet, cluster);
+    let wanted: Vec<&&Cluster> = all.iter().filter(|p| scope.has(p)).collect();
+    let nodes = cluster.nodes.len().to_string();
+    let is = |pointer: String, value: &str| Want::Json(pointer, value.to_owned());
+    const PARTS: [&str; 2] = ["/connectivity", "/kvstoremesh/status"];
+    let mut wants =
+        vec![is("/connectivity/total".into(), &nodes), Want::JsonAtLeast("/kvstoremesh/status/total".into(), 1)];
+    for peer in &wanted {
+        wants.push(is(format!("/connectivity/clusters/{}/connected", peer.name), &nodes));
+        wants.push(Want::JsonAtLeast(format!("/kvstoremesh/status/clusters/{}/connected", peer.name), 1));
+    }
+    if wanted.len() == all.len() {
+        // None is away: then there are exactly these, and none that the fleet does not have.
+        let count = all.len().to_string();
+        for (part, end) in PARTS.iter().flat_map(|part| ["min", "max"].map(|end| (part, end))) {
+            wants.push(is(format!("{part}/connected/{end}"), &count));
+        }
+    }
+    let ask = Cilium::with(&format!("out/{KUBECONFIG}")).mesh_status(&cluster.name);
+    let servers = wanted.iter().map(|p| id(p, "server")).chain([id(cluster, "server")]);
+    let names: Vec<&str> = wanted.iter().map(|p| p.name.as_str()).collect();
+    let doing = format!("wait until {} is connected with {}", cluster.name, names.join(", "));
+    Step::new(id(cluster, "connected"), doing, ask, Want::All(wants))
+        .needs(["host/cilium".to_owned()])
+        .needs(servers)
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(300).attempts(1, 5))
+        .hint("cargo xtask mesh-connect --diagnose")
+}
+
+/// Each agent has copied every node of every peer: packets to the others would go nowhere.
+fn counted(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Step {
+    let wanted: Vec<&Cluster> = peers(fleet, cluster).into_iter().filter(|p| scope.has(p)).collect();
+    let each = |peer: &&Cluster| {
+        let pointer = format!("/cilium_status/*/cluster-mesh/clusters/name={}/num-nodes", peer.name);
+        Want::JsonEach(pointer, peer.nodes.len().to_string())
+    };
+    let ask = Cilium::with(&format!("out/{KUBECONFIG}")).status(&cluster.name);
+    let doing = format!("count the nodes that agents of {} know of its peers", cluster.name);
+    Step::new(id(cluster, "nodes"), doing, ask, Want::All(wanted.iter().map(each).collect()))
+        .needs([id(cluster, "connected"), "host/cilium".to_owned()])
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(120).attempts(1, 5))
+        .hint("cargo xtask mesh-connect --diagnose")
+}
+
+/// Whether a cluster is the platform.
+fn is_platform(cluster: &Cluster) -> bool {
+    cluster.role == Role::Platform
+}

@@ -1,0 +1,64 @@
+//! Brings nodes home: a VM whose address is no longer the one that its node was made with.
+//! Knows nothing of which nodes those are; the clusters it is given say so.
+//!
+//! The steps are those of `bootstrap`, and of each only what writes an address down (ADR-0021): nothing is made or
+//! replaced. What follows from the address in Cilium's release is then a matter of [`super::plan`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::bootstrap::kube_path;
+use super::super::survey::findings::harmless;
+use super::super::{Plan, Step, Want};
+use super::{address, address_step, id, tools};
+use model::fleet::{Cluster, Fleet};
+use model::token::fact;
+use tool::Limits;
+use tool::kubectl::Kubectl;
+
+/// The step that merges all clusters' kubeconfigs.
+const MERGED: &str = "fleet/kubeconfig";
+
+/// The plan for these clusters, from the one that `bootstrap` has.
+pub fn plan(fleet: &Fleet, bootstrap: Plan, clusters: &[String]) -> Plan {
+    let ours: Vec<&Cluster> = fleet.clusters.iter().filter(|c| clusters.contains(&c.name)).collect();
+    let wanted: BTreeSet<String> = ours.iter().flat_map(|c| homes(c)).chain([MERGED.to_owned()]).collect();
+    let mut steps: Vec<Step> =
+        tools(fleet).into_iter().filter(|s| s.id != "host/cilium" && s.id != "host/helm").collect();
+    for cluster in &ours {
+        steps.extend(cluster.nodes.iter().map(|node| address(cluster, node)));
+    }
+    let here: BTreeSet<String> = steps.iter().map(|s| s.id.clone()).chain(wanted.iter().cloned()).collect();
+    for mut step in bootstrap.steps.into_iter().filter(|s| wanted.contains(&s.id)).map(harmless) {
+        step.needs.retain(|id| here.contains(id));
+        step.after.clear();
+        let own = ours.iter().filter(|c| step.id.starts_with(&format!("{}/", c.name)));
+        let addresses = own.flat_map(|c| c.nodes.iter().map(|node| address_step(c, node)));
+        step.needs.extend(addresses.chain(["host/kubectl".to_owned()]));
+        steps.push(step);
+    }
+    steps.extend(ours.iter().map(|cluster| registered(cluster)));
+    Plan { name: "mesh-connect", steps, files: bootstrap.files, lanes: BTreeMap::new() }
+}
+
+/// Until the kubelets have said where they are now, an agent that starts would read the old address once more.
+fn registered(cluster: &Cluster) -> Step {
+    let kubeconfig = kube_path(cluster);
+    let line = |node| format!("{} {}", cluster.vm(node), fact(&cluster.ip_fact(node)));
+    let doing = format!("wait until nodes of {} are known by their addresses", cluster.name);
+    let want = Want::Lines(cluster.nodes.iter().map(line).collect());
+    let waits_for = homes(cluster).into_iter().filter(|id| !id.ends_with("/hosts"));
+    Step::new(id(cluster, "registered"), doing, Kubectl::on(&kubeconfig).node_addresses(), want)
+        .needs(waits_for)
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(180).attempts(1, 5))
+        .hint(format!("kubectl --kubeconfig {kubeconfig} get nodes --output wide"))
+}
+
+/// The steps of a cluster that hold addresses outside of what is installed on it.
+fn homes(cluster: &Cluster) -> Vec<String> {
+    let of = |node: &str, what: &str| format!("{}/{node}/{what}", cluster.name);
+    let hosts = cluster.nodes.iter().map(|node| of(&node.name, "hosts"));
+    let joins = cluster.workers().map(|node| of(&node.name, "join"));
+    let own = [of(&cluster.control_plane().name, "init"), format!("{}/kubeconfig", cluster.name)];
+    hosts.chain(joins).chain(own).collect()
+}

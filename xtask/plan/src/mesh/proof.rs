@@ -1,0 +1,184 @@
+//! Real requests over the mesh, and the platform's own figures of what came over it.
+//! Knows nothing of how clusters were connected.
+
+use super::super::{Step, Want, bootstrap};
+use super::{Scope, address_step, id, is_platform, kube_path};
+use model::fleet::{Cluster, Fleet, Role};
+use model::release::Releases;
+use render::mesh::peers;
+use tool::kubectl::Kubectl;
+use tool::{Command, Limits, Reading};
+
+/// Services of the platform under their own names on a workload cluster (`infra/manifests/mesh-services.yaml`): what
+/// is asked there, and the status that says it is the right one. Receive has no page of its own on that port: any
+/// answer is one.
+const SERVICES: [(&str, &str, &str); 3] = [
+    ("thanos-receive", "http://thanos-receive.monitoring.svc.cluster.local:19291/", r"^[2-5]\d\d$"),
+    ("loki", "http://loki.monitoring.svc.cluster.local:3100/ready", "^200$"),
+    ("vault", "http://vault.vault.svc.cluster.local:8200/v1/sys/health", "^200$"),
+];
+/// The sample's Service that prefers another cluster (`infra/manifests/sample.yaml`).
+const PEER: &str = "http://sample-peer.sample.svc.cluster.local/api/info";
+/// Where the platform counts what arrived within the last five minutes: release, figure, path, and the query. Of the
+/// metrics it is the series that every target has, so that the query stays cheap whatever is collected.
+const ARRIVED: [(&str, &str, &str, &str); 2] = [
+    (
+        "prometheus-agent",
+        "metrics",
+        "/api/v1/namespaces/monitoring/services/thanos-query:9090/proxy/api/v1/query?query=",
+        "sum(count_over_time(up%7Bcluster%3D%22CLUSTER%22%7D%5B5m%5D))",
+    ),
+    (
+        "promtail",
+        "logs",
+        "/api/v1/namespaces/monitoring/services/loki:3100/proxy/loki/api/v1/query?query=",
+        "sum(count_over_time(%7Bcluster%3D%22CLUSTER%22%7D%5B5m%5D))",
+    ),
+];
+
+/// Facts with the figures of a cluster that a plan for this scope reads, and what each counts. None where the platform
+/// is not linked: what an earlier run has read is old.
+pub fn figures(fleet: &Fleet, scope: &Scope, cluster: &Cluster) -> Vec<(String, &'static str)> {
+    let linked = peers(fleet, cluster).into_iter().any(|p| is_platform(p) && scope.has(p));
+    if !linked || is_platform(cluster) {
+        return vec![];
+    }
+    let all = [
+        ("secrets", "secret store ready"),
+        ("metrics", "samples of up in five minutes"),
+        ("logs", "log lines in five minutes"),
+    ];
+    all.map(|(what, of)| (figure(cluster, what), of)).into()
+}
+
+fn figure(cluster: &Cluster, what: &str) -> String {
+    format!("{}.mesh.{what}", cluster.name)
+}
+
+/// All proofs that the scope allows: both ends of each must be in it.
+pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Vec<Step> {
+    let here = |c: &&Cluster| scope.has(c);
+    let holds = |name: &str| releases.manifest_on(Role::Workload, name);
+    let vault = if holds("secret-stores") { bootstrap::vault_steps(fleet, releases) } else { vec![] };
+    let mut steps: Vec<Step> = Vec::new();
+    for cluster in fleet.clusters.iter().filter(here).filter(|c| !is_platform(c)) {
+        let linked: Vec<&Cluster> = peers(fleet, cluster).into_iter().filter(|p| scope.has(p)).collect();
+        let others: Vec<&str> = linked.iter().filter(|c| !is_platform(c)).map(|c| c.name.as_str()).collect();
+        if holds("sample") && !others.is_empty() {
+            steps.push(peer(cluster, &others));
+        }
+        let Some(platform) = linked.iter().find(|c| is_platform(c)) else { continue };
+        if holds("sample") && holds("mesh-services") {
+            let opened = opened(&vault, platform);
+            let open: Vec<String> = opened.iter().map(|step| step.id.clone()).collect();
+            let new: Vec<Step> = opened.into_iter().filter(|o| !steps.iter().any(|s| s.id == o.id)).collect();
+            steps.extend(new);
+            for (name, url, status) in SERVICES {
+                let of = if name == "vault" { open.clone() } else { vec![] };
+                steps.push(asked(cluster, platform, name, url, status).needs(of));
+            }
+            if holds("secret-stores") {
+                let trusted = trusted(&vault, cluster, platform);
+                let last = trusted.iter().map(|step| step.id.clone()).collect::<Vec<_>>();
+                steps.extend(trusted);
+                steps.push(store(cluster).needs(last));
+            }
+        }
+        let arrivals = ARRIVED.iter().filter(|(name, ..)| releases.on(Role::Workload, name).is_some());
+        steps.extend(arrivals.map(|(_, what, path, query)| arrived(cluster, platform, what, path, query)));
+    }
+    steps
+}
+
+/// What curl is always told.
+const CURL: [&str; 5] = ["curl", "--silent", "--show-error", "--max-time", "5"];
+
+/// curl in a pod of the sample: its image has it.
+pub(super) fn curl(cluster: &Cluster, words: &[&str]) -> Command {
+    in_sample(cluster, &[&CURL, words].concat())
+}
+
+/// Asks for nothing but the status of an answer.
+pub(super) fn status_of(url: &str) -> [&str; 5] {
+    ["--output", "/dev/null", "--write-out", "%{http_code}", url]
+}
+
+/// The same with 1400 bytes more in its head: with the tunnel's own 50 it just fits into 1500, and whatever takes less
+/// on the way shows. The sample's shell makes them, for nobody wants to read them.
+pub(super) fn large(cluster: &Cluster, url: &str) -> Command {
+    let filler = r#"--header "X-Filler: $(printf %01400d 0)""#;
+    let script = format!("{} {filler} {}", CURL.join(" "), status_of(url).join(" "));
+    in_sample(cluster, &["sh", "-c", &script])
+}
+
+fn in_sample(cluster: &Cluster, words: &[&str]) -> Command {
+    Kubectl::on(&kube_path(cluster)).exec("sample", "deployment/sample", "podinfo", words)
+}
+
+fn proof(cluster: &Cluster, what: &str, doing: String, ask: Command, want: Want) -> Step {
+    Step::new(id(cluster, what), doing, ask, want)
+        .needs([id(cluster, "connected")])
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(180).attempts(1, 5))
+        .hint("cargo xtask mesh-connect --diagnose")
+}
+
+fn asked(cluster: &Cluster, platform: &Cluster, name: &str, url: &str, status: &str) -> Step {
+    let ask = curl(cluster, &status_of(url));
+    let doing = format!("ask {name} on {} from a pod of {}", platform.name, cluster.name);
+    proof(cluster, &format!("to-{name}"), doing, ask, Want::Match(status.to_owned())).needs([id(platform, "connected")])
+}
+
+fn peer(cluster: &Cluster, others: &[&str]) -> Step {
+    let want = Want::Match(format!(r#""message":\s*"({})""#, others.join("|")));
+    let doing = format!("ask the sample from a pod of {} and be answered by {}", cluster.name, others.join(" or "));
+    let connected = others.iter().map(|name| format!("{name}/mesh/connected"));
+    proof(cluster, "to-sample", doing, curl(cluster, &[PEER]), want).needs(connected)
+}
+
+/// What Vault needs again, by the steps that `bootstrap` has for it: it is sealed whenever its VM boots, and it keeps
+/// the address at which it asks a cluster who logs in.
+fn again(vault: &[Step], id: &str, needs: Vec<String>) -> Option<Step> {
+    let hint = "cargo xtask start   # unseals Vault, and gives each cluster its login there";
+    let step = vault.iter().find(|step| step.id == id)?.clone();
+    Some(Step { needs, ..step }.hint(hint))
+}
+
+fn opened(vault: &[Step], platform: &Cluster) -> Vec<Step> {
+    let [up, unseal] = ["up", "unseal"].map(|what| format!("{}/vault/{what}", platform.name));
+    let steps = [again(vault, &up, vec![id(platform, "server")]), again(vault, &unseal, vec![up])];
+    steps.into_iter().flatten().collect()
+}
+
+fn trusted(vault: &[Step], cluster: &Cluster, platform: &Cluster) -> Option<Step> {
+    let addresses = cluster.nodes.iter().map(|node| address_step(cluster, node));
+    let needs = addresses.chain([format!("{}/vault/unseal", platform.name)]).collect();
+    again(vault, &format!("fleet/vault/{}/config", cluster.name), needs)
+}
+
+fn store(cluster: &Cluster) -> Step {
+    let ready = r#"{.status.conditions[?(@.type=="Ready")].status}"#;
+    let ask = Kubectl::on(&kube_path(cluster)).read(
+        "external-secrets",
+        &["clustersecretstores.external-secrets.io", "vault"],
+        ready,
+    );
+    let ask = ask.learn(figure(cluster, "secrets"), Reading::Stdout);
+    let doing = format!("wait until {} can read secrets from Vault", cluster.name);
+    let hint =
+        format!("kubectl --kubeconfig {} describe clustersecretstores.external-secrets.io vault", kube_path(cluster));
+    let step = proof(cluster, "secrets", doing, ask, Want::Stdout("True".into())).needs([id(cluster, "to-vault")]);
+    // The operator tries again every few minutes when it failed before.
+    step.limits(Limits::QUICK.settle(420).attempts(1, 5)).hint(hint)
+}
+
+/// What the platform counted of a cluster's last five minutes: nothing of it could come another way.
+fn arrived(cluster: &Cluster, platform: &Cluster, what: &str, path: &str, query: &str) -> Step {
+    let value = "/data/result/0/value/1";
+    let path = format!("{path}{}", query.replace("CLUSTER", &cluster.name));
+    let ask = Kubectl::on(&kube_path(platform)).raw(&path);
+    let ask = ask.learn(figure(cluster, what), Reading::Pointer(value.to_owned()));
+    let doing = format!("count what {} holds of {}'s {what}", platform.name, cluster.name);
+    proof(cluster, what, doing, ask, Want::JsonAtLeast(value.into(), 1))
+        .limits(Limits::QUICK.settle(300).attempts(1, 5))
+}

@@ -1,0 +1,111 @@
+//! `stop`, `start` and `destroy`: the power of the VMs, in the order that suits what runs in them.
+//! Knows nothing of what is installed; `start` is what `bootstrap` does, less the making of VMs.
+
+use std::collections::BTreeMap;
+
+use super::bootstrap::{launch, multipass_check};
+use super::{Plan, Step, Want};
+use model::fleet::{Cluster, Fleet, Node, Role};
+use render::Files;
+use tool::{Limits, multipass, own};
+
+fn id(cluster: &Cluster, node: &Node, what: &str) -> String {
+    format!("{}/{}/{what}", cluster.name, node.name)
+}
+
+fn state(vm: &str, state: &str) -> Want {
+    Want::Json(format!("/info/{vm}/state"), state.into())
+}
+
+/// Multipass names a VM that it does not know in its own words (client sources of 1.16.3, exit 2).
+fn gone() -> Want {
+    Want::All(vec![Want::Exit(0).negated(), Want::Stderr("does not exist".into())])
+}
+
+/// Stops every VM that runs. Workers go before their control plane, so that it sees them leave, and workloads before
+/// the platform, which has what they log. The kubelet ends its pods within half a minute (`shutdownGracePeriod`).
+/// Nothing is cordoned: whatever was cordoned by hand stays so.
+pub fn stop(fleet: &Fleet) -> Plan {
+    let mut steps = vec![multipass_check(fleet)];
+    let (last, first): (Vec<&Cluster>, Vec<&Cluster>) = fleet.clusters.iter().partition(|c| c.role == Role::Platform);
+    let before: Vec<String> = first.iter().map(|c| id(c, c.control_plane(), "stop")).collect();
+    for cluster in first.iter().chain(&last) {
+        let order = if cluster.role == Role::Platform { before.clone() } else { vec![] };
+        let workers: Vec<String> = cluster.workers().map(|worker| id(cluster, worker, "stop")).collect();
+        for worker in cluster.workers() {
+            steps.push(stopped(cluster, worker).after(order.clone()));
+        }
+        steps.push(stopped(cluster, cluster.control_plane()).after(order.into_iter().chain(workers)));
+    }
+    Plan { name: "stop", steps, files: Files::new(), lanes: BTreeMap::new() }
+}
+
+fn stopped(cluster: &Cluster, node: &Node) -> Step {
+    let vm = cluster.vm(node);
+    let rest = ["Stopped", "Suspended", "Deleted"].map(|word| state(&vm, word));
+    let want = Want::Any(rest.into_iter().chain([gone()]).collect());
+    let leaving = Want::Any(["Delayed Shutdown", "Suspending"].map(|word| state(&vm, word)).into());
+    Step::new(id(cluster, node, "stop"), format!("stop VM {vm}"), multipass::info(&vm), want)
+        .needs(["host/multipass"])
+        .instead("unknown", state(&vm, "Unknown"), [multipass::stop_by_force(&vm)])
+        .instead("on its way", leaving, [])
+        .act([multipass::stop(&vm)])
+        .limits(Limits::QUICK.minutes(5).settle(120))
+}
+
+/// Everything that `bootstrap` does, less the making of VMs: it starts them, control planes before workers and the
+/// platform before the rest, and then mends what a new address or a long sleep broke.
+pub fn start(fleet: &Fleet, bootstrap: Plan) -> Plan {
+    let mut steps = bootstrap.steps;
+    for (cluster, node) in fleet.clusters.iter().flat_map(|c| c.nodes.iter().map(move |n| (c, n))) {
+        let mine = launch(cluster, node);
+        let order = before(fleet, cluster, node).filter(|other| stands_before(&steps, other, &mine));
+        let order: Vec<String> = order.collect();
+        if let Some(step) = steps.iter_mut().find(|step| step.id == mine) {
+            step.doing = format!("start VM {}", cluster.vm(node));
+            step.act.clear();
+            step.undo.clear();
+            step.after = order;
+            step.hint = Some("cargo xtask bootstrap   # makes what is not there".into());
+        }
+    }
+    Plan { name: "start", steps, ..bootstrap }
+}
+
+/// Launches that go before another: the own control plane's, and the platform's.
+fn before<'a>(fleet: &'a Fleet, cluster: &'a Cluster, node: &Node) -> impl Iterator<Item = String> + 'a {
+    let own = (node != cluster.control_plane()).then(|| launch(cluster, cluster.control_plane()));
+    let others = fleet.clusters.iter().filter(|c| c.role == Role::Platform && c.name != cluster.name);
+    own.into_iter().chain(others.flat_map(|c| c.nodes.iter().map(move |n| launch(c, n))))
+}
+
+/// A fleet may be written in any order, and a plan waits for earlier steps alone.
+fn stands_before(steps: &[Step], one: &str, other: &str) -> bool {
+    let place = |id: &str| steps.iter().position(|step| step.id == id);
+    place(one).zip(place(other)).is_some_and(|(one, other)| one < other)
+}
+
+/// Deletes the VMs of the fleet, by name and for good, and then what `out/` holds of them. Never `multipass purge`: it
+/// takes every deleted VM of the machine.
+pub fn destroy(fleet: &Fleet) -> Plan {
+    let mut steps = vec![multipass_check(fleet)];
+    for cluster in &fleet.clusters {
+        let name = &cluster.name;
+        steps.extend(cluster.nodes.iter().map(|node| destroyed(cluster, node)));
+        let files = Step::new(format!("{name}/files"), format!("forget {name}"), own::forgotten(name), Want::Exit(0));
+        steps.push(files.needs(cluster.nodes.iter().map(|n| id(cluster, n, "destroy"))).act([own::forget(name)]));
+    }
+    let all = Step::new("fleet/files", "forget what the clusters shared", own::forgotten("."), Want::Exit(0));
+    steps.push(all.needs(fleet.clusters.iter().map(|c| format!("{}/files", c.name))).act([own::forget(".")]));
+    Plan { name: "destroy", steps, files: Files::new(), lanes: BTreeMap::new() }
+}
+
+fn destroyed(cluster: &Cluster, node: &Node) -> Step {
+    let vm = cluster.vm(node);
+    let delete = multipass::delete(&vm);
+    Step::new(id(cluster, node, "destroy"), format!("delete VM {vm}"), multipass::info(&vm), gone())
+        .needs(["host/multipass"])
+        .instead("unknown", state(&vm, "Unknown"), [multipass::stop_by_force(&vm), delete.clone()])
+        .act([delete])
+        .limits(Limits::QUICK.minutes(5).settle(60))
+}

@@ -1,0 +1,37 @@
+//! Small plans for tests: steps that ask `kubectl ask ID` and act by `kubectl act ID`.
+//! Knows nothing of real tools.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Lane, Plan, Probe, Step, Want};
+use render::Files;
+use tool::{Command, Limits, Tool};
+
+/// A step with an act and the answer `yes` wanted.
+pub(crate) fn step(id: &str, needs: &[&str]) -> Step {
+    Step {
+        id: id.to_owned(),
+        doing: format!("bring about {id}"),
+        needs: needs.iter().map(|n| (*n).to_owned()).collect(),
+        after: vec![],
+        lane: Lane::Free,
+        done_when: Probe { ask: Command::ask(Tool::Kubectl, ["ask", id]), want: Want::Stdout("yes".into()) },
+        instead: vec![],
+        act: vec![Command::act(Tool::Kubectl, ["act", id])],
+        undo: vec![],
+        limits: Limits {
+            ask: Duration::from_secs(10),
+            act: Duration::from_secs(60),
+            attempts: 2,
+            pause: Duration::from_secs(2),
+            settle: Duration::from_secs(5),
+        },
+        hint: None,
+    }
+}
+
+/// A plan of these steps, without files or lanes.
+pub(crate) fn plan(steps: impl IntoIterator<Item = Step>) -> Plan {
+    Plan { name: "sample", steps: steps.into_iter().collect(), files: Files::new(), lanes: BTreeMap::new() }
+}

@@ -1,0 +1,98 @@
+//! A plan as questions alone: what each probe says when nothing acts. It is the state of a fleet in the words of the
+//! plan that would bring it about, so whatever a plan learns to make is seen here without another line.
+//! Knows nothing of how questions are asked, or of who reads the answers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Plan, Step, StepId};
+use tool::{Output, Tool};
+
+pub mod drift;
+pub mod findings;
+pub mod links;
+pub mod overview;
+
+/// Longest wait for one answer. `multipass info` of a dead VM was seen at 34 s (canonical/multipass#3645).
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What became of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It is as the plan wants it.
+    So,
+    /// It is not.
+    Not {
+        /// The state it is in, where the plan has a mend for it: `stopped`.
+        case: Option<&'static str>,
+        /// What is wanted and what there is.
+        why: String,
+    },
+    /// There was no answer, or it cannot be judged.
+    Unknown(String),
+    /// It makes no sense to ask before this step is so.
+    NotAsked(StepId),
+}
+
+/// An answer and its judgement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// When the answer came, by the world's clock.
+    pub at: Duration,
+    /// What was said, unless nothing was asked or it must not be seen.
+    pub output: Option<Output>,
+    /// What it means.
+    pub state: State,
+}
+
+impl Answer {
+    /// What was said on stdout, as JSON; null where there is none.
+    pub fn json(&self) -> serde_json::Value {
+        let text = self.output.as_ref().map_or("", |output| output.stdout.as_str());
+        serde_json::from_str(text).unwrap_or_default()
+    }
+}
+
+/// All answers, by step.
+pub type Answers = BTreeMap<StepId, Answer>;
+
+/// The plan without anything that acts. Two kinds of needs become mere orders: the machine's checks and downloads,
+/// which are no condition for looking; and what lies below a cluster's kubeconfig, since an API server may answer
+/// while Multipass does not.
+pub fn questions(plan: &Plan) -> Plan {
+    let steps = plan.steps.iter().map(|step| {
+        let api = format!("{}/kubeconfig", step.id.split('/').next().unwrap_or_default());
+        let remote = step.done_when.ask.tool == Tool::Kubectl;
+        let asks_api = remote && step.id != api && plan.step(&api).is_some();
+        let machine = |need: &str| need.starts_with("host/") || need.starts_with("charts/");
+        let (mut needs, order): (Vec<StepId>, Vec<StepId>) =
+            step.needs.iter().cloned().partition(|need| !remote && !machine(need));
+        needs.extend(asks_api.then_some(api));
+        let after = step.after.iter().cloned().chain(order).collect();
+        Step { needs, after, act: vec![], undo: vec![], ..step.clone() }
+    });
+    Plan { steps: steps.collect(), ..plan.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{plan, step};
+
+    #[test]
+    fn questions_do_not_act_and_look_at_each_side_for_itself() {
+        let mut vm = step("a/cp/launch", &["host/multipass"]);
+        vm.done_when.ask.tool = Tool::Multipass;
+        let all = plan([
+            step("host/multipass", &[]),
+            vm,
+            step("a/kubeconfig", &["a/cp/launch"]),
+            step("a/cilium", &["a/kubeconfig", "charts/cilium"]),
+        ]);
+        let asked = questions(&all);
+        assert!(asked.steps.iter().all(|step| step.act.is_empty()));
+        let needs: Vec<&[String]> = asked.steps.iter().map(|step| step.needs.as_slice()).collect();
+        assert_eq!(needs, [&[][..], &[], &[], &["a/kubeconfig".to_owned()]]);
+        assert_eq!(asked.steps[3].after, ["a/kubeconfig", "charts/cilium"]);
+    }
+}

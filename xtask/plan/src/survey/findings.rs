@@ -1,0 +1,299 @@
+//! What a survey found amiss, each with its mend, and the part of the plan that mends what is safe to mend unasked.
+//! Knows nothing of files and of how it is shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::overview::{ClusterView, NodeView, Overview};
+use super::{Answer, Answers, State};
+use crate::{Plan, Step, StepId, Want};
+use model::fleet::{Cluster, Fleet, Node};
+use model::problem::Problem;
+use tool::{Limits, guest};
+
+/// Seconds that a clock may differ. TLS and tokens bear minutes; the leases of a control plane last fifteen seconds.
+const SKEW: i64 = 5;
+/// Per cent of a VM's disk. The kubelet begins to evict at 92 (`nodefs.available` in infra/kubeadm/init.yaml).
+const FULL: u64 = 85;
+
+/// States of a step whose mends neither make nor replace anything.
+const SAFE: [&str; 2] = ["moved", "unsealed"];
+
+/// Something amiss.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What, why, and how to mend it.
+    pub problem: Problem,
+    /// The step that mends it, where that needs nobody's consent.
+    pub fix: Option<StepId>,
+}
+
+impl Finding {
+    fn new(problem: Problem, fix: Option<StepId>) -> Self {
+        let hint = problem.hint.clone().filter(|_| fix.is_none());
+        let hint = hint.or_else(|| fix.as_ref().map(|_| "cargo xtask doctor --fix".to_owned()));
+        Finding { problem: Problem { hint, ..problem }, fix }
+    }
+}
+
+/// What was seen, and what was known before.
+pub struct Seen<'a> {
+    /// What is wanted.
+    pub fleet: &'a Fleet,
+    /// The plan whose questions were asked.
+    pub plan: &'a Plan,
+    /// What was said.
+    pub answers: &'a Answers,
+    /// The same in rows.
+    pub overview: &'a Overview,
+    /// Facts of earlier runs.
+    pub before: &'a BTreeMap<String, String>,
+}
+
+/// Everything amiss in the clusters: VMs, addresses, clocks, disks, and every step that is not so. What follows from
+/// something that is told already is not told again.
+pub fn findings(seen: &Seen<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (cluster, view) in seen.fleet.clusters.iter().zip(&seen.overview.clusters) {
+        if view.nodes.iter().all(|node| node.state == "absent") {
+            let problem = Problem::new(format!("there is no cluster `{}`", cluster.name));
+            let only = format!("cargo xtask bootstrap --only '{}/*'", cluster.name);
+            found.push(Finding::new(problem.why("none of its VMs is there").hint(only), None));
+            continue;
+        }
+        for (node, row) in cluster.nodes.iter().zip(&view.nodes) {
+            found.extend(of_vm(seen, cluster, node, row));
+        }
+        match begun(seen, cluster) {
+            true => found.extend(of_steps(seen, cluster, view)),
+            false => found.push(Finding::new(unmade(cluster), None)),
+        }
+    }
+    found.extend(
+        seen.answers.iter().filter(|(id, _)| id.starts_with("fleet/")).filter_map(|(id, a)| of_step(seen, id, a)),
+    );
+    found
+}
+
+/// Whether there is a control plane, as far as anybody knows. Before that, each step that waits for it would be told.
+fn begun(seen: &Seen<'_>, cluster: &Cluster) -> bool {
+    let prep = format!("{}/{}/prep", cluster.name, cluster.control_plane().name);
+    let guest = seen.answers.get(&prep).filter(|answer| answer.state == State::So).map(Answer::json);
+    guest.is_none_or(|guest| guest["control_plane"] != "none")
+}
+
+fn unmade(cluster: &Cluster) -> Problem {
+    let vm = cluster.vm(cluster.control_plane());
+    Problem::new(format!("cluster `{}` is not made yet", cluster.name))
+        .why(format!("its VMs are there, but {vm} has no control plane"))
+        .hint(format!("cargo xtask bootstrap --only '{}/*'", cluster.name))
+}
+
+fn of_vm(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Vec<Finding> {
+    let vm = &row.vm;
+    let launch = format!("{}/{}/launch", cluster.name, node.name);
+    let mut found = Vec::new();
+    match row.state.as_str() {
+        "Running" => {}
+        "absent" => {
+            let problem = Problem::new(format!("VM `{vm}` is not there")).why("others of its cluster are");
+            found.push(Finding::new(problem.hint("cargo xtask bootstrap"), None));
+        }
+        "Stopped" | "Suspended" | "Unknown" => {
+            let problem = Problem::new(format!("VM `{vm}` is {}", row.state.to_lowercase()));
+            found.push(Finding::new(problem, Some(launch.clone())));
+        }
+        "Deleted" => {
+            let problem = Problem::new(format!("VM `{vm}` is deleted, and not purged yet"));
+            found.push(Finding::new(problem.hint(format!("multipass recover {vm}")), None));
+        }
+        other => {
+            let problem = Problem::new(format!("nobody can say how VM `{vm}` is: {other}"));
+            found.push(Finding::new(problem.hint(format!("multipass info {vm}")), None));
+        }
+    }
+    found.extend(moved(seen, cluster, node, row));
+    found.extend(clock(seen, cluster, node, vm));
+    found.extend(full(row));
+    found
+}
+
+/// The address differs from what the journal remembers. The steps that this breaks are told with their own mends.
+fn moved(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Option<Finding> {
+    let before = seen.before.get(&cluster.ip_fact(node))?;
+    let differs = !row.address.is_empty() && before != &row.address;
+    let problem = Problem::new(format!("VM `{}` has another address: {}", row.vm, row.address));
+    let problem = problem.why(format!("it was {before} when it was last seen")).hint("cargo xtask start");
+    differs.then(|| Finding::new(problem, None))
+}
+
+fn clock(seen: &Seen<'_>, cluster: &Cluster, node: &Node, vm: &str) -> Option<Finding> {
+    let behind = behind(seen.answers, &format!("{}/{}/prep", cluster.name, node.name))?;
+    let (amount, way) = if behind > 0 { (behind, "behind") } else { (-behind, "ahead") };
+    let problem = Problem::new(format!("the clock of `{vm}` is {amount} s {way}"))
+        .why("a guest's clock stands still while the machine sleeps (canonical/multipass#982)");
+    let problem = problem.hint(guest::synchronise(vm).to_string());
+    (amount > SKEW).then(|| Finding::new(problem, (behind > 0).then(|| clock_step(cluster, node))))
+}
+
+fn clock_step(cluster: &Cluster, node: &Node) -> StepId {
+    format!("{}/{}/clock", cluster.name, node.name)
+}
+
+/// Seconds that a node's clock is behind the machine's, both taken at the time of their answers.
+fn behind(answers: &Answers, state: &str) -> Option<i64> {
+    let (machine, node) = (answers.get("host/machine")?, answers.get(state)?);
+    let clock = |answer: &Answer| i64::try_from(answer.json()["clock"].as_u64()?).ok();
+    let between = node.at.as_secs_f64() - machine.at.as_secs_f64();
+    Some(clock(machine)? + between.round() as i64 - clock(node)?)
+}
+
+fn full(row: &NodeView) -> Option<Finding> {
+    let (used, all) = row.disk.filter(|(_, all)| *all > 0)?;
+    let percent = u64::try_from(u128::from(used) * 100 / u128::from(all)).unwrap_or(100);
+    let problem = Problem::new(format!("the disk of `{}` is {percent} % full", row.vm))
+        .why("from 92 % on the kubelet evicts pods")
+        .hint(format!("multipass exec -n {} -- sudo crictl rmi --prune", row.vm));
+    (percent >= FULL).then(|| Finding::new(problem, None))
+}
+
+/// Steps that are not so, without those that only wait for something that was told.
+fn of_steps(seen: &Seen<'_>, cluster: &Cluster, view: &ClusterView) -> Vec<Finding> {
+    let mine = format!("{}/", cluster.name);
+    let down = |row: &NodeView| row.state != "Running";
+    let lost = view.nodes.iter().any(down);
+    let steps = seen.answers.iter().filter(|(id, _)| id.starts_with(&mine) && !id.ends_with("/launch"));
+    // While a VM is down, what the API says of the cluster is news of yesterday.
+    let steps = steps.filter(|(id, _)| !lost || id.matches('/').count() == 2);
+    steps.filter_map(|(id, answer)| of_step(seen, id, answer)).collect()
+}
+
+fn of_step(seen: &Seen<'_>, id: &str, answer: &Answer) -> Option<Finding> {
+    let step = seen.plan.step(id)?;
+    let (why, fix) = match &answer.state {
+        State::So | State::NotAsked(_) => return None,
+        State::Not { case, why } => (why.clone(), is_mild(step, *case)),
+        State::Unknown(why) => (why.clone(), false),
+    };
+    let free = is_free(seen, step);
+    let problem = Problem::new(format!("not so: {}", step.doing)).why(why);
+    let hint = match &answer.state {
+        State::Not { case: Some("another version"), .. } => "cargo xtask upgrade".to_owned(),
+        _ if free => format!("cargo xtask bootstrap --only {id}"),
+        _ => format!("cargo xtask bootstrap --until {id}"),
+    };
+    Some(Finding::new(problem.hint(hint), (fix && free).then(|| id.to_owned())))
+}
+
+/// Whether all that stands before a step is so, or is mended unasked, too. A VM that is down is told by itself.
+fn is_free(seen: &Seen<'_>, step: &Step) -> bool {
+    let (mut left, mut been) = (vec![step], BTreeSet::new());
+    while let Some(step) = left.pop() {
+        for need in step.needs.iter().filter_map(|id| seen.plan.step(id)).filter(|need| been.insert(&need.id)) {
+            let told = need.id.ends_with("/launch");
+            match seen.answers.get(&need.id).map(|answer| &answer.state) {
+                Some(State::Not { case, .. }) if !told && !is_mild(need, *case) => return false,
+                Some(State::Unknown(_)) if !told => return false,
+                _ => left.push(need),
+            }
+        }
+    }
+    true
+}
+
+/// A step that only waits, or neither makes nor replaces anything.
+fn is_mild(step: &Step, case: Option<&str>) -> bool {
+    only_waits(step) || is_safe(&step.id, case)
+}
+
+/// Steps that only write down where something is, or finish what was begun. Nothing is made or replaced by them.
+fn is_safe(id: &str, case: Option<&str>) -> bool {
+    let last = id.rsplit('/').next().unwrap_or_default();
+    match last {
+        "hosts" | "kubeconfig" | "nodes" => true,
+        "init" | "join" => case.is_some_and(|case| SAFE.contains(&case)),
+        _ => false,
+    }
+}
+
+/// A step that nothing brings about but time.
+fn only_waits(step: &Step) -> bool {
+    step.act.is_empty() && step.instead.iter().all(|case| case.act.is_empty())
+}
+
+/// The plan that mends: the steps chosen, and of all they need what is as safe; the rest are mere questions.
+/// `clock` is the machine's, in seconds since 1970.
+pub fn repair(plan: &Plan, fleet: &Fleet, fixes: &BTreeSet<StepId>, clock: Option<u64>) -> Plan {
+    let mut steps: Vec<Step> = plan.steps.iter().cloned().map(|step| only_ask(step, fixes)).collect();
+    for (cluster, node) in fleet.clusters.iter().flat_map(|c| c.nodes.iter().map(move |n| (c, n))) {
+        let (id, vm) = (clock_step(cluster, node), cluster.vm(node));
+        if let Some(clock) = clock.filter(|_| fixes.contains(&id)) {
+            let want = Want::JsonAtLeast("/clock".into(), clock.saturating_sub(1));
+            let step = Step::new(id, format!("set the clock of {vm}"), guest::state(&vm, &cluster.api_name()), want)
+                .needs([format!("{}/{}/reach", cluster.name, node.name)])
+                .act([guest::synchronise(&vm)])
+                .limits(Limits::QUICK.settle(90));
+            steps.push(step);
+        }
+    }
+    Plan { name: "doctor", steps, ..plan.clone() }
+}
+
+/// The same step, and of what it does only what makes and replaces nothing.
+pub fn harmless(step: Step) -> Step {
+    only_ask(step, &BTreeSet::new())
+}
+
+fn only_ask(step: Step, fixes: &BTreeSet<StepId>) -> Step {
+    if fixes.contains(&step.id) {
+        return step;
+    }
+    // What only shows once something before it is mended may be mended too, if that is as safe.
+    let act = if is_safe(&step.id, None) { step.act } else { vec![] };
+    let instead = step.instead.into_iter().filter(|case| case.act.is_empty() || SAFE.contains(&case.name)).collect();
+    Step { act, undo: vec![], instead, ..step }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{plan, step};
+    use std::time::Duration;
+
+    fn said(at: u64, stdout: &str) -> Answer {
+        let output = tool::Output { stdout: stdout.into(), ..tool::Output::of(tool::Exit::Code(0)) };
+        Answer { at: Duration::from_secs(at), output: Some(output), state: State::So }
+    }
+
+    #[test]
+    fn clocks_are_compared_at_the_time_of_their_answers() {
+        let machine = ("host/machine".to_owned(), said(10, r#"{"clock":1000}"#));
+        let answers = |at, text| Answers::from([machine.clone(), ("a".to_owned(), said(at, text))]);
+        assert_eq!(behind(&answers(14, r#"{"clock":1004}"#), "a"), Some(0));
+        assert_eq!(behind(&answers(14, r#"{"clock":404}"#), "a"), Some(600));
+        assert_eq!(behind(&answers(10, r#"{"clock":1007}"#), "a"), Some(-7));
+        assert_eq!(behind(&answers(10, "no"), "a"), None);
+    }
+
+    #[test]
+    fn a_nearly_full_disk_is_told() {
+        let row = |used, all| NodeView { vm: "a".into(), disk: Some((used, all)), ..NodeView::default() };
+        assert_eq!([full(&row(84, 100)), full(&row(1, 0))], [None, None]);
+        assert!(full(&row(91, 100)).unwrap().problem.what.ends_with("91 % full"));
+        assert!(full(&row(u64::MAX, 2)).is_some());
+    }
+
+    #[test]
+    fn a_repair_acts_in_the_chosen_steps_alone() {
+        let all = plan([step("a/cp/launch", &[]), step("a/cp/hosts", &["a/cp/launch"])]);
+        let fixes = BTreeSet::from(["a/cp/hosts".to_owned()]);
+        let acts: Vec<usize> = all.steps.into_iter().map(|s| only_ask(s, &fixes).act.len()).collect();
+        assert_eq!(acts, [0, 1]);
+    }
+
+    #[test]
+    fn only_what_writes_down_or_finishes_is_safe() {
+        assert!(is_safe("a/cp/hosts", None) && is_safe("fleet/kubeconfig", None));
+        assert!(is_safe("a/cp/init", Some("moved")) && !is_safe("a/cp/init", Some("half done")));
+        assert!(!is_safe("a/w1/join", None) && !is_safe("a/cilium", None));
+    }
+}

@@ -1,0 +1,74 @@
+//! Which clusters are linked as the fleet says, a line for each: the question that `mesh-connect` ends with.
+//! Knows nothing of how clusters are connected.
+
+use super::super::{Plan, Step};
+use super::{Answers, State};
+use model::fleet::{Cluster, Fleet};
+use render::mesh::{RELEASE, peers};
+use tool::helm::revisions::newest;
+
+/// How a cluster is linked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkView {
+    /// Its name.
+    pub cluster: String,
+    /// `connected with mgmt, app2`, or what is in the way.
+    pub state: String,
+    /// Whether it is as the fleet says; nothing if nobody has connected it yet, or it cannot be asked.
+    pub so: Option<bool>,
+}
+
+/// Of the plan that connects, the questions whether clusters are connected: of those that have been told their peers.
+pub fn questions(fleet: &Fleet, connect: &Plan, answers: &Answers) -> Plan {
+    let ids: Vec<String> = fleet.clusters.iter().filter(|c| told(c, answers)).map(id).collect();
+    alone(connect, &ids)
+}
+
+/// A line for each cluster that has peers: from the answers to what a bootstrap asks, and to [`questions`].
+pub fn links(fleet: &Fleet, answers: &Answers, connected: &Answers) -> Vec<LinkView> {
+    let linked = fleet.clusters.iter().filter(|cluster| !peers(fleet, cluster).is_empty());
+    linked.map(|cluster| view(fleet, cluster, answers, connected)).collect()
+}
+
+/// The question of each cluster whether it was told its peers; of the plan that installs.
+pub fn told_questions(fleet: &Fleet, install: &Plan) -> Plan {
+    let ids: Vec<String> = fleet.clusters.iter().map(|c| format!("{}/{RELEASE}", c.name)).collect();
+    alone(install, &ids)
+}
+
+/// The clusters that were told their peers.
+pub fn told_clusters(fleet: &Fleet, answers: &Answers) -> Vec<String> {
+    fleet.clusters.iter().filter(|c| told(c, answers)).map(|c| c.name.clone()).collect()
+}
+
+fn alone(plan: &Plan, ids: &[String]) -> Plan {
+    let alone = |step: &Step| Step { needs: vec![], after: vec![], act: vec![], undo: vec![], ..step.clone() };
+    Plan { steps: plan.steps.iter().filter(|s| ids.contains(&s.id)).map(alone).collect(), ..plan.clone() }
+}
+
+fn id(cluster: &Cluster) -> String {
+    format!("{}/mesh/connected", cluster.name)
+}
+
+/// The newest revision has the label that peers are written with.
+fn told(cluster: &Cluster, answers: &Answers) -> bool {
+    let revisions = answers.get(&format!("{}/{RELEASE}", cluster.name)).and_then(|answer| answer.output.as_ref());
+    let newest = revisions.filter(|output| output.ok()).and_then(|output| newest(&output.stdout, "kube-system/cilium"));
+    newest
+        .is_some_and(|revision| ["deployed", "failed"].contains(&revision.status.as_str()) && !revision.mesh.is_empty())
+}
+
+fn view(fleet: &Fleet, cluster: &Cluster, answers: &Answers, connected: &Answers) -> LinkView {
+    let names: Vec<&str> = peers(fleet, cluster).into_iter().map(|peer| peer.name.as_str()).collect();
+    let up = answers.get(&format!("{}/kubeconfig", cluster.name)).is_some_and(|answer| answer.state == State::So);
+    let (state, so) = match connected.get(&id(cluster)).map(|answer| &answer.state) {
+        Some(State::So) => (format!("connected with {}", names.join(", ")), Some(true)),
+        Some(State::Not { .. }) => {
+            ("not as the fleet says: cargo xtask mesh-connect --diagnose".to_owned(), Some(false))
+        }
+        Some(State::Unknown(why)) => (why.clone(), Some(false)),
+        _ if up => ("not connected: cargo xtask mesh-connect".to_owned(), None),
+        _ => ("unknown".to_owned(), None),
+    };
+    LinkView { cluster: cluster.name.clone(), state, so }
+}

@@ -1,0 +1,197 @@
+//! One screen's worth of a survey: clusters with their VMs and releases, and what else is not as wanted.
+//! Knows nothing of how it is shown.
+
+use serde_json::Value;
+
+use super::drift::CHANGED;
+use super::links::LinkView;
+use super::{Answers, State};
+use crate::StepId;
+use model::fleet::{Cluster, Fleet, Node, Role};
+use model::release::Releases;
+
+/// What is where.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Overview {
+    /// In the order of the fleet.
+    pub clusters: Vec<ClusterView>,
+    /// How clusters are linked; empty where nothing is to be linked.
+    pub links: Vec<LinkView>,
+    /// Steps that are not so and stand in no row of a cluster, with the state they are in.
+    pub others: Vec<(StepId, String)>,
+    /// How many questions were answered as wanted, and how many there were.
+    pub so: (usize, usize),
+}
+
+/// A cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterView {
+    /// Its name.
+    pub name: String,
+    /// `platform` or `workload`.
+    pub role: &'static str,
+    /// `up`, or why its API does not answer.
+    pub api: String,
+    /// Its VMs, the control plane first.
+    pub nodes: Vec<NodeView>,
+    /// Its Helm releases.
+    pub releases: Vec<ReleaseView>,
+}
+
+/// A VM and the node in it. What is not known is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeView {
+    /// The VM's name.
+    pub vm: String,
+    /// Multipass's word: `Running`; or `absent`, or `unknown` if nobody said.
+    pub state: String,
+    /// Its first address.
+    pub address: String,
+    /// Memory in use and in all, bytes.
+    pub memory: Option<(u64, u64)>,
+    /// Disk in use and in all, bytes.
+    pub disk: Option<(u64, u64)>,
+    /// Version of its kubelet.
+    pub kubelet: String,
+    /// `ready`, `not ready`, `unknown`, or empty if the API does not know it.
+    pub node: String,
+    /// Its pod range.
+    pub pods: String,
+}
+
+/// A Helm release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseView {
+    /// Its name.
+    pub name: String,
+    /// The version that is wanted.
+    pub version: String,
+    /// `as wanted`, `missing`, `differs`, a half-done state, or `unknown`.
+    pub state: String,
+}
+
+/// Puts the answers into rows.
+pub fn overview(fleet: &Fleet, releases: &Releases, answers: &Answers) -> Overview {
+    let clusters: Vec<ClusterView> = fleet.clusters.iter().map(|c| cluster(c, releases, answers)).collect();
+    let told = |id: &str| fleet.clusters.iter().any(|c| in_rows(c, releases, id));
+    let open = answers.iter().filter(|(id, _)| !told(id)).filter_map(|(id, answer)| {
+        let state = in_words(&answer.state)?;
+        (!matches!(answer.state, State::NotAsked(_))).then(|| (id.clone(), state))
+    });
+    let so = answers.values().filter(|answer| answer.state == State::So).count();
+    Overview { clusters, links: vec![], others: open.collect(), so: (so, answers.len()) }
+}
+
+impl Overview {
+    /// The same with how clusters are linked, which counts among the questions where it was asked.
+    #[must_use]
+    pub fn linked(self, links: Vec<LinkView>) -> Self {
+        let asked: Vec<bool> = links.iter().filter_map(|link| link.so).collect();
+        let so = (self.so.0 + asked.iter().filter(|so| **so).count(), self.so.1 + asked.len());
+        Overview { links, so, ..self }
+    }
+}
+
+/// Whether a step's answer shows in the rows of a cluster.
+fn in_rows(cluster: &Cluster, releases: &Releases, id: &str) -> bool {
+    let Some(rest) = id.strip_prefix(&format!("{}/", cluster.name)) else { return false };
+    let launch = cluster.nodes.iter().any(|node| rest == format!("{}/launch", node.name));
+    launch || rest == "kubeconfig" || rest == "nodes" || releases.charts.iter().any(|c| c.placement.name == rest)
+}
+
+fn in_words(state: &State) -> Option<String> {
+    match state {
+        State::So => None,
+        State::Not { case: Some(case), .. } => Some((*case).to_owned()),
+        State::Not { case: None, why } | State::Unknown(why) => Some(why.clone()),
+        State::NotAsked(need) => Some(format!("waits for {need}")),
+    }
+}
+
+fn cluster(cluster: &Cluster, releases: &Releases, answers: &Answers) -> ClusterView {
+    let id = |rest: &str| format!("{}/{rest}", cluster.name);
+    let asked = answers.get(&id("kubeconfig"));
+    let none = asked.and_then(|a| a.output.as_ref()).is_some_and(|output| output.stderr.contains("no such file"));
+    let api = asked.map(|answer| &answer.state);
+    let charts = releases.charts.iter().filter(|chart| chart.placement.clusters.contains(&cluster.role));
+    let nodes = answers.get(&id("nodes")).and_then(|answer| answer.output.as_ref());
+    let lines = nodes.filter(|output| output.ok()).map_or("", |output| output.stdout.as_str());
+    let rows: Vec<NodeView> = cluster.nodes.iter().map(|node| node_view(cluster, node, lines, answers)).collect();
+    let off = off(cluster, &rows);
+    ClusterView {
+        name: cluster.name.clone(),
+        role: if cluster.role == Role::Platform { "platform" } else { "workload" },
+        api: match api {
+            _ if none => "not made yet".into(),
+            Some(state) => off.or_else(|| in_words(state)).unwrap_or_else(|| "up".into()),
+            None => "unknown".into(),
+        },
+        nodes: rows,
+        releases: charts
+            .map(|chart| ReleaseView {
+                name: chart.placement.name.clone(),
+                version: chart.version.clone(),
+                state: release(&id(&chart.placement.name), answers),
+            })
+            .collect(),
+    }
+}
+
+/// Why an API cannot answer, where the VM that it is in says so.
+fn off(cluster: &Cluster, rows: &[NodeView]) -> Option<String> {
+    let vm = cluster.vm(cluster.control_plane());
+    let row = rows.iter().find(|row| row.vm == vm && !["Running", "unknown"].contains(&row.state.as_str()))?;
+    Some(format!("off: {vm} is {}", row.state.to_lowercase()))
+}
+
+/// A VM that is not there is refused by name; everything else that is no answer is no knowledge either.
+fn node_view(cluster: &Cluster, node: &Node, lines: &str, answers: &Answers) -> NodeView {
+    let vm = cluster.vm(node);
+    let launch = answers.get(&format!("{}/{}/launch", cluster.name, node.name));
+    let output = launch.and_then(|answer| answer.output.as_ref());
+    let absent = output.is_some_and(|output| output.stderr.contains("does not exist"));
+    let info = launch.map(|answer| answer.json()["info"][&vm].clone()).unwrap_or_default();
+    let guest = answers.get(&format!("{}/{}/prep", cluster.name, node.name)).map(|a| a.json()).unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    let used = |of: &Value| Some((number(&of["used"])?, number(&of["total"])?));
+    let row = lines.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|row| row[0] == vm);
+    let (pods, ready) = row.map_or(("", None), |row| (row.get(1).copied().unwrap_or(""), row.get(2).copied()));
+    let state = text(&info["state"]);
+    NodeView {
+        state: if absent {
+            "absent".into()
+        } else if state.is_empty() {
+            "unknown".into()
+        } else {
+            state
+        },
+        address: text(&info["ipv4"][0]),
+        memory: used(&info["memory"]),
+        disk: info["disks"].as_object().and_then(|disks| used(disks.values().next()?)),
+        kubelet: text(&guest["kubelet"]),
+        node: ready
+            .map_or("", |ready| match ready {
+                "True" => "ready",
+                "False" => "not ready",
+                _ => "unknown",
+            })
+            .to_owned(),
+        pods: pods.to_owned(),
+        vm,
+    }
+}
+
+fn release(id: &str, answers: &Answers) -> String {
+    let Some(answer) = answers.get(id) else { return "unknown".into() };
+    // The table is that of all releases.
+    let none = matches!(&answer.state, State::Not { why, .. } if why.starts_with("there is no revision"));
+    match &answer.state {
+        State::So => "as wanted".into(),
+        State::Not { .. } if none => "missing".into(),
+        State::Not { case: Some(case), why } if case.starts_with(CHANGED) => format!("{case}: {why}"),
+        State::Not { case: Some(case), .. } => (*case).to_owned(),
+        State::Not { case: None, .. } if answer.output.as_ref().is_some_and(|output| output.ok()) => "differs".into(),
+        _ => "unknown".into(),
+    }
+}

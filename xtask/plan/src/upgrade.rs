@@ -1,0 +1,150 @@
+//! `upgrade`: from what runs to the versions that the fleet pins, one cluster after another and one node at a time.
+//! Knows nothing of which versions run: each step asks, and one that is of the right version is kept (ADR-0027).
+//!
+//! It is `start` with more in it. Before a cluster's nodes are touched its network is as wanted and its nodes are
+//! ready; what has pods comes after, in the waves of a bootstrap. The next cluster waits for all of it.
+
+use std::collections::BTreeSet;
+
+use super::bootstrap::kube_path;
+use super::bootstrap::node::with_our_scripts;
+use super::{Plan, Step, StepId, Want, power};
+use model::fleet::{Cluster, Fleet, Role};
+use model::release::Releases;
+use tool::kubectl::Kubectl;
+use tool::{Limits, guest};
+
+pub mod changes;
+mod node;
+
+/// MiB on a node's disk for new packages and images: those of a control plane are 0.4 GB, with the old ones beside.
+const ROOM: u64 = 2048;
+
+/// The plan. `bootstrap` is the plan of the same fleet.
+pub fn plan(fleet: &Fleet, releases: &Releases, bootstrap: Plan) -> Plan {
+    let mut plan = power::start(fleet, bootstrap);
+    plan.name = "upgrade";
+    for cluster in &fleet.clusters {
+        scripts(cluster, &mut plan.steps);
+        ready(cluster, &mut plan.steps);
+    }
+    let checks: Vec<Step> = fleet.clusters.iter().flat_map(|c| checks(fleet, c)).collect();
+    let passed: Vec<StepId> = checks.iter().map(|check| check.id.clone()).collect();
+    plan.steps.extend(checks);
+    let mut before = passed;
+    for cluster in order(fleet) {
+        let chain = node::chain(fleet, cluster, releases);
+        let upgraded = chain.last().map(|step| step.id.clone());
+        let network = needed_by(&plan.steps, &id(cluster, "nodes"));
+        for step in plan.steps.iter_mut().filter(|step| is_of(cluster, &step.id)) {
+            step.needs.extend(before.iter().cloned());
+            if !network.contains(&step.id) && step.id != id(cluster, "nodes") {
+                step.needs.extend(upgraded.clone());
+            }
+        }
+        plan.steps.extend(chain);
+        let current = current(cluster, releases, &plan.steps);
+        before = vec![current.id.clone()];
+        plan.steps.push(current);
+    }
+    plan.steps = super::bootstrap::in_order(plan.steps);
+    plan
+}
+
+/// The platform first: what breaks there breaks no application, and every agent buffers (contract C1 and C2).
+fn order(fleet: &Fleet) -> impl Iterator<Item = &Cluster> {
+    let of = |role| fleet.clusters.iter().filter(move |c| c.role == role);
+    of(Role::Platform).chain(of(Role::Workload))
+}
+
+fn id(cluster: &Cluster, what: &str) -> StepId {
+    format!("{}/{what}", cluster.name)
+}
+
+/// Steps that talk to a cluster, not to its machines. How to reach it is no change to it.
+fn is_of(cluster: &Cluster, step: &str) -> bool {
+    let Some(rest) = step.strip_prefix(&cluster.name).and_then(|rest| rest.strip_prefix('/')) else { return false };
+    let machine = cluster.nodes.iter().any(|node| rest.starts_with(&format!("{}/", node.name)));
+    !machine && !["kubeconfig", "secrets", "allowed", "etcd"].contains(&rest)
+}
+
+/// Everything that must be so before a step, from near and far.
+fn needed_by(steps: &[Step], id: &str) -> BTreeSet<StepId> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![id.to_owned()];
+    while let Some(next) = open.pop() {
+        let needs = steps.iter().filter(|step| step.id == next).flat_map(|step| &step.needs);
+        open.extend(needs.filter(|need| found.insert((*need).clone())).cloned());
+    }
+    found
+}
+
+/// In place of the preparation, which would install a new kubelet before its control plane is of that version: the
+/// scripts alone.
+fn scripts(cluster: &Cluster, steps: &mut [Step]) {
+    for (node, step) in node::each(cluster, steps, "prep") {
+        *step = Step { needs: step.needs.clone(), ..with_our_scripts(cluster, node) };
+    }
+}
+
+/// Nodes are ready, but for one whose upgrade has begun: that is mended by going on.
+fn ready(cluster: &Cluster, steps: &mut [Step]) {
+    let nodes = id(cluster, "nodes");
+    let Some(step) = steps.iter_mut().find(|step| step.id == nodes) else { return };
+    let line = |vm: String| Want::Match(format!(r"^{vm} (True \S*|\S* \S+)$"));
+    step.done_when.ask = Kubectl::on(&kube_path(cluster)).marks();
+    step.done_when.want = Want::All(cluster.nodes.iter().map(|node| line(cluster.vm(node))).collect());
+}
+
+/// What must be so on every cluster before anything changes on one.
+fn checks(fleet: &Fleet, cluster: &Cluster) -> Vec<Step> {
+    let kubectl = Kubectl::on(&kube_path(cluster));
+    let to = &fleet.versions.kubernetes;
+    // Without another node nothing can be moved, and a kubelet of another minor is not for pods that run on.
+    let down = if cluster.nodes.len() > 1 { to.minor.saturating_sub(1) } else { to.minor };
+    let range = format!(">={}.{down}.0, <={to}", to.major);
+    let allowed = Want::Version("/serverVersion/gitVersion".into(), range);
+    let doing = format!("see whether {} can go to v{to}", cluster.name);
+    let lower = "kubeadm goes up, by one minor at a time, and a cluster of one node stays within its minor";
+    let healthy = Step::new(
+        id(cluster, "etcd"),
+        format!("ask whether etcd of {} is well", cluster.name),
+        kubectl.raw("/livez/etcd"),
+        Want::Stdout("ok".into()),
+    );
+    let settle = Limits::QUICK.settle(120).attempts(1, 5);
+    let mut steps = vec![
+        Step::new(id(cluster, "allowed"), doing, kubectl.versions(), allowed)
+            .instead("not yet", Want::Exit(0).negated(), [])
+            .limits(settle)
+            .hint(lower),
+        healthy.instead("not yet", Want::ALWAYS, []).limits(settle),
+    ];
+    steps.iter_mut().for_each(|step| step.needs.push(id(cluster, "kubeconfig")));
+    steps.extend(cluster.nodes.iter().map(|node| {
+        let vm = cluster.vm(node);
+        let ask = guest::state(&vm, &cluster.api_name());
+        let doing = format!("look for {ROOM} MiB of free disk on {vm}");
+        Step::new(node::id(cluster, node, "room"), doing, ask, Want::JsonAtLeast("/free_mib".into(), ROOM))
+            .needs([node::id(cluster, node, "prep")])
+            .hint(format!("multipass exec -n {vm} -- sudo crictl rmi --prune"))
+    }));
+    steps
+}
+
+/// The end of a cluster: what its releases brought is ready again, and the next one begins behind it.
+fn current(cluster: &Cluster, releases: &Releases, steps: &[Step]) -> Step {
+    let own = format!("{}/", cluster.name);
+    let all = steps.iter().map(|step| step.id.clone()).filter(|id| id.starts_with(&own));
+    let here = releases.charts.iter().filter(|chart| chart.placement.clusters.contains(&cluster.role));
+    let spaces: BTreeSet<&str> = here.map(|chart| chart.namespace.as_str()).chain(["kube-system"]).collect();
+    let spaces = spaces.into_iter().collect::<Vec<_>>().join("|");
+    let unready = Want::Match(format!(r"^({spaces})/\S+ (Pending|Running) (False)?$"));
+    let want = Want::All(vec![Want::Match(r"^kube-system/\S+ Running True$".into()), unready.negated()]);
+    let ask = Kubectl::on(&kube_path(cluster)).pods();
+    Step::new(id(cluster, "current"), format!("see that all pods of {} are ready", cluster.name), ask, want)
+        .needs(all)
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(600).attempts(1, 5))
+        .hint(format!("kubectl --kubeconfig {} get pods --all-namespaces", kube_path(cluster)))
+}

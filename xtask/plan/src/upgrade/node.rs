@@ -1,0 +1,166 @@
+//! One node after another: kubeadm, the control plane, then each node drained, given its kubelet, and let in again.
+//! Knows nothing of the other clusters, nor of releases.
+
+use super::super::bootstrap::kube_path;
+use super::super::bootstrap::node::on_time;
+use super::super::{Step, StepId, Want};
+use model::fleet::{Cluster, Fleet, Node, Role};
+use model::release::Releases;
+use render::cloud_init::{self, prep_marker};
+use render::mesh::peers;
+use tool::kubectl::Kubectl;
+use tool::{Limits, guest};
+
+/// How long pods may take to leave a node, and to find another place.
+const DRAIN: u64 = 300;
+/// The release whose write-ahead log a restart empties (ADR-0006).
+const AGENT: &str = "prometheus-agent";
+
+/// The id of a node's step.
+pub fn id(cluster: &Cluster, node: &Node, what: &str) -> StepId {
+    format!("{}/{}/{what}", cluster.name, node.name)
+}
+
+/// The step of that name of each node, with its node.
+pub fn each<'a>(cluster: &'a Cluster, steps: &'a mut [Step], what: &str) -> Vec<(&'a Node, &'a mut Step)> {
+    let node = |step: &Step| cluster.nodes.iter().find(|node| step.id == id(cluster, node, what));
+    steps.iter_mut().filter_map(|step| node(step).map(|node| (node, step))).collect()
+}
+
+/// All steps of a cluster's nodes, each behind the one before: the control plane first.
+pub fn chain(fleet: &Fleet, cluster: &Cluster, releases: &Releases) -> Vec<Step> {
+    let mut steps: Vec<Step> = vec![];
+    let nodes = std::iter::once(cluster.control_plane()).chain(cluster.workers());
+    for node in nodes {
+        let here = Here { fleet, cluster, node, vm: cluster.vm(node), kubectl: Kubectl::on(&kube_path(cluster)) };
+        steps.push(here.kubeadm());
+        steps.extend((node == cluster.control_plane()).then(|| here.control_plane()));
+        steps.extend(here.delivered(releases));
+        let alone = cluster.nodes.len() == 1;
+        steps.extend((!alone).then(|| here.drained()));
+        steps.extend([here.kubelet(), here.restarted()]);
+        steps.extend((!alone).then(|| here.back()));
+    }
+    let mut before = format!("{}/nodes", cluster.name);
+    for step in &mut steps {
+        let id = step.id.clone();
+        step.needs.push(std::mem::replace(&mut before, id));
+    }
+    steps
+}
+
+struct Here<'a> {
+    fleet: &'a Fleet,
+    cluster: &'a Cluster,
+    node: &'a Node,
+    vm: String,
+    kubectl: Kubectl,
+}
+
+impl Here<'_> {
+    fn id(&self, what: &str) -> StepId {
+        id(self.cluster, self.node, what)
+    }
+
+    /// A step that asks what the machine is. A kubeadm at work is left to end.
+    fn machine(&self, what: &str, doing: String, field: &str, value: String) -> Step {
+        let state = |field: &str, value: &str| Want::Json(format!("/{field}"), value.to_owned());
+        let busy = Want::Any(vec![state("control_plane", "busy"), state("worker", "busy")]);
+        let ask = guest::state(&self.vm, &self.cluster.api_name());
+        Step::new(self.id(what), doing, ask, state(field, &value)).instead("busy", busy, [])
+    }
+
+    fn kubeadm(&self) -> Step {
+        let version = &self.fleet.versions.kubeadm;
+        self.machine("kubeadm", format!("install kubeadm {version} on {}", self.vm), "kubeadm", format!("v{version}"))
+            .act([guest::keep(&self.vm, guest::VERSIONS, cloud_init::VERSIONS), guest::install_kubeadm(&self.vm)])
+            .limits(Limits::QUICK.minutes(15).settle(120).attempts(3, 10))
+    }
+
+    fn control_plane(&self) -> Step {
+        let version = format!("v{}", self.fleet.versions.kubernetes);
+        let doing = format!("upgrade the control plane of {} to {version}", self.cluster.name);
+        // Its new certificate is shown to the kubelets of all of them.
+        let others = self.cluster.workers().map(|worker| guest::synchronise(&self.cluster.vm(worker)));
+        let hint = format!("multipass exec -n {} -- sudo ls /etc/kubernetes/tmp /var/lib/archipelago", self.vm);
+        self.machine("control-plane", doing, "version", version.clone())
+            .act(others.chain(on_time(&self.vm, [guest::upgrade(&self.vm, &version)])))
+            .limits(Limits::QUICK.minutes(25).settle(600).attempts(3, 10))
+            .hint(hint)
+    }
+
+    /// The platform has the newest samples of this cluster, so its agent has no backlog that a restart would lose;
+    /// and the platform answers, so that none begins. Of a cluster whose agent sends nowhere there is nothing to ask.
+    fn delivered(&self, releases: &Releases) -> Option<Step> {
+        releases.on(self.cluster.role, AGENT)?;
+        let platform = peers(self.fleet, self.cluster).into_iter().find(|peer| peer.role == Role::Platform)?;
+        let (name, there) = (&self.cluster.name, &platform.name);
+        // Seconds since the newest sample of the target that is furthest behind.
+        let query = format!("max(time()-timestamp(up%7Bcluster%3D%22{name}%22%7D))%3C120");
+        let service = "/api/v1/namespaces/monitoring/services/thanos-query:9090/proxy/api/v1/query?query=";
+        let ask = Kubectl::on(&kube_path(platform)).raw(&format!("{service}{query}"));
+        let want = Want::JsonPresent("/data/result/0/value/1".into());
+        let doing = format!("see that {there} has all that {name} measured, before {} is drained", self.vm);
+        let step = Step::new(self.id("delivered"), doing, ask, want).needs([format!("{there}/kubeconfig")]);
+        let step = step.instead("not yet", Want::ALWAYS, []).limits(Limits::QUICK.settle(600).attempts(1, 10));
+        Some(step.hint("a restart of the agent would lose what waits: cargo xtask mesh-connect --diagnose"))
+    }
+
+    /// The node as the API server knows it; `kubelet` is its version when it is new.
+    fn known(&self, what: &str, doing: String, want: Want) -> Step {
+        Step::new(self.id(what), doing, self.kubectl.node(&self.vm), want)
+    }
+
+    fn new_kubelet(&self) -> String {
+        format!(r"^v{} ", self.fleet.versions.kubeadm.to_string().replace('.', r"\."))
+    }
+
+    /// Marked before it is cordoned, so that a later run knows whose cordon it is. What runs on a node that a person
+    /// cordoned is left there: its kubelet is restarted under its pods, and they could not come back.
+    fn drained(&self) -> Step {
+        let vm = &self.vm;
+        let done = Want::Match(r" upgrade=drained(-cordoned)?$".into());
+        let want = Want::Any(vec![Want::Match(self.new_kubelet()), done]);
+        let mark = |how_far| self.kubectl.mark(vm, Some(how_far));
+        let by_hand = Want::Match(r" cordoned=true upgrade=$".into());
+        self.known("drain", format!("move everything from {vm} to other nodes"), want)
+            .instead("no answer", Want::Exit(0).negated(), [])
+            .instead("cordoned by hand", by_hand, [mark("drained-cordoned")])
+            .act([mark("begun"), self.kubectl.drain(vm, DRAIN), mark("drained")])
+            .limits(Limits::QUICK.minutes(DRAIN / 60 + 3).settle(120).attempts(3, 10))
+            .hint(format!("kubectl --kubeconfig {} get pdb,pods --all-namespaces", kube_path(self.cluster)))
+    }
+
+    /// All packages; the marker that a bootstrap looks for is written last.
+    fn kubelet(&self) -> Step {
+        let version = &self.fleet.versions.kubeadm;
+        let worker = self.node != self.cluster.control_plane();
+        let configuration = worker.then(|| on_time(&self.vm, [guest::upgrade_node(&self.vm)])).into_iter().flatten();
+        let doing = format!("install kubelet {version} on {}", self.vm);
+        self.machine("kubelet", doing, "prep", prep_marker(self.fleet))
+            .act(configuration.chain([guest::prepare(&self.vm)]))
+            .limits(Limits::QUICK.minutes(25).settle(60).attempts(3, 10))
+    }
+
+    fn restarted(&self) -> Step {
+        let new = self.new_kubelet();
+        let doing = format!("start the new kubelet of {}", self.vm);
+        self.known("restart", doing, Want::Match(format!("{new}True ")))
+            .instead("no answer", Want::Exit(0).negated(), [])
+            .instead("starting", Want::Match(new), [])
+            .act([guest::restart_kubelet(&self.vm)])
+            .limits(Limits::QUICK.settle(300).attempts(2, 5))
+            .hint(format!("multipass exec -n {} -- sudo journalctl -u kubelet -n 50", self.vm))
+    }
+
+    /// Only who cordoned uncordons: a node that a person took out stays out.
+    fn back(&self) -> Step {
+        let vm = &self.vm;
+        let unmark = self.kubectl.mark(vm, None);
+        self.known("uncordon", format!("let pods onto {vm} again"), Want::Match(r" upgrade=$".into()))
+            .instead("no answer", Want::Exit(0).negated(), [])
+            .instead("cordoned by hand", Want::Match(r" upgrade=\w+-cordoned$".into()), [unmark.clone()])
+            .act([self.kubectl.uncordon(vm), self.kubectl.scheduled(DRAIN), unmark])
+            .limits(Limits::QUICK.minutes(DRAIN / 60 + 3).settle(60).attempts(3, 5))
+    }
+}

@@ -1,0 +1,380 @@
+//! Wants: whether an answer is the one wanted, why not in words, and how a plan prints it.
+//! Knows nothing of who asked; an answer may be garbage of any kind and is then simply not the one wanted.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use semver::{Version, VersionReq};
+use serde_json::Value;
+
+use super::Want;
+use model::token::{self, Token};
+use tool::helm::revisions;
+use tool::reading::{pattern, scalar};
+use tool::{Exit, Output};
+
+mod answer;
+
+pub use answer::Answer;
+
+/// Longest piece of an answer that is repeated in an explanation, in characters.
+const QUOTE: usize = 120;
+
+impl Want {
+    /// Whether the answer is the one wanted.
+    pub fn holds(&self, output: &Output) -> bool {
+        self.fits(&Answer::of(output))
+    }
+
+    /// The same of an answer that others are asked about, too.
+    pub fn fits(&self, answer: &Answer<'_>) -> bool {
+        self.test(answer).is_ok()
+    }
+
+    /// Why the answer is not the one wanted: `/state: want "Running", got "Stopped"`.
+    pub fn explain(&self, output: &Output) -> String {
+        self.test(&Answer::of(output)).err().unwrap_or_else(|| "it is as wanted".to_owned())
+    }
+
+    /// The want with values in place of its tokens; inside a regular expression a value stands for itself.
+    ///
+    /// # Errors
+    /// The tokens for which `value` had nothing, each once, as they are written.
+    pub fn complete(&self, mut value: impl FnMut(Token<'_>) -> Option<String>) -> Result<Cow<'_, Want>, Vec<String>> {
+        if !self.may_hold_tokens() {
+            return Ok(Cow::Borrowed(self));
+        }
+        let mut missing = Vec::new();
+        let want = self.map(&mut |text, regex| {
+            let filled = token::complete(text, |t| value(t).map(|v| if regex { regex::escape(&v) } else { v }));
+            filled.unwrap_or_else(|tokens| {
+                missing.extend(tokens);
+                String::new()
+            })
+        });
+        missing.sort();
+        missing.dedup();
+        if missing.is_empty() { Ok(Cow::Owned(want)) } else { Err(missing) }
+    }
+
+    fn may_hold_tokens(&self) -> bool {
+        let mut may = false;
+        self.each(&mut |text, _| may |= token::may_hold(text));
+        may
+    }
+
+    /// Every text in it that may hold a token, and whether it is a regular expression.
+    pub fn texts(&self) -> Vec<(&str, bool)> {
+        let mut texts = Vec::new();
+        self.each(&mut |text, regex| texts.push((text, regex)));
+        texts
+    }
+
+    fn each<'a>(&'a self, f: &mut dyn FnMut(&'a str, bool)) {
+        match self {
+            Want::Exit(_) | Want::Absent => {}
+            Want::Lines(lines) => lines.iter().for_each(|line| f(line, false)),
+            Want::Stdout(text) | Want::JsonAtLeast(text, _) | Want::JsonPresent(text) | Want::Outside(text, _) => {
+                f(text, false);
+            }
+            Want::Match(regex) | Want::Stderr(regex) | Want::Newest(_, regex) => f(regex, true),
+            Want::Json(pointer, text) | Want::JsonEach(pointer, text) | Want::Version(pointer, text) => {
+                f(pointer, false);
+                f(text, false);
+            }
+            Want::All(wants) | Want::Any(wants) => wants.iter().for_each(|want| want.each(f)),
+            Want::Not(want) => want.each(f),
+        }
+    }
+
+    /// The same want with each text changed; the flag says that a text is a regular expression.
+    fn map(&self, f: &mut dyn FnMut(&str, bool) -> String) -> Want {
+        match self {
+            Want::Exit(code) => Want::Exit(*code),
+            Want::Stdout(text) => Want::Stdout(f(text, false)),
+            Want::Lines(lines) => Want::Lines(lines.iter().map(|l| f(l, false)).collect()),
+            Want::Match(regex) => Want::Match(f(regex, true)),
+            Want::Stderr(regex) => Want::Stderr(f(regex, true)),
+            Want::Json(pointer, text) => Want::Json(f(pointer, false), f(text, false)),
+            Want::JsonAtLeast(pointer, least) => Want::JsonAtLeast(f(pointer, false), *least),
+            Want::JsonEach(pointer, text) => Want::JsonEach(f(pointer, false), f(text, false)),
+            Want::JsonPresent(pointer) => Want::JsonPresent(f(pointer, false)),
+            Want::Version(pointer, range) => Want::Version(f(pointer, false), f(range, false)),
+            Want::Outside(pointer, nets) => Want::Outside(f(pointer, false), nets.clone()),
+            Want::Newest(release, regex) => Want::Newest(release.clone(), f(regex, true)),
+            Want::Absent => Want::Absent,
+            Want::All(wants) => Want::All(wants.iter().map(|w| w.map(f)).collect()),
+            Want::Any(wants) => Want::Any(wants.iter().map(|w| w.map(f)).collect()),
+            Want::Not(want) => Want::Not(Box::new(want.map(f))),
+        }
+    }
+
+    /// `Err` says why not. The one place that knows what a want means.
+    fn test(&self, answer: &Answer<'_>) -> Result<(), String> {
+        let output = answer.output;
+        match self {
+            Want::Exit(code) => is_exit(output, *code),
+            Want::Stdout(text) => is_stdout(output, text),
+            Want::Lines(lines) => has_lines(output, lines),
+            Want::Match(regex) => is_exit(output, 0).and_then(|()| matches("stdout", &output.stdout, regex)),
+            Want::Stderr(regex) => matches("stderr", &output.stderr, regex),
+            Want::Json(pointer, text) => is_scalar(answer.at(pointer)?, pointer, text),
+            Want::JsonAtLeast(pointer, least) => is_at_least(answer.at(pointer)?, pointer, *least),
+            Want::JsonEach(pointer, text) => is_each(answer.document()?, pointer, text),
+            Want::JsonPresent(pointer) => answer.at(pointer).map(drop),
+            Want::Version(pointer, range) => is_version(answer, pointer, range),
+            Want::Outside(pointer, nets) => is_outside(answer.at(pointer)?, pointer, nets),
+            Want::Newest(release, regex) => {
+                is_exit(output, 0).and_then(|()| newest_matches(&output.stdout, release, regex))
+            }
+            Want::Absent if output.exit == Exit::Missing => Ok(()),
+            Want::Absent => Err("the program is there".to_owned()),
+            Want::All(wants) => all(wants.iter().filter_map(|w| w.test(answer).err()).collect()),
+            Want::Any(wants) => any(wants.iter().map(|w| w.test(answer)).collect()),
+            Want::Not(want) if want.fits(answer) => Err(format!("want not {}, but it is so", Inner(want))),
+            Want::Not(_) => Ok(()),
+        }
+    }
+}
+
+fn all(reasons: Vec<String>) -> Result<(), String> {
+    if reasons.is_empty() { Ok(()) } else { Err(unique(reasons).join("; ")) }
+}
+
+fn any(results: Vec<Result<(), String>>) -> Result<(), String> {
+    if results.iter().any(Result::is_ok) {
+        return Ok(());
+    }
+    Err(match unique(results.into_iter().filter_map(Result::err).collect()) {
+        reasons if reasons.is_empty() => "nothing is wanted that could be so".to_owned(),
+        reasons => reasons.join(", or "),
+    })
+}
+
+/// Drops repetitions: five wants of one answer all say that it exited with 1.
+fn unique(mut reasons: Vec<String>) -> Vec<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    reasons.retain(|r| seen.insert(r.clone()));
+    reasons
+}
+
+fn is_exit(output: &Output, code: i32) -> Result<(), String> {
+    if output.exit == Exit::Code(code) {
+        return Ok(());
+    }
+    let said = match output.stderr.lines().rev().find(|l| !l.trim().is_empty()) {
+        Some(line) => format!(": {}", quote(line.trim())),
+        None => String::new(),
+    };
+    Err(format!("want exit {code}, got {}{said}", ending(&output.exit)))
+}
+
+fn is_stdout(output: &Output, text: &str) -> Result<(), String> {
+    is_exit(output, 0)?;
+    let got = output.stdout.trim();
+    if got == text.trim() { Ok(()) } else { Err(format!("stdout: want {}, got {}", quote(text), quote(got))) }
+}
+
+fn has_lines(output: &Output, lines: &[String]) -> Result<(), String> {
+    is_exit(output, 0)?;
+    let there = |line: &&String| output.stdout.lines().any(|l| l.trim() == line.trim());
+    let missing: Vec<_> = lines.iter().filter(|l| !there(l)).map(|l| quote(l)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("stdout has no line {}", missing.join(", "))) }
+}
+
+fn matches(stream: &str, text: &str, regex: &str) -> Result<(), String> {
+    let compiled = pattern(regex).map_err(|e| format!("/{regex}/ is no regular expression ({e})"))?;
+    if compiled.is_match(text.as_bytes()) {
+        Ok(())
+    } else {
+        Err(format!("{stream}: want a match of /{regex}/, got {}", quote(text.trim())))
+    }
+}
+
+/// Every value that the pointer leads to; one entry of the document may be as wrong as all.
+fn is_each(document: &Value, pointer: &str, text: &str) -> Result<(), String> {
+    let mut found = vec![document];
+    for part in pointer.split('/').skip(1) {
+        found = found.into_iter().flat_map(|value| entries(value, part)).collect();
+    }
+    if found.is_empty() {
+        return Err(format!("there is nothing at {pointer}"));
+    }
+    all(found.into_iter().filter_map(|value| is_scalar(value, pointer, text).err()).collect())
+}
+
+fn entries<'a>(value: &'a Value, part: &str) -> Vec<&'a Value> {
+    let inside: Vec<&Value> = match value {
+        Value::Object(map) => map.values().collect(),
+        Value::Array(list) => list.iter().collect(),
+        _ => vec![],
+    };
+    match part.split_once('=') {
+        _ if part == "*" => inside,
+        Some((key, wanted)) => {
+            let named: Vec<&Value> =
+                inside.into_iter().filter(|v| v.get(key).and_then(scalar).as_deref() == Some(wanted)).collect();
+            // Whoever does not know the name at all must not be passed over.
+            if named.is_empty() { vec![&Value::Null] } else { named }
+        }
+        None => vec![value.get(part).unwrap_or(&Value::Null)],
+    }
+}
+
+fn is_scalar(value: &Value, pointer: &str, text: &str) -> Result<(), String> {
+    match scalar(value) {
+        Some(got) if got == text => Ok(()),
+        Some(got) => Err(format!("{pointer}: want {}, got {}", quote(text), quote(&got))),
+        None => Err(format!("{pointer}: want {}, got {}", quote(text), kind(value))),
+    }
+}
+
+fn is_at_least(value: &Value, pointer: &str, least: u64) -> Result<(), String> {
+    let digits = || scalar(value)?.parse::<u64>().ok();
+    let enough = match value.as_f64() {
+        // Large sizes are exact only as integers; a fraction is compared as it is.
+        Some(fraction) => value.as_u64().map_or(fraction >= least as f64, |number| number >= least),
+        None => digits().is_some_and(|number| number >= least),
+    };
+    if enough { Ok(()) } else { Err(format!("{pointer}: want at least {least}, got {}", quote(&value.to_string()))) }
+}
+
+fn is_version(answer: &Answer<'_>, pointer: &str, range: &str) -> Result<(), String> {
+    is_exit(answer.output, 0)?;
+    let text = match pointer {
+        "" => answer.output.stdout.clone(),
+        _ => scalar(answer.at(pointer)?).unwrap_or_default(),
+    };
+    let wanted = VersionReq::parse(range).map_err(|e| format!("`{range}` is no range of versions ({e})"))?;
+    let got = first_version(&text).ok_or_else(|| format!("want a version in {range}, got {}", quote(text.trim())))?;
+    // `v1.30.5-dispatcher` and `v1.31.0-eks-1a2b3c4` are builds of the release, not steps before it.
+    let release = Version::new(got.major, got.minor, got.patch);
+    let names_one = wanted.comparators.iter().any(|c| !c.pre.is_empty());
+    if wanted.matches(if names_one { &got } else { &release }) {
+        Ok(())
+    } else {
+        Err(format!("want a version in {range}, got {got}"))
+    }
+}
+
+/// The first `1.2` or `1.2.3`, with what hangs on it.
+fn first_version(text: &str) -> Option<Version> {
+    let regex = r"\b[vV]?(\d+)\.(\d+)(?:\.(\d+)(-[0-9A-Za-z.-]*[0-9A-Za-z])?(\+[0-9A-Za-z.-]*[0-9A-Za-z])?)?";
+    let found = pattern(regex).ok()?.captures(text.as_bytes())?;
+    let group = |i| found.get(i).and_then(|m| std::str::from_utf8(m.as_bytes()).ok());
+    let (major, minor, patch) = (group(1)?.parse().ok()?, group(2)?.parse().ok()?, group(3).unwrap_or("0"));
+    let plain = Version::new(major, minor, patch.parse().ok()?);
+    let full = format!("{plain}{}{}", group(4).unwrap_or(""), group(5).unwrap_or(""));
+    Some(Version::parse(&full).unwrap_or(plain))
+}
+
+fn is_outside(value: &Value, pointer: &str, nets: &[Ipv4Net]) -> Result<(), String> {
+    let list = match value {
+        Value::Array(items) => items.iter().collect(),
+        one => vec![one],
+    };
+    let check = |item: &Value| {
+        let text = item.as_str().ok_or_else(|| format!("{pointer}: want addresses, got {}", kind(item)))?;
+        if text.parse::<Ipv6Addr>().is_ok() || text.parse::<Ipv6Net>().is_ok() {
+            return Ok(());
+        }
+        let net = text.parse::<Ipv4Net>().or_else(|_| text.parse::<Ipv4Addr>().map(Ipv4Net::from));
+        let net = net.map_err(|_| format!("{pointer}: want addresses, got {}", quote(text)))?;
+        match nets.iter().find(|n| n.contains(&net) || net.contains(*n)) {
+            Some(taken) => Err(format!("{pointer}: {text} overlaps {taken}")),
+            None => Ok(()),
+        }
+    };
+    all(list.into_iter().filter_map(|item| check(item).err()).collect())
+}
+
+fn newest_matches(table: &str, release: &str, regex: &str) -> Result<(), String> {
+    let newest = revisions::newest(table, release).ok_or_else(|| format!("there is no revision of {release}"))?;
+    let matched = matches(&format!("newest revision of {release}"), &newest.line(), regex);
+    // Whose it is goes before what it holds: its labels are those of another revision.
+    matched.map_err(|why| match newest.status.as_str() {
+        "deployed" | "failed" if !newest.ours => {
+            format!("revision {} of {release} is not ours, unless a repair was cut off", newest.number)
+        }
+        _ => why,
+    })
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// A piece of text in quotes, control characters escaped, cut where it gets long.
+fn quote(text: &str) -> String {
+    match text.char_indices().nth(QUOTE) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// How a command ended, in words: `exit 1`, `signal 9`, `timed out`.
+pub fn ending(exit: &Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exit {code}"),
+        Exit::Signal(number) => format!("signal {number}"),
+        Exit::TimedOut => "timed out".to_owned(),
+        Exit::Stopped => "stopped".to_owned(),
+        Exit::Missing => "no such program on PATH".to_owned(),
+        Exit::NotStarted(reason) => format!("not started: {reason}"),
+    }
+}
+
+/// As a plan prints it: `exit 0`, `/info/app1-cp/state = "Running"`.
+impl fmt::Display for Want {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Want::Exit(code) => write!(f, "exit {code}"),
+            Want::Stdout(text) => write!(f, "stdout = {text:?}"),
+            Want::Lines(lines) => write!(f, "stdout has {}", list(lines.iter().map(|l| format!("{l:?}")), " and ")),
+            Want::Match(regex) => write!(f, "stdout ~ /{regex}/"),
+            Want::Stderr(regex) => write!(f, "stderr ~ /{regex}/"),
+            Want::Json(pointer, text) => write!(f, "{pointer} = {text:?}"),
+            Want::JsonAtLeast(pointer, least) => write!(f, "{pointer} >= {least}"),
+            Want::JsonEach(pointer, text) => write!(f, "each {pointer} = {text:?}"),
+            Want::JsonPresent(pointer) => write!(f, "{pointer} is there"),
+            Want::Version(pointer, range) if pointer.is_empty() => write!(f, "version in {range}"),
+            Want::Version(pointer, range) => write!(f, "{pointer} in {range}"),
+            Want::Outside(pointer, nets) => write!(f, "{pointer} outside {}", list(nets.iter(), ", ")),
+            Want::Newest(release, regex) => write!(f, "newest revision of {release} ~ /{regex}/"),
+            Want::Absent => write!(f, "no such program"),
+            Want::All(wants) if wants.is_empty() => write!(f, "anything"),
+            Want::Any(wants) if wants.is_empty() => write!(f, "nothing"),
+            Want::All(wants) => write!(f, "{}", list(wants.iter().map(Inner), " and ")),
+            Want::Any(wants) => write!(f, "{}", list(wants.iter().map(Inner), " or ")),
+            Want::Not(want) => write!(f, "not {}", Inner(want)),
+        }
+    }
+}
+
+fn list(items: impl Iterator<Item = impl fmt::Display>, between: &str) -> String {
+    items.map(|i| i.to_string()).collect::<Vec<_>>().join(between)
+}
+
+/// A want inside another: lists of more than one stand in brackets.
+struct Inner<'a>(&'a Want);
+
+impl fmt::Display for Inner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Want::All(wants) | Want::Any(wants) if wants.len() > 1 => write!(f, "({})", self.0),
+            want => write!(f, "{want}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

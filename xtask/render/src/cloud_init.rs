@@ -1,0 +1,163 @@
+//! User-data of the VMs: the base document, and under `write_files` every raw file of `infra/node/`.
+//! Knows nothing of Multipass, except that it loses quotes.
+//!
+//! Multipass reads user-data with yaml-cpp and writes it anew without comments and quotes; cloud-init then reads it by
+//! YAML 1.1. So every scalar must be of the same kind without its quotes, or the file is refused here.
+
+use serde_json::{Value, json};
+
+use super::merge::{Derived, merge};
+use super::yaml::{self, Document, Path};
+use super::yaml11::{self, Kind};
+use super::{Data, Files, document, from_here, text};
+use model::fleet::Fleet;
+use model::problem::Problem;
+
+/// Raw files and where they are put on a node.
+const PLACED: [(&str, &str); 8] = [
+    ("modules.conf", "/etc/modules-load.d/90-archipelago.conf"),
+    ("sysctl.conf", "/etc/sysctl.d/90-archipelago.conf"),
+    ("crictl.yaml", "/etc/crictl.yaml"),
+    ("apt.conf", "/etc/apt/apt.conf.d/80-archipelago"),
+    ("timesyncd.conf", "/etc/systemd/timesyncd.conf.d/90-archipelago.conf"),
+    ("chrony.conf", "/etc/chrony/conf.d/90-archipelago.conf"),
+    ("containerd-v2.toml", "/etc/archipelago/containerd-v2.toml"),
+    ("containerd-v3.toml", "/etc/archipelago/containerd-v3.toml"),
+];
+
+/// Registries that images of ours come from, and where each answers.
+const REGISTRIES: [(&str, &str); 6] = [
+    ("docker.io", "https://registry-1.docker.io"),
+    ("ghcr.io", "https://ghcr.io"),
+    ("quay.io", "https://quay.io"),
+    ("registry.k8s.io", "https://registry.k8s.io"),
+    ("public.ecr.aws", "https://public.ecr.aws"),
+    ("reg.kyverno.io", "https://reg.kyverno.io"),
+];
+
+/// Scripts in the order of their names, put into `/usr/local/sbin`.
+pub const SCRIPTS: [&str; 8] = [
+    "node-hosts",
+    "node-keep",
+    "node-prep",
+    "node-readdress",
+    "node-reset",
+    "node-state",
+    "node-token",
+    "node-upgrade",
+];
+
+/// All scripts in one file below `out/`, for nodes that were made by an older checkout. `node-state` writes the same
+/// text of what it finds beside itself, so one digest says whether a node has these.
+pub const BUNDLE: &str = "node-scripts";
+/// The versions of a node, below `out/`: for nodes that were made with older ones.
+pub const VERSIONS: &str = "prep.env";
+
+/// `<cluster>/<node>/cloud-init.yaml` of every node. They are all the same today: what is special to a node is known
+/// only when it runs, and comes later by `kubeadm` documents.
+///
+/// # Errors
+/// A missing or broken data file, or scalars that would change their kind without quotes.
+pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
+    let base = document(data, "infra/node/cloud-init.yaml")?;
+    let owner = from_here("cloud_init");
+    let user_data = merge(&base, &[Derived::new("write_files", write_files(fleet, data)?, owner)])?;
+    let problems = depends_on_quotes(&base, &user_data);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let text = format!("#cloud-config\n{}", yaml::write(&[user_data]));
+    let nodes = fleet.clusters.iter().flat_map(|c| c.nodes.iter().map(move |n| format!("{}/{}", c.name, n.name)));
+    let mut files: Files = nodes.map(|node| (format!("{node}/cloud-init.yaml"), text.clone())).collect();
+    files.insert(BUNDLE.to_owned(), bundle(data)?);
+    files.insert(VERSIONS.to_owned(), prep_env(fleet));
+    Ok(files)
+}
+
+/// Each script behind a line with its name, and a last line without which it is not whole.
+fn bundle(data: &Data) -> Result<String, Vec<Problem>> {
+    let mut all = String::new();
+    for name in SCRIPTS {
+        all.push_str(&format!("#: {name}\n{}", text(data, &format!("infra/node/{name}"))?));
+    }
+    Ok(all + "#: end\n")
+}
+
+/// The image of the container that holds a pod's namespaces, as containerd must pin it: kubeadm's own.
+pub fn pause_image(fleet: &Fleet) -> String {
+    format!("registry.k8s.io/pause:{}", fleet.versions.pause)
+}
+
+/// What stands in `node-prep`'s marker, and hence in `node-state`'s `prep`, once a node has the fleet's versions.
+pub fn prep_marker(fleet: &Fleet) -> String {
+    format!("k8s={} pause={}", fleet.versions.kubeadm, pause_image(fleet))
+}
+
+/// What `node-prep` installs: sourced by it, so every line is a shell assignment without spaces.
+fn prep_env(fleet: &Fleet) -> String {
+    let kubeadm = &fleet.versions.kubeadm;
+    let image = pause_image(fleet);
+    format!("K8S_MINOR=v{}.{}\nK8S_PATCH={kubeadm}\nPAUSE_IMAGE={image}\n", kubeadm.major, kubeadm.minor)
+}
+
+fn write_files(fleet: &Fleet, data: &Data) -> Result<Value, Vec<Problem>> {
+    let source = |name: &str| text(data, &format!("infra/node/{name}"));
+    let mut problems = Vec::new();
+    let mut entries = vec![json!({"path": "/etc/archipelago/prep.env", "content": prep_env(fleet)})];
+    entries.extend(mirrors(fleet));
+    for (name, path) in PLACED {
+        match source(name) {
+            Ok(content) => entries.push(json!({"path": path, "content": content})),
+            Err(missing) => problems.extend(missing),
+        }
+    }
+    for name in SCRIPTS {
+        let path = format!("/usr/local/sbin/{name}");
+        match source(name) {
+            // 0o755 and not 0755: without quotes that is text for YAML 1.1, and cloud-init reads it as octal.
+            Ok(content) => entries.push(json!({"path": path, "content": content, "permissions": "0o755"})),
+            Err(missing) => problems.extend(missing),
+        }
+    }
+    if problems.is_empty() { Ok(entries.into()) } else { Err(problems) }
+}
+
+/// For each registry the mirror's project of its name, with the registry itself behind it: containerd goes on to
+/// `server` when a host does not answer (<https://github.com/containerd/containerd/blob/main/docs/hosts.md>).
+fn mirrors(fleet: &Fleet) -> Vec<Value> {
+    let Some(mirror) = &fleet.registry.mirror else { return vec![] };
+    let entry = |(registry, server): (&str, &str)| {
+        let host = format!("[host.\"{mirror}/v2/{registry}\"]");
+        let rest = "capabilities = [\"pull\", \"resolve\"]\noverride_path = true";
+        let content = format!("server = \"{server}\"\n\n{host}\n{rest}\n");
+        json!({"path": format!("/etc/containerd/certs.d/{registry}/hosts.toml"), "content": content})
+    };
+    REGISTRIES.into_iter().map(entry).collect()
+}
+
+/// Problems for every scalar that is text only by its quotes.
+fn depends_on_quotes(base: &Document, value: &Value) -> Vec<Problem> {
+    let mut found = Vec::new();
+    texts(value, &mut Path::new(), &mut found);
+    let problem = |(path, text): (Path, &str)| {
+        Problem::new(format!("a value is text only by its quotes: `{}: \"{text}\"`", path.join(".")))
+            .at(&base.file, base.lines.get(&path).copied())
+            .why("Multipass drops quotes from user-data before cloud-init reads it (canonical/multipass#4176)")
+            .hint("write a value that is text without quotes, such as 0o755 for a file mode, or do it in node-prep")
+    };
+    found.into_iter().map(problem).collect()
+}
+
+fn texts<'a>(value: &'a Value, path: &mut Path, found: &mut Vec<(Path, &'a str)>) {
+    let mut below = |key: String, value: &'a Value| {
+        path.push(key);
+        texts(value, path, found);
+        path.pop();
+    };
+    match value {
+        Value::String(text) if yaml11::kind(text) != Kind::Text => found.push((path.clone(), text)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(i, item)| below(i.to_string(), item)),
+        Value::Object(entries) => entries.iter().for_each(|(key, item)| below(key.clone(), item)),
+        _ => {}
+    }
+}

@@ -1,0 +1,164 @@
+//! kubeadm's documents of every node: what a person tunes in `infra/kubeadm/`, plus what follows from the fleet.
+//! Knows nothing of how kubeadm is run.
+//!
+//! Keys are those of `kubeadm.k8s.io/v1beta4`; `kubeadm config validate` decodes them strictly on the node.
+
+use serde_json::{Value, json};
+
+use super::merge::{Derived, merge};
+use super::yaml::{self, Document};
+use super::{Data, Files, documents, from_fleet, from_here};
+use model::fleet::{Cluster, Fleet, Node};
+use model::problem::{At, Problem};
+use model::token;
+
+/// Port of every API server.
+pub const API_PORT: u16 = 6443;
+
+/// How long a join token lives: longer than any bootstrap, and `node-token` makes a new one.
+const TOKEN_TTL: &str = "2h0m0s";
+
+/// The public half of a cluster's join token: `arc002` for cluster 2.
+pub fn token_id(cluster: &Cluster) -> String {
+    format!("arc{:03}", cluster.id)
+}
+
+/// Name of the secret half: 16 characters that begin with a letter.
+pub fn token_secret(cluster: &Cluster) -> String {
+    format!("{}.join-secret", cluster.name)
+}
+
+/// The fact that holds the hash of a cluster's CA, `sha256:…` of its public key.
+pub fn ca_hash_fact(cluster: &Cluster) -> String {
+    format!("{}.ca-hash", cluster.name)
+}
+
+/// `<cluster>/<control plane>/kubeadm-init.yaml` and `<cluster>/<worker>/kubeadm-join.yaml`.
+///
+/// # Errors
+/// A missing or broken data file, a document of the wrong kind, or a field with two owners.
+pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
+    let init = documents(data, "infra/kubeadm/init.yaml")?;
+    let join = documents(data, "infra/kubeadm/join.yaml")?;
+    let mut files = Files::new();
+    let mut problems = Vec::new();
+    for cluster in &fleet.clusters {
+        let control_plane = cluster.control_plane();
+        let sets =
+            [("InitConfiguration", init_keys(fleet, cluster)), ("ClusterConfiguration", cluster_keys(fleet, cluster))];
+        let mut made = vec![(control_plane, "init", complete("infra/kubeadm/init.yaml", &init, &sets))];
+        for worker in cluster.workers() {
+            let sets = [("JoinConfiguration", join_keys(fleet, cluster, worker))];
+            made.push((worker, "join", complete("infra/kubeadm/join.yaml", &join, &sets)));
+        }
+        for (node, verb, text) in made {
+            match text {
+                Ok(text) => drop(files.insert(format!("{}/{}/kubeadm-{verb}.yaml", cluster.name, node.name), text)),
+                Err(some) => problems.extend(some),
+            }
+        }
+    }
+    if problems.is_empty() { Ok(files) } else { Err(problems) }
+}
+
+/// All documents of a file, with the derived keys in the documents of their kind.
+fn complete(file: &str, documents: &[Document], sets: &[(&str, Vec<Derived>)]) -> Result<String, Vec<Problem>> {
+    let mut problems = Vec::new();
+    for (kind, _) in sets {
+        let count = documents.iter().filter(|d| d.value["kind"] == **kind).count();
+        if count != 1 {
+            let what = format!("want one document of kind `{kind}`, found {count}");
+            problems.push(Problem::new(what).at(file, None));
+        }
+    }
+    let mut values = Vec::new();
+    for document in documents {
+        let keys = sets.iter().find(|(kind, _)| document.value["kind"] == **kind);
+        match merge(document, keys.map_or(&[], |(_, keys)| keys)) {
+            Ok(value) => values.push(value),
+            Err(some) => problems.extend(some),
+        }
+    }
+    if problems.is_empty() { Ok(yaml::write(&values)) } else { Err(problems) }
+}
+
+fn join_token(cluster: &Cluster) -> String {
+    format!("{}.{}", token_id(cluster), token::secret(&token_secret(cluster)))
+}
+
+/// What both kinds of node register with.
+fn registration(fleet: &Fleet, cluster: &Cluster, node: &Node) -> [Derived; 2] {
+    let at = from_fleet(fleet, &format!("{}.{}", cluster.name, node.name));
+    let address = token::fact(&cluster.ip_fact(node));
+    [
+        Derived::new("nodeRegistration.name", cluster.vm(node), at.clone()),
+        // Without it the kubelet may choose the address of cilium_host.
+        Derived::new("nodeRegistration.kubeletExtraArgs", json!([{"name": "node-ip", "value": address}]), at),
+    ]
+}
+
+fn init_keys(fleet: &Fleet, cluster: &Cluster) -> Vec<Derived> {
+    let node = cluster.control_plane();
+    let bootstrap_token = json!([{
+        "token": join_token(cluster),
+        "description": "joins the workers of this cluster",
+        "ttl": TOKEN_TTL,
+        "usages": ["signing", "authentication"],
+        "groups": ["system:bootstrappers:kubeadm:default-node-token"],
+    }]);
+    let own = || from_here("kubeadm");
+    let mut keys = vec![
+        Derived::new("bootstrapTokens", bootstrap_token, own()),
+        Derived::new("localAPIEndpoint.advertiseAddress", token::fact(&cluster.ip_fact(node)), own()),
+        Derived::new("localAPIEndpoint.bindPort", API_PORT, own()),
+    ];
+    keys.extend(registration(fleet, cluster, node));
+    keys
+}
+
+fn cluster_keys(fleet: &Fleet, cluster: &Cluster) -> Vec<Derived> {
+    let at = |key: &str| from_fleet(fleet, &format!("{}.{key}", cluster.name));
+    let named: At = from_fleet(fleet, &cluster.name);
+    let version = format!("v{}", fleet.versions.kubernetes);
+    vec![
+        Derived::new("clusterName", cluster.name.as_str(), named.clone()),
+        Derived::new("kubernetesVersion", version, from_fleet(fleet, "versions.kubernetes")),
+        // A name, so that certificates and kubeconfigs outlive a changed address (ADR-0010).
+        Derived::new("controlPlaneEndpoint", endpoint(cluster), named.clone()),
+        Derived::new("networking.podSubnet", cluster.pod_cidr.to_string(), at("pod_cidr")),
+        Derived::new("networking.serviceSubnet", cluster.service_cidr.to_string(), at("service_cidr")),
+        Derived::new("apiServer.certSANs", cert_names(cluster), named),
+    ]
+}
+
+fn join_keys(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Vec<Derived> {
+    let trust = json!({
+        "apiServerEndpoint": endpoint(cluster),
+        "token": join_token(cluster),
+        "caCertHashes": [token::fact(&ca_hash_fact(cluster))],
+    });
+    let mut keys = vec![Derived::new("discovery.bootstrapToken", trust, from_here("kubeadm"))];
+    keys.extend(registration(fleet, cluster, node));
+    keys
+}
+
+fn endpoint(cluster: &Cluster) -> String {
+    format!("{}:{API_PORT}", cluster.api_name())
+}
+
+/// Every name by which the API server may be called; kubeadm adds the names inside the cluster itself.
+fn cert_names(cluster: &Cluster) -> Value {
+    let node = cluster.control_plane();
+    let vm = cluster.vm(node);
+    // `.multipass` is what Multipass's DNS says on Linux, `.local` what mDNS says on macOS; node-state asks 127.0.0.1.
+    let names = [
+        cluster.api_name(),
+        format!("{vm}.local"),
+        format!("{vm}.multipass"),
+        vm,
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        token::fact(&cluster.ip_fact(node)),
+    ];
+    names.into_iter().map(Value::String).collect()
+}

@@ -1,0 +1,238 @@
+//! What is installed on a node: packages by `node-prep`, scripts, and kubeadm's upgrade of what runs from them.
+//! Knows nothing of Multipass, nor of how a cluster is made.
+
+use std::time::Duration;
+
+use super::ask::{Answer, Ask, Go, refused, said};
+use super::clockwork;
+use super::kubeadm_rules::failed;
+use super::pki;
+use super::stage::Stage;
+use super::vms::{Control, Guest, Work, Worker};
+use tool::Output;
+
+const SBIN: &str = "/usr/local/sbin/";
+
+/// A value of `prep.env`, which cloud-init wrote and an upgrade writes anew.
+fn environment<'a>(guest: &'a Guest, name: &str) -> &'a str {
+    let all = guest.files.get("/etc/archipelago/prep.env").map_or("", String::as_str);
+    let line = all.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    line.unwrap_or_default().trim_matches(['"', '\''])
+}
+
+/// The marker names what the script installed.
+fn marker(guest: &Guest) -> String {
+    format!("k8s={} pause={}", environment(guest, "K8S_PATCH"), environment(guest, "PAUSE_IMAGE"))
+}
+
+/// `node-prep`, all of it or kubeadm alone.
+pub fn prep(stage: &mut Stage, vm: &str, alone: bool, ask: &Ask, now: Duration) -> Answer {
+    // Behind the lock of another run: cloud-init's, or one whose asker was killed.
+    let locks = |work: &Work| matches!(work, Work::Prep | Work::Kubeadm);
+    if let Some(job) = stage.vms[vm].guest.jobs.iter().find(|job| locks(&job.work)) {
+        return Answer::Again(job.next.saturating_sub(now).max(Duration::from_millis(1)));
+    }
+    if alone {
+        return stage.begin(vm, ask, Work::Kubeadm, now, clockwork::KUBEADM);
+    }
+    if let Some(machine) = stage.vms.get_mut(vm) {
+        if machine.guest.prep == marker(&machine.guest) {
+            return Answer::Done(said("node-prep: already done\n"));
+        }
+        machine.guest.packages = machine.guest.installed().to_owned();
+        machine.guest.prep.clear();
+    }
+    stage.begin(vm, ask, Work::Prep, now, clockwork::PREP)
+}
+
+/// All packages are there. A kubelet that runs goes on as it was until it is started anew.
+pub fn prepared(guest: &mut Guest) {
+    let version = environment(guest, "K8S_PATCH").to_owned();
+    if guest.running.is_empty() && guest.installed() != version {
+        guest.running = guest.installed().to_owned();
+    }
+    guest.packages = version;
+    guest.kubeadm.clear();
+    guest.prep = marker(guest);
+}
+
+/// kubeadm's package is there.
+pub fn with_kubeadm(guest: &mut Guest) {
+    guest.kubeadm = environment(guest, "K8S_PATCH").to_owned();
+}
+
+/// What `node-state` makes of the scripts beside it: the same text as the bundle of a render.
+pub fn scripts(guest: &Guest) -> String {
+    let ours = guest.files.iter().filter_map(|(path, text)| Some((path.strip_prefix(SBIN)?, text)));
+    let ours = ours.filter(|(name, _)| name.starts_with("node-"));
+    let all: String = ours.map(|(name, text)| format!("#: {name}\n{text}")).collect();
+    pki::sha256((all + "#: end\n").as_bytes())[..32].to_owned()
+}
+
+/// `awk` over a bundle of scripts: all of them or none.
+pub fn replace_scripts(stage: &mut Stage, vm: &str, bundle: &str) -> Output {
+    let Some(machine) = stage.vms.get_mut(vm) else { return refused(255, "") };
+    let Some(all) = bundle.strip_suffix("#: end\n") else { return refused(1, "") };
+    let files = machine.guest.files_mut();
+    let mut name = String::new();
+    for line in all.lines() {
+        if let Some(next) = line.strip_prefix("#: ") {
+            name = format!("{SBIN}{next}");
+            files.insert(name.clone(), String::new());
+        } else if let Some(text) = files.get_mut(&name) {
+            text.push_str(&format!("{line}\n"));
+        }
+    }
+    machine.guest.scripts = scripts(&machine.guest);
+    said("")
+}
+
+fn numbers(version: &str) -> (u64, u64, u64) {
+    let mut parts = version.trim_start_matches('v').split('.').map(|part| part.parse().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    (next(), next(), next())
+}
+
+/// Whether a kubelet is of a later minor than its API server, which is no supported skew. Upstream says so of init's
+/// preflight; that such a kubelet does not become ready is assumed.
+pub fn too_new(kubelet: &str, server: &str) -> bool {
+    // Asked for every pod at every look, and mostly of the very version of the server.
+    if server.strip_prefix('v') == Some(kubelet) {
+        return false;
+    }
+    let (kubelet, server) = (numbers(kubelet), numbers(server));
+    (kubelet.0, kubelet.1) > (server.0, server.1)
+}
+
+/// What `kubeadm upgrade apply` has against a version (texts and rules: kubernetes/kubernetes
+/// `cmd/kubeadm/app/phases/upgrade/policy.go` and `cmd/phases/upgrade/apply/preflight.go`; with v1.35 every failure of
+/// a phase begins as here).
+fn against(cluster: &str, kubeadm: &str, wanted: &str) -> Option<String> {
+    let (from, own, to) = (numbers(cluster), numbers(kubeadm), numbers(wanted));
+    let mut fatal = vec![];
+    let mut soft = vec![];
+    if to.1 > from.1 + 1 {
+        let why = "is too high; kubeadm can upgrade only 1 minor version at a time";
+        fatal.push(format!("Specified version to upgrade to \"{wanted}\" {why}"));
+    }
+    if to.1 + 1 < from.1 {
+        let why = "is too low; kubeadm can downgrade only 1 minor version at a time";
+        fatal.push(format!("Specified version to downgrade to \"{wanted}\" {why}"));
+    }
+    if own < to && to.1 > own.1 {
+        let why = format!("is at least one minor release higher than the kubeadm minor release ({} > {})", to.1, own.1);
+        fatal.push(format!("Specified version to upgrade to \"{wanted}\" {why}. Such an upgrade is not supported"));
+    } else if own < to {
+        let hint = "Upgrade kubeadm first using the tool you used to install kubeadm";
+        soft.push(format!(
+            "Specified version to upgrade to \"{wanted}\" is higher than the kubeadm version \"v{kubeadm}\". {hint}"
+        ));
+    }
+    if own.1 > to.1 {
+        let only = format!("{}.{}", own.0, own.1);
+        soft.push(format!("Kubeadm version v{kubeadm} can only be used to upgrade to Kubernetes version {only}"));
+    }
+    let listed = |all: &[String]| all.iter().map(|why| format!("\t- {why}\n")).collect::<String>();
+    let begin = "error execution phase preflight: the version argument is invalid due to these";
+    if !fatal.is_empty() {
+        let end = "Please fix the misalignments highlighted above and try upgrading again";
+        return Some(format!("{begin} fatal errors:\n\n{}\n{end}", listed(&fatal)));
+    }
+    let end = "Can be bypassed if you pass the --force flag";
+    (!soft.is_empty()).then(|| format!("{begin} errors:\n\n{}\n{end}", listed(&soft)))
+}
+
+/// `node-upgrade VERSION`: a snapshot of etcd, and `kubeadm upgrade apply` in a process of the node's own.
+pub fn node_upgrade(stage: &mut Stage, vm: &str, version: &str, ask: &Ask, now: Duration) -> Answer {
+    if !matches!(stage.vms[vm].guest.control, Control::Made(_)) {
+        return Answer::Done(refused(1, "node-upgrade: there is no control plane on this node"));
+    }
+    if let Some(job) = stage.vms[vm].guest.jobs.iter().find(|job| matches!(job.work, Work::Apply(_))) {
+        return Answer::Again(job.next.saturating_sub(now).max(Duration::from_millis(1)));
+    }
+    if let Some(machine) = stage.vms.get_mut(vm) {
+        machine.guest.upgrading = true;
+    }
+    apply(stage, vm, version, ask, now).unwrap_or_else(Answer::Done)
+}
+
+/// `kubeadm upgrade apply --yes VERSION`.
+pub fn apply(stage: &mut Stage, vm: &str, version: &str, ask: &Ask, now: Duration) -> Go<Answer> {
+    let server = "[ERROR ControlPlaneNodesReady]: there are NotReady control-planes in the cluster";
+    if !stage.api_up(vm, now) {
+        // Before anything else it reads its configuration from the cluster (text assumed).
+        return Err(failed("error execution phase preflight: couldn't create a Kubernetes client: connection refused"));
+    }
+    let Some(cluster) = stage.cluster(vm) else { return Err(failed(server)) };
+    let kubeadm = stage.vms[vm].guest.kubeadm().to_owned();
+    if let Some(why) = against(&cluster.version, &kubeadm, version) {
+        return Err(failed(&why));
+    }
+    let ready = cluster.nodes.iter().filter(|(_, node)| node.vm == vm);
+    let ready = ready.map(|(name, _)| stage.node_ready(cluster, name, now)).all(|is| is == super::cluster::Ready::Yes);
+    if !ready {
+        return Err(failed(&format!("error execution phase preflight: preflight checks failed\n\t{server}: [{vm}]")));
+    }
+    // The API server starts anew in between (its length is assumed).
+    stage.refusing.insert(vm.to_owned(), now + clockwork::API_AFTER_BOOT);
+    Ok(stage.begin(vm, ask, Work::Apply(version.to_owned()), now, clockwork::UPGRADE))
+}
+
+/// It has ended well; a marker of ours goes with it.
+pub fn applied(stage: &mut Stage, vm: &str, version: &str, now: Duration) -> Output {
+    let renewed = stage.clock_of(vm, now);
+    let Some(machine) = stage.vms.get_mut(vm) else { return refused(255, "") };
+    machine.guest.upgrading = false;
+    if let Control::Made(cluster) = &mut machine.guest.control {
+        cluster.version = version.to_owned();
+        // Upstream: an upgrade renews all certificates (`--certificate-renewal`, true by default).
+        cluster.born = renewed;
+    }
+    said(format!(
+        "\n[upgrade] SUCCESS! A control plane node of your cluster was upgraded to \"{version}\".\n\n[upgrade] Now \
+         please proceed with upgrading the rest of the nodes by following the right order.\n"
+    ))
+}
+
+/// `kubeadm upgrade node` on a worker: it reads the kubelet's configuration from its cluster.
+pub fn upgrade_node(stage: &Stage, vm: &str, now: Duration) -> Output {
+    let guest = &stage.vms[vm].guest;
+    let joined = guest.worker == Worker::Joined;
+    let valid = |name: &String| stage.cluster(name).is_some_and(|c| stage.valid_from(c, vm) <= now);
+    let up = |ip: &std::net::Ipv4Addr| stage.at(*ip).is_some_and(|(name, _)| stage.api_up(name, now) && valid(name));
+    if !joined || !guest.hosts.values().any(up) {
+        let why = "couldn't create a Kubernetes client from file \"/etc/kubernetes/kubelet.conf\"";
+        return failed(&format!("error execution phase preflight: {why}"));
+    }
+    said(
+        "[upgrade] The configuration for this node was successfully updated!\n[upgrade] Now you should go ahead and \
+         upgrade the kubelet package using your package manager.\n",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_refused_as_kubeadm_refuses_them() {
+        for (cluster, kubeadm, wanted, why) in [
+            ("v1.35.6", "1.35.7", "v1.35.7", ""),
+            ("v1.35.7", "1.35.7", "v1.35.7", ""),
+            ("v1.34.9", "1.35.7", "v1.35.7", ""),
+            ("v1.35.6", "1.35.6", "v1.35.7", "is higher than the kubeadm version \"v1.35.6\""),
+            ("v1.33.2", "1.35.7", "v1.35.7", "is too high; kubeadm can upgrade only 1 minor version at a time"),
+            ("v1.37.0", "1.35.7", "v1.35.7", "is too low; kubeadm can downgrade only 1 minor version at a time"),
+            ("v1.35.6", "1.35.7", "v1.36.0", "at least one minor release higher than the kubeadm minor release"),
+            ("v1.35.6", "1.36.0", "v1.35.7", "Kubeadm version v1.36.0 can only be used to upgrade to"),
+        ] {
+            let said = against(cluster, kubeadm, wanted).unwrap_or_default();
+            assert!(if why.is_empty() { said.is_empty() } else { said.contains(why) }, "{cluster} {wanted}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_kubelet_may_be_older_than_its_server_and_not_of_a_later_minor() {
+        assert!(too_new("1.36.0", "v1.35.7") && !too_new("1.35.7", "v1.35.6") && !too_new("1.34.1", "v1.35.6"));
+    }
+}

@@ -1,0 +1,78 @@
+//! Certificates, keys and digests of the embedded world: made of names, so that the same story has the same bytes.
+//! Knows nothing of who signs what; nothing here protects anything.
+
+use sha2::{Digest, Sha256};
+pub use tool::reading::{base64, unbase64};
+
+/// sha256 in lower-case hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    Sha256::digest(bytes).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// A PEM block whose content says what it is: `certificate of ca-app1-cp-3`.
+pub fn pem(label: &str, what: &str) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", base64(what.as_bytes()))
+}
+
+/// What a block was made of.
+pub fn what(pem: &str) -> Option<String> {
+    let body: String = pem.lines().filter(|l| !l.starts_with("-----")).collect();
+    String::from_utf8(unbase64(&body)?).ok()
+}
+
+/// The certificate of an authority.
+pub fn authority(ca: &str) -> String {
+    pem("CERTIFICATE", &format!("authority {ca}"))
+}
+
+/// The authority whose certificate this is, in base64 as a kubeconfig has it.
+pub fn authority_in(data: &str) -> Option<String> {
+    made_of(data, "authority ")
+}
+
+/// `sha256:…` of an authority's public key, as kubeadm pins it.
+pub fn pin(ca: &str) -> String {
+    format!("sha256:{}", sha256(format!("public key of {ca}").as_bytes()))
+}
+
+/// As much of a certificate as says when it is valid, in DER (RFC 5280, 4.1): of two times as `YYMMDDHHMMSSZ`.
+pub fn leaf(from: &str, until: &str) -> String {
+    let sequence = |inside: String| format!("\x30{}{inside}", char::from(inside.len() as u8));
+    let time = |text: &str| format!("\x17{}{text}", char::from(text.len() as u8));
+    let (serial, signature, issuer) = ("\x02\x01\x01", sequence(String::new()), sequence(String::new()));
+    let validity = sequence(time(from) + &time(until));
+    pem("CERTIFICATE", &sequence(sequence(format!("{serial}{signature}{issuer}{validity}"))))
+}
+
+/// The administrator's certificate, signed by an authority.
+pub fn admin(ca: &str) -> String {
+    pem("CERTIFICATE", &format!("kubernetes-admin by {ca}"))
+}
+
+/// The authority that signed this administrator's certificate, in base64 as a kubeconfig has it.
+pub fn signer_in(data: &str) -> Option<String> {
+    made_of(data, "kubernetes-admin by ")
+}
+
+fn made_of(data: &str, kind: &str) -> Option<String> {
+    let block = String::from_utf8(unbase64(data)?).ok()?;
+    let made = what(&block).filter(|made| block.trim() == pem("CERTIFICATE", made).trim())?;
+    made.strip_prefix(kind).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_says_what_it_is() {
+        assert_eq!(what(&authority("ca-x")).unwrap(), "authority ca-x");
+        assert_ne!(pin("ca-x"), pin("ca-y"));
+        let coded = |block: String| base64(block.as_bytes());
+        assert_eq!(authority_in(&coded(authority("ca-x"))).as_deref(), Some("ca-x"));
+        assert_eq!(signer_in(&coded(admin("ca-x"))).as_deref(), Some("ca-x"));
+        assert_eq!((authority_in(&coded(admin("ca-x"))), signer_in("")), (None, None));
+        assert_eq!(authority_in(&coded(pem("KEY", "authority ca-x"))), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! The embedded world under test: a scene to stand on, and one file of tests per tool.
+//! Knows nothing of plans.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::*;
+use tool::World;
+
+mod clusters;
+mod kube;
+mod platform;
+mod releases;
+mod vms;
+mod worlds;
+
+/// A disk that the test keeps a hand on.
+#[derive(Clone, Default)]
+pub struct Shared(pub Rc<RefCell<MemoryDisk>>);
+
+impl Disk for Shared {
+    fn read(&self, path: &str) -> Option<Rc<Vec<u8>>> {
+        self.0.borrow().read(path)
+    }
+
+    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
+        self.0.borrow_mut().write(path, bytes)
+    }
+}
+
+pub const USER_DATA: &str = "#cloud-config
+write_files:
+  - {path: /usr/local/sbin/node-prep, content: x}
+  - {path: /usr/local/sbin/node-state, content: x}
+  - {path: /usr/local/sbin/node-hosts, content: x}
+  - {path: /usr/local/sbin/node-token, content: x}
+  - {path: /usr/local/sbin/node-reset, content: x}
+  - {path: /usr/local/sbin/node-keep, content: x}
+  - path: /etc/archipelago/prep.env
+    content: |
+      K8S_MINOR=v1.35
+      K8S_PATCH=1.35.7
+      PAUSE_IMAGE=registry.k8s.io/pause:3.10.1
+runcmd:
+  - [/usr/local/sbin/node-prep]
+";
+
+pub const INIT: &str = "apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+bootstrapTokens: [{token: arc002.abcdefghij012345, ttl: 2h0m0s}]
+localAPIEndpoint: {advertiseAddress: IP}
+nodeRegistration: {name: app1-cp, taints: []}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+clusterName: app1
+kubernetesVersion: v1.35.7
+controlPlaneEndpoint: app1-api:6443
+networking: {podSubnet: 10.101.0.0/16, serviceSubnet: SERVICES}
+";
+
+/// A world, and short ways to talk to it.
+pub struct Scene {
+    pub world: Rehearsal,
+    pub disk: Shared,
+    task: TaskId,
+    /// Ends that came while waiting for another.
+    early: Vec<(TaskId, Output)>,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        Self::on(Machine::default(), Faults::none())
+    }
+
+    pub fn on(machine: Machine, faults: Faults) -> Self {
+        let disk = Shared::default();
+        Scene {
+            world: Rehearsal::new(Stage::new(machine), faults, Box::new(disk.clone())),
+            disk,
+            task: 0,
+            early: vec![],
+        }
+    }
+
+    /// Starts a command written as a line; `'…'` holds spaces together.
+    pub fn start(&mut self, line: &str, stdin: &str) -> TaskId {
+        let mut words: Vec<String> = Vec::new();
+        for (n, part) in line.split('\'').enumerate() {
+            if n % 2 == 1 { words.push(part.to_owned()) } else { words.extend(part.split_whitespace().map(Into::into)) }
+        }
+        let tool = match words.remove(0).as_str() {
+            "multipass" => Tool::Multipass,
+            "kubectl" => Tool::Kubectl,
+            "helm" => Tool::Helm,
+            "cilium" => Tool::Cilium,
+            "openssl" => Tool::Openssl,
+            "curl" => Tool::Curl,
+            "docker" => Tool::Docker,
+            _ => Tool::Own,
+        };
+        self.task += 1;
+        let env = vec![("KUBECONFIG".to_owned(), "app1.yaml".to_owned())];
+        self.world.start(Call { task: self.task, tool, args: words, stdin: stdin.into(), env });
+        self.task
+    }
+
+    /// Waits for the end of a task.
+    pub fn end(&mut self, task: TaskId) -> Output {
+        if let Some(index) = self.early.iter().position(|(early, _)| *early == task) {
+            return self.early.swap_remove(index).1;
+        }
+        let limit = self.world.now() + Duration::from_secs(4000);
+        loop {
+            match self.world.wait(Some(limit)) {
+                Event::Ended(ended, output) if ended == task => return output,
+                Event::Ended(ended, output) => self.early.push((ended, output)),
+                Event::Tick => panic!("task {task} never ended"),
+                _ => {}
+            }
+        }
+    }
+
+    pub fn fed(&mut self, line: &str, stdin: &str) -> Output {
+        let task = self.start(line, stdin);
+        self.end(task)
+    }
+
+    pub fn run(&mut self, line: &str) -> Output {
+        self.fed(line, "")
+    }
+
+    /// Runs it and wants exit 0.
+    pub fn ok(&mut self, line: &str) -> String {
+        let output = self.run(line);
+        assert!(output.ok(), "{line}: {output:?}");
+        output.stdout
+    }
+
+    /// Runs it, wants this exit code and this text on stderr.
+    pub fn no(&mut self, line: &str, code: i32, text: &str) {
+        self.no_fed(line, "", code, text);
+    }
+
+    pub fn no_fed(&mut self, line: &str, stdin: &str, code: i32, text: &str) {
+        let output = self.fed(line, stdin);
+        assert_eq!(output.exit, Exit::Code(code), "{line}: {output:?}");
+        assert!(output.stderr.contains(text), "{line}: {output:?}");
+    }
+
+    pub fn pass(&mut self, seconds: u64) {
+        let until = self.world.now() + Duration::from_secs(seconds);
+        loop {
+            match self.world.wait(Some(until)) {
+                Event::Tick => return,
+                Event::Ended(ended, output) => self.early.push((ended, output)),
+                _ => {}
+            }
+        }
+    }
+
+    pub fn launch(&mut self, name: &str) -> Output {
+        let line = format!(
+            "multipass launch 24.04 --name {name} --cpus 2 --memory 3G --disk 20G --timeout 900 --cloud-init -"
+        );
+        self.fed(&line, USER_DATA)
+    }
+
+    pub fn ip(&mut self, name: &str) -> String {
+        let info = self.ok(&format!("multipass info {name} --format json"));
+        let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+        info["info"][name]["ipv4"][0].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn exec(&mut self, vm: &str, line: &str) -> Output {
+        self.run(&format!("multipass exec -n {vm} -- {line}"))
+    }
+
+    pub fn deliver(&mut self, vm: &str, path: &str, text: &str) {
+        let output = self.fed(&format!("multipass exec -n {vm} -- sudo /usr/local/sbin/node-keep {path}"), text);
+        assert!(output.ok(), "{output:?}");
+    }
+
+    pub fn state(&mut self, vm: &str) -> serde_json::Value {
+        let output = self.exec(vm, "sudo /usr/local/sbin/node-state app1-api");
+        assert!(output.ok(), "{output:?}");
+        serde_json::from_str(&output.stdout).unwrap()
+    }
+
+    /// A prepared VM with its init file.
+    pub fn prepared(services: &str) -> Self {
+        let mut scene = Scene::new();
+        assert!(scene.launch("app1-cp").ok());
+        let ip = scene.ip("app1-cp");
+        assert!(scene.exec("app1-cp", &format!("sudo /usr/local/sbin/node-hosts {ip} app1-api")).ok());
+        let config = INIT.replace("IP", &ip).replace("SERVICES", services);
+        scene.deliver("app1-cp", "/etc/archipelago/kubeadm-init.yaml", &config);
+        scene
+    }
+
+    /// A control plane, and `app1.yaml` on the disk that leads to it.
+    pub fn clustered() -> Self {
+        let mut scene = Scene::prepared("10.97.0.0/16");
+        let init = scene.exec("app1-cp", "sudo kubeadm init --config /etc/archipelago/kubeadm-init.yaml");
+        assert!(init.ok(), "{init:?}");
+        assert!(scene.exec("app1-cp", "sudo touch /etc/archipelago/init.done").ok());
+        scene.kubeconfig();
+        scene
+    }
+
+    /// Fetches admin.conf and leads it to the address, as the plan does.
+    pub fn kubeconfig(&mut self) {
+        let view = "sudo kubectl config view --kubeconfig /etc/kubernetes/admin.conf --raw --output json";
+        let config = self.exec("app1-cp", view).stdout;
+        let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        let ip = self.ip("app1-cp");
+        config["clusters"][0]["cluster"]["server"] = format!("https://{ip}:6443").into();
+        config["clusters"][0]["cluster"]["tls-server-name"] = "app1-api".into();
+        self.disk.0.borrow_mut().0.insert("app1.yaml".into(), config.to_string().into_bytes());
+    }
+
+    pub fn pull_cilium(&mut self) {
+        self.ok("helm pull cilium --repo https://helm.cilium.io --version 1.20.0 --destination out/charts");
+    }
+}

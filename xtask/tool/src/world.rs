@@ -1,0 +1,53 @@
+//! The trait `World`: where commands run. Two implementors: `exec::host::Host` starts real processes, the simulator
+//! answers the same argv in virtual time.
+
+use std::time::Duration;
+
+use crate::{Output, Tool};
+
+/// One running command.
+pub type TaskId = u64;
+
+/// What the world tells the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Time has passed, nothing else.
+    Tick,
+    /// A running command printed a line. For the screen; the engine passes it on as a note.
+    Line(TaskId, String),
+    /// A command ended.
+    Ended(TaskId, Output),
+    /// The digest of a generated file that [`Action::Start`] asked for: the very text that `<digest:FILE>` stands for.
+    Digest(String, String),
+    /// The digests that [`Action::Recall`] asked for have been told.
+    Recalled(TaskId),
+    /// The user said stop (Ctrl-C, SIGTERM). The second one kills.
+    Interrupt,
+}
+
+/// A command with every token completed, ready to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Names the run.
+    pub task: TaskId,
+    /// The program.
+    pub tool: Tool,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// What it reads; closed afterwards.
+    pub stdin: Vec<u8>,
+    /// Environment on top of the user's own.
+    pub env: Vec<(String, String)>,
+}
+
+/// Where commands run.
+pub trait World {
+    /// Time that has passed for running things. Stands still while the machine sleeps.
+    fn now(&self) -> Duration;
+    /// Starts a command and returns at once. Its end, even a failure to start, comes from [`World::wait`].
+    fn start(&mut self, call: Call);
+    /// Ends a command and everything it spawned: politely (SIGTERM), or at once (SIGKILL).
+    fn kill(&mut self, task: TaskId, hard: bool);
+    /// Blocks until something happens or the time comes. `None` waits for the next event alone.
+    fn wait(&mut self, until: Option<Duration>) -> Event;
+}
