@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use render::Files;
+pub use tool::Want;
 use tool::{Command, Limits};
 
 pub mod bootstrap;
@@ -27,7 +28,6 @@ pub mod text;
 pub mod tools;
 pub mod upgrade;
 pub mod uses;
-pub mod want;
 
 /// Names a step by path: `app1/cp/launch`.
 pub type StepId = String;
@@ -41,58 +41,6 @@ pub enum Lane {
     Launch,
     /// Downloads.
     Pull,
-}
-
-/// What an answer must look like.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Want {
-    /// The exit code is this.
-    Exit(i32),
-    /// Exit 0 and stdout, trimmed, is this text.
-    Stdout(String),
-    /// Exit 0 and stdout has each of these lines, in any order.
-    Lines(Vec<String>),
-    /// Exit 0 and the regular expression matches stdout (multi-line mode).
-    Match(String),
-    /// The regular expression matches stderr, whatever the exit.
-    Stderr(String),
-    /// Exit 0 and the JSON value at this pointer is the text (numbers and booleans by their JSON form).
-    Json(String, String),
-    /// Exit 0 and the JSON number (or string of digits) at this pointer is at least this.
-    JsonAtLeast(String, u64),
-    /// Exit 0 and every JSON value that this pointer leads to is the text, and there is at least one. In it `*` is each
-    /// entry of an object or a list, and `name=x` those entries whose `name` is x. What lacks the rest counts as null.
-    JsonEach(String, String),
-    /// Exit 0 and there is something other than null at this pointer.
-    JsonPresent(String),
-    /// Exit 0 and the version at this pointer (or, with an empty pointer, the first version in stdout) is in this
-    /// semver range.
-    Version(String, String),
-    /// Exit 0 and no address or network at this JSON pointer (a string, or a list of strings) overlaps one of these
-    /// ranges.
-    Outside(String, Vec<ipnet::Ipv4Net>),
-    /// Exit 0, and of the Helm release named first (`NAMESPACE/NAME`) the newest revision, as a line of words
-    /// ([`tool::helm::revisions::Revision::line`]), matches the regular expression.
-    Newest(String, String),
-    /// There is no such program. Only as the whole `when` of a [`Case`]: without one a missing tool fails its step.
-    Absent,
-    /// Each of these. An empty list always holds: see [`Want::ALWAYS`].
-    All(Vec<Want>),
-    /// One of these.
-    Any(Vec<Want>),
-    /// Not this.
-    Not(Box<Want>),
-}
-
-impl Want {
-    /// Whatever the answer is.
-    pub const ALWAYS: Want = Want::All(vec![]);
-
-    /// The opposite of it.
-    #[must_use]
-    pub fn negated(self) -> Want {
-        Want::Not(Box::new(self))
-    }
 }
 
 /// The question that a step asks, and the answer that means there is nothing to do.

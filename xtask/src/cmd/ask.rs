@@ -75,7 +75,7 @@ const LISTED: usize = 6;
 /// --debug flag to render out invalid YAML`, as Helm says after a template that fails), else the last line.
 pub fn reason(output: &Output) -> String {
     let lines: Vec<&str> = output.stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let Some(last) = lines.len().checked_sub(1) else { return plan::want::ending(&output.exit) };
+    let Some(last) = lines.len().checked_sub(1) else { return tool::expect::ending(&output.exit) };
     let at = lines.iter().rposition(|line| line.starts_with("Error: ")).unwrap_or(last);
     let line = lines[at].strip_prefix("Error: ").unwrap_or(lines[at]);
     // Helm lists below the error which values a schema does not take (measured on 3.18 and 4.1).
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(said(helm), "template: a: unable to decode certificate");
         let schema = "Error: values don't fit:\nvelero:\n- at '/x': got object, want boolean\n\n";
         assert_eq!(said(schema), "values don't fit:\nvelero:\n- at '/x': got object, want boolean");
-        assert_eq!([said("first\nlast\n"), said("")], ["last".to_owned(), plan::want::ending(&Exit::Code(1))]);
+        assert_eq!([said("first\nlast\n"), said("")], ["last".to_owned(), tool::expect::ending(&Exit::Code(1))]);
     }
 
     #[test]

@@ -13,9 +13,9 @@ use exec::workspace::{Workspace, clock, sha256_of};
 use model::problem::Problem;
 use plan::engine::{Action, Engine, Failure, Note, Outcome};
 use plan::journal::{self, Entry};
-use plan::want::ending;
 use plan::{Plan, StepId};
 use tool::World;
+use tool::expect::ending;
 use tool::{Command, Exit, Output, Tool};
 
 pub(super) mod complete;

@@ -10,6 +10,7 @@ use model::token;
 pub mod cilium;
 pub mod curl;
 pub mod docker;
+pub mod expect;
 pub mod guest;
 pub mod helm;
 pub mod kubectl;
@@ -21,6 +22,7 @@ pub mod tar;
 pub mod vault;
 mod world;
 
+pub use expect::Want;
 pub use world::{Call, Event, TaskId, World};
 
 /// A program that commands are given to.

@@ -8,8 +8,8 @@ use super::super::{Case, Clause, Verdict};
 use super::{Answers, Silence};
 use model::fleet::Role;
 use plan::live::id;
-use plan::want::ending;
 use tool::Output;
+use tool::expect::ending;
 use tool::reading::json;
 
 /// One clause on trial before running clusters.

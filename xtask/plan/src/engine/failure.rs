@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::want::ending;
 use model::token::{self, Token};
+use tool::expect::ending;
 use tool::{Command, Exit, Output, Stdin};
 
 use super::task::{Stage, Task};

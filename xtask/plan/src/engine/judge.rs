@@ -1,9 +1,9 @@
 //! What a probe's answer says about its step. Pure: an answer and known values in, a verdict out.
 //! Knows nothing of states, attempts or time.
 
-use crate::want::Answer;
 use crate::{Step, Want};
 use model::token::Token;
+use tool::expect::Answer;
 use tool::{Command, Exit, Learn, Output};
 
 /// What an answer says.

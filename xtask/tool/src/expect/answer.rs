@@ -1,13 +1,12 @@
 //! An answer that many wants are asked about.
-//! Knows nothing of wants.
 
 use std::cell::OnceCell;
 
 use serde_json::Value;
 
 use super::is_exit;
-use tool::Output;
-use tool::reading::json;
+use crate::Output;
+use crate::reading::json;
 
 /// An answer that several wants are asked about: it is read as JSON once.
 #[derive(Debug)]

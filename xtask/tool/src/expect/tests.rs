@@ -1,5 +1,3 @@
-//! What each want accepts, refuses and says. Knows nothing of plans.
-
 use super::*;
 
 fn out(code: i32, stdout: &str, stderr: &str) -> Output {

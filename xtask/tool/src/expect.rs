@@ -1,5 +1,5 @@
-//! Wants: whether an answer is the one wanted, why not in words, and how a plan prints it.
-//! Knows nothing of who asked; an answer may be garbage of any kind and is then simply not the one wanted.
+//! Expectations: whether an output matches, why not in words, and how a plan prints it. An output may be garbage of any
+//! kind and then does not match.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,11 +9,10 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use semver::{Version, VersionReq};
 use serde_json::Value;
 
-use super::Want;
+use super::helm::revisions;
+use super::reading::{pattern, scalar};
+use super::{Exit, Output};
 use model::token::{self, Token};
-use tool::helm::revisions;
-use tool::reading::{pattern, scalar};
-use tool::{Exit, Output};
 
 mod answer;
 
@@ -22,7 +21,57 @@ pub use answer::Answer;
 /// Longest piece of an answer that is repeated in an explanation, in characters.
 const QUOTE: usize = 120;
 
+/// What an answer must look like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Want {
+    /// The exit code is this.
+    Exit(i32),
+    /// Exit 0 and stdout, trimmed, is this text.
+    Stdout(String),
+    /// Exit 0 and stdout has each of these lines, in any order.
+    Lines(Vec<String>),
+    /// Exit 0 and the regular expression matches stdout (multi-line mode).
+    Match(String),
+    /// The regular expression matches stderr, whatever the exit.
+    Stderr(String),
+    /// Exit 0 and the JSON value at this pointer is the text (numbers and booleans by their JSON form).
+    Json(String, String),
+    /// Exit 0 and the JSON number (or string of digits) at this pointer is at least this.
+    JsonAtLeast(String, u64),
+    /// Exit 0 and every JSON value that this pointer leads to is the text, and there is at least one. In it `*` is each
+    /// entry of an object or a list, and `name=x` those entries whose `name` is x. What lacks the rest counts as null.
+    JsonEach(String, String),
+    /// Exit 0 and there is something other than null at this pointer.
+    JsonPresent(String),
+    /// Exit 0 and the version at this pointer (or, with an empty pointer, the first version in stdout) is in this
+    /// semver range.
+    Version(String, String),
+    /// Exit 0 and no address or network at this JSON pointer (a string, or a list of strings) overlaps one of these
+    /// ranges.
+    Outside(String, Vec<Ipv4Net>),
+    /// Exit 0, and of the Helm release named first (`NAMESPACE/NAME`) the newest revision, as a line of words
+    /// ([`revisions::Revision::line`]), matches the regular expression.
+    Newest(String, String),
+    /// There is no such program. Only as the whole condition of a remedy: without one a missing tool fails its step.
+    Absent,
+    /// Each of these. An empty list always holds: see [`Want::ALWAYS`].
+    All(Vec<Want>),
+    /// One of these.
+    Any(Vec<Want>),
+    /// Not this.
+    Not(Box<Want>),
+}
+
 impl Want {
+    /// Whatever the answer is.
+    pub const ALWAYS: Want = Want::All(vec![]);
+
+    /// The opposite of it.
+    #[must_use]
+    pub fn negated(self) -> Want {
+        Want::Not(Box::new(self))
+    }
+
     /// Whether the answer is the one wanted.
     pub fn holds(&self, output: &Output) -> bool {
         self.fits(&Answer::of(output))
