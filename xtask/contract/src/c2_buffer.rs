@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use super::case::Case;
 use super::evidence::{Evidence, Ground, Sheet};
-use super::quantity::{duration, hours, short, size};
 use super::wal::{Bound, SEGMENT, Wal};
 use form::{FLAGS, Form, flag, period};
+use model::units::{format_decimal, format_hours, parse_duration, parse_quantity};
 
 /// What is promised: 2.7 h.
 pub const NEED: Duration = Duration::from_secs(9720);
@@ -87,9 +87,9 @@ fn guarantee(ground: &Ground, agent: &Sheet, flags: &str, case: &mut Case) -> Op
     };
     let bound = Wal { period: every, bytes: SEGMENT }.bound();
     if bound.shortest < NEED {
-        let got = format!("{} at any rate (truncated every {})", hours(bound.shortest), hours(every));
+        let got = format!("{} at any rate (truncated every {})", format_hours(bound.shortest), format_hours(every));
         let fix = format!("{PERIOD}={}, or more", least_period());
-        case.breach(ground, agent, &path, format!("no loss for {}", hours(NEED)), got, fix);
+        case.breach(ground, agent, &path, format!("no loss for {}", format_hours(NEED)), got, fix);
     }
     Some((every, bound))
 }
@@ -105,39 +105,39 @@ fn told(every: Duration, bound: &Bound, after: &Bound, rate: Option<f64>, case: 
         let written = rate * every.as_secs_f64() / MIB;
         format!(
             "{} KiB/s = {} MiB in {} = {} samples/s at {SAMPLE} B each",
-            short(rate / 1024.0),
-            short(written),
-            hours(every),
+            format_decimal(rate / 1024.0),
+            format_decimal(written),
+            format_hours(every),
             (rate / SAMPLE).round()
         )
     });
     case.headline(format!(
         "guaranteed {} while under 128 MiB is written in {}; below {} above {}",
-        hours(bound.shortest),
-        hours(every),
-        hours(NEED),
-        rate.map_or("nothing".to_owned(), |rate| format!("{} KiB/s", short(rate / 1024.0)))
+        format_hours(bound.shortest),
+        format_hours(every),
+        format_hours(NEED),
+        rate.map_or("nothing".to_owned(), |rate| format!("{} KiB/s", format_decimal(rate / 1024.0)))
     ));
-    case.figure("needed outage", hours(NEED));
-    case.figure("truncate period", hours(every));
-    case.figure("guaranteed outage", hours(bound.shortest));
+    case.figure("needed outage", format_hours(NEED));
+    case.figure("truncate period", format_hours(every));
+    case.figure("guaranteed outage", format_hours(bound.shortest));
     let phase = match bound.worst_phase {
         Duration::ZERO => "an outage that begins right at a truncation".to_owned(),
-        phase => format!("an outage that begins {} after a truncation", hours(phase)),
+        phase => format!("an outage that begins {} after a truncation", format_hours(phase)),
     };
     case.figure("worst phase", phase);
-    case.figure("luckiest outage", hours(bound.longest));
-    case.figure("after a restart before the outage", hours(after.shortest));
+    case.figure("luckiest outage", format_hours(bound.longest));
+    case.figure("after a restart before the outage", format_hours(after.shortest));
     case.figure("breaking write rate", breaks);
     case.because(format!(
         "every {} the open segment is closed; of the closed ones without the newest the lower two thirds are dropped",
-        hours(every)
+        format_hours(every)
     ));
     case.because(format!(
         "under 128 MiB a period this drops what is older than two periods: {} for an outage that begins at the worst \
          moment, {} at the luckiest",
-        hours(bound.shortest),
-        hours(bound.longest)
+        format_hours(bound.shortest),
+        format_hours(bound.longest)
     ));
     case.because("it is a cliff: past the bound nearly the whole backlog goes, not its oldest part");
     case.because("retention.max-time keeps no samples, and samples in a checkpoint are never sent");
@@ -157,7 +157,7 @@ fn volume(ground: &Ground, agent: &Sheet, held: u64, case: &mut Case) {
     case.expect(ground, agent, lasting, "true", "persistentVolume.enabled: true; an emptyDir dies with the pod");
     case.expect(ground, agent, "server.statefulSet.enabled", "true", "statefulSet.enabled: true keeps one volume");
     let path = "server.persistentVolume.size";
-    let Some(has) = case.text(agent, path).and_then(|text| size(&text)) else {
+    let Some(has) = case.text(agent, path).and_then(|text| parse_quantity(&text)) else {
         case.breach(ground, agent, path, "a size as 2Gi", "nothing", "size: 2Gi");
         return;
     };
@@ -172,7 +172,7 @@ fn volume(ground: &Ground, agent: &Sheet, held: u64, case: &mut Case) {
 /// What the jobs admit: each has a ceiling, and those whose targets are known stay below the breaking rate.
 fn ceiling(ground: &Ground, agent: &Sheet, rate: Option<f64>, case: &mut Case) {
     case.rule("ceiling");
-    let interval = case.text(agent, "server.global.scrape_interval").and_then(|text| duration(&text));
+    let interval = case.text(agent, "server.global.scrape_interval").and_then(|text| parse_duration(&text));
     let interval = interval.unwrap_or(Duration::from_secs(60)).as_secs_f64();
     let mut per_node = 0.0;
     let jobs = agent.get("scrapeConfigs").and_then(serde_json::Value::as_object);
@@ -197,11 +197,11 @@ fn ceiling(ground: &Ground, agent: &Sheet, rate: Option<f64>, case: &mut Case) {
     let bytes = known * SAMPLE;
     case.figure(
         "admitted by the node jobs",
-        format!("{} samples/s = {} KiB/s at most", known.round(), short(bytes / 1024.0)),
+        format!("{} samples/s = {} KiB/s at most", known.round(), format_decimal(bytes / 1024.0)),
     );
     if rate.is_some_and(|rate| bytes > rate) {
-        let got = format!("{} KiB/s from the node jobs alone", short(bytes / 1024.0));
-        let want = format!("less than {} KiB/s", short(rate.unwrap_or_default() / 1024.0));
+        let got = format!("{} KiB/s from the node jobs alone", format_decimal(bytes / 1024.0));
+        let want = format!("less than {} KiB/s", format_decimal(rate.unwrap_or_default() / 1024.0));
         case.breach(ground, agent, "scrapeConfigs", want, got, "lower sample_limit or scrape less often");
     }
 }
@@ -222,7 +222,7 @@ fn retention(ground: &Ground, agent: &Sheet, flags: &str, guaranteed: Duration, 
     let kept = kept.unwrap_or_default();
     let needed = NEED.max(guaranteed);
     if kept < needed {
-        let want = format!("series kept for {} or longer", hours(needed));
-        case.breach(ground, agent, &path, want, hours(kept), format!("{name}=8h"));
+        let want = format!("series kept for {} or longer", format_hours(needed));
+        case.breach(ground, agent, &path, want, format_hours(kept), format!("{name}=8h"));
     }
 }

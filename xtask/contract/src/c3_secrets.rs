@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::case::{Case, shown};
 use super::evidence::{Evidence, Ground, Sheet};
-use super::quantity::{duration, hours};
+use model::units::{format_hours, parse_duration};
 
 /// How far a secret may be behind.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -42,7 +42,7 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
     }
     case.headline(format!(
         "{secrets} ExternalSecrets: asked every {}, kept without limit while nobody answers",
-        hours(HOUR)
+        format_hours(HOUR)
     ));
     case.because("refreshInterval is a pace of asking and no expiry: without an answer the Secret stays as it is");
     case.because(
@@ -55,10 +55,10 @@ pub(super) fn pace(ground: &Ground, secret: &Sheet, case: &mut Case) {
     case.rule("pace");
     let path = "spec.refreshInterval";
     let every = case.text(secret, path);
-    match every.as_deref().and_then(duration) {
-        Some(every) if every == HOUR => case.figure("asked every", hours(every)),
+    match every.as_deref().and_then(parse_duration) {
+        Some(every) if every == HOUR => case.figure("asked every", format_hours(every)),
         other => {
-            let got = other.map_or_else(|| shown(every.as_deref()), hours);
+            let got = other.map_or_else(|| shown(every.as_deref()), format_hours);
             case.breach(ground, secret, path, "asked once an hour: 1 h", got, "refreshInterval: 1h0m0s");
         }
     }
@@ -98,7 +98,7 @@ fn calm(ground: &Ground, store: &Sheet, case: &mut Case) {
     case.rule("store");
     let path = "spec.refreshInterval";
     let own = case.text(store, path).unwrap_or_else(|| "0".to_owned());
-    if duration(&own) != Some(Duration::ZERO) {
+    if parse_duration(&own) != Some(Duration::ZERO) {
         let want = "no refreshInterval of the store itself";
         let hint = "remove it; external-secrets#4663";
         case.breach(ground, store, path, want, own, hint);
@@ -109,20 +109,20 @@ fn calm(ground: &Ground, store: &Sheet, case: &mut Case) {
 /// How soon after an outage it asks again.
 fn controller(ground: &Ground, release: &Sheet, case: &mut Case) {
     let path = "storeRequeueInterval";
-    let every = case.text(release, path).and_then(|text| duration(&text));
+    let every = case.text(release, path).and_then(|text| parse_duration(&text));
     let (least, most) = REQUEUE;
     match every {
         Some(every) if (least..=most).contains(&every) => {
-            case.figure("a silent store asked again every", hours(every));
+            case.figure("a silent store asked again every", format_hours(every));
         }
         other => {
-            let want = format!("a silent store asked again every {} to {}", hours(least), hours(most));
+            let want = format!("a silent store asked again every {} to {}", format_hours(least), format_hours(most));
             case.breach(
                 ground,
                 release,
                 path,
                 want,
-                other.map_or("nothing".to_owned(), hours),
+                other.map_or("nothing".to_owned(), format_hours),
                 "storeRequeueInterval: 5m",
             );
         }
@@ -146,11 +146,11 @@ fn as_rendered(ground: &Ground, release: &Sheet, case: &mut Case) {
     let path = "spec.template.spec.containers.0.args";
     let controller = made.iter().find(|s| s.word("kind") == "Deployment" && s.word("metadata.name") == release.name);
     let args = controller.map_or(&[][..], |deployment| case.list(deployment, path));
-    let every = args.iter().filter_map(|arg| arg.as_str()?.strip_prefix(FLAG)).next_back().and_then(duration);
+    let every = args.iter().filter_map(|arg| arg.as_str()?.strip_prefix(FLAG)).next_back().and_then(parse_duration);
     let (least, most) = REQUEUE;
     if !every.is_some_and(|every| (least..=most).contains(&every)) {
-        let want = format!("a silent store asked again every {} to {}", hours(least), hours(most));
-        let got = every.map_or("nothing".to_owned(), hours);
+        let want = format!("a silent store asked again every {} to {}", format_hours(least), format_hours(most));
+        let got = every.map_or("nothing".to_owned(), format_hours);
         let hint = "storeRequeueInterval: 5m";
         match controller {
             Some(deployment) => case.breach(ground, deployment, path, want, got, hint),

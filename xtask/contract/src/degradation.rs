@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::case::{Case, shown};
 use super::evidence::{Evidence, Ground, Sheet};
-use super::quantity::{duration, hours};
+use model::units::{format_hours, parse_duration};
 
 /// How old lines may be when they come; a laptop is closed over a weekend.
 const OLDEST: Duration = Duration::from_secs(24 * 3600);
@@ -97,11 +97,12 @@ fn accepted(platform: &Ground, loki: &Sheet, case: &mut Case) {
     if !case.on(loki, "loki.limits_config.reject_old_samples", true) {
         return;
     }
-    let age = case.text(loki, path).and_then(|text| duration(&text)).unwrap_or(Duration::from_secs(7 * 24 * 3600));
-    case.figure("oldest line accepted", hours(age));
+    let age =
+        case.text(loki, path).and_then(|text| parse_duration(&text)).unwrap_or(Duration::from_secs(7 * 24 * 3600));
+    case.figure("oldest line accepted", format_hours(age));
     if age < OLDEST {
-        let want = format!("lines accepted that are {} old", hours(OLDEST));
-        case.breach(platform, loki, path, want, hours(age), "reject_old_samples_max_age: 168h");
+        let want = format!("lines accepted that are {} old", format_hours(OLDEST));
+        case.breach(platform, loki, path, want, format_hours(age), "reject_old_samples_max_age: 168h");
     }
 }
 

@@ -189,17 +189,20 @@ pub fn failings(need: &Outcome, sweep: &Sweep) -> Vec<(super::Clause, String)> {
         ));
     }
     if sweep.safe < need.outage {
-        let safe = super::quantity::hours(sweep.safe);
+        let safe = model::units::format_hours(sweep.safe);
         out.push((
             C2,
             format!(
                 "samples are lost in outages longer than {safe}, {} is promised",
-                super::quantity::hours(need.outage)
+                model::units::format_hours(need.outage)
             ),
         ));
     }
     if need.secret.1 > FRESH {
-        out.push((C3, format!("the secret was fresh only {} after the return", super::quantity::hours(need.secret.1))));
+        out.push((
+            C3,
+            format!("the secret was fresh only {} after the return", model::units::format_hours(need.secret.1)),
+        ));
     }
     out
 }

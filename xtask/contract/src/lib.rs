@@ -20,7 +20,6 @@ pub mod evidence;
 pub mod live;
 pub mod outage;
 pub mod pairing;
-pub mod quantity;
 pub mod references;
 pub mod wal;
 pub mod why;

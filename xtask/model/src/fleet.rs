@@ -14,43 +14,17 @@ mod nearest;
 mod rules;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use ipnet::Ipv4Net;
 use semver::Version;
 
+pub use crate::units::Bytes;
 pub use compatibility::Compatibility;
 pub use grow::another;
 pub use load::load;
 pub use rules::machine::machine_short;
 pub use rules::names::is_label;
 pub use rules::networks::{free_range, network_clash};
-
-/// A number of bytes. Written `4G`, `512M` (powers of 1024), as Multipass reads it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bytes(pub u64);
-
-impl Bytes {
-    const UNITS: [(char, u64); 3] = [('G', 1 << 30), ('M', 1 << 20), ('K', 1 << 10)];
-
-    /// Reads `4G`, `1700M`, `512K`. `None` if it is anything else, or too large to count.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (_, size) = Self::UNITS.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
-        let digits = &text[..text.len() - 1];
-        let number: u64 = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())??;
-        number.checked_mul(size).map(Bytes)
-    }
-}
-
-/// With the largest unit that leaves no rest: `3G`, `1700M`.
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Self::UNITS.into_iter().find(|(_, size)| self.0 > 0 && self.0.is_multiple_of(*size)) {
-            Some((unit, size)) => write!(f, "{}{unit}", self.0 / size),
-            None => write!(f, "{}", self.0),
-        }
-    }
-}
 
 /// The whole input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,22 +201,5 @@ impl Fleet {
     pub fn mesh_port(&self, cluster: &Cluster) -> u16 {
         let index = self.clusters.iter().position(|c| c.name == cluster.name).unwrap_or(0);
         self.mesh.first_node_port + index as u16
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_read_and_written_as_multipass_reads_them() {
-        for text in ["3G", "1700M", "512K"] {
-            assert_eq!(Bytes::parse(text).map(|b| b.to_string()).as_deref(), Some(text));
-        }
-        assert_eq!(Bytes::parse("2048M").map(|b| b.to_string()).as_deref(), Some("2G"));
-        assert_eq!(Bytes(0).to_string(), "0");
-        for wrong in ["", "G", "4", "4 G", "+4G", "-4G", "4.5G", "4GB", "99999999999G", "é"] {
-            assert_eq!(Bytes::parse(wrong), None, "{wrong}");
-        }
     }
 }

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::super::case::{Case, shown};
 use super::super::evidence::{Ground, Sheet};
-use super::super::quantity::{duration, hours, size};
 use super::NEED;
 use super::form::{Form, Setting, period};
+use model::units::{format_hours, parse_duration, parse_quantity};
 
 /// How long a liveness probe must be failing before it kills: a starved or sleeping machine is no reason.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -34,7 +34,7 @@ fn stop(ground: &Ground, agent: &Sheet, form: &Form, case: &mut Case) {
     case.read(agent, &flush_path);
     let flush = flush.unwrap_or(Duration::from_secs(60));
     let (path, grace) = (&form.grace.0, Duration::from_secs(seconds(agent, &form.grace, case)));
-    case.figure("stop", format!("{} to flush, killed after {}", hours(flush), hours(grace)));
+    case.figure("stop", format!("{} to flush, killed after {}", format_hours(flush), format_hours(grace)));
     if grace < flush + MARGIN {
         let want = format!("a grace period of at least {} s", (flush + MARGIN).as_secs());
         case.breach(ground, agent, path, want, format!("{} s", grace.as_secs()), "terminationGracePeriodSeconds: 120");
@@ -49,7 +49,7 @@ fn seconds(agent: &Sheet, (path, otherwise): &Setting, case: &mut Case) -> u64 {
 /// A kill for memory.
 fn memory(ground: &Ground, agent: &Sheet, form: &Form, case: &mut Case) {
     case.rule("restarts");
-    let mut bytes = |path: &str| case.text(agent, path).and_then(|text| size(&text));
+    let mut bytes = |path: &str| case.text(agent, path).and_then(|text| parse_quantity(&text));
     let [request, path] = &form.memory;
     let (request, limit) = (bytes(request), bytes(path));
     match (request, limit) {
@@ -82,11 +82,11 @@ fn kills(ground: &Ground, agent: &Sheet, form: &Form, case: &mut Case) {
     let Some([every, often]) = &form.liveness else { return };
     let (every, failures) = (seconds(agent, every, case), seconds(agent, often, case));
     let patience = Duration::from_secs(every * failures);
-    case.figure("liveness", format!("killed after {} without an answer", hours(patience)));
+    case.figure("liveness", format!("killed after {} without an answer", format_hours(patience)));
     if patience < PATIENCE {
-        let want = format!("patience of at least {}", hours(PATIENCE));
+        let want = format!("patience of at least {}", format_hours(PATIENCE));
         let hint = "livenessProbeFailureThreshold: 20";
-        case.breach(ground, agent, &often.0, want, hours(patience), hint);
+        case.breach(ground, agent, &often.0, want, format_hours(patience), hint);
     }
 }
 
@@ -100,10 +100,17 @@ pub(super) fn queue(ground: &Ground, agent: &Sheet, list: &str, case: &mut Case)
     }
     for (i, write) in writes.iter().enumerate() {
         let path = format!("{list}.{i}.queue_config.sample_age_limit");
-        let limit = case.text(agent, &path).and_then(|text| duration(&text)).unwrap_or_default();
+        let limit = case.text(agent, &path).and_then(|text| parse_duration(&text)).unwrap_or_default();
         if !limit.is_zero() && limit < NEED {
-            let want = format!("samples sent however old they are, up to {}", hours(NEED));
-            case.breach(ground, agent, &path, want, format!("given up after {}", hours(limit)), "sample_age_limit: 0s");
+            let want = format!("samples sent however old they are, up to {}", format_hours(NEED));
+            case.breach(
+                ground,
+                agent,
+                &path,
+                want,
+                format!("given up after {}", format_hours(limit)),
+                "sample_age_limit: 0s",
+            );
         }
         if write.get("url").and_then(Value::as_str).is_none_or(str::is_empty) {
             let path = format!("{list}.{i}");

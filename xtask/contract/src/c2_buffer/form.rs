@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::evidence::Sheet;
-use super::super::quantity::duration;
+use model::units::parse_duration;
 
 /// The list that replaces every flag of the chart.
 pub(super) const FLAGS: &str = "server.defaultFlagsOverride";
@@ -84,7 +84,7 @@ pub(super) fn flag(sheet: &Sheet, flags: &str, name: &str) -> Option<(String, St
 /// A duration among the flags: its path (the list, if it is not there) and its length.
 pub(super) fn period(sheet: &Sheet, flags: &str, name: &str, otherwise: Duration) -> (String, Option<Duration>) {
     match flag(sheet, flags, name) {
-        Some((path, value)) => (path, duration(&value)),
+        Some((path, value)) => (path, parse_duration(&value)),
         None => (flags.to_owned(), Some(otherwise)),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::case::Case;
 use super::super::evidence::{Evidence, Ground, Sheet};
-use super::super::quantity::{duration, hours};
+use model::units::{format_hours, parse_duration};
 
 const ARGS: &str = "receive.extraArgs";
 const WINDOW: &str = "--tsdb.out-of-order.time-window=";
@@ -34,7 +34,7 @@ pub(super) fn window_in(thanos: &Sheet) -> (String, Duration) {
     let mut args = args.into_iter().flatten().enumerate();
     let found = args.find_map(|(i, a)| Some((i, a.as_str()?.strip_prefix(WINDOW)?)));
     match found {
-        Some((i, value)) => (format!("{ARGS}.{i}"), duration(value).unwrap_or_default()),
+        Some((i, value)) => (format!("{ARGS}.{i}"), parse_duration(value).unwrap_or_default()),
         None => (ARGS.to_owned(), Duration::ZERO),
     }
 }
@@ -42,20 +42,20 @@ pub(super) fn window_in(thanos: &Sheet) -> (String, Duration) {
 fn window(platform: &Ground, thanos: &Sheet, bridged: Duration, case: &mut Case) {
     let (path, window) = window_in(thanos);
     case.read(thanos, &path);
-    case.figure("out-of-order window", hours(window));
+    case.figure("out-of-order window", format_hours(window));
     case.because(format!(
         "all clusters share one head at the receiver: a backlog of {} is refused unless its window is longer",
-        hours(bridged)
+        format_hours(bridged)
     ));
     if window < bridged {
-        let want = format!("samples accepted that are {} old, as agents can send them", hours(bridged));
+        let want = format!("samples accepted that are {} old, as agents can send them", format_hours(bridged));
         let mend = format!("{WINDOW}12h");
-        case.breach(platform, thanos, &path, want, format!("{} at most", hours(window)), mend);
+        case.breach(platform, thanos, &path, want, format!("{} at most", format_hours(window)), mend);
     }
-    let kept = case.text(thanos, "receive.tsdb.retention").and_then(|text| duration(&text)).unwrap_or_default();
+    let kept = case.text(thanos, "receive.tsdb.retention").and_then(|text| parse_duration(&text)).unwrap_or_default();
     if kept < bridged {
-        let want = format!("kept for longer than an outage of {}", hours(bridged));
-        case.breach(platform, thanos, "receive.tsdb.retention", want, hours(kept), "retention: 7d");
+        let want = format!("kept for longer than an outage of {}", format_hours(bridged));
+        case.breach(platform, thanos, "receive.tsdb.retention", want, format_hours(kept), "retention: 7d");
     }
     let lasting = "receive.persistence.enabled";
     case.expect(platform, thanos, lasting, "true", "enabled: true; what was caught up must survive its pod");
@@ -113,10 +113,10 @@ fn offered(platform: &Ground, thanos: &Sheet, port: &str, case: &mut Case) {
     for set in args.filter(|s| s.word("metadata.name") == "thanos-receive") {
         let path = "spec.template.spec.containers.0.args";
         let given = case.list(set, path).iter().filter_map(|arg| arg.as_str()?.strip_prefix(WINDOW)).next_back();
-        if given.and_then(duration) != Some(window) {
+        if given.and_then(parse_duration) != Some(window) {
             let got = given.unwrap_or("nothing").to_owned();
             let hint = format!("{ARGS} in charts/thanos/values.yaml");
-            case.breach(platform, set, path, format!("{WINDOW}{}, as its values say", hours(window)), got, hint);
+            case.breach(platform, set, path, format!("{WINDOW}{}, as its values say", format_hours(window)), got, hint);
         }
     }
 }

@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::super::case::Case;
 use super::super::evidence::{Ground, Sheet};
-use super::super::quantity::{hours, size};
 use super::form::{Form, flag};
 use super::{CEILING, MIB, agent, guarantee, held, retention, truncated_every};
+use model::units::{format_hours, parse_quantity};
 
 /// Where the agent's configuration is, in the ConfigMap of its release.
 const CONFIG: &str = "data.prometheus\\.yml";
@@ -31,10 +31,11 @@ pub(super) fn judge(ground: &Ground, values: &Sheet, case: &mut Case) {
         needed = held(every);
         let said = truncated_every(values).unwrap_or(every);
         if every != said {
-            let (want, hint) = (format!("truncated every {}, as its values say", hours(said)), "charts/releases.toml");
-            case.breach(ground, workload, &form.flags, want, format!("every {}", hours(every)), hint);
+            let (want, hint) =
+                (format!("truncated every {}, as its values say", format_hours(said)), "charts/releases.toml");
+            case.breach(ground, workload, &form.flags, want, format!("every {}", format_hours(every)), hint);
         }
-        case.figure("as rendered", format!("{}, truncated every {}", workload.subject(), hours(every)));
+        case.figure("as rendered", format!("{}, truncated every {}", workload.subject(), format_hours(every)));
     }
     agent::judge(ground, workload, &form, case);
     volume(ground, workload, &form, needed, case);
@@ -69,7 +70,7 @@ fn volume(ground: &Ground, workload: &Sheet, form: &Form, needed: u64, case: &mu
         return;
     };
     let path = format!("spec.volumeClaimTemplates.{i}.spec.resources.requests.storage");
-    let has = case.text(workload, &path).and_then(|text| size(&text)).unwrap_or_default();
+    let has = case.text(workload, &path).and_then(|text| parse_quantity(&text)).unwrap_or_default();
     if has < needed {
         let want = format!("at least {} MiB for the log", (needed as f64 / MIB).ceil());
         case.breach(ground, workload, &path, want, format!("{} MiB", has >> 20), "size: 2Gi");

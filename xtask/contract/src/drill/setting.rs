@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::super::c2_buffer;
 use super::super::evidence::{Evidence, Sheet};
-use super::super::quantity::duration;
 use super::super::references::{Class, Reference};
+use model::units::parse_duration;
 
 /// Bytes of the log in a scrape of one app cluster where nothing is limited to less. Assumed: 800 samples of 12 B.
 const SCRAPE: u64 = 9600;
@@ -40,7 +40,7 @@ impl Setting {
         let secret = apps.iter().find_map(|g| g.objects("ExternalSecret").next());
         let store = apps.iter().find_map(|g| g.releases().find(|s| s.chart() == Some("external-secrets")));
         let time = |sheet: Option<&Sheet>, path: &str, otherwise: u64| {
-            sheet.and_then(|s| duration(s.word(path))).unwrap_or(Duration::from_secs(otherwise))
+            sheet.and_then(|s| parse_duration(s.word(path))).unwrap_or(Duration::from_secs(otherwise))
         };
         let fatal = |name: &str| references.iter().any(|r| r.cluster == name && r.class == Class::Fatal);
         let broken = apps.iter().filter(|g| fatal(&g.name)).count() as u64;

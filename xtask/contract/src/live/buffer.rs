@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use super::super::c2_buffer::{self, DEFAULT_PERIOD, NEED, PERIOD, SAMPLE};
 use super::super::evidence::Sheet;
-use super::super::quantity::{duration, hours, short};
 use super::super::wal::Wal;
 use super::bench::{Bench, Site};
 use figures::Figures;
+use model::units::{format_decimal, format_hours, parse_duration};
 
 /// An Agent that is younger has not written enough to tell a rate by.
 const YOUNG: Duration = Duration::from_secs(600);
@@ -82,21 +82,21 @@ fn flags(bench: &mut Bench<'_>, site: &Site<'_>, rendered: &Sheet) -> Option<Dur
     let Some(data) = said["data"].as_object() else {
         return bench.unheard(site.name(), "agent/flags", "the answer has no flags".to_owned());
     };
-    let value = |flag: &str| data.get(flag).and_then(Value::as_str).and_then(duration).filter(|d| !d.is_zero());
+    let value = |flag: &str| data.get(flag).and_then(Value::as_str).and_then(parse_duration).filter(|d| !d.is_zero());
     let runs = value(name).unwrap_or(DEFAULT_PERIOD);
     let wanted = c2_buffer::truncated_every(rendered).unwrap_or(DEFAULT_PERIOD);
-    bench.case.figure(&format!("truncate period on {}", site.name()), hours(runs));
+    bench.case.figure(&format!("truncate period on {}", site.name()), format_hours(runs));
     if runs != wanted {
-        let (want, got) = (format!("{PERIOD}={} as rendered", hours(wanted)), hours(runs));
+        let (want, got) = (format!("{PERIOD}={} as rendered", format_hours(wanted)), format_hours(runs));
         let hint = format!("cargo xtask bootstrap --only '{}/prometheus-agent'", site.name());
         bench.breach(site.name(), "agent/flags", "prometheus-agent", &want, &got, &hint);
     }
     let flag = "storage.agent.retention.max-time";
     let kept = value(flag).unwrap_or(Duration::from_secs(4 * 3600));
     if kept < NEED {
-        let want = format!("series kept for {} or longer", hours(NEED));
+        let want = format!("series kept for {} or longer", format_hours(NEED));
         let hint = "charts/prometheus-agent/values.yaml: --storage.agent.retention.max-time=8h";
-        bench.breach(site.name(), "agent/flags", "prometheus-agent", &want, &hours(kept), hint);
+        bench.breach(site.name(), "agent/flags", "prometheus-agent", &want, &format_hours(kept), hint);
     }
     Some(runs)
 }
@@ -112,7 +112,7 @@ fn sending(bench: &mut Bench<'_>, site: &Site<'_>, figures: &Figures, answering:
     let sent = figures.most("prometheus_remote_storage_queue_highest_sent_timestamp_seconds");
     let sent = sent.or_else(|| figures.sum("process_start_time_seconds"));
     let behind = scraped.zip(sent).map(|(scraped, sent)| (scraped - sent).max(0.0));
-    let lag = behind.map_or("unknown".to_owned(), |s| hours(Duration::from_secs_f64(s)));
+    let lag = behind.map_or("unknown".to_owned(), |s| format_hours(Duration::from_secs_f64(s)));
     let name = format!("sending on {}", site.name());
     bench.case.figure(&name, format!("{pending} samples wait, {failed} failed for good, {lag} behind"));
     let (what, subject) = ("agent/metrics", "prometheus-agent");
@@ -126,7 +126,8 @@ fn sending(bench: &mut Bench<'_>, site: &Site<'_>, figures: &Figures, answering:
         bench.breach(site.name(), what, subject, "every sample gets into the log", "writes of the log failed", hint);
     }
     if answering && behind.is_some_and(|s| s > BEHIND) {
-        let want = format!("samples sent within {} while the platform answers", hours(Duration::from_secs_f64(BEHIND)));
+        let want =
+            format!("samples sent within {} while the platform answers", format_hours(Duration::from_secs_f64(BEHIND)));
         let hint = "cargo xtask mesh-connect --diagnose";
         bench.breach(site.name(), what, subject, &want, &format!("{lag} behind"), hint);
     }
@@ -142,22 +143,26 @@ fn log(bench: &mut Bench<'_>, site: &Site<'_>, figures: &Figures, period: Durati
     let wal = Wal { period, bytes: (rate * period.as_secs_f64()) as u64 };
     let bound = wal.bound();
     let breaks = Wal::breaking_rate(period, NEED);
-    let samples = figures.samples().map_or(String::new(), |s| format!(", {} samples/s", short(s)));
-    let measured = format!("at most {} KiB/s over {}{samples}", short(rate / KIB), hours(age));
+    let samples = figures.samples().map_or(String::new(), |s| format!(", {} samples/s", format_decimal(s)));
+    let measured = format!("at most {} KiB/s over {}{samples}", format_decimal(rate / KIB), format_hours(age));
     bench.case.figure(&format!("written on {}", site.name()), measured.clone());
-    bench.case.figure(&format!("projected outage on {}", site.name()), hours(bound.shortest));
+    bench.case.figure(&format!("projected outage on {}", site.name()), format_hours(bound.shortest));
     if age < YOUNG {
-        bench.case.because(format!("the Agent of {} is {} old: its rate says little yet", site.name(), hours(age)));
+        bench.case.because(format!(
+            "the Agent of {} is {} old: its rate says little yet",
+            site.name(),
+            format_hours(age)
+        ));
     }
     if bound.shortest < NEED {
-        let promised = breaks.map_or("nothing".to_owned(), |r| format!("{} KiB/s", short(r / KIB)));
-        let want = format!("no loss for {}: less than {promised} written", hours(NEED));
-        let got = format!("{measured}: {} bridged", hours(bound.shortest));
+        let promised = breaks.map_or("nothing".to_owned(), |r| format!("{} KiB/s", format_decimal(r / KIB)));
+        let want = format!("no loss for {}: less than {promised} written", format_hours(NEED));
+        let got = format!("{measured}: {} bridged", format_hours(bound.shortest));
         let hint = format!("lower sample_limit, or a longer {PERIOD}; at {SAMPLE} B a sample");
         bench.breach(site.name(), what, subject, &want, &got, &hint);
     }
     room(bench, site, bound.held);
-    Some(format!("{}: {measured} bridges {}", site.name(), hours(bound.shortest)))
+    Some(format!("{}: {measured} bridges {}", site.name(), format_hours(bound.shortest)))
 }
 
 /// What the log takes now and what is free must hold what it keeps at this rate.
@@ -170,7 +175,7 @@ fn room(bench: &mut Bench<'_>, site: &Site<'_>, held: u64) {
         bench.unheard::<()>(site.name(), "agent/volume", "du or df printed something else".to_owned());
         return;
     };
-    let mib = |bytes: u64| format!("{} MiB", short(bytes as f64 / MIB));
+    let mib = |bytes: u64| format!("{} MiB", format_decimal(bytes as f64 / MIB));
     let name = format!("log on {}", site.name());
     bench.case.figure(&name, format!("{} now, {} free of {}", mib(log), mib(free), mib(size)));
     if log + free < held {

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::super::c3_secrets::{keeping, pace};
 use super::super::evidence::Sheet;
-use super::super::quantity::{duration, hours, instant};
 use super::bench::{Bench, Site, reason};
+use model::units::{format_hours, parse_duration, parse_utc};
 use plan::live::{Place, secret_of};
 use tool::{Exit, Output};
 
@@ -38,7 +38,7 @@ pub(super) fn judge(bench: &mut Bench<'_>) {
             there += usize::from(kept(bench, &site, wanted, answer.as_deref()));
         }
     }
-    let age = oldest.map_or("of unknown age".to_owned(), |age| format!("the oldest read {} ago", hours(age)));
+    let age = oldest.map_or("of unknown age".to_owned(), |age| format!("the oldest read {} ago", format_hours(age)));
     bench.case.headline(format!("{there} of {all} Secrets are there, {age}"));
     if away {
         bench.case.because("the platform does not answer: a secret may be older than an hour, and must be there");
@@ -55,7 +55,7 @@ fn is(object: &Value, sheet: &Sheet) -> bool {
 fn server_clock(bench: &mut Bench<'_>, cluster: &str) -> Option<u64> {
     let pod = bench.output(cluster, "good-pod").filter(|o| o.ok())?;
     let pod: Value = serde_json::from_str(&pod.stdout).ok()?;
-    instant(pod.pointer("/metadata/creationTimestamp")?.as_str()?)
+    parse_utc(pod.pointer("/metadata/creationTimestamp")?.as_str()?)
 }
 
 /// The condition `Ready` of an object: its status and what it says.
@@ -102,12 +102,12 @@ fn fresh(bench: &mut Bench<'_>, site: &Site<'_>, state: &Value, now: Option<u64>
     if !good && !away {
         bench.breach(site.name(), "external-secrets", &name, "a secret that is Ready", &said, &hint);
     }
-    let read = state["status"]["refreshTime"].as_str().and_then(instant)?;
+    let read = state["status"]["refreshTime"].as_str().and_then(parse_utc)?;
     let age = Duration::from_secs(now?.saturating_sub(read));
-    let every = state["spec"]["refreshInterval"].as_str().and_then(duration).unwrap_or_default();
+    let every = state["spec"]["refreshInterval"].as_str().and_then(parse_duration).unwrap_or_default();
     if age > every + GRACE && !away {
-        let want = format!("read from Vault within {}", hours(every + GRACE));
-        let got = format!("{} ago", hours(age));
+        let want = format!("read from Vault within {}", format_hours(every + GRACE));
+        let got = format!("{} ago", format_hours(age));
         bench.breach(site.name(), "external-secrets", &name, &want, &got, &hint);
     }
     Some(age)

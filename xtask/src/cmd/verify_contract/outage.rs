@@ -51,7 +51,7 @@ pub struct Drill<'a> {
 /// No duration, or one beyond the limits.
 pub fn length(text: &str) -> Result<Duration, Stop> {
     let (least, most) = LENGTHS;
-    contract::quantity::duration(text).filter(|l| (least..=most).contains(l)).ok_or_else(|| {
+    model::units::parse_duration(text).filter(|l| (least..=most).contains(l)).ok_or_else(|| {
         let what = format!("no length of an outage: `{text}`");
         Stop::one(WRONG, Problem::new(what).why("it is between 1m and 24h").hint("--outage 10m"))
     })
@@ -121,7 +121,7 @@ fn consent(session: &mut Session, world: &mut dyn World, drill: &Drill<'_>) -> R
     let vms: Vec<String> = platform.nodes.iter().map(|n| platform.vm(n)).collect();
     let apps: Vec<String> = steps::apps(fleet).map(|c| c.name.clone()).collect();
     let (vms, apps) = (words::list(&vms), words::list(&apps));
-    let long = contract::quantity::hours(drill.length);
+    let long = model::units::format_hours(drill.length);
     let lines = [
         ("Stops", format!("{vms} for {long}, and starts them again whatever happens; Ctrl-C ends it early")),
         ("Asks", format!("the sample on {apps} once a second all the while, its own and its peers'")),
@@ -181,7 +181,7 @@ impl Play<'_, '_> {
         }
         looks.failures(self.tried(session, &steps::during(fleet, &self.files)));
         let end = began + self.drill.length;
-        let left = contract::quantity::hours(end.saturating_sub(self.watch.now()));
+        let left = model::units::format_hours(end.saturating_sub(self.watch.now()));
         session.shell.status(Tone::Dim, "Waiting", &format!("the outage goes on for {left}"));
         if self.watch.heard() > 0 || !self.watch.hold(end) {
             return false;

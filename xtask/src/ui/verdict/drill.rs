@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::super::words;
 use contract::drill::{Moment, Outcome, Row, Sweep};
 use contract::outage::Measured;
-use contract::quantity::hours;
 use contract::{Clause, drill};
+use model::units::format_hours;
 
 /// A drill that was played.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Drill {
 /// For people.
 pub fn text(drill: &Drill) -> String {
     let Drill { need, sweep, failings, .. } = drill;
-    let mut out = format!("\ndrill mgmt-outage, as a model: the platform is away for {}\n", hours(need.outage));
+    let mut out = format!("\ndrill mgmt-outage, as a model: the platform is away for {}\n", format_hours(need.outage));
     let (sent, failed) = need.requests;
     out.push_str(&format!("  requests  {sent} to the sample workloads, {failed} failed\n"));
     out.push_str(&format!(
@@ -36,21 +36,23 @@ pub fn text(drill: &Drill) -> String {
         need.lost,
         need.backlog,
         words::size(need.log),
-        hours(need.caught_up)
+        format_hours(need.caught_up)
     ));
     let (oldest, fresh) = need.secret;
     out.push_str(&format!(
         "  secret    kept, {} old at most; fresh {} after the return\n",
-        hours(oldest),
-        hours(fresh)
+        format_hours(oldest),
+        format_hours(fresh)
     ));
     out.push_str(&format!(
         "  frontier  {} outages, {} hours played; nothing lost up to {} (computed: {}), {}\n",
         sweep.played,
         sweep.hours,
-        hours(sweep.safe),
-        hours(sweep.computed),
-        sweep.doomed.map_or("never at every moment".to_owned(), |d| format!("always something from {}", hours(d)))
+        format_hours(sweep.safe),
+        format_hours(sweep.computed),
+        sweep
+            .doomed
+            .map_or("never at every moment".to_owned(), |d| format!("always something from {}", format_hours(d)))
     ));
     for row in &sweep.rows {
         out.push_str(&line(row));
@@ -71,7 +73,7 @@ fn line(row: &Row) -> String {
     let (losing, of) = row.losing;
     let bar: String = (0..of).map(|i| if i < losing { '#' } else { '.' }).collect();
     let worst = if losing == 0 { String::new() } else { format!("  up to {} % lost", row.worst) };
-    format!("    {:>7}  {bar}{worst}\n", hours(row.outage))
+    format!("    {:>7}  {bar}{worst}\n", format_hours(row.outage))
 }
 
 /// For scripts.

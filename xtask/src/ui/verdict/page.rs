@@ -6,8 +6,8 @@ use super::figure::figure;
 use super::junit::escaped;
 use super::{Told, measured, word};
 use contract::drill::Moment;
-use contract::quantity::hours;
 use contract::{Reference, Verdict};
+use model::units::format_hours;
 
 /// The picture, in its own units.
 const WIDE: f64 = 1000.0;
@@ -110,7 +110,7 @@ fn tier(name: &str, word: &str, verdict: &Verdict, unasked: Vec<String>) -> Stri
 /// Three strips over one clock: requests, the log, the secret's age.
 fn timeline(drill: &Drill) -> String {
     let need = &drill.need;
-    let mut out = format!("<h2>An outage of {}, as a model</h2>\n<p>", hours(need.outage));
+    let mut out = format!("<h2>An outage of {}, as a model</h2>\n<p>", format_hours(need.outage));
     for (clause, sentence) in &drill.failings {
         out.push_str(&format!("<span class=\"BROKEN\">{clause}: {}</span><br>", escaped(sentence)));
     }
@@ -120,9 +120,9 @@ fn timeline(drill: &Drill) -> String {
          {} after the return.</p>\n",
         need.scraped,
         need.lost,
-        hours(need.caught_up),
-        hours(need.secret.0),
-        hours(need.secret.1)
+        format_hours(need.caught_up),
+        format_hours(need.secret.0),
+        format_hours(need.secret.1)
     ));
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let strips: [(&str, &str, Curve<'_>); 4] = [
@@ -135,7 +135,7 @@ fn timeline(drill: &Drill) -> String {
         out.push_str(&strip(drill, label, class, of));
     }
     let (first, last) = span(need);
-    let from = |at: i64| hours(std::time::Duration::from_secs(at.unsigned_abs()));
+    let from = |at: i64| format_hours(std::time::Duration::from_secs(at.unsigned_abs()));
     let ends = (from(first), from(last - need.outage.as_secs() as i64));
     out + &format!(
         "<div class=\"ruler ends\"><span>{} before it</span><span>shaded: the platform is away</span>\
@@ -154,7 +154,7 @@ fn strip(drill: &Drill, label: &str, class: &str, of: Curve<'_>) -> String {
     let y = |value: f64| TALL - 8.0 - value / most.max(1.0) * (TALL - 12.0);
     let points: Vec<String> = drill.need.moments.iter().map(|m| format!("{:.1},{:.1}", x(m.at), y(of(m)))).collect();
     let end = drill.need.outage.as_secs() as i64;
-    let label = format!("{label}, at most {}", contract::quantity::short(most));
+    let label = format!("{label}, at most {}", model::units::format_decimal(most));
     let shapes = format!(
         "<rect class=\"away\" x=\"{:.1}\" y=\"0\" width=\"{:.1}\" height=\"{TALL}\"/><line class=\"axis\" x1=\"0\" \
          x2=\"{WIDE}\" y1=\"{base}\" y2=\"{base}\"/><polyline class=\"line {class}\" points=\"{}\"/>",
@@ -182,7 +182,7 @@ fn frontier(drill: &Drill) -> String {
             120.0 - red
         ));
         ruler.push_str(&if i % 4 == 3 {
-            format!("<span>{}</span>", hours(row.outage))
+            format!("<span>{}</span>", format_hours(row.outage))
         } else {
             "<span></span>".into()
         });
@@ -192,8 +192,8 @@ fn frontier(drill: &Drill) -> String {
          which an outage of that length loses samples. Nothing is lost up to {}; computed from the flags: {}.</p>\n\
          <svg class=\"tall\" viewBox=\"0 0 {WIDE} 120\" preserveAspectRatio=\"none\" role=\"img\" \
          aria-label=\"frontier\">{bars}</svg>\n<div class=\"ruler\">{ruler}</div>\n",
-        hours(drill.sweep.safe),
-        hours(drill.sweep.computed)
+        format_hours(drill.sweep.safe),
+        format_hours(drill.sweep.computed)
     )
 }
 

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::fleet::Role;
 use crate::fleet::document::Kind;
+use crate::units::{parse_duration, parse_quantity};
 
 /// A value, or one for each version of a thing that the fleet pins.
 #[derive(Debug, Clone)]
@@ -84,19 +85,17 @@ fn flatten(table: &DeTable<'_>, path: &str, out: &mut BTreeMap<String, String>) 
     })
 }
 
-/// `90s`, `10m`, `1h`.
+/// `90s`, `10m`, `1h`: whole numbers, at most a day.
 fn duration(text: &str) -> Option<Duration> {
-    let (unit, seconds) = [('s', 1), ('m', 60), ('h', 3600)].into_iter().find(|(unit, _)| text.ends_with(*unit))?;
-    let number: u64 = text.strip_suffix(unit)?.parse().ok().filter(|n| *n > 0)?;
-    number.checked_mul(seconds).filter(|s| *s <= 24 * 3600).map(Duration::from_secs)
+    let limits = |time: &Duration| !time.is_zero() && time.as_secs() <= 24 * 3600 && !text.contains('.');
+    parse_duration(text).filter(limits)
 }
 
-/// `128Mi`, `1Gi`, as pods write it.
+/// `128Mi`, `1Gi`, as pods write it: a whole number.
 fn memory(text: &str) -> Option<u64> {
-    let (unit, size) = [("Mi", 1u64 << 20), ("Gi", 1 << 30)].into_iter().find(|(unit, _)| text.ends_with(unit))?;
-    let digits = text.strip_suffix(unit)?;
-    let number: u64 = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())??;
-    number.checked_mul(size).filter(|bytes| *bytes > 0)
+    let digits = text.strip_suffix("Mi").or(text.strip_suffix("Gi"))?;
+    let whole = digits.len() < 9 && digits.bytes().all(|b| b.is_ascii_digit());
+    parse_quantity(text).filter(|bytes| whole && *bytes > 0)
 }
 
 #[cfg(test)]
