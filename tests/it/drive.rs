@@ -26,7 +26,7 @@ pub fn step(id: &str, needs: &[&str], ask: Command, act: Vec<Command>) -> Step {
     Step {
         id: id.into(),
         doing: format!("bring about {id}"),
-        needs: needs.iter().map(|n| (*n).to_owned()).collect(),
+        needs: needs.iter().map(|n| (*n).into()).collect(),
         after: vec![],
         lane: Lane::Free,
         done_when: Probe { ask, want: Want::Exit(0) },
@@ -120,7 +120,7 @@ fn whose_time_is_over_is_ended_with_all_it_spawned() {
     late.limits.act = Duration::from_secs(1);
     let ran = run(&mut bench, &plan(vec![late, step("next", &["late"], ask("false"), vec![])]));
     assert_eq!(ran.outcome.failed[0].output.exit, Exit::TimedOut);
-    assert_eq!(ran.outcome.blocked, [("next".to_owned(), "late".to_owned())]);
+    assert_eq!(ran.outcome.blocked, [("next".into(), "late".into())]);
     let pid = bench.run("cat pid").stdout;
     assert!(bench.dies(pid.trim()));
 }

@@ -180,7 +180,7 @@ fn a_cluster_more_changes_no_other() {
     let after = bootstrap::plan(&fleet, &releases, files, Helm::V4);
     let acts = |plan: &Plan| -> BTreeMap<String, Vec<String>> {
         let of = |s: &plan::Step| s.act.iter().map(ToString::to_string).collect();
-        plan.steps.iter().map(|s| (s.id.clone(), of(s))).collect()
+        plan.steps.iter().map(|s| (s.id.to_string(), of(s))).collect()
     };
     let (before_acts, after_acts) = (acts(&before), acts(&after));
     let new: Vec<_> = after_acts.keys().filter(|id| !before_acts.contains_key(*id)).collect();

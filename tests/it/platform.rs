@@ -7,7 +7,7 @@ use model::fleet::Fleet;
 use model::release;
 use plan::choose::{Choice, choose};
 use plan::uses::Uses;
-use plan::{Plan, Step, bootstrap, check};
+use plan::{Plan, Scope, Step, StepKey, bootstrap, check};
 use render::{self, Data};
 use tool::helm::Helm;
 use tool::{Exit, Output};
@@ -17,15 +17,15 @@ use crate::golden::{data, load, plan, read};
 const FLEET: &str = "infra/fleet.toml";
 const LIST: &str = "charts/releases.toml";
 
-fn chosen(plan: &Plan, only: &str) -> BTreeSet<String> {
+fn chosen(plan: &Plan, only: &str) -> BTreeSet<StepKey> {
     let choice = Choice { only: vec![only.to_owned()], ..Choice::default() };
     choose(plan, &choice).unwrap_or_else(|p| panic!("{p:#?}"))
 }
 
 /// All steps that must be done before this one, however far.
-fn before(plan: &Plan, id: &str) -> BTreeSet<String> {
+fn before(plan: &Plan, id: &str) -> BTreeSet<StepKey> {
     let mut found = BTreeSet::new();
-    let mut todo = vec![id.to_owned()];
+    let mut todo = vec![StepKey::from(id)];
     while let Some(id) = todo.pop() {
         for need in &plan.step(&id).unwrap_or_else(|| panic!("no step {id}")).needs {
             if found.insert(need.clone()) {
@@ -48,11 +48,11 @@ fn changed(fleet: &Fleet, list: &str, data: &Data) -> Plan {
 fn no_cluster_needs_another() {
     let plan = plan(FLEET, Helm::V4);
     for (cluster, others) in [("mgmt", ["app1", "app2"]), ("app1", ["mgmt", "app2"]), ("app2", ["mgmt", "app1"])] {
-        let foreign: Vec<String> = chosen(&plan, &format!("{cluster}/*"))
+        let foreign: Vec<StepKey> = chosen(&plan, &format!("{cluster}/*"))
             .into_iter()
-            .filter(|id| others.iter().any(|other| id.split('/').any(|part| part == *other)))
+            .filter(|id| others.iter().any(|other| id.as_str().split('/').any(|part| part == *other)))
             .collect();
-        assert_eq!(foreign, Vec::<String>::new(), "{cluster}");
+        assert_eq!(foreign, Vec::<StepKey>::new(), "{cluster}");
     }
 }
 
@@ -62,15 +62,15 @@ fn no_cluster_needs_another() {
 fn every_archive_comes_before_the_first_install() {
     let plan = plan(FLEET, Helm::V4);
     let archives =
-        |ids: BTreeSet<String>| ids.into_iter().filter(|id| id.starts_with("charts/")).collect::<BTreeSet<_>>();
+        |ids: BTreeSet<StepKey>| ids.into_iter().filter(|id| *id.scope() == Scope::Charts).collect::<BTreeSet<_>>();
     let all = archives(plan.ids());
     for cluster in ["mgmt", "app1", "app2"] {
         let here = archives(chosen(&plan, &format!("{cluster}/*")));
         assert!(here.len() > 5 && here.len() < all.len(), "{cluster}: {here:?}");
-        for step in plan.steps.iter().filter(|step| step.id.starts_with(&format!("{cluster}/")) && installs(step)) {
-            let before = before(&plan, &step.id);
+        for step in plan.steps.iter().filter(|step| step.id.scope().name() == cluster && installs(step)) {
+            let before = before(&plan, step.id.as_str());
             let missing: Vec<_> = here.iter().filter(|archive| !before.contains(*archive)).collect();
-            assert_eq!(missing, Vec::<&String>::new(), "{}", step.id);
+            assert_eq!(missing, Vec::<&StepKey>::new(), "{}", step.id);
         }
     }
     // What makes and starts machines needs none of them.
@@ -116,11 +116,11 @@ fn what_is_used_comes_before_its_users() {
 fn namespaces_come_before_everything_in_them() {
     let plan = plan(FLEET, Helm::V4);
     for step in plan.steps.iter().filter(|s| s.act.iter().any(|c| c.args.first().is_some_and(|a| a == "upgrade"))) {
-        let cluster = step.id.split('/').next().expect("a cluster");
+        let cluster = step.id.scope().name();
         let own = if cluster == "mgmt" { "namespaces-platform" } else { "namespaces-workload" };
-        let before = before(&plan, &step.id);
-        assert!(before.contains(&format!("{cluster}/namespaces")), "{}", step.id);
-        assert!(step.id.ends_with("/cilium") || before.contains(&format!("{cluster}/{own}")), "{}", step.id);
+        let before = before(&plan, step.id.as_str());
+        assert!(before.contains(&StepKey::cluster(cluster, "namespaces")), "{}", step.id);
+        assert!(step.id.action() == "cilium" || before.contains(&StepKey::cluster(cluster, own)), "{}", step.id);
     }
 }
 
@@ -164,7 +164,7 @@ fn a_release_more_needs_no_rust() {
     }
     assert!(plan.step("mgmt/more").is_none());
     assert!(before(&plan, "app1/more").contains("fleet/secrets/more-password"));
-    let vault = ["fleet/vault/app1/role".to_owned()];
+    let vault = ["fleet/vault/app1/role"];
     assert_eq!(plan.step("app1/more").expect("a step").after, vault, "it uses what External Secrets brings");
 }
 

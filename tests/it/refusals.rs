@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use exec::workspace::Workspace;
 use plan::choose::{Choice, choose};
 use plan::engine::{Engine, Outcome};
-use plan::{Plan, Want, bootstrap};
+use plan::{Plan, StepKey, Want, bootstrap};
 use sim::{Faults, Machine, Rehearsal, Stage};
 use tool::Tool;
 use tool::helm::Helm;
@@ -34,7 +34,7 @@ fn broken(file: &str, from: &str, to: &str, helm: Helm) -> Plan {
 
 /// The same without some of its steps.
 fn without(mut plan: Plan, gone: &[&str]) -> Plan {
-    let out = |id: &String| gone.iter().any(|g| id == g || id.starts_with(&format!("{g}/")));
+    let out = |id: &StepKey| gone.iter().any(|g| id == g || id.as_str().starts_with(&format!("{g}/")));
     plan.steps.retain(|step| !out(&step.id));
     for step in &mut plan.steps {
         step.needs.retain(|need| !out(need));
@@ -60,7 +60,7 @@ fn run_in(plan: &Plan, only: &str, helm: &str, change: impl FnOnce(Stage) -> Sta
     }
     let mut world = Rehearsal::new(change(stage), Faults::none(), Box::new(Folder(open())));
     let choice = Choice { only: vec![only.to_owned()], ..Choice::default() };
-    let chosen: BTreeSet<String> = choose(plan, &choice).unwrap_or_else(|p| panic!("{p:#?}"));
+    let chosen: BTreeSet<StepKey> = choose(plan, &choice).unwrap_or_else(|p| panic!("{p:#?}"));
     let engine = Engine::new(plan, chosen, Default::default(), 8);
     let outcome = drive(plan, engine, &mut world, &mut open(), &mut |_, _| {});
     assert_eq!(world.unknown(), [""; 0]);
@@ -68,9 +68,9 @@ fn run_in(plan: &Plan, only: &str, helm: &str, change: impl FnOnce(Stage) -> Sta
 }
 
 /// Steps that install something on a cluster.
-fn installed(outcome: &Outcome) -> Vec<&String> {
+fn installed(outcome: &Outcome) -> Vec<&StepKey> {
     let charts = ["namespaces", "gateway-api", "cilium", "loki", "vault", "kyverno", "nodes", "namespaces-workload"];
-    outcome.done.iter().filter(|id| id.split('/').nth(1).is_some_and(|rest| charts.contains(&rest))).collect()
+    outcome.done.iter().filter(|id| id.as_str().split('/').nth(1).is_some_and(|rest| charts.contains(&rest))).collect()
 }
 
 #[test]
@@ -113,8 +113,9 @@ fn nothing_is_installed_where_an_archive_is_missing_or_another_one() {
         assert!(outcome.done.iter().any(|id| id == "app1/kubeconfig"), "what needs no archive goes on");
         let installed = installed(&outcome);
         for cluster in ["mgmt", "app1", "app2"] {
-            let waits = outcome.blocked.iter().any(|(id, by)| *id == format!("{cluster}/namespaces") && *by == step);
-            let has = installed.iter().any(|id| id.starts_with(cluster));
+            let waits =
+                outcome.blocked.iter().any(|(id, by)| *id == StepKey::cluster(cluster, "namespaces") && *by == step);
+            let has = installed.iter().any(|id| id.scope().name() == cluster);
             assert_eq!((waits, has), (held.contains(&cluster), !held.contains(&cluster)), "{step} on {cluster}");
         }
     }

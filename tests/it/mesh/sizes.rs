@@ -66,7 +66,7 @@ fn two_to_many_clusters_have_sound_plans() {
         let plan = connecting(&fleet, &releases, &scope);
         assert_eq!(check::check(&plan), [""; 0], "{count}");
         assert_eq!(check::check(&survey::whole(&fleet, &releases, &scope)), [""; 0], "{count}");
-        let connected = plan.steps.iter().filter(|s| s.id.ends_with("/mesh/connected")).count();
+        let connected = plan.steps.iter().filter(|s| s.id.action() == "mesh/connected").count();
         assert_eq!(connected, count as usize);
     }
 }

@@ -23,11 +23,12 @@ use super::evidence::{Evidence, Ground};
 use super::{Clause, Reference, Verdict};
 use bench::Bench;
 use model::fleet::Role;
+use plan::StepKey;
 use plan::live::{Place, Targets};
 use tool::{Exit, Output};
 
 /// Answers by the step that asked.
-pub type Answers = BTreeMap<String, Output>;
+pub type Answers = BTreeMap<StepKey, Output>;
 
 /// Something that nobody answered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,7 +127,7 @@ fn as_it_is(ground: &Ground, clusters: &[String], answers: &Answers) -> Ground {
         let output = answers.get(&question).filter(|o| o.ok() && clusters.contains(&ground.name));
         let list: Value = output.and_then(|o| serde_json::from_str(&o.stdout).ok()).unwrap_or_default();
         let items: Vec<Value> = list["items"].as_array().into_iter().flatten().map(wanted).collect();
-        live.sheets.extend(ground.live(&items, &question).sheets);
+        live.sheets.extend(ground.live(&items, question.as_str()).sheets);
     }
     live
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{Finding, Grade, Survey, finding};
 use model::fleet::{Cluster, Node};
 use model::problem::Problem;
+use plan::StepKey;
 use tool::reading::json;
 
 /// What to run. `start` has the same steps, and more that follows from an address outside of the mesh.
@@ -23,7 +24,7 @@ pub(super) fn findings(survey: &Survey<'_>) -> Vec<Finding> {
 
 /// What a node says of itself, and where its VM is now.
 fn seen<'a>(survey: &Survey<'a>, cluster: &Cluster, node: &Node) -> Option<(Value, &'a str)> {
-    let output = survey.answers.get(&format!("{}/{}/clock", cluster.name, node.name)).filter(|o| o.ok())?;
+    let output = survey.answers.get(&StepKey::node(cluster, node, "clock")).filter(|o| o.ok())?;
     Some((json(&output.stdout).ok()?, survey.address(cluster, node)?))
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use model::fleet::{Cluster, Fleet};
 use model::problem::Problem;
+use plan::StepKey;
 use plan::mesh::Scope;
 use plan::mesh::survey::{self, port_id};
 use render::mesh::{Addresses, peers};
@@ -75,7 +76,7 @@ pub struct Survey<'a> {
     /// Which clusters were asked.
     pub scope: &'a Scope,
     /// Answers by the step that asked.
-    pub answers: &'a BTreeMap<String, Output>,
+    pub answers: &'a BTreeMap<StepKey, Output>,
     /// Facts that the answers taught: addresses of nodes.
     pub facts: &'a BTreeMap<String, String>,
 }
@@ -158,9 +159,9 @@ fn last_words(output: &Output) -> String {
 }
 
 fn tools(survey: &Survey<'_>) -> Vec<Finding> {
-    let missing = survey.answers.iter().filter(|(id, output)| id.starts_with("host/") && !output.ok());
-    let problem = |id: &String, output: &Output| {
-        let problem = Problem::new(format!("{} does not run on this machine", id.trim_start_matches("host/")));
+    let missing = survey.answers.iter().filter(|(id, output)| id.is_host() && !output.ok());
+    let problem = |id: &StepKey, output: &Output| {
+        let problem = Problem::new(format!("{} does not run on this machine", id.action()));
         problem.why(last_words(output)).hint("cargo xtask bootstrap --only 'host/*'   # says how to get it")
     };
     let all = missing.map(|(id, output)| (Grade::Blocks, problem(id, output)));

@@ -11,6 +11,7 @@ use super::validity::validity;
 use super::{Finding, Grade, Survey, finding, last_words};
 use model::fleet::{Cluster, Node};
 use model::problem::Problem;
+use plan::StepKey;
 use tool::reading::json;
 
 /// Clocks further apart than this make certificates invalid that are only just made.
@@ -48,7 +49,7 @@ fn bootstrap(cluster: &Cluster) -> String {
 fn away(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let output = survey.answer(cluster, "api").filter(|o| !o.ok())?;
     let vm = cluster.vm(cluster.control_plane());
-    let id = format!("{}/{}/address", cluster.name, cluster.control_plane().name);
+    let id = StepKey::node(cluster, cluster.control_plane(), "address");
     let info = survey.answers.get(&id).and_then(|o| json(&o.stdout).ok());
     let state = info.and_then(|i| i.pointer(&format!("/info/{vm}/state"))?.as_str().map(str::to_owned));
     let problem = Problem::new(format!("{} is away: its API server does not answer", cluster.name));
@@ -65,7 +66,7 @@ fn away(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
 
 /// What a node's clock showed, in seconds since 1970.
 fn clock(survey: &Survey<'_>, cluster: &Cluster, node: &Node) -> Option<u64> {
-    let output = survey.answers.get(&format!("{}/{}/clock", cluster.name, node.name))?;
+    let output = survey.answers.get(&StepKey::node(cluster, node, "clock"))?;
     json(&output.stdout).ok()?["clock"].as_u64()
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Lane, Plan, Step, Want};
+use super::{Lane, Plan, Step, StepKey, Want};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
 use render::Files;
@@ -34,7 +34,7 @@ pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm) -> Pla
     steps.extend(minted(fleet, releases));
     steps.extend(releases::downloads(releases));
     for cluster in &fleet.clusters {
-        steps.extend(node::steps(fleet, cluster, first.as_deref()));
+        steps.extend(node::steps(fleet, cluster, first.as_ref()));
         steps.extend(volumes::steps(cluster));
         steps.extend(releases::steps(fleet, cluster, releases, helm));
         if cluster.role == Role::Platform {
@@ -111,28 +111,33 @@ pub(super) fn in_order(steps: Vec<Step>) -> Vec<Step> {
 
 fn mesh_ca() -> Step {
     let names = ["mesh-ca.cert", "mesh-ca.key"];
-    Step::new("fleet/mesh-ca", "make the authority that all clusters' meshes trust", own::have(&names), Want::Exit(0))
-        .needs(["host/openssl"])
-        .act([openssl::authority("mesh-ca", "infra/mesh/ca.cnf")])
+    Step::new(
+        StepKey::fleet("mesh-ca"),
+        "make the authority that all clusters' meshes trust",
+        own::have(&names),
+        Want::Exit(0),
+    )
+    .needs(["host/openssl"])
+    .act([openssl::authority("mesh-ca", "infra/mesh/ca.cnf")])
 }
 
 /// One kubeconfig with a context per cluster. Each cluster's admin is renamed: kubeadm calls all of them
 /// `kubernetes-admin`, and a merge would keep one (measured).
 fn kubeconfig(fleet: &Fleet) -> Step {
     let file = "kubeconfig.yaml";
-    Step::new("fleet/kubeconfig", "merge the clusters' kubeconfigs", own::same(KUBECONFIG, file), Want::Exit(0))
-        .needs(fleet.clusters.iter().map(|c| format!("{}/kubeconfig", c.name)))
-        .act([own::keep(KUBECONFIG, file)])
-}
-
-/// The id of a node's step.
-fn on(cluster: &Cluster, node: &Node, what: &str) -> String {
-    format!("{}/{}/{what}", cluster.name, node.name)
+    Step::new(
+        StepKey::fleet("kubeconfig"),
+        "merge the clusters' kubeconfigs",
+        own::same(KUBECONFIG, file),
+        Want::Exit(0),
+    )
+    .needs(fleet.clusters.iter().map(|c| StepKey::cluster(&c.name, "kubeconfig")))
+    .act([own::keep(KUBECONFIG, file)])
 }
 
 /// The step that launches a node's VM.
-pub(super) fn launch(cluster: &Cluster, node: &Node) -> String {
-    on(cluster, node, "launch")
+pub(super) fn launch(cluster: &Cluster, node: &Node) -> StepKey {
+    StepKey::node(cluster, node, "launch")
 }
 
 /// The kubeconfig that the steps of a cluster use, below the repository.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use semver::VersionReq;
 
 use super::uses::Uses;
-use super::{Lane, Plan, Step, StepId, Want};
+use super::{Lane, Plan, Step, StepKey, Want};
 use model::token::{self, Token};
 use tool::Command;
 use tool::reading::pattern;
@@ -41,7 +41,7 @@ fn names(plan: &Plan) -> Vec<String> {
     twice.chain(unknown.map(|(s, b)| format!("{}: waits for `{b}`, which is no step", s.id))).collect()
 }
 
-fn befores(step: &Step) -> impl Iterator<Item = &StepId> {
+fn befores(step: &Step) -> impl Iterator<Item = &StepKey> {
     step.needs.iter().chain(&step.after)
 }
 
@@ -50,7 +50,7 @@ fn cycles(plan: &Plan) -> Vec<String> {
     let mut found = Vec::new();
     let mut clean = BTreeSet::new();
     for step in &plan.steps {
-        walk(plan, &step.id, &mut Vec::new(), &mut clean, &mut found);
+        walk(plan, step.id.as_str(), &mut Vec::new(), &mut clean, &mut found);
     }
     found
 }
@@ -71,7 +71,7 @@ fn walk<'a>(
     }
     path.push(id);
     for before in plan.step(id).into_iter().flat_map(befores) {
-        walk(plan, before, path, clean, found);
+        walk(plan, before.as_str(), path, clean, found);
     }
     path.pop();
     clean.insert(id);
@@ -200,7 +200,7 @@ fn known<'a>(plan: &'a Plan, step: &'a Step) -> BTreeSet<&'a str> {
     let by_id: BTreeMap<_, _> = plan.steps.iter().map(|s| (s.id.as_str(), s)).collect();
     let mut known = BTreeSet::new();
     let mut seen = BTreeSet::new();
-    let mut todo: Vec<&StepId> = step.needs.iter().collect();
+    let mut todo: Vec<&StepKey> = step.needs.iter().collect();
     while let Some(id) = todo.pop() {
         if let Some(need) = by_id.get(id.as_str()).filter(|_| seen.insert(id)) {
             known.extend(learns(&need.done_when.ask));

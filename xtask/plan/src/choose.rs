@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Plan, StepId};
+use super::{Plan, StepKey};
 use model::problem::Problem;
 
 /// What the user asked for. Nothing in a list means no wish.
@@ -24,12 +24,12 @@ pub struct Choice {
 ///
 /// # Errors
 /// Every glob that matches no step, with the nearest ids; and a choice that leaves nothing.
-pub fn choose(plan: &Plan, choice: &Choice) -> Result<BTreeSet<StepId>, Vec<Problem>> {
+pub fn choose(plan: &Plan, choice: &Choice) -> Result<BTreeSet<StepKey>, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut matches = |flag: &str, globs: &[String]| {
         let mut found = BTreeSet::new();
         for glob in globs {
-            let hits: Vec<_> = plan.steps.iter().filter(|s| distance(glob, &s.id) == 0).collect();
+            let hits: Vec<_> = plan.steps.iter().filter(|s| distance(glob, s.id.as_str()) == 0).collect();
             if hits.is_empty() {
                 problems.push(unmatched(plan, flag, glob));
             }
@@ -63,29 +63,29 @@ pub fn choose(plan: &Plan, choice: &Choice) -> Result<BTreeSet<StepId>, Vec<Prob
 }
 
 /// These steps, and everything they need.
-pub fn needed(plan: &Plan, ids: BTreeSet<StepId>) -> BTreeSet<StepId> {
+pub fn needed(plan: &Plan, ids: BTreeSet<StepKey>) -> BTreeSet<StepKey> {
     closure(ids, &needs(plan))
 }
 
 /// Each step's needs.
-fn needs(plan: &Plan) -> BTreeMap<&str, Vec<&StepId>> {
+fn needs(plan: &Plan) -> BTreeMap<&str, Vec<&StepKey>> {
     plan.steps.iter().map(|s| (s.id.as_str(), s.needs.iter().collect())).collect()
 }
 
 /// Each step's direct followers, by need or by order.
-fn followers(plan: &Plan) -> BTreeMap<&str, Vec<&StepId>> {
-    let mut followers: BTreeMap<&str, Vec<&StepId>> = BTreeMap::new();
+fn followers(plan: &Plan) -> BTreeMap<&str, Vec<&StepKey>> {
+    let mut followers: BTreeMap<&str, Vec<&StepKey>> = BTreeMap::new();
     for step in &plan.steps {
         for before in step.needs.iter().chain(&step.after) {
-            followers.entry(before).or_default().push(&step.id);
+            followers.entry(before.as_str()).or_default().push(&step.id);
         }
     }
     followers
 }
 
 /// The ids, and all that can be reached from them.
-fn closure(from: BTreeSet<StepId>, edges: &BTreeMap<&str, Vec<&StepId>>) -> BTreeSet<StepId> {
-    let mut todo: Vec<StepId> = from.iter().cloned().collect();
+fn closure(from: BTreeSet<StepKey>, edges: &BTreeMap<&str, Vec<&StepKey>>) -> BTreeSet<StepKey> {
+    let mut todo: Vec<StepKey> = from.iter().cloned().collect();
     let mut all = from;
     while let Some(id) = todo.pop() {
         for next in edges.get(id.as_str()).into_iter().flatten() {
@@ -113,7 +113,7 @@ fn nearest<'a>(plan: &'a Plan, glob: &str) -> Vec<&'a str> {
     if glob.len() > LONGEST {
         return Vec::new();
     }
-    let far = |s: &'a super::Step| (distance(glob, &s.id), s.id.as_str());
+    let far = |s: &'a super::Step| (distance(glob, s.id.as_str()), s.id.as_str());
     let mut near: Vec<_> = plan.steps.iter().map(far).filter(|(d, _)| *d <= (glob.len() / 3).max(1)).collect();
     near.sort();
     let least = near.first().map(|(d, _)| *d);
@@ -160,7 +160,7 @@ mod tests {
         ])
     }
 
-    fn chosen(only: &[&str], skip: &[&str], until: &[&str]) -> Vec<StepId> {
+    fn chosen(only: &[&str], skip: &[&str], until: &[&str]) -> Vec<StepKey> {
         let own = |globs: &[&str]| globs.iter().map(|g| (*g).to_owned()).collect();
         let choice = Choice { only: own(only), skip: own(skip), until: own(until) };
         choose(&sample(), &choice).unwrap().into_iter().collect()

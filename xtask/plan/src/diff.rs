@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::text::print_step;
 use super::uses::Uses;
-use super::{Plan, Step, StepId};
+use super::{Plan, Step, StepKey};
 use tool::Command;
 
 /// Lines of unchanged text shown around a change.
@@ -15,7 +15,7 @@ const AROUND: usize = 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Which.
-    pub step: StepId,
+    pub step: StepKey,
     /// `+` new, `-` gone, `~` changed.
     pub sign: char,
     /// Lines that differ, signed, with their surroundings; none for a step that is new or gone.

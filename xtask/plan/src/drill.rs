@@ -12,7 +12,7 @@ mod look;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bootstrap::{host, kube_path};
-use super::{Plan, Step, StepId, Want, power};
+use super::{Plan, Step, StepKey, Want, power};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
 use model::token::fact;
@@ -37,8 +37,13 @@ const VICTIMS: [(&str, &str, &str, &str); 2] = [
 ];
 
 /// The id of a cluster's step.
-pub fn id(cluster: &Cluster, what: &str) -> StepId {
-    format!("{}/drill/{what}", cluster.name)
+pub fn id(cluster: &Cluster, what: &str) -> StepKey {
+    StepKey::cluster(&cluster.name, &format!("drill/{what}"))
+}
+
+/// What a cluster's step is called in the drill: the `what` of [`id`].
+pub fn what<'a>(cluster: &Cluster, id: &'a StepKey) -> Option<&'a str> {
+    id.action().strip_prefix("drill/").filter(|_| id.is_in(cluster))
 }
 
 /// Clusters that must live on.
@@ -93,12 +98,16 @@ pub fn ready(fleet: &Fleet, files: &Files) -> Plan {
     plan(steps, files)
 }
 
+/// Whether a step is about the platform, or checks this machine.
+fn is_of_platform(fleet: &Fleet, id: &StepKey) -> bool {
+    id.is_host() || platform(fleet).is_some_and(|platform| id.is_in(platform))
+}
+
 /// The platform's VMs stop, as `stop` stops them.
 pub fn stop(fleet: &Fleet, files: &Files) -> Plan {
-    let own = |id: &str| platform(fleet).is_some_and(|p| id.starts_with(&format!("{}/", p.name)));
     let mut steps = power::stop(fleet).steps;
-    steps.retain(|step| step.id.starts_with("host/") || own(&step.id));
-    let ids: BTreeSet<StepId> = steps.iter().map(|s| s.id.clone()).collect();
+    steps.retain(|step| is_of_platform(fleet, &step.id));
+    let ids: BTreeSet<StepKey> = steps.iter().map(|s| s.id.clone()).collect();
     steps.iter_mut().for_each(|step| step.after.retain(|id| ids.contains(id)));
     plan(steps, files)
 }
@@ -195,7 +204,6 @@ fn rolled_out(cluster: &Cluster, what: &str, doing: String, space: &str, owner: 
 }
 
 /// The platform comes back as `start` brings it back: these steps of that plan.
-pub fn back(fleet: &Fleet, start: &Plan) -> BTreeSet<StepId> {
-    let own = |id: &str| platform(fleet).is_some_and(|p| id.starts_with(&format!("{}/", p.name)));
-    start.steps.iter().filter(|s| s.id.starts_with("host/") || own(&s.id)).map(|s| s.id.clone()).collect()
+pub fn back(fleet: &Fleet, start: &Plan) -> BTreeSet<StepKey> {
+    start.steps.iter().filter(|s| is_of_platform(fleet, &s.id)).map(|s| s.id.clone()).collect()
 }

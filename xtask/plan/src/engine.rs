@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::StepId;
+use crate::StepKey;
 use tool::TaskId;
 use tool::{Command, Output};
 
@@ -31,7 +31,7 @@ pub enum Action<'a> {
         /// Names the run of the command.
         task: TaskId,
         /// For whom.
-        step: StepId,
+        step: StepKey,
         /// What; tokens are completed by the driver from the facts learnt so far.
         command: &'a Command,
         /// Files whose digest the engine must know to judge the answer. The driver sends each as [`Event::Digest`]
@@ -44,9 +44,9 @@ pub enum Action<'a> {
         /// Names the recollection, as if it were a command.
         task: TaskId,
         /// For whom.
-        step: StepId,
+        step: StepKey,
         /// Who asked the same.
-        asked_by: StepId,
+        asked_by: StepKey,
         /// As in [`Action::Start`].
         digests: Vec<String>,
     },
@@ -74,13 +74,13 @@ pub enum Action<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
     /// Its probe is asked for the first time.
-    Checking(StepId),
+    Checking(StepKey),
     /// Nothing to do.
-    Kept(StepId),
+    Kept(StepKey),
     /// It is in a state that has its own mend, which begins now.
     Found {
         /// Which step.
-        step: StepId,
+        step: StepKey,
         /// The case of `instead`.
         case: &'static str,
         /// What is wanted and what there is.
@@ -89,7 +89,7 @@ pub enum Note {
     /// A command of it begins: attempt (from 1), the case that chose it, and the command as shown.
     Running {
         /// Which step.
-        step: StepId,
+        step: StepKey,
         /// Attempt, from 1.
         attempt: u32,
         /// The case of `instead` that chose the command.
@@ -100,11 +100,11 @@ pub enum Note {
         mutates: bool,
     },
     /// A running command printed a line.
-    Line(StepId, String),
+    Line(StepKey, String),
     /// The probe says yes after an act.
     Done {
         /// Which step.
-        step: StepId,
+        step: StepKey,
         /// From its first command to the yes.
         took: Duration,
         /// A command failed, yet the probe says yes (a launch that "timed out").
@@ -113,7 +113,7 @@ pub enum Note {
     /// An attempt failed; the next begins after the pause.
     Retrying {
         /// Which step.
-        step: StepId,
+        step: StepKey,
         /// The attempt that failed.
         attempt: u32,
         /// Pause.
@@ -124,9 +124,9 @@ pub enum Note {
     /// All attempts failed.
     Failed(Box<Failure>),
     /// A step it needs failed or was not done.
-    Blocked(StepId, StepId),
+    Blocked(StepKey, StepKey),
     /// Not chosen, and not needed.
-    Skipped(StepId),
+    Skipped(StepKey),
     /// The user said stop: nothing new starts.
     Stopping,
 }
@@ -135,7 +135,9 @@ pub enum Note {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// Which step.
-    pub step: StepId,
+    pub step: StepKey,
+    /// Whether the step is a check of this machine that had to hold before anything began.
+    pub precondition: bool,
     /// Attempt, from 1.
     pub attempt: u32,
     /// Of how many.
@@ -154,17 +156,17 @@ pub struct Failure {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outcome {
     /// Steps brought about now.
-    pub done: Vec<StepId>,
+    pub done: Vec<StepKey>,
     /// Steps that were so, or became so, without a command of ours.
-    pub kept: Vec<StepId>,
+    pub kept: Vec<StepKey>,
     /// Steps that failed, with the reason; among them those that are needed, not chosen, and not so.
     pub failed: Vec<Failure>,
     /// Steps that were not tried, because of the second.
-    pub blocked: Vec<(StepId, StepId)>,
+    pub blocked: Vec<(StepKey, StepKey)>,
     /// Steps not chosen, and not needed.
-    pub skipped: Vec<StepId>,
+    pub skipped: Vec<StepKey>,
     /// Steps that an interrupt left undecided, begun or not: neither done nor failed. The next run asks them first.
-    pub stopped: Vec<StepId>,
+    pub stopped: Vec<StepKey>,
     /// Whether the user stopped it.
     pub interrupted: bool,
 }

@@ -3,35 +3,31 @@
 
 use std::collections::BTreeSet;
 
-use super::Plan;
+use super::{Plan, StepKey};
 
 /// A Mermaid flowchart, a box per cluster. A need that follows from others is left out: the picture is not the plan.
 pub fn mermaid(plan: &Plan) -> String {
-    let number = |id: &str| plan.steps.iter().position(|s| s.id == id);
+    let number = |id: &StepKey| plan.steps.iter().position(|s| s.id == *id);
     let mut out = String::from("flowchart LR\n");
-    let groups: BTreeSet<&str> = plan.steps.iter().map(|s| group(&s.id)).collect();
+    let groups: BTreeSet<&str> = plan.steps.iter().map(|s| s.id.scope().name()).collect();
     for name in groups {
         out.push_str(&format!("  subgraph {name}\n"));
-        for (index, step) in plan.steps.iter().enumerate().filter(|(_, s)| group(&s.id) == name) {
+        for (index, step) in plan.steps.iter().enumerate().filter(|(_, s)| s.id.scope().name() == name) {
             out.push_str(&format!("    s{index}[\"{}\"]\n", step.id));
         }
         out.push_str("  end\n");
     }
     for (index, step) in plan.steps.iter().enumerate() {
-        let needs: Vec<usize> = step.needs.iter().filter_map(|id| number(id)).collect();
+        let needs: Vec<usize> = step.needs.iter().filter_map(number).collect();
         for need in &needs {
             if !needs.iter().any(|other| other != need && reaches(plan, *other, *need)) {
                 out.push_str(&format!("  s{need} --> s{index}\n"));
             }
         }
-        let after = step.after.iter().filter_map(|id| number(id));
+        let after = step.after.iter().filter_map(number);
         after.for_each(|first| out.push_str(&format!("  s{first} -.-> s{index}\n")));
     }
     out
-}
-
-fn group(id: &str) -> &str {
-    id.split('/').next().unwrap_or(id)
 }
 
 /// Whether a step needs another, through any number of steps.

@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::StepId;
-
 /// The form of the lines. Lines of another version are not understood.
 pub const VERSION: u32 = 1;
 
@@ -33,24 +31,24 @@ pub enum Entry {
     /// A command of a step began.
     StepStarted {
         /// Which step.
-        step: StepId,
+        step: String,
     },
     /// A step was so already.
     StepKept {
         /// Which step.
-        step: StepId,
+        step: String,
     },
     /// A step was brought about.
     StepDone {
         /// Which step.
-        step: StepId,
+        step: String,
         /// From its first command to the probe's yes.
         took_ms: u64,
     },
     /// All attempts of a step failed. Why stands in the logs: it may quote a tool, and a tool may say anything.
     StepFailed {
         /// Which step.
-        step: StepId,
+        step: String,
         /// How long its last command ran.
         took_ms: u64,
     },
@@ -80,7 +78,7 @@ pub struct Run {
     /// When it began: milliseconds since 1970, UTC.
     pub at_ms: u64,
     /// Steps that began and neither were done nor failed, in the order of their beginning: where a kill struck.
-    pub open: Vec<StepId>,
+    pub open: Vec<String>,
     /// How it ended: all well, and interrupted. `None`: it was killed, or is still running.
     pub ended: Option<(bool, bool)>,
 }
@@ -91,7 +89,7 @@ pub struct Journal {
     /// The last value of each fact.
     pub facts: BTreeMap<String, String>,
     /// How long each step took when it was last done.
-    pub took: BTreeMap<StepId, Duration>,
+    pub took: BTreeMap<String, Duration>,
     /// The last run.
     pub last: Option<Run>,
     /// Lines that were not understood: cut, garbled, or of another version.
@@ -145,7 +143,7 @@ fn parse(line: &str) -> Option<Entry> {
 struct Reading {
     journal: Journal,
     /// Open steps of the last run, each with the number of steps that began before it.
-    open: BTreeMap<StepId, usize>,
+    open: BTreeMap<String, usize>,
     begun: usize,
 }
 
@@ -177,7 +175,7 @@ impl Reading {
     fn end(self) -> Journal {
         let Reading { mut journal, open, .. } = self;
         if let Some(run) = &mut journal.last {
-            let mut open: Vec<(usize, StepId)> = open.into_iter().map(|(step, number)| (number, step)).collect();
+            let mut open: Vec<(usize, String)> = open.into_iter().map(|(step, number)| (number, step)).collect();
             open.sort_unstable();
             run.open = open.into_iter().map(|(_, step)| step).collect();
         }

@@ -18,6 +18,7 @@ pub mod drill;
 pub mod engine;
 pub mod graph;
 pub mod journal;
+mod key;
 pub mod live;
 pub mod mesh;
 pub mod power;
@@ -29,8 +30,7 @@ pub mod tools;
 pub mod upgrade;
 pub mod uses;
 
-/// Names a step by path: `app1/cp/launch`.
-pub type StepId = String;
+pub use key::{Scope, StepKey};
 
 /// Steps of one lane share a number of places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,13 +67,13 @@ pub struct Case {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// Its name.
-    pub id: StepId,
+    pub id: StepKey,
     /// What it does, as a phrase: `launch VM app1-cp`.
     pub doing: String,
     /// Steps that must be done before.
-    pub needs: Vec<StepId>,
+    pub needs: Vec<StepKey>,
     /// Steps that, if they are chosen too, go first: an order, not a need.
-    pub after: Vec<StepId>,
+    pub after: Vec<StepKey>,
     /// Which places it takes.
     pub lane: Lane,
     /// What says that it is done.
@@ -105,9 +105,9 @@ pub struct Plan {
 
 impl Step {
     /// A step that runs `act` unless `ask` is answered as wanted.
-    pub fn new(id: impl Into<String>, doing: impl Into<String>, ask: Command, want: Want) -> Self {
+    pub fn new(id: StepKey, doing: impl Into<String>, ask: Command, want: Want) -> Self {
         Step {
-            id: id.into(),
+            id,
             doing: doing.into(),
             needs: vec![],
             after: vec![],
@@ -123,14 +123,14 @@ impl Step {
 
     /// Steps that must be done before.
     #[must_use]
-    pub fn needs<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
+    pub fn needs<K: Into<StepKey>>(mut self, ids: impl IntoIterator<Item = K>) -> Self {
         self.needs.extend(ids.into_iter().map(Into::into));
         self
     }
 
     /// Steps that go first if they are chosen.
     #[must_use]
-    pub fn after<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
+    pub fn after<K: Into<StepKey>>(mut self, ids: impl IntoIterator<Item = K>) -> Self {
         self.after.extend(ids.into_iter().map(Into::into));
         self
     }
@@ -163,6 +163,16 @@ impl Step {
         self
     }
 
+    /// Whether nothing but time brings it about: it is checked, and no command of it applies anything.
+    pub fn only_checks(&self) -> bool {
+        self.act.is_empty() && self.instead.iter().all(|case| case.act.is_empty())
+    }
+
+    /// Whether it is a check of this machine that must hold before anything begins.
+    pub fn is_precondition(&self) -> bool {
+        self.id.is_host() && self.only_checks()
+    }
+
     /// How long it may take.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -180,12 +190,12 @@ impl Step {
 
 impl Plan {
     /// The step of that name.
-    pub fn step(&self, id: &str) -> Option<&Step> {
-        self.steps.iter().find(|s| s.id == id)
+    pub fn step<K: PartialEq<StepKey> + ?Sized>(&self, id: &K) -> Option<&Step> {
+        self.steps.iter().find(|s| *id == s.id)
     }
 
     /// The names of all steps.
-    pub fn ids(&self) -> BTreeSet<StepId> {
+    pub fn ids(&self) -> BTreeSet<StepKey> {
         self.steps.iter().map(|s| s.id.clone()).collect()
     }
 }

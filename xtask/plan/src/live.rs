@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::bootstrap::{host, kube_path};
-use super::{Plan, Step, Want};
+use super::{Plan, Step, StepKey, Want};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::token::fact;
 use render::Files;
@@ -57,8 +57,8 @@ pub fn plan(fleet: &Fleet, clusters: &[String], targets: &BTreeMap<String, Targe
 }
 
 /// The question of that name to a cluster.
-pub fn id(cluster: &str, what: &str) -> String {
-    format!("{cluster}/live/{what}")
+pub fn id(cluster: &str, what: &str) -> StepKey {
+    StepKey::cluster(cluster, &format!("live/{what}"))
 }
 
 /// A question, and what an answer looks like that holds: what it is worth, the contract says.

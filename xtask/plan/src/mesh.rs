@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::bootstrap::upgrade::{PENDING, Upgrade};
 use super::bootstrap::{KUBECONFIG, host, kube_path, releases as installed};
-use super::{Lane, Plan, Step, Want};
+use super::{Lane, Plan, Step, StepKey, Want};
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::{Chart, Releases};
 use model::token::{digest, fact};
@@ -106,15 +106,15 @@ fn tools(fleet: &Fleet) -> Vec<Step> {
     host::steps(fleet).into_iter().filter(|s| tools.contains(&s.id.as_str())).collect()
 }
 
-fn id(cluster: &Cluster, what: &str) -> String {
-    format!("{}/mesh/{what}", cluster.name)
+fn id(cluster: &Cluster, what: &str) -> StepKey {
+    StepKey::cluster(&cluster.name, &format!("mesh/{what}"))
 }
 
-fn address_step(cluster: &Cluster, node: &model::fleet::Node) -> String {
-    format!("{}/{}/address", cluster.name, node.name)
+fn address_step(cluster: &Cluster, node: &model::fleet::Node) -> StepKey {
+    StepKey::node(cluster, node, "address")
 }
 
-fn addresses(cluster: &Cluster) -> impl Iterator<Item = String> + '_ {
+fn addresses(cluster: &Cluster) -> impl Iterator<Item = StepKey> + '_ {
     cluster.nodes.iter().map(|node| address_step(cluster, node))
 }
 
@@ -150,7 +150,7 @@ fn connected_by_values(fleet: &Fleet, cluster: &Cluster, chart: &Chart, helm: He
     let back = [rollback].into_iter().chain(upgrade.clone());
     let wanted = peers(fleet, cluster).into_iter().filter(|p| scope.has(p));
     let step = Step::new(id(cluster, "peers"), format!("tell {} its peers", cluster.name), ask, want)
-        .needs(["host/helm", "host/kubectl"].map(str::to_owned))
+        .needs(["host/helm", "host/kubectl"])
         .needs([installed::archive_step(&chart.archive())])
         .needs(addresses(cluster).chain(wanted.flat_map(addresses)))
         .instead("no answer", Want::Exit(0).negated(), [])
@@ -217,7 +217,7 @@ fn joined(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Step {
     let names: Vec<&str> = wanted.iter().map(|p| p.name.as_str()).collect();
     let doing = format!("wait until {} is connected with {}", cluster.name, names.join(", "));
     Step::new(id(cluster, "connected"), doing, ask, Want::All(wants))
-        .needs(["host/cilium".to_owned()])
+        .needs(["host/cilium"])
         .needs(servers)
         .instead("not yet", Want::ALWAYS, [])
         .limits(Limits::QUICK.settle(300).attempts(1, 5))
@@ -234,7 +234,7 @@ fn counted(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Step {
     let ask = Cilium::with(&format!("out/{KUBECONFIG}")).status(&cluster.name);
     let doing = format!("count the nodes that agents of {} know of its peers", cluster.name);
     Step::new(id(cluster, "nodes"), doing, ask, Want::All(wanted.iter().map(each).collect()))
-        .needs([id(cluster, "connected"), "host/cilium".to_owned()])
+        .needs([id(cluster, "connected"), StepKey::host("cilium")])
         .instead("not yet", Want::ALWAYS, [])
         .limits(Limits::QUICK.settle(120).attempts(1, 5))
         .hint("cargo xtask mesh-connect --diagnose")

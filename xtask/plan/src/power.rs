@@ -4,14 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::bootstrap::{launch, multipass_check};
-use super::{Plan, Step, Want};
+use super::{Plan, Step, StepKey, Want};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use render::Files;
 use tool::{Limits, multipass, own};
-
-fn id(cluster: &Cluster, node: &Node, what: &str) -> String {
-    format!("{}/{}/{what}", cluster.name, node.name)
-}
 
 fn state(vm: &str, state: &str) -> Want {
     Want::Json(format!("/info/{vm}/state"), state.into())
@@ -28,10 +24,10 @@ fn gone() -> Want {
 pub fn stop(fleet: &Fleet) -> Plan {
     let mut steps = vec![multipass_check(fleet)];
     let (last, first): (Vec<&Cluster>, Vec<&Cluster>) = fleet.clusters.iter().partition(|c| c.role == Role::Platform);
-    let before: Vec<String> = first.iter().map(|c| id(c, c.control_plane(), "stop")).collect();
+    let before: Vec<StepKey> = first.iter().map(|c| StepKey::node(c, c.control_plane(), "stop")).collect();
     for cluster in first.iter().chain(&last) {
         let order = if cluster.role == Role::Platform { before.clone() } else { vec![] };
-        let workers: Vec<String> = cluster.workers().map(|worker| id(cluster, worker, "stop")).collect();
+        let workers: Vec<StepKey> = cluster.workers().map(|worker| StepKey::node(cluster, worker, "stop")).collect();
         for worker in cluster.workers() {
             steps.push(stopped(cluster, worker).after(order.clone()));
         }
@@ -45,7 +41,7 @@ fn stopped(cluster: &Cluster, node: &Node) -> Step {
     let rest = ["Stopped", "Suspended", "Deleted"].map(|word| state(&vm, word));
     let want = Want::Any(rest.into_iter().chain([gone()]).collect());
     let leaving = Want::Any(["Delayed Shutdown", "Suspending"].map(|word| state(&vm, word)).into());
-    Step::new(id(cluster, node, "stop"), format!("stop VM {vm}"), multipass::info(&vm), want)
+    Step::new(StepKey::node(cluster, node, "stop"), format!("stop VM {vm}"), multipass::info(&vm), want)
         .needs(["host/multipass"])
         .instead("unknown", state(&vm, "Unknown"), [multipass::stop_by_force(&vm)])
         .instead("on its way", leaving, [])
@@ -60,7 +56,7 @@ pub fn start(fleet: &Fleet, bootstrap: Plan) -> Plan {
     for (cluster, node) in fleet.clusters.iter().flat_map(|c| c.nodes.iter().map(move |n| (c, n))) {
         let mine = launch(cluster, node);
         let order = before(fleet, cluster, node).filter(|other| stands_before(&steps, other, &mine));
-        let order: Vec<String> = order.collect();
+        let order: Vec<StepKey> = order.collect();
         if let Some(step) = steps.iter_mut().find(|step| step.id == mine) {
             step.doing = format!("start VM {}", cluster.vm(node));
             step.act.clear();
@@ -73,15 +69,15 @@ pub fn start(fleet: &Fleet, bootstrap: Plan) -> Plan {
 }
 
 /// Launches that go before another: the own control plane's, and the platform's.
-fn before<'a>(fleet: &'a Fleet, cluster: &'a Cluster, node: &Node) -> impl Iterator<Item = String> + 'a {
+fn before<'a>(fleet: &'a Fleet, cluster: &'a Cluster, node: &Node) -> impl Iterator<Item = StepKey> + 'a {
     let own = (node != cluster.control_plane()).then(|| launch(cluster, cluster.control_plane()));
     let others = fleet.clusters.iter().filter(|c| c.role == Role::Platform && c.name != cluster.name);
     own.into_iter().chain(others.flat_map(|c| c.nodes.iter().map(move |n| launch(c, n))))
 }
 
 /// A fleet may be written in any order, and a plan waits for earlier steps alone.
-fn stands_before(steps: &[Step], one: &str, other: &str) -> bool {
-    let place = |id: &str| steps.iter().position(|step| step.id == id);
+fn stands_before(steps: &[Step], one: &StepKey, other: &StepKey) -> bool {
+    let place = |id: &StepKey| steps.iter().position(|step| step.id == *id);
     place(one).zip(place(other)).is_some_and(|(one, other)| one < other)
 }
 
@@ -92,18 +88,21 @@ pub fn destroy(fleet: &Fleet) -> Plan {
     for cluster in &fleet.clusters {
         let name = &cluster.name;
         steps.extend(cluster.nodes.iter().map(|node| destroyed(cluster, node)));
-        let files = Step::new(format!("{name}/files"), format!("forget {name}"), own::forgotten(name), Want::Exit(0));
-        steps.push(files.needs(cluster.nodes.iter().map(|n| id(cluster, n, "destroy"))).act([own::forget(name)]));
+        let files =
+            Step::new(StepKey::cluster(name, "files"), format!("forget {name}"), own::forgotten(name), Want::Exit(0));
+        steps.push(
+            files.needs(cluster.nodes.iter().map(|n| StepKey::node(cluster, n, "destroy"))).act([own::forget(name)]),
+        );
     }
-    let all = Step::new("fleet/files", "forget what the clusters shared", own::forgotten("."), Want::Exit(0));
-    steps.push(all.needs(fleet.clusters.iter().map(|c| format!("{}/files", c.name))).act([own::forget(".")]));
+    let all = Step::new(StepKey::fleet("files"), "forget what the clusters shared", own::forgotten("."), Want::Exit(0));
+    steps.push(all.needs(fleet.clusters.iter().map(|c| StepKey::cluster(&c.name, "files"))).act([own::forget(".")]));
     Plan { name: "destroy", steps, files: Files::new(), lanes: BTreeMap::new() }
 }
 
 fn destroyed(cluster: &Cluster, node: &Node) -> Step {
     let vm = cluster.vm(node);
     let delete = multipass::delete(&vm);
-    Step::new(id(cluster, node, "destroy"), format!("delete VM {vm}"), multipass::info(&vm), gone())
+    Step::new(StepKey::node(cluster, node, "destroy"), format!("delete VM {vm}"), multipass::info(&vm), gone())
         .needs(["host/multipass"])
         .instead("unknown", state(&vm, "Unknown"), [multipass::stop_by_force(&vm), delete.clone()])
         .act([delete])

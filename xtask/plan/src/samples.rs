@@ -11,9 +11,9 @@ use tool::{Command, Limits, Tool};
 /// A step with an act and the answer `yes` wanted.
 pub(crate) fn step(id: &str, needs: &[&str]) -> Step {
     Step {
-        id: id.to_owned(),
+        id: id.into(),
         doing: format!("bring about {id}"),
-        needs: needs.iter().map(|n| (*n).to_owned()).collect(),
+        needs: needs.iter().map(|n| (*n).into()).collect(),
         after: vec![],
         lane: Lane::Free,
         done_when: Probe { ask: Command::ask(Tool::Kubectl, ["ask", id]), want: Want::Stdout("yes".into()) },

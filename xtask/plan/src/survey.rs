@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Plan, Step, StepId};
+use super::{Plan, Scope, Step, StepKey};
 use tool::{Output, Tool};
 
 pub mod drift;
@@ -31,7 +31,7 @@ pub enum State {
     /// There was no answer, or it cannot be judged.
     Unknown(String),
     /// It makes no sense to ask before this step is so.
-    NotAsked(StepId),
+    NotAsked(StepKey),
 }
 
 /// An answer and its judgement.
@@ -54,18 +54,18 @@ impl Answer {
 }
 
 /// All answers, by step.
-pub type Answers = BTreeMap<StepId, Answer>;
+pub type Answers = BTreeMap<StepKey, Answer>;
 
 /// The plan without anything that acts. Two kinds of needs become mere orders: the machine's checks and downloads,
 /// which are no condition for looking; and what lies below a cluster's kubeconfig, since an API server may answer
 /// while Multipass does not.
 pub fn questions(plan: &Plan) -> Plan {
     let steps = plan.steps.iter().map(|step| {
-        let api = format!("{}/kubeconfig", step.id.split('/').next().unwrap_or_default());
+        let api = StepKey::cluster(step.id.scope().name(), "kubeconfig");
         let remote = step.done_when.ask.tool == Tool::Kubectl;
         let asks_api = remote && step.id != api && plan.step(&api).is_some();
-        let machine = |need: &str| need.starts_with("host/") || need.starts_with("charts/");
-        let (mut needs, order): (Vec<StepId>, Vec<StepId>) =
+        let machine = |need: &StepKey| matches!(need.scope(), Scope::Host | Scope::Charts);
+        let (mut needs, order): (Vec<StepKey>, Vec<StepKey>) =
             step.needs.iter().cloned().partition(|need| !remote && !machine(need));
         needs.extend(asks_api.then_some(api));
         let after = step.after.iter().cloned().chain(order).collect();
@@ -91,8 +91,9 @@ mod tests {
         ]);
         let asked = questions(&all);
         assert!(asked.steps.iter().all(|step| step.act.is_empty()));
-        let needs: Vec<&[String]> = asked.steps.iter().map(|step| step.needs.as_slice()).collect();
-        assert_eq!(needs, [&[][..], &[], &[], &["a/kubeconfig".to_owned()]]);
+        let needs: Vec<Vec<&str>> =
+            asked.steps.iter().map(|step| step.needs.iter().map(StepKey::as_str).collect()).collect();
+        assert_eq!(needs, [vec![], vec![], vec![], vec!["a/kubeconfig"]]);
         assert_eq!(asked.steps[3].after, ["a/kubeconfig", "charts/cilium"]);
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Case, Lane, Plan, Step, Want};
+use super::{Case, Lane, Plan, Step, StepKey, Want};
 use tool::{Command, Limits, Stdin, quoted};
 
 /// Every step of the plan, in order.
@@ -73,7 +73,7 @@ fn line(out: &mut String, label: &str, text: &str) {
     };
 }
 
-fn list(out: &mut String, label: &str, ids: &[String]) {
+fn list(out: &mut String, label: &str, ids: &[StepKey]) {
     let mut label = label;
     for id in ids {
         line(out, label, &format!(" {id}"));

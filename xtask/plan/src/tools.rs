@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::bootstrap::host;
-use super::{Lane, Plan, Step, Want};
+use super::{Lane, Plan, Step, StepKey, Want};
 use model::fleet::Fleet;
 use model::fleet::binaries::{Archive, Binary};
 use render::Files;
@@ -47,7 +47,7 @@ fn install(binary: &Binary, archive: &Archive, ask: Command) -> Step {
         tar::extract(&format!("out/{packed}"), &archive.member, &format!("out/{folder}")),
         own::place(&unpacked, &format!("bin/{name}")),
     ];
-    Step::new(format!("tools/{name}"), format!("install {name} {version} into out/bin"), ask, exact)
+    Step::new(StepKey::tools(name), format!("install {name} {version} into out/bin"), ask, exact)
         .needs(["host/curl"])
         .lane(Lane::Pull)
         .instead("not there", Want::Absent, fetch.clone())
@@ -61,7 +61,7 @@ fn look(fleet: &Fleet, binary: &Binary, platform: &str) -> Option<Step> {
     let name = &binary.name;
     let (ask, accepted) = host::look(fleet, name)?;
     let hint = format!("none is pinned for {platform} · {}", host::mend(name));
-    Some(Step::new(format!("tools/{name}"), format!("look for {name}"), ask, accepted).hint(hint))
+    Some(Step::new(StepKey::tools(name), format!("look for {name}"), ask, accepted).hint(hint))
 }
 
 #[cfg(test)]
@@ -77,7 +77,7 @@ mod tests {
         for platform in PLATFORMS {
             let plan = plan(&fleet(), &list, platform);
             assert_eq!(check(&plan), [""; 0], "{platform}");
-            assert_eq!(plan.steps.iter().filter(|s| s.id.starts_with("tools/")).count(), 3, "{platform}");
+            assert_eq!(plan.steps.iter().filter(|s| *s.id.scope() == crate::Scope::Tools).count(), 3, "{platform}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::bootstrap::kube_path;
 use super::bootstrap::node::with_our_scripts;
-use super::{Plan, Step, StepId, Want, power};
+use super::{Plan, Scope, Step, StepKey, Want, power};
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
 use tool::kubectl::Kubectl;
@@ -29,7 +29,7 @@ pub fn plan(fleet: &Fleet, releases: &Releases, bootstrap: Plan) -> Plan {
         ready(cluster, &mut plan.steps);
     }
     let checks: Vec<Step> = fleet.clusters.iter().flat_map(|c| checks(fleet, c)).collect();
-    let passed: Vec<StepId> = checks.iter().map(|check| check.id.clone()).collect();
+    let passed: Vec<StepKey> = checks.iter().map(|check| check.id.clone()).collect();
     plan.steps.extend(checks);
     let mut before = passed;
     for cluster in order(fleet) {
@@ -57,21 +57,20 @@ fn order(fleet: &Fleet) -> impl Iterator<Item = &Cluster> {
     of(Role::Platform).chain(of(Role::Workload))
 }
 
-fn id(cluster: &Cluster, what: &str) -> StepId {
-    format!("{}/{what}", cluster.name)
+fn id(cluster: &Cluster, what: &str) -> StepKey {
+    StepKey::cluster(&cluster.name, what)
 }
 
 /// Steps that talk to a cluster, not to its machines. How to reach it is no change to it.
-fn is_of(cluster: &Cluster, step: &str) -> bool {
-    let Some(rest) = step.strip_prefix(&cluster.name).and_then(|rest| rest.strip_prefix('/')) else { return false };
-    let machine = cluster.nodes.iter().any(|node| rest.starts_with(&format!("{}/", node.name)));
-    !machine && !["kubeconfig", "secrets", "allowed", "etcd"].contains(&rest)
+fn is_of(cluster: &Cluster, step: &StepKey) -> bool {
+    let reaching = ["kubeconfig", "secrets", "allowed", "etcd"];
+    matches!(step.scope(), Scope::Cluster(name) if *name == cluster.name) && !reaching.contains(&step.action())
 }
 
 /// Everything that must be so before a step, from near and far.
-fn needed_by(steps: &[Step], id: &str) -> BTreeSet<StepId> {
+fn needed_by(steps: &[Step], id: &StepKey) -> BTreeSet<StepKey> {
     let mut found = BTreeSet::new();
-    let mut open = vec![id.to_owned()];
+    let mut open = vec![id.clone()];
     while let Some(next) = open.pop() {
         let needs = steps.iter().filter(|step| step.id == next).flat_map(|step| &step.needs);
         open.extend(needs.filter(|need| found.insert((*need).clone())).cloned());
@@ -134,8 +133,7 @@ fn checks(fleet: &Fleet, cluster: &Cluster) -> Vec<Step> {
 
 /// The end of a cluster: what its releases brought is ready again, and the next one begins behind it.
 fn current(cluster: &Cluster, releases: &Releases, steps: &[Step]) -> Step {
-    let own = format!("{}/", cluster.name);
-    let all = steps.iter().map(|step| step.id.clone()).filter(|id| id.starts_with(&own));
+    let all = steps.iter().map(|step| step.id.clone()).filter(|id| id.is_in(cluster));
     let here = releases.charts.iter().filter(|chart| chart.placement.clusters.contains(&cluster.role));
     let spaces: BTreeSet<&str> = here.map(|chart| chart.namespace.as_str()).chain(["kube-system"]).collect();
     let spaces = spaces.into_iter().collect::<Vec<_>>().join("|");

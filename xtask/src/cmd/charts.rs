@@ -9,7 +9,7 @@ use super::{Session, ask, conduct, digests, load, place, plan};
 use crate::cli::Charts;
 use crate::ui::shell::Tone;
 use crate::ui::words;
-use ::plan::{Plan, bootstrap};
+use ::plan::{Plan, StepKey, bootstrap};
 use charts::lock;
 use model::problem::Problem;
 use model::release::RELEASES;
@@ -121,13 +121,13 @@ fn locked(
 /// The downloads of these entries alone, with the checks that they need.
 fn fetching(inputs: &Inputs, names: &[String]) -> Plan {
     let mut plan = bootstrap::downloads(&inputs.fleet, &inputs.releases);
-    let wanted: Vec<String> = names
+    let wanted: Vec<StepKey> = names
         .iter()
         .filter_map(|name| digests::file(&inputs.releases, name))
         .map(|f| bootstrap::archive_step(&f))
         .collect();
     let archives: Vec<_> = plan.steps.iter().filter(|step| wanted.contains(&step.id)).cloned().collect();
-    let needed = |id: &String| wanted.contains(id) || archives.iter().any(|step| step.needs.contains(id));
+    let needed = |id: &StepKey| wanted.contains(id) || archives.iter().any(|step| step.needs.contains(id));
     plan.steps.retain(|step| needed(&step.id));
     // A person waits, and a version that does not exist will not come by waiting.
     plan.steps.iter_mut().for_each(|step| step.limits = step.limits.attempts(2, 1));

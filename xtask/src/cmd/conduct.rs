@@ -17,7 +17,7 @@ use model::problem::Problem;
 use plan::choose::{self, Choice, choose};
 use plan::engine::{Engine, Failure, Note, Outcome};
 use plan::journal;
-use plan::{Plan, StepId};
+use plan::{Plan, Scope, StepKey};
 use tool::{Call, World};
 use tool::{Event, TaskId};
 
@@ -34,7 +34,7 @@ pub type Meaning<'a> = dyn Fn(&Failure) -> Vec<Problem> + 'a;
 ///
 /// # Errors
 /// A pattern that matches nothing, or nothing left.
-pub fn chosen(session: &Session, plan: &Plan) -> Result<BTreeSet<StepId>, Stop> {
+pub fn chosen(session: &Session, plan: &Plan) -> Result<BTreeSet<StepKey>, Stop> {
     let flags = &session.flags;
     let choice = Choice { only: flags.only.clone(), skip: flags.skip.clone(), until: flags.until.clone() };
     choose(plan, &choice).map_err(Stop::all(WRONG))
@@ -52,8 +52,8 @@ pub fn facts(session: &Session) -> BTreeMap<String, String> {
 
 /// Steps that come before all others of a run, and a look at what they brought.
 pub struct First<'a> {
-    /// Begins the ids of these steps; what they need goes with them.
-    pub prefix: &'a str,
+    /// These steps, and what they need.
+    pub scope: Scope,
     /// Refuses to go on if what they brought is not good.
     pub look: Look<'a>,
 }
@@ -97,9 +97,10 @@ fn preflight(
     session: &mut Session,
     world: &mut dyn World,
     plan: &Plan,
-    chosen: &BTreeSet<StepId>,
+    chosen: &BTreeSet<StepKey>,
 ) -> Option<(Outcome, Board)> {
-    let plan = part(plan, chosen.iter().filter(|id| id.starts_with("host/")).cloned().collect());
+    let preconditions = plan.steps.iter().filter(|step| step.is_precondition()).map(|step| step.id.clone());
+    let plan = part(plan, &preconditions.collect() & chosen);
     let engine = Engine::new(&plan, plan.ids(), facts(session), jobs(session));
     let mut board = Board::new(&plan, &plan.ids());
     let began = world.now();
@@ -108,7 +109,7 @@ fn preflight(
 }
 
 /// These steps alone.
-fn part(plan: &Plan, ids: BTreeSet<StepId>) -> Plan {
+fn part(plan: &Plan, ids: BTreeSet<StepKey>) -> Plan {
     Plan { steps: plan.steps.iter().filter(|s| ids.contains(&s.id)).cloned().collect(), ..plan.clone() }
 }
 
@@ -118,13 +119,13 @@ fn in_parts(
     session: &mut Session,
     world: &mut dyn World,
     plan: &Plan,
-    chosen: BTreeSet<StepId>,
+    chosen: BTreeSet<StepKey>,
     first: Option<First<'_>>,
 ) -> Result<(Outcome, Board), Stop> {
     let mut story = Story::begin(session, plan, &chosen);
     let mut begun = Outcome::default();
-    if let Some(First { prefix, look }) = first {
-        let heads = chosen.iter().filter(|id| id.starts_with(prefix)).cloned().collect();
+    if let Some(First { scope, look }) = first {
+        let heads = chosen.iter().filter(|id| *id.scope() == scope).cloned().collect();
         let before = part(plan, choose::needed(plan, heads));
         begun = story.play(session, world, &before, &before.ids() & &chosen);
         if code(&begun) != DONE {
@@ -144,7 +145,7 @@ pub fn conduct(
     session: &mut Session,
     world: &mut dyn World,
     plan: &Plan,
-    chosen: BTreeSet<StepId>,
+    chosen: BTreeSet<StepKey>,
 ) -> (Outcome, Board) {
     let mut story = Story::begin(session, plan, &chosen);
     let outcome = story.play(session, world, plan, chosen);
@@ -155,17 +156,23 @@ pub fn conduct(
 struct Story<'a> {
     progress: Progress<'a>,
     /// Steps that an earlier part has seen to their end.
-    told: BTreeSet<StepId>,
+    told: BTreeSet<StepKey>,
 }
 
 impl<'a> Story<'a> {
-    fn begin(session: &mut Session, plan: &'a Plan, chosen: &BTreeSet<StepId>) -> Self {
+    fn begin(session: &mut Session, plan: &'a Plan, chosen: &BTreeSet<StepKey>) -> Self {
         let json = session.flags.format == Format::Json;
         let face = progress::face(json, session.screen.take(), session.shell.volume());
         Story { progress: Progress::new(plan, chosen, face, session.flags.explain), told: BTreeSet::new() }
     }
 
-    fn play(&mut self, session: &mut Session, world: &mut dyn World, part: &Plan, chosen: BTreeSet<StepId>) -> Outcome {
+    fn play(
+        &mut self,
+        session: &mut Session,
+        world: &mut dyn World,
+        part: &Plan,
+        chosen: BTreeSet<StepKey>,
+    ) -> Outcome {
         let engine = Engine::new(part, chosen, facts(session), jobs(session));
         let Session { shell, space, .. } = session;
         let told = &self.told;
@@ -191,7 +198,7 @@ impl<'a> Story<'a> {
 }
 
 /// Whether it says only what was told before: that a step is asked, and is so.
-fn again(told: &BTreeSet<StepId>, note: &Note) -> bool {
+fn again(told: &BTreeSet<StepKey>, note: &Note) -> bool {
     match note {
         Note::Checking(step) | Note::Kept(step) | Note::Running { step, mutates: false, .. } => told.contains(step),
         _ => false,
@@ -244,7 +251,7 @@ pub fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board
     complain(session);
     let space = &session.space;
     let log = |failure: &Failure| {
-        let path = space.log_path(&failure.step, failure.attempt);
+        let path = space.log_path(failure.step.as_str(), failure.attempt);
         space.holds(&path).then_some(path)
     };
     let (rehearsed, again) = (session.flags.rehearse, session.typed.as_str());
@@ -277,10 +284,9 @@ pub fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board
 
 /// The exit code of an outcome. A machine that is not ready is told apart from a world that said no.
 pub fn code(outcome: &Outcome) -> u8 {
-    let of_host = |failure: &Failure| failure.step.starts_with("host/");
     match outcome {
         Outcome { interrupted: true, .. } => INTERRUPTED,
-        Outcome { failed, .. } if failed.iter().any(of_host) => NOT_READY,
+        Outcome { failed, .. } if failed.iter().any(|failure| failure.precondition) => NOT_READY,
         Outcome { failed, blocked, .. } if !failed.is_empty() || !blocked.is_empty() => REFUSED,
         _ => DONE,
     }

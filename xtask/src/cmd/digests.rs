@@ -75,7 +75,7 @@ mod tests {
         let command: Command = own::sha256("charts/x");
         let output = Output { stdout: stdout.into(), ..Output::of(Exit::Code(0)) };
         let (why, took) = ("no".to_owned(), Duration::ZERO);
-        Failure { step: step.into(), attempt: 4, attempts: 4, command, output, took, why }
+        Failure { step: step.into(), precondition: false, attempt: 4, attempts: 4, command, output, took, why }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::cli::Format;
 use crate::ui::doctor;
 use crate::ui::shell::Tone;
 use model::problem::Problem;
-use plan::StepId;
+use plan::StepKey;
 use plan::journal;
 use plan::survey::State;
 use plan::survey::findings::{Finding, Seen, findings, repair};
@@ -57,7 +57,7 @@ fn examine(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: b
 fn of_host(inputs: &Inputs, survey: &Survey) -> Vec<Finding> {
     let plan = inputs.bootstrap(Helm::V4);
     let mut problems = Vec::new();
-    for step in plan.steps.iter().filter(|step| step.id.starts_with("host/")) {
+    for step in plan.steps.iter().filter(|step| step.id.is_host()) {
         let Some(answer) = survey.answers.get(&step.id).filter(|answer| answer.state != State::So) else { continue };
         let stdout = answer.output.as_ref().map_or("", |output| output.stdout.as_str());
         let meant = ready::meaning(&inputs.fleet, &step.id, stdout);
@@ -76,7 +76,7 @@ fn of_host(inputs: &Inputs, survey: &Survey) -> Vec<Finding> {
 
 /// What lies below `out/`: another run at work, a run that was killed, and what others may read.
 fn of_folder(session: &mut Session) -> Vec<Finding> {
-    let mut problems: Vec<(Problem, Option<StepId>)> = Vec::new();
+    let mut problems: Vec<(Problem, Option<StepKey>)> = Vec::new();
     let busy = session.space.lock("doctor").err();
     let last = session.space.journal().ok().and_then(|text| journal::read(&text).last);
     if let Some(run) = last.filter(|run| busy.is_none() && run.ended.is_none()) {
@@ -87,7 +87,7 @@ fn of_folder(session: &mut Session) -> Vec<Finding> {
     problems.extend(busy.map(|problem| (problem, None)));
     for path in session.space.loose() {
         let problem = Problem::new(format!("others may read `{path}`")).hint("cargo xtask doctor --fix");
-        problems.push((problem, Some(MODES.to_owned())));
+        problems.push((problem, Some(MODES.into())));
     }
     problems.into_iter().map(|(problem, fix)| Finding { problem, fix }).collect()
 }
@@ -105,7 +105,7 @@ fn of_fleet(inputs: &Inputs, survey: &Survey, before: &BTreeMap<String, String>)
 fn mend(session: &mut Session, world: &mut dyn World, inputs: &Inputs, survey: &Survey, found: &[Finding]) -> Ended {
     let _lock = session.space.lock("doctor").map_err(Stop::with(NOT_READY))?;
     session.space.close_loose().map_err(Stop::all(REFUSED))?;
-    let mut fixes: BTreeSet<StepId> = found.iter().filter_map(|finding| finding.fix.clone()).collect();
+    let mut fixes: BTreeSet<StepKey> = found.iter().filter_map(|finding| finding.fix.clone()).collect();
     let closed = fixes.remove(MODES);
     let left = found.iter().filter(|finding| finding.fix.is_none()).count();
     if fixes.is_empty() {
@@ -114,8 +114,8 @@ fn mend(session: &mut Session, world: &mut dyn World, inputs: &Inputs, survey: &
     }
     let clock = survey.answers.get("host/machine").and_then(|answer| answer.json()["clock"].as_u64());
     let plan = repair(&inputs.bootstrap(detect::helm(world)?), &inputs.fleet, &fixes, clock);
-    let starts = fixes.iter().any(|step| step.ends_with("/launch"));
-    session.flags.only = fixes.into_iter().collect();
+    let starts = fixes.iter().any(|step| step.machine().is_some() && step.action() == "launch");
+    session.flags.only = fixes.iter().map(StepKey::to_string).collect();
     let code = conduct::run(session, world, &plan, &|failure| ready::problems(&inputs.fleet, failure))?;
     if starts && code == DONE {
         let next = fit::here(&session.flags, "cargo xtask start   # brings back what lives in the VMs");

@@ -7,6 +7,7 @@ use super::drive::survey::{self, Survey};
 use super::exit::{INTERRUPTED, Stop};
 use super::load::Inputs;
 use model::token::{self, Token};
+use plan::StepKey;
 use plan::survey::{State, drift};
 use render::yaml;
 use tool::World;
@@ -36,12 +37,12 @@ pub fn explain(session: &mut Session, world: &mut dyn World, inputs: &Inputs, su
 }
 
 /// The values that we would give. Secrets stay names on both sides: an answer is scrubbed before anyone sees it.
-fn wanted(inputs: &Inputs, survey: &Survey, id: &str) -> Option<serde_json::Value> {
+fn wanted(inputs: &Inputs, survey: &Survey, id: &StepKey) -> Option<serde_json::Value> {
     let text = inputs.files.get(&format!("{id}/values.yaml"))?;
     let text = token::complete(text, |token| match token {
         Token::Fact(name) => survey.facts.get(name).cloned(),
         Token::Secret(name) => Some(token::secret(name)),
         Token::Digest(_) => None,
     });
-    yaml::foreign(id, &text.ok()?).ok()?.into_iter().next().map(|document| document.value)
+    yaml::foreign(id.as_str(), &text.ok()?).ok()?.into_iter().next().map(|document| document.value)
 }

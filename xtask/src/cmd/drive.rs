@@ -13,7 +13,7 @@ use exec::workspace::{Workspace, clock, sha256_of};
 use model::problem::Problem;
 use plan::engine::{Action, Engine, Failure, Note, Outcome};
 use plan::journal::{self, Entry};
-use plan::{Plan, StepId};
+use plan::{Plan, StepKey};
 use tool::World;
 use tool::expect::ending;
 use tool::{Command, Exit, Output, Tool};
@@ -100,14 +100,14 @@ struct Books {
     /// Ends of what was done at once.
     ready: VecDeque<Event>,
     /// The attempt that each step is at.
-    attempts: BTreeMap<StepId, u32>,
+    attempts: BTreeMap<StepKey, u32>,
     /// Steps whose beginning is in the journal.
-    begun: BTreeSet<StepId>,
+    begun: BTreeSet<String>,
 }
 
 #[derive(Clone)]
 struct Run {
-    step: StepId,
+    step: StepKey,
     hushed: bool,
     /// Whether it was heard while it ran. Own acts, and all in the embedded world, say everything at their end.
     heard: bool,
@@ -186,7 +186,7 @@ impl Driver<'_> {
         }
     }
 
-    fn start(&mut self, task: TaskId, step: StepId, command: &Command, facts: &BTreeMap<String, String>) {
+    fn start(&mut self, task: TaskId, step: StepKey, command: &Command, facts: &BTreeMap<String, String>) {
         self.log(&step, || format!("{} $ {command}", clock::now()));
         let began = self.world.now();
         self.books.runs.insert(task, Run { step, hushed: command.hushed(), heard: false, began });
@@ -275,12 +275,12 @@ impl Driver<'_> {
         record(self.space, entry);
     }
 
-    fn log(&mut self, step: &str, line: impl FnOnce() -> String) {
+    fn log(&mut self, step: &StepKey, line: impl FnOnce() -> String) {
         if !self.space.keeps_logs() {
             return;
         }
         let attempt = self.books.attempts.get(step).copied().unwrap_or(1);
-        self.space.log(step, attempt, &line());
+        self.space.log(step.as_str(), attempt, &line());
     }
 }
 

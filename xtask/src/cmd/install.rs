@@ -9,12 +9,9 @@ use super::exit::Ended;
 use super::load::Inputs;
 use super::{Session, digests, ready};
 use model::problem::Problem;
-use plan::Plan;
 use plan::engine::Failure;
+use plan::{Plan, Scope};
 use tool::World;
-
-/// The folder of steps that fetch.
-const ARCHIVES: &str = "charts/";
 
 /// Runs it. A chart server that is down, another file than was pinned, a key that no chart has, a value that Helm
 /// cannot render: each is told before anything is made, also where nothing was there before (ADR-0028).
@@ -26,7 +23,7 @@ pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: 
     let look = &mut |session: &mut Session, world: &mut dyn World| {
         slips::refuse(session, world, inputs, plan, tried.clone()).map(drop)
     };
-    conduct::run_after(session, world, plan, Some(First { prefix: ARCHIVES, look }), &|failure| {
+    conduct::run_after(session, world, plan, Some(First { scope: Scope::Charts, look }), &|failure| {
         meaning(inputs, failure)
     })
 }

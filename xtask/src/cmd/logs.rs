@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
 use super::{Session, load, plan};
 use crate::ui::shell::Tone;
-use ::plan::{Plan, StepId};
+use ::plan::{Plan, StepKey};
 use model::problem::{Problem, nearest};
 
 /// More attempts than any step has.
@@ -39,7 +39,7 @@ fn missing(session: &Session, step: &str) -> Stop {
         return Stop::one(REFUSED, problem.why("it has run no command yet"));
     }
     let problem = problem.why("no plan has a step of that name");
-    let hint = match nearest(step, known.iter().map(String::as_str)) {
+    let hint = match nearest(step, known.iter().map(StepKey::as_str)) {
         Some(near) => format!("cargo xtask logs {near}"),
         None => "cargo xtask plan bootstrap   # lists its steps; so do the other plans".to_owned(),
     };
@@ -47,7 +47,7 @@ fn missing(session: &Session, step: &str) -> Stop {
 }
 
 /// The steps of every plan, as far as the input can be read.
-fn known(session: &Session) -> BTreeSet<StepId> {
+fn known(session: &Session) -> BTreeSet<StepKey> {
     let plans = load::inputs(session).map(|inputs| plan::every(&inputs)).unwrap_or_default();
     plans.iter().flat_map(Plan::ids).collect()
 }

@@ -9,7 +9,7 @@ use crate::cli::{Format, Graph, Planned};
 use crate::ui::shell::Tone;
 use crate::ui::{events, words};
 use plan::mesh::Scope;
-use plan::{Plan, StepId, diff, graph, power, text};
+use plan::{Plan, StepKey, diff, graph, power, text};
 use tool::helm::Helm;
 
 /// Prints the plan.
@@ -52,7 +52,7 @@ fn planned(inputs: &Inputs, of: Planned) -> Result<Plan, Stop> {
 fn changes(session: &mut Session, plan: Plan, of: Planned, commit: &str) -> Ended {
     let then = planned(&load::inputs_at(session, commit)?, of)?;
     let chosen = chosen(session, &plan)?;
-    let there = |step: &StepId| chosen.contains(step) || plan.step(step).is_none();
+    let there = |step: &StepKey| chosen.contains(step) || plan.step(step).is_none();
     let changes: Vec<_> = diff::diff(&then, &plan).into_iter().filter(|change| there(&change.step)).collect();
     session.shell.data(&diff::print(&changes));
     let steps = words::count(changes.len(), "step");

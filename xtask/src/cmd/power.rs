@@ -89,7 +89,7 @@ fn name(power: Power) -> &'static str {
 /// Shows what is there and would go. Where nothing is, nobody needs to be asked.
 fn consent(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &Plan) -> Result<(), Stop> {
     let chosen = conduct::chosen(session, plan)?;
-    let steps = plan.steps.iter().filter(|step| chosen.contains(&step.id) && step.id.ends_with("/destroy"));
+    let steps = plan.steps.iter().filter(|step| chosen.contains(&step.id) && step.id.action() == "destroy");
     let asked = Plan { steps: steps.cloned().collect(), ..plan.clone() };
     let (facts, jobs) = (facts(session), jobs(session));
     let known = known(fleet, &facts);
@@ -130,7 +130,7 @@ fn known(fleet: &Fleet, facts: &BTreeMap<String, String>) -> Vec<String> {
 fn doomed(plan: &Plan, answers: &Answers) -> Vec<(String, String)> {
     let there = plan.steps.iter().filter_map(|step| {
         let answer = answers.get(&step.id).filter(|answer| answer.state != State::So)?;
-        let vm = step.doing.rsplit(' ').next()?;
+        let vm = step.id.machine()?;
         let info = &answer.json()["info"][vm];
         let state = info["state"].as_str().unwrap_or("in a state that nobody knows").to_lowercase();
         let address = info["ipv4"][0].as_str().map(|ip| format!(" at {ip}")).unwrap_or_default();

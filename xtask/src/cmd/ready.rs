@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use model::fleet::{self, Bytes, Fleet};
 use model::problem::Problem;
+use plan::StepKey;
 use plan::engine::Failure;
 
 /// The problems behind a failed `host/machine` or `host/network`. None for any other step.
@@ -14,14 +15,15 @@ pub fn problems(fleet: &Fleet, failure: &Failure) -> Vec<Problem> {
 }
 
 /// The problems that an unwanted answer to such a step's question means. None for any other step.
-pub fn meaning(fleet: &Fleet, step: &str, stdout: &str) -> Vec<Problem> {
+pub fn meaning(fleet: &Fleet, step: &StepKey, stdout: &str) -> Vec<Problem> {
     let Ok(machine) = serde_json::from_str::<Value>(stdout) else { return vec![] };
-    match step {
-        "host/machine" => {
+    match step.action() {
+        _ if !step.is_host() => vec![],
+        "machine" => {
             let bytes = |key: &str| machine[key].as_u64().map(Bytes);
             fleet::machine_short(fleet, bytes("memory_bytes"), bytes("free_disk_bytes"))
         }
-        "host/network" => {
+        "network" => {
             let all = machine["networks"].as_array().into_iter().flatten().filter_map(Value::as_str);
             let ranges: Vec<Ipv4Net> = fleet.clusters.iter().flat_map(|c| [c.pod_cidr, c.service_cidr]).collect();
             let clash = |n: &Ipv4Net| ranges.iter().any(|r| r.contains(n) || n.contains(r));

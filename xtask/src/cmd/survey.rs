@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::drive::complete;
 use super::exit::{INTERRUPTED, Stop};
 use exec::workspace::Workspace;
-use plan::{Plan, Step, StepId};
+use plan::{Plan, Step, StepKey};
 use tool::World;
 use tool::{Event, TaskId};
 use tool::{Exit, Output};
@@ -17,7 +17,7 @@ use tool::{Exit, Output};
 const TRIES: u32 = 2;
 
 /// Answers by step. A step whose needs got no good answer is not asked.
-pub type Answers = BTreeMap<StepId, Output>;
+pub type Answers = BTreeMap<StepKey, Output>;
 
 /// Asks all steps of a plan, `jobs` at once, each behind those it needs. Facts that answers teach are added.
 ///
@@ -47,7 +47,7 @@ struct Round<'a> {
     answers: Answers,
     /// The step of each running command, when its time is over, and how often it was asked.
     running: BTreeMap<TaskId, (&'a Step, Duration, u32)>,
-    begun: BTreeSet<&'a str>,
+    begun: BTreeSet<&'a StepKey>,
     task: TaskId,
 }
 
@@ -62,8 +62,8 @@ impl<'a> Round<'a> {
     ) -> Option<()> {
         let plan = self.plan;
         for step in &plan.steps {
-            let told = |id: &String| self.answers.get(id).is_some_and(Output::ok) || plan.step(id).is_none();
-            if self.running.len() < jobs && !self.begun.contains(step.id.as_str()) && step.needs.iter().all(told) {
+            let told = |id: &StepKey| self.answers.get(id).is_some_and(Output::ok) || plan.step(id).is_none();
+            if self.running.len() < jobs && !self.begun.contains(&step.id) && step.needs.iter().all(told) {
                 self.begun.insert(&step.id);
                 self.start(space, world, facts, step, 1);
             }

@@ -30,12 +30,12 @@ use serde_json::{Value, json};
 use super::problem::{self, Tally};
 use model::problem::Problem;
 use plan::engine::{Failure, Note};
-use plan::{Lane, Plan, Step, StepId};
+use plan::{Lane, Plan, Step, StepKey};
 use tool::{Command, Stdin};
 
 /// A note as a line.
 pub fn note(now: Duration, note: &Note) -> String {
-    let step = |kind: &str, step: &str| json!({"event": kind, "step": step});
+    let step = |kind: &str, step: &StepKey| json!({"event": kind, "step": step});
     let mut event = match note {
         Note::Checking(id) => step("checking", id),
         Note::Kept(id) => step("kept", id),
@@ -65,7 +65,7 @@ pub fn started(command: &str, steps: usize, rehearsal: bool) -> String {
 }
 
 /// The last line of a run.
-pub fn finished(tally: Tally, interrupted: bool, took: Duration, path: &[(StepId, Duration)]) -> String {
+pub fn finished(tally: Tally, interrupted: bool, took: Duration, path: &[(StepKey, Duration)]) -> String {
     let Tally { done, kept, failed, blocked, skipped } = tally;
     let path: Vec<Value> = path.iter().map(|(step, took)| json!({"step": step, "took_ms": ms(*took)})).collect();
     line(&json!({

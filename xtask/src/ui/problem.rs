@@ -132,7 +132,7 @@ impl Tally {
 
 /// A failed step: the command, how it ended, its last words, where the rest is, and how to go on.
 pub fn step(failure: &Failure, log: Option<&str>, hint: &str, paint: Paint) -> String {
-    let Failure { step, attempt, attempts, command, output, took, why } = failure;
+    let Failure { step, attempt, attempts, command, output, took, why, .. } = failure;
     let tried = format!("attempt {attempt} of {attempts}");
     let mut text = error(&format!("step `{step}` failed: {} ({tried})", words::after(why, *took)), paint);
     text.push_str(&format!("  $ {command}\n"));
@@ -196,6 +196,7 @@ mod tests {
     fn failed(stdout: &str, stderr: &str) -> Failure {
         Failure {
             step: "app1/w1/join".into(),
+            precondition: false,
             attempt: 3,
             attempts: 3,
             command: Command::act(Tool::Multipass, ["exec", "-n", "app1-w1"]),

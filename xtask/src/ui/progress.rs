@@ -12,7 +12,7 @@ use self::board::{Board, Running};
 use super::shell::{self, Shell, Tone, Volume};
 use super::{events, report};
 use plan::engine::Note;
-use plan::{Plan, StepId};
+use plan::{Plan, StepKey};
 
 pub mod bars;
 pub mod board;
@@ -46,7 +46,7 @@ pub struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// Begins the story of the chosen steps of a plan. `explain` adds why each step runs or is kept.
-    pub fn new(plan: &'a Plan, chosen: &BTreeSet<StepId>, face: Face, explain: bool) -> Self {
+    pub fn new(plan: &'a Plan, chosen: &BTreeSet<StepKey>, face: Face, explain: bool) -> Self {
         let board = Board::new(plan, chosen);
         let shown = match face {
             Face::Live(target) => Shown::Live(Bars::new(&board, target)),

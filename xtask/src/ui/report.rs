@@ -9,7 +9,7 @@ use super::shell::{self, Paint, Tone};
 use super::words;
 use model::problem::Problem;
 use plan::engine::{Failure, Note, Outcome};
-use plan::{Plan, Step, StepId};
+use plan::{Plan, Step, StepKey};
 use tool::Exit;
 
 /// Steps of the critical path that took less than this are not shown.
@@ -22,7 +22,7 @@ pub struct End<'a> {
     /// How it ended.
     pub outcome: &'a Outcome,
     /// How long each step took.
-    pub times: &'a BTreeMap<StepId, Duration>,
+    pub times: &'a BTreeMap<StepKey, Duration>,
     /// How long all of it took, by the world's clock.
     pub took: Duration,
     /// Whether that clock was simulated.
@@ -69,7 +69,7 @@ pub fn failures(end: &End<'_>, paint: Paint) -> String {
 
 /// A failed look for a tool: `host/helm`, which asks helm itself.
 fn tool(end: &End<'_>, failure: &Failure) -> Option<Unready> {
-    let name = failure.step.strip_prefix("host/")?;
+    let name = failure.precondition.then(|| failure.step.action())?;
     let step = end.plan.step(&failure.step).filter(|step| step.done_when.ask.tool.program() == name)?;
     let (state, mend) = match failure.output.exit {
         Exit::Missing => ("not found on PATH".to_owned(), (end.hint)(failure)),
@@ -127,17 +127,17 @@ pub fn path(end: &End<'_>, paint: Paint) -> String {
     let head = format!("chain of steps: {} of {}", words::duration(sum), words::duration(end.took));
     let mut lines = vec![shell::status(paint, Tone::Hint, "Longest", &head)];
     let notable = chain.iter().filter(|(_, took)| *took >= NOTABLE);
-    lines.extend(notable.map(|(id, took)| shell::status(paint, Tone::Dim, &words::duration(*took), id)));
+    lines.extend(notable.map(|(id, took)| shell::status(paint, Tone::Dim, &words::duration(*took), id.as_str())));
     lines.join("\n")
 }
 
 /// The chain of steps, each needing or waiting for the one before, that took longest by measured times. Steps without
 /// a time did not run and are passed over. The plan's order is one in which its steps could run.
-pub fn critical_path(plan: &Plan, times: &BTreeMap<StepId, Duration>) -> Vec<(StepId, Duration)> {
-    let mut best: BTreeMap<&str, (Duration, Option<&str>)> = BTreeMap::new();
+pub fn critical_path(plan: &Plan, times: &BTreeMap<StepKey, Duration>) -> Vec<(StepKey, Duration)> {
+    let mut best: BTreeMap<&StepKey, (Duration, Option<&StepKey>)> = BTreeMap::new();
     for step in &plan.steps {
         let own = times.get(&step.id).copied().unwrap_or_default();
-        let before = step.needs.iter().chain(&step.after).filter_map(|id| best.get_key_value(id.as_str()));
+        let before = step.needs.iter().chain(&step.after).filter_map(|id| best.get_key_value(id));
         let longest = before.max_by_key(|(_, (sum, _))| *sum).map(|(id, (sum, _))| (*id, *sum));
         let sum = own + longest.map_or(Duration::ZERO, |(_, sum)| sum);
         best.insert(&step.id, (sum, longest.map(|(id, _)| id)));
@@ -145,7 +145,7 @@ pub fn critical_path(plan: &Plan, times: &BTreeMap<StepId, Duration>) -> Vec<(St
     let mut at = best.iter().max_by_key(|(_, (sum, _))| *sum).map(|(id, _)| *id);
     let mut chain = Vec::new();
     while let Some(id) = at {
-        chain.extend(times.get(id).map(|took| (id.to_owned(), *took)));
+        chain.extend(times.get(id).map(|took| (id.clone(), *took)));
         at = best[id].1;
     }
     chain.reverse();
@@ -175,15 +175,15 @@ mod tests {
 
     const PLAIN: Paint = Paint { on: false };
 
-    fn seconds(times: &[(&str, u64)]) -> BTreeMap<StepId, Duration> {
-        times.iter().map(|(id, s)| ((*id).to_owned(), Duration::from_secs(*s))).collect()
+    fn seconds(times: &[(&str, u64)]) -> BTreeMap<StepKey, Duration> {
+        times.iter().map(|(id, s)| ((*id).into(), Duration::from_secs(*s))).collect()
     }
 
     fn said(outcome: &Outcome, rehearsed: bool) -> String {
         let (plan, times) = (plan(), seconds(&[]));
         let (took, again) = (Duration::from_secs(372), "cargo xtask bootstrap");
         let log = |_: &Failure| Some("out/logs/x.log".to_owned());
-        let (meaning, hint) = (|_: &Failure| vec![], |failure: &Failure| hint_of(&failure.step));
+        let (meaning, hint) = (|_: &Failure| vec![], |failure: &Failure| hint_of(failure.step.as_str()));
         let (plan, times) = (&plan, &times);
         let end = End { plan, outcome, times, took, rehearsed, again, meaning: &meaning, hint: &hint, log: &log };
         answer(&end, PLAIN)
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_last_line_is_the_answer() {
-        let ids = |n: usize| (0..n).map(|i| format!("s{i}")).collect::<Vec<_>>();
+        let ids = |n: usize| (0..n).map(|i| format!("s{i}").as_str().into()).collect::<Vec<_>>();
         let done = Outcome { done: ids(12), kept: ids(2), ..Outcome::default() };
         assert_eq!(said(&done, false), "    Finished bootstrap in 6m 12s: 12 done, 2 kept");
         assert_eq!(said(&done, true), "   Rehearsed bootstrap: 12 done, 2 kept; would have taken 6m 12s");

@@ -29,7 +29,7 @@ pub fn text(overview: &Overview, report: &Report, again: &str) -> String {
         out.push_str("not as wanted\n");
     }
     let others = || overview.others.iter().take(OTHERS);
-    let width = others().map(|(step, _)| step.chars().count()).max().unwrap_or(0).max(32);
+    let width = others().map(|(step, _)| step.as_str().chars().count()).max().unwrap_or(0).max(32);
     for (step, state) in others() {
         let _ = writeln!(out, "  {step:<width$} {}", words::cut(state, 80));
     }

@@ -100,7 +100,7 @@ impl<'a> Bench<'a> {
         let output = self.answers.get(&question);
         match output {
             Some(output) if output.ok() && !output.cut => {
-                self.case.asked(&question);
+                self.case.asked(question.as_str());
                 Some(&output.stdout)
             }
             Some(output) if output.ok() => self.unheard(cluster, what, "the answer was too long to keep".to_owned()),
@@ -129,7 +129,7 @@ impl<'a> Bench<'a> {
 
     /// Notes that there is no answer to be judged.
     pub fn unheard<T>(&mut self, cluster: &str, what: &str, why: String) -> Option<T> {
-        let question = id(cluster, what);
+        let question = id(cluster, what).to_string();
         let silence = Silence { clause: self.clause, cluster: cluster.to_owned(), question, why };
         if !self.silent.contains(&silence) {
             self.silent.push(silence);
@@ -139,7 +139,7 @@ impl<'a> Bench<'a> {
 
     /// Notes a breach that a question showed.
     pub fn breach(&mut self, cluster: &str, what: &str, subject: &str, want: &str, got: &str, hint: &str) {
-        self.case.seen(cluster, &id(cluster, what), subject, want, got, hint);
+        self.case.seen(cluster, id(cluster, what).as_str(), subject, want, got, hint);
     }
 
     /// The verdict, and what could not be asked.

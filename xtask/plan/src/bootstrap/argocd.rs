@@ -1,7 +1,7 @@
 //! Workload clusters become known to Argo CD: the token of their account, and a Secret on the platform (ADR-0015).
 //! Knows nothing of Applications; Argo CD makes those itself, one per registered cluster.
 
-use super::super::{Step, Want};
+use super::super::{Step, StepKey, Want};
 use super::kube_path;
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
@@ -18,8 +18,8 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
     workload.flat_map(|cluster| [token(cluster), registered(platform, cluster)]).collect()
 }
 
-fn token_step(cluster: &Cluster) -> String {
-    format!("{}/{ACCESS}/token", cluster.name)
+fn token_step(cluster: &Cluster) -> StepKey {
+    StepKey::cluster(&cluster.name, &format!("{ACCESS}/token"))
 }
 
 /// Read anew at every run: a cluster that was made anew has another one. Kubernetes fills it in after the Secret.
@@ -29,7 +29,7 @@ fn token(cluster: &Cluster) -> Step {
     let token = Want::Match(r"^[\w-]+\.[\w-]+\.[\w-]+$".into());
     let doing = format!("read the token that Argo CD has on {}", cluster.name);
     Step::new(token_step(cluster), doing, ask, token)
-        .needs([format!("{}/{ACCESS}", cluster.name)])
+        .needs([StepKey::cluster(&cluster.name, ACCESS)])
         .instead("not yet", Want::ALWAYS, [])
         .limits(Limits::QUICK.settle(60).attempts(1, 2))
 }
@@ -38,10 +38,10 @@ fn registered(platform: &Cluster, cluster: &Cluster) -> Step {
     let kubectl = Kubectl::on(&kube_path(platform));
     let file = file(platform, cluster);
     // Of the fleet and of no cluster: it needs two, and choosing one must not bring up the other.
-    let id = format!("fleet/{ARGO_CD}/{}", cluster.name);
+    let id = StepKey::fleet(&format!("{ARGO_CD}/{}", cluster.name));
     let doing = format!("register {} at Argo CD", cluster.name);
     Step::new(id, doing, kubectl.diff("-").fed(&file), Want::Exit(0))
-        .needs([format!("{}/{ARGO_CD}", platform.name), token_step(cluster)])
+        .needs([StepKey::cluster(&platform.name, ARGO_CD), token_step(cluster)])
         .act([kubectl.apply("-").fed(&file)])
         .undo([kubectl.delete("-").fed(&file)])
 }

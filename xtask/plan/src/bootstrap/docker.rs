@@ -1,7 +1,7 @@
 //! The services outside Kubernetes, on the machine's own Docker: Nexus, and Harbor when asked for.
 //! Knows nothing of what they serve. No step of a cluster needs any of these: clusters start while Docker is off.
 
-use super::super::{Step, Want};
+use super::super::{Step, StepKey, Want};
 use super::{host, secrets as minted};
 use model::fleet::Fleet;
 use render::docker::{ADMIN, CONFIG, DATABASE};
@@ -43,17 +43,22 @@ pub(super) fn secrets(fleet: &Fleet) -> Vec<&'static str> {
 
 fn service(name: &str, profile: Option<&str>, services: &[&str]) -> Step {
     let lines = services.iter().map(|s| (*s).to_owned()).collect();
-    Step::new(format!("fleet/docker/{name}"), format!("start {name}"), docker::running(profile), Want::Lines(lines))
-        .needs(["host/docker", "host/compose"])
-        .act([docker::up(profile, services, 1200)])
-        .undo([docker::down(profile, services)])
-        .limits(Limits::QUICK.minutes(30).settle(60))
-        .hint("docker compose --file infra/docker/compose.yaml logs")
+    Step::new(
+        StepKey::fleet(&format!("docker/{name}")),
+        format!("start {name}"),
+        docker::running(profile),
+        Want::Lines(lines),
+    )
+    .needs(["host/docker", "host/compose"])
+    .act([docker::up(profile, services, 1200)])
+    .undo([docker::down(profile, services)])
+    .limits(Limits::QUICK.minutes(30).settle(60))
+    .hint("docker compose --file infra/docker/compose.yaml logs")
 }
 
 fn configured() -> Step {
     let doing = "write Harbor's configuration with its passwords";
-    Step::new("fleet/docker/harbor-config", doing, own::same(CONFIG, CONFIG), Want::Exit(0))
+    Step::new(StepKey::fleet("docker/harbor-config"), doing, own::same(CONFIG, CONFIG), Want::Exit(0))
         .needs([ADMIN, DATABASE].map(minted::id))
         .act([own::keep(CONFIG, CONFIG)])
 }
@@ -61,7 +66,7 @@ fn configured() -> Step {
 /// Before the services, always: where a file is not there yet, Docker would make a folder of its name.
 fn prepared() -> Step {
     let doing = "make the files that Harbor's services mount";
-    Step::new("fleet/docker/harbor-prepare", doing, own::same(PREPARED, CONFIG), Want::Exit(0))
+    Step::new(StepKey::fleet("docker/harbor-prepare"), doing, own::same(PREPARED, CONFIG), Want::Exit(0))
         .needs(["fleet/docker/harbor-config", "host/docker", "host/compose"])
         .act([docker::run_once(Some("harbor-setup"), "harbor-prepare"), own::keep(PREPARED, CONFIG)])
         .limits(Limits::QUICK.minutes(15))

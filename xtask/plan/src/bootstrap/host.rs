@@ -1,7 +1,7 @@
 //! The first steps: is this machine ready? They only check; nothing here changes anything.
 //! Knows nothing of the clusters but what they need of the machine.
 
-use super::super::{Step, Want};
+use super::super::{Step, StepKey, Want};
 use model::fleet::Fleet;
 use tool::{Command, cilium, curl, docker, helm, kubectl, multipass, openssl, own};
 
@@ -15,7 +15,7 @@ pub(crate) fn steps(fleet: &Fleet) -> Vec<Step> {
 }
 
 /// The ids of all checks, for whoever needs all of them.
-pub(super) fn ids(fleet: &Fleet) -> Vec<String> {
+pub(super) fn ids(fleet: &Fleet) -> Vec<StepKey> {
     steps(fleet).into_iter().map(|s| s.id).collect()
 }
 
@@ -24,9 +24,9 @@ pub(super) fn docker() -> Vec<Step> {
     let server = Want::JsonPresent("/Server/Version".into());
     let compose = Want::Version(String::new(), ">=2.24".into());
     vec![
-        Step::new("host/docker", "look for docker", docker::version(), server)
+        Step::new(StepKey::host("docker"), "look for docker", docker::version(), server)
             .hint("start Docker, or set `services = false` in [docker] of infra/fleet.toml"),
-        Step::new("host/compose", "look for docker compose", docker::compose_version(), compose)
+        Step::new(StepKey::host("compose"), "look for docker compose", docker::compose_version(), compose)
             .hint("Debian, Ubuntu: sudo apt install docker-compose-v2 · Docker Desktop brings it"),
     ]
 }
@@ -44,7 +44,7 @@ fn tools() -> [(&'static str, Command); 6] {
 
 /// A tool is there and of a version that works. The range stands in `fleet.toml`; a tool without one may be any.
 fn tool(fleet: &Fleet, name: &str, ask: Command) -> Step {
-    Step::new(format!("host/{name}"), format!("look for {name}"), ask, accepted(fleet, name)).hint(mend(name))
+    Step::new(StepKey::host(name), format!("look for {name}"), ask, accepted(fleet, name)).hint(mend(name))
 }
 
 /// The question for a tool's version, and the answers that a run accepts.
@@ -102,14 +102,24 @@ fn machine(fleet: &Fleet) -> Step {
         Want::JsonAtLeast("/memory_bytes".into(), memory.0),
         Want::JsonAtLeast("/free_disk_bytes".into(), free.0),
     ]);
-    Step::new("host/machine", format!("look for {memory} of RAM and {free} of free disk"), own::machine(), want)
-        .hint("give the clusters less memory in infra/fleet.toml, or free some disk")
+    Step::new(
+        StepKey::host("machine"),
+        format!("look for {memory} of RAM and {free} of free disk"),
+        own::machine(),
+        want,
+    )
+    .hint("give the clusters less memory in infra/fleet.toml, or free some disk")
 }
 
 /// No network of this machine may lie in a range of ours: Multipass 1.17 on Linux puts VMs into 10.97.0.0/24.
 fn network(fleet: &Fleet) -> Step {
     let ranges = fleet.clusters.iter().flat_map(|c| [c.pod_cidr, c.service_cidr]).collect();
     let want = Want::Outside("/networks".into(), ranges);
-    Step::new("host/network", "compare this machine's networks with the clusters' ranges", own::machine(), want)
-        .hint("cargo xtask fleet check")
+    Step::new(
+        StepKey::host("network"),
+        "compare this machine's networks with the clusters' ranges",
+        own::machine(),
+        want,
+    )
+    .hint("cargo xtask fleet check")
 }

@@ -1,8 +1,8 @@
 //! From a VM to a cluster that answers: launch, preparation, certificate authority, init, joins, kubeconfig.
 //! Knows nothing of what is installed on the cluster afterwards.
 
-use super::super::{Lane, Step, Want};
-use super::{host, kube_path, launch, on};
+use super::super::{Lane, Step, StepKey, Want};
+use super::{host, kube_path, launch};
 use model::fleet::{Cluster, Fleet, Node};
 use model::token::{digest, fact, secret};
 use render::cloud_init::{BUNDLE, prep_marker};
@@ -10,7 +10,7 @@ use render::kubeadm::{ca_hash_fact, token_id, token_secret};
 use tool::{Command, Limits, Reading, guest, kubectl::Kubectl, multipass, own};
 
 /// All steps of one cluster's nodes. `first` is the launch that downloads the image for all.
-pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, first: Option<&str>) -> Vec<Step> {
+pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, first: Option<&StepKey>) -> Vec<Step> {
     let mut steps = vec![join_secret(cluster)];
     for node in &cluster.nodes {
         steps.push(launched(fleet, cluster, node, first));
@@ -42,10 +42,11 @@ fn at_home(cluster: &Cluster, node: &Node, fields: &[&str]) -> Want {
 fn join_secret(cluster: &Cluster) -> Step {
     let name = token_secret(cluster);
     let doing = format!("make the join secret of {}", cluster.name);
-    Step::new(format!("{}/secrets", cluster.name), doing, own::have(&[&name]), Want::Exit(0)).act([own::mint(&name)])
+    Step::new(StepKey::cluster(&cluster.name, "secrets"), doing, own::have(&[&name]), Want::Exit(0))
+        .act([own::mint(&name)])
 }
 
-fn launched(fleet: &Fleet, cluster: &Cluster, node: &Node, first: Option<&str>) -> Step {
+fn launched(fleet: &Fleet, cluster: &Cluster, node: &Node, first: Option<&StepKey>) -> Step {
     let vm = cluster.vm(node);
     let id = launch(cluster, node);
     let state = |s: &str| Want::Json(format!("/info/{vm}/state"), s.into());
@@ -55,9 +56,9 @@ fn launched(fleet: &Fleet, cluster: &Cluster, node: &Node, first: Option<&str>) 
     let addressed = Want::Json(address.clone(), "N/A".into()).negated();
     let want = Want::All(vec![state("Running"), Want::JsonPresent(address.clone()), addressed]);
     let probe = multipass::info(&vm).learn(cluster.ip_fact(node), Reading::Pointer(address));
-    Step::new(&id, format!("launch VM {vm}"), probe, want)
+    Step::new(id.clone(), format!("launch VM {vm}"), probe, want)
         .needs(host::ids(fleet))
-        .after(first.filter(|f| *f != id))
+        .after(first.filter(|f| **f != id).cloned())
         .lane(Lane::Launch)
         .instead("stopped", any(&["Stopped", "Suspended"]), [multipass::start(&vm)])
         .instead("deleted", state("Deleted"), [multipass::recover(&vm), multipass::start(&vm)])
@@ -72,11 +73,16 @@ fn launched(fleet: &Fleet, cluster: &Cluster, node: &Node, first: Option<&str>) 
 fn reached(cluster: &Cluster, node: &Node) -> Step {
     let vm = cluster.vm(node);
     let address = fact(&cluster.ip_fact(node));
-    Step::new(on(cluster, node, "reach"), format!("reach {vm} from here"), own::dial(&address, 22), Want::Exit(0))
-        .needs([launch(cluster, node)])
-        .instead("not yet", Want::ALWAYS, [])
-        .limits(Limits::QUICK.settle(120).attempts(1, 5))
-        .hint("macOS: allow your terminal in System Settings > Privacy & Security > Local Network")
+    Step::new(
+        StepKey::node(cluster, node, "reach"),
+        format!("reach {vm} from here"),
+        own::dial(&address, 22),
+        Want::Exit(0),
+    )
+    .needs([launch(cluster, node)])
+    .instead("not yet", Want::ALWAYS, [])
+    .limits(Limits::QUICK.settle(120).attempts(1, 5))
+    .hint("macOS: allow your terminal in System Settings > Privacy & Security > Local Network")
 }
 
 /// Whether the scripts on the node are those of this checkout; a VM keeps what cloud-init wrote on its first day.
@@ -92,8 +98,8 @@ fn prepared(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Step {
     // A new kubelet before its control plane is of that version: that is for `upgrade` to do in order.
     let another = Want::All(vec![state_is("worker", "joined"), marked.clone().negated()]);
     let want = Want::All(vec![marked, scripts_are_ours()]);
-    Step::new(on(cluster, node, "prep"), format!("prepare {vm}"), ask(cluster, node), want)
-        .needs([on(cluster, node, "reach")])
+    Step::new(StepKey::node(cluster, node, "prep"), format!("prepare {vm}"), ask(cluster, node), want)
+        .needs([StepKey::node(cluster, node, "reach")])
         .instead("older scripts", older, [guest::replace_scripts(&vm, BUNDLE)].into_iter().chain(prepare.clone()))
         .instead("another version", another, [])
         .act(prepare)
@@ -107,7 +113,7 @@ fn prepared(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Step {
 pub(crate) fn with_our_scripts(cluster: &Cluster, node: &Node) -> Step {
     let vm = cluster.vm(node);
     let doing = format!("bring the scripts on {vm} up to date");
-    Step::new(on(cluster, node, "prep"), doing, ask(cluster, node), scripts_are_ours())
+    Step::new(StepKey::node(cluster, node, "prep"), doing, ask(cluster, node), scripts_are_ours())
         .act([guest::replace_scripts(&vm, BUNDLE)])
         .limits(Limits::QUICK.attempts(3, 10))
         .hint(format!("multipass exec -n {vm} -- cloud-init status --long"))
@@ -126,8 +132,8 @@ fn named(cluster: &Cluster, node: &Node) -> Step {
     let address = fact(&cluster.ip_fact(control_plane));
     let api = cluster.api_name();
     let doing = format!("tell {vm} where {api} is");
-    Step::new(on(cluster, node, "hosts"), doing, ask(cluster, node), state_is("api_address", &address))
-        .needs([on(cluster, node, "prep"), launch(cluster, control_plane)])
+    Step::new(StepKey::node(cluster, node, "hosts"), doing, ask(cluster, node), state_is("api_address", &address))
+        .needs([StepKey::node(cluster, node, "prep"), launch(cluster, control_plane)])
         .act(on_time(&vm, [guest::hosts(&vm, &address, &api)]))
 }
 
@@ -149,8 +155,8 @@ fn authority(cluster: &Cluster) -> Step {
     let fact = ca_hash_fact(cluster);
     let probe = ask(cluster, node).learn(fact, Reading::Pointer("/ca_hash".into()));
     let want = Want::Match(r#""ca_hash":\s*"sha256:[0-9a-f]{64}""#.into());
-    Step::new(on(cluster, node, "ca"), format!("make the authority of {}", cluster.name), probe, want)
-        .needs([on(cluster, node, "prep"), format!("{}/secrets", cluster.name)])
+    Step::new(StepKey::node(cluster, node, "ca"), format!("make the authority of {}", cluster.name), probe, want)
+        .needs([StepKey::node(cluster, node, "prep"), StepKey::cluster(&cluster.name, "secrets")])
         .act(by_init_file(cluster, guest::make_ca(&vm)))
 }
 
@@ -167,12 +173,12 @@ fn initialised(cluster: &Cluster) -> Step {
     let moved = Want::All(vec![made, sealed, here.clone().negated()]);
     let readdress = by_init_file(cluster, guest::readdress(&vm, &fact(&cluster.ip_fact(node))));
     Step::new(
-        on(cluster, node, "init"),
+        StepKey::node(cluster, node, "init"),
         format!("make the control plane of {}", cluster.name),
         ask(cluster, node),
         want,
     )
-    .needs([on(cluster, node, "ca"), on(cluster, node, "hosts")])
+    .needs([StepKey::node(cluster, node, "ca"), StepKey::node(cluster, node, "hosts")])
     .instead("unsealed", Want::All(vec![up, here]), [guest::seal(&vm)])
     .instead("moved", moved, readdress)
     .instead("busy", state_is("control_plane", "busy"), [])
@@ -199,8 +205,8 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
     let (joined, here) = (state_is("worker", "joined"), at_home(cluster, worker, &["node_ip"]));
     let moved = Want::All(vec![joined.clone(), here.clone().negated()]);
     let want = Want::All(vec![joined, here]);
-    Step::new(on(cluster, worker, "join"), doing, ask(cluster, worker), want)
-        .needs([on(cluster, worker, "hosts"), on(cluster, control_plane, "ca")])
+    Step::new(StepKey::node(cluster, worker, "join"), doing, ask(cluster, worker), want)
+        .needs([StepKey::node(cluster, worker, "hosts"), StepKey::node(cluster, control_plane, "ca")])
         .instead("busy", state_is("worker", "busy"), [])
         .instead("moved", moved, on_time(&vm, [guest::readdress(&vm, &fact(&cluster.ip_fact(worker)))]))
         .instead("half done", state_is("worker", "partial"), again)
@@ -217,8 +223,8 @@ fn kubeconfig(cluster: &Cluster) -> Step {
     let below_out = path.trim_start_matches("out/");
     let doing = format!("fetch the kubeconfig of {}", cluster.name);
     let ask = Kubectl::on(&path).ready();
-    Step::new(format!("{}/kubeconfig", cluster.name), doing, ask, Want::Stdout("ok".into()))
-        .needs([on(cluster, node, "init")])
+    Step::new(StepKey::cluster(&cluster.name, "kubeconfig"), doing, ask, Want::Stdout("ok".into()))
+        .needs([StepKey::node(cluster, node, "init")])
         .act([guest::credentials(&cluster.vm(node), &cluster.name), own::keep(below_out, &file)])
         .limits(Limits::QUICK.settle(30))
 }

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Lane, Step, Want};
+use super::super::{Lane, Step, StepKey, Want};
 use super::upgrade::Upgrade;
-use super::{kube_path, on, secrets, vault, volumes};
+use super::{kube_path, secrets, vault, volumes};
 use model::fleet::{Cluster, Fleet};
 use model::release::{Chart, Manifest, Placement, Releases, Source};
 use model::token::digest;
@@ -41,8 +41,8 @@ pub(crate) fn archive_path(file: &str) -> String {
 }
 
 /// The step that downloads a file.
-pub fn archive_step(file: &str) -> String {
-    format!("charts/{}", file.trim_end_matches(".tgz").trim_end_matches(".yaml"))
+pub fn archive_step(file: &str) -> StepKey {
+    StepKey::charts(file.trim_end_matches(".tgz").trim_end_matches(".yaml"))
 }
 
 /// The file name of a downloaded manifest: its name and the last two parts of its address, one of which is a version.
@@ -93,7 +93,7 @@ struct Here<'a> {
     releases: &'a Releases,
     helm: Helm,
     /// The step after which this cluster can log in at Vault.
-    login: Option<String>,
+    login: Option<StepKey>,
 }
 
 impl Here<'_> {
@@ -101,8 +101,8 @@ impl Here<'_> {
         placement.clusters.contains(&self.cluster.role)
     }
 
-    fn id(&self, name: &str) -> String {
-        format!("{}/{name}", self.cluster.name)
+    fn id(&self, name: &str) -> StepKey {
+        StepKey::cluster(&self.cluster.name, name)
     }
 
     fn kubectl(&self) -> Kubectl {
@@ -111,10 +111,10 @@ impl Here<'_> {
 
     /// What must be there before: everything of a smaller wave and everything named; and, for what waits for its pods,
     /// the nodes and the others' pods too.
-    fn needs(&self, placement: &Placement, waits: bool) -> Vec<String> {
+    fn needs(&self, placement: &Placement, waits: bool) -> Vec<StepKey> {
         let first = |p: &Placement| self.has(p) && (p.wave < placement.wave || placement.needs.contains(&p.name));
         let manifests = self.releases.manifests.iter().filter(|m| first(&m.placement));
-        let mut needs: Vec<String> = manifests.map(|m| self.id(&m.placement.name)).collect();
+        let mut needs: Vec<StepKey> = manifests.map(|m| self.id(&m.placement.name)).collect();
         for chart in self.releases.charts.iter().filter(|c| first(&c.placement)) {
             needs.push(self.id(&chart.placement.name));
             needs.extend(if waits { self.rollout_ids(chart) } else { vec![] });
@@ -130,14 +130,14 @@ impl Here<'_> {
     }
 
     /// The downloads of all that is installed here.
-    fn archives(&self) -> BTreeSet<String> {
+    fn archives(&self) -> BTreeSet<StepKey> {
         let charts = self.releases.charts.iter().filter(|c| self.has(&c.placement)).map(|c| c.archive());
         let manifests = self.releases.manifests.iter().filter(|m| self.has(&m.placement) && m.is_downloaded());
         charts.chain(manifests.map(file_of)).map(|file| archive_step(&file)).collect()
     }
 
     /// The steps that wait for the pods of a release where Helm does not.
-    fn rollout_ids(&self, chart: &Chart) -> Vec<String> {
+    fn rollout_ids(&self, chart: &Chart) -> Vec<StepKey> {
         let ready = if chart.wait { &[][..] } else { &chart.ready };
         ready.iter().map(|workload| self.id(&format!("{}/{workload}", chart.placement.name))).collect()
     }
@@ -166,7 +166,7 @@ impl Here<'_> {
         let clocks = vms.map(|vm| guest::synchronise(&vm));
         Step::new(self.id("nodes"), doing, self.kubectl().nodes(), want)
             .needs(self.network().map(|c| self.id(&c.placement.name)))
-            .needs(cluster.workers().map(|w| on(cluster, w, "join")))
+            .needs(cluster.workers().map(|w| StepKey::node(cluster, w, "join")))
             .needs(cluster.nodes.iter().map(|n| volumes::id(cluster, n)))
             .instead("no answer", Want::Exit(0).negated(), [])
             .instead("one missing", missing, clocks.clone().chain(kubelets))
@@ -220,14 +220,14 @@ impl Here<'_> {
     }
 
     /// Entries that use what Vault holds come when their cluster can log in there: an order, for they also work later.
-    fn login(&self, placement: &Placement) -> Option<String> {
+    fn login(&self, placement: &Placement) -> Option<StepKey> {
         self.login.clone().filter(|_| vault::is_read_by(&placement.needs))
     }
 
     /// Where Helm does not wait, a step per workload does, once the nodes can be ready.
     fn rollout(&self, chart: &Chart) -> Vec<Step> {
         let limits = Limits::QUICK.settle(chart.placement.timeout.as_secs()).attempts(1, 5);
-        let step = |(id, workload): (String, &String)| {
+        let step = |(id, workload): (StepKey, &String)| {
             let ask = self.kubectl().rolled_out(&chart.namespace, workload);
             Step::new(id, format!("wait for {workload}"), ask, Want::Exit(0))
                 .needs([self.id(&chart.placement.name), self.id("nodes")])

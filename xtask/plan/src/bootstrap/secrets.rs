@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Step, Want};
+use super::super::{Step, StepKey, Want};
 use model::fleet::Fleet;
 use model::release::Releases;
 use tool::own;
@@ -22,24 +22,24 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases, others: &[&str]) -> Vec<
 }
 
 /// The steps that make what is bound here.
-pub(super) fn needs(set: &BTreeMap<String, String>) -> BTreeSet<String> {
+pub(super) fn needs(set: &BTreeMap<String, String>) -> BTreeSet<StepKey> {
     bound(set).map(maker).collect()
 }
 
 /// The step that mints a secret.
-pub(super) fn id(name: &str) -> String {
-    format!("fleet/secrets/{name}")
+pub(super) fn id(name: &str) -> StepKey {
+    StepKey::fleet(&format!("secrets/{name}"))
 }
 
 fn bound(set: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
     set.values().filter_map(|binding| binding.strip_prefix("secret:"))
 }
 
-fn maker(name: &str) -> String {
+fn maker(name: &str) -> StepKey {
     match name.split_once('.') {
         None => id(name),
-        Some(("mesh-ca", _)) => "fleet/mesh-ca".to_owned(),
-        Some((cluster, _)) => format!("{cluster}/kubeconfig"),
+        Some(("mesh-ca", _)) => StepKey::fleet("mesh-ca"),
+        Some((cluster, _)) => StepKey::cluster(cluster, "kubeconfig"),
     }
 }
 

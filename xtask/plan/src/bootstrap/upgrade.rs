@@ -17,7 +17,7 @@
 //! compares with the cancelled one. Uninstalling takes the volumes of Deployments along; Helm 4 takes over what is
 //! there once the record of the install is gone.
 
-use super::super::{Step, Want};
+use super::super::{Step, StepKey, Want};
 use model::release::Chart;
 use model::token::digest;
 use tool::helm::{Helm, Release};
@@ -80,7 +80,7 @@ impl Upgrade<'_> {
     }
 
     /// The step that installs or upgrades it. One that can have peers of a mesh keeps them (ADR-0022).
-    pub fn step(&self, id: String, doing: String, meshes: bool) -> Step {
+    pub fn step(&self, id: StepKey, doing: String, meshes: bool) -> Step {
         // Who did not answer did not say that nothing is there.
         let step = Step::new(id, doing, self.kubectl().revisions(), self.deployed());
         let step = step.instead("no answer", Want::Exit(0).negated(), []);

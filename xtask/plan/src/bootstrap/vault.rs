@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::super::{Step, Want};
+use super::super::{Step, StepKey, Want};
 use super::{kube_path, secrets};
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::{Chart, Releases};
@@ -23,11 +23,8 @@ const AUDIENCE: &str = "vault";
 /// All steps, if the releases hold a Vault.
 pub(super) fn steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
     let Some((platform, vault)) = there(fleet, releases) else { return vec![] };
-    let here = Here {
-        vault: Vault::of(Kubectl::on(&kube_path(platform)), &vault.namespace, VAULT),
-        base: format!("{}/{VAULT}", platform.name),
-    };
-    let mut steps = vec![here.up(platform), here.init(), here.keys(platform), here.unseal(), here.forget()];
+    let here = Here { platform, vault: Vault::of(Kubectl::on(&kube_path(platform)), &vault.namespace, VAULT) };
+    let mut steps = vec![here.up(), here.init(), here.keys(), here.unseal(), here.forget()];
     steps.extend([here.engine(), here.sample()]);
     if let Some(reader) = reader(releases) {
         let workload = fleet.clusters.iter().filter(|c| c.role == Role::Workload);
@@ -37,15 +34,15 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
 }
 
 /// The step after which a workload cluster can log in, for whoever is to come after it.
-pub(super) fn login(fleet: &Fleet, releases: &Releases, cluster: &Cluster) -> Option<String> {
+pub(super) fn login(fleet: &Fleet, releases: &Releases, cluster: &Cluster) -> Option<StepKey> {
     there(fleet, releases)?;
     reader(releases).filter(|_| cluster.role == Role::Workload)?;
     Some(login_step(cluster, "role"))
 }
 
 /// Of the fleet and of no cluster: these steps need two clusters, and choosing one must not bring up the other.
-fn login_step(cluster: &Cluster, what: &str) -> String {
-    format!("fleet/{VAULT}/{}/{what}", cluster.name)
+fn login_step(cluster: &Cluster, what: &str) -> StepKey {
+    StepKey::fleet(&format!("{VAULT}/{}/{what}", cluster.name))
 }
 
 /// Whether a release's entry uses what Vault holds: it needs the one that reads from there.
@@ -62,23 +59,26 @@ fn reader(releases: &Releases) -> Option<&Chart> {
     releases.on(Role::Workload, READER)
 }
 
-struct Here {
+struct Here<'a> {
+    platform: &'a Cluster,
     vault: Vault,
-    /// What every step's name begins with.
-    base: String,
 }
 
-impl Here {
-    fn id(&self, what: &str) -> String {
-        format!("{}/{what}", self.base)
+impl Here<'_> {
+    fn id(&self, what: &str) -> StepKey {
+        StepKey::cluster(&self.platform.name, &format!("{VAULT}/{what}"))
     }
 
-    fn up(&self, platform: &Cluster) -> Step {
+    fn up(&self) -> Step {
+        let platform = &self.platform.name;
         Step::new(self.id("up"), "wait for Vault to answer", self.vault.status(), Want::Exit(0))
-            .needs([self.base.clone(), format!("{}/nodes", platform.name)])
+            .needs([VAULT, "nodes"].map(|action| StepKey::cluster(platform, action)))
             .instead("not yet", Want::ALWAYS, [])
             .limits(Limits::QUICK.settle(600).attempts(1, 5))
-            .hint(format!("kubectl --kubeconfig {} describe pod {VAULT}-0 --namespace {VAULT}", kube_path(platform)))
+            .hint(format!(
+                "kubectl --kubeconfig {} describe pod {VAULT}-0 --namespace {VAULT}",
+                kube_path(self.platform)
+            ))
     }
 
     fn init(&self) -> Step {
@@ -89,7 +89,7 @@ impl Here {
     }
 
     /// Never a second init: it would need an empty volume, and emptying it is not ours to decide.
-    fn keys(&self, platform: &Cluster) -> Step {
+    fn keys(&self) -> Step {
         let ask = own::have(&[UNSEAL_KEY, ROOT_TOKEN]);
         Step::new(self.id("keys"), "look for Vault's keys", ask, Want::Exit(0))
             .needs([self.id("init")])
@@ -98,7 +98,7 @@ impl Here {
             .hint(format!(
                 "restore {UNSEAL_KEY} and {ROOT_TOKEN} in out/secrets; or give up what Vault holds: \
                  kubectl --kubeconfig {} --namespace {VAULT} delete pvc/data-{VAULT}-0 pod/{VAULT}-0 --wait=false",
-                kube_path(platform)
+                kube_path(self.platform)
             ))
     }
 
@@ -122,7 +122,7 @@ impl Here {
     /// A step that writes a path unless it is as wanted. Patient: an unsealed Vault takes seconds to become active.
     fn written(
         &self,
-        id: String,
+        id: StepKey,
         doing: String,
         (read, wants): (&str, Vec<Want>),
         write: (&str, serde_json::Value),
@@ -168,7 +168,7 @@ impl Here {
         let wants = vec![is("/kubernetes_host", &host), is("/disable_local_ca_jwt", "true")];
         let doing = format!("tell Vault where the API of {name} is");
         Step::new(login_step(cluster, "config"), doing, self.vault.read_trust(name, &ca), Want::All(wants))
-            .needs([login_step(cluster, "mount"), format!("{name}/kubeconfig")])
+            .needs([login_step(cluster, "mount"), StepKey::cluster(name, "kubeconfig")])
             .act([self.vault.write_trust(name, &host, &ca)])
             .limits(Limits::QUICK.attempts(5, 3))
     }

@@ -7,8 +7,8 @@
 //! each node is asked for the folders of its volumes, and gets those that lack: empty, with the rights that the
 //! provisioner's own script gives.
 
-use super::super::{Step, Want};
-use super::{kube_path, on};
+use super::super::{Step, StepKey, Want};
+use super::kube_path;
 use model::fleet::{Cluster, Node};
 use tool::kubectl::Kubectl;
 use tool::{Limits, Reading, guest};
@@ -19,8 +19,8 @@ pub(super) fn steps(cluster: &Cluster) -> Vec<Step> {
 }
 
 /// The last of a node's steps here.
-pub(super) fn id(cluster: &Cluster, node: &Node) -> String {
-    on(cluster, node, "volumes")
+pub(super) fn id(cluster: &Cluster, node: &Node) -> StepKey {
+    StepKey::node(cluster, node, "volumes")
 }
 
 /// Paths below the root, a colon before each: what stands in a fact is one word.
@@ -31,10 +31,15 @@ fn fact(cluster: &Cluster, node: &Node) -> String {
 fn claimed(cluster: &Cluster, node: &Node) -> Step {
     let vm = cluster.vm(node);
     let ask = Kubectl::on(&kube_path(cluster)).volumes(&vm).learn(fact(cluster, node), Reading::Stdout);
-    Step::new(on(cluster, node, "claims"), format!("read which volumes lie on {vm}"), ask, Want::Match("^/".into()))
-        .needs([format!("{}/kubeconfig", cluster.name)])
-        .instead("no answer", Want::ALWAYS, [])
-        .limits(Limits::QUICK.settle(30))
+    Step::new(
+        StepKey::node(cluster, node, "claims"),
+        format!("read which volumes lie on {vm}"),
+        ask,
+        Want::Match("^/".into()),
+    )
+    .needs([StepKey::cluster(&cluster.name, "kubeconfig")])
+    .instead("no answer", Want::ALWAYS, [])
+    .limits(Limits::QUICK.settle(30))
 }
 
 fn there(cluster: &Cluster, node: &Node) -> Step {
@@ -43,7 +48,7 @@ fn there(cluster: &Cluster, node: &Node) -> Step {
     let missing = Want::Stderr("No such file or directory".into());
     let doing = format!("look for the folders of volumes on {vm}");
     Step::new(id(cluster, node), doing, guest::have_folders(&vm, &paths), Want::Exit(0))
-        .needs([on(cluster, node, "claims"), on(cluster, node, "prep")])
+        .needs([StepKey::node(cluster, node, "claims"), StepKey::node(cluster, node, "prep")])
         .instead("gone with its VM", missing, [guest::make_folders(&vm, &paths)])
         .act([guest::make_folders(&vm, &paths)])
         .hint(format!("kubectl --kubeconfig {} get persistentvolumes --output wide", kube_path(cluster)))

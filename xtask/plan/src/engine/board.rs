@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::{Lane, Plan};
+use crate::{Lane, Plan, StepKey};
 
 /// Where a step stands. The first six are open, the others settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Board {
     /// Every step waits. Needs and orders that name no step of the plan are left out.
     pub(super) fn new(plan: &Plan) -> Board {
         let index: BTreeMap<&str, usize> = plan.steps.iter().enumerate().map(|(i, s)| (s.id.as_str(), i)).collect();
-        let find = |ids: &[String]| ids.iter().filter_map(|id| index.get(id.as_str()).copied()).collect();
+        let find = |ids: &[StepKey]| ids.iter().filter_map(|id| index.get(id.as_str()).copied()).collect();
         let needs: Vec<BTreeSet<usize>> = plan.steps.iter().map(|s| find(&s.needs)).collect();
         let mut followers = vec![BTreeSet::new(); plan.steps.len()];
         let mut left = vec![0; plan.steps.len()];

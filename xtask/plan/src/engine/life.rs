@@ -10,7 +10,7 @@ use super::judge::{Verdict, explain, judge, read};
 use super::machine::{Engine, Role, Stop};
 use super::task::{Stage, Task};
 use super::{Action, Failure, Note};
-use crate::StepId;
+use crate::StepKey;
 use model::token::Token;
 use tool::{Exit, Learn, Output};
 
@@ -186,18 +186,18 @@ impl<'a> Engine<'a> {
     }
 
     /// Blocks a step for want of another, which is at the root of it.
-    pub(super) fn block(&mut self, i: usize, root: StepId) {
+    pub(super) fn block(&mut self, i: usize, root: StepKey) {
         self.board.set(i, State::Blocked);
         self.note(Note::Blocked(self.id(i), root.clone()));
         self.blocked.insert(i, root);
     }
 
     /// Blocks all that need the step, and all that need those.
-    pub(super) fn block_behind(&mut self, i: usize, root: &str) {
+    pub(super) fn block_behind(&mut self, i: usize, root: &StepKey) {
         let mut todo = BTreeSet::from([i]);
         while let Some(next) = todo.pop_first() {
             for follower in self.board.needing(next) {
-                self.block(follower, root.to_owned());
+                self.block(follower, root.clone());
                 todo.insert(follower);
             }
         }
@@ -220,6 +220,7 @@ impl<'a> Engine<'a> {
         let why = why(task, &output);
         Failure {
             step: self.id(task.step),
+            precondition: self.plan.steps[task.step].is_precondition(),
             attempt: self.runs[task.step].attempt,
             attempts: self.plan.steps[task.step].limits.attempts,
             command: shown(task.command, &self.facts).into_owned(),

@@ -19,7 +19,7 @@ use super::heard::Heard;
 use super::task::Task;
 use super::{Action, Failure, Note, Outcome};
 use crate::uses::Uses;
-use crate::{Plan, Step, StepId, Want};
+use crate::{Plan, Step, StepKey, Want};
 use model::token::{self, Token};
 use tool::{Command, Exit, Output};
 use tool::{Event, TaskId};
@@ -90,14 +90,14 @@ pub struct Engine<'a> {
     pub(super) stop: Stop,
     pub(super) failures: BTreeMap<usize, Failure>,
     /// Blocked steps, and the one at the root of it.
-    pub(super) blocked: BTreeMap<usize, StepId>,
+    pub(super) blocked: BTreeMap<usize, StepKey>,
     pub(super) actions: Vec<Action<'a>>,
 }
 
 impl<'a> Engine<'a> {
     /// A run that acts on the chosen steps and asks those that they need. `facts` are those of earlier runs, used where
     /// this run has not learnt better; `jobs` is how many commands may run at once, at least one.
-    pub fn new(plan: &'a Plan, chosen: BTreeSet<StepId>, facts: BTreeMap<String, String>, jobs: usize) -> Self {
+    pub fn new(plan: &'a Plan, chosen: BTreeSet<StepKey>, facts: BTreeMap<String, String>, jobs: usize) -> Self {
         let board = Board::new(plan);
         Engine {
             roles: roles(plan, &chosen, &board),
@@ -181,7 +181,7 @@ impl<'a> Engine<'a> {
         self.actions.push(Action::Note(note));
     }
 
-    pub(super) fn id(&self, i: usize) -> StepId {
+    pub(super) fn id(&self, i: usize) -> StepKey {
         self.plan.steps[i].id.clone()
     }
 
@@ -198,7 +198,7 @@ impl<'a> Engine<'a> {
             if self.board.needs(i).len() == needs.len() || self.board.state(i).settled() {
                 continue;
             }
-            if let Some(need) = needs.iter().find(|need| self.plan.step(need).is_none()).cloned() {
+            if let Some(need) = needs.iter().find(|need| self.plan.step(*need).is_none()).cloned() {
                 self.block(i, need.clone());
                 self.block_behind(i, &need);
             }
@@ -356,7 +356,7 @@ pub(super) fn digests(step: &Step) -> Vec<String> {
 }
 
 /// Chosen steps act, all that they need is asked, the others are left alone.
-fn roles(plan: &Plan, chosen: &BTreeSet<StepId>, board: &Board) -> Vec<Role> {
+fn roles(plan: &Plan, chosen: &BTreeSet<StepKey>, board: &Board) -> Vec<Role> {
     let role = |step: &Step| if chosen.contains(&step.id) { Role::Act } else { Role::Leave };
     let mut roles: Vec<Role> = plan.steps.iter().map(role).collect();
     let mut todo: Vec<usize> = (0..roles.len()).filter(|i| roles[*i] == Role::Act).collect();

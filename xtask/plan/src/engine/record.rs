@@ -22,11 +22,11 @@ impl Action<'_> {
 impl Note {
     fn entry(&self) -> Option<Entry> {
         match self {
-            Note::Running { step, .. } => Some(Entry::StepStarted { step: step.clone() }),
-            Note::Kept(step) => Some(Entry::StepKept { step: step.clone() }),
-            Note::Done { step, took, .. } => Some(Entry::StepDone { step: step.clone(), took_ms: millis(*took) }),
+            Note::Running { step, .. } => Some(Entry::StepStarted { step: step.to_string() }),
+            Note::Kept(step) => Some(Entry::StepKept { step: step.to_string() }),
+            Note::Done { step, took, .. } => Some(Entry::StepDone { step: step.to_string(), took_ms: millis(*took) }),
             Note::Failed(failure) => {
-                Some(Entry::StepFailed { step: failure.step.clone(), took_ms: millis(failure.took) })
+                Some(Entry::StepFailed { step: failure.step.to_string(), took_ms: millis(failure.took) })
             }
             Note::Checking(_)
             | Note::Found { .. }

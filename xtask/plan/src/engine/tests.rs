@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::script::{Outside, Script, ends, fails, hangs, no, says, well, yes};
 use super::{Action, Engine, Note, Outcome};
 use crate::samples::{plan, step};
-use crate::{Case, Lane, Plan, Step, StepId, Want};
+use crate::{Case, Lane, Plan, Step, StepKey, Want};
 use tool::{Command, Exit, Reading, Tool};
 
 mod faults;
@@ -29,7 +29,7 @@ fn run(plan: &Plan, script: &mut Script) -> Outcome {
 }
 
 fn run_chosen(plan: &Plan, chosen: &[&str], script: &mut Script) -> Outcome {
-    let chosen: BTreeSet<StepId> = chosen.iter().map(|c| (*c).to_owned()).collect();
+    let chosen: BTreeSet<StepKey> = chosen.iter().map(|c| (*c).into()).collect();
     script.run(Engine::new(plan, chosen, BTreeMap::new(), 2))
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::bootstrap::kube_path;
 use super::super::survey::findings::harmless;
-use super::super::{Plan, Step, Want};
+use super::super::{Plan, Step, StepKey, Want};
 use super::{address, address_step, id, tools};
 use model::fleet::{Cluster, Fleet};
 use model::token::fact;
@@ -16,24 +16,26 @@ use tool::Limits;
 use tool::kubectl::Kubectl;
 
 /// The step that merges all clusters' kubeconfigs.
-const MERGED: &str = "fleet/kubeconfig";
+fn merged() -> StepKey {
+    StepKey::fleet("kubeconfig")
+}
 
 /// The plan for these clusters, from the one that `bootstrap` has.
 pub fn plan(fleet: &Fleet, bootstrap: Plan, clusters: &[String]) -> Plan {
     let ours: Vec<&Cluster> = fleet.clusters.iter().filter(|c| clusters.contains(&c.name)).collect();
-    let wanted: BTreeSet<String> = ours.iter().flat_map(|c| homes(c)).chain([MERGED.to_owned()]).collect();
+    let wanted: BTreeSet<StepKey> = ours.iter().flat_map(|c| homes(c)).chain([merged()]).collect();
     let mut steps: Vec<Step> =
         tools(fleet).into_iter().filter(|s| s.id != "host/cilium" && s.id != "host/helm").collect();
     for cluster in &ours {
         steps.extend(cluster.nodes.iter().map(|node| address(cluster, node)));
     }
-    let here: BTreeSet<String> = steps.iter().map(|s| s.id.clone()).chain(wanted.iter().cloned()).collect();
+    let here: BTreeSet<StepKey> = steps.iter().map(|s| s.id.clone()).chain(wanted.iter().cloned()).collect();
     for mut step in bootstrap.steps.into_iter().filter(|s| wanted.contains(&s.id)).map(harmless) {
         step.needs.retain(|id| here.contains(id));
         step.after.clear();
-        let own = ours.iter().filter(|c| step.id.starts_with(&format!("{}/", c.name)));
+        let own = ours.iter().filter(|c| step.id.is_in(c));
         let addresses = own.flat_map(|c| c.nodes.iter().map(|node| address_step(c, node)));
-        step.needs.extend(addresses.chain(["host/kubectl".to_owned()]));
+        step.needs.extend(addresses.chain([StepKey::host("kubectl")]));
         steps.push(step);
     }
     steps.extend(ours.iter().map(|cluster| registered(cluster)));
@@ -46,7 +48,7 @@ fn registered(cluster: &Cluster) -> Step {
     let line = |node| format!("{} {}", cluster.vm(node), fact(&cluster.ip_fact(node)));
     let doing = format!("wait until nodes of {} are known by their addresses", cluster.name);
     let want = Want::Lines(cluster.nodes.iter().map(line).collect());
-    let waits_for = homes(cluster).into_iter().filter(|id| !id.ends_with("/hosts"));
+    let waits_for = homes(cluster).into_iter().filter(|id| id.action() != "hosts");
     Step::new(id(cluster, "registered"), doing, Kubectl::on(&kubeconfig).node_addresses(), want)
         .needs(waits_for)
         .instead("not yet", Want::ALWAYS, [])
@@ -55,10 +57,10 @@ fn registered(cluster: &Cluster) -> Step {
 }
 
 /// The steps of a cluster that hold addresses outside of what is installed on it.
-fn homes(cluster: &Cluster) -> Vec<String> {
-    let of = |node: &str, what: &str| format!("{}/{node}/{what}", cluster.name);
-    let hosts = cluster.nodes.iter().map(|node| of(&node.name, "hosts"));
-    let joins = cluster.workers().map(|node| of(&node.name, "join"));
-    let own = [of(&cluster.control_plane().name, "init"), format!("{}/kubeconfig", cluster.name)];
+fn homes(cluster: &Cluster) -> Vec<StepKey> {
+    let hosts = cluster.nodes.iter().map(|node| StepKey::node(cluster, node, "hosts"));
+    let joins = cluster.workers().map(|node| StepKey::node(cluster, node, "join"));
+    let init = StepKey::node(cluster, cluster.control_plane(), "init");
+    let own = [init, StepKey::cluster(&cluster.name, "kubeconfig")];
     hosts.chain(joins).chain(own).collect()
 }

@@ -1,7 +1,7 @@
 //! Real requests over the mesh, and the platform's own figures of what came over it.
 //! Knows nothing of how clusters were connected.
 
-use super::super::{Step, Want, bootstrap};
+use super::super::{Step, StepKey, Want, bootstrap};
 use super::{Scope, address_step, id, is_platform, kube_path};
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
@@ -70,7 +70,7 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Vec<St
         let Some(platform) = linked.iter().find(|c| is_platform(c)) else { continue };
         if holds("sample") && holds("mesh-services") {
             let opened = opened(&vault, platform);
-            let open: Vec<String> = opened.iter().map(|step| step.id.clone()).collect();
+            let open: Vec<StepKey> = opened.iter().map(|step| step.id.clone()).collect();
             let new: Vec<Step> = opened.into_iter().filter(|o| !steps.iter().any(|s| s.id == o.id)).collect();
             steps.extend(new);
             for (name, url, status) in SERVICES {
@@ -132,28 +132,28 @@ fn asked(cluster: &Cluster, platform: &Cluster, name: &str, url: &str, status: &
 fn peer(cluster: &Cluster, others: &[&str]) -> Step {
     let want = Want::Match(format!(r#""message":\s*"({})""#, others.join("|")));
     let doing = format!("ask the sample from a pod of {} and be answered by {}", cluster.name, others.join(" or "));
-    let connected = others.iter().map(|name| format!("{name}/mesh/connected"));
+    let connected = others.iter().map(|name| StepKey::cluster(name, "mesh/connected"));
     proof(cluster, "to-sample", doing, curl(cluster, &[PEER]), want).needs(connected)
 }
 
 /// What Vault needs again, by the steps that `bootstrap` has for it: it is sealed whenever its VM boots, and it keeps
 /// the address at which it asks a cluster who logs in.
-fn again(vault: &[Step], id: &str, needs: Vec<String>) -> Option<Step> {
+fn again(vault: &[Step], id: &StepKey, needs: Vec<StepKey>) -> Option<Step> {
     let hint = "cargo xtask start   # unseals Vault, and gives each cluster its login there";
-    let step = vault.iter().find(|step| step.id == id)?.clone();
+    let step = vault.iter().find(|step| step.id == *id)?.clone();
     Some(Step { needs, ..step }.hint(hint))
 }
 
 fn opened(vault: &[Step], platform: &Cluster) -> Vec<Step> {
-    let [up, unseal] = ["up", "unseal"].map(|what| format!("{}/vault/{what}", platform.name));
+    let [up, unseal] = ["up", "unseal"].map(|what| StepKey::cluster(&platform.name, &format!("vault/{what}")));
     let steps = [again(vault, &up, vec![id(platform, "server")]), again(vault, &unseal, vec![up])];
     steps.into_iter().flatten().collect()
 }
 
 fn trusted(vault: &[Step], cluster: &Cluster, platform: &Cluster) -> Option<Step> {
     let addresses = cluster.nodes.iter().map(|node| address_step(cluster, node));
-    let needs = addresses.chain([format!("{}/vault/unseal", platform.name)]).collect();
-    again(vault, &format!("fleet/vault/{}/config", cluster.name), needs)
+    let needs = addresses.chain([StepKey::cluster(&platform.name, "vault/unseal")]).collect();
+    again(vault, &StepKey::fleet(&format!("vault/{}/config", cluster.name)), needs)
 }
 
 fn store(cluster: &Cluster) -> Step {

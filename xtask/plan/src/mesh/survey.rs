@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::super::bootstrap::{KUBECONFIG, kube_path};
-use super::super::{Plan, Step, Want};
+use super::super::{Plan, Step, StepKey, Want};
 pub use super::traffic::{TRIED_FROM, id, tried};
 use super::{SERVER, SYSTEM, Scope, address, address_step, traffic};
 use model::fleet::{Cluster, Fleet};
@@ -75,20 +75,16 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
     };
     let api = question("api", "look for the API server of", kubectl.ready()).needs(["host/kubectl"]);
     let clock = |node| {
-        let id = format!("{name}/{}/clock", node_name(node));
+        let id = StepKey::node(cluster, node, "clock");
         let ask = guest::state(&cluster.vm(node), &cluster.api_name());
         Step { id, needs: vec![address_step(cluster, node)], ..question("", "read a clock of", ask) }
     };
     let clocks = cluster.nodes.iter().map(clock);
     let rest = asks.into_iter().map(|(what, doing, ask)| {
-        let tool = (ask.tool == Tool::Cilium).then_some("host/cilium".to_owned());
+        let tool = (ask.tool == Tool::Cilium).then_some("host/cilium");
         question(what, doing, ask).needs([id(cluster, "api")]).needs(tool)
     });
     [api].into_iter().chain(clocks).chain(rest).collect()
-}
-
-fn node_name(node: &model::fleet::Node) -> &str {
-    &node.name
 }
 
 /// Tries the port of a cluster's mesh server from the nodes of its peers: that is the way the mesh itself takes.
@@ -110,6 +106,6 @@ fn ports(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Vec<Step> {
 }
 
 /// The question whether a cluster's port answers a peer.
-pub fn port_id(cluster: &Cluster, peer: &Cluster) -> String {
+pub fn port_id(cluster: &Cluster, peer: &Cluster) -> StepKey {
     id(cluster, &format!("port-from-{}", peer.name))
 }

@@ -2,7 +2,7 @@
 //! Knows nothing of what the answers mean.
 
 use super::super::bootstrap::kube_path;
-use super::super::{Step, Want};
+use super::super::{Step, StepKey, Want};
 use super::{SYSTEM, Scope, is_platform, proof};
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
@@ -52,12 +52,12 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Vec<St
     steps
 }
 
-fn question(id: String, doing: String, ask: tool::Command) -> Step {
+fn question(id: StepKey, doing: String, ask: tool::Command) -> Step {
     Step::new(id, doing, ask, Want::Exit(0)).limits(Limits::QUICK.attempts(1, 2))
 }
 
 /// The question what a cluster's agent found at every node.
-pub fn health_id(cluster: &Cluster) -> String {
+pub fn health_id(cluster: &Cluster) -> StepKey {
     id(cluster, "health")
 }
 
@@ -82,7 +82,7 @@ fn pod(cluster: &Cluster, target: &Target) -> Step {
 }
 
 /// The question whether a pod of one cluster reaches a pod of another; `size` is `small` or `large`.
-pub fn pod_id(cluster: &Cluster, peer: &Cluster, size: &str) -> String {
+pub fn pod_id(cluster: &Cluster, peer: &Cluster, size: &str) -> StepKey {
     id(cluster, &format!("{size}-to-{}", peer.name))
 }
 
@@ -105,6 +105,6 @@ pub fn tried<'a>(fleet: &'a Fleet, cluster: &Cluster, scope: &Scope) -> Vec<&'a 
 }
 
 /// The question of that name to a cluster.
-pub fn id(cluster: &Cluster, what: &str) -> String {
-    format!("{}/look/{what}", cluster.name)
+pub fn id(cluster: &Cluster, what: &str) -> StepKey {
+    StepKey::cluster(&cluster.name, &format!("look/{what}"))
 }

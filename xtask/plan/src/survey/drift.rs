@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Answers, State};
 use crate::bootstrap::kube_path;
-use crate::{Plan, Step, StepId, Want};
+use crate::{Plan, Step, StepKey, Want};
 use model::fleet::{Cluster, Fleet};
 use model::release::{Chart, Releases};
 use tool::helm::{Helm, Release};
@@ -31,11 +31,11 @@ pub fn questions(fleet: &Fleet, releases: &Releases, answers: &Answers) -> Plan 
     Plan { name: "drift", steps, files: BTreeMap::new(), lanes: BTreeMap::new() }
 }
 
-fn id(cluster: &Cluster, chart: &Chart) -> StepId {
-    format!("{}/{}", cluster.name, chart.placement.name)
+fn id(cluster: &Cluster, chart: &Chart) -> StepKey {
+    StepKey::cluster(&cluster.name, &chart.placement.name)
 }
 
-fn is_changed(answers: &Answers, id: &str) -> bool {
+fn is_changed(answers: &Answers, id: &StepKey) -> bool {
     let case = answers.get(id).map(|answer| &answer.state);
     matches!(case, Some(State::Not { case: Some(case), .. }) if case.starts_with(CHANGED))
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::overview::{ClusterView, NodeView, Overview};
 use super::{Answer, Answers, State};
-use crate::{Plan, Step, StepId, Want};
+use crate::{Plan, Scope, Step, StepKey, Want};
 use model::fleet::{Cluster, Fleet, Node};
 use model::problem::Problem;
 use tool::{Limits, guest};
@@ -24,11 +24,11 @@ pub struct Finding {
     /// What, why, and how to mend it.
     pub problem: Problem,
     /// The step that mends it, where that needs nobody's consent.
-    pub fix: Option<StepId>,
+    pub fix: Option<StepKey>,
 }
 
 impl Finding {
-    fn new(problem: Problem, fix: Option<StepId>) -> Self {
+    fn new(problem: Problem, fix: Option<StepKey>) -> Self {
         let hint = problem.hint.clone().filter(|_| fix.is_none());
         let hint = hint.or_else(|| fix.as_ref().map(|_| "cargo xtask doctor --fix".to_owned()));
         Finding { problem: Problem { hint, ..problem }, fix }
@@ -68,15 +68,14 @@ pub fn findings(seen: &Seen<'_>) -> Vec<Finding> {
             false => found.push(Finding::new(unmade(cluster), None)),
         }
     }
-    found.extend(
-        seen.answers.iter().filter(|(id, _)| id.starts_with("fleet/")).filter_map(|(id, a)| of_step(seen, id, a)),
-    );
+    let shared = seen.answers.iter().filter(|(id, _)| *id.scope() == Scope::Fleet);
+    found.extend(shared.filter_map(|(id, answer)| of_step(seen, id, answer)));
     found
 }
 
 /// Whether there is a control plane, as far as anybody knows. Before that, each step that waits for it would be told.
 fn begun(seen: &Seen<'_>, cluster: &Cluster) -> bool {
-    let prep = format!("{}/{}/prep", cluster.name, cluster.control_plane().name);
+    let prep = StepKey::node(cluster, cluster.control_plane(), "prep");
     let guest = seen.answers.get(&prep).filter(|answer| answer.state == State::So).map(Answer::json);
     guest.is_none_or(|guest| guest["control_plane"] != "none")
 }
@@ -90,7 +89,7 @@ fn unmade(cluster: &Cluster) -> Problem {
 
 fn of_vm(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Vec<Finding> {
     let vm = &row.vm;
-    let launch = format!("{}/{}/launch", cluster.name, node.name);
+    let launch = StepKey::node(cluster, node, "launch");
     let mut found = Vec::new();
     match row.state.as_str() {
         "Running" => {}
@@ -127,7 +126,7 @@ fn moved(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Opt
 }
 
 fn clock(seen: &Seen<'_>, cluster: &Cluster, node: &Node, vm: &str) -> Option<Finding> {
-    let behind = behind(seen.answers, &format!("{}/{}/prep", cluster.name, node.name))?;
+    let behind = behind(seen.answers, &StepKey::node(cluster, node, "prep"))?;
     let (amount, way) = if behind > 0 { (behind, "behind") } else { (-behind, "ahead") };
     let problem = Problem::new(format!("the clock of `{vm}` is {amount} s {way}"))
         .why("a guest's clock stands still while the machine sleeps (canonical/multipass#982)");
@@ -135,12 +134,12 @@ fn clock(seen: &Seen<'_>, cluster: &Cluster, node: &Node, vm: &str) -> Option<Fi
     (amount > SKEW).then(|| Finding::new(problem, (behind > 0).then(|| clock_step(cluster, node))))
 }
 
-fn clock_step(cluster: &Cluster, node: &Node) -> StepId {
-    format!("{}/{}/clock", cluster.name, node.name)
+fn clock_step(cluster: &Cluster, node: &Node) -> StepKey {
+    StepKey::node(cluster, node, "clock")
 }
 
 /// Seconds that a node's clock is behind the machine's, both taken at the time of their answers.
-fn behind(answers: &Answers, state: &str) -> Option<i64> {
+fn behind(answers: &Answers, state: &StepKey) -> Option<i64> {
     let (machine, node) = (answers.get("host/machine")?, answers.get(state)?);
     let clock = |answer: &Answer| i64::try_from(answer.json()["clock"].as_u64()?).ok();
     let between = node.at.as_secs_f64() - machine.at.as_secs_f64();
@@ -158,16 +157,15 @@ fn full(row: &NodeView) -> Option<Finding> {
 
 /// Steps that are not so, without those that only wait for something that was told.
 fn of_steps(seen: &Seen<'_>, cluster: &Cluster, view: &ClusterView) -> Vec<Finding> {
-    let mine = format!("{}/", cluster.name);
     let down = |row: &NodeView| row.state != "Running";
     let lost = view.nodes.iter().any(down);
-    let steps = seen.answers.iter().filter(|(id, _)| id.starts_with(&mine) && !id.ends_with("/launch"));
+    let steps = seen.answers.iter().filter(|(id, _)| id.is_in(cluster) && !is_launch(id));
     // While a VM is down, what the API says of the cluster is news of yesterday.
-    let steps = steps.filter(|(id, _)| !lost || id.matches('/').count() == 2);
+    let steps = steps.filter(|(id, _)| !lost || id.machine().is_some());
     steps.filter_map(|(id, answer)| of_step(seen, id, answer)).collect()
 }
 
-fn of_step(seen: &Seen<'_>, id: &str, answer: &Answer) -> Option<Finding> {
+fn of_step(seen: &Seen<'_>, id: &StepKey, answer: &Answer) -> Option<Finding> {
     let step = seen.plan.step(id)?;
     let (why, fix) = match &answer.state {
         State::So | State::NotAsked(_) => return None,
@@ -181,7 +179,11 @@ fn of_step(seen: &Seen<'_>, id: &str, answer: &Answer) -> Option<Finding> {
         _ if free => format!("cargo xtask bootstrap --only {id}"),
         _ => format!("cargo xtask bootstrap --until {id}"),
     };
-    Some(Finding::new(problem.hint(hint), (fix && free).then(|| id.to_owned())))
+    Some(Finding::new(problem.hint(hint), (fix && free).then(|| id.clone())))
+}
+
+fn is_launch(id: &StepKey) -> bool {
+    id.machine().is_some() && id.action() == "launch"
 }
 
 /// Whether all that stands before a step is so, or is mended unasked, too. A VM that is down is told by itself.
@@ -189,7 +191,7 @@ fn is_free(seen: &Seen<'_>, step: &Step) -> bool {
     let (mut left, mut been) = (vec![step], BTreeSet::new());
     while let Some(step) = left.pop() {
         for need in step.needs.iter().filter_map(|id| seen.plan.step(id)).filter(|need| been.insert(&need.id)) {
-            let told = need.id.ends_with("/launch");
+            let told = is_launch(&need.id);
             match seen.answers.get(&need.id).map(|answer| &answer.state) {
                 Some(State::Not { case, .. }) if !told && !is_mild(need, *case) => return false,
                 Some(State::Unknown(_)) if !told => return false,
@@ -202,34 +204,28 @@ fn is_free(seen: &Seen<'_>, step: &Step) -> bool {
 
 /// A step that only waits, or neither makes nor replaces anything.
 fn is_mild(step: &Step, case: Option<&str>) -> bool {
-    only_waits(step) || is_safe(&step.id, case)
+    step.only_checks() || is_safe(&step.id, case)
 }
 
 /// Steps that only write down where something is, or finish what was begun. Nothing is made or replaced by them.
-fn is_safe(id: &str, case: Option<&str>) -> bool {
-    let last = id.rsplit('/').next().unwrap_or_default();
-    match last {
+fn is_safe(id: &StepKey, case: Option<&str>) -> bool {
+    match id.action() {
         "hosts" | "kubeconfig" | "nodes" => true,
         "init" | "join" => case.is_some_and(|case| SAFE.contains(&case)),
         _ => false,
     }
 }
 
-/// A step that nothing brings about but time.
-fn only_waits(step: &Step) -> bool {
-    step.act.is_empty() && step.instead.iter().all(|case| case.act.is_empty())
-}
-
 /// The plan that mends: the steps chosen, and of all they need what is as safe; the rest are mere questions.
 /// `clock` is the machine's, in seconds since 1970.
-pub fn repair(plan: &Plan, fleet: &Fleet, fixes: &BTreeSet<StepId>, clock: Option<u64>) -> Plan {
+pub fn repair(plan: &Plan, fleet: &Fleet, fixes: &BTreeSet<StepKey>, clock: Option<u64>) -> Plan {
     let mut steps: Vec<Step> = plan.steps.iter().cloned().map(|step| only_ask(step, fixes)).collect();
     for (cluster, node) in fleet.clusters.iter().flat_map(|c| c.nodes.iter().map(move |n| (c, n))) {
         let (id, vm) = (clock_step(cluster, node), cluster.vm(node));
         if let Some(clock) = clock.filter(|_| fixes.contains(&id)) {
             let want = Want::JsonAtLeast("/clock".into(), clock.saturating_sub(1));
             let step = Step::new(id, format!("set the clock of {vm}"), guest::state(&vm, &cluster.api_name()), want)
-                .needs([format!("{}/{}/reach", cluster.name, node.name)])
+                .needs([StepKey::node(cluster, node, "reach")])
                 .act([guest::synchronise(&vm)])
                 .limits(Limits::QUICK.settle(90));
             steps.push(step);
@@ -243,7 +239,7 @@ pub fn harmless(step: Step) -> Step {
     only_ask(step, &BTreeSet::new())
 }
 
-fn only_ask(step: Step, fixes: &BTreeSet<StepId>) -> Step {
+fn only_ask(step: Step, fixes: &BTreeSet<StepKey>) -> Step {
     if fixes.contains(&step.id) {
         return step;
     }
@@ -266,12 +262,12 @@ mod tests {
 
     #[test]
     fn clocks_are_compared_at_the_time_of_their_answers() {
-        let machine = ("host/machine".to_owned(), said(10, r#"{"clock":1000}"#));
-        let answers = |at, text| Answers::from([machine.clone(), ("a".to_owned(), said(at, text))]);
-        assert_eq!(behind(&answers(14, r#"{"clock":1004}"#), "a"), Some(0));
-        assert_eq!(behind(&answers(14, r#"{"clock":404}"#), "a"), Some(600));
-        assert_eq!(behind(&answers(10, r#"{"clock":1007}"#), "a"), Some(-7));
-        assert_eq!(behind(&answers(10, "no"), "a"), None);
+        let machine = (StepKey::host("machine"), said(10, r#"{"clock":1000}"#));
+        let answers = |at, text| Answers::from([machine.clone(), ("a".into(), said(at, text))]);
+        assert_eq!(behind(&answers(14, r#"{"clock":1004}"#), &"a".into()), Some(0));
+        assert_eq!(behind(&answers(14, r#"{"clock":404}"#), &"a".into()), Some(600));
+        assert_eq!(behind(&answers(10, r#"{"clock":1007}"#), &"a".into()), Some(-7));
+        assert_eq!(behind(&answers(10, "no"), &"a".into()), None);
     }
 
     #[test]
@@ -285,15 +281,18 @@ mod tests {
     #[test]
     fn a_repair_acts_in_the_chosen_steps_alone() {
         let all = plan([step("a/cp/launch", &[]), step("a/cp/hosts", &["a/cp/launch"])]);
-        let fixes = BTreeSet::from(["a/cp/hosts".to_owned()]);
+        let fixes = BTreeSet::from(["a/cp/hosts".into()]);
         let acts: Vec<usize> = all.steps.into_iter().map(|s| only_ask(s, &fixes).act.len()).collect();
         assert_eq!(acts, [0, 1]);
     }
 
     #[test]
     fn only_what_writes_down_or_finishes_is_safe() {
-        assert!(is_safe("a/cp/hosts", None) && is_safe("fleet/kubeconfig", None));
-        assert!(is_safe("a/cp/init", Some("moved")) && !is_safe("a/cp/init", Some("half done")));
-        assert!(!is_safe("a/w1/join", None) && !is_safe("a/cilium", None));
+        let fleet = model::samples::fleet();
+        let cluster = &fleet.clusters[0];
+        let is_safe = |action, case| is_safe(&StepKey::node(cluster, cluster.control_plane(), action), case);
+        assert!(is_safe("hosts", None) && super::is_safe(&StepKey::fleet("kubeconfig"), None));
+        assert!(is_safe("init", Some("moved")) && !is_safe("init", Some("half done")));
+        assert!(!is_safe("join", None) && !super::is_safe(&StepKey::cluster("a", "cilium"), None));
     }
 }

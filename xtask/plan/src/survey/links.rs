@@ -1,7 +1,7 @@
 //! Which clusters are linked as the fleet says, a line for each: the question that `mesh-connect` ends with.
 //! Knows nothing of how clusters are connected.
 
-use super::super::{Plan, Step};
+use super::super::{Plan, Step, StepKey};
 use super::{Answers, State};
 use model::fleet::{Cluster, Fleet};
 use render::mesh::{RELEASE, peers};
@@ -20,7 +20,7 @@ pub struct LinkView {
 
 /// Of the plan that connects, the questions whether clusters are connected: of those that have been told their peers.
 pub fn questions(fleet: &Fleet, connect: &Plan, answers: &Answers) -> Plan {
-    let ids: Vec<String> = fleet.clusters.iter().filter(|c| told(c, answers)).map(id).collect();
+    let ids: Vec<StepKey> = fleet.clusters.iter().filter(|c| told(c, answers)).map(id).collect();
     alone(connect, &ids)
 }
 
@@ -32,7 +32,7 @@ pub fn links(fleet: &Fleet, answers: &Answers, connected: &Answers) -> Vec<LinkV
 
 /// The question of each cluster whether it was told its peers; of the plan that installs.
 pub fn told_questions(fleet: &Fleet, install: &Plan) -> Plan {
-    let ids: Vec<String> = fleet.clusters.iter().map(|c| format!("{}/{RELEASE}", c.name)).collect();
+    let ids: Vec<StepKey> = fleet.clusters.iter().map(|c| StepKey::cluster(&c.name, RELEASE)).collect();
     alone(install, &ids)
 }
 
@@ -41,18 +41,18 @@ pub fn told_clusters(fleet: &Fleet, answers: &Answers) -> Vec<String> {
     fleet.clusters.iter().filter(|c| told(c, answers)).map(|c| c.name.clone()).collect()
 }
 
-fn alone(plan: &Plan, ids: &[String]) -> Plan {
+fn alone(plan: &Plan, ids: &[StepKey]) -> Plan {
     let alone = |step: &Step| Step { needs: vec![], after: vec![], act: vec![], undo: vec![], ..step.clone() };
     Plan { steps: plan.steps.iter().filter(|s| ids.contains(&s.id)).map(alone).collect(), ..plan.clone() }
 }
 
-fn id(cluster: &Cluster) -> String {
-    format!("{}/mesh/connected", cluster.name)
+fn id(cluster: &Cluster) -> StepKey {
+    StepKey::cluster(&cluster.name, "mesh/connected")
 }
 
 /// The newest revision has the label that peers are written with.
 fn told(cluster: &Cluster, answers: &Answers) -> bool {
-    let revisions = answers.get(&format!("{}/{RELEASE}", cluster.name)).and_then(|answer| answer.output.as_ref());
+    let revisions = answers.get(&StepKey::cluster(&cluster.name, RELEASE)).and_then(|answer| answer.output.as_ref());
     let newest = revisions.filter(|output| output.ok()).and_then(|output| newest(&output.stdout, "kube-system/cilium"));
     newest
         .is_some_and(|revision| ["deployed", "failed"].contains(&revision.status.as_str()) && !revision.mesh.is_empty())
@@ -60,7 +60,8 @@ fn told(cluster: &Cluster, answers: &Answers) -> bool {
 
 fn view(fleet: &Fleet, cluster: &Cluster, answers: &Answers, connected: &Answers) -> LinkView {
     let names: Vec<&str> = peers(fleet, cluster).into_iter().map(|peer| peer.name.as_str()).collect();
-    let up = answers.get(&format!("{}/kubeconfig", cluster.name)).is_some_and(|answer| answer.state == State::So);
+    let up =
+        answers.get(&StepKey::cluster(&cluster.name, "kubeconfig")).is_some_and(|answer| answer.state == State::So);
     let (state, so) = match connected.get(&id(cluster)).map(|answer| &answer.state) {
         Some(State::So) => (format!("connected with {}", names.join(", ")), Some(true)),
         Some(State::Not { .. }) => {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::drift::CHANGED;
 use super::links::LinkView;
 use super::{Answers, State};
-use crate::StepId;
+use crate::{Scope, StepKey};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
 
@@ -18,7 +18,7 @@ pub struct Overview {
     /// How clusters are linked; empty where nothing is to be linked.
     pub links: Vec<LinkView>,
     /// Steps that are not so and stand in no row of a cluster, with the state they are in.
-    pub others: Vec<(StepId, String)>,
+    pub others: Vec<(StepKey, String)>,
     /// How many questions were answered as wanted, and how many there were.
     pub so: (usize, usize),
 }
@@ -73,7 +73,7 @@ pub struct ReleaseView {
 /// Puts the answers into rows.
 pub fn overview(fleet: &Fleet, releases: &Releases, answers: &Answers) -> Overview {
     let clusters: Vec<ClusterView> = fleet.clusters.iter().map(|c| cluster(c, releases, answers)).collect();
-    let told = |id: &str| fleet.clusters.iter().any(|c| in_rows(c, releases, id));
+    let told = |id: &StepKey| fleet.clusters.iter().any(|c| in_rows(c, releases, id));
     let open = answers.iter().filter(|(id, _)| !told(id)).filter_map(|(id, answer)| {
         let state = in_words(&answer.state)?;
         (!matches!(answer.state, State::NotAsked(_))).then(|| (id.clone(), state))
@@ -93,10 +93,13 @@ impl Overview {
 }
 
 /// Whether a step's answer shows in the rows of a cluster.
-fn in_rows(cluster: &Cluster, releases: &Releases, id: &str) -> bool {
-    let Some(rest) = id.strip_prefix(&format!("{}/", cluster.name)) else { return false };
-    let launch = cluster.nodes.iter().any(|node| rest == format!("{}/launch", node.name));
-    launch || rest == "kubeconfig" || rest == "nodes" || releases.charts.iter().any(|c| c.placement.name == rest)
+fn in_rows(cluster: &Cluster, releases: &Releases, id: &StepKey) -> bool {
+    let is_chart = |name: &str| releases.charts.iter().any(|c| c.placement.name == name);
+    match (id.scope(), id.action()) {
+        _ if !id.is_in(cluster) => false,
+        (Scope::Node { .. }, action) => action == "launch",
+        (_, action) => ["kubeconfig", "nodes"].contains(&action) || is_chart(action),
+    }
 }
 
 fn in_words(state: &State) -> Option<String> {
@@ -109,7 +112,7 @@ fn in_words(state: &State) -> Option<String> {
 }
 
 fn cluster(cluster: &Cluster, releases: &Releases, answers: &Answers) -> ClusterView {
-    let id = |rest: &str| format!("{}/{rest}", cluster.name);
+    let id = |action: &str| StepKey::cluster(&cluster.name, action);
     let asked = answers.get(&id("kubeconfig"));
     let none = asked.and_then(|a| a.output.as_ref()).is_some_and(|output| output.stderr.contains("no such file"));
     let api = asked.map(|answer| &answer.state);
@@ -147,11 +150,11 @@ fn off(cluster: &Cluster, rows: &[NodeView]) -> Option<String> {
 /// A VM that is not there is refused by name; everything else that is no answer is no knowledge either.
 fn node_view(cluster: &Cluster, node: &Node, lines: &str, answers: &Answers) -> NodeView {
     let vm = cluster.vm(node);
-    let launch = answers.get(&format!("{}/{}/launch", cluster.name, node.name));
+    let launch = answers.get(&StepKey::node(cluster, node, "launch"));
     let output = launch.and_then(|answer| answer.output.as_ref());
     let absent = output.is_some_and(|output| output.stderr.contains("does not exist"));
     let info = launch.map(|answer| answer.json()["info"][&vm].clone()).unwrap_or_default();
-    let guest = answers.get(&format!("{}/{}/prep", cluster.name, node.name)).map(|a| a.json()).unwrap_or_default();
+    let guest = answers.get(&StepKey::node(cluster, node, "prep")).map(|a| a.json()).unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
     let used = |of: &Value| Some((number(&of["used"])?, number(&of["total"])?));
@@ -182,7 +185,7 @@ fn node_view(cluster: &Cluster, node: &Node, lines: &str, answers: &Answers) -> 
     }
 }
 
-fn release(id: &str, answers: &Answers) -> String {
+fn release(id: &StepKey, answers: &Answers) -> String {
     let Some(answer) = answers.get(id) else { return "unknown".into() };
     // The table is that of all releases.
     let none = matches!(&answer.state, State::Not { why, .. } if why.starts_with("there is no revision"));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Plan, Step, StepId};
+use super::super::{Plan, Step, StepKey};
 use super::node;
 use model::fleet::Fleet;
 use model::release::Releases;
@@ -29,7 +29,7 @@ pub fn questions(fleet: &Fleet, releases: &Releases, plan: &Plan) -> Plan {
 }
 
 /// Everything whose version is known and is not the one that is wanted.
-pub fn changes(fleet: &Fleet, releases: &Releases, answers: &BTreeMap<StepId, Output>) -> Vec<Change> {
+pub fn changes(fleet: &Fleet, releases: &Releases, answers: &BTreeMap<StepKey, Output>) -> Vec<Change> {
     let of = |row: Row| {
         let from = answers.get(&row.id).filter(|output| output.ok()).and_then(|output| (row.read)(output, &row.key))?;
         (from != row.to).then_some(Change { what: row.what, from, to: row.to })
@@ -38,7 +38,7 @@ pub fn changes(fleet: &Fleet, releases: &Releases, answers: &BTreeMap<StepId, Ou
 }
 
 struct Row {
-    id: StepId,
+    id: StepKey,
     what: String,
     to: String,
     /// Reads the version from an answer.
@@ -67,7 +67,7 @@ fn rows(fleet: &Fleet, releases: &Releases) -> Vec<Row> {
         }));
         let here = releases.charts.iter().filter(|chart| chart.placement.clusters.contains(&cluster.role));
         rows.extend(here.map(|chart| Row {
-            id: format!("{}/{}", cluster.name, chart.placement.name),
+            id: StepKey::cluster(&cluster.name, &chart.placement.name),
             what: format!("{} {}", cluster.name, chart.placement.name),
             to: chart.version.clone(),
             read: newest,

@@ -3,7 +3,7 @@
 
 use super::super::bootstrap::kube_path;
 use super::super::bootstrap::node::on_time;
-use super::super::{Step, StepId, Want};
+use super::super::{Step, StepKey, Want};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
 use render::cloud_init::{self, prep_marker};
@@ -17,8 +17,8 @@ const DRAIN: u64 = 300;
 const AGENT: &str = "prometheus-agent";
 
 /// The id of a node's step.
-pub fn id(cluster: &Cluster, node: &Node, what: &str) -> StepId {
-    format!("{}/{}/{what}", cluster.name, node.name)
+pub fn id(cluster: &Cluster, node: &Node, what: &str) -> StepKey {
+    StepKey::node(cluster, node, what)
 }
 
 /// The step of that name of each node, with its node.
@@ -41,7 +41,7 @@ pub fn chain(fleet: &Fleet, cluster: &Cluster, releases: &Releases) -> Vec<Step>
         steps.extend([here.kubelet(), here.restarted()]);
         steps.extend((!alone).then(|| here.back()));
     }
-    let mut before = format!("{}/nodes", cluster.name);
+    let mut before = StepKey::cluster(&cluster.name, "nodes");
     for step in &mut steps {
         let id = step.id.clone();
         step.needs.push(std::mem::replace(&mut before, id));
@@ -58,7 +58,7 @@ struct Here<'a> {
 }
 
 impl Here<'_> {
-    fn id(&self, what: &str) -> StepId {
+    fn id(&self, what: &str) -> StepKey {
         id(self.cluster, self.node, what)
     }
 
@@ -101,7 +101,7 @@ impl Here<'_> {
         let ask = Kubectl::on(&kube_path(platform)).raw(&format!("{service}{query}"));
         let want = Want::JsonPresent("/data/result/0/value/1".into());
         let doing = format!("see that {there} has all that {name} measured, before {} is drained", self.vm);
-        let step = Step::new(self.id("delivered"), doing, ask, want).needs([format!("{there}/kubeconfig")]);
+        let step = Step::new(self.id("delivered"), doing, ask, want).needs([StepKey::cluster(there, "kubeconfig")]);
         let step = step.instead("not yet", Want::ALWAYS, []).limits(Limits::QUICK.settle(600).attempts(1, 10));
         Some(step.hint("a restart of the agent would lose what waits: cargo xtask mesh-connect --diagnose"))
     }

@@ -13,7 +13,7 @@ use crate::ui::shell::Tone;
 use crate::ui::words;
 use model::fleet::Cluster;
 use model::release::Chart;
-use plan::Plan;
+use plan::{Plan, StepKey};
 use tool::World;
 use tool::helm;
 
@@ -33,7 +33,7 @@ pub fn refuse(
     let steps = chosen(session, plan)?;
     let installed = |cluster: &Cluster, chart: &Chart| {
         let here = chart.placement.clusters.contains(&cluster.role);
-        here && steps.contains(&format!("{}/{}", cluster.name, chart.placement.name))
+        here && steps.contains(&StepKey::cluster(&cluster.name, &chart.placement.name))
     };
     let mut charts = Vec::new();
     for chart in &inputs.releases.charts {

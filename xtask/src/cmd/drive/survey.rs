@@ -9,7 +9,7 @@ use exec::workspace::Workspace;
 use model::problem::Problem;
 use model::token::Token;
 use plan::survey::{Answer, Answers, PATIENCE, State};
-use plan::{Plan, Step, StepId};
+use plan::{Plan, Step, StepKey};
 use tool::{Call, World};
 use tool::{Event, TaskId};
 use tool::{Exit, Output, Tool};
@@ -82,14 +82,14 @@ impl Asker<'_> {
     }
 
     fn is_next(&self, step: &Step) -> bool {
-        let there = |id: &StepId| self.plan.step(id).is_none() || self.answers.contains_key(id);
+        let there = |id: &StepKey| self.plan.step(id).is_none() || self.answers.contains_key(id);
         step.needs.iter().chain(&step.after).all(there)
     }
 
     /// One question: answered now, or begun if there is a place. Whether anything changed.
     fn turn(&mut self, step: &Step, world: &mut dyn World, jobs: usize) -> bool {
         let now = world.now();
-        let open = |need: &&StepId| self.answers.get(*need).is_some_and(|answer| answer.state != State::So);
+        let open = |need: &&StepKey| self.answers.get(*need).is_some_and(|answer| answer.state != State::So);
         if let Some(need) = step.needs.iter().find(open) {
             let root = match &self.answers[need].state {
                 State::NotAsked(root) => root.clone(),

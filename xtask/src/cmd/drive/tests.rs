@@ -130,6 +130,7 @@ fn a_hushed_command_is_not_heard() {
     let says = vec![Event::Line(1, "PRIVATE".into()), Event::Ended(1, failed.clone())];
     let failure = Failure {
         step: "a/b".into(),
+        precondition: false,
         attempt: 1,
         attempts: 1,
         command: command.clone(),

@@ -116,7 +116,7 @@ pub(super) fn one(
     limit: Duration,
 ) -> Result<Option<Output>, Stop> {
     let limits = Limits { ask: limit, ..Limits::QUICK };
-    let step = Step::new("one", "one command", command, Want::Exit(0)).limits(limits);
+    let step = Step::new("one".into(), "one command", command, Want::Exit(0)).limits(limits);
     let plan = Plan { name: "one", steps: vec![step], files: BTreeMap::new(), lanes: BTreeMap::new() };
     let mut answers = asked(session, world, &plan, &mut BTreeMap::new())?;
     Ok(answers.remove("one"))

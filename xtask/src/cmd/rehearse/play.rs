@@ -8,7 +8,7 @@ use crate::cli::Planned;
 use model::problem::Problem;
 use model::release::Chart;
 use plan::mesh::{Scope, whole};
-use plan::{Plan, power};
+use plan::{Plan, StepKey, power};
 use tool::helm::Helm;
 
 /// The plans of a piece.
@@ -92,7 +92,8 @@ pub fn moved(command: Planned, inputs: &Inputs) -> Result<Play, Stop> {
 fn once_home(home: Plan, mesh: Plan) -> Plan {
     let mut plan = whole(home, mesh);
     for step in &mut plan.steps {
-        let cluster = step.id.strip_suffix("/mesh/peers").map(|cluster| format!("{cluster}/mesh/registered"));
+        let cluster =
+            (step.id.action() == "mesh/peers").then(|| StepKey::cluster(step.id.scope().name(), "mesh/registered"));
         step.needs.extend(cluster);
     }
     plan

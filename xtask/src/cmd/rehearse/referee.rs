@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use plan::engine::{Note, Outcome};
-use plan::{Plan, StepId};
+use plan::{Plan, StepKey};
 
 /// What was seen of one run.
 #[derive(Clone)]
 pub struct Referee<'a> {
     plan: &'a Plan,
-    steps: BTreeMap<StepId, Seen>,
+    steps: BTreeMap<StepKey, Seen>,
     /// What should never have been.
     pub contradictions: Vec<String>,
 }
@@ -44,15 +44,15 @@ impl<'a> Referee<'a> {
         }
     }
 
-    fn of(&self, step: &str) -> Seen {
+    fn of(&self, step: &StepKey) -> Seen {
         self.steps.get(step).copied().unwrap_or_default()
     }
 
-    fn of_mut(&mut self, step: &StepId) -> &mut Seen {
+    fn of_mut(&mut self, step: &StepKey) -> &mut Seen {
         self.steps.entry(step.clone()).or_default()
     }
 
-    fn acts(&mut self, id: &StepId, command: &str) {
+    fn acts(&mut self, id: &StepKey, command: &str) {
         let Some(step) = self.plan.step(id) else {
             return self.contradictions.push(format!("{id} acts and is not in the plan"));
         };
@@ -68,7 +68,7 @@ impl<'a> Referee<'a> {
         }
     }
 
-    fn ends(&mut self, id: &StepId) {
+    fn ends(&mut self, id: &StepKey) {
         if std::mem::replace(&mut self.of_mut(id).over, true) {
             self.contradictions.push(format!("{id} ends twice"));
         }
@@ -96,7 +96,7 @@ mod tests {
     use tool::{Command, Tool};
 
     fn plan() -> Plan {
-        let step = |id: &str| Step::new(id, id, Command::ask(Tool::Helm, ["version"]), Want::Exit(0));
+        let step = |id: &str| Step::new(id.into(), id, Command::ask(Tool::Helm, ["version"]), Want::Exit(0));
         let steps = vec![step("a"), step("b").needs(["a"])];
         Plan { name: "test", steps, files: Default::default(), lanes: Default::default() }
     }

@@ -9,7 +9,7 @@ use super::super::survey::ask;
 use super::super::{Session, conduct, place, plan};
 use crate::ui::shell::Tone;
 use crate::ui::words;
-use ::plan::{Plan, live as questions};
+use ::plan::{Plan, Scope, StepKey, live as questions};
 use contract::Evidence;
 use contract::live::{self, Answers, Live, hush};
 use model::fleet::Fleet;
@@ -113,9 +113,10 @@ fn reachable(session: &Session, clusters: &[String]) -> Result<(), Stop> {
 
 /// Versions of the tools of this machine and of the API servers, by name; what did not answer is `not there`.
 pub fn versions(answers: &Answers) -> BTreeMap<String, String> {
-    let named = |id: &String| {
-        let tool = id.strip_prefix("host/").map(str::to_owned);
-        tool.or_else(|| id.strip_suffix("/live/version").map(|cluster| format!("API server of {cluster}")))
+    let named = |id: &StepKey| match (id.scope(), id.action()) {
+        (Scope::Host, tool) => Some(tool.to_owned()),
+        (Scope::Cluster(cluster), "live/version") => Some(format!("API server of {cluster}")),
+        _ => None,
     };
     let version = |text: &str| {
         let found =

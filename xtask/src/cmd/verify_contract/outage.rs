@@ -22,7 +22,7 @@ use contract::{Evidence, Report, drill};
 use looks::Looks;
 use model::problem::Problem;
 use plan::engine::Outcome;
-use plan::{Plan, StepId, drill as steps, power, text};
+use plan::{Plan, StepKey, drill as steps, power, text};
 use render::{self, Files};
 use tool::World;
 use tool::helm::Helm;
@@ -255,7 +255,7 @@ impl Play<'_, '_> {
     }
 
     /// Runs a whole plan whose failures are findings: steps that failed, and why.
-    fn tried(&mut self, session: &mut Session, plan: &Plan) -> Vec<(StepId, String)> {
+    fn tried(&mut self, session: &mut Session, plan: &Plan) -> Vec<(StepKey, String)> {
         let (outcome, _) = conduct(session, &mut self.watch, plan, plan.ids());
         outcome.failed.iter().map(|f| (f.step.clone(), why(f))).collect()
     }

@@ -94,7 +94,7 @@ pub fn recorded(log: &str) -> Result<Answers, Problem> {
         let bad =
             |why: String| Problem::new("a line of the log of answers cannot be read").at(ANSWERS, Some(i + 1)).why(why);
         let value: Value = serde_json::from_str(line).map_err(|e| bad(e.to_string()))?;
-        let question = value["question"].as_str().ok_or_else(|| bad("it has no question".to_owned()))?.to_owned();
+        let question = value["question"].as_str().ok_or_else(|| bad("it has no question".to_owned()))?.into();
         let output: Output = serde_json::from_value(value["answer"].clone()).map_err(|e| bad(e.to_string()))?;
         Ok((question, output))
     };

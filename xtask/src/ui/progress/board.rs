@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::ui::words;
 use plan::engine::Note;
-use plan::{Lane, Plan, StepId};
+use plan::{Lane, Plan, Scope, StepKey};
 
 /// What a step that is not over is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
     /// Its name.
-    pub step: StepId,
+    pub step: StepKey,
     /// What it does, as a phrase.
     pub doing: String,
     /// When it was first acted on; until then, when its probe was first asked.
@@ -72,26 +72,26 @@ pub struct Group {
 #[derive(Debug, Clone, Default)]
 pub struct Board {
     /// A step that is not chosen may still be asked, where a chosen one needs it. It counts for no bar.
-    chosen: BTreeSet<StepId>,
-    doing: BTreeMap<StepId, String>,
-    queuing: BTreeSet<StepId>,
+    chosen: BTreeSet<StepKey>,
+    doing: BTreeMap<StepKey, String>,
+    queuing: BTreeSet<StepKey>,
     groups: Vec<Group>,
     running: Vec<Running>,
-    times: BTreeMap<StepId, Duration>,
+    times: BTreeMap<StepKey, Duration>,
     end: Duration,
 }
 
 /// The bar that a step counts for: its cluster, or the machine for `host`, `fleet` and `charts`.
-pub fn group(step: &str) -> &str {
-    match step.split('/').next().unwrap_or(step) {
-        "host" | "fleet" | "charts" => "host",
-        cluster => cluster,
+pub fn group(step: &StepKey) -> &str {
+    match step.scope() {
+        Scope::Host | Scope::Fleet | Scope::Charts => Scope::Host.name(),
+        scope => scope.name(),
     }
 }
 
 impl Board {
     /// A run that has not begun.
-    pub fn new(plan: &Plan, chosen: &BTreeSet<StepId>) -> Self {
+    pub fn new(plan: &Plan, chosen: &BTreeSet<StepKey>) -> Self {
         let mut board = Board::default();
         for step in &plan.steps {
             board.doing.insert(step.id.clone(), step.doing.clone());
@@ -123,44 +123,44 @@ impl Board {
         }
     }
 
-    fn begin(&mut self, step: &str, now: Duration) {
-        if self.running.iter().all(|it| it.step != step) {
+    fn begin(&mut self, step: &StepKey, now: Duration) {
+        if self.running.iter().all(|it| it.step != *step) {
             let doing = self.doing.get(step).cloned().unwrap_or_default();
             let queues = self.queuing.contains(step);
-            let (step, last, state) = (step.to_owned(), String::new(), State::Checking);
+            let (step, last, state) = (step.clone(), String::new(), State::Checking);
             self.running.push(Running { step, doing, since: now, queues, state, last, minutes: 0 });
         }
     }
 
-    fn at(&mut self, step: &str, change: impl FnOnce(&mut Running)) {
-        if let Some(it) = self.running.iter_mut().find(|it| it.step == step) {
+    fn at(&mut self, step: &StepKey, change: impl FnOnce(&mut Running)) {
+        if let Some(it) = self.running.iter_mut().find(|it| it.step == *step) {
             change(it);
         }
     }
 
-    fn over(&mut self, step: &str, now: Duration) {
+    fn over(&mut self, step: &StepKey, now: Duration) {
         self.count(step, |group| group.over += 1);
         self.end_of(step, now);
     }
 
-    fn lost(&mut self, step: &str, now: Duration) {
+    fn lost(&mut self, step: &StepKey, now: Duration) {
         self.count(step, |group| group.failed += 1);
         self.end_of(step, now);
     }
 
-    fn end_of(&mut self, step: &str, now: Duration) {
-        let since = self.running.iter().find(|it| it.step == step).map_or(now, |it| it.since);
-        self.times.insert(step.to_owned(), now.saturating_sub(since));
-        self.running.retain(|it| it.step != step);
+    fn end_of(&mut self, step: &StepKey, now: Duration) {
+        let since = self.running.iter().find(|it| it.step == *step).map_or(now, |it| it.since);
+        self.times.insert(step.clone(), now.saturating_sub(since));
+        self.running.retain(|it| it.step != *step);
     }
 
-    fn count(&mut self, step: &str, change: impl FnOnce(&mut Group)) {
+    fn count(&mut self, step: &StepKey, change: impl FnOnce(&mut Group)) {
         if self.chosen.contains(step) {
             change(self.group_of(step));
         }
     }
 
-    fn group_of(&mut self, step: &str) -> &mut Group {
+    fn group_of(&mut self, step: &StepKey) -> &mut Group {
         let name = group(step);
         let index = self.groups.iter().position(|g| g.name == name).unwrap_or_else(|| {
             self.groups.push(Group { name: name.to_owned(), total: 0, over: 0, failed: 0 });
@@ -193,12 +193,12 @@ impl Board {
     }
 
     /// What a step does, as a phrase.
-    pub fn doing(&self, step: &str) -> &str {
+    pub fn doing(&self, step: &StepKey) -> &str {
         self.doing.get(step).map_or("", String::as_str)
     }
 
     /// How long each step took that is over; for one that was acted on, from then on.
-    pub fn times(&self) -> &BTreeMap<StepId, Duration> {
+    pub fn times(&self) -> &BTreeMap<StepKey, Duration> {
         &self.times
     }
 
@@ -225,7 +225,7 @@ pub(crate) mod tests {
     use tool::{Command, Exit, Output, Tool};
 
     pub(crate) fn step(id: &str, doing: &str, needs: &[&str]) -> Step {
-        Step::new(id, doing, Command::ask(Tool::Helm, ["version"]), Want::Exit(0)).needs(needs.iter().copied())
+        Step::new(id.into(), doing, Command::ask(Tool::Helm, ["version"]), Want::Exit(0)).needs(needs.iter().copied())
     }
 
     pub(crate) fn plan() -> Plan {
@@ -241,6 +241,7 @@ pub(crate) mod tests {
     pub(crate) fn failure(step: &str, code: i32, attempts: u32, took: u64) -> Box<Failure> {
         Box::new(Failure {
             step: step.into(),
+            precondition: false,
             attempt: 1,
             attempts,
             command: Command::act(Tool::Multipass, ["launch", "24.04"]),
@@ -252,7 +253,7 @@ pub(crate) mod tests {
 
     /// A short run: seconds and notes.
     pub(crate) fn told() -> Vec<(u64, Note)> {
-        let launch = || "app1/cp/launch".to_owned();
+        let launch = || StepKey::from("app1/cp/launch");
         let running = |attempt| Note::Running {
             step: launch(),
             attempt,
@@ -284,7 +285,8 @@ pub(crate) mod tests {
 
     #[test]
     fn groups_are_clusters_and_the_machine() {
-        assert_eq!(["host/x", "charts/y", "fleet/z", "app1/cp/init"].map(group), ["host", "host", "host", "app1"]);
+        let groups = ["host/x", "charts/y", "fleet/z", "app1/cp/init"].map(|key| group(&key.into()).to_owned());
+        assert_eq!(groups, ["host", "host", "host", "app1"]);
         let mut board = Board::new(&plan(), &plan().ids());
         told().iter().for_each(|(second, note)| board.see(Duration::from_secs(*second), note));
         let app1 = &board.groups()[1];
@@ -296,7 +298,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_step_that_is_only_asked_counts_for_no_bar() {
-        let mut board = Board::new(&plan(), &BTreeSet::from(["app1/cp/launch".to_owned()]));
+        let mut board = Board::new(&plan(), &BTreeSet::from(["app1/cp/launch".into()]));
         told().iter().for_each(|(second, note)| board.see(Duration::from_secs(*second), note));
         let bars: Vec<_> = board.groups().iter().map(|g| (g.name.as_str(), g.over, g.total)).collect();
         assert_eq!(bars, [("app1", 1, 1)]);
@@ -320,7 +322,7 @@ pub(crate) mod tests {
     #[test]
     fn a_row_ends_with_what_says_something_about_the_work() {
         let mut board = Board::new(&plan(), &plan().ids());
-        let step = || "app1/cp/launch".to_owned();
+        let step = || StepKey::from("app1/cp/launch");
         let mut last = |note: &Note| {
             board.see(Duration::ZERO, note);
             board.running()[0].last.clone()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::board::{Board, Running, State};
 use crate::ui::shell::{self, Paint, Tone, Volume};
 use crate::ui::words;
+use plan::StepKey;
 use plan::engine::{Failure, Note};
 
 /// How many running steps the live screen shows.
@@ -40,7 +41,7 @@ pub fn line(board: &Board, now: Duration, note: &Note, volume: Volume) -> Option
     let verbose = volume == Volume::Verbose;
     match note {
         Note::Checking(_) | Note::Line(..) => None,
-        Note::Kept(step) => Some(Line::new(Tone::Dim, "Kept", step)),
+        Note::Kept(step) => Some(Line::new(Tone::Dim, "Kept", step.as_str())),
         Note::Found { step, case, why } => Some(Line::new(Tone::Warn, "Found", format!("{step} {case}: {why}"))),
         Note::Running { step, command, .. } if verbose => {
             Some(Line::new(Tone::Dim, "Running", format!("{step}\n             $ {command}")))
@@ -52,23 +53,23 @@ pub fn line(board: &Board, now: Duration, note: &Note, volume: Volume) -> Option
             Some(Line::new(Tone::Warn, "Retrying", format!("{step} in {pause}: {} ({})", failure.why, tries(failure))))
         }
         // What the machine lacks is told in one piece, at the end.
-        Note::Failed(failure) if failure.step.starts_with("host/") => None,
+        Note::Failed(failure) if failure.precondition => None,
         Note::Failed(failure) => Some(Line::new(Tone::Bad, "Failed", failed(failure))),
         Note::Blocked(step, by) if verbose => Some(Line::new(Tone::Warn, "Blocked", format!("{step}: needs {by}"))),
-        Note::Skipped(step) if verbose => Some(Line::new(Tone::Dim, "Skipped", step)),
+        Note::Skipped(step) if verbose => Some(Line::new(Tone::Dim, "Skipped", step.as_str())),
         Note::Blocked(..) | Note::Skipped(_) => None,
         Note::Stopping => Some(stopping(board, now)),
     }
 }
 
 /// The first command that changes something is the start that people care for.
-fn started(board: &Board, step: &str, attempt: u32, mutates: bool) -> Option<Line> {
-    let fresh = board.running().iter().any(|it| it.step == step && it.state == State::Checking);
+fn started(board: &Board, step: &StepKey, attempt: u32, mutates: bool) -> Option<Line> {
+    let fresh = board.running().iter().any(|it| it.step == *step && it.state == State::Checking);
     let first = mutates && attempt == 1 && fresh;
     first.then(|| Line::new(Tone::Good, "Started", format!("{step}: {}", board.doing(step))))
 }
 
-fn done(step: &str, took: Duration, adopted: bool) -> Line {
+fn done(step: &StepKey, took: Duration, adopted: bool) -> Line {
     let note = if adopted { " (its command failed, yet it is so)" } else { "" };
     Line::new(Tone::Good, "Done", format!("{step} in {}{note}", words::duration(took)))
 }
@@ -156,7 +157,7 @@ mod tests {
     #[test]
     fn no_more_than_eight_rows() {
         let mut board = board(0);
-        (0..10).for_each(|n| board.see(Duration::ZERO, &Note::Checking(format!("app{n}/x"))));
+        (0..10).for_each(|n| board.see(Duration::ZERO, &Note::Checking(format!("app{n}/x").as_str().into())));
         let rows = rows(&board, Duration::ZERO, PLAIN);
         assert_eq!((rows.len(), rows[8].trim()), (9, "…and 3 more"));
     }

@@ -158,11 +158,11 @@ impl<'a> World<'a> {
         self.limits();
     }
 
-    fn place(&self, id: &str) -> usize {
-        NAMES.iter().position(|n| *n == id).unwrap()
+    fn place(&self, id: &StepKey) -> usize {
+        NAMES.iter().position(|n| id == n).unwrap()
     }
 
-    fn start(&mut self, task: TaskId, id: &str, act: bool) {
+    fn start(&mut self, task: TaskId, id: &StepKey, act: bool) {
         let step = self.place(id);
         for need in &self.plan.steps[step].needs {
             assert!(self.good[self.place(need)], "{id} began before {need} was done");
@@ -189,9 +189,9 @@ impl<'a> World<'a> {
         let failed = outcome.failed.iter().map(|f| &f.step);
         let blocked = outcome.blocked.iter().map(|(id, _)| id);
         let lists = [&outcome.done, &outcome.kept, &outcome.skipped, &outcome.stopped];
-        let mut all: Vec<&StepId> = lists.into_iter().flatten().chain(failed).chain(blocked).collect();
+        let mut all: Vec<&StepKey> = lists.into_iter().flatten().chain(failed).chain(blocked).collect();
         all.sort();
-        let ids: Vec<&StepId> = self.plan.steps.iter().map(|s| &s.id).collect();
+        let ids: Vec<&StepKey> = self.plan.steps.iter().map(|s| &s.id).collect();
         assert_eq!(all, ids, "every step is in exactly one list");
         assert!(self.running.is_empty(), "nothing runs on");
         assert!(self.interrupted || outcome.stopped.is_empty());

@@ -10,7 +10,7 @@ use super::super::super::{Session, conduct};
 use super::watch::Watch;
 use contract::outage::{App, Said};
 use model::fleet::{Cluster, Fleet};
-use plan::{Plan, StepId, drill as steps};
+use plan::{Plan, StepKey, drill as steps};
 use tool::Output;
 
 /// Asks every question of a plan.
@@ -29,8 +29,8 @@ pub struct Looks {
     during: Answers,
     after: Answers,
     counts: Answers,
-    failed: Vec<(StepId, String)>,
-    times: BTreeMap<StepId, Duration>,
+    failed: Vec<(StepKey, String)>,
+    times: BTreeMap<StepKey, Duration>,
 }
 
 impl Looks {
@@ -55,13 +55,13 @@ impl Looks {
     }
 
     /// Steps that should have gone well.
-    pub fn failures(&mut self, failed: Vec<(StepId, String)>) {
+    pub fn failures(&mut self, failed: Vec<(StepKey, String)>) {
         self.failed.extend(failed);
     }
 
     /// How long after the platform's return a step was over.
-    pub fn took(&mut self, step: &str, time: Duration) {
-        self.times.insert(step.to_owned(), time);
+    pub fn took(&mut self, step: &StepKey, time: Duration) {
+        self.times.insert(step.clone(), time);
     }
 
     /// Workload clusters, with all that is known of them so far.
@@ -70,8 +70,8 @@ impl Looks {
     }
 
     fn app(&self, fleet: &Fleet, cluster: &Cluster) -> App {
-        let own = steps::id(cluster, "");
-        let failed = self.failed.iter().filter_map(|(id, why)| Some((id.strip_prefix(&own)?.to_owned(), why.clone())));
+        let failed =
+            self.failed.iter().filter_map(|(id, why)| Some((steps::what(cluster, id)?.to_owned(), why.clone())));
         App {
             name: cluster.name.clone(),
             nodes: cluster.nodes.len(),
