@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use model::fleet::{Compatibility, Fleet, Role, free_range, load, network_clash};
+use model::fleet::{Compatibility, Fleet, Role, free_range, load, network_conflicts};
 use model::problem::Problem;
 use model::release;
 
@@ -188,8 +188,8 @@ fn one_cluster_more_needs_nothing_but_its_lines() {
 fn a_vm_network_in_a_range_names_the_one_line_to_change() {
     let fleet = fleet("infra/fleet.toml");
     let nets = |list: &[&str]| list.iter().map(|n| n.parse().expect("a range")).collect::<Vec<_>>();
-    assert_eq!(network_clash(&fleet, &nets(&["192.168.252.0/24"])), []);
-    let fresh_linux = network_clash(&fleet, &nets(&["10.97.0.0/24", "10.97.1.0/24", "10.97.2.0/24"]));
+    assert_eq!(network_conflicts(&fleet, &nets(&["192.168.252.0/24"])), []);
+    let fresh_linux = network_conflicts(&fleet, &nets(&["10.97.0.0/24", "10.97.1.0/24", "10.97.2.0/24"]));
     insta::assert_snapshot!(shown(&fresh_linux), @r#"
     error: `service_cidr` of `app1` overlaps the VM network: 10.97.0.0/16 and 10.97.0.0/24
       --> infra/fleet.toml:84
@@ -198,14 +198,14 @@ fn a_vm_network_in_a_range_names_the_one_line_to_change() {
     "#);
     let text = mended(&read("infra/fleet.toml"), &fresh_linux);
     let moved = load("infra/fleet.toml", &text, &known()).unwrap_or_else(|p| panic!("{}", shown(&p)));
-    assert_eq!(network_clash(&moved, &nets(&["10.97.0.0/24"])), []);
+    assert_eq!(network_conflicts(&moved, &nets(&["10.97.0.0/24"])), []);
 }
 
 #[test]
 fn a_pinned_vm_network_that_has_moved_is_noticed() {
     let text = read("infra/fleet.toml").replace("# network = \"192.168.252.0/24\"", "network = \"192.168.252.0/24\"");
     let fleet = load("infra/fleet.toml", &text, &known()).unwrap_or_else(|p| panic!("{}", shown(&p)));
-    let moved = network_clash(&fleet, &["192.168.2.0/24".parse().expect("a range")]);
+    let moved = network_conflicts(&fleet, &["192.168.2.0/24".parse().expect("a range")]);
     insta::assert_snapshot!(shown(&moved), @r#"
     error: `network` is not where the VMs are: 192.168.252.0/24 and 192.168.2.0/24
       --> infra/fleet.toml:16
@@ -296,7 +296,7 @@ fn the_releases_of_the_repository_are_right() {
     let cilium = releases.charts.iter().find(|c| c.placement.name == "cilium").expect("there");
     assert_eq!((cilium.version.as_str(), cilium.wait), ("1.20.0", false));
     assert!(cilium.sha256.is_some());
-    assert_eq!(cilium.set["clustermesh.apiserver.service.nodePort"], "cluster.mesh_port");
+    assert_eq!(cilium.bindings["clustermesh.apiserver.service.nodePort"], "cluster.mesh_port");
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn a_release_more_needs_no_rust() {
     let entry = "\n[[chart]]\nname = \"more\"\nchart = \"more\"\nrepository = \"https://charts.example.org\"\n\
         version = \"1.2.3\"\nclusters = [\"workload\"]\nnamespace = \"sample\"\nwave = 6\n\
         needs = [\"external-secrets\"]\n\
-        ready = [\"deployment/more\"]\n[chart.set]\n\"password\" = \"secret:more-password\"\n";
+        ready = [\"deployment/more\"]\n[chart.bindings]\n\"password\" = \"secret:more-password\"\n";
     let mut data = data();
     data.insert("charts/more/values.yaml".into(), "replicas: 1\n".into());
     let plan = changed(&fleet, &(read(LIST) + entry), &data);

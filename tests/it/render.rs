@@ -62,7 +62,7 @@ fn fleet(count: u8) -> Fleet {
             docker: Bytes(6 << 30),
             free_disk: Bytes(20 << 30),
         },
-        vm: Vm { image: "24.04".into(), launch_lanes: 2, network: None },
+        vm: Vm { image: "24.04".into(), parallel_launches: 2, network: None },
         versions: Versions {
             kubernetes: version("1.35.7"),
             kubeadm: version("1.35.7"),
@@ -99,7 +99,7 @@ fn releases(set: &[(&str, &str)]) -> Releases {
         arm64: None,
         free: vec![],
         memory: None,
-        set: set.iter().map(|(path, binding)| (path.to_string(), binding.to_string())).collect(),
+        bindings: set.iter().map(|(path, binding)| (path.to_string(), binding.to_string())).collect(),
         ready: Vec::new(),
         wait: false,
     };
@@ -107,13 +107,13 @@ fn releases(set: &[(&str, &str)]) -> Releases {
         placement: placement(name, clusters),
         source: Source::File(format!("infra/manifests/{name}.yaml")),
         crds: Vec::new(),
-        set: BTreeMap::new(),
+        bindings: BTreeMap::new(),
     };
     let manifests = vec![manifest("namespaces", &BOTH), manifest("namespaces-platform", &[Role::Platform])];
     Releases {
         charts: vec![chart],
         manifests,
-        lines: BTreeMap::from([("cilium".into(), 9), ("cilium.set".into(), 20)]),
+        lines: BTreeMap::from([("cilium".into(), 9), ("cilium.bindings".into(), 20)]),
     }
 }
 
@@ -133,7 +133,8 @@ fn files() -> Files {
 /// What stands in the manifest `namespaces` of app1 once this is bound in it.
 fn bound(set: &[(&str, &str)]) -> Result<Vec<Value>, Vec<Problem>> {
     let mut releases = releases(&CILIUM);
-    releases.manifests[0].set = set.iter().map(|(path, binding)| (path.to_string(), binding.to_string())).collect();
+    releases.manifests[0].bindings =
+        set.iter().map(|(path, binding)| (path.to_string(), binding.to_string())).collect();
     render::files(&fleet(3), &releases, &data()).map(|files| documents(&files["app1/namespaces.yaml"]))
 }
 

@@ -14,7 +14,7 @@ free_disk = "1G"
 
 [vm]
 image = "24.04"
-launch_lanes = 3
+parallel_launches = 3
 
 [versions]
 kubernetes = "1.35.7"

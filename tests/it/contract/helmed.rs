@@ -23,7 +23,7 @@ wave = 2
 needs = ["namespaces"]
 arm64 = "it is ours"
 ready = []
-[chart.set]
+[chart.bindings]
 "cluster.name" = "cluster.name"
 "#;
 

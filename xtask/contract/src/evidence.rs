@@ -150,7 +150,7 @@ fn sheets(
         let kind = Kind::Values { chart: chart.chart.clone(), namespace: chart.namespace.clone() };
         let file = format!("charts/{name}/values.yaml");
         let rendered = format!("{}/{name}/values.yaml", cluster.name);
-        let set = places(releases, name, chart.set.keys().map(|path| (path.as_str(), keys(path))));
+        let set = places(releases, name, chart.bindings.keys().map(|path| (path.as_str(), keys(path))));
         sheets.extend(shelf.sheets(data, files, &file, &rendered, &chart.placement, &kind, &set)?);
     }
     for manifest in releases.manifests.iter().filter(|m| here(&m.placement)) {
@@ -158,7 +158,7 @@ fn sheets(
         let name = &manifest.placement.name;
         let rendered = format!("{}/{name}.yaml", cluster.name);
         let inside = |path: &String| path.split_once(':').map_or_else(Path::new, |(_, path)| keys(path));
-        let set = places(releases, name, manifest.set.keys().map(|path| (path.as_str(), inside(path))));
+        let set = places(releases, name, manifest.bindings.keys().map(|path| (path.as_str(), inside(path))));
         sheets.extend(shelf.sheets(data, files, file, &rendered, &manifest.placement, &Kind::Object, &set)?);
     }
     Ok(sheets)
@@ -167,7 +167,7 @@ fn sheets(
 /// The lines of `set` entries; of a manifest they are kept with all its objects, since paths tell them apart.
 fn places<'a>(releases: &Releases, name: &str, set: impl Iterator<Item = (&'a str, Path)>) -> Vec<(Path, At)> {
     let line = |path: &str| {
-        let keys = [format!("{name}.set.{path}"), format!("{name}.set"), name.to_owned()];
+        let keys = [format!("{name}.bindings.{path}"), format!("{name}.bindings"), name.to_owned()];
         keys.iter().find_map(|key| releases.lines.get(key)).copied()
     };
     set.map(|(written, path)| (path, At { file: RELEASES.to_owned(), line: line(written) })).collect()

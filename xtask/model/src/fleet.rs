@@ -1,5 +1,4 @@
-//! What we want: clusters, nodes, address ranges, budgets and versions, typed and valid.
-//! Knows nothing of YAML, commands, time or the disk.
+//! The fleet: clusters, nodes, address ranges, budgets and versions, typed and validated.
 //!
 //! A [`Fleet`] exists only if every rule holds: `load` reads `infra/fleet.toml` with the line of each value, `rules`
 //! refuses what cannot work, and both report all problems at once.
@@ -8,9 +7,8 @@ pub mod binaries;
 mod compatibility;
 pub(crate) mod document;
 mod draft;
-mod grow;
 mod load;
-mod nearest;
+mod new_cluster;
 mod rules;
 
 use std::collections::BTreeMap;
@@ -20,22 +18,20 @@ use semver::Version;
 
 pub use crate::units::Bytes;
 pub use compatibility::Compatibility;
-pub use grow::another;
 pub use load::load;
-pub use rules::machine::machine_short;
+pub use new_cluster::next_cluster;
+pub use rules::host_capacity::capacity_problems;
 pub use rules::names::is_label;
-pub use rules::networks::{free_range, network_clash};
+pub use rules::network_conflicts::{free_range, network_conflicts};
 
-/// The whole input.
+/// A validated `infra/fleet.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fleet {
     /// The machine's budget.
     pub host: Host,
-    /// What every VM is made from.
     pub vm: Vm,
-    /// Versions of what is installed, each in one place.
+    /// Pinned versions.
     pub versions: Versions,
-    /// The mesh between the clusters.
     pub mesh: Mesh,
     /// Services outside Kubernetes.
     pub docker: Docker,
@@ -52,7 +48,6 @@ pub struct Fleet {
 /// The budget of the one machine (ADR-0001: 64 GB, about 56 of it usable, 6 for Docker).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    /// RAM that the machine has.
     pub memory: Bytes,
     /// RAM that may be planned for.
     pub usable: Bytes,
@@ -65,10 +60,10 @@ pub struct Host {
 /// What every VM is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vm {
-    /// Image by name, never `lts`: Multipass moves that alias.
+    /// Image by release, never a moving alias such as `lts`.
     pub image: String,
-    /// Launches at once, after the first has warmed the image cache.
-    pub launch_lanes: usize,
+    /// Launches at a time, after the first has filled the image cache.
+    pub parallel_launches: usize,
     /// The VM network, where the user pins it; preflight compares the real one.
     pub network: Option<Ipv4Net>,
 }
@@ -102,9 +97,9 @@ pub struct Mesh {
 /// Services outside Kubernetes, on the machine's own Docker. All off unless asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Docker {
-    /// Whether there are any: Nexus.
+    /// Nexus.
     pub services: bool,
-    /// Whether Harbor is among them. Its images are for amd64 alone up to v2.15.
+    /// Harbor, beside Nexus. Its images are amd64 only up to v2.15.
     pub harbor: bool,
 }
 
@@ -132,7 +127,6 @@ pub struct Cluster {
     pub name: String,
     /// Cilium cluster id, 1 to 255, unique.
     pub id: u8,
-    /// What it is for.
     pub role: Role,
     /// RAM budget of all its VMs.
     pub memory: Bytes,
@@ -184,7 +178,7 @@ impl Cluster {
         self.nodes.iter().filter(|n| n.role == NodeRole::Worker)
     }
 
-    /// The name under which nodes and clients reach the API server, so that a changed address is survivable
+    /// The name under which nodes and clients reach the API server, so that an address change needs no new certificates
     /// (ADR-0010): `app1-api`, in `/etc/hosts` of every node.
     pub fn api_name(&self) -> String {
         format!("{}-api", self.name)

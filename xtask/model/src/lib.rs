@@ -1,5 +1,4 @@
-//! What is wanted: the fleet, its releases, compatible versions; and what every other package shares: problems and tokens.
-//! Pure: no I/O.
+//! The desired state: fleet, releases, compatible versions; and what every package shares: problems and tokens. Pure: no I/O.
 
 pub mod fleet;
 pub mod problem;

@@ -1,5 +1,4 @@
-//! What is installed on the clusters: Helm releases and plain manifests, as `charts/releases.toml` lists them.
-//! Knows nothing of how they are rendered, fetched or applied.
+//! Helm releases and plain manifests of the clusters, as listed in `charts/releases.toml`.
 
 mod load;
 
@@ -13,12 +12,9 @@ pub use load::{load, pinned};
 /// Where releases are listed.
 pub const RELEASES: &str = "charts/releases.toml";
 
-/// The one list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Releases {
-    /// Helm releases, in the order written.
     pub charts: Vec<Chart>,
-    /// Plain manifests, in the order written.
     pub manifests: Vec<Manifest>,
     /// Line of each entry and key in the file, by `cilium` or `cilium.version`.
     pub lines: BTreeMap<String, usize>,
@@ -36,7 +32,7 @@ impl Releases {
     }
 }
 
-/// What charts and manifests have in common: where and when they are installed.
+/// Where and when a chart or manifest is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
     /// Its name, unique among charts and manifests: the Helm release name and the folder under `charts/`.
@@ -45,41 +41,37 @@ pub struct Placement {
     pub clusters: Vec<Role>,
     /// Installed after everything of a smaller wave on its cluster is ready. Starts at 1.
     pub wave: u32,
-    /// Names of other entries that must be ready on the same cluster first.
+    /// Entries that must be ready on the same cluster first.
     pub needs: Vec<String>,
-    /// Our own outer limit: `helm --timeout` is not an overall one (measured: Cilium took 73 s under 60 s).
+    /// Outer time limit: `helm --timeout` is not an overall one (measured: Cilium took 73 s under 60 s).
     pub timeout: Duration,
 }
 
 /// A Helm release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chart {
-    /// Where and when.
     pub placement: Placement,
     /// The chart's name in its repository.
     pub chart: String,
     /// `https://…` for a chart repository, `oci://…` for a registry folder.
     pub repository: String,
-    /// Pinned version.
     pub version: String,
-    /// sha256 of the archive; `None` is "unlocked": it could not be learnt yet.
+    /// sha256 of the archive; `None`: unlocked, not yet known.
     pub sha256: Option<String>,
-    /// Version of what the chart installs.
     pub app_version: String,
-    /// Namespace.
     pub namespace: String,
     /// Whether its images exist for arm64, and how that is known.
     pub arm64: Option<String>,
-    /// The most memory that one pod of it may ask for, in bytes: the figure that the design counts on.
+    /// Upper bound of the memory request of one pod, in bytes, that the memory budget is based on.
     pub memory: Option<u64>,
-    /// Sections of the values, as dotted paths, that the chart passes on as they are: any key may stand there.
+    /// Sections of the values, as dotted paths, that the chart passes through unchanged: any key is accepted.
     pub free: Vec<String>,
-    /// Values that follow from the fleet: dotted path in the values, and what stands there (see
+    /// Values derived from the fleet: dotted path in the values to binding (see
     /// `render::helm::BINDINGS`: `cluster.name`, `cluster.id`, `cluster.ip`, `cluster.mesh_port`, `secret:NAME`, …).
-    pub set: BTreeMap<String, String>,
+    pub bindings: BTreeMap<String, String>,
     /// Workloads that must be rolled out before the release counts as ready: `daemonset/cilium`.
     pub ready: Vec<String>,
-    /// Whether Helm itself waits (`--wait`); off where pods become ready only later, by another step.
+    /// Whether Helm itself waits (`--wait`); off where pods become ready only after a later step.
     pub wait: bool,
 }
 
@@ -95,13 +87,11 @@ impl Chart {
 pub struct Manifest {
     /// Where and when.
     pub placement: Placement,
-    /// Where the objects come from.
     pub source: Source,
     /// CRDs that must be established before it counts as ready.
     pub crds: Vec<String>,
-    /// Values that follow from the fleet: `Kind/name:dotted.path` in the file, and what stands there (the bindings are
-    /// those of [`Chart::set`]).
-    pub set: BTreeMap<String, String>,
+    /// Values derived from the fleet: `Kind/name:dotted.path` in the file to binding, as in [`Chart::bindings`].
+    pub bindings: BTreeMap<String, String>,
 }
 
 impl Manifest {
@@ -111,16 +101,14 @@ impl Manifest {
     }
 }
 
-/// Where objects come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A file in this repository.
     File(String),
     /// A pinned download.
     Url {
-        /// Where it is.
         url: String,
-        /// sha256 of the file; `None` is unlocked.
+        /// sha256 of the file; `None`: unlocked.
         sha256: Option<String>,
     },
 }

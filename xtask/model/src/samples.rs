@@ -1,5 +1,4 @@
-//! A small fleet and a small list of releases for the unit tests of this room.
-//! Knows nothing of the real ones.
+//! The default fleet and a small list of releases, for the unit tests of every package.
 
 use crate::fleet::{self, Compatibility, Fleet};
 use crate::release::{self, Releases};
@@ -21,7 +20,7 @@ wave = 2
 [chart.sha256] # by version
 "1.20.0" = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
-[chart.set]
+[chart.bindings]
 cluster.name = "cluster.name"
 
 # Plain.

@@ -1,15 +1,15 @@
-//! Names for values that only a run knows, written into text as `<fact:app1.cp.ip>`,
-//! `<secret:app1.join-token>` or `<digest:app1/cilium/values.yaml>`. Knows nothing of where the values come from.
+//! Placeholders for values known only at run time, written into text as `<fact:app1.cp.ip>`,
+//! `<secret:app1.join-token>` or `<digest:app1/cilium/values.yaml>`.
 //!
 //! A plan and its files are complete texts with such names in them, so that they can be printed, compared and
 //! snapshotted without a cluster; [`complete`] puts the values in just before use.
 
-/// What a name stands for.
+/// A placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Token<'a> {
-    /// A value read from the world, such as a node's address. Shown freely.
+    /// A value read from a machine or cluster, such as a node's address. Not confidential.
     Fact(&'a str),
-    /// A value that must never be seen: allowed in files and standard input, never in arguments.
+    /// A confidential value: allowed in files and standard input, never in arguments.
     Secret(&'a str),
     /// The sha256 of a generated file once it is complete.
     Digest(&'a str),
@@ -35,15 +35,15 @@ pub fn tokens(text: &str) -> Vec<Token<'_>> {
     if may_hold(text) { pieces(text).filter_map(Result::ok).collect() } else { Vec::new() }
 }
 
-/// Whether it is worth looking for tokens: most texts of a plan have none, and are looked at very often.
+/// Cheap pre-check: most texts of a plan have no tokens and are scanned often.
 pub fn may_hold(text: &str) -> bool {
     text.as_bytes().contains(&b'<')
 }
 
-/// Puts a value in place of every token.
+/// Replaces every token by its value.
 ///
 /// # Errors
-/// The tokens for which `value` had nothing, each once, as they are written.
+/// The tokens without a value, each once, as written.
 pub fn complete(text: &str, mut value: impl FnMut(Token<'_>) -> Option<String>) -> Result<String, Vec<String>> {
     if !may_hold(text) {
         return Ok(text.to_owned());
@@ -96,7 +96,7 @@ fn pieces(text: &str) -> impl Iterator<Item = Result<Token<'_>, &str>> {
 
 fn token_at(text: &str) -> Option<(Token<'_>, usize)> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "./-_".contains(c);
-    // Looks no further than a token can go, or a text full of `<` would be read to its end from each of them.
+    // Bounded look-ahead: a text full of `<` must not be scanned to its end from each of them.
     let end = text[1..].find(|c| !plain(c) && c != ':').map(|at| at + 1).filter(|at| text[*at..].starts_with('>'))?;
     let (kind, name) = text[1..end].split_once(':')?;
     if name.is_empty() || !name.chars().all(plain) {
@@ -116,18 +116,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_take_the_place_of_tokens_and_nothing_else() {
+    fn only_tokens_are_replaced() {
         let text = "<a> <fact:x.ip>:6443 <fact:x y> <<secret:s><fact:>";
         let done = complete(text, |t| match t {
             Token::Fact("x.ip") => Some("10.0.0.1".into()),
-            Token::Secret("s") => Some("hush".into()),
+            Token::Secret("s") => Some("value".into()),
             _ => None,
         });
-        assert_eq!(done.unwrap(), "<a> 10.0.0.1:6443 <fact:x y> <hush<fact:>");
+        assert_eq!(done.unwrap(), "<a> 10.0.0.1:6443 <fact:x y> <value<fact:>");
     }
 
     #[test]
-    fn what_is_missing_is_named_once() {
+    fn a_missing_token_is_reported_once() {
         let missing = complete("<fact:b> <fact:a> <fact:b>", |_| None).unwrap_err();
         assert_eq!(missing, ["<fact:a>", "<fact:b>"]);
     }

@@ -45,7 +45,7 @@ pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm) -> Pla
     steps.push(kubeconfig(fleet));
     steps.extend(docker::steps(fleet));
     let steps = in_order(steps);
-    let lanes = BTreeMap::from([(Lane::Launch, fleet.vm.launch_lanes), (Lane::Pull, PULLS)]);
+    let lanes = BTreeMap::from([(Lane::Launch, fleet.vm.parallel_launches), (Lane::Pull, PULLS)]);
     Plan { name: "bootstrap", steps, files, lanes }
 }
 

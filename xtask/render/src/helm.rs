@@ -75,7 +75,7 @@ fn values(
 ) -> Result<String, Vec<Problem>> {
     let mut keys = Vec::new();
     let mut problems = Vec::new();
-    for (path, binding) in &chart.set {
+    for (path, binding) in &chart.bindings {
         let from = place(releases, &chart.placement.name, path);
         match resolve(fleet, cluster, binding) {
             Ok(value) => keys.push(Derived::new(path, value, from)),
@@ -98,7 +98,7 @@ pub(super) fn entry(releases: &Releases, name: &str, key: &str) -> At {
 
 /// The line of one `set` entry, or of the nearest table around it that is known.
 pub(super) fn place(releases: &Releases, name: &str, path: &str) -> At {
-    let keys = [format!("{name}.set.{path}"), format!("{name}.set"), name.to_owned()];
+    let keys = [format!("{name}.bindings.{path}"), format!("{name}.bindings"), name.to_owned()];
     At { file: RELEASES.to_owned(), line: keys.iter().find_map(|key| releases.lines.get(key)).copied() }
 }
 

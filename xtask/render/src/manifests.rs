@@ -108,7 +108,7 @@ fn rendered(
 ) -> Result<Option<String>, Vec<Problem>> {
     let mut keys: Vec<Vec<Derived>> = vec![Vec::new(); objects.len()];
     let mut problems = Vec::new();
-    for (path, binding) in &manifest.set {
+    for (path, binding) in &manifest.bindings {
         let from = place(releases, &manifest.placement.name, path);
         let (object, path) = path.split_once(':').expect("bug: `set` of a manifest was checked when it was read");
         match (find(objects, object), resolve(fleet, cluster, binding)) {
@@ -123,7 +123,7 @@ fn rendered(
             Err(some) => problems.extend(some),
         }
     }
-    match (problems.is_empty(), manifest.set.is_empty()) {
+    match (problems.is_empty(), manifest.bindings.is_empty()) {
         (false, _) => Err(problems),
         (true, true) => Ok(None),
         (true, false) => Ok(Some(yaml::write(&values))),

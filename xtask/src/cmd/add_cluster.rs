@@ -4,7 +4,7 @@
 use super::exit::{DONE, Ended, Stop, WRONG};
 use super::{Session, load};
 use crate::ui::shell::Tone;
-use model::fleet::{another, is_label};
+use model::fleet::{is_label, next_cluster};
 use model::problem::Problem;
 
 /// Prints it, if a fleet with it would be valid.
@@ -21,7 +21,7 @@ pub fn run(session: &mut Session, name: &str) -> Ended {
     let inputs = load::inputs(session)?;
     let fleet = &inputs.fleet;
     let none = || Stop::one(WRONG, Problem::new("there is no id left").why("Cilium knows 255 clusters"));
-    let block = another(fleet, name).ok_or_else(none)?;
+    let block = next_cluster(fleet, name).ok_or_else(none)?;
     load::with_more(session, &block).map_err(|problems| {
         // Lines beyond the end of the file would only confuse.
         let beyond = |p: Problem| Problem { at: None, hint: p.hint.as_deref().map(typed), ..p };

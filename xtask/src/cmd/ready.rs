@@ -21,13 +21,13 @@ pub fn meaning(fleet: &Fleet, step: &StepKey, stdout: &str) -> Vec<Problem> {
         _ if !step.is_host() => vec![],
         "machine" => {
             let bytes = |key: &str| machine[key].as_u64().map(Bytes);
-            fleet::machine_short(fleet, bytes("memory_bytes"), bytes("free_disk_bytes"))
+            fleet::capacity_problems(fleet, bytes("memory_bytes"), bytes("free_disk_bytes"))
         }
         "network" => {
             let all = machine["networks"].as_array().into_iter().flatten().filter_map(Value::as_str);
             let ranges: Vec<Ipv4Net> = fleet.clusters.iter().flat_map(|c| [c.pod_cidr, c.service_cidr]).collect();
             let clash = |n: &Ipv4Net| ranges.iter().any(|r| r.contains(n) || n.contains(r));
-            fleet::network_clash(fleet, &all.filter_map(|n| n.parse().ok()).filter(clash).collect::<Vec<_>>())
+            fleet::network_conflicts(fleet, &all.filter_map(|n| n.parse().ok()).filter(clash).collect::<Vec<_>>())
         }
         _ => vec![],
     }

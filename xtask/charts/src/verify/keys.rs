@@ -36,9 +36,9 @@ pub fn unknown(releases: &Releases, chart: &Chart, written: &Document, offer: &O
         let groups = slips.into_iter().map(|path| vec![path]).chain((!others.is_empty()).then_some(others));
         problems.extend(groups.map(|g| problem(chart, offer, &g).at(written.file.clone(), line(written, g[0]))));
     }
-    let at = [format!("{}.set", chart.placement.name), chart.placement.name.clone()];
+    let at = [format!("{}.bindings", chart.placement.name), chart.placement.name.clone()];
     let at = at.iter().find_map(|key| releases.lines.get(key)).copied();
-    for key in chart.set.keys() {
+    for key in chart.bindings.keys() {
         let value = merge::path(key).into_iter().rev().fold(Value::Null, |below, key| json!({ key: below }));
         problems.extend(walk.strange(&value).iter().map(|path| problem(chart, offer, &[path]).at(RELEASES, at)));
     }
@@ -155,7 +155,7 @@ mod tests {
         let mut releases = list(LIST, &fleet());
         let chart = &mut releases.charts[1];
         chart.free = free.iter().map(|s| (*s).to_owned()).collect();
-        chart.set = [("server.porrt".to_owned(), "cluster.name".to_owned())].into();
+        chart.bindings = [("server.porrt".to_owned(), "cluster.name".to_owned())].into();
         let chart = releases.charts[1].clone();
         let values = yaml::foreign("values.yaml", CHART).unwrap().remove(0);
         let written = yaml::parse("charts/plain/values.yaml", ours).unwrap().remove(0);

@@ -1,5 +1,4 @@
-//! From the text of `charts/releases.toml` to [`Releases`], or to every problem that it has.
-//! Knows nothing of the disk, of rendering or of fetching.
+//! Parses and validates `charts/releases.toml`.
 
 mod kinds;
 mod rules;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use self::kinds::*;
 use super::{Chart, Manifest, Placement, Releases, Source};
 use crate::fleet::Fleet;
-use crate::fleet::document::{Field, Notes, Table, parse};
+use crate::fleet::document::{Diagnostics, Field, Table, parse};
 use crate::problem::Problem;
 
 const CHART: [&str; 17] = [
@@ -30,26 +29,27 @@ const CHART: [&str; 17] = [
     "memory",
     "wait",
     "ready",
-    "set",
+    "bindings",
 ];
-const MANIFEST: [&str; 10] = ["name", "clusters", "wave", "needs", "timeout", "file", "url", "sha256", "crds", "set"];
+const MANIFEST: [&str; 10] =
+    ["name", "clusters", "wave", "needs", "timeout", "file", "url", "sha256", "crds", "bindings"];
 
-/// One table, with what could be read of it.
 struct Entry<T> {
     value: Option<T>,
     title: String,
     line: Option<usize>,
 }
 
-/// Reads the list of releases. A version that is the word `fleet` is the one that `fleet` pins under the same name.
+/// Reads the list of releases. The version `fleet` means the one that the fleet pins under the same name.
 ///
 /// # Errors
 /// Every problem at once, in the order of the file.
 pub fn load(file: &str, text: &str, fleet: &Fleet) -> Result<Releases, Vec<Problem>> {
-    let (entries, mut notes) = parse(file, text);
-    let root = Table::root(&mut notes, &entries, &["chart", "manifest"]);
-    let charts = read(&mut notes, &root, "chart", &CHART, |notes, table| chart(notes, table, fleet));
-    let manifests = read(&mut notes, &root, "manifest", &MANIFEST, |notes, table| manifest(notes, table, fleet));
+    let (entries, mut diagnostics) = parse(file, text);
+    let root = Table::root(&mut diagnostics, &entries, &["chart", "manifest"]);
+    let charts = read(&mut diagnostics, &root, "chart", &CHART, |diagnostics, table| chart(diagnostics, table, fleet));
+    let manifests =
+        read(&mut diagnostics, &root, "manifest", &MANIFEST, |diagnostics, table| manifest(diagnostics, table, fleet));
     let placements = charts.iter().map(|e| (&e.title, e.line, e.value.as_ref().map(|c| &c.placement)));
     let others = manifests.iter().map(|e| (&e.title, e.line, e.value.as_ref().map(|m| &m.placement)));
     let found: Vec<rules::Placed<'_>> = placements
@@ -57,46 +57,46 @@ pub fn load(file: &str, text: &str, fleet: &Fleet) -> Result<Releases, Vec<Probl
         .filter_map(|(title, line, placement)| Some(rules::Placed { title, line, placement: placement? }))
         .collect();
     let whole = found.len() == charts.len() + manifests.len();
-    rules::check(&mut notes, &found, whole);
-    if !notes.problems.is_empty() {
-        return Err(notes.into_problems());
+    rules::check(&mut diagnostics, &found, whole);
+    if !diagnostics.problems.is_empty() {
+        return Err(diagnostics.into_problems());
     }
     Ok(Releases {
         charts: charts.into_iter().filter_map(|e| e.value).collect(),
         manifests: manifests.into_iter().filter_map(|e| e.value).collect(),
-        lines: notes.lines,
+        lines: diagnostics.lines,
     })
 }
 
 fn read<T>(
-    notes: &mut Notes,
+    diagnostics: &mut Diagnostics,
     root: &Table<'_>,
     key: &str,
     known: &[&'static str],
-    one: impl Fn(&mut Notes, &Table<'_>) -> Option<T>,
+    one: impl Fn(&mut Diagnostics, &Table<'_>) -> Option<T>,
 ) -> Vec<Entry<T>> {
-    let found = root.tables(notes, key, &format!("[[{key}]]"));
+    let found = root.tables(diagnostics, key, &format!("[[{key}]]"));
     let mut entries = Vec::with_capacity(found.len());
     for (index, value) in found.into_iter().enumerate() {
         let name = Table::peek(value, "name");
         let title = name.map_or_else(|| format!("{key} {}", index + 1), |name| format!("`{name}`"));
         let path = name.map_or_else(|| format!("{key}.{}", index + 1), str::to_owned);
-        let table = Table::open(notes, value, (title, path), known);
-        entries.push(Entry { value: one(notes, &table), line: table.line, title: table.title });
+        let table = Table::open(diagnostics, value, (title, path), known);
+        entries.push(Entry { value: one(diagnostics, &table), line: table.line, title: table.title });
     }
     entries
 }
 
-fn placement(notes: &mut Notes, table: &Table<'_>) -> Option<Placement> {
-    let name = table.must(notes, "name", &NAME);
-    let clusters = table.must(notes, "clusters", &ROLES);
-    let wave = table.must(notes, "wave", &WAVE);
-    let needs = table.may(notes, "needs", &TEXTS).or(Vec::new());
-    let timeout = table.may(notes, "timeout", &TIME).or(Duration::from_secs(600));
-    rules::name(notes, &name);
+fn placement(diagnostics: &mut Diagnostics, table: &Table<'_>) -> Option<Placement> {
+    let name = table.required(diagnostics, "name", &NAME);
+    let clusters = table.required(diagnostics, "clusters", &ROLES);
+    let wave = table.required(diagnostics, "wave", &WAVE);
+    let needs = table.optional(diagnostics, "needs", &TEXTS).or(Vec::new());
+    let timeout = table.optional(diagnostics, "timeout", &TIME).or(Duration::from_secs(600));
+    rules::name(diagnostics, &name);
     if clusters.value.as_ref().is_some_and(Vec::is_empty) {
         let problem = Problem::new(format!("`clusters` of {} is empty", table.title));
-        notes.add(problem.hint("clusters = [\"platform\", \"workload\"]"), clusters.line);
+        diagnostics.add(problem.hint("clusters = [\"platform\", \"workload\"]"), clusters.line);
     }
     Some(Placement {
         name: name.value?,
@@ -107,27 +107,27 @@ fn placement(notes: &mut Notes, table: &Table<'_>) -> Option<Placement> {
     })
 }
 
-fn chart(notes: &mut Notes, table: &Table<'_>, fleet: &Fleet) -> Option<Chart> {
-    let placement = placement(notes, table);
-    let chart = table.must(notes, "chart", &NAME);
-    let repository = table.must(notes, "repository", &REPOSITORY);
-    let version = table.must(notes, "version", &VERSION);
-    let sha256 = table.may(notes, "sha256", &VERSIONED);
-    let app_version = table.may(notes, "app_version", &TEXT);
-    let namespace = table.must(notes, "namespace", &NAMESPACE);
-    let arm64 = table.may(notes, "arm64", &TEXT);
-    let memory = table.may(notes, "memory", &MEMORY);
-    let free = table.may(notes, "free", &TEXTS).or(Vec::new());
-    let set = table.may(notes, "set", &SET).or(BTreeMap::new());
-    let ready = table.may(notes, "ready", &TEXTS).or(Vec::new());
-    let wait = table.may(notes, "wait", &YES_OR_NO).or(true);
-    rules::chart_name(notes, &chart);
-    rules::address(notes, &repository, &["https://", "oci://"]);
-    rules::namespace(notes, &namespace);
-    rules::ready(notes, &ready);
-    rules::set(notes, table, &set);
-    let version = resolve(notes, table, version, fleet);
-    let sha256 = digest(notes, table, &sha256, version.as_deref());
+fn chart(diagnostics: &mut Diagnostics, table: &Table<'_>, fleet: &Fleet) -> Option<Chart> {
+    let placement = placement(diagnostics, table);
+    let chart = table.required(diagnostics, "chart", &NAME);
+    let repository = table.required(diagnostics, "repository", &REPOSITORY);
+    let version = table.required(diagnostics, "version", &VERSION);
+    let sha256 = table.optional(diagnostics, "sha256", &VERSIONED);
+    let app_version = table.optional(diagnostics, "app_version", &TEXT);
+    let namespace = table.required(diagnostics, "namespace", &NAMESPACE);
+    let arm64 = table.optional(diagnostics, "arm64", &TEXT);
+    let memory = table.optional(diagnostics, "memory", &MEMORY);
+    let free = table.optional(diagnostics, "free", &TEXTS).or(Vec::new());
+    let bindings = table.optional(diagnostics, "bindings", &BINDINGS).or(BTreeMap::new());
+    let ready = table.optional(diagnostics, "ready", &TEXTS).or(Vec::new());
+    let wait = table.optional(diagnostics, "wait", &YES_OR_NO).or(true);
+    rules::chart_name(diagnostics, &chart);
+    rules::address(diagnostics, &repository, &["https://", "oci://"]);
+    rules::namespace(diagnostics, &namespace);
+    rules::ready(diagnostics, &ready);
+    rules::bindings(diagnostics, table, &bindings);
+    let version = resolve(diagnostics, table, version, fleet);
+    let sha256 = digest(diagnostics, table, &sha256, version.as_deref());
     Some(Chart {
         placement: placement?,
         chart: chart.value?,
@@ -139,48 +139,48 @@ fn chart(notes: &mut Notes, table: &Table<'_>, fleet: &Fleet) -> Option<Chart> {
         arm64: arm64.value,
         memory: memory.value,
         free: free.value?,
-        set: set.value?,
+        bindings: bindings.value?,
         ready: ready.value?,
         wait: wait.value?,
     })
 }
 
-fn manifest(notes: &mut Notes, table: &Table<'_>, fleet: &Fleet) -> Option<Manifest> {
-    let placement = placement(notes, table);
-    let file = table.may(notes, "file", &NAME);
-    let url = table.may(notes, "url", &VERSIONED);
-    let sha256 = table.may(notes, "sha256", &VERSIONED);
-    let crds = table.may(notes, "crds", &TEXTS).or(Vec::new());
-    let set = table.may(notes, "set", &SET).or(BTreeMap::new());
+fn manifest(diagnostics: &mut Diagnostics, table: &Table<'_>, fleet: &Fleet) -> Option<Manifest> {
+    let placement = placement(diagnostics, table);
+    let file = table.optional(diagnostics, "file", &NAME);
+    let url = table.optional(diagnostics, "url", &VERSIONED);
+    let sha256 = table.optional(diagnostics, "sha256", &VERSIONED);
+    let crds = table.optional(diagnostics, "crds", &TEXTS).or(Vec::new());
+    let bindings = table.optional(diagnostics, "bindings", &BINDINGS).or(BTreeMap::new());
     if file.written == url.written {
         let what = if file.written { "has both `file` and `url`" } else { "has neither `file` nor `url`" };
-        notes
+        diagnostics
             .add(Problem::new(format!("{} {what}", table.title)).hint("file = \"infra/manifests/….yaml\""), table.line);
     }
-    if set.written && !file.written && url.written {
-        let problem = Problem::new(format!("`set` of {} has nothing to go into", table.title));
-        notes.add(problem.why("a download is applied as it is, or its digest would say nothing"), set.line);
+    if bindings.written && !file.written && url.written {
+        let problem = Problem::new(format!("`bindings` of {} cannot be applied to a download", table.title));
+        diagnostics.add(problem.why("a download is applied unchanged, as its digest covers it"), bindings.line);
     }
-    rules::path(notes, &file);
-    rules::set_objects(notes, table, &set);
-    rules::crds(notes, &crds);
+    rules::path(diagnostics, &file);
+    rules::object_bindings(diagnostics, table, &bindings);
+    rules::crds(diagnostics, &crds);
     let version = pinned(fleet, &table.path);
     let address = match &url.value {
         Some(Versioned::One(url)) => Some(url.clone()),
-        Some(Versioned::ByVersion(by)) => by_version(notes, table, "url", url.line, by, version.as_deref()),
+        Some(Versioned::ByVersion(by)) => by_version(diagnostics, table, "url", url.line, by, version.as_deref()),
         None => None,
     };
     let address = Field { value: address, line: url.line, written: url.written };
-    rules::address(notes, &address, &["https://"]);
-    let sha256 = digest(notes, table, &sha256, version.as_deref());
+    rules::address(diagnostics, &address, &["https://"]);
+    let sha256 = digest(diagnostics, table, &sha256, version.as_deref());
     let source = match (file.value, address.value) {
         (Some(file), _) => Source::File(file),
         (None, url) => Source::Url { url: url?, sha256 },
     };
-    Some(Manifest { placement: placement?, source, crds: crds.value?, set: set.value? })
+    Some(Manifest { placement: placement?, source, crds: crds.value?, bindings: bindings.value? })
 }
 
-/// What the fleet pins under the name of an entry: `gateway-api` is `versions.gateway_api`.
+/// The version that the fleet pins under the name of an entry: `gateway-api` is `versions.gateway_api`.
 pub fn pinned(fleet: &Fleet, name: &str) -> Option<String> {
     let versions = &fleet.versions;
     match name {
@@ -190,30 +190,35 @@ pub fn pinned(fleet: &Fleet, name: &str) -> Option<String> {
     }
 }
 
-fn resolve(notes: &mut Notes, table: &Table<'_>, version: Field<String>, fleet: &Fleet) -> Option<String> {
+fn resolve(diagnostics: &mut Diagnostics, table: &Table<'_>, version: Field<String>, fleet: &Fleet) -> Option<String> {
     let written = version.value?;
     if written != "fleet" {
         if semver::Version::parse(&written).is_ok() {
             return Some(written);
         }
         let problem = Problem::new(format!("`version` of {} is not a full version: {written:?}", table.title));
-        notes
-            .add(problem.why("a range would install another chart tomorrow").hint("version = \"1.2.3\""), version.line);
+        diagnostics.add(
+            problem.why("a range would install a different chart later").hint("version = \"1.2.3\""),
+            version.line,
+        );
         return None;
     }
     let found = pinned(fleet, &table.path);
     if found.is_none() {
-        let problem = Problem::new(format!("the fleet pins no version of {}", table.title));
-        notes.add(
-            problem.why("[versions] of the fleet has none of that name").hint("version = \"1.2.3\""),
-            version.line,
-        );
+        let problem = Problem::new(format!("the fleet does not pin a version of {}", table.title));
+        diagnostics
+            .add(problem.why("[versions] of the fleet has no such key").hint("version = \"1.2.3\""), version.line);
     }
     found
 }
 
-/// The digest for a version. A version that the table does not list is unlocked, and said to be so elsewhere.
-fn digest(notes: &mut Notes, table: &Table<'_>, field: &Field<Versioned>, version: Option<&str>) -> Option<String> {
+/// The digest for a version; `None` (unlocked) if the table does not list it.
+fn digest(
+    diagnostics: &mut Diagnostics,
+    table: &Table<'_>,
+    field: &Field<Versioned>,
+    version: Option<&str>,
+) -> Option<String> {
     let all: Vec<&String> = match field.value.as_ref()? {
         Versioned::One(digest) => vec![digest],
         Versioned::ByVersion(by) => by.values().collect(),
@@ -221,7 +226,7 @@ fn digest(notes: &mut Notes, table: &Table<'_>, field: &Field<Versioned>, versio
     let is_digest = |d: &str| d.len() == 64 && d.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     for wrong in all.into_iter().filter(|d| !is_digest(d)) {
         let problem = Problem::new(format!("`sha256` of {} is not 64 hexadecimal digits: {wrong:?}", table.title));
-        notes.add(problem.hint("leave it out until `cargo xtask charts lock` has learnt it"), field.line);
+        diagnostics.add(problem.hint("leave it out and run `cargo xtask charts lock`"), field.line);
     }
     match field.value.as_ref()? {
         Versioned::One(digest) => Some(digest.clone()),
@@ -230,7 +235,7 @@ fn digest(notes: &mut Notes, table: &Table<'_>, field: &Field<Versioned>, versio
 }
 
 fn by_version(
-    notes: &mut Notes,
+    diagnostics: &mut Diagnostics,
     table: &Table<'_>,
     key: &str,
     line: Option<usize>,
@@ -242,7 +247,7 @@ fn by_version(
         let version = version.unwrap_or("of that name");
         let what = format!("`{key}` of {} has no entry for the fleet's version {version}", table.title);
         let known: Vec<_> = by.keys().map(String::as_str).collect();
-        notes.add(Problem::new(what).why(format!("it has {}", known.join(", "))), line);
+        diagnostics.add(Problem::new(what).why(format!("it has {}", known.join(", "))), line);
     }
     found.cloned()
 }

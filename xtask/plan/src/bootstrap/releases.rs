@@ -194,7 +194,7 @@ impl Here<'_> {
         let needs = self.needs(placement, false).into_iter();
         let archive = file.is_none().then(|| archive_step(&file_of(manifest)));
         Step::new(self.id(name), format!("apply {name}"), fed(kubectl.diff(&from)), Want::Exit(0))
-            .needs(needs.chain(archive).chain(secrets::needs(&manifest.set)))
+            .needs(needs.chain(archive).chain(secrets::needs(&manifest.bindings)))
             .after(self.login(placement))
             .act(act)
             .undo([fed(kubectl.delete(&from))])
@@ -213,7 +213,7 @@ impl Here<'_> {
             .step(self.id(name), doing, name == mesh::RELEASE)
             .needs(self.needs(&chart.placement, chart.wait))
             .needs([archive_step(&chart.archive())])
-            .needs(secrets::needs(&chart.set))
+            .needs(secrets::needs(&chart.bindings))
             .after(self.login(&chart.placement))
             .limits(self.limits(&chart.placement))
             .hint(format!("helm history {name} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))

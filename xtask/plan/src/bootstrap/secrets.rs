@@ -13,8 +13,8 @@ use tool::own;
 
 /// A step for every secret that a release of this fleet binds, and for `others`.
 pub(super) fn steps(fleet: &Fleet, releases: &Releases, others: &[&str]) -> Vec<Step> {
-    let charts = releases.charts.iter().map(|c| (&c.placement, &c.set));
-    let entries = charts.chain(releases.manifests.iter().map(|m| (&m.placement, &m.set)));
+    let charts = releases.charts.iter().map(|c| (&c.placement, &c.bindings));
+    let entries = charts.chain(releases.manifests.iter().map(|m| (&m.placement, &m.bindings)));
     let here = entries.filter(|(p, _)| fleet.clusters.iter().any(|c| p.clusters.contains(&c.role)));
     let bound = here.flat_map(|(_, set)| bound(set)).filter(|name| !name.contains('.'));
     let names: BTreeSet<&str> = bound.chain(others.iter().copied()).collect();

@@ -86,7 +86,7 @@ fn inside<'a>(
     let written = inputs.data.get(&file(chart)).map_or("", String::as_str);
     let spoken = |part: &&Part| {
         let set = |key: &String| key.split('.').next() == Some(part.name.as_str());
-        chart.set.keys().any(set) || written.lines().any(|line| line.starts_with(&format!("{}:", part.name)))
+        chart.bindings.keys().any(set) || written.lines().any(|line| line.starts_with(&format!("{}:", part.name)))
     };
     let parts: Vec<&Part> = about.parts.iter().filter(spoken).collect();
     let member = |part: &Part, name: &str| format!("{}/charts/{}/{name}", chart.chart, part.folder);

@@ -1,10 +1,9 @@
-//! Address ranges: aligned, of a size that kubeadm takes, and apart from each other and from what is there already.
-//! Knows nothing of the machine; `networks` compares with that.
+//! Address ranges: aligned, of a size that kubeadm accepts, and without overlaps.
 
 use ipnet::Ipv4Net;
 
-use super::ranges::{Range, Use, beside, free, moves, net, overlap, taken, witness};
-use crate::fleet::document::Notes;
+use super::ranges::{Range, Use, free, free_near, moves, net, overlap, shared_address, taken};
+use crate::fleet::document::Diagnostics;
 use crate::fleet::draft::{Draft, DraftCluster};
 use crate::problem::Problem;
 
@@ -12,11 +11,11 @@ use crate::problem::Problem;
 const SERVICE_MASKS: std::ops::RangeInclusive<u8> = 12..=28;
 /// kubeadm `ValidatePodSubnetNodeMask`: not smaller than a node's /24, and at most 16 bits above it.
 const POD_MASKS: std::ops::RangeInclusive<u8> = 8..=24;
-/// Clashes named for one range; beyond that the rest is only counted.
-const NAMED: usize = 6;
+/// Overlaps listed for one range; the rest is counted.
+const MAX_LISTED: usize = 6;
 
-/// Every rule about ranges. The hints fit each other: all of them together make a fleet without a clash.
-pub(super) fn check(notes: &mut Notes, draft: &Draft) {
+/// The hints are consistent: all of them applied together give a fleet without overlaps.
+pub(super) fn check(diagnostics: &mut Diagnostics, draft: &Draft) {
     let ranges = written(draft);
     let mut wrong: Vec<Option<Problem>> = ranges.iter().map(shape).collect();
     for (range, problem) in ranges.iter().zip(&mut wrong) {
@@ -24,10 +23,10 @@ pub(super) fn check(notes: &mut Notes, draft: &Draft) {
             *problem = Some(missing(range, &ranges));
         }
     }
-    let clashes = clashes(&ranges);
+    let overlapping = overlapping(&ranges);
     let moved: Vec<usize> = (0..ranges.len())
         .filter(|i| {
-            ranges[*i].what.movable() && (wrong[*i].is_some() || clashes.iter().any(|(culprit, _)| culprit == i))
+            ranges[*i].what.movable() && (wrong[*i].is_some() || overlapping.iter().any(|(culprit, _)| culprit == i))
         })
         .collect();
     let mut settled: Vec<Ipv4Net> =
@@ -36,27 +35,27 @@ pub(super) fn check(notes: &mut Notes, draft: &Draft) {
         let hint = moved.contains(&index).then(|| {
             let free = match (&wrong[index], range.default_of) {
                 (_, Some(_)) => free(&settled),
-                (Some(_), None) => beside(range.net.addr(), 16, &settled),
-                (None, None) => beside(range.net.addr(), range.net.prefix_len().clamp(16, 24), &settled),
+                (Some(_), None) => free_near(range.net.addr(), 16, &settled),
+                (None, None) => free_near(range.net.addr(), range.net.prefix_len().clamp(16, 24), &settled),
             };
             settled.push(free);
             format!("{} = \"{free}\"", range.what.key())
         });
-        let overlaps = clashes.iter().filter(|(culprit, _)| *culprit == index).map(|(_, other)| &ranges[*other]);
+        let overlaps = overlapping.iter().filter(|(culprit, _)| *culprit == index).map(|(_, other)| &ranges[*other]);
         let overlaps: Vec<_> = overlaps.collect();
         let shape = wrong[index].take().into_iter();
-        for problem in shape.chain(overlaps.iter().take(NAMED).map(|other| overlap(range, other))) {
+        for problem in shape.chain(overlaps.iter().take(MAX_LISTED).map(|other| overlap(range, other))) {
             let problem = Problem { hint: hint.clone().or(problem.hint.clone()), ..problem };
-            notes.add(problem, range.line);
+            diagnostics.add(problem, range.line);
         }
-        if overlaps.len() > NAMED {
-            let more = format!("{} overlaps {} more ranges", range.title, overlaps.len() - NAMED);
-            notes.add(Problem { hint, ..Problem::new(more) }, range.line);
+        if overlaps.len() > MAX_LISTED {
+            let more = format!("{} overlaps {} more ranges", range.title, overlaps.len() - MAX_LISTED);
+            diagnostics.add(Problem { hint, ..Problem::new(more) }, range.line);
         }
     }
 }
 
-/// All ranges of a draft, in the order of the file, then those that are taken on any machine.
+/// All ranges of a draft, in file order, then those reserved on every machine.
 fn written(draft: &Draft) -> Vec<Range> {
     let vms = draft.network.value.map(|net| {
         let title = "the VM network".to_owned();
@@ -84,7 +83,6 @@ fn of_cluster(cluster: &DraftCluster) -> Vec<Range> {
     ranges
 }
 
-/// What is wrong with a range by itself.
 fn shape(range: &Range) -> Option<Problem> {
     if range.default_of.is_some() || range.what == Use::Taken {
         return None;
@@ -92,21 +90,17 @@ fn shape(range: &Range) -> Option<Problem> {
     let Range { net, title, .. } = range;
     let real = net.trunc();
     if *net != real {
-        let problem = Problem::new(format!("{title} does not begin where a /{} can: {net}", net.prefix_len()));
-        let why = format!(
-            "it is really {real}, {} to {}, and that is what every tool uses",
-            real.network(),
-            real.broadcast()
-        );
+        let problem = Problem::new(format!("{title} has host bits set: {net}"));
+        let why = format!("every tool uses {real}, {} to {}", real.network(), real.broadcast());
         return Some(problem.why(format!("{why} (ADR-0007)")).hint(format!("{} = \"{real}\"", range.what.key())));
     }
     match range.what {
         Use::Services if !SERVICE_MASKS.contains(&net.prefix_len()) => {
-            let why = "kubeadm takes service ranges from /12 to /28";
-            Some(Problem::new(format!("{title} has a size that kubeadm refuses: {net}")).why(why))
+            let why = "kubeadm accepts service ranges from /12 to /28";
+            Some(Problem::new(format!("kubeadm refuses the size of {title}: {net}")).why(why))
         }
         Use::Pods if !POD_MASKS.contains(&net.prefix_len()) => {
-            let why = "each node gets a /24 of it, and kubeadm takes pod ranges from /8 to /24";
+            let why = "each node gets a /24 of it, and kubeadm accepts pod ranges from /8 to /24";
             Some(Problem::new(format!("{title} has a size that kubeadm refuses: {net}")).why(why))
         }
         Use::Pods => too_few(range),
@@ -123,25 +117,27 @@ fn too_few(range: &Range) -> Option<Problem> {
     })
 }
 
-/// What a missing range would come to.
+/// A missing range, with the default that the tool would use.
 fn missing(range: &Range, all: &[Range]) -> Problem {
     let tool = range.default_of.unwrap_or_default();
-    let hit =
-        all.iter().find(|o| o.title != range.title && o.default_of.is_none() && witness(o.net, range.net).is_some());
-    let hit = hit.and_then(|other| Some(format!("{} of {} lies in it", witness(other.net, range.net)?, other.title)));
-    let tail = hit.unwrap_or_else(|| "every cluster would have the same".to_owned());
+    let hit = all
+        .iter()
+        .find(|o| o.title != range.title && o.default_of.is_none() && shared_address(o.net, range.net).is_some());
+    let hit = hit
+        .and_then(|other| Some(format!("{} of {} is inside it", shared_address(other.net, range.net)?, other.title)));
+    let tail = hit.unwrap_or_else(|| "every cluster would use the same".to_owned());
     Problem::new(format!("{} is missing", range.title))
         .why(format!("{tool}'s own default {} would apply, and {tail}", range.net))
 }
 
-/// Pairs of ranges that overlap: the one that is to move, and the other.
-fn clashes(ranges: &[Range]) -> Vec<(usize, usize)> {
+/// Overlapping pairs: the range to change, and the other.
+fn overlapping(ranges: &[Range]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for (a, first) in ranges.iter().enumerate() {
         for (b, second) in ranges.iter().enumerate().skip(a + 1) {
             let both_taken = first.what == Use::Taken && second.what == Use::Taken;
             let assumed = first.default_of.is_some() || second.default_of.is_some();
-            if !both_taken && !assumed && witness(first.net, second.net).is_some() {
+            if !both_taken && !assumed && shared_address(first.net, second.net).is_some() {
                 pairs.push(if moves(first, second) { (a, b) } else { (b, a) });
             }
         }

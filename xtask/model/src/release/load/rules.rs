@@ -1,18 +1,17 @@
-//! What a list of releases must be: names that are safe as paths and steps, and an order that exists.
-//! Knows nothing of charts or versions.
+//! Validation rules of a list of releases: safe names, and an order without cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::fleet::document::{Field, Notes, Table};
+use crate::fleet::document::{Diagnostics, Field, Table};
 use crate::fleet::is_label;
 use crate::problem::{Problem, nearest};
 use crate::release::Placement;
 
-/// Names of our own steps and files of a cluster (`app1/nodes`), which an entry cannot have as well.
-const TAKEN: [&str; 4] = ["kubeconfig", "mesh", "nodes", "secrets"];
-/// Helm's limit for the name of a release.
+/// Names of built-in steps and files of a cluster (`app1/nodes`).
+const RESERVED: [&str; 4] = ["kubeconfig", "mesh", "nodes", "secrets"];
+/// Helm's limit.
 const NAME: usize = 53;
-/// What `kubectl rollout status` can wait for.
+/// Accepted by `kubectl rollout status`.
 const KINDS: [&str; 3] = ["daemonset", "deployment", "statefulset"];
 
 /// An entry of the list, chart or manifest.
@@ -22,64 +21,66 @@ pub(super) struct Placed<'a> {
     pub(super) placement: &'a Placement,
 }
 
-pub(super) fn name(notes: &mut Notes, name: &Field<String>) {
+pub(super) fn name(diagnostics: &mut Diagnostics, name: &Field<String>) {
     let Some(value) = &name.value else { return };
     if !is_label(value) || value.len() > NAME {
         let problem = Problem::new(format!("`name` of a release cannot be used: {value:?}"))
-            .why(format!("it names a folder and a Helm release: small letters, digits and `-`, at most {NAME}"));
-        notes.add(problem, name.line);
+            .why(format!("it names a folder and a Helm release: lower-case letters, digits and `-`, at most {NAME}"));
+        diagnostics.add(problem, name.line);
     }
-    if TAKEN.contains(&value.as_str()) {
-        let what = format!("a release cannot be called `{value}`");
-        notes.add(Problem::new(what).why(format!("our own steps are called {}", TAKEN.join(", "))), name.line);
+    if RESERVED.contains(&value.as_str()) {
+        let what = format!("a release cannot be named `{value}`");
+        diagnostics
+            .add(Problem::new(what).why(format!("reserved for built-in steps: {}", RESERVED.join(", "))), name.line);
     }
 }
 
-pub(super) fn chart_name(notes: &mut Notes, chart: &Field<String>) {
+pub(super) fn chart_name(diagnostics: &mut Diagnostics, chart: &Field<String>) {
     if chart.value.as_ref().is_some_and(|c| !is_label(c)) {
-        let problem = Problem::new("`chart` is not the name of a chart").why("it is part of a file's name");
-        notes.add(problem.hint("chart = \"cilium\""), chart.line);
+        let problem = Problem::new("`chart` is not a chart name").why("it is part of a file name");
+        diagnostics.add(problem.hint("chart = \"cilium\""), chart.line);
     }
 }
 
-pub(super) fn namespace(notes: &mut Notes, namespace: &Field<String>) {
+pub(super) fn namespace(diagnostics: &mut Diagnostics, namespace: &Field<String>) {
     if namespace.value.as_ref().is_some_and(|n| !is_label(n) || n.len() > 63) {
         let problem = Problem::new("`namespace` is not a name that Kubernetes accepts");
-        notes.add(problem.hint("namespace = \"kube-system\""), namespace.line);
+        diagnostics.add(problem.hint("namespace = \"kube-system\""), namespace.line);
     }
 }
 
-/// Where something is fetched from. No redirect through plain HTTP, no credentials, no spaces.
-pub(super) fn address(notes: &mut Notes, field: &Field<String>, schemes: &[&str]) {
+/// A download URL: no plain HTTP, no credentials, no spaces.
+pub(super) fn address(diagnostics: &mut Diagnostics, field: &Field<String>, schemes: &[&str]) {
     let Some(url) = &field.value else { return };
     let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
     let plain = |c: char| c.is_ascii_graphic() && !"@\"'`<>\\{}".contains(c);
     if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with(['/', '-']) || !rest.chars().all(plain)) {
-        let problem = Problem::new(format!("not an address to fetch from: {url:?}"));
-        notes.add(problem.why(format!("it begins with {} and has a host", schemes.join(" or "))), field.line);
+        let problem = Problem::new(format!("not a download URL: {url:?}"));
+        diagnostics
+            .add(problem.why(format!("it must begin with {} and have a host", schemes.join(" or "))), field.line);
     }
 }
 
-/// A file of this repository: relative, and never above it.
-pub(super) fn path(notes: &mut Notes, file: &Field<String>) {
+/// A path relative to the repository, without `..`.
+pub(super) fn path(diagnostics: &mut Diagnostics, file: &Field<String>) {
     let Some(path) = &file.value else { return };
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let safe = |part: &str| !part.is_empty() && !part.starts_with(['.', '-']) && part.chars().all(plain);
     if !path.split('/').all(safe) {
         let problem = Problem::new(format!("not a path in this repository: {path:?}"));
-        notes.add(
+        diagnostics.add(
             problem.why("it is relative to the root, without `..`").hint("file = \"infra/manifests/x.yaml\""),
             file.line,
         );
     }
 }
 
-pub(super) fn ready(notes: &mut Notes, ready: &Field<Vec<String>>) {
+pub(super) fn ready(diagnostics: &mut Diagnostics, ready: &Field<Vec<String>>) {
     for workload in ready.value.iter().flatten() {
         let good = workload.split_once('/').is_some_and(|(kind, name)| KINDS.contains(&kind) && is_label(name));
         if !good {
-            let problem = Problem::new(format!("not a workload to wait for: {workload:?}"));
-            notes.add(
+            let problem = Problem::new(format!("not a workload: {workload:?}"));
+            diagnostics.add(
                 problem.why(format!("kinds: {}", KINDS.join(", "))).hint("ready = [\"daemonset/cilium\"]"),
                 ready.line,
             );
@@ -87,29 +88,33 @@ pub(super) fn ready(notes: &mut Notes, ready: &Field<Vec<String>>) {
     }
 }
 
-pub(super) fn crds(notes: &mut Notes, crds: &Field<Vec<String>>) {
+pub(super) fn crds(diagnostics: &mut Diagnostics, crds: &Field<Vec<String>>) {
     for crd in crds.value.iter().flatten() {
         if !crd.contains('.') || !crd.split('.').all(is_label) {
-            let problem = Problem::new(format!("not the name of a custom resource: {crd:?}"));
-            notes.add(problem.hint("crds = [\"gateways.gateway.networking.k8s.io\"]"), crds.line);
+            let problem = Problem::new(format!("not the name of a CRD: {crd:?}"));
+            diagnostics.add(problem.hint("crds = [\"gateways.gateway.networking.k8s.io\"]"), crds.line);
         }
     }
 }
 
-/// Paths in the values: keys with dots between. What a binding may say is known where it is rendered.
-pub(super) fn set(notes: &mut Notes, table: &Table<'_>, set: &Field<BTreeMap<String, String>>) {
-    entries(notes, table, set, is_path, "\"cluster.name\" = \"cluster.name\"");
+/// Dotted paths in the values. Bindings themselves are checked by `render`.
+pub(super) fn bindings(diagnostics: &mut Diagnostics, table: &Table<'_>, bindings: &Field<BTreeMap<String, String>>) {
+    entries(diagnostics, table, bindings, is_path, "\"cluster.name\" = \"cluster.name\"");
 }
 
-/// The same in a manifest, where a path begins with the object: `Kind/name:dotted.path`.
-pub(super) fn set_objects(notes: &mut Notes, table: &Table<'_>, set: &Field<BTreeMap<String, String>>) {
+/// In a manifest: `Kind/name:dotted.path`.
+pub(super) fn object_bindings(
+    diagnostics: &mut Diagnostics,
+    table: &Table<'_>,
+    bindings: &Field<BTreeMap<String, String>>,
+) {
     let object = |text: &str| {
         text.split_once('/').is_some_and(|(kind, name)| {
             !kind.is_empty() && kind.chars().all(|c| c.is_ascii_alphanumeric()) && name.split('.').all(is_label)
         })
     };
     let good = |path: &str| path.split_once(':').is_some_and(|(of, path)| object(of) && is_path(path));
-    entries(notes, table, set, good, "\"ConfigMap/sample:data.CLUSTER\" = \"cluster.name\"");
+    entries(diagnostics, table, bindings, good, "\"ConfigMap/sample:data.CLUSTER\" = \"cluster.name\"");
 }
 
 fn is_path(path: &str) -> bool {
@@ -118,30 +123,31 @@ fn is_path(path: &str) -> bool {
 }
 
 fn entries(
-    notes: &mut Notes,
+    diagnostics: &mut Diagnostics,
     table: &Table<'_>,
-    set: &Field<BTreeMap<String, String>>,
+    bindings: &Field<BTreeMap<String, String>>,
     good: impl Fn(&str) -> bool,
     example: &str,
 ) {
-    for (path, binding) in set.value.iter().flatten() {
+    for (path, binding) in bindings.value.iter().flatten() {
         if binding.is_empty() || !good(path) {
-            let problem = Problem::new(format!("`set` of {} has a bad entry: {path:?} = {binding:?}", table.title));
-            notes.add(problem.hint(example), set.line);
+            let problem =
+                Problem::new(format!("`bindings` of {} has an invalid entry: {path:?} = {binding:?}", table.title));
+            diagnostics.add(problem.hint(example), bindings.line);
         }
     }
 }
 
-/// The order among entries. With an unreadable entry in the list (`whole` is false) none is called unknown.
-pub(super) fn check(notes: &mut Notes, entries: &[Placed<'_>], whole: bool) {
+/// The order of entries. With an unreadable entry in the list (`whole` is false) unknown needs are not reported.
+pub(super) fn check(diagnostics: &mut Diagnostics, entries: &[Placed<'_>], whole: bool) {
     let mut by_name: BTreeMap<&str, &Placed<'_>> = BTreeMap::new();
     for entry in entries {
         match by_name.get(entry.placement.name.as_str()) {
             None => drop(by_name.insert(&entry.placement.name, entry)),
             Some(first) => {
-                let problem = Problem::new(format!("{} is there twice", entry.title))
-                    .why(format!("the first is in line {}", first.line.unwrap_or_default()));
-                notes.add(problem, entry.line);
+                let problem = Problem::new(format!("duplicate entry {}", entry.title))
+                    .why(format!("first used in line {}", first.line.unwrap_or_default()));
+                diagnostics.add(problem, entry.line);
             }
         }
     }
@@ -149,57 +155,56 @@ pub(super) fn check(notes: &mut Notes, entries: &[Placed<'_>], whole: bool) {
         for need in &entry.placement.needs {
             let problem = match by_name.get(need.as_str()) {
                 Some(needed) => order(entry, needed),
-                None if whole => Some(stranger(entry, need, by_name.keys().copied())),
+                None if whole => Some(unknown_need(entry, need, by_name.keys().copied())),
                 None => None,
             };
-            let line = notes.lines.get(&format!("{}.needs", entry.placement.name)).copied();
-            problem.into_iter().for_each(|p| notes.add(p, line.or(entry.line)));
+            let line = diagnostics.lines.get(&format!("{}.needs", entry.placement.name)).copied();
+            problem.into_iter().for_each(|p| diagnostics.add(p, line.or(entry.line)));
         }
     }
-    circles(notes, entries, &by_name);
+    cycles(diagnostics, entries, &by_name);
 }
 
-/// A need that no entry has as its name.
-fn stranger<'a>(entry: &Placed<'_>, need: &str, known: impl Iterator<Item = &'a str>) -> Problem {
-    let problem = Problem::new(format!("{} needs what is not there: `{need}`", entry.title));
-    let problem = problem.why("a need is the `name` of another entry of this list");
+fn unknown_need<'a>(entry: &Placed<'_>, need: &str, known: impl Iterator<Item = &'a str>) -> Problem {
+    let problem = Problem::new(format!("{} depends on unknown release `{need}`", entry.title));
+    let problem = problem.why("`needs` lists names of other entries of this file");
     match nearest(need, known) {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
         None => problem,
     }
 }
 
-/// What is needed must be on the same clusters, and not come later.
+/// A dependency must be on the same clusters, in the same or an earlier wave.
 fn order(entry: &Placed<'_>, needed: &Placed<'_>) -> Option<Problem> {
     let (from, to) = (entry.placement, needed.placement);
     if !from.clusters.iter().all(|role| to.clusters.contains(role)) {
         let problem =
             Problem::new(format!("{} needs {}, which is not on all of its clusters", entry.title, needed.title));
-        return Some(problem.why("a cluster never waits for another one: that is what the contract is about"));
+        return Some(problem.why("by the contract a cluster never waits for another one"));
     }
     (to.wave > from.wave).then(|| {
         Problem::new(format!(
-            "{} needs {}, which comes later: wave {} and {}",
+            "{} needs {}, which has a later wave: {} and {}",
             entry.title, needed.title, from.wave, to.wave
         ))
         .hint(format!("wave = {}", to.wave))
     })
 }
 
-/// Needs that lead back to where they began, each circle once: `a -> b -> a`.
-fn circles(notes: &mut Notes, entries: &[Placed<'_>], by_name: &BTreeMap<&str, &Placed<'_>>) {
+/// Dependency cycles, each once: `a -> b -> a`.
+fn cycles(diagnostics: &mut Diagnostics, entries: &[Placed<'_>], by_name: &BTreeMap<&str, &Placed<'_>>) {
     let mut done = BTreeSet::new();
     for entry in entries {
         let mut path = Vec::new();
-        if let Some(circle) = walk(&entry.placement.name, by_name, &mut path, &mut done) {
-            let line = notes.lines.get(&format!("{}.needs", circle[0])).copied();
-            let line = line.or_else(|| by_name.get(circle[0])?.line);
-            notes.add(Problem::new(format!("needs go in a circle: {}", circle.join(" -> "))), line);
+        if let Some(cycle) = walk(&entry.placement.name, by_name, &mut path, &mut done) {
+            let line = diagnostics.lines.get(&format!("{}.needs", cycle[0])).copied();
+            let line = line.or_else(|| by_name.get(cycle[0])?.line);
+            diagnostics.add(Problem::new(format!("dependency cycle: {}", cycle.join(" -> "))), line);
         }
     }
 }
 
-/// Goes along the needs, without a second visit; as deep as the list is long.
+/// Depth-first search for a cycle; each entry is visited once.
 fn walk<'a>(
     name: &'a str,
     by_name: &BTreeMap<&str, &Placed<'a>>,

@@ -1,13 +1,11 @@
-//! One more cluster: the block to append to `fleet.toml`, with what is free taken and the rest as in its siblings.
-//! Knows nothing of files; whether the grown fleet is valid is said by the same rules as always.
+//! The `[[cluster]]` block for an additional cluster, with free ids and ranges.
 
 use std::fmt::Write;
 
 use super::{Fleet, NodeRole, Role, free_range};
 
-/// The `[[cluster]]` block of another workload cluster: the next id, free ranges, and the nodes of the first workload
-/// cluster. `None` if there is no id left.
-pub fn another(fleet: &Fleet, name: &str) -> Option<String> {
+/// Another workload cluster: next free id and ranges, nodes as in the first workload cluster. `None` if all ids are in use.
+pub fn next_cluster(fleet: &Fleet, name: &str) -> Option<String> {
     let free = |id: &u8| fleet.clusters.iter().all(|c| c.id != *id);
     let most = fleet.clusters.iter().map(|c| c.id).max().unwrap_or(0);
     let id = (most..=255).find(free).or_else(|| (1..=255).find(free))?;

@@ -1,24 +1,23 @@
-//! A valid fleet on a machine that may be too small for it.
-//! Knows nothing of how the machine was measured.
+//! Whether the machine has the RAM and disk that the fleet needs.
 
 use crate::fleet::{Bytes, Fleet};
 use crate::problem::Problem;
 
 impl Fleet {
-    /// RAM of all VMs and of Docker, which the machine must have.
+    /// RAM of all VMs and of Docker.
     pub fn memory(&self) -> Bytes {
         Bytes(self.clusters.iter().map(|c| c.memory.0).sum::<u64>() + self.host.docker.0)
     }
 }
 
-/// What the machine lacks: RAM for every cluster and Docker, disk to begin with. What is not known is no problem.
-pub fn machine_short(fleet: &Fleet, memory: Option<Bytes>, free_disk: Option<Bytes>) -> Vec<Problem> {
+/// Missing RAM and disk. Unknown figures are not reported.
+pub fn capacity_problems(fleet: &Fleet, memory: Option<Bytes>, free_disk: Option<Bytes>) -> Vec<Problem> {
     let at = |problem: Problem, key: &str| problem.at(fleet.file.clone(), fleet.lines.get(key).copied());
     let less = |have: Option<Bytes>, need: Bytes| have.filter(|have| *have < need).map(|have| (gib(have), gib(need)));
     let ram = less(memory, fleet.memory()).map(|(have, need)| {
-        let what = format!("the clusters and Docker take {need} of RAM, this machine has {have}");
-        let hint = "give the clusters less memory, or take one out";
-        at(Problem::new(what).why("a VM's memory is not shared: the machine would swap").hint(hint), "host.memory")
+        let what = format!("the clusters and Docker need {need} of RAM, this machine has {have}");
+        let hint = "reduce the memory of the clusters, or remove one";
+        at(Problem::new(what).why("VM memory is not shared: the machine would swap").hint(hint), "host.memory")
     });
     let disk = less(free_disk, fleet.host.free_disk).map(|(have, need)| {
         let what = format!("{need} of disk must be free, this machine has {have}");
