@@ -126,7 +126,7 @@ fn a_breach_of_each_clause_is_told() {
     ];
     for (breach, first, second) in cases {
         let place = copy(&place);
-        befall(&place, |stage| stage["mishaps"] = json!({ "app1": [{ "away": breach }] }));
+        befall(&place, |stage| stage["conditions"] = json!({ "app1": [{ "away": breach }] }));
         let ran = place.run(DRILL);
         assert!(ran.code == 1 && ran.out.contains(first) && ran.out.contains(second), "{breach:?}: {}", ran.out);
         // Whoever carries packets another way cannot be reached either.
@@ -155,11 +155,11 @@ fn it_is_refused_unless_all_is_green() {
     ];
     for (sentence, mishaps) in cases {
         let place = copy(&place);
-        befall(&place, |stage| stage["mishaps"] = mishaps.clone());
+        befall(&place, |stage| stage["conditions"] = mishaps.clone());
         let ran = place.run(DRILL);
         assert!(ran.code == 1 && ran.err.contains(sentence), "{mishaps}: {}", ran.err);
         assert!(!ran.err.contains("stop VM"), "{}", ran.err);
-        befall(&place, |stage| stage["mishaps"] = json!({}));
+        befall(&place, |stage| stage["conditions"] = json!({}));
         assert_eq!(place.run("status --rehearse").code, 0, "all machines run");
     }
 }

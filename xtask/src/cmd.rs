@@ -34,7 +34,6 @@ mod digests;
 mod doctor;
 mod drift;
 pub mod drive;
-mod embedded;
 mod evidence;
 pub mod exit;
 mod fit;
@@ -49,8 +48,9 @@ mod place;
 mod plan;
 mod power;
 mod ready;
-mod rehearse;
 mod render;
+mod sim_world;
+mod simulate;
 mod status;
 mod survey;
 mod tools;
@@ -154,8 +154,8 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
         Command::Tools(cli::Tools::Install) => tools::install(session),
         Command::Rehearse { command, moved, seeds, every, fault } => {
             let (seeds, fault) = (seeds.as_deref(), fault.as_deref());
-            let wanted = rehearse::Wanted { seeds, every: *every, fault, moved: *moved };
-            rehearse::run(session, *command, &wanted)
+            let wanted = simulate::Wanted { seeds, every: *every, fault, moved: *moved };
+            simulate::run(session, *command, &wanted)
         }
         Command::VerifyContract(asked) => verify_contract::run(session, asked),
         Command::Evidence(cli::Evidence::Verify { folder }) => evidence::verify(session, folder.as_deref()),

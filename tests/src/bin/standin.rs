@@ -172,14 +172,14 @@ fn run() -> Result<Output> {
                 ask.run = page.stage.next_run();
             }
             let answer = page.stage.answer(&ask, page.now, &mut RealDisk);
-            if let Answer::Again(after) = &answer {
+            if let Answer::Pending(after) = &answer {
                 due = page.now + *after;
             }
             Ok(answer)
         })?;
         match answer {
             Answer::Done(output) => return Ok(output),
-            Answer::Again(after) => std::thread::sleep(after / pace),
+            Answer::Pending(after) => std::thread::sleep(after / pace),
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::cluster::Cluster;
-use super::yaml::text;
+use crate::cluster::Cluster;
+use crate::yaml::text;
 
 /// The label that says how strict PodSecurity is.
 pub const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
@@ -14,18 +14,18 @@ pub const WEBHOOK: &str = "validatingwebhookconfiguration//kyverno-resource-vali
 pub const KYVERNO: &str = "kyverno/deployment/kyverno-admission-controller";
 
 /// What PodSecurity says against pods with these offences in a namespace.
-pub fn pod_security(cluster: &Cluster, namespace: &str, offends: &str) -> Option<String> {
+pub fn pod_security(cluster: &Cluster, namespace: &str, violations: &str) -> Option<String> {
     let labels = cluster.namespaces.get(namespace);
     let level = labels.and_then(|l| l.get(ENFORCE)).map_or("privileged", String::as_str);
-    // Whoever offends `baseline` offends `restricted` too; what offends that alone is not modelled.
-    (level != "privileged" && !offends.is_empty())
-        .then(|| format!("violates PodSecurity \"{level}:latest\": {offends}"))
+    // Whoever violations `baseline` violations `restricted` too; what violations that alone is not modelled.
+    (level != "privileged" && !violations.is_empty())
+        .then(|| format!("violates PodSecurity \"{level}:latest\": {violations}"))
 }
 
 /// What Kyverno's webhook says against a pod (or a pod template) in a namespace, while it is there to be asked (`up`)
 /// or not. Nothing until it has made its webhook.
 pub fn kyverno(cluster: &Cluster, namespace: &str, pod: &Value, up: bool) -> Option<String> {
-    if !cluster.objects.contains_key(WEBHOOK) || excluded(cluster, namespace) {
+    if !cluster.objects.contains_key(WEBHOOK) || is_excluded(cluster, namespace) {
         return None;
     }
     let policies: Vec<&Value> = cluster
@@ -49,7 +49,7 @@ pub fn kyverno(cluster: &Cluster, namespace: &str, pod: &Value, up: bool) -> Opt
         });
     }
     let failed = policies.into_iter().find_map(|policy| {
-        let message = violated(policy, &pod["spec"])?;
+        let message = first_violation(policy, &pod["spec"])?;
         Some(format!("Policy {} failed: {message}", text(policy, "/metadata/name")))
     });
     // Words as Kyverno's own pages show them for a ValidatingPolicy; not measured.
@@ -57,7 +57,7 @@ pub fn kyverno(cluster: &Cluster, namespace: &str, pod: &Value, up: bool) -> Opt
 }
 
 /// Namespaces that the webhook leaves alone, from the values of the release.
-fn excluded(cluster: &Cluster, namespace: &str) -> bool {
+fn is_excluded(cluster: &Cluster, namespace: &str) -> bool {
     let Some(release) = cluster.release("kyverno") else { return true };
     let own = release.values["config"]["excludeKyvernoNamespace"] != json!(false) && namespace == release.namespace;
     let terms = release.values.pointer("/config/webhooks/namespaceSelector/matchExpressions");
@@ -73,14 +73,14 @@ fn excluded(cluster: &Cluster, namespace: &str) -> bool {
 
 /// The message of the first validation that a pod fails. The expressions are CEL, of which the embedded world knows
 /// the four shapes of our own policies; another one is refused rather than passed over.
-fn violated(policy: &Value, spec: &Value) -> Option<String> {
+fn first_violation(policy: &Value, spec: &Value) -> Option<String> {
     let list = |key: &str| spec[key].as_array().cloned().unwrap_or_default();
     let containers: Vec<Value> = list("containers").into_iter().chain(list("initContainers")).collect();
     let every = |fits: &dyn Fn(&Value) -> bool| containers.iter().all(fits);
     for validation in policy["spec"]["validations"].as_array().into_iter().flatten() {
         let expression = text(validation, "/expression");
         let passed = if expression.contains("endsWith(':latest')") {
-            every(&|c| tagged(text(c, "/image")))
+            every(&|c| has_fixed_tag(text(c, "/image")))
         } else if expression.contains("variables.registries.exists") {
             let registries = registries(policy);
             every(&|c| registries.iter().any(|r| text(c, "/image").starts_with(r.as_str())))
@@ -89,7 +89,7 @@ fn violated(policy: &Value, spec: &Value) -> Option<String> {
         } else if expression.contains("c.resources.limits") {
             every(&|c| !c["resources"]["limits"]["memory"].is_null())
         } else {
-            return Some(format!("the embedded world cannot evaluate `{expression}`"));
+            return Some(format!("the simulator cannot evaluate `{expression}`"));
         };
         if !passed {
             return Some(text(validation, "/message").to_owned());
@@ -98,7 +98,7 @@ fn violated(policy: &Value, spec: &Value) -> Option<String> {
     None
 }
 
-fn tagged(image: &str) -> bool {
+fn has_fixed_tag(image: &str) -> bool {
     let tag = image.rsplit('/').next().and_then(|name| name.split_once(':')).map(|(_, tag)| tag);
     image.contains("@sha256:") || tag.is_some_and(|tag| !tag.is_empty() && tag != "latest")
 }
@@ -117,10 +117,10 @@ mod tests {
     #[test]
     fn an_image_needs_a_tag_that_stays() {
         for image in ["docker.io/a/b:1.2", "host:5000/a:1", "a@sha256:00"] {
-            assert!(tagged(image), "{image}");
+            assert!(has_fixed_tag(image), "{image}");
         }
         for image in ["a", "a:latest", "host:5000/a", "a:"] {
-            assert!(!tagged(image), "{image}");
+            assert!(!has_fixed_tag(image), "{image}");
         }
     }
 }

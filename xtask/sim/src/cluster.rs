@@ -8,12 +8,12 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::net::Net;
+use crate::net::Net;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::safe::Safe;
-use super::workload::Workload;
+use crate::vault_store::VaultStore;
+use crate::workload::Workload;
 
 /// What etcd holds, and what the control plane was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub struct Cluster {
     pub tokens: BTreeMap<String, (String, Duration)>,
     /// What the clock of its control plane showed when its certificates were made.
     #[serde(default)]
-    pub born: u64,
+    pub certs_issued_at: u64,
     /// When the API answers, counted from the last boot.
     pub api_from: Duration,
     pub nodes: BTreeMap<String, Member>,
@@ -43,7 +43,7 @@ pub struct Cluster {
     pub cordoned: BTreeSet<String>,
     /// Annotations of nodes, of those that have any.
     #[serde(default)]
-    pub marks: BTreeMap<String, BTreeMap<String, String>>,
+    pub annotations: BTreeMap<String, BTreeMap<String, String>>,
     /// Labels by namespace.
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// By full name: `gateways.gateway.networking.k8s.io`.
@@ -54,15 +54,15 @@ pub struct Cluster {
     /// Everything else, by `kind/namespace/name`, kind in lower case. Copies of a cluster share what neither changes.
     pub objects: BTreeMap<String, Rc<Value>>,
     /// Up to when its controllers have worked.
-    pub settled: Duration,
+    pub reconciled_until: Duration,
     /// What Vault keeps on its volume, if there is one here.
-    pub vault: Safe,
+    pub vault: VaultStore,
     /// What External Secrets copied, by namespace and name of the Secret.
     #[serde(default)]
-    pub copies: BTreeMap<String, Copied>,
+    pub synced_secrets: BTreeMap<String, SyncedSecret>,
     /// What was open since when, while somebody counts.
     #[serde(default)]
-    pub seen: Vec<Seen>,
+    pub reachability: Vec<Reachability>,
 }
 
 /// A node.
@@ -178,7 +178,7 @@ impl Cluster {
     }
 
     /// Makes an object, unless it is there.
-    pub fn provide(&mut self, key: String, object: Value) {
+    pub fn ensure_object(&mut self, key: String, object: Value) {
         self.objects.entry(key).or_insert_with(|| Rc::new(object));
     }
 
@@ -192,7 +192,7 @@ impl Cluster {
     /// Registers a node; the first free /24 becomes its pod range.
     pub fn register(&mut self, name: &str, vm: &str, ip: Ipv4Addr, control_plane: bool, now: Duration) {
         let taken: Vec<Net> = self.nodes.values().filter_map(|n| n.pod_cidr).collect();
-        let pod_cidr = free_ranges(self.pods, self.services).into_iter().find(|net| !taken.contains(net));
+        let pod_cidr = node_cidrs(self.pods, self.services).into_iter().find(|net| !taken.contains(net));
         let member = Member { vm: vm.to_owned(), ip, joined: now, pod_cidr, control_plane };
         // A node that comes back keeps its range: `spec.podCIDR` cannot be changed once it is set.
         let kept = self.nodes.get(name).and_then(|n| n.pod_cidr);
@@ -205,7 +205,7 @@ impl Cluster {
 /// Upstream: `filterOutServiceRange` marks what the service range covers as used, but if the service range contains
 /// the pod range (`clusterMaskSize < maskSize` is then false) it marks everything (kubernetes/kubernetes#103898;
 /// measured on v1.35.6: podCIDR stays empty for ever).
-pub fn free_ranges(pods: Net, services: Net) -> Vec<Net> {
+pub fn node_cidrs(pods: Net, services: Net) -> Vec<Net> {
     let services = Net(services.trunc());
     let pods = Net(pods.trunc());
     let all = pods.subnets(24.max(pods.prefix_len())).into_iter().flatten().map(Net);
@@ -217,7 +217,7 @@ pub fn free_ranges(pods: Net, services: Net) -> Vec<Net> {
 
 /// One Secret that External Secrets fills.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Copied {
+pub struct SyncedSecret {
     /// When it was read last; nothing if it never was.
     pub read: Option<Duration>,
     /// When it was tried last.
@@ -235,7 +235,7 @@ pub struct Copied {
 
 /// What was open from some moment on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct Reachability {
     pub(super) from: Duration,
     /// The sample, from its own cluster.
     pub(super) local: bool,
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     fn free(pods: &str, services: &str) -> usize {
-        free_ranges(pods.parse().unwrap(), services.parse().unwrap()).len()
+        node_cidrs(pods.parse().unwrap(), services.parse().unwrap()).len()
     }
 
     #[test]

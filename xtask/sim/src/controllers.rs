@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::admission::{KYVERNO, WEBHOOK};
-use super::cluster::Cluster;
-use super::mishap::Breach;
-use super::pki;
-use super::stage::Stage;
-use super::yaml::text;
+use crate::admission::{KYVERNO, WEBHOOK};
+use crate::cluster::Cluster;
+use crate::conditions::Breach;
+use crate::pki;
+use crate::state::SimState;
+use crate::yaml::text;
 
 const TOKEN: &str = "kubernetes.io/service-account-token";
 const ACCOUNT: &str = "kubernetes.io/service-account.name";
 
-impl Stage {
+impl SimState {
     /// Does what controllers did since anyone looked last.
-    pub(super) fn settle_objects(&mut self, vm: &str, now: Duration) {
+    pub(super) fn reconcile_objects(&mut self, vm: &str, now: Duration) {
         let Some(cluster) = self.cluster(vm) else { return };
         let kyverno = cluster.workloads.get(KYVERNO).filter(|_| awaits_webhook(cluster));
         let webhook = kyverno.is_some_and(|k| self.rolled_out(cluster, k, now));
-        let lenient = self.breaks(cluster, Breach::Lenient);
+        let lenient = self.breach_active(cluster, Breach::Lenient);
         let Some(cluster) = self.cluster_mut(vm) else { return };
         if lenient {
             cluster.objects.remove(WEBHOOK);
@@ -29,7 +29,7 @@ impl Stage {
             let name = WEBHOOK.rsplit('/').next().unwrap_or_default();
             let object = json!({ "apiVersion": "admissionregistration.k8s.io/v1",
                 "kind": "ValidatingWebhookConfiguration", "metadata": { "name": name } });
-            cluster.provide(WEBHOOK.into(), object);
+            cluster.ensure_object(WEBHOOK.into(), object);
         }
         tokens(cluster);
     }

@@ -1,89 +1,34 @@
 //! curl, for downloads that are not charts: Gateway API's CRDs, and archives of tools.
 //! Knows nothing of what is done with them.
 
-use super::ask::{Ask, Disk, refused, said};
-use super::catalog;
-use super::flags::{Bad, Known, parse};
-use super::stage::Stage;
+use crate::argv::split_short_flags;
+use crate::catalog;
+use crate::request::{Disk, Request, ToolResult, failure, success};
+use crate::state::SimState;
 use tool::Output;
 
-const FLAGS: Known = Known {
-    takes: &[
-        "output",
-        "retry",
-        "retry-delay",
-        "retry-max-time",
-        "max-time",
-        "connect-timeout",
-        "proto",
-        "tlsv1.2-max",
-        "header",
-    ],
-    bare: &[
-        "fail",
-        "location",
-        "silent",
-        "show-error",
-        "retry-all-errors",
-        "retry-connrefused",
-        "create-dirs",
-        "remove-on-error",
-        "tlsv1.2",
-        "no-progress-meter",
-        "fail-with-body",
-    ],
-    short: &[
-        ('o', "output"),
-        ('f', "fail"),
-        ('L', "location"),
-        ('s', "silent"),
-        ('S', "show-error"),
-        ('m', "max-time"),
-    ],
-};
-
 /// Answers one command line.
-pub fn answer(stage: &mut Stage, ask: &Ask, disk: &mut dyn Disk) -> Output {
-    // `-fsSL` is four flags in one word.
-    let args: Vec<String> = ask.args.iter().flat_map(|arg| spread(arg)).collect();
+pub fn answer(sim: &mut SimState, request: &Request, disk: &mut dyn Disk) -> ToolResult<Output> {
+    let args = split_short_flags(&request.args, "fsSL");
     if args == ["--version"] {
-        return said(format!("curl {}\n", stage.machine.tools["curl"]));
+        return Ok(success(format!("curl {}\n", sim.machine.tools["curl"])));
     }
-    let parsed = match parse(&args, &[FLAGS]) {
-        Ok(parsed) => parsed,
-        Err(Bad::Unknown(flag)) => {
-            return stage.strange(
-                ask,
-                refused(2, format!("curl: option {flag}: is unknown\ncurl: try 'curl --help' for more information")),
-            );
-        }
-        Err(Bad::NoValue(flag)) => {
-            return stage.strange(ask, refused(2, format!("curl: option {flag}: requires parameter")));
-        }
+    let args = sim.parse_args(request, "curl", &[], &args)?;
+    let url = args.word(0);
+    if let Some(host) = sim.unresolvable_host(url) {
+        return Err(failure(6, format!("curl: (6) Could not resolve host: {host}")));
+    }
+    let Some(body) = download_body(url) else {
+        return Err(sim.unsupported(request, failure(22, "curl: (22) The requested URL returned error: 404")));
     };
-    let url = parsed.word(0);
-    if let Some(host) = stage.lost(url) {
-        return refused(6, format!("curl: (6) Could not resolve host: {host}"));
-    }
-    let Some(body) = offered(url) else {
-        return stage.strange(ask, refused(22, "curl: (22) The requested URL returned error: 404"));
-    };
-    match parsed.get("output") {
-        None | Some("-") => said(body),
-        Some(path) => match disk.write(path, body.as_bytes()) {
-            Ok(()) => said(""),
-            Err(why) => refused(23, format!("curl: (23) Failure writing output to destination: {why}")),
-        },
-    }
-}
-
-fn spread(arg: &str) -> Vec<String> {
-    let letters = arg.strip_prefix('-').filter(|a| a.len() > 1 && a.chars().all(|c| "fsSL".contains(c)));
-    letters.map_or(vec![arg.to_owned()], |letters| letters.chars().map(|c| format!("-{c}")).collect())
+    let Some(path) = args.get("output").filter(|path| *path != "-") else { return Ok(success(body)) };
+    let written = disk.write(path, body.as_bytes());
+    written.map_err(|why| failure(23, format!("curl: (23) Failure writing output to destination: {why}")))?;
+    Ok(success(""))
 }
 
 /// What stands behind a URL.
-fn offered(url: &str) -> Option<String> {
+fn download_body(url: &str) -> Option<String> {
     let rest = url.strip_prefix("https://")?;
     let gateway = rest.contains("kubernetes-sigs/gateway-api/") && rest.ends_with(".yaml");
     let file = rest.rsplit('/').next().unwrap_or_default();
@@ -100,7 +45,7 @@ fn offered(url: &str) -> Option<String> {
 }
 
 /// Whether these bytes are what a URL of this file name serves, whatever version.
-pub fn serves(file: &str, bytes: &[u8]) -> bool {
+pub fn is_gateway_crds(file: &str, bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let version = text.lines().find_map(|line| line.trim().strip_prefix("gateway.networking.k8s.io/bundle-version: "));
     let single = file.strip_prefix("gateway.networking.k8s.io_").and_then(|f| f.strip_suffix(".yaml"));
@@ -117,13 +62,13 @@ fn tool_of(file: &str) -> Option<&'static str> {
 }
 
 /// Whether these bytes are an archive of a tool as its server offers it under this name.
-pub fn packs(path: &str, bytes: &[u8]) -> bool {
+pub fn is_tool_archive(path: &str, bytes: &[u8]) -> bool {
     let file = path.rsplit('/').next().unwrap_or(path);
     let rest = std::str::from_utf8(bytes).ok().and_then(|text| text.strip_prefix(file));
-    packed(bytes).is_some() && rest.is_some_and(|rest| rest.starts_with('\n') && rest.ends_with('\n'))
+    tool_in_archive(bytes).is_some() && rest.is_some_and(|rest| rest.starts_with('\n') && rest.ends_with('\n'))
 }
 
 /// The tool in the bytes of an archive, and its version.
-pub fn packed(bytes: &[u8]) -> Option<(&str, &str)> {
+pub fn tool_in_archive(bytes: &[u8]) -> Option<(&str, &str)> {
     std::str::from_utf8(bytes).ok()?.lines().nth(1)?.split_once(' ')
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ask::Ask;
+use crate::request::Request;
 use tool::Tool;
 
 /// A kind of fault.
@@ -76,43 +76,46 @@ pub const KINDS: &[Kind] = &[
 
 impl Kind {
     /// Whether this kind can strike that command at all.
-    pub fn fits(self, ask: &Ask) -> bool {
-        let first = ask.args.first().map_or("", String::as_str);
-        let kubeadm = |verb: &str| ask.args.windows(2).any(|w| w[0] == "kubeadm" && w[1] == verb);
-        let talks = matches!(ask.tool, Tool::Kubectl | Tool::Cilium) || ask.tool == Tool::Helm && first == "upgrade";
+    pub fn applies_to(self, request: &Request) -> bool {
+        let first = request.args.first().map_or("", String::as_str);
+        let kubeadm = |verb: &str| request.args.windows(2).any(|w| w[0] == "kubeadm" && w[1] == verb);
+        let talks =
+            matches!(request.tool, Tool::Kubectl | Tool::Cilium) || request.tool == Tool::Helm && first == "upgrade";
         match self {
             Kind::Half => {
-                let upgrading = ask.args.iter().any(|a| a.ends_with("/node-upgrade"));
-                let making = upgrading || kubeadm("init") && !ask.args.iter().any(|a| a == "phase") || kubeadm("join");
-                making || ask.tool == Tool::Helm && ["upgrade", "rollback", "uninstall"].contains(&first)
+                let upgrading = request.args.iter().any(|a| a.ends_with("/node-upgrade"));
+                let making =
+                    upgrading || kubeadm("init") && !request.args.iter().any(|a| a == "phase") || kubeadm("join");
+                making || request.tool == Tool::Helm && ["upgrade", "rollback", "uninstall"].contains(&first)
             }
-            Kind::LaunchTimeout => ask.tool == Tool::Multipass && first == "launch",
-            Kind::Download => ask.tool == Tool::Curl || ask.tool == Tool::Helm && first == "pull",
+            Kind::LaunchTimeout => request.tool == Tool::Multipass && first == "launch",
+            Kind::Download => request.tool == Tool::Curl || request.tool == Tool::Helm && first == "pull",
             Kind::Refuse => talks,
             Kind::Reboot | Kind::Readdress | Kind::Stop | Kind::Delete => {
-                talks || ask.tool == Tool::Multipass && first != "version"
+                talks || request.tool == Tool::Multipass && first != "version"
             }
             // In the middle of what takes long; a short question sleeps before or after.
             Kind::Slept => {
                 let long = ["/node-prep", "/node-upgrade", "/node-readdress"];
-                let works = ask.args.iter().any(|a| a == "cloud-init" || long.iter().any(|end| a.ends_with(end)));
+                let works = request.args.iter().any(|a| a == "cloud-init" || long.iter().any(|end| a.ends_with(end)));
                 let makes = first == "launch" || kubeadm("init") || kubeadm("join") || works;
-                ask.tool == Tool::Multipass && makes || ask.tool == Tool::Helm && ["upgrade", "pull"].contains(&first)
+                request.tool == Tool::Multipass && makes
+                    || request.tool == Tool::Helm && ["upgrade", "pull"].contains(&first)
             }
             // Acts of our own run inside our own process.
-            Kind::Hang | Kind::Signal => ask.tool != Tool::Own,
+            Kind::Hang | Kind::Signal => request.tool != Tool::Own,
             // In the middle of what is done, or behind it; of a question they leave what a hang and a crash leave.
-            Kind::HangDone => ask.tool != Tool::Own && !asks(ask),
-            Kind::KillGroup | Kind::PowerCut => !asks(ask),
+            Kind::HangDone => request.tool != Tool::Own && !is_query(request),
+            Kind::KillGroup | Kind::PowerCut => !is_query(request),
             Kind::Fail | Kind::FailDone | Kind::Cut | Kind::Crash => true,
         }
     }
 }
 
 /// Whether a command is a question and no more, by the words of those that are asked most.
-fn asks(ask: &Ask) -> bool {
-    let has = |words: &[&str]| ask.args.iter().any(|arg| words.contains(&arg.as_str()));
-    match ask.tool {
+fn is_query(request: &Request) -> bool {
+    let has = |words: &[&str]| request.args.iter().any(|arg| words.contains(&arg.as_str()));
+    match request.tool {
         Tool::Multipass => has(&["info", "list", "version", "/usr/local/sbin/node-state"]),
         Tool::Helm => has(&["version", "show", "template", "list", "get"]),
         Tool::Kubectl => has(&["get", "diff", "version", "logs"]) || has(&["rollout"]) && has(&["status"]),
@@ -141,7 +144,7 @@ impl FromStr for Kind {
 
 /// A fault that struck.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Struck {
+pub struct InjectedFault {
     /// Which command, counted from 0.
     pub point: u64,
     /// What.
@@ -160,9 +163,9 @@ pub struct Faults {
     single: Option<(u64, Kind)>,
     /// Notes what could strike, and strikes nothing.
     scouting: bool,
-    calm: bool,
+    disabled: bool,
     points: u64,
-    struck: Vec<Struck>,
+    struck: Vec<InjectedFault>,
 }
 
 impl Faults {
@@ -174,7 +177,7 @@ impl Faults {
             random: 0,
             single: None,
             scouting: false,
-            calm: true,
+            disabled: true,
             points: 0,
             struck: vec![],
         }
@@ -182,10 +185,10 @@ impl Faults {
 
     /// The seed decides which kinds are on (about half of them) and how often they strike (1 to 8 of 100 commands).
     pub fn seeded(seed: u64) -> Self {
-        let mut faults = Faults { random: seed, calm: false, ..Faults::none() };
-        faults.per_mille = 10 + faults.roll(71);
+        let mut faults = Faults { random: seed, disabled: false, ..Faults::none() };
+        faults.per_mille = 10 + faults.random_below(71);
         for kind in KINDS {
-            if faults.roll(2) == 0 {
+            if faults.random_below(2) == 0 {
                 faults.kinds.insert(*kind);
             }
         }
@@ -195,12 +198,12 @@ impl Faults {
     /// Exactly one fault: at the n-th command (from 0), if it fits that command. Which VM it strikes, if it is one that
     /// strikes a VM, follows from the point.
     pub fn single(point: u64, kind: Kind) -> Self {
-        Faults { single: Some((point, kind)), random: point, calm: false, ..Faults::none() }
+        Faults { single: Some((point, kind)), random: point, disabled: false, ..Faults::none() }
     }
 
     /// The same, as if so many commands had been met already.
     #[must_use]
-    pub fn after(self, points: u64) -> Self {
+    pub fn starting_at(self, points: u64) -> Self {
         Faults { points, ..self }
     }
 
@@ -210,8 +213,8 @@ impl Faults {
     }
 
     /// From now on nothing goes wrong.
-    pub fn calm(&mut self) {
-        self.calm = true;
+    pub fn disable(&mut self) {
+        self.disabled = true;
     }
 
     /// Commands met so far: places where a fault could strike.
@@ -220,38 +223,38 @@ impl Faults {
     }
 
     /// What struck.
-    pub fn struck(&self) -> &[Struck] {
+    pub fn struck(&self) -> &[InjectedFault] {
         &self.struck
     }
 
     /// A command starts: the fault that strikes it, if one does.
-    pub(super) fn strike(&mut self, ask: &Ask) -> Option<Kind> {
+    pub(super) fn next_fault(&mut self, request: &Request) -> Option<Kind> {
         let point = self.points;
         self.points += 1;
         if self.scouting {
-            let fit = KINDS.iter().copied().filter(|kind| kind.fits(ask));
-            self.struck.extend(fit.map(|kind| Struck { point, kind, command: ask.line() }));
+            let fit = KINDS.iter().copied().filter(|kind| kind.applies_to(request));
+            self.struck.extend(fit.map(|kind| InjectedFault { point, kind, command: request.line() }));
         }
-        if self.calm {
+        if self.disabled {
             return None;
         }
         let kind = match self.single {
             Some((at, kind)) => Some(kind).filter(|_| at == point),
-            None => (self.roll(1000) < self.per_mille).then(|| self.pick(ask)).flatten(),
+            None => (self.random_below(1000) < self.per_mille).then(|| self.choose_kind(request)).flatten(),
         };
-        let kind = kind.filter(|kind| kind.fits(ask))?;
-        self.struck.push(Struck { point, kind, command: ask.line() });
+        let kind = kind.filter(|kind| kind.applies_to(request))?;
+        self.struck.push(InjectedFault { point, kind, command: request.line() });
         Some(kind)
     }
 
-    fn pick(&mut self, ask: &Ask) -> Option<Kind> {
-        let fit: Vec<Kind> = self.kinds.iter().copied().filter(|kind| kind.fits(ask)).collect();
-        let which = self.roll(fit.len().max(1) as u64);
+    fn choose_kind(&mut self, request: &Request) -> Option<Kind> {
+        let fit: Vec<Kind> = self.kinds.iter().copied().filter(|kind| kind.applies_to(request)).collect();
+        let which = self.random_below(fit.len().max(1) as u64);
         fit.get(which as usize).copied()
     }
 
     /// A number below `below`, by splitmix64 (public domain, Sebastiano Vigna).
-    pub(super) fn roll(&mut self, below: u64) -> u64 {
+    pub(super) fn random_below(&mut self, below: u64) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.random;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -266,17 +269,17 @@ mod tests {
 
     use super::*;
 
-    fn ask(tool: Tool, line: &str) -> Ask {
+    fn request(tool: Tool, line: &str) -> Request {
         let args = line.split(' ').map(str::to_owned).collect();
-        Ask { run: 1, tool, args, stdin: vec![], env: vec![], since: Duration::ZERO }
+        Request { run: 1, tool, args, stdin: vec![], env: vec![], since: Duration::ZERO }
     }
 
     #[test]
     fn a_seed_always_strikes_the_same_commands() {
         let run = |seed| {
             let mut faults = Faults::seeded(seed);
-            let ask = ask(Tool::Multipass, "info a --format json");
-            (0..500).filter_map(|_| faults.strike(&ask)).collect::<Vec<_>>()
+            let request = request(Tool::Multipass, "info a --format json");
+            (0..500).filter_map(|_| faults.next_fault(&request)).collect::<Vec<_>>()
         };
         assert_eq!(run(7391), run(7391));
         assert!((0..40).any(|seed| !run(seed).is_empty()) && run(1) != run(2));
@@ -284,20 +287,20 @@ mod tests {
 
     #[test]
     fn a_single_fault_strikes_once_and_calm_ends_all() {
-        let ask = ask(Tool::Kubectl, "get nodes");
+        let request = request(Tool::Kubectl, "get nodes");
         let mut faults = Faults::single(2, Kind::Fail);
-        assert_eq!([(); 4].map(|()| faults.strike(&ask)), [None, None, Some(Kind::Fail), None]);
+        assert_eq!([(); 4].map(|()| faults.next_fault(&request)), [None, None, Some(Kind::Fail), None]);
         assert_eq!((faults.points(), faults.struck().len()), (4, 1));
         let mut faults = Faults::single(0, Kind::Fail);
-        faults.calm();
-        assert_eq!(faults.strike(&ask), None);
+        faults.disable();
+        assert_eq!(faults.next_fault(&request), None);
     }
 
     #[test]
     fn a_scout_names_what_could_strike_and_strikes_nothing() {
-        let ask = ask(Tool::Curl, "--version");
+        let request = request(Tool::Curl, "--version");
         let mut faults = Faults::scouting();
-        assert_eq!([faults.strike(&ask), faults.strike(&ask)], [None, None]);
+        assert_eq!([faults.next_fault(&request), faults.next_fault(&request)], [None, None]);
         let found: Vec<_> = faults.struck().iter().map(|s| (s.point, s.kind)).collect();
         assert!(found.contains(&(0, Kind::Download)) && found.contains(&(1, Kind::Crash)), "{found:?}");
         assert!(!found.contains(&(0, Kind::Reboot)));
@@ -311,14 +314,20 @@ mod tests {
 
     #[test]
     fn kinds_strike_only_commands_they_fit() {
-        let init = ask(Tool::Multipass, "exec -n a -- sudo kubeadm init --config f");
-        let ca = ask(Tool::Multipass, "exec -n a -- sudo kubeadm init phase certs ca --config f");
-        assert!(Kind::Half.fits(&init) && !Kind::Half.fits(&ca));
-        assert!(Kind::LaunchTimeout.fits(&ask(Tool::Multipass, "launch 24.04")) && !Kind::LaunchTimeout.fits(&init));
-        assert!(Kind::Download.fits(&ask(Tool::Helm, "pull x")) && !Kind::Download.fits(&ask(Tool::Helm, "upgrade x")));
-        let nodes = ask(Tool::Kubectl, "--kubeconfig a get nodes");
+        let init = request(Tool::Multipass, "exec -n a -- sudo kubeadm init --config f");
+        let ca = request(Tool::Multipass, "exec -n a -- sudo kubeadm init phase certs ca --config f");
+        assert!(Kind::Half.applies_to(&init) && !Kind::Half.applies_to(&ca));
+        assert!(
+            Kind::LaunchTimeout.applies_to(&request(Tool::Multipass, "launch 24.04"))
+                && !Kind::LaunchTimeout.applies_to(&init)
+        );
+        assert!(
+            Kind::Download.applies_to(&request(Tool::Helm, "pull x"))
+                && !Kind::Download.applies_to(&request(Tool::Helm, "upgrade x"))
+        );
+        let nodes = request(Tool::Kubectl, "--kubeconfig a get nodes");
         for kind in [Kind::HangDone, Kind::KillGroup, Kind::PowerCut] {
-            assert!(kind.fits(&init) && !kind.fits(&nodes), "{kind}");
+            assert!(kind.applies_to(&init) && !kind.applies_to(&nodes), "{kind}");
         }
     }
 }

@@ -8,107 +8,113 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::ask::{Answer, Ask, Go, refused, said};
-use super::clockwork;
-use super::cluster::Cluster;
-use super::flags::{Known, duration, parse};
-use super::kubeadm_rules::{failed, validate};
-use super::packages;
-use super::pki;
-use super::safe::Safe;
-use super::stage::Stage;
-use super::vms::{Control, Job, Power, Work, Worker};
-use super::workload::{Wants, Workload};
-use super::yaml::{self, text};
+use crate::argv::duration;
+use crate::cluster::Cluster;
+use crate::kubeadm_rules::{kubeadm_error, validate};
+use crate::packages;
+use crate::pki;
+use crate::request::{Request, Response, ToolResult, failure, success};
+use crate::state::SimState;
+use crate::timings;
+use crate::vault_store::VaultStore;
+use crate::vms::{Control, Job, Power, Work, Worker};
+use crate::workload::{PodNeeds, Workload};
+use crate::yaml::{self, text};
 use tool::Output;
 
 /// Go's words for a certificate of another time (crypto/x509).
 pub const NOT_YET: &str = "x509: certificate has expired or is not yet valid";
 
-const FLAGS: Known = Known {
-    takes: &["config", "ignore-preflight-errors", "v", "output"],
-    bare: &["upload-certs", "yes"],
-    short: &[('v', "v"), ('o', "output"), ('y', "yes")],
-};
-
 /// Answers one command line in a VM.
-pub fn answer(stage: &mut Stage, vm: &str, args: &[&str], root: bool, ask: &Ask, now: Duration) -> Answer {
-    if stage.vms[vm].guest.installed().is_empty() {
-        return Answer::Done(refused(1, "sudo: kubeadm: command not found"));
+pub fn answer(
+    sim: &mut SimState,
+    vm: &str,
+    args: &[&str],
+    root: bool,
+    request: &Request,
+    now: Duration,
+) -> ToolResult<Response> {
+    if sim.vms[vm].guest.installed().is_empty() {
+        return Err(failure(1, "sudo: kubeadm: command not found"));
     }
     let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
-    let parsed = match parse(&args, &[FLAGS]) {
-        Ok(parsed) => parsed,
-        Err(super::flags::Bad::Unknown(flag)) => {
-            return Answer::Done(stage.strange(ask, failed(&format!("unknown flag: {flag}"))));
+    let args = sim.parse_args(request, "kubeadm", &[], &args)?;
+    let config = |sim: &SimState| read_config(sim, vm, args.get("config"));
+    let output = match args.words.as_slice() {
+        ["version"] => success(format!("v{}\n", sim.vms[vm].guest.kubeadm())),
+        ["config", "validate"] => {
+            validate_config(&config(sim)?)?;
+            success("ok\n")
         }
-        Err(super::flags::Bad::NoValue(flag)) => {
-            return Answer::Done(stage.strange(ask, failed(&format!("flag needs an argument: {flag}"))));
+        _ if !root => kubeadm_error("[ERROR IsPrivilegedUser]: user is not running as root"),
+        ["config", "images", "pull"] => {
+            validate_config(&config(sim)?)?;
+            return Ok(pull_images(request, now));
+        }
+        ["init", "phase", "certs", "ca"] => {
+            config(sim)?;
+            ensure_ca(sim, vm)
+        }
+        ["init"] => return init(sim, vm, config(sim)?, request, now),
+        ["join"] => return join(sim, vm, config(sim)?, request, now),
+        ["upgrade", "node"] => packages::upgrade_node(sim, vm, now),
+        ["upgrade", "apply", version] if args.on("yes") => {
+            return packages::start_upgrade(sim, vm, version, request, now);
+        }
+        words => {
+            let text = format!("unknown command \"{}\" for \"kubeadm\"", words.join(" "));
+            sim.unsupported(request, kubeadm_error(&text))
         }
     };
-    let config = |stage: &Stage| read(stage, vm, parsed.get("config"));
-    let outcome = match parsed.words.as_slice() {
-        ["version"] => Ok(Answer::Done(said(format!("v{}\n", stage.vms[vm].guest.kubeadm())))),
-        ["config", "validate"] => config(stage).and_then(|c| checked(&c)).map(|()| Answer::Done(said("ok\n"))),
-        _ if !root => Err(failed("[ERROR IsPrivilegedUser]: user is not running as root")),
-        ["config", "images", "pull"] => config(stage).and_then(|c| checked(&c)).map(|()| pulled(ask, now)),
-        ["init", "phase", "certs", "ca"] => config(stage).map(|_| Answer::Done(authority(stage, vm))),
-        ["init"] => config(stage).and_then(|c| init(stage, vm, c, ask, now)),
-        ["join"] => config(stage).and_then(|c| join(stage, vm, c, ask, now)),
-        ["upgrade", "node"] => Ok(Answer::Done(packages::upgrade_node(stage, vm, now))),
-        ["upgrade", "apply", version] if parsed.on("yes") => packages::apply(stage, vm, version, ask, now),
-        _ => {
-            Err(stage.strange(ask, failed(&format!("unknown command \"{}\" for \"kubeadm\"", parsed.words.join(" ")))))
-        }
-    };
-    outcome.unwrap_or_else(Answer::Done)
+    Ok(Response::Done(output))
 }
 
-fn read(stage: &Stage, vm: &str, path: Option<&str>) -> Go<String> {
-    let path = path.ok_or_else(|| failed("the --config flag is mandatory"))?;
-    let file = stage.vms[vm].guest.files.get(path);
-    file.cloned().ok_or_else(|| failed(&format!("open {path}: no such file or directory")))
+fn read_config(sim: &SimState, vm: &str, path: Option<&str>) -> ToolResult<String> {
+    let path = path.ok_or_else(|| kubeadm_error("the --config flag is mandatory"))?;
+    let file = sim.vms[vm].guest.files.get(path);
+    file.cloned().ok_or_else(|| kubeadm_error(&format!("open {path}: no such file or directory")))
 }
 
 /// Refuses a configuration that is not valid.
-fn checked(config: &str) -> Go<()> {
-    let documents = yaml::documents(config).map_err(|why| failed(&format!("error converting YAML to JSON: {why}")))?;
-    validate(&documents).map_err(|message| failed(&message))
+fn validate_config(config: &str) -> ToolResult<()> {
+    let documents =
+        yaml::documents(config).map_err(|why| kubeadm_error(&format!("error converting YAML to JSON: {why}")))?;
+    validate(&documents).map_err(|message| kubeadm_error(&message))
 }
 
 /// The documents of a configuration that was checked, by kind.
-fn by_kind(config: &str) -> Go<BTreeMap<String, Rc<Value>>> {
-    let documents = yaml::documents(config).map_err(|why| failed(&why))?;
+fn by_kind(config: &str) -> ToolResult<BTreeMap<String, Rc<Value>>> {
+    let documents = yaml::documents(config).map_err(|why| kubeadm_error(&why))?;
     Ok(documents.iter().map(|d| (text(d, "/kind").to_owned(), d.clone())).collect())
 }
 
-fn pulled(ask: &Ask, now: Duration) -> Answer {
-    let end = ask.since + clockwork::INIT / 2;
-    if now < end { Answer::Again(end - now) } else { Answer::Done(said("[config/images] Pulled\n")) }
+fn pull_images(request: &Request, now: Duration) -> Response {
+    let end = request.since + timings::INIT / 2;
+    if now < end { Response::Pending(end - now) } else { Response::Done(success("[config/images] Pulled\n")) }
 }
 
 /// Re-runnable: an authority that is there is used (measured).
-fn authority(stage: &mut Stage, vm: &str) -> Output {
-    stage.serial += 1;
-    let fresh = format!("ca-{vm}-{}", stage.serial);
-    let Some(machine) = stage.vms.get_mut(vm) else { return failed("no such machine") };
+fn ensure_ca(sim: &mut SimState, vm: &str) -> Output {
+    sim.serial += 1;
+    let fresh = format!("ca-{vm}-{}", sim.serial);
+    let Some(machine) = sim.vms.get_mut(vm) else { return kubeadm_error("no such machine") };
     if machine.guest.ca.is_some() {
-        return said("[certs] Using existing ca certificate authority\n");
+        return success("[certs] Using existing ca certificate authority\n");
     }
     machine.guest.ca = Some(fresh);
-    said("[certs] Generating \"ca\" certificate and key\n")
+    success("[certs] Generating \"ca\" certificate and key\n")
 }
 
 fn preflight(errors: &[String]) -> Output {
     let lines: String = errors.iter().map(|e| format!("\t[ERROR {e}\n")).collect();
     let advice = "[preflight] If you know what you are doing, you can make a check non-fatal with \
                   `--ignore-preflight-errors=...`";
-    let end = failed("error execution phase preflight: preflight checks failed").stderr;
-    refused(1, format!("[preflight] Some fatal errors occurred:\n{lines}{advice}\n{end}"))
+    let end = kubeadm_error("error execution phase preflight: preflight checks failed").stderr;
+    failure(1, format!("[preflight] Some fatal errors occurred:\n{lines}{advice}\n{end}"))
 }
 
 /// What preflight says to an init over the remains of another (measured).
-fn remains() -> Output {
+fn existing_control_plane_error() -> Output {
     let mut errors: Vec<String> =
         ["6443", "10259", "10257", "2379", "2380"].map(|port| format!("Port-{port}]: Port {port} is in use")).into();
     for pod in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"] {
@@ -119,48 +125,55 @@ fn remains() -> Output {
     preflight(&errors)
 }
 
-fn init(stage: &mut Stage, vm: &str, config: String, ask: &Ask, now: Duration) -> Go<Answer> {
-    checked(&config)?;
-    let busy = stage.vms[vm].guest.jobs.iter().any(|job| matches!(job.work, Work::Init(_)));
-    if stage.vms[vm].guest.control != Control::None || busy {
-        return Err(remains());
+fn init(sim: &mut SimState, vm: &str, config: String, request: &Request, now: Duration) -> ToolResult<Response> {
+    validate_config(&config)?;
+    let busy = sim.vms[vm].guest.jobs.iter().any(|job| matches!(job.work, Work::Init(_)));
+    if sim.vms[vm].guest.control != Control::None || busy {
+        return Err(existing_control_plane_error());
     }
-    Ok(stage.begin(vm, ask, Work::Init(config), now, clockwork::INIT))
+    Ok(sim.start_job(vm, request, Work::Init(config), now, timings::INIT))
 }
 
 /// An init ends: the control plane is there, or half of it.
-pub fn inited(stage: &mut Stage, vm: &str, config: &str, now: Duration) -> Output {
-    let Ok(documents) = by_kind(config) else { return failed("the configuration changed under an init") };
-    authority(stage, vm);
-    let born = stage.clock_of(vm, now);
-    let Some(machine) = stage.vms.get_mut(vm) else { return failed("no such machine") };
+pub fn finish_init(sim: &mut SimState, vm: &str, config: &str, now: Duration) -> Output {
+    let Ok(documents) = by_kind(config) else { return kubeadm_error("the configuration changed under an init") };
+    ensure_ca(sim, vm);
+    let certs_issued_at = sim.clock_of(vm, now);
+    let Some(machine) = sim.vms.get_mut(vm) else { return kubeadm_error("no such machine") };
     let ca = machine.guest.ca.clone().unwrap_or_default();
-    let cluster = made(&documents, &ca, machine.ip, machine.guest.installed(), now);
+    let cluster = new_cluster(&documents, &ca, machine.ip, machine.guest.installed(), now);
     if cluster.advertise != machine.ip {
         // etcd cannot listen on an address that is not there.
         machine.guest.control = Control::Partial;
         let at = format!("kube-apiserver check failed at https://{}:6443/livez", cluster.advertise);
         let phase = "error execution phase wait-control-plane: failed while waiting for the control plane to start";
-        return failed(&format!("{phase}: {at}: context deadline exceeded"));
+        return kubeadm_error(&format!("{phase}: {at}: context deadline exceeded"));
     }
     let name = text(&documents["InitConfiguration"], "/nodeRegistration/name").to_lowercase();
     let name = if name.is_empty() { vm.to_owned() } else { name };
-    let mut cluster = Cluster { born, ..cluster };
+    let mut cluster = Cluster { certs_issued_at, ..cluster };
     cluster.register(&name, vm, machine.ip, true, now);
     machine.guest.node_ip = Some(node_ip(&documents["InitConfiguration"], machine.ip));
     machine.guest.control = Control::Made(Box::new(cluster));
-    said("\nYour Kubernetes control-plane has initialized successfully!\n")
+    success("\nYour Kubernetes control-plane has initialized successfully!\n")
 }
 
 /// What the kubelet is told; without a word of it, it takes the first address that it finds.
 fn node_ip(configuration: &Value, first: Ipv4Addr) -> Ipv4Addr {
     let args = configuration["nodeRegistration"]["kubeletExtraArgs"].as_array().into_iter().flatten();
-    let told = args.filter(|arg| text(arg, "/name") == "node-ip").find_map(|arg| text(arg, "/value").parse().ok());
-    told.unwrap_or(first)
+    let configured =
+        args.filter(|arg| text(arg, "/name") == "node-ip").find_map(|arg| text(arg, "/value").parse().ok());
+    configured.unwrap_or(first)
 }
 
 /// The cluster that a configuration describes.
-fn made(documents: &BTreeMap<String, Rc<Value>>, ca: &str, ip: Ipv4Addr, version: &str, now: Duration) -> Cluster {
+fn new_cluster(
+    documents: &BTreeMap<String, Rc<Value>>,
+    ca: &str,
+    ip: Ipv4Addr,
+    version: &str,
+    now: Duration,
+) -> Cluster {
     let none = Value::Null;
     let (init, all) = (&documents["InitConfiguration"], documents.get("ClusterConfiguration").map_or(&none, |all| all));
     let or = |found: &str, default: &str| if found.is_empty() { default.to_owned() } else { found.to_owned() };
@@ -190,11 +203,11 @@ fn made(documents: &BTreeMap<String, Rc<Value>>, ca: &str, ip: Ipv4Addr, version
         pods: net("/networking/podSubnet", "0.0.0.0/32").unwrap_or_default(),
         services: net("/networking/serviceSubnet", "10.96.0.0/12").unwrap_or_default(),
         tokens: tokens.collect(),
-        born: 0,
+        certs_issued_at: 0,
         api_from: now,
         nodes: BTreeMap::new(),
         cordoned: BTreeSet::new(),
-        marks: BTreeMap::new(),
+        annotations: BTreeMap::new(),
         namespaces: namespaces.into(),
         crds: BTreeMap::new(),
         releases: vec![],
@@ -205,30 +218,30 @@ fn made(documents: &BTreeMap<String, Rc<Value>>, ca: &str, ip: Ipv4Addr, version
                 "metadata": { "name": "kubeadm-config", "namespace": "kube-system" } })),
         )]
         .into(),
-        settled: now,
-        vault: Safe::default(),
-        copies: BTreeMap::new(),
-        seen: vec![],
+        reconciled_until: now,
+        vault: VaultStore::default(),
+        synced_secrets: BTreeMap::new(),
+        reachability: vec![],
     }
 }
 
 /// Upstream: kubeadm's manifest asks for 70Mi in each of two pods.
 fn coredns(since: Duration) -> Workload {
-    let wants = Wants { memory: 70, pull: clockwork::pull::SMALL, ..Wants::default() };
+    let needs = PodNeeds { memory: 70, pull: timings::PULL_SMALL, ..PodNeeds::default() };
     Workload {
         kind: "Deployment".into(),
         namespace: "kube-system".into(),
         name: "coredns".into(),
         since,
         replicas: 2,
-        wants,
+        needs,
         ..Workload::default()
     }
 }
 
-fn join(stage: &mut Stage, vm: &str, config: String, ask: &Ask, now: Duration) -> Go<Answer> {
-    checked(&config)?;
-    let guest = &stage.vms[vm].guest;
+fn join(sim: &mut SimState, vm: &str, config: String, request: &Request, now: Duration) -> ToolResult<Response> {
+    validate_config(&config)?;
+    let guest = &sim.vms[vm].guest;
     let file = |name: &str| {
         let path = format!("/etc/kubernetes/{name}");
         format!("FileAvailable--{}]: {path} already exists", path[1..].replace('/', "-"))
@@ -241,71 +254,73 @@ fn join(stage: &mut Stage, vm: &str, config: String, ask: &Ask, now: Duration) -
     if guest.worker == Worker::Partial || busy {
         return Err(preflight(&[file("bootstrap-kubelet.conf"), file("pki/ca.crt")]));
     }
-    Ok(stage.begin(vm, ask, Work::Join(config, false), now, Duration::from_millis(200)))
+    Ok(sim.start_job(vm, request, Work::Join(config, false), now, Duration::from_millis(200)))
 }
 
 /// A join looks for the API, or ends. Discovery retries what may still come (refused, no such name, no signature for
 /// the token) and gives up at once on what will not change (wrong secret, wrong authority); measured.
-pub fn joining(stage: &mut Stage, vm: &str, job: &Job) -> Option<Output> {
+pub fn poll_join(sim: &mut SimState, vm: &str, job: &Job) -> Option<Output> {
     let Work::Join(config, found) = &job.work else { return None };
-    let Ok(documents) = by_kind(config) else { return Some(failed("the configuration changed under a join")) };
+    let Ok(documents) = by_kind(config) else { return Some(kubeadm_error("the configuration changed under a join")) };
     let join = &documents["JoinConfiguration"];
     let limit = duration(text(join, "/timeouts/discovery")).unwrap_or(Duration::from_secs(300));
     let identity = "error execution phase preflight: couldn't validate the identity of the API Server";
     let now = job.next;
-    match discover(stage, vm, join, now) {
-        Ok(control) if *found => return Some(joined(stage, vm, &control, join, now)),
-        Ok(_) => again(stage, vm, job, true, now + clockwork::JOIN),
-        Err(Trouble::Now(why)) => return Some(failed(&format!("{identity}: {why}"))),
-        Err(Trouble::Later(_)) if *found => {
-            if let Some(machine) = stage.vms.get_mut(vm) {
+    match discover(sim, vm, join, now) {
+        Ok(control) if *found => return Some(finish_join(sim, vm, &control, join, now)),
+        Ok(_) => requeue_join(sim, vm, job, true, now + timings::JOIN),
+        Err(DiscoveryError::Fatal(why)) => return Some(kubeadm_error(&format!("{identity}: {why}"))),
+        Err(DiscoveryError::Retry(_)) if *found => {
+            if let Some(machine) = sim.vms.get_mut(vm) {
                 machine.guest.worker = Worker::Partial;
             }
-            return Some(failed("error execution phase kubelet-wait-bootstrap: context deadline exceeded"));
+            return Some(kubeadm_error("error execution phase kubelet-wait-bootstrap: context deadline exceeded"));
         }
-        Err(Trouble::Later(why)) if now >= job.began + limit => return Some(failed(&format!("{identity}: {why}"))),
-        Err(Trouble::Later(_)) => again(stage, vm, job, false, now + clockwork::DISCOVERY),
+        Err(DiscoveryError::Retry(why)) if now >= job.began + limit => {
+            return Some(kubeadm_error(&format!("{identity}: {why}")));
+        }
+        Err(DiscoveryError::Retry(_)) => requeue_join(sim, vm, job, false, now + timings::DISCOVERY),
     }
     None
 }
 
-fn again(stage: &mut Stage, vm: &str, job: &Job, found: bool, next: Duration) {
+fn requeue_join(sim: &mut SimState, vm: &str, job: &Job, found: bool, next: Duration) {
     let Work::Join(config, _) = &job.work else { return };
-    if let Some(machine) = stage.vms.get_mut(vm) {
+    if let Some(machine) = sim.vms.get_mut(vm) {
         machine.guest.jobs.push(Job { work: Work::Join(config.clone(), found), next, ..job.clone() });
     }
 }
 
-enum Trouble {
-    Later(String),
-    Now(String),
+enum DiscoveryError {
+    Retry(String),
+    Fatal(String),
 }
 
 /// The VM of the control plane that a join finds behind its endpoint.
-fn discover(stage: &Stage, vm: &str, join: &Value, now: Duration) -> Result<String, Trouble> {
+fn discover(sim: &SimState, vm: &str, join: &Value, now: Duration) -> Result<String, DiscoveryError> {
     let endpoint = text(join, "/discovery/bootstrapToken/apiServerEndpoint");
     let (id, secret) = text(join, "/discovery/bootstrapToken/token").split_once('.').unwrap_or_default();
     let host = endpoint.split(':').next().unwrap_or_default();
-    let address = host.parse().ok().or_else(|| stage.vms[vm].guest.hosts.get(host).copied());
+    let address = host.parse().ok().or_else(|| sim.vms[vm].guest.hosts.get(host).copied());
     let url = format!("https://{endpoint}/api/v1/namespaces/kube-public/configmaps/cluster-info?timeout=10s");
     let asking = format!("failed to request the cluster-info ConfigMap: Get \"{url}\": dial tcp");
-    let address = address.ok_or_else(|| Trouble::Later(format!("{asking}: lookup {host}: no such host")))?;
-    let control = stage.at(address).map(|(name, _)| name.clone()).filter(|name| stage.api_up(name, now));
-    let control =
-        control.ok_or_else(|| Trouble::Later(format!("{asking} {address}:6443: connect: connection refused")))?;
-    let Some(cluster) = stage.cluster(&control) else { return Err(Trouble::Later(asking)) };
+    let address = address.ok_or_else(|| DiscoveryError::Retry(format!("{asking}: lookup {host}: no such host")))?;
+    let control = sim.vm_at(address).map(|(name, _)| name.clone()).filter(|name| sim.api_up(name, now));
+    let control = control
+        .ok_or_else(|| DiscoveryError::Retry(format!("{asking} {address}:6443: connect: connection refused")))?;
+    let Some(cluster) = sim.cluster(&control) else { return Err(DiscoveryError::Retry(asking)) };
     // That discovery retries it is assumed, as it does with all but what it compares itself.
-    if now < stage.valid_from(cluster, vm) {
-        return Err(Trouble::Later(format!("tls: failed to verify certificate: {NOT_YET}")));
+    if now < sim.valid_from(cluster, vm) {
+        return Err(DiscoveryError::Retry(format!("tls: failed to verify certificate: {NOT_YET}")));
     }
     match cluster.tokens.get(id).filter(|(_, expires)| now < *expires) {
         None => {
             let text = "could not find a JWS signature in the cluster-info ConfigMap for token ID";
-            return Err(Trouble::Later(format!("{text} \"{id}\"")));
+            return Err(DiscoveryError::Retry(format!("{text} \"{id}\"")));
         }
         Some((known, _)) if known != secret => {
             let text = "failed to verify JWS signature of received cluster info object, can't trust this API Server";
-            return Err(Trouble::Now(text.into()));
+            return Err(DiscoveryError::Fatal(text.into()));
         }
         Some(_) => {}
     }
@@ -315,48 +330,48 @@ fn discover(stage: &Stage, vm: &str, join: &Value, now: Duration) -> Result<Stri
         return Ok(control);
     }
     let text = "cluster CA found in cluster-info ConfigMap is invalid: none of the public keys";
-    Err(Trouble::Now(format!("{text} \"{pin}\" are pinned")))
+    Err(DiscoveryError::Fatal(format!("{text} \"{pin}\" are pinned")))
 }
 
 /// A kubelet that has started looks for its cluster until it answers, and makes its Node object if there is none
 /// (upstream: `registerWithAPIServer`). With the certificate of another authority it never gets in.
-pub fn registering(stage: &mut Stage, vm: &str, job: &Job) {
-    let Some(machine) = stage.vms.get(vm) else { return };
-    let (ip, trusts, now) = (machine.ip, machine.guest.trusts.clone(), job.next);
+pub fn register_kubelet(sim: &mut SimState, vm: &str, job: &Job) {
+    let Some(machine) = sim.vms.get(vm) else { return };
+    let (ip, joined_ca, now) = (machine.ip, machine.guest.joined_ca.clone(), job.next);
     if machine.guest.node_ip != Some(ip) {
         // It does not start with an address that the machine has not; whoever mends that starts it anew.
         return;
     }
     let known: Vec<Ipv4Addr> = machine.guest.hosts.values().copied().collect();
-    let found = known.iter().filter_map(|ip| stage.at(*ip)).map(|(name, _)| name.clone()).find(|name| {
-        let known = |c: &Cluster| Some(&c.ca) == trusts.as_ref() && stage.valid_from(c, vm) <= now;
-        stage.api_up(name, now) && stage.cluster(name).is_some_and(known)
+    let found = known.iter().filter_map(|ip| sim.vm_at(*ip)).map(|(name, _)| name.clone()).find(|name| {
+        let known = |c: &Cluster| Some(&c.ca) == joined_ca.as_ref() && sim.valid_from(c, vm) <= now;
+        sim.api_up(name, now) && sim.cluster(name).is_some_and(known)
     });
-    match found.and_then(|control| stage.cluster_mut(&control)) {
+    match found.and_then(|control| sim.cluster_mut(&control)) {
         Some(cluster) if cluster.nodes.contains_key(vm) => {
             cluster.nodes.values_mut().filter(|node| node.vm == vm).for_each(|node| node.ip = ip);
         }
         Some(cluster) => cluster.register(vm, vm, ip, false, now),
         None => {
-            if let Some(machine) = stage.vms.get_mut(vm) {
-                machine.guest.jobs.push(Job { next: now + clockwork::DISCOVERY, ..job.clone() });
+            if let Some(machine) = sim.vms.get_mut(vm) {
+                machine.guest.jobs.push(Job { next: now + timings::DISCOVERY, ..job.clone() });
             }
         }
     }
 }
 
-fn joined(stage: &mut Stage, vm: &str, control: &str, join: &Value, now: Duration) -> Output {
+fn finish_join(sim: &mut SimState, vm: &str, control: &str, join: &Value, now: Duration) -> Output {
     let name = text(join, "/nodeRegistration/name").to_lowercase();
     let name = if name.is_empty() { vm.to_owned() } else { name };
-    let machine = stage.vms.get(vm).filter(|vm| vm.power == Power::Running);
-    let Some(ip) = machine.map(|vm| vm.ip) else { return refused(255, "") };
-    let Some(cluster) = stage.cluster_mut(control) else { return failed("the control plane is gone") };
+    let machine = sim.vms.get(vm).filter(|vm| vm.power == Power::Running);
+    let Some(ip) = machine.map(|vm| vm.ip) else { return failure(255, "") };
+    let Some(cluster) = sim.cluster_mut(control) else { return kubeadm_error("the control plane is gone") };
     cluster.register(&name, vm, ip, false, now);
     let ca = cluster.ca.clone();
-    if let Some(machine) = stage.vms.get_mut(vm) {
+    if let Some(machine) = sim.vms.get_mut(vm) {
         machine.guest.worker = Worker::Joined;
         machine.guest.node_ip = Some(node_ip(join, ip));
-        machine.guest.trusts = Some(ca);
+        machine.guest.joined_ca = Some(ca);
     }
-    said("\nThis node has joined the cluster:\n* Certificate signing request was sent to apiserver.\n")
+    success("\nThis node has joined the cluster:\n* Certificate signing request was sent to apiserver.\n")
 }

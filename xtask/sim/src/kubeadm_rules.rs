@@ -7,15 +7,15 @@ use std::rc::Rc;
 use ipnet::Ipv4Net;
 use serde_json::Value;
 
-use super::ask::refused;
-use super::flags::duration;
-use super::kubeadm_keys::TYPES;
-use super::yaml::text;
+use crate::argv::duration;
+use crate::data;
+use crate::request::failure;
+use crate::yaml::text;
 use tool::Output;
 
 /// Every failure exits 1 with the message and this second line (measured: 40 cases).
-pub fn failed(message: &str) -> Output {
-    refused(1, format!("error: {message}\nTo see the stack trace of this error execute with --v=5 or higher"))
+pub fn kubeadm_error(message: &str) -> Output {
+    failure(1, format!("error: {message}\nTo see the stack trace of this error execute with --v=5 or higher"))
 }
 
 /// Checks the documents of one configuration file.
@@ -29,9 +29,9 @@ pub fn validate(documents: &[Rc<Value>]) -> Result<(), String> {
         let ours = ["InitConfiguration", "ClusterConfiguration", "JoinConfiguration"].contains(&kind);
         let known = kubelet || version == "kubeadm.k8s.io/v1beta4" && ours;
         if !known {
-            return Err(unfit(version, kind));
+            return Err(unsupported_kind(version, kind));
         }
-        strict(document, version, kind)?;
+        check_fields(document, version, kind)?;
         match kind {
             "InitConfiguration" => init(document)?,
             "ClusterConfiguration" => cluster(document)?,
@@ -46,7 +46,7 @@ pub fn validate(documents: &[Rc<Value>]) -> Result<(), String> {
     Err("no InitConfiguration, ClusterConfiguration or JoinConfiguration kind was found in the YAML file".into())
 }
 
-fn unfit(version: &str, kind: &str) -> String {
+fn unsupported_kind(version: &str, kind: &str) -> String {
     match version {
         "kubeadm.k8s.io/v1beta2" => format!(
             "your configuration file uses an old API spec: \"{version}\" (kind: \"{kind}\"). Please use kubeadm v1.22 \
@@ -58,7 +58,7 @@ fn unfit(version: &str, kind: &str) -> String {
     }
 }
 
-fn group(version: &str, kind: &str) -> String {
+fn decoding_error(version: &str, kind: &str) -> String {
     let (group, version) = version.split_once('/').unwrap_or_default();
     format!(
         "error unmarshaling configuration \
@@ -67,37 +67,36 @@ fn group(version: &str, kind: &str) -> String {
 }
 
 /// Unknown keys, at every depth that the tables reach.
-fn strict(document: &Value, version: &str, kind: &str) -> Result<(), String> {
+fn check_fields(document: &Value, version: &str, kind: &str) -> Result<(), String> {
     let mut unknown = Vec::new();
-    walk(document, kind, "", &mut unknown);
+    collect_unknown(document, kind, "", &mut unknown);
     if unknown.is_empty() {
         return Ok(());
     }
     let fields: Vec<String> = unknown.iter().map(|f| format!("unknown field \"{f}\"")).collect();
-    Err(format!("{}: strict decoding error: {}", group(version, kind), fields.join(", ")))
+    Err(format!("{}: strict decoding error: {}", decoding_error(version, kind), fields.join(", ")))
 }
 
-fn walk(value: &Value, kind: &str, path: &str, unknown: &mut Vec<String>) {
-    let Some((_, keys)) = TYPES.iter().find(|(name, _)| *name == kind) else { return };
+fn collect_unknown(value: &Value, kind: &str, path: &str, unknown: &mut Vec<String>) {
+    let Some(known) = data::fields(kind) else { return };
     if let Value::Array(items) = value {
         for (index, item) in items.iter().enumerate() {
-            walk(item, kind, &format!("{}[{index}].", path.trim_end_matches('.')), unknown);
+            collect_unknown(item, kind, &format!("{}[{index}].", path.trim_end_matches('.')), unknown);
         }
     }
     for (key, inner) in value.as_object().into_iter().flatten() {
-        let mut known = keys.split_ascii_whitespace().map(|known| known.split_once(':').unwrap_or((known, "")));
-        match known.find(|(name, _)| name == key) {
+        match known.get(key).map(String::as_str) {
             None => unknown.push(format!("{path}{key}")),
-            Some((_, "")) => {}
-            Some((_, kind)) => walk(inner, kind, &format!("{path}{key}."), unknown),
+            Some("") => {}
+            Some(kind) => collect_unknown(inner, kind, &format!("{path}{key}."), unknown),
         }
     }
 }
 
 fn init(document: &Value) -> Result<(), String> {
     for entry in document["bootstrapTokens"].as_array().into_iter().flatten() {
-        token(text(entry, "/token"), "InitConfiguration")?;
-        times(text(entry, "/ttl"), "InitConfiguration")?;
+        check_token(text(entry, "/token"), "InitConfiguration")?;
+        check_duration(text(entry, "/ttl"), "InitConfiguration")?;
     }
     let address = text(document, "/localAPIEndpoint/advertiseAddress");
     match address.parse::<Ipv4Addr>() {
@@ -109,10 +108,10 @@ fn init(document: &Value) -> Result<(), String> {
             return Err(format!("couldn't use \"{address}\" {rule}"));
         }
     }
-    registration(document)
+    check_node_name(document)
 }
 
-fn registration(document: &Value) -> Result<(), String> {
+fn check_node_name(document: &Value) -> Result<(), String> {
     let name = text(document, "/nodeRegistration/name").to_lowercase();
     let fits = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c));
     if fits && !name.starts_with(['-', '.']) && !name.ends_with(['-', '.']) {
@@ -123,7 +122,7 @@ fn registration(document: &Value) -> Result<(), String> {
     Err(format!("nodeRegistration.name: Invalid value: \"{name}\": {rule}"))
 }
 
-fn token(token: &str, kind: &str) -> Result<(), String> {
+fn check_token(token: &str, kind: &str) -> Result<(), String> {
     let lower = |text: &str, len: usize| {
         text.len() == len && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
     };
@@ -131,18 +130,18 @@ fn token(token: &str, kind: &str) -> Result<(), String> {
         Some((id, secret)) if lower(id, 6) && lower(secret, 16) => Ok(()),
         _ => {
             let form = r#""\\A([a-z0-9]{6})\\.([a-z0-9]{16})\\z""#;
-            let group = group("kubeadm.k8s.io/v1beta4", kind);
+            let group = decoding_error("kubeadm.k8s.io/v1beta4", kind);
             Err(format!("{group}: the bootstrap token \"{token}\" was not of the form {form}"))
         }
     }
 }
 
-fn times(text: &str, kind: &str) -> Result<(), String> {
+fn check_duration(text: &str, kind: &str) -> Result<(), String> {
     if text.is_empty() || duration(text).is_some() {
         return Ok(());
     }
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let group = group("kubeadm.k8s.io/v1beta4", kind);
+    let group = decoding_error("kubeadm.k8s.io/v1beta4", kind);
     Err(format!("{group}: time: unknown unit \"{unit}\" in duration \"{text}\""))
 }
 
@@ -154,7 +153,7 @@ fn cluster(document: &Value) -> Result<(), String> {
         return Err(format!("hostport {endpoint}: {host}"));
     }
     let services = text(document, "/networking/serviceSubnet");
-    if let Some(net) = subnet("serviceSubnet", services)? {
+    if let Some(net) = parse_subnet("serviceSubnet", services)? {
         // 20 bits at most; the mask is applied without a word, the string is kept as given.
         if net.prefix_len() < 12 {
             let rule = "specified service subnet is too large; for 32-bit addresses, the mask must be >= 12";
@@ -167,7 +166,7 @@ fn cluster(document: &Value) -> Result<(), String> {
         }
     }
     let pods = text(document, "/networking/podSubnet");
-    if let Some(net) = subnet("podSubnet", pods)?.filter(|net| net.prefix_len() > 24) {
+    if let Some(net) = parse_subnet("podSubnet", pods)?.filter(|net| net.prefix_len() > 24) {
         let mask = net.prefix_len();
         let rule =
             format!("the size of pod subnet with mask {mask} is smaller than the size of node subnet with mask 24");
@@ -176,7 +175,7 @@ fn cluster(document: &Value) -> Result<(), String> {
     Ok(())
 }
 
-fn subnet(field: &str, given: &str) -> Result<Option<Ipv4Net>, String> {
+fn parse_subnet(field: &str, given: &str) -> Result<Option<Ipv4Net>, String> {
     if given.is_empty() {
         return Ok(None);
     }
@@ -202,8 +201,8 @@ fn version(given: &str) -> Result<(), String> {
 
 fn join(document: &Value) -> Result<(), String> {
     let discovery = "/discovery/bootstrapToken";
-    token(text(document, &format!("{discovery}/token")), "JoinConfiguration")?;
-    times(text(document, "/timeouts/discovery"), "JoinConfiguration")?;
+    check_token(text(document, &format!("{discovery}/token")), "JoinConfiguration")?;
+    check_duration(text(document, "/timeouts/discovery"), "JoinConfiguration")?;
     let given = |key: &str| document.pointer(&format!("{discovery}/{key}")).is_some_and(|v| !v.is_null());
     if !given("apiServerEndpoint") {
         return Err("discovery.bootstrapToken.apiServerEndpoint: Required value: APIServerEndpoint is not set".into());
@@ -214,7 +213,7 @@ fn join(document: &Value) -> Result<(), String> {
                     continue";
         return Err(format!("discovery.bootstrapToken.caCertHashes: Invalid value: \"\": {rule}"));
     }
-    registration(document)
+    check_node_name(document)
 }
 
 #[cfg(test)]
@@ -222,16 +221,16 @@ mod tests {
     use super::*;
     use crate::yaml::documents;
 
-    fn says(yaml: &str) -> String {
+    fn message(yaml: &str) -> String {
         validate(&documents(yaml).unwrap()).err().unwrap_or("ok".into())
     }
 
     fn cluster(lines: &str) -> String {
-        says(&format!("apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n{lines}"))
+        message(&format!("apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n{lines}"))
     }
 
     fn init(lines: &str) -> String {
-        says(&format!("apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\n{lines}"))
+        message(&format!("apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\n{lines}"))
     }
 
     #[test]
@@ -240,7 +239,7 @@ mod tests {
         assert!(cluster("networking: {podsubnet: x}\n").ends_with("unknown field \"networking.podsubnet\""));
         assert!(cluster("apiServer: {extraArgs: [{nam: x}]}\n").ends_with("\"apiServer.extraArgs[0].nam\""));
         let kubelet = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxpods: 3\n";
-        assert!(says(kubelet).contains("Kind:\"KubeletConfiguration\"}: strict decoding error"));
+        assert!(message(kubelet).contains("Kind:\"KubeletConfiguration\"}: strict decoding error"));
     }
 
     #[test]
@@ -274,7 +273,7 @@ mod tests {
 
     #[test]
     fn other_api_versions_are_refused() {
-        assert!(says("apiVersion: kubeadm.k8s.io/v1beta2\nkind: InitConfiguration\n").contains("an old API spec"));
-        assert!(says("apiVersion: v1\nkind: Pod\n").contains("kind and apiVersion is mandatory"));
+        assert!(message("apiVersion: kubeadm.k8s.io/v1beta2\nkind: InitConfiguration\n").contains("an old API spec"));
+        assert!(message("apiVersion: v1\nkind: Pod\n").contains("kind and apiVersion is mandatory"));
     }
 }

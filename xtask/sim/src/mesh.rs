@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, Member, Ready};
-use super::mishap::{Breach, Mishap};
-use super::net::Net;
-use super::stage::Stage;
-use super::workload::Workload;
-use super::yaml::text;
+use crate::cluster::{Cluster, Member, Ready};
+use crate::conditions::{Breach, Condition};
+use crate::net::Net;
+use crate::state::SimState;
+use crate::workload::Workload;
+use crate::yaml::text;
 
 /// The workload that the mesh is asked with.
 pub const SAMPLE: &str = "sample/deployment/sample";
@@ -34,10 +34,10 @@ pub struct Link {
     pub agents: Result<(), &'static str>,
 }
 
-impl Stage {
+impl SimState {
     /// Makes something go wrong on a cluster.
-    pub fn befall(&mut self, cluster: &str, mishap: Mishap) {
-        self.mishaps.entry(cluster.to_owned()).or_default().push(mishap);
+    pub fn befall(&mut self, cluster: &str, condition: Condition) {
+        self.conditions.entry(cluster.to_owned()).or_default().push(condition);
     }
 
     /// A Helm was killed while it upgraded a release.
@@ -46,18 +46,18 @@ impl Stage {
         let Some(cluster) = self.cluster_mut(&vm) else { return };
         if let Some(last) = cluster.release(release).cloned() {
             let number = last.number + 1;
-            cluster.releases.push(super::cluster::Revision { number, status: "pending-upgrade".into(), ..last });
+            cluster.releases.push(crate::cluster::Revision { number, status: "pending-upgrade".into(), ..last });
         }
     }
 
     /// The power of a VM goes away.
     pub fn switch_off(&mut self, vm: &str) {
-        self.halt(vm, Duration::ZERO);
+        self.power_off(vm, Duration::ZERO);
     }
 
     /// A worker got another address and was readdressed: its node lives on under it, and nobody else knows yet.
     pub fn move_worker(&mut self, vm: &str) {
-        let ip = self.lease();
+        let ip = self.next_address();
         if let Some(machine) = self.vms.get_mut(vm) {
             machine.ip = ip;
             machine.guest.node_ip = Some(ip);
@@ -71,40 +71,40 @@ impl Stage {
     /// The address of a VM that runs goes to another one (its lease was not renewed). Nothing in the VM has noticed:
     /// the kubelet and the control plane are bound to the old one, and so is the agent until it starts anew.
     pub fn drift(&mut self, vm: &str) {
-        let ip = self.lease();
+        let ip = self.next_address();
         let Some(machine) = self.vms.get_mut(vm) else { return };
         let old = std::mem::replace(&mut machine.ip, ip);
         let agents = self.vms.keys().filter_map(|cp| self.cluster(cp)).find_map(|cluster| {
             let node = cluster.nodes.iter().find(|(_, member)| member.vm == vm)?.0.clone();
-            Some((cluster.name.clone(), node, cluster.workloads.get(AGENTS_OF)?.since))
+            Some((cluster.name.clone(), node, cluster.workloads.get(CILIUM_AGENT)?.since))
         });
         if let Some((cluster, node, since)) = agents {
-            self.befall(&cluster, Mishap::Held { node, ip: old, since });
+            self.befall(&cluster, Condition::Held { node, ip: old, since });
         }
     }
 
     /// The address that the agent of a node holds on to, where it is not the node's.
-    pub(super) fn held(&self, cluster: &Cluster, node: &str) -> Option<Ipv4Addr> {
-        let started = cluster.workloads.get(AGENTS_OF)?.since;
-        self.mishaps(&cluster.name).find_map(|mishap| match mishap {
-            Mishap::Held { node: of, ip, since } if of == node && *since == started => Some(*ip),
+    pub(super) fn stale_agent_ip(&self, cluster: &Cluster, node: &str) -> Option<Ipv4Addr> {
+        let started = cluster.workloads.get(CILIUM_AGENT)?.since;
+        self.conditions(&cluster.name).find_map(|condition| match condition {
+            Condition::Held { node: of, ip, since } if of == node && *since == started => Some(*ip),
             _ => None,
         })
     }
 
-    fn holds(&self, cluster: &Cluster) -> bool {
-        cluster.nodes.keys().any(|node| self.held(cluster, node).is_some())
+    fn has_stale_agent(&self, cluster: &Cluster) -> bool {
+        cluster.nodes.keys().any(|node| self.stale_agent_ip(cluster, node).is_some())
     }
 
     /// The address of a pod, from its node's range.
     pub(super) fn pod_ip(&self, cluster: &Cluster, workload: &Workload, number: usize) -> Option<Ipv4Addr> {
         let range = (*self.pod_ranges(cluster).get(workload.placed.get(number)?)?)?;
         let place = cluster.workloads.keys().position(|key| *key == workload.key())? * 4 + 2 + number;
-        (!workload.wants.host_network).then(|| Ipv4Addr::from(u32::from(range.network()) + place as u32))
+        (!workload.needs.host_network).then(|| Ipv4Addr::from(u32::from(range.network()) + place as u32))
     }
 
-    pub(super) fn mishaps(&self, cluster: &str) -> impl Iterator<Item = &Mishap> {
-        self.mishaps.get(cluster).into_iter().flatten()
+    pub(super) fn conditions(&self, cluster: &str) -> impl Iterator<Item = &Condition> {
+        self.conditions.get(cluster).into_iter().flatten()
     }
 
     /// The VM of the control plane of the cluster of that name.
@@ -118,59 +118,62 @@ impl Stage {
             let cluster = self.control_plane(name).and_then(|cp| self.cluster(&cp));
             cluster.is_some_and(|c| c.nodes.values().any(|member| member.vm == vm))
         };
-        let ahead = |mishap: &Mishap| if let Mishap::Clock(seconds) = mishap { Some(*seconds) } else { None };
-        self.mishaps.iter().filter(|(name, _)| of(name)).flat_map(|(_, all)| all).find_map(ahead).unwrap_or(0)
+        let ahead =
+            |condition: &Condition| if let Condition::Clock(seconds) = condition { Some(*seconds) } else { None };
+        self.conditions.iter().filter(|(name, _)| of(name)).flat_map(|(_, all)| all).find_map(ahead).unwrap_or(0)
     }
 
     /// The link of a cluster to a peer, or nothing if it was not told of it.
     pub(super) fn link(&self, cluster: &Cluster, peer: &str, now: Duration) -> Option<Link> {
-        let told = told(cluster)?.get(peer)?.clone();
-        let up = self.linked_since(cluster, peer, &told).filter(|since| since.saturating_add(LINK) <= now);
+        let entry = peers(cluster)?.get(peer)?.clone();
+        let up = self.linked_since(cluster, peer, &entry).filter(|since| since.saturating_add(LINK) <= now);
         let cache = up.map(drop).ok_or(WAITING);
         let agents = up.filter(|since| since.saturating_add(LINK + AGENTS) <= now).map(drop).ok_or(NOT_FOUND);
-        let copying = self.mishaps(&cluster.name).any(|m| *m == Mishap::Unsynced);
+        let copying = self.conditions(&cluster.name).any(|m| *m == Condition::Unsynced);
         let agents = if copying { agents.and(Err(SYNCHRONISING)) } else { agents };
         Some(Link { cache, agents })
     }
 
     /// From when both servers and the way between them are there.
-    fn linked_since(&self, cluster: &Cluster, peer: &str, told: &Value) -> Option<Duration> {
+    fn linked_since(&self, cluster: &Cluster, peer: &str, entry: &Value) -> Option<Duration> {
         let vm = self.control_plane(peer)?;
         let other = self.cluster(&vm)?;
         let reached = other.nodes.iter().any(|(name, member)| {
             let listed =
-                told["ips"].as_array().is_some_and(|ips| ips.iter().any(|ip| *ip == json!(member.ip.to_string())));
-            let runs = self.vms.get(&member.vm).is_some_and(|vm| vm.power == super::vms::Power::Running);
-            listed && runs && self.vms[&member.vm].ip == member.ip && self.held(other, name).is_none()
+                entry["ips"].as_array().is_some_and(|ips| ips.iter().any(|ip| *ip == json!(member.ip.to_string())));
+            let runs = self.vms.get(&member.vm).is_some_and(|vm| vm.power == crate::vms::Power::Running);
+            listed && runs && self.vms[&member.vm].ip == member.ip && self.stale_agent_ip(other, name).is_none()
         });
-        let known = self::told(other)?.contains_key(&cluster.name);
-        let port = told["port"].as_u64() == Some(u64::from(self.mesh_port(other)));
+        let known = self::peers(other)?.contains_key(&cluster.name);
+        let port = entry["port"].as_u64() == Some(u64::from(self.mesh_port(other)));
         let ids = [self.cluster_id(cluster), self.cluster_id(other)];
-        let trusted = self.authority(cluster) == self.authority(other);
-        let uncertified =
-            |c: &Cluster| self.mishaps(&c.name).any(|m| matches!(m, Mishap::NoCertificates | Mishap::OldCertificates));
-        let deaf =
-            self.mishaps(&cluster.name).any(|m| matches!(m, Mishap::Deaf) || *m == Mishap::DeafTo(peer.to_owned()));
+        let trusted = self.mesh_ca(cluster) == self.mesh_ca(other);
+        let uncertified = |c: &Cluster| {
+            self.conditions(&c.name).any(|m| matches!(m, Condition::NoCertificates | Condition::OldCertificates))
+        };
+        let deaf = self
+            .conditions(&cluster.name)
+            .any(|m| matches!(m, Condition::Deaf) || *m == Condition::DeafTo(peer.to_owned()));
         let silent = deaf || uncertified(cluster) || uncertified(other);
         let fits = reached && known && port && trusted && !silent && !ids.contains(&0) && ids[0] != ids[1];
         let server = |c: &Cluster| c.workloads.get(SERVER).map(|w| (w.since, w.clone()));
         let (mine, theirs) = (server(cluster)?, server(other)?);
-        let ready = |c: &Cluster, w: &Workload| self.serves(c, w);
+        let ready = |c: &Cluster, w: &Workload| self.has_server(c, w);
         (fits && ready(cluster, &mine.1) && ready(other, &theirs.1)).then(|| mine.0.max(theirs.0) + IMAGES)
     }
 
     /// Whether the pods of a server have a place.
-    fn serves(&self, cluster: &Cluster, server: &Workload) -> bool {
-        let gone = self.mishaps(&cluster.name).any(|m| *m == Mishap::NoServer);
-        server.made && !server.placed.is_empty() && !cluster.nodes.is_empty() && !gone
+    fn has_server(&self, cluster: &Cluster, server: &Workload) -> bool {
+        let gone = self.conditions(&cluster.name).any(|m| *m == Condition::NoServer);
+        server.admitted && !server.placed.is_empty() && !cluster.nodes.is_empty() && !gone
     }
 
     /// Whether pods of a cluster reach pods of another: a link on both sides, and packets that arrive.
-    pub(super) fn carries(&self, cluster: &Cluster, peer: &str, now: Duration) -> bool {
+    pub(super) fn pods_reach(&self, cluster: &Cluster, peer: &str, now: Duration) -> bool {
         let Some(other) = self.control_plane(peer).and_then(|vm| self.cluster(&vm)) else { return false };
         let up = |a: &Cluster, b: &str| self.link(a, b, now).is_some_and(|l| l.cache.is_ok() && l.agents.is_ok());
-        let lost = |m: &Mishap| [Mishap::Lossy, Mishap::Closed(TUNNEL)].contains(m);
-        let lossy = |c: &Cluster| self.mishaps(&c.name).any(lost) || self.holds(c);
+        let lost = |m: &Condition| [Condition::Lossy, Condition::Closed(TUNNEL)].contains(m);
+        let lossy = |c: &Cluster| self.conditions(&c.name).any(lost) || self.has_stale_agent(c);
         let ranges = |c: &Cluster| self.pod_ranges(c).into_values().flatten().collect::<Vec<_>>();
         let apart =
             ranges(cluster).iter().all(|a| ranges(other).iter().all(|b| !a.contains(&**b) && !b.contains(&**a)));
@@ -185,85 +188,89 @@ impl Stage {
     }
 
     /// The same for packets of full size.
-    pub(super) fn carries_large(&self, cluster: &Cluster, peer: &str, now: Duration) -> bool {
-        let small = |name: &str| self.mishaps(name).any(|m| *m == Mishap::SmallOnly);
-        self.carries(cluster, peer, now) && !small(&cluster.name) && !small(peer)
+    pub(super) fn large_packets_reach(&self, cluster: &Cluster, peer: &str, now: Duration) -> bool {
+        let small = |name: &str| self.conditions(name).any(|m| *m == Condition::SmallOnly);
+        self.pods_reach(cluster, peer, now) && !small(&cluster.name) && !small(peer)
     }
 
     /// Whether nodes of a cluster take something on a port.
-    pub(super) fn open(&self, cluster: &str, port: u16) -> bool {
-        self.mishaps(cluster).all(|m| *m != Mishap::Closed(port))
+    pub(super) fn port_open(&self, cluster: &str, port: u16) -> bool {
+        self.conditions(cluster).all(|m| *m != Condition::Closed(port))
     }
 
     /// The ranges of each node's pods, as its agent published them.
     pub(super) fn pod_ranges(&self, cluster: &Cluster) -> BTreeMap<String, Option<Net>> {
-        let moved =
-            self.mishaps(&cluster.name).find_map(|m| if let Mishap::PodRanges(net) = m { Some(*net) } else { None });
+        let moved = self
+            .conditions(&cluster.name)
+            .find_map(|m| if let Condition::PodRanges(net) = m { Some(*net) } else { None });
         let mut subnets = moved.and_then(|net| net.subnets(24).ok()).into_iter().flatten();
-        let range = |member: &super::cluster::Member, other: Option<ipnet::Ipv4Net>| other.map(Net).or(member.pod_cidr);
+        let range = |member: &crate::cluster::Member, other: Option<ipnet::Ipv4Net>| other.map(Net).or(member.pod_cidr);
         cluster.nodes.iter().map(|(name, member)| (name.clone(), range(member, subnets.next()))).collect()
     }
 
     /// How agents carry packets.
     pub(super) fn tunnel(&self, cluster: &Cluster) -> String {
-        let other =
-            self.mishaps(&cluster.name).find_map(|m| if let Mishap::Tunnel(t) = m { Some(t.clone()) } else { None });
-        let said = cluster.release("cilium").map(|r| text(&r.values, "/tunnelProtocol").to_owned());
-        let rerouted = self.breaks(cluster, Breach::Rerouted).then(|| "geneve".to_owned());
-        rerouted.or(other).or(said).filter(|t| !t.is_empty()).unwrap_or_else(|| "vxlan".into())
+        let other = self
+            .conditions(&cluster.name)
+            .find_map(|m| if let Condition::Tunnel(t) = m { Some(t.clone()) } else { None });
+        let configured = cluster.release("cilium").map(|r| text(&r.values, "/tunnelProtocol").to_owned());
+        let rerouted = self.breach_active(cluster, Breach::Rerouted).then(|| "geneve".to_owned());
+        rerouted.or(other).or(configured).filter(|t| !t.is_empty()).unwrap_or_else(|| "vxlan".into())
     }
 
     /// The id that agents run with.
     pub(super) fn cluster_id(&self, cluster: &Cluster) -> u64 {
-        let other =
-            self.mishaps(&cluster.name).find_map(|m| if let Mishap::ClusterId(id) = m { Some(*id) } else { None });
-        let said = cluster.release("cilium").and_then(|r| r.values["cluster"]["id"].as_u64());
-        other.map(u64::from).or(said).unwrap_or(0)
+        let other = self
+            .conditions(&cluster.name)
+            .find_map(|m| if let Condition::ClusterId(id) = m { Some(*id) } else { None });
+        let configured = cluster.release("cilium").and_then(|r| r.values["cluster"]["id"].as_u64());
+        other.map(u64::from).or(configured).unwrap_or(0)
     }
 
     /// The port of the mesh server.
     pub(super) fn mesh_port(&self, cluster: &Cluster) -> u16 {
         let other =
-            self.mishaps(&cluster.name).find_map(|m| if let Mishap::Port(port) = m { Some(*port) } else { None });
-        let said = cluster
+            self.conditions(&cluster.name).find_map(|m| if let Condition::Port(port) = m { Some(*port) } else { None });
+        let configured = cluster
             .release("cilium")
             .and_then(|r| r.values["clustermesh"]["apiserver"]["service"]["nodePort"].as_u64());
-        other.unwrap_or_else(|| said.and_then(|port| port.try_into().ok()).unwrap_or(32379))
+        other.unwrap_or_else(|| configured.and_then(|port| port.try_into().ok()).unwrap_or(32379))
     }
 
     /// The authority in the Secret `cilium-ca`, base64.
-    pub(super) fn authority(&self, cluster: &Cluster) -> String {
-        let said = cluster.release("cilium").map_or("", |r| text(&r.values, "/tls/ca/cert"));
-        match self.mishaps(&cluster.name).any(|m| *m == Mishap::OtherAuthority) {
-            true => super::pki::base64(super::pki::authority(&format!("{}'s own", cluster.name)).as_bytes()),
-            false => said.to_owned(),
+    pub(super) fn mesh_ca(&self, cluster: &Cluster) -> String {
+        let configured = cluster.release("cilium").map_or("", |r| text(&r.values, "/tls/ca/cert"));
+        match self.conditions(&cluster.name).any(|m| *m == Condition::OtherAuthority) {
+            true => crate::pki::base64(crate::pki::authority(&format!("{}'s own", cluster.name)).as_bytes()),
+            false => configured.to_owned(),
         }
     }
 
     /// Whether a mesh server answers on that port of a node: any node forwards it.
     pub(super) fn mesh_listens(&self, ip: std::net::Ipv4Addr, port: u16, now: Duration) -> bool {
         let clusters = self.vms.keys().filter_map(|vm| self.cluster(vm));
-        let at = |c: &Cluster, (name, member): (&String, &Member)| member.ip == ip && self.held(c, name).is_none();
+        let at =
+            |c: &Cluster, (name, member): (&String, &Member)| member.ip == ip && self.stale_agent_ip(c, name).is_none();
         let mut here = clusters.filter(|c| c.nodes.iter().any(|node| at(c, node)));
         here.any(|c| {
             let server = c.workloads.get(SERVER);
             let runs = server.is_some_and(|w| self.runs_on(c, w, now).is_some());
-            self.mesh_port(c) == port && runs && self.mishaps(&c.name).all(|m| *m != Mishap::NoServer)
+            self.mesh_port(c) == port && runs && self.conditions(&c.name).all(|m| *m != Condition::NoServer)
         })
     }
 
     /// The Job that makes certificates ends when there is a node for it.
-    pub(super) fn settle_certificates(&mut self, vm: &str, now: Duration) {
+    pub(super) fn reconcile_mesh_certificates(&mut self, vm: &str, now: Duration) {
         let Some(cluster) = self.cluster(vm).filter(|cluster| awaits_certificates(cluster)) else { return };
         let ended = cluster.workloads.get(SERVER).is_some_and(|w| self.runs_on(cluster, w, now).is_some());
         if let Some(cluster) = self.cluster_mut(vm).filter(|_| ended) {
-            cluster.provide(CERTIFIED.to_owned(), Value::Null);
+            cluster.ensure_object(CERTIFIED.to_owned(), Value::Null);
         }
     }
 
     /// Names of agents, with what each says of its routing; nothing of one that does not answer.
     pub(super) fn agents(&self, cluster: &Cluster, now: Duration) -> Vec<(String, Option<String>)> {
-        if self.mishaps(&cluster.name).any(|m| *m == Mishap::NoAgents) {
+        if self.conditions(&cluster.name).any(|m| *m == Condition::NoAgents) {
             return vec![];
         }
         let up = |node: &String| self.node_ready(cluster, node, now) == Ready::Yes;
@@ -279,7 +286,7 @@ pub const CERTIFIED: &str = "certified/kube-system/mesh";
 pub const TUNNEL: u16 = 8472;
 pub const HEALTH: u16 = 4240;
 /// The agents.
-pub const AGENTS_OF: &str = "kube-system/daemonset/cilium";
+pub const CILIUM_AGENT: &str = "kube-system/daemonset/cilium";
 /// The server that peers ask.
 pub const SERVER: &str = "kube-system/deployment/clustermesh-apiserver";
 /// Its images (assumption).
@@ -291,12 +298,12 @@ pub fn awaits_certificates(cluster: &Cluster) -> bool {
 }
 
 /// The peers of a cluster, from the values of its release.
-pub fn told(cluster: &Cluster) -> Option<&serde_json::Map<String, Value>> {
+pub fn peers(cluster: &Cluster) -> Option<&serde_json::Map<String, Value>> {
     cluster.release("cilium")?.values["clustermesh"]["config"]["clusters"].as_object()
 }
 
 /// What the pods of the mesh server hold of the peers: names for their addresses. Another set of them is another pod.
-pub fn template(values: &Value) -> Value {
+pub fn server_template(values: &Value) -> Value {
     let clusters = values["clustermesh"]["config"]["clusters"].as_object();
     let mut aliases = Vec::new();
     for (name, peer) in clusters.into_iter().flatten() {
@@ -315,11 +322,11 @@ pub fn agent_template(values: &Value) -> Value {
 }
 
 /// The linked cluster that has a release of that name, if packets get there and it runs.
-pub fn platform<'a>(stage: &'a Stage, cluster: &Cluster, release: &str, now: Duration) -> Option<&'a Cluster> {
-    let peers = told(cluster)?.keys();
-    let there = peers.filter_map(|peer| stage.cluster(&stage.control_plane(peer)?));
+pub fn platform_with<'a>(sim: &'a SimState, cluster: &Cluster, release: &str, now: Duration) -> Option<&'a Cluster> {
+    let peers = peers(cluster)?.keys();
+    let there = peers.filter_map(|peer| sim.cluster(&sim.control_plane(peer)?));
     there.into_iter().find(|other| {
-        let runs = other.workloads.values().any(|w| w.release == release && stage.runs_on(other, w, now).is_some());
-        runs && stage.carries(cluster, &other.name, now)
+        let runs = other.workloads.values().any(|w| w.release == release && sim.runs_on(other, w, now).is_some());
+        runs && sim.pods_reach(cluster, &other.name, now)
     })
 }

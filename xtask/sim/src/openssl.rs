@@ -1,54 +1,32 @@
 //! `openssl req -x509`: the mesh certificate authority, as two PEM blocks on standard output.
-//! Knows nothing of cryptography; the same stage makes the same bytes.
 
-use super::ask::{Ask, refused, said};
-use super::pki;
-use super::stage::Stage;
+use crate::pki;
+use crate::request::{Request, ToolResult, failure, success};
+use crate::state::SimState;
 use tool::Output;
 
-/// Options with a value, and without (openssl-req manual of 3.0).
-const TAKES: &[&str] =
-    &["-newkey", "-pkeyopt", "-keyout", "-out", "-days", "-subj", "-addext", "-config", "-extensions", "-set_serial"];
-const BARE: &[&str] = &["-x509", "-nodes", "-noenc", "-batch", "-new", "-utf8", "-sha256", "-sha384"];
-
-/// Answers one command line.
-pub fn answer(stage: &mut Stage, ask: &Ask) -> Output {
-    let mut args = ask.args.iter().map(String::as_str);
-    match args.next() {
-        Some("version") => return said(format!("OpenSSL {}\n", stage.machine.tools["openssl"])),
-        Some("req") => {}
+/// Answers one command line. There is no cryptography in it; the same state gives the same bytes.
+pub fn answer(sim: &mut SimState, request: &Request) -> ToolResult<Output> {
+    match request.args.first().map_or("", String::as_str) {
+        "version" => return Ok(success(format!("OpenSSL {}\n", sim.machine.tools["openssl"]))),
+        "req" => {}
         other => {
-            let text = format!("Invalid command '{}'; type \"help\" for a list.", other.unwrap_or_default());
-            return stage.strange(ask, refused(1, text));
+            let text = format!("Invalid command '{other}'; type \"help\" for a list.");
+            return Err(sim.unsupported(request, failure(1, text)));
         }
     }
-    let (mut signed, mut out) = (false, "-");
-    while let Some(arg) = args.next() {
-        signed |= arg == "-x509";
-        if TAKES.contains(&arg) {
-            let Some(value) = args.next() else {
-                return stage.strange(ask, refused(1, format!("req: Option {arg} needs a value")));
-            };
-            if arg == "-out" || arg == "-keyout" {
-                out = if ["-", "/dev/stdout"].contains(&value) { out } else { value };
-            }
-        } else if !BARE.contains(&arg) {
-            let name = arg.trim_start_matches('-');
-            return stage.strange(
-                ask,
-                refused(1, format!("req: Unknown option or message digest: {name}\nreq: Use -help for summary.")),
-            );
-        }
+    // Its flags have one dash.
+    let long = |arg: &String| if arg.len() > 1 && arg.starts_with('-') { format!("-{arg}") } else { arg.clone() };
+    let args: Vec<String> = request.args[1..].iter().map(long).collect();
+    let args = sim.parse_args(request, "openssl", &["req"], &args)?;
+    let to_file = args.all("out").chain(args.all("keyout")).any(|path| !["-", "/dev/stdout"].contains(&path));
+    if !args.on("x509") || to_file {
+        let text = "req: the simulator creates certificates with -x509, to standard output, only";
+        return Err(sim.unsupported(request, failure(1, text)));
     }
-    if !signed || out != "-" {
-        return stage.strange(
-            ask,
-            refused(1, "req: the embedded world makes certificates with -x509, to standard output, only"),
-        );
-    }
-    stage.serial += 1;
-    let name = format!("mesh-{}", stage.serial);
+    sim.serial += 1;
+    let name = format!("mesh-{}", sim.serial);
     let key = pki::pem("PRIVATE KEY", &format!("key of {name}"));
     // Without -quiet the key's progress goes to stderr, as dots.
-    Output { stderr: "-----\n".into(), ..said(format!("{key}{}", pki::authority(&name))) }
+    Ok(Output { stderr: "-----\n".into(), ..success(format!("{key}{}", pki::authority(&name))) })
 }

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::clockwork;
-use super::cluster::{Cluster, Seen};
-use super::flags::duration;
-use super::mesh::{self, SAMPLE, platform};
-use super::mishap::{Breach, Mishap};
-use super::stage::Stage;
-use super::vms::{Control, Power, Vm};
-use super::workload::Workload;
+use crate::argv::duration;
+use crate::cluster::{Cluster, Reachability};
+use crate::conditions::{Breach, Condition};
+use crate::mesh::{self, SAMPLE, platform_with};
+use crate::state::SimState;
+use crate::timings;
+use crate::vms::{Control, Power, Vm};
+use crate::workload::Workload;
 
 /// The pod that asks.
 pub const PROBE: &str = "sample/deployment/drill-probe";
@@ -29,7 +29,7 @@ const DRAIN: u64 = SCRAPE / 10;
 /// Of a log that overflowed, the newest scrapes that still arrive (measured: 5 to 36).
 const NEWEST: u64 = 5;
 
-impl Stage {
+impl SimState {
     /// Whether a platform is there and none of its machines runs.
     fn platform_away(&self) -> bool {
         let off =
@@ -37,65 +37,67 @@ impl Stage {
         self.vms
             .keys()
             .filter_map(|vm| self.cluster(vm))
-            .any(|c| c.workloads.contains_key(super::vault::WORKLOAD) && off(c))
+            .any(|c| c.workloads.contains_key(crate::vault::WORKLOAD) && off(c))
     }
 
     /// Whether this is broken on a cluster now.
-    pub(super) fn breaks(&self, cluster: &Cluster, breach: Breach) -> bool {
-        self.mishaps(&cluster.name).any(|m| *m == Mishap::Away(breach)) && self.platform_away()
+    pub(super) fn breach_active(&self, cluster: &Cluster, breach: Breach) -> bool {
+        self.conditions(&cluster.name).any(|m| *m == Condition::Away(breach)) && self.platform_away()
     }
 
     /// Whether this was broken by an outage that somebody counted.
-    pub(super) fn broke(&self, cluster: &Cluster, breach: Breach) -> bool {
-        self.mishaps(&cluster.name).any(|m| *m == Mishap::Away(breach)) && cluster.seen.iter().any(|s| !s.thanos)
+    pub(super) fn breach_happened(&self, cluster: &Cluster, breach: Breach) -> bool {
+        self.conditions(&cluster.name).any(|m| *m == Condition::Away(breach))
+            && cluster.reachability.iter().any(|s| !s.thanos)
     }
 
     /// Notes what has changed, on clusters where somebody counts.
-    pub(super) fn watch(&mut self, now: Duration) {
+    pub(super) fn record_reachability(&mut self, now: Duration) {
         let counts = |vm: &Vm| matches!(&vm.guest.control, Control::Made(c) if c.workloads.contains_key(PROBE));
         let counting: Vec<String> =
             self.vms.iter().filter(|(_, vm)| counts(vm)).map(|(name, _)| name.clone()).collect();
         for vm in counting {
             let Some(cluster) = self.cluster(&vm) else { continue };
-            let seen = self.seen(cluster, now);
+            let reachability = self.reachability(cluster, now);
             let Some(cluster) = self.cluster_mut(&vm) else { continue };
-            if cluster.seen.last().is_none_or(|last| Seen { from: last.from, ..seen } != *last) {
-                cluster.seen.push(seen);
+            if cluster.reachability.last().is_none_or(|last| Reachability { from: last.from, ..reachability } != *last)
+            {
+                cluster.reachability.push(reachability);
             }
         }
     }
 
-    fn seen(&self, cluster: &Cluster, now: Duration) -> Seen {
+    fn reachability(&self, cluster: &Cluster, now: Duration) -> Reachability {
         let serves = |c: &Cluster| c.workloads.get(SAMPLE).is_some_and(|w| self.pods(c, w, now).1 > 0);
-        let peers = mesh::told(cluster).into_iter().flatten().map(|(name, _)| name);
+        let peers = mesh::peers(cluster).into_iter().flatten().map(|(name, _)| name);
         let other = |name: &String| {
             let peer = self.control_plane(name).and_then(|vm| self.cluster(&vm));
-            peer.is_some_and(serves) && self.carries(cluster, name, now)
+            peer.is_some_and(serves) && self.pods_reach(cluster, name, now)
         };
-        Seen {
+        Reachability {
             from: now,
-            local: serves(cluster) && !self.breaks(cluster, Breach::Tied),
-            mesh: peers.filter(|name| other(name)).count() > 0 && !self.breaks(cluster, Breach::Routed),
-            thanos: platform(self, cluster, "thanos", now).is_some(),
+            local: serves(cluster) && !self.breach_active(cluster, Breach::Tied),
+            mesh: peers.filter(|name| other(name)).count() > 0 && !self.breach_active(cluster, Breach::Routed),
+            thanos: platform_with(self, cluster, "thanos", now).is_some(),
         }
     }
 
     /// What the probe has printed.
-    pub(super) fn counted(&self, cluster: &Cluster, probe: &Workload, now: Duration) -> String {
-        let began = (probe.since.max(probe.held_at) + Duration::from_secs(probe.wants.pull)).as_secs();
+    pub(super) fn probe_log(&self, cluster: &Cluster, probe: &Workload, now: Duration) -> String {
+        let began = (probe.since.max(probe.pending_until) + Duration::from_secs(probe.needs.pull)).as_secs();
         let mut out = String::new();
         let mut good = [began; 2];
         for end in (began + LINE..=now.as_secs()).step_by(LINE as usize) {
-            for (n, (way, open)) in WAYS.iter().enumerate() {
+            for (n, (route, open)) in ROUTES.iter().enumerate() {
                 let (mut failed, mut longest) = (0, 0);
                 for second in end - LINE + 1..=end {
                     longest = longest.max(second - good[n]);
-                    match at(cluster, second).is_some_and(open) {
+                    match reachability_at(cluster, second).is_some_and(open) {
                         true => good[n] = second,
                         false => failed += 1,
                     }
                 }
-                out.push_str(&format!("{} {way} {LINE} {failed} {longest}\n", clockwork::EPOCH + end));
+                out.push_str(&format!("{} {route} {LINE} {failed} {longest}\n", timings::EPOCH + end));
             }
         }
         out
@@ -105,30 +107,31 @@ impl Stage {
     pub(super) fn agent_started(&self, cluster: &Cluster) -> Option<u64> {
         let own = |w: &&Workload| w.release == "prometheus-agent" && w.name == "prometheus-agent";
         let agent = cluster.workloads.values().find(own)?;
-        let forgot = self.broke(cluster, Breach::Forgets);
-        let lost = cluster.seen.iter().find(|s| !s.thanos).filter(|_| forgot).map(|s| s.from.as_secs() + 2 * SCRAPE);
+        let forgot = self.breach_happened(cluster, Breach::Forgets);
+        let lost =
+            cluster.reachability.iter().find(|s| !s.thanos).filter(|_| forgot).map(|s| s.from.as_secs() + 2 * SCRAPE);
         Some(lost.unwrap_or(agent.since.as_secs()))
     }
 
     /// The metrics page of an agent, as far as it is about what is sent.
-    pub(super) fn agent_page(&self, cluster: &Cluster, now: Duration) -> Option<String> {
+    pub(super) fn agent_send_metrics(&self, cluster: &Cluster, now: Duration) -> Option<String> {
         let (started, now) = (self.agent_started(cluster)?, now.as_secs());
         let all = now.saturating_sub(started) / SCRAPE;
         let scrapes = (1..=all).map(|n| started + n * SCRAPE);
-        let first = cluster.seen.first().map_or(u64::MAX, |s| s.from.as_secs());
+        let first = cluster.reachability.first().map_or(u64::MAX, |s| s.from.as_secs());
         let waiting = scrapes.filter(|at| *at >= first && !self.delivered(cluster, *at, now)).count() as u64;
         let series = [
             ("prometheus_agent_samples_appended_total{type=\"float\"}", all * SAMPLES),
             ("prometheus_remote_storage_samples_total{remote_name=\"thanos\"}", (all - waiting) * SAMPLES),
             ("prometheus_remote_storage_samples_retried_total{remote_name=\"thanos\"}", 0),
             ("prometheus_remote_storage_samples_failed_total{remote_name=\"thanos\"}", 0),
-            ("process_start_time_seconds", clockwork::EPOCH + started),
+            ("process_start_time_seconds", timings::EPOCH + started),
         ];
         Some(series.iter().map(|(name, value)| format!("{name} {value}\n")).collect())
     }
 
     /// How many scrapes of a cluster's agent are in Thanos, of those within so many seconds.
-    pub(super) fn scrapes(&self, cluster: &Cluster, window: u64, now: Duration) -> Option<u64> {
+    pub(super) fn scrapes_received(&self, cluster: &Cluster, window: u64, now: Duration) -> Option<u64> {
         // What was scraped before a restart came from a process that is no more: it started when it was installed.
         let own = |w: &&Workload| w.release == "prometheus-agent" && w.name == "prometheus-agent";
         let started = cluster.workloads.values().find(own)?.since.as_secs();
@@ -136,7 +139,7 @@ impl Stage {
         let from = now.saturating_sub(window).max(started);
         let scrapes = (started..=now).step_by(SCRAPE as usize).filter(|at| *at > from);
         let kept = |at: &u64| {
-            let forgotten = *at < restarted && restarted > started && at_is_closed(cluster, *at);
+            let forgotten = *at < restarted && restarted > started && thanos_unreachable_at(cluster, *at);
             !forgotten && self.delivered(cluster, *at, now)
         };
         Some(scrapes.filter(kept).count() as u64)
@@ -152,34 +155,34 @@ impl Stage {
             return now >= back + waited * DRAIN || scrape > back + waited * DRAIN;
         }
         let place = (scrape - gone) / SCRAPE;
-        let overflowed = back - gone > 3 * period(cluster).as_secs() && place + NEWEST < waited;
+        let overflowed = back - gone > 3 * truncate_period(cluster).as_secs() && place + NEWEST < waited;
         !overflowed && now >= back + (place + 1) * DRAIN
     }
 }
 
 /// The ways that are asked, and how each is seen.
-const WAYS: [Way; 2] = [("local", |s| s.local), ("mesh", |s| s.mesh)];
-type Way = (&'static str, fn(&Seen) -> bool);
+const ROUTES: [Route; 2] = [("local", |s| s.local), ("mesh", |s| s.mesh)];
+type Route = (&'static str, fn(&Reachability) -> bool);
 
 /// What was open at a second; nothing before anyone counted.
-fn at(cluster: &Cluster, second: u64) -> Option<&Seen> {
-    cluster.seen.iter().rev().find(|s| s.from.as_secs() <= second).or(cluster.seen.first())
+fn reachability_at(cluster: &Cluster, second: u64) -> Option<&Reachability> {
+    cluster.reachability.iter().rev().find(|s| s.from.as_secs() <= second).or(cluster.reachability.first())
 }
 
-fn at_is_closed(cluster: &Cluster, second: u64) -> bool {
-    at(cluster, second).is_some_and(|seen| !seen.thanos)
+fn thanos_unreachable_at(cluster: &Cluster, second: u64) -> bool {
+    reachability_at(cluster, second).is_some_and(|reachability| !reachability.thanos)
 }
 
 /// The last outage of Thanos that began before a moment: when it went, and when it came back, if it did.
 fn outage_around(cluster: &Cluster, second: u64) -> Option<(u64, Option<u64>)> {
-    let gone = cluster.seen.iter().rposition(|s| !s.thanos && s.from.as_secs() <= second)?;
-    let first = cluster.seen[..=gone].iter().rposition(|s| s.thanos).map_or(0, |open| open + 1);
-    let back = cluster.seen[gone..].iter().find(|s| s.thanos).map(|s| s.from.as_secs());
-    Some((cluster.seen[first].from.as_secs(), back))
+    let gone = cluster.reachability.iter().rposition(|s| !s.thanos && s.from.as_secs() <= second)?;
+    let first = cluster.reachability[..=gone].iter().rposition(|s| s.thanos).map_or(0, |open| open + 1);
+    let back = cluster.reachability[gone..].iter().find(|s| s.thanos).map(|s| s.from.as_secs());
+    Some((cluster.reachability[first].from.as_secs(), back))
 }
 
 /// How often the agent truncates its log, from the values of its release.
-fn period(cluster: &Cluster) -> Duration {
+fn truncate_period(cluster: &Cluster) -> Duration {
     let values = cluster.release("prometheus-agent").map(|r| &r.values);
     let flags = values.and_then(|v| v.pointer("/server/defaultFlagsOverride")).and_then(Value::as_array);
     let period = flags.into_iter().flatten().filter_map(Value::as_str);

@@ -3,18 +3,19 @@
 
 use std::time::Duration;
 
-use super::ask::{Answer, Ask, Go, refused, said};
-use super::clockwork;
-use super::kubeadm_rules::failed;
-use super::pki;
-use super::stage::Stage;
-use super::vms::{Control, Guest, Work, Worker};
+use crate::guest::pending_until;
+use crate::kubeadm_rules::kubeadm_error;
+use crate::pki;
+use crate::request::{Request, Response, ToolResult, failure, success};
+use crate::state::SimState;
+use crate::timings;
+use crate::vms::{Control, Guest, Work, Worker};
 use tool::Output;
 
 const SBIN: &str = "/usr/local/sbin/";
 
 /// A value of `prep.env`, which cloud-init wrote and an upgrade writes anew.
-fn environment<'a>(guest: &'a Guest, name: &str) -> &'a str {
+fn prep_env<'a>(guest: &'a Guest, name: &str) -> &'a str {
     let all = guest.files.get("/etc/archipelago/prep.env").map_or("", String::as_str);
     let line = all.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
     line.unwrap_or_default().trim_matches(['"', '\''])
@@ -22,32 +23,32 @@ fn environment<'a>(guest: &'a Guest, name: &str) -> &'a str {
 
 /// The marker names what the script installed.
 fn marker(guest: &Guest) -> String {
-    format!("k8s={} pause={}", environment(guest, "K8S_PATCH"), environment(guest, "PAUSE_IMAGE"))
+    format!("k8s={} pause={}", prep_env(guest, "K8S_PATCH"), prep_env(guest, "PAUSE_IMAGE"))
 }
 
 /// `node-prep`, all of it or kubeadm alone.
-pub fn prep(stage: &mut Stage, vm: &str, alone: bool, ask: &Ask, now: Duration) -> Answer {
+pub fn start_prep(sim: &mut SimState, vm: &str, alone: bool, request: &Request, now: Duration) -> Response {
     // Behind the lock of another run: cloud-init's, or one whose asker was killed.
     let locks = |work: &Work| matches!(work, Work::Prep | Work::Kubeadm);
-    if let Some(job) = stage.vms[vm].guest.jobs.iter().find(|job| locks(&job.work)) {
-        return Answer::Again(job.next.saturating_sub(now).max(Duration::from_millis(1)));
+    if let Some(job) = sim.vms[vm].guest.jobs.iter().find(|job| locks(&job.work)) {
+        return pending_until(job.next, now);
     }
     if alone {
-        return stage.begin(vm, ask, Work::Kubeadm, now, clockwork::KUBEADM);
+        return sim.start_job(vm, request, Work::Kubeadm, now, timings::KUBEADM);
     }
-    if let Some(machine) = stage.vms.get_mut(vm) {
+    if let Some(machine) = sim.vms.get_mut(vm) {
         if machine.guest.prep == marker(&machine.guest) {
-            return Answer::Done(said("node-prep: already done\n"));
+            return Response::Done(success("node-prep: already done\n"));
         }
         machine.guest.packages = machine.guest.installed().to_owned();
         machine.guest.prep.clear();
     }
-    stage.begin(vm, ask, Work::Prep, now, clockwork::PREP)
+    sim.start_job(vm, request, Work::Prep, now, timings::PREP)
 }
 
 /// All packages are there. A kubelet that runs goes on as it was until it is started anew.
-pub fn prepared(guest: &mut Guest) {
-    let version = environment(guest, "K8S_PATCH").to_owned();
+pub fn finish_prep(guest: &mut Guest) {
+    let version = prep_env(guest, "K8S_PATCH").to_owned();
     if guest.running.is_empty() && guest.installed() != version {
         guest.running = guest.installed().to_owned();
     }
@@ -57,12 +58,12 @@ pub fn prepared(guest: &mut Guest) {
 }
 
 /// kubeadm's package is there.
-pub fn with_kubeadm(guest: &mut Guest) {
-    guest.kubeadm = environment(guest, "K8S_PATCH").to_owned();
+pub fn finish_kubeadm(guest: &mut Guest) {
+    guest.kubeadm = prep_env(guest, "K8S_PATCH").to_owned();
 }
 
 /// What `node-state` makes of the scripts beside it: the same text as the bundle of a render.
-pub fn scripts(guest: &Guest) -> String {
+pub fn scripts_digest(guest: &Guest) -> String {
     let ours = guest.files.iter().filter_map(|(path, text)| Some((path.strip_prefix(SBIN)?, text)));
     let ours = ours.filter(|(name, _)| name.starts_with("node-"));
     let all: String = ours.map(|(name, text)| format!("#: {name}\n{text}")).collect();
@@ -70,9 +71,9 @@ pub fn scripts(guest: &Guest) -> String {
 }
 
 /// `awk` over a bundle of scripts: all of them or none.
-pub fn replace_scripts(stage: &mut Stage, vm: &str, bundle: &str) -> Output {
-    let Some(machine) = stage.vms.get_mut(vm) else { return refused(255, "") };
-    let Some(all) = bundle.strip_suffix("#: end\n") else { return refused(1, "") };
+pub fn replace_scripts(sim: &mut SimState, vm: &str, bundle: &str) -> Output {
+    let Some(machine) = sim.vms.get_mut(vm) else { return failure(255, "") };
+    let Some(all) = bundle.strip_suffix("#: end\n") else { return failure(1, "") };
     let files = machine.guest.files_mut();
     let mut name = String::new();
     for line in all.lines() {
@@ -83,11 +84,11 @@ pub fn replace_scripts(stage: &mut Stage, vm: &str, bundle: &str) -> Output {
             text.push_str(&format!("{line}\n"));
         }
     }
-    machine.guest.scripts = scripts(&machine.guest);
-    said("")
+    machine.guest.scripts = scripts_digest(&machine.guest);
+    success("")
 }
 
-fn numbers(version: &str) -> (u64, u64, u64) {
+fn version_numbers(version: &str) -> (u64, u64, u64) {
     let mut parts = version.trim_start_matches('v').split('.').map(|part| part.parse().unwrap_or(0));
     let mut next = || parts.next().unwrap_or(0);
     (next(), next(), next())
@@ -95,20 +96,20 @@ fn numbers(version: &str) -> (u64, u64, u64) {
 
 /// Whether a kubelet is of a later minor than its API server, which is no supported skew. Upstream says so of init's
 /// preflight; that such a kubelet does not become ready is assumed.
-pub fn too_new(kubelet: &str, server: &str) -> bool {
+pub fn kubelet_too_new(kubelet: &str, server: &str) -> bool {
     // Asked for every pod at every look, and mostly of the very version of the server.
     if server.strip_prefix('v') == Some(kubelet) {
         return false;
     }
-    let (kubelet, server) = (numbers(kubelet), numbers(server));
+    let (kubelet, server) = (version_numbers(kubelet), version_numbers(server));
     (kubelet.0, kubelet.1) > (server.0, server.1)
 }
 
 /// What `kubeadm upgrade apply` has against a version (texts and rules: kubernetes/kubernetes
 /// `cmd/kubeadm/app/phases/upgrade/policy.go` and `cmd/phases/upgrade/apply/preflight.go`; with v1.35 every failure of
 /// a phase begins as here).
-fn against(cluster: &str, kubeadm: &str, wanted: &str) -> Option<String> {
-    let (from, own, to) = (numbers(cluster), numbers(kubeadm), numbers(wanted));
+fn version_errors(cluster: &str, kubeadm: &str, wanted: &str) -> Option<String> {
+    let (from, own, to) = (version_numbers(cluster), version_numbers(kubeadm), version_numbers(wanted));
     let mut fatal = vec![];
     let mut soft = vec![];
     if to.1 > from.1 + 1 {
@@ -143,68 +144,85 @@ fn against(cluster: &str, kubeadm: &str, wanted: &str) -> Option<String> {
 }
 
 /// `node-upgrade VERSION`: a snapshot of etcd, and `kubeadm upgrade apply` in a process of the node's own.
-pub fn node_upgrade(stage: &mut Stage, vm: &str, version: &str, ask: &Ask, now: Duration) -> Answer {
-    if !matches!(stage.vms[vm].guest.control, Control::Made(_)) {
-        return Answer::Done(refused(1, "node-upgrade: there is no control plane on this node"));
+pub fn node_upgrade(
+    sim: &mut SimState,
+    vm: &str,
+    version: &str,
+    request: &Request,
+    now: Duration,
+) -> ToolResult<Response> {
+    let guest = &sim.vms[vm].guest;
+    if !matches!(guest.control, Control::Made(_)) {
+        return Err(failure(1, "node-upgrade: there is no control plane on this node"));
     }
-    if let Some(job) = stage.vms[vm].guest.jobs.iter().find(|job| matches!(job.work, Work::Apply(_))) {
-        return Answer::Again(job.next.saturating_sub(now).max(Duration::from_millis(1)));
+    if let Some(job) = guest.jobs.iter().find(|job| matches!(job.work, Work::Apply(_))) {
+        return Ok(pending_until(job.next, now));
     }
-    if let Some(machine) = stage.vms.get_mut(vm) {
+    if let Some(machine) = sim.vms.get_mut(vm) {
         machine.guest.upgrading = true;
     }
-    apply(stage, vm, version, ask, now).unwrap_or_else(Answer::Done)
+    start_upgrade(sim, vm, version, request, now)
 }
 
 /// `kubeadm upgrade apply --yes VERSION`.
-pub fn apply(stage: &mut Stage, vm: &str, version: &str, ask: &Ask, now: Duration) -> Go<Answer> {
+pub fn start_upgrade(
+    sim: &mut SimState,
+    vm: &str,
+    version: &str,
+    request: &Request,
+    now: Duration,
+) -> ToolResult<Response> {
     let server = "[ERROR ControlPlaneNodesReady]: there are NotReady control-planes in the cluster";
-    if !stage.api_up(vm, now) {
+    if !sim.api_up(vm, now) {
         // Before anything else it reads its configuration from the cluster (text assumed).
-        return Err(failed("error execution phase preflight: couldn't create a Kubernetes client: connection refused"));
+        return Err(kubeadm_error(
+            "error execution phase preflight: couldn't create a Kubernetes client: connection refused",
+        ));
     }
-    let Some(cluster) = stage.cluster(vm) else { return Err(failed(server)) };
-    let kubeadm = stage.vms[vm].guest.kubeadm().to_owned();
-    if let Some(why) = against(&cluster.version, &kubeadm, version) {
-        return Err(failed(&why));
+    let Some(cluster) = sim.cluster(vm) else { return Err(kubeadm_error(server)) };
+    let kubeadm = sim.vms[vm].guest.kubeadm().to_owned();
+    if let Some(why) = version_errors(&cluster.version, &kubeadm, version) {
+        return Err(kubeadm_error(&why));
     }
     let ready = cluster.nodes.iter().filter(|(_, node)| node.vm == vm);
-    let ready = ready.map(|(name, _)| stage.node_ready(cluster, name, now)).all(|is| is == super::cluster::Ready::Yes);
+    let ready = ready.map(|(name, _)| sim.node_ready(cluster, name, now)).all(|is| is == crate::cluster::Ready::Yes);
     if !ready {
-        return Err(failed(&format!("error execution phase preflight: preflight checks failed\n\t{server}: [{vm}]")));
+        return Err(kubeadm_error(&format!(
+            "error execution phase preflight: preflight checks failed\n\t{server}: [{vm}]"
+        )));
     }
     // The API server starts anew in between (its length is assumed).
-    stage.refusing.insert(vm.to_owned(), now + clockwork::API_AFTER_BOOT);
-    Ok(stage.begin(vm, ask, Work::Apply(version.to_owned()), now, clockwork::UPGRADE))
+    sim.refusing.insert(vm.to_owned(), now + timings::API_AFTER_BOOT);
+    Ok(sim.start_job(vm, request, Work::Apply(version.to_owned()), now, timings::UPGRADE))
 }
 
 /// It has ended well; a marker of ours goes with it.
-pub fn applied(stage: &mut Stage, vm: &str, version: &str, now: Duration) -> Output {
-    let renewed = stage.clock_of(vm, now);
-    let Some(machine) = stage.vms.get_mut(vm) else { return refused(255, "") };
+pub fn finish_upgrade(sim: &mut SimState, vm: &str, version: &str, now: Duration) -> Output {
+    let renewed = sim.clock_of(vm, now);
+    let Some(machine) = sim.vms.get_mut(vm) else { return failure(255, "") };
     machine.guest.upgrading = false;
     if let Control::Made(cluster) = &mut machine.guest.control {
         cluster.version = version.to_owned();
         // Upstream: an upgrade renews all certificates (`--certificate-renewal`, true by default).
-        cluster.born = renewed;
+        cluster.certs_issued_at = renewed;
     }
-    said(format!(
+    success(format!(
         "\n[upgrade] SUCCESS! A control plane node of your cluster was upgraded to \"{version}\".\n\n[upgrade] Now \
          please proceed with upgrading the rest of the nodes by following the right order.\n"
     ))
 }
 
 /// `kubeadm upgrade node` on a worker: it reads the kubelet's configuration from its cluster.
-pub fn upgrade_node(stage: &Stage, vm: &str, now: Duration) -> Output {
-    let guest = &stage.vms[vm].guest;
+pub fn upgrade_node(sim: &SimState, vm: &str, now: Duration) -> Output {
+    let guest = &sim.vms[vm].guest;
     let joined = guest.worker == Worker::Joined;
-    let valid = |name: &String| stage.cluster(name).is_some_and(|c| stage.valid_from(c, vm) <= now);
-    let up = |ip: &std::net::Ipv4Addr| stage.at(*ip).is_some_and(|(name, _)| stage.api_up(name, now) && valid(name));
+    let valid = |name: &String| sim.cluster(name).is_some_and(|c| sim.valid_from(c, vm) <= now);
+    let up = |ip: &std::net::Ipv4Addr| sim.vm_at(*ip).is_some_and(|(name, _)| sim.api_up(name, now) && valid(name));
     if !joined || !guest.hosts.values().any(up) {
         let why = "couldn't create a Kubernetes client from file \"/etc/kubernetes/kubelet.conf\"";
-        return failed(&format!("error execution phase preflight: {why}"));
+        return kubeadm_error(&format!("error execution phase preflight: {why}"));
     }
-    said(
+    success(
         "[upgrade] The configuration for this node was successfully updated!\n[upgrade] Now you should go ahead and \
          upgrade the kubelet package using your package manager.\n",
     )
@@ -226,13 +244,17 @@ mod tests {
             ("v1.35.6", "1.35.7", "v1.36.0", "at least one minor release higher than the kubeadm minor release"),
             ("v1.35.6", "1.36.0", "v1.35.7", "Kubeadm version v1.36.0 can only be used to upgrade to"),
         ] {
-            let said = against(cluster, kubeadm, wanted).unwrap_or_default();
-            assert!(if why.is_empty() { said.is_empty() } else { said.contains(why) }, "{cluster} {wanted}: {said}");
+            let found = version_errors(cluster, kubeadm, wanted).unwrap_or_default();
+            assert!(if why.is_empty() { found.is_empty() } else { found.contains(why) }, "{cluster} {wanted}: {found}");
         }
     }
 
     #[test]
     fn a_kubelet_may_be_older_than_its_server_and_not_of_a_later_minor() {
-        assert!(too_new("1.36.0", "v1.35.7") && !too_new("1.35.7", "v1.35.6") && !too_new("1.34.1", "v1.35.6"));
+        assert!(
+            kubelet_too_new("1.36.0", "v1.35.7")
+                && !kubelet_too_new("1.35.7", "v1.35.6")
+                && !kubelet_too_new("1.34.1", "v1.35.6")
+        );
     }
 }

@@ -1,46 +1,23 @@
 //! tar, for the archives of tools: one member of one gzipped archive, into a folder.
-//! Knows nothing of whether an archive is the right one; a damaged one cannot be unpacked.
 
-use super::ask::{Ask, Disk, refused, said};
-use super::curl;
-use super::flags::{Bad, Known, parse};
-use super::stage::Stage;
+use crate::argv::split_short_flags;
+use crate::curl;
+use crate::request::{Disk, Request, ToolResult, failure, success};
+use crate::state::SimState;
 use tool::Output;
 
-const FLAGS: Known = Known {
-    takes: &["file", "directory", "strip-components"],
-    bare: &["extract", "gzip"],
-    short: &[('x', "extract"), ('z', "gzip"), ('f', "file"), ('C', "directory")],
-};
-
-/// Answers one command line. Texts and exit codes are GNU tar's, seen in 1.34.
-pub fn answer(stage: &mut Stage, ask: &Ask, disk: &mut dyn Disk) -> Output {
-    let args: Vec<String> = ask.args.iter().flat_map(|arg| spread(arg)).collect();
-    let parsed = match parse(&args, &[FLAGS]) {
-        Ok(parsed) => parsed,
-        Err(Bad::Unknown(flag)) => {
-            return stage.strange(ask, refused(64, format!("tar: unrecognized option '{flag}'")));
-        }
-        Err(Bad::NoValue(flag)) => {
-            return stage.strange(ask, refused(64, format!("tar: option '{flag}' requires an argument")));
-        }
-    };
-    let (path, folder) = (parsed.get("file").unwrap_or_default(), parsed.get("directory").unwrap_or("."));
-    let Some(bytes) = disk.read(path) else {
-        return refused(2, format!("tar ({path}): Cannot open: No such file or directory"));
-    };
-    if !curl::packs(path, &bytes) {
-        return refused(2, "gzip: stdin: not in gzip format\ntar: Child returned status 1");
+/// Answers one command line.
+pub fn answer(sim: &mut SimState, request: &Request, disk: &mut dyn Disk) -> ToolResult<Output> {
+    let args = split_short_flags(&request.args, "xzf");
+    let args = sim.parse_args(request, "tar", &[], &args)?;
+    let (path, folder) = (args.get("file").unwrap_or_default(), args.get("directory").unwrap_or("."));
+    let missing = || failure(2, format!("tar ({path}): Cannot open: No such file or directory"));
+    let bytes = disk.read(path).ok_or_else(missing)?;
+    if !curl::is_tool_archive(path, &bytes) {
+        return Err(failure(2, "gzip: stdin: not in gzip format\ntar: Child returned status 1"));
     }
-    let member = parsed.word(0);
-    match disk.write(&format!("{folder}/{member}"), &bytes) {
-        Ok(()) => said(""),
-        Err(why) => refused(2, format!("tar: {member}: Cannot open: {why}")),
-    }
-}
-
-/// `-xzf FILE` is three flags in one word.
-fn spread(arg: &str) -> Vec<String> {
-    let letters = arg.strip_prefix('-').filter(|a| a.len() > 1 && a.chars().all(|c| "xzf".contains(c)));
-    letters.map_or(vec![arg.to_owned()], |letters| letters.chars().map(|c| format!("-{c}")).collect())
+    let member = args.word(0);
+    let written = disk.write(&format!("{folder}/{member}"), &bytes);
+    written.map_err(|why| failure(2, format!("tar: {member}: Cannot open: {why}")))?;
+    Ok(success(""))
 }

@@ -5,8 +5,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::*;
-use tool::World;
+use crate::faults::Kind;
+use crate::pki;
+use crate::*;
+use tool::{Call, Event, Exit, Output, TaskId, Tool, World};
 
 mod clusters;
 mod kube;
@@ -61,26 +63,26 @@ networking: {podSubnet: 10.101.0.0/16, serviceSubnet: SERVICES}
 ";
 
 /// A world, and short ways to talk to it.
-pub struct Scene {
-    pub world: Rehearsal,
+pub struct Fixture {
+    pub world: SimWorld,
     pub disk: Shared,
     task: TaskId,
     /// Ends that came while waiting for another.
-    early: Vec<(TaskId, Output)>,
+    finished_early: Vec<(TaskId, Output)>,
 }
 
-impl Scene {
+impl Fixture {
     pub fn new() -> Self {
         Self::on(Machine::default(), Faults::none())
     }
 
     pub fn on(machine: Machine, faults: Faults) -> Self {
         let disk = Shared::default();
-        Scene {
-            world: Rehearsal::new(Stage::new(machine), faults, Box::new(disk.clone())),
+        Fixture {
+            world: SimWorld::new(SimState::new(machine), faults, Box::new(disk.clone())),
             disk,
             task: 0,
-            early: vec![],
+            finished_early: vec![],
         }
     }
 
@@ -107,28 +109,28 @@ impl Scene {
     }
 
     /// Waits for the end of a task.
-    pub fn end(&mut self, task: TaskId) -> Output {
-        if let Some(index) = self.early.iter().position(|(early, _)| *early == task) {
-            return self.early.swap_remove(index).1;
+    pub fn wait_for(&mut self, task: TaskId) -> Output {
+        if let Some(index) = self.finished_early.iter().position(|(finished_early, _)| *finished_early == task) {
+            return self.finished_early.swap_remove(index).1;
         }
         let limit = self.world.now() + Duration::from_secs(4000);
         loop {
             match self.world.wait(Some(limit)) {
                 Event::Ended(ended, output) if ended == task => return output,
-                Event::Ended(ended, output) => self.early.push((ended, output)),
+                Event::Ended(ended, output) => self.finished_early.push((ended, output)),
                 Event::Tick => panic!("task {task} never ended"),
                 _ => {}
             }
         }
     }
 
-    pub fn fed(&mut self, line: &str, stdin: &str) -> Output {
+    pub fn run_with_stdin(&mut self, line: &str, stdin: &str) -> Output {
         let task = self.start(line, stdin);
-        self.end(task)
+        self.wait_for(task)
     }
 
     pub fn run(&mut self, line: &str) -> Output {
-        self.fed(line, "")
+        self.run_with_stdin(line, "")
     }
 
     /// Runs it and wants exit 0.
@@ -139,22 +141,22 @@ impl Scene {
     }
 
     /// Runs it, wants this exit code and this text on stderr.
-    pub fn no(&mut self, line: &str, code: i32, text: &str) {
-        self.no_fed(line, "", code, text);
+    pub fn fails(&mut self, line: &str, code: i32, text: &str) {
+        self.fails_with_stdin(line, "", code, text);
     }
 
-    pub fn no_fed(&mut self, line: &str, stdin: &str, code: i32, text: &str) {
-        let output = self.fed(line, stdin);
+    pub fn fails_with_stdin(&mut self, line: &str, stdin: &str, code: i32, text: &str) {
+        let output = self.run_with_stdin(line, stdin);
         assert_eq!(output.exit, Exit::Code(code), "{line}: {output:?}");
         assert!(output.stderr.contains(text), "{line}: {output:?}");
     }
 
-    pub fn pass(&mut self, seconds: u64) {
+    pub fn advance(&mut self, seconds: u64) {
         let until = self.world.now() + Duration::from_secs(seconds);
         loop {
             match self.world.wait(Some(until)) {
                 Event::Tick => return,
-                Event::Ended(ended, output) => self.early.push((ended, output)),
+                Event::Ended(ended, output) => self.finished_early.push((ended, output)),
                 _ => {}
             }
         }
@@ -164,7 +166,7 @@ impl Scene {
         let line = format!(
             "multipass launch 24.04 --name {name} --cpus 2 --memory 3G --disk 20G --timeout 900 --cloud-init -"
         );
-        self.fed(&line, USER_DATA)
+        self.run_with_stdin(&line, USER_DATA)
     }
 
     pub fn ip(&mut self, name: &str) -> String {
@@ -177,8 +179,9 @@ impl Scene {
         self.run(&format!("multipass exec -n {vm} -- {line}"))
     }
 
-    pub fn deliver(&mut self, vm: &str, path: &str, text: &str) {
-        let output = self.fed(&format!("multipass exec -n {vm} -- sudo /usr/local/sbin/node-keep {path}"), text);
+    pub fn write_file(&mut self, vm: &str, path: &str, text: &str) {
+        let output =
+            self.run_with_stdin(&format!("multipass exec -n {vm} -- sudo /usr/local/sbin/node-keep {path}"), text);
         assert!(output.ok(), "{output:?}");
     }
 
@@ -189,24 +192,24 @@ impl Scene {
     }
 
     /// A prepared VM with its init file.
-    pub fn prepared(services: &str) -> Self {
-        let mut scene = Scene::new();
-        assert!(scene.launch("app1-cp").ok());
-        let ip = scene.ip("app1-cp");
-        assert!(scene.exec("app1-cp", &format!("sudo /usr/local/sbin/node-hosts {ip} app1-api")).ok());
+    pub fn with_prepared_vm(services: &str) -> Self {
+        let mut sim = Fixture::new();
+        assert!(sim.launch("app1-cp").ok());
+        let ip = sim.ip("app1-cp");
+        assert!(sim.exec("app1-cp", &format!("sudo /usr/local/sbin/node-hosts {ip} app1-api")).ok());
         let config = INIT.replace("IP", &ip).replace("SERVICES", services);
-        scene.deliver("app1-cp", "/etc/archipelago/kubeadm-init.yaml", &config);
-        scene
+        sim.write_file("app1-cp", "/etc/archipelago/kubeadm-init.yaml", &config);
+        sim
     }
 
     /// A control plane, and `app1.yaml` on the disk that leads to it.
-    pub fn clustered() -> Self {
-        let mut scene = Scene::prepared("10.97.0.0/16");
-        let init = scene.exec("app1-cp", "sudo kubeadm init --config /etc/archipelago/kubeadm-init.yaml");
+    pub fn with_control_plane() -> Self {
+        let mut sim = Fixture::with_prepared_vm("10.97.0.0/16");
+        let init = sim.exec("app1-cp", "sudo kubeadm init --config /etc/archipelago/kubeadm-init.yaml");
         assert!(init.ok(), "{init:?}");
-        assert!(scene.exec("app1-cp", "sudo touch /etc/archipelago/init.done").ok());
-        scene.kubeconfig();
-        scene
+        assert!(sim.exec("app1-cp", "sudo touch /etc/archipelago/init.done").ok());
+        sim.kubeconfig();
+        sim
     }
 
     /// Fetches admin.conf and leads it to the address, as the plan does.

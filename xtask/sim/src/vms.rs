@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::cluster::Cluster;
+use crate::cluster::Cluster;
 
 /// All of them. Whoever gets one to change it has touched it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ use super::cluster::Cluster;
 pub struct Vms {
     all: BTreeMap<String, Vm>,
     #[serde(skip)]
-    touches: u64,
+    revision: u64,
 }
 
 /// Whether a VM runs.
@@ -38,7 +38,7 @@ pub struct Vm {
     pub memory: u64,
     pub disk: u64,
     /// When SSH answers, or when the power went off.
-    pub turned: Duration,
+    pub power_changed_at: Duration,
     /// When cloud-init has written boot-finished, if our preparation is not part of it.
     pub initialised: Duration,
     /// Whether cloud-init runs the preparation and waits for it.
@@ -52,7 +52,7 @@ pub struct Vm {
     pub guest: Guest,
     /// When it was taken hold of last, in the count of [`Vms`], which sets it.
     #[serde(skip)]
-    pub touched: u64,
+    pub revision: u64,
 }
 
 /// What is inside a VM.
@@ -82,7 +82,7 @@ pub struct Guest {
     /// The certificate authority in `/etc/kubernetes/pki`, by name.
     pub ca: Option<String>,
     /// The authority a worker was given by its cluster.
-    pub trusts: Option<String>,
+    pub joined_ca: Option<String>,
     pub control: Control,
     pub sealed: bool,
     pub worker: Worker,
@@ -125,7 +125,7 @@ pub struct Job {
     /// When it looks at the world next: its end, unless it waits for something.
     pub next: Duration,
     /// A file that is touched when it ends well.
-    pub then: Option<String>,
+    pub then_touch: Option<String>,
 }
 
 /// What a job does.
@@ -149,9 +149,9 @@ pub enum Work {
 
 /// Until when nothing happens in a cluster by itself, unless somebody takes hold of one of its VMs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rest {
+pub struct Idle {
     /// What [`Vms::touched`] said of its VMs.
-    pub touched: u64,
+    pub revision: u64,
     pub until: Duration,
 }
 
@@ -166,28 +166,28 @@ impl Deref for Vms {
 impl Vms {
     /// One, to change it.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Vm> {
-        self.touches += 1;
+        self.revision += 1;
         let vm = self.all.get_mut(name)?;
-        vm.touched = self.touches;
+        vm.revision = self.revision;
         Some(vm)
     }
 
     /// The same, for a note that nothing follows from.
-    pub fn get_untouched(&mut self, name: &str) -> Option<&mut Vm> {
+    pub fn get_mut_unrecorded(&mut self, name: &str) -> Option<&mut Vm> {
         self.all.get_mut(name)
     }
 
     /// Each of them, to change it.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Vm> {
-        self.touches += 1;
-        self.all.values_mut().for_each(|vm| vm.touched = self.touches);
+        self.revision += 1;
+        self.all.values_mut().for_each(|vm| vm.revision = self.revision);
         self.all.values_mut()
     }
 
     /// Adds one, or puts it in place of another.
     pub fn insert(&mut self, name: String, vm: Vm) {
-        self.touches += 1;
-        self.all.insert(name, Vm { touched: self.touches, ..vm });
+        self.revision += 1;
+        self.all.insert(name, Vm { revision: self.revision, ..vm });
     }
 
     /// Takes one away.
@@ -196,15 +196,17 @@ impl Vms {
     }
 
     /// When one of these was touched last; nothing if one of them is not there.
-    pub fn touched<'a>(&self, names: impl Iterator<Item = &'a String>) -> Option<u64> {
-        names.map(|name| self.all.get(name).map(|vm| vm.touched)).try_fold(0, |last, touched| Some(last.max(touched?)))
+    pub fn revision<'a>(&self, names: impl Iterator<Item = &'a String>) -> Option<u64> {
+        names
+            .map(|name| self.all.get(name).map(|vm| vm.revision))
+            .try_fold(0, |last, revision| Some(last.max(revision?)))
     }
 }
 
 impl Vm {
     /// Whether SSH answers.
     pub fn reachable(&self, now: Duration) -> bool {
-        self.power == Power::Running && self.turned <= now
+        self.power == Power::Running && self.power_changed_at <= now
     }
 }
 

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::admission;
-use super::cluster::Cluster;
-use super::pki;
-use super::stage::Stage;
-use super::workload::{Held, Workload};
+use crate::admission;
+use crate::cluster::Cluster;
+use crate::pki;
+use crate::state::SimState;
+use crate::workload::{PendingReason, Workload};
 
 /// Where the provisioner starts a helper pod with a hostPath for every volume (measured).
 const STORAGE: &str = "local-path-storage";
 /// Its words, when PodSecurity refuses it (measured).
 const HELPER: &str = "hostPath volumes (volume \"data\")";
 
-impl Stage {
+impl SimState {
     /// A claim whose pod has a node gets a volume there, once: a folder that the provisioner's helper makes.
-    pub(super) fn bind(&mut self, vm: &str, namespace: &str, claim: &str, node: &str) {
+    pub(super) fn bind_claim(&mut self, vm: &str, namespace: &str, claim: &str, node: &str) {
         let Some(cluster) = self.cluster_mut(vm) else { return };
         let host = cluster.nodes.get(node).map(|member| member.vm.clone());
         let object = cluster.object_mut(&claim_key(namespace, claim));
@@ -31,8 +31,8 @@ impl Stage {
     }
 
     /// A volume whose folder went with its VM: the kubelet does not make it (upstream: the plugin `local-volume`).
-    pub(super) fn lost_folder(&self, cluster: &Cluster, w: &Workload) -> Option<Held> {
-        let (claim, _) = w.wants.claim.as_ref()?;
+    pub(super) fn missing_volume_folder(&self, cluster: &Cluster, w: &Workload) -> Option<PendingReason> {
+        let (claim, _) = w.needs.claim.as_ref()?;
         // Asked for every claim whenever anyone looks: no digest is made for a folder that is there, and where the pod
         // is, there its folder is, almost always.
         let holds = |node: &str| {
@@ -50,12 +50,12 @@ impl Stage {
         let why = format!(
             "MountVolume.NewMounter initialization failed for volume \"{volume}\" : path \"{path}\" does not exist"
         );
-        Some(Held::Unmounted(why))
+        Some(PendingReason::Unmounted(why))
     }
 
     /// Why a claim has no volume: no class, nobody who makes volumes, or one who may not start his helper.
-    pub(super) fn unbound(&self, cluster: &Cluster, w: &Workload, now: Duration) -> Option<String> {
-        let (claim, class) = w.wants.claim.as_ref()?;
+    pub(super) fn unbound_claim_reason(&self, cluster: &Cluster, w: &Workload, now: Duration) -> Option<String> {
+        let (claim, class) = w.needs.claim.as_ref()?;
         let object = cluster.object(&claim_key(&w.namespace, claim));
         if object.is_some_and(|o| o["status"]["phase"] == json!("Bound")) {
             return None;

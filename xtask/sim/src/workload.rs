@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::baseline::baseline;
-use super::catalog::{Chart, Hook, Pods};
-use super::clockwork::{self, pull};
-use super::yaml::text;
+use crate::catalog::{Chart, Hook, Pods};
+use crate::pod_security::baseline_violations;
+use crate::timings;
+use crate::yaml::text;
 
 /// Pods with a controller.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,32 +23,32 @@ pub struct Workload {
     pub since: Duration,
     /// Of a DaemonSet: one per node, whatever stands here.
     pub replicas: usize,
-    pub wants: Wants,
+    pub needs: PodNeeds,
     /// Nodes that its pods were given, one each. A pod stays where it is.
     pub placed: Vec<String>,
     /// The node that has its volume: a folder there, so it goes nowhere else.
     #[serde(default)]
-    pub home: Option<String>,
+    pub volume_node: Option<String>,
     /// Whether admission has let its pods in.
-    pub made: bool,
+    pub admitted: bool,
     /// What kept it when anyone looked last.
-    pub held: Held,
+    pub pending: PendingReason,
     /// When it was held last, or was given a node.
-    pub held_at: Duration,
+    pub pending_until: Duration,
     /// Its images are on its nodes (assumption: a restarted pod stays where it was).
-    pub warm: bool,
+    pub images_cached: bool,
     /// Pods that were deleted one by one, by their place, and when. Others took their places.
     #[serde(default)]
-    pub lost: Vec<(usize, Duration)>,
+    pub deleted_pods: Vec<(usize, Duration)>,
 }
 
 /// What a pod needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wants {
+pub struct PodNeeds {
     /// On the host's network: needs no CNI.
     pub host_network: bool,
     /// What PodSecurity `baseline` says against it.
-    pub offends: String,
+    pub violations: String,
     /// Requested memory, MiB.
     pub memory: u64,
     /// Claim and storage class; the default class if it has no name.
@@ -64,9 +64,9 @@ pub struct Wants {
 
 /// Why pods are not where they should be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Held {
+pub enum PendingReason {
     #[default]
-    No,
+    None,
     /// Admission refuses to make them; the words of the event `FailedCreate`.
     Refused(String),
     /// They have no node; the words of the event `FailedScheduling`.
@@ -90,41 +90,44 @@ impl Workload {
 
     /// The pods of a chart's entry with these values, if it makes them.
     pub fn of_chart(pods: &Pods, release: &str, namespace: &str, values: &Value, now: Duration) -> Option<Workload> {
-        let said = |pointer: &str| values.pointer(pointer).map(|v| v == &json!(true) || v == "true");
+        let flag = |pointer: &str| values.pointer(pointer).map(|v| v == &json!(true) || v == "true");
         let made = match pods.only.strip_prefix('+') {
-            Some(pointer) => said(pointer) == Some(true),
-            None => said(pods.only).is_none_or(|on| on || pods.only.is_empty()),
+            Some(pointer) => flag(pointer) == Some(true),
+            None => flag(&pods.only).is_none_or(|on| on || pods.only.is_empty()),
         };
-        let replicas = values.pointer(pods.replicas).and_then(Value::as_u64).map_or(1, |n| n as usize);
-        let claim = pods.claim.map(|(name, pointer)| (named(name, release), text(values, pointer).to_owned()));
-        let wants = Wants {
+        let replicas = values.pointer(&pods.replicas).and_then(Value::as_u64).map_or(1, |n| n as usize);
+        let claim = pods
+            .claim
+            .as_ref()
+            .map(|(name, pointer)| (with_release_name(name, release), text(values, pointer).to_owned()));
+        let needs = PodNeeds {
             host_network: pods.host_network,
-            offends: pods.offends.to_owned(),
-            memory: requested(pods.memory, values),
+            violations: pods.violations.clone(),
+            memory: requested_memory(&pods.memory, values),
             claim,
-            mounts: mounts(namespace, names(pods.secrets, values), names(pods.configs, values)),
+            mounts: mounts(namespace, secret_names(&pods.secrets, values), secret_names(&pods.configs, values)),
             pull: pods.pull,
             template: Value::Null,
         };
         made.then(|| Workload {
-            kind: pods.kind.to_owned(),
+            kind: pods.kind.clone(),
             namespace: namespace.to_owned(),
-            name: named(pods.name, release),
+            name: with_release_name(&pods.name, release),
             release: release.to_owned(),
             since: now,
             replicas,
-            wants,
+            needs,
             ..Workload::default()
         })
     }
 
     /// Everything that a chart makes.
-    pub fn all_of(chart: &Chart, release: &str, namespace: &str, values: &Value, now: Duration) -> Vec<Workload> {
+    pub fn all_of_chart(chart: &Chart, release: &str, namespace: &str, values: &Value, now: Duration) -> Vec<Workload> {
         chart.pods.iter().filter_map(|pods| Self::of_chart(pods, release, namespace, values, now)).collect()
     }
 
     /// The pods of an applied Deployment, StatefulSet or DaemonSet.
-    pub fn of_manifest(object: &Value, namespace: &str, now: Duration) -> Workload {
+    pub fn from_manifest(object: &Value, namespace: &str, now: Duration) -> Workload {
         let template = &object["spec"]["template"];
         let replicas = object["spec"]["replicas"].as_u64().unwrap_or(1) as usize;
         Workload {
@@ -133,56 +136,57 @@ impl Workload {
             name: text(object, "/metadata/name").to_owned(),
             since: now,
             replicas,
-            wants: Wants::of_pod(template, namespace),
+            needs: PodNeeds::of_pod(template, namespace),
             ..Workload::default()
         }
     }
 
     /// Takes the place of what was there: pods are made anew if what they want has changed. A second identical
     /// upgrade touches nothing, not even a resourceVersion (measured).
-    pub fn after(self, old: Option<Workload>) -> Workload {
+    pub fn replacing(self, old: Option<Workload>) -> Workload {
         match old {
-            Some(old) if old.wants == self.wants => Workload { replicas: self.replicas, ..old },
-            Some(old) if old.wants.claim == self.wants.claim => Workload { home: old.home, ..self },
+            Some(old) if old.needs == self.needs => Workload { replicas: self.replicas, ..old },
+            Some(old) if old.needs.claim == self.needs.claim => Workload { volume_node: old.volume_node, ..self },
             _ => self,
         }
     }
 
     /// Its pods leave a node, and are made anew wherever there is a place for them.
-    pub fn evicted(&mut self, node: &str, now: Duration) {
+    pub fn evict(&mut self, node: &str, now: Duration) {
         self.placed.retain(|place| place != node);
-        (self.since, self.held) = (now, Held::No);
+        (self.since, self.pending) = (now, PendingReason::None);
     }
 
     /// Its pods are made anew.
     pub fn restart(&mut self, now: Duration) {
         self.since = now;
-        (self.made, self.held) = (false, Held::No);
+        (self.admitted, self.pending) = (false, PendingReason::None);
         self.placed.clear();
-        self.lost.clear();
-        self.warm = true;
+        self.deleted_pods.clear();
+        self.images_cached = true;
     }
 
     /// One of its pods is deleted, and another takes its place.
-    pub fn lose(&mut self, place: usize, now: Duration) {
-        self.lost.push((place, now));
+    pub fn delete_pod(&mut self, place: usize, now: Duration) {
+        self.deleted_pods.push((place, now));
     }
 
     /// The number in the name of the pod at a place: whoever takes a place counts on.
-    pub fn number(&self, place: usize) -> usize {
-        place + self.placed.len().max(1) * self.lost.iter().filter(|(at, _)| *at == place).count()
+    pub fn ordinal(&self, place: usize) -> usize {
+        place + self.placed.len().max(1) * self.deleted_pods.iter().filter(|(at, _)| *at == place).count()
     }
 
     /// When the pod at a place is ready again after the last one was deleted.
-    pub fn remade(&self, place: usize) -> Duration {
-        let last = self.lost.iter().filter(|(at, _)| *at == place).map(|(_, when)| *when + clockwork::START).max();
+    pub fn replacement_ready_at(&self, place: usize) -> Duration {
+        let last =
+            self.deleted_pods.iter().filter(|(at, _)| *at == place).map(|(_, when)| *when + timings::START).max();
         last.unwrap_or_default()
     }
 }
 
-impl Wants {
+impl PodNeeds {
     /// Of a pod or a pod template in a namespace.
-    pub fn of_pod(pod: &Value, namespace: &str) -> Wants {
+    pub fn of_pod(pod: &Value, namespace: &str) -> PodNeeds {
         let spec = &pod["spec"];
         let containers = spec["containers"].as_array().into_iter().flatten();
         let volumes = || spec["volumes"].as_array().into_iter().flatten();
@@ -201,20 +205,20 @@ impl Wants {
         }
         secrets.retain(|name| !name.is_empty());
         configs.retain(|name| !name.is_empty());
-        Wants {
+        PodNeeds {
             host_network: spec["hostNetwork"] == json!(true),
-            offends: baseline(spec),
+            violations: baseline_violations(spec),
             memory: containers.map(|c| mebibytes(text(c, "/resources/requests/memory"))).sum(),
             claim: None,
             mounts: mounts(namespace, secrets, configs),
-            pull: pull::MIDDLE,
+            pull: timings::PULL_MEDIUM,
             template: pod.clone(),
         }
     }
 
     /// Of a hook Job.
-    pub fn of_hook(hook: &Hook, values: &Value) -> Wants {
-        Wants { memory: requested(hook.memory, values), ..Wants::default() }
+    pub fn of_hook(hook: &Hook, values: &Value) -> PodNeeds {
+        PodNeeds { memory: requested_memory(&hook.memory, values), ..PodNeeds::default() }
     }
 }
 
@@ -225,17 +229,17 @@ fn mounts(namespace: &str, secrets: Vec<String>, configs: Vec<String>) -> Vec<St
     keys("secret", secrets).chain(keys("configmap", configs)).collect()
 }
 
-fn named(name: &str, release: &str) -> String {
+fn with_release_name(name: &str, release: &str) -> String {
     name.replace("{r}", release)
 }
 
-fn names(pointers: &[&str], values: &Value) -> Vec<String> {
+fn secret_names(pointers: &[String], values: &Value) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for pointer in pointers {
         if pointer.starts_with('/') {
-            names.extend(at(values, pointer).into_iter().filter_map(Value::as_str).map(str::to_owned));
+            names.extend(values_at(values, pointer).into_iter().filter_map(Value::as_str).map(str::to_owned));
         } else {
-            names.push((*pointer).to_owned());
+            names.push(pointer.clone());
         }
     }
     names.sort();
@@ -245,18 +249,18 @@ fn names(pointers: &[&str], values: &Value) -> Vec<String> {
 }
 
 /// Every value at a pointer; `*` goes into every entry.
-fn at<'a>(value: &'a Value, pointer: &str) -> Vec<&'a Value> {
+fn values_at<'a>(value: &'a Value, pointer: &str) -> Vec<&'a Value> {
     let Some((head, tail)) = pointer.split_once("/*") else { return value.pointer(pointer).into_iter().collect() };
     let entries: Vec<&Value> = match value.pointer(head) {
         Some(Value::Object(map)) => map.values().collect(),
         Some(Value::Array(list)) => list.iter().collect(),
         _ => vec![],
     };
-    entries.into_iter().flat_map(|entry| at(entry, tail)).collect()
+    entries.into_iter().flat_map(|entry| values_at(entry, tail)).collect()
 }
 
-fn requested(pointers: &[&str], values: &Value) -> u64 {
-    let memory = |pointer: &&str| values.pointer(&format!("{pointer}/requests/memory")).and_then(Value::as_str);
+fn requested_memory(pointers: &[String], values: &Value) -> u64 {
+    let memory = |pointer: &String| values.pointer(&format!("{pointer}/requests/memory")).and_then(Value::as_str);
     pointers.iter().filter_map(memory).map(mebibytes).sum()
 }
 
@@ -278,11 +282,11 @@ pub fn mebibytes(quantity: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::catalog;
     use super::*;
+    use crate::catalog;
 
     fn made(chart: &str, release: &str, values: Value) -> Vec<Workload> {
-        Workload::all_of(catalog::find(chart).unwrap(), release, "monitoring", &values, Duration::ZERO)
+        Workload::all_of_chart(catalog::find(chart).unwrap(), release, "monitoring", &values, Duration::ZERO)
     }
 
     #[test]
@@ -291,11 +295,11 @@ mod tests {
             "persistence": { "storageClass": "local-path" } }, "global": { "objstore": { "secretName": "x" } } });
         let all = made("thanos", "thanos", values);
         let receive = all.iter().find(|w| w.name == "thanos-receive").unwrap();
-        assert_eq!((receive.wants.memory, receive.wants.mounts.join(" ").as_str()), (1024, "secret/monitoring/x"));
-        assert_eq!(receive.wants.claim, Some(("data-thanos-receive-0".into(), "local-path".into())));
+        assert_eq!((receive.needs.memory, receive.needs.mounts.join(" ").as_str()), (1024, "secret/monitoring/x"));
+        assert_eq!(receive.needs.claim, Some(("data-thanos-receive-0".into(), "local-path".into())));
         let key = json!({ "secretKeyRef": { "name": "seaweedfs-s3" } });
         let values = json!({ "allInOne": { "secretExtraEnvironmentVars": { "A": key, "B": key } } });
-        assert_eq!(made("seaweedfs", "seaweedfs", values)[0].wants.mounts, ["secret/monitoring/seaweedfs-s3"]);
+        assert_eq!(made("seaweedfs", "seaweedfs", values)[0].needs.mounts, ["secret/monitoring/seaweedfs-s3"]);
     }
 
     #[test]

@@ -4,8 +4,8 @@
 use camino::Utf8Path;
 
 use super::Session;
-use super::embedded::{self, Mortal};
 use super::exit::{Ended, NOT_READY, Stop};
+use super::sim_world::{self, CrashableWorld};
 use crate::ui::shell::Tone;
 use exec::host::Host;
 use model::problem::Problem;
@@ -42,18 +42,18 @@ fn real(session: &mut Session, work: Work<'_>) -> Ended {
 }
 
 fn rehearsed(session: &mut Session, offered: &Plan, work: Work<'_>) -> Ended {
-    let mut world = embedded::open(session, offered)?;
-    for address in embedded::strangers(offered) {
+    let mut world = sim_world::open(session, offered)?;
+    for address in sim_world::unknown_charts(offered) {
         let said = format!("{address}, of which a rehearsal knows nothing: it installs, and shows no pod");
         session.shell.status(Tone::Warn, "Assuming", &said);
     }
-    let code = work(session, &mut Mortal::new(&mut world));
+    let code = work(session, &mut CrashableWorld::new(&mut world));
     if world.crashed() {
         let problem = Problem::new("a fault of this seed killed the process itself");
         session.space.complain(problem.hint(format!("{}   # goes on from here", session.typed)));
     }
     if !session.flags.dry_run {
-        embedded::close(session, &world)?;
+        sim_world::close(session, &world)?;
     }
     code
 }

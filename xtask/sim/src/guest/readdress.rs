@@ -3,47 +3,46 @@
 
 use std::time::Duration;
 
-use super::super::ask::{Answer, Ask, refused, said};
-use super::super::clockwork;
-use super::super::mishap::Mishap;
-use super::super::stage::Stage;
-use super::super::vms::{Control, Work};
-use super::restart;
+use super::restart_kubelet;
+use crate::conditions::Condition;
+use crate::request::{Request, Response, ToolResult, failure, success};
+use crate::state::SimState;
+use crate::timings;
+use crate::vms::{Control, Work};
 use tool::Output;
 
 /// Behind the lock of another run, whose asker may be gone, it waits; then it finds everything done.
-pub fn readdress(stage: &mut Stage, vm: &str, ip: &str, ask: &Ask, now: Duration) -> Answer {
-    let machine = &stage.vms[vm];
+pub fn readdress(sim: &mut SimState, vm: &str, ip: &str, request: &Request, now: Duration) -> ToolResult<Response> {
+    let machine = &sim.vms[vm];
     let Some(ip) = ip.parse().ok().filter(|ip| machine.ip == *ip) else {
-        return Answer::Done(refused(1, format!("node-readdress: {ip} is not an address of this node")));
+        return Err(failure(1, format!("node-readdress: {ip} is not an address of this node")));
     };
-    let jammed = stage.cluster(vm).is_some_and(|c| stage.mishaps(&c.name).any(|m| *m == Mishap::Jammed));
+    let jammed = sim.cluster(vm).is_some_and(|c| sim.conditions(&c.name).any(|m| *m == Condition::Jammed));
     if jammed {
-        let why = format!("node-readdress: the API server does not answer on {ip}");
-        return Answer::Done(refused(1, why));
+        return Err(failure(1, format!("node-readdress: the API server does not answer on {ip}")));
     }
     let other = machine.guest.jobs.iter().find(|job| matches!(job.work, Work::Readdress(_)));
     if let Some(job) = other {
-        return Answer::Again(job.next.saturating_sub(now).max(Duration::from_millis(1)));
+        return Ok(super::pending_until(job.next, now));
     }
-    stage.begin(vm, ask, Work::Readdress(ip), now, clockwork::READDRESS)
+    Ok(sim.start_job(vm, request, Work::Readdress(ip), now, timings::READDRESS))
 }
 
 /// The control plane is made for another address, and the kubelet starts with it.
-pub fn readdressed(stage: &mut Stage, vm: &str, ip: std::net::Ipv4Addr, now: Duration) -> Output {
-    let renewed = stage.clock_of(vm, now);
-    let Some(machine) = stage.vms.get_mut(vm) else { return refused(255, "") };
+pub fn finish_readdress(sim: &mut SimState, vm: &str, ip: std::net::Ipv4Addr, now: Duration) -> Output {
+    let renewed = sim.clock_of(vm, now);
+    let Some(machine) = sim.vms.get_mut(vm) else { return failure(255, "") };
     machine.guest.node_ip = Some(ip);
     if let Control::Made(cluster) = &mut machine.guest.control {
         let old = std::mem::replace(&mut cluster.advertise, ip).to_string();
         if old != ip.to_string() {
-            cluster.born = renewed;
+            cluster.certs_issued_at = renewed;
         }
         cluster.sans.retain(|name| *name != old);
         cluster.sans.push(ip.to_string());
         cluster.api_from = now;
         cluster.nodes.values_mut().filter(|node| node.vm == vm).for_each(|node| node.ip = ip);
     }
-    restart(stage, vm, true, now);
-    said("node-readdress: done\n")
+    restart_kubelet(sim, vm, true, now);
+    success("node-readdress: done\n")
 }

@@ -5,49 +5,49 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::admission::WEBHOOK;
-use super::super::ask::{Answer, Go, refused, said};
-use super::super::catalog;
-use super::super::clockwork;
-use super::super::cluster::{Cluster, Revision};
-use super::super::stage::Stage;
-use super::super::volumes::claim_key;
-use super::desk::Desk;
-use super::made;
+use super::chart_objects;
+use crate::admission::WEBHOOK;
+use crate::argv::Invocation;
+use crate::catalog;
+use crate::cluster::{Cluster, Revision};
+use crate::request::{Response, ToolResult, failure, success};
+use crate::state::SimState;
+use crate::timings;
+use crate::volumes::claim_key;
 use tool::Output;
 
-fn cluster<'a>(stage: &'a mut Stage, desk: &Desk<'_>) -> Go<&'a mut Cluster> {
-    stage.cluster_mut(&desk.vm).ok_or_else(|| refused(1, "Error: the server is gone"))
+fn cluster<'a>(sim: &'a mut SimState, cmd: &Invocation<'_>) -> ToolResult<&'a mut Cluster> {
+    sim.cluster_mut(&cmd.vm).ok_or_else(|| failure(1, "Error: the server is gone"))
 }
 
 /// Goes back to the revision given, or to the one before the newest, whatever became of that (upstream:
 /// `prepareRollback`). The first has none before it (measured: `release has no 0 version`). Nothing pending is in the
 /// way. The labels are those of the revision gone back to (upstream), and so are the objects.
-pub fn rollback(stage: &mut Stage, desk: &Desk<'_>) -> Go<Answer> {
-    let name = desk.parsed.word(0).to_owned();
-    let cluster = cluster(stage, desk)?;
-    if let Some(own) = cluster.releases.iter().position(|r| r.run == Some(desk.ask.run)) {
-        return Ok(Answer::Done(rolled_back(cluster, own, desk.now)));
+pub fn rollback(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Response> {
+    let name = cmd.args.word(0).to_owned();
+    let cluster = cluster(sim, cmd)?;
+    if let Some(own) = cluster.releases.iter().position(|r| r.run == Some(cmd.request.run)) {
+        return Ok(Response::Done(finish_rollback(cluster, own, cmd.now)));
     }
-    let newest = cluster.release(&name).cloned().ok_or_else(|| refused(1, "Error: release: not found"))?;
-    let number = match desk.parsed.word(1).parse::<u32>() {
+    let newest = cluster.release(&name).cloned().ok_or_else(|| failure(1, "Error: release: not found"))?;
+    let number = match cmd.args.word(1).parse::<u32>() {
         Ok(given) if given > 0 => given,
         _ => newest.number - 1,
     };
     let target = cluster.releases.iter().find(|r| r.name == name && r.number == number).cloned();
-    let target = target.ok_or_else(|| refused(1, format!("Error: release has no {number} version")))?;
+    let target = target.ok_or_else(|| failure(1, format!("Error: release has no {number} version")))?;
     cluster.releases.push(Revision {
         number: newest.number + 1,
         status: "pending-rollback".into(),
         description: format!("Rollback to {number}"),
         stale: false,
-        run: Some(desk.ask.run),
+        run: Some(cmd.request.run),
         ..target
     });
-    Ok(Answer::Again(clockwork::ROLLBACK))
+    Ok(Response::Pending(timings::ROLLBACK))
 }
 
-fn rolled_back(cluster: &mut Cluster, own: usize, now: Duration) -> Output {
+fn finish_rollback(cluster: &mut Cluster, own: usize, now: Duration) -> Output {
     let name = cluster.releases[own].name.clone();
     for revision in cluster.releases.iter_mut().filter(|r| r.name == name && r.status == "deployed") {
         revision.status = "superseded".into();
@@ -56,36 +56,36 @@ fn rolled_back(cluster: &mut Cluster, own: usize, now: Duration) -> Output {
     (revision.status, revision.run) = ("deployed".into(), None);
     let revision = revision.clone();
     if let Some(chart) = catalog::find(&revision.chart) {
-        made::make(cluster, chart, &revision, now);
+        chart_objects::apply_chart(cluster, chart, &revision, now);
     }
-    said("Rollback was a success! Happy Helming!\n")
+    success("Rollback was a success! Happy Helming!\n")
 }
 
 /// Takes a release away in whatever state. What stays is measured: claims, Argo CD's CRDs; Kyverno takes its CRDs and
 /// with them every policy.
-pub fn uninstall(stage: &mut Stage, desk: &Desk<'_>) -> Go<Answer> {
-    let name = desk.parsed.word(0).to_owned();
-    let cluster = cluster(stage, desk)?;
+pub fn uninstall(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Response> {
+    let name = cmd.args.word(0).to_owned();
+    let cluster = cluster(sim, cmd)?;
     let Some(number) = cluster.release(&name).map(|release| release.number) else {
-        if desk.parsed.on("ignore-not-found") {
-            return Ok(Answer::Done(said(format!("release \"{name}\" uninstalled\n"))));
+        if cmd.args.on("ignore-not-found") {
+            return Ok(Response::Done(success(format!("release \"{name}\" uninstalled\n"))));
         }
-        return Err(refused(1, format!("Error: uninstall: Release not loaded: {name}: release: not found")));
+        return Err(failure(1, format!("Error: uninstall: Release not loaded: {name}: release: not found")));
     };
     let newest = cluster.releases.iter_mut().find(|r| r.name == name && r.number == number);
-    let newest = newest.ok_or_else(|| refused(1, "Error: release: not found"))?;
-    if newest.run != Some(desk.ask.run) {
+    let newest = newest.ok_or_else(|| failure(1, "Error: release: not found"))?;
+    if newest.run != Some(cmd.request.run) {
         // The record says so before anything goes, and is the last thing to go (upstream).
-        (newest.status, newest.run) = ("uninstalling".into(), Some(desk.ask.run));
-        return Ok(Answer::Again(clockwork::ROLLBACK));
+        (newest.status, newest.run) = ("uninstalling".into(), Some(cmd.request.run));
+        return Ok(Response::Pending(timings::ROLLBACK));
     }
     let release = newest.clone();
     cluster.releases.retain(|r| r.name != name);
     cluster.workloads.retain(|_, w| w.release != name);
     // A StatefulSet's claims stay, a chart's own go.
-    for claim in catalog::find(&release.chart).into_iter().flat_map(|chart| chart.pods) {
-        if let (Some((claim, _)), "Deployment") = (claim.claim, claim.kind) {
-            cluster.objects.remove(&claim_key(&release.namespace, claim));
+    for claim in catalog::find(&release.chart).into_iter().flat_map(|chart| &chart.pods) {
+        if let (Some((name, _)), "Deployment") = (&claim.claim, claim.kind.as_str()) {
+            cluster.objects.remove(&claim_key(&release.namespace, name));
         }
     }
     match release.chart.as_str() {
@@ -96,26 +96,26 @@ pub fn uninstall(stage: &mut Stage, desk: &Desk<'_>) -> Go<Answer> {
         "local-path-provisioner" => drop(cluster.objects.remove("storageclass//local-path")),
         _ => {}
     }
-    Ok(Answer::Done(said(format!("release \"{name}\" uninstalled\n"))))
+    Ok(Response::Done(success(format!("release \"{name}\" uninstalled\n"))))
 }
 
 /// The subcommands that only read.
-pub fn read(stage: &mut Stage, subcommand: &[&str], desk: &Desk<'_>) -> Go<Output> {
-    if desk.parsed.get("output") != Some("json") {
-        let text = "Error: the embedded world prints JSON only: --output json";
-        return Err(stage.strange(desk.ask, refused(1, text)));
+pub fn read(sim: &mut SimState, subcommand: &str, cmd: &Invocation<'_>) -> ToolResult<Output> {
+    if cmd.args.get("output") != Some("json") {
+        let text = "Error: the simulator prints JSON only: --output json";
+        return Err(sim.unsupported(cmd.request, failure(1, text)));
     }
-    let three = desk.three;
-    let cluster = cluster(stage, desk)?;
-    let name = desk.parsed.word(0);
-    let found = cluster.release(name).ok_or_else(|| refused(1, "Error: release: not found"));
+    let helm3 = sim.is_helm3();
+    let cluster = cluster(sim, cmd)?;
+    let name = cmd.args.word(0);
+    let found = cluster.release(name).ok_or_else(|| failure(1, "Error: release: not found"));
     let value = match subcommand {
-        ["list"] => list(cluster, desk, three),
-        ["history"] => {
+        "list" => list(cluster, cmd, helm3),
+        "history" => {
             found?;
-            cluster.releases.iter().filter(|r| r.name == name).map(|r| row(r, false)).collect()
+            cluster.releases.iter().filter(|r| r.name == name).map(|r| history_row(r, false)).collect()
         }
-        ["status"] => {
+        "status" => {
             let r = found?;
             // Neither chart nor its version is in there (measured).
             json!({ "name": r.name, "info": { "description": r.description, "status": r.status }, "config": r.values,
@@ -123,18 +123,18 @@ pub fn read(stage: &mut Stage, subcommand: &[&str], desk: &Desk<'_>) -> Go<Outpu
         }
         _ => Value::clone(&found?.values),
     };
-    Ok(said(format!("{value}\n")))
+    Ok(success(format!("{value}\n")))
 }
 
 /// Helm 3 hides pending releases without `--all`; Helm 4 shows them (measured).
-fn list(cluster: &Cluster, desk: &Desk<'_>, three: bool) -> Value {
+fn list(cluster: &Cluster, cmd: &Invocation<'_>, helm3: bool) -> Value {
     let newest = |r: &&Revision| cluster.release(&r.name).is_some_and(|n| n.number == r.number);
-    let here = |r: &&Revision| desk.parsed.on("all-namespaces") || r.namespace == desk.namespace();
-    let shown = |r: &&Revision| !three || desk.parsed.on("all") || !r.status.starts_with("pending");
-    cluster.releases.iter().filter(newest).filter(here).filter(shown).map(|r| row(r, true)).collect()
+    let here = |r: &&Revision| cmd.args.on("all-namespaces") || r.namespace == cmd.namespace();
+    let shown = |r: &&Revision| !helm3 || cmd.args.on("all") || !r.status.starts_with("pending");
+    cluster.releases.iter().filter(newest).filter(here).filter(shown).map(|r| history_row(r, true)).collect()
 }
 
-fn row(r: &Revision, named: bool) -> Value {
+fn history_row(r: &Revision, named: bool) -> Value {
     let mut row = json!({ "updated": "2026-11-22 09:02:36.679215979 +0000 UTC", "status": r.status,
         "chart": format!("{}-{}", r.chart, r.version), "app_version": r.version });
     if named {

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::ask::{self, Answer, Ask, Disk, Go, refused, said};
-use super::super::catalog::{self, Chart, Hook};
-use super::super::clockwork;
-use super::super::cluster::{Cluster, Revision};
-use super::super::flags::duration;
-use super::super::stage::Stage;
-use super::super::yaml;
-use super::desk::Desk;
-use super::made;
+use super::chart_objects;
+use crate::argv::Invocation;
+use crate::argv::duration;
+use crate::catalog::{self, Chart, Hook};
+use crate::cluster::{Cluster, Revision};
+use crate::request::{self, Disk, Response, ToolResult, failure, success};
+use crate::state::SimState;
+use crate::timings;
+use crate::yaml;
 use tool::Output;
 
 /// The description of a revision whose Helm was told to stop (measured).
@@ -23,89 +23,90 @@ pub const CANCELLED: &str = "context canceled";
 const BUSY: &str = "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress";
 
 /// Answers until it is done: at first the revision becomes pending, then the objects are there, then it waits.
-pub fn upgrade(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<Answer> {
-    let gone = || refused(1, "Error: the server is gone");
-    let cluster = stage.cluster(&desk.vm).ok_or_else(gone)?;
-    let Some(own) = cluster.releases.iter().position(|r| r.run == Some(desk.ask.run)) else {
-        if stage.begun.contains(&desk.ask.run) {
+pub fn upgrade(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<Response> {
+    let gone = || failure(1, "Error: the server is gone");
+    let cluster = sim.cluster(&cmd.vm).ok_or_else(gone)?;
+    let Some(own) = cluster.releases.iter().position(|r| r.run == Some(cmd.request.run)) else {
+        if sim.helm_started.contains(&cmd.request.run) {
             // Someone took its revision away meanwhile (upstream: the Secret to update is gone).
-            let secret = format!("secrets \"sh.helm.release.v1.{}.v1\" not found", desk.parsed.word(0));
-            return Err(refused(1, format!("Error: UPGRADE FAILED: update: failed to update: {secret}")));
+            let secret = format!("secrets \"sh.helm.release.v1.{}.v1\" not found", cmd.args.word(0));
+            return Err(failure(1, format!("Error: UPGRADE FAILED: update: failed to update: {secret}")));
         }
         // Files are read once, at the beginning.
-        let (chart, archive, values) = sources(stage, desk, disk)?;
-        let cluster = stage.cluster_mut(&desk.vm).ok_or_else(gone)?;
-        let values = given(cluster, desk, values);
-        begin(cluster, desk, chart, archive, values)?;
-        stage.begun.insert(desk.ask.run);
-        return Ok(Answer::Again(clockwork::helm_upgrade(chart.name)));
+        let (chart, archive, values) = sources(sim, cmd, disk)?;
+        let helm3 = sim.is_helm3();
+        let cluster = sim.cluster_mut(&cmd.vm).ok_or_else(gone)?;
+        let values = effective_values(cluster, cmd, values);
+        start_revision(cluster, cmd, helm3, chart, archive, values)?;
+        sim.helm_started.insert(cmd.request.run);
+        return Ok(Response::Pending(Duration::from_millis(chart.install_ms)));
     };
-    let cluster = stage.cluster(&desk.vm).ok_or_else(gone)?;
+    let cluster = sim.cluster(&cmd.vm).ok_or_else(gone)?;
     let chart = &cluster.releases[own].chart;
-    let unknown = || refused(1, format!("Error: chart \"{chart}\" is not known here"));
-    let chart = stage.chart(chart).ok_or_else(unknown)?;
-    let limit = desk.parsed.get("timeout").and_then(duration).unwrap_or(Duration::from_secs(300));
-    let left = (desk.ask.since + limit + clockwork::helm_upgrade(chart.name)).saturating_sub(desk.now);
-    if let Some(cause) = unready(stage, desk, chart, own, left.is_zero()) {
+    let unknown = || failure(1, format!("Error: chart \"{chart}\" is not known here"));
+    let chart = sim.chart(chart).ok_or_else(unknown)?;
+    let limit = cmd.args.get("timeout").and_then(duration).unwrap_or(Duration::from_secs(300));
+    let left = (cmd.request.since + limit + Duration::from_millis(chart.install_ms)).saturating_sub(cmd.now);
+    if let Some(cause) = pending_reason(sim, cmd, chart, own, left.is_zero()) {
         if !left.is_zero() {
-            return Ok(Answer::Again(clockwork::LOOK.min(left)));
+            return Ok(Response::Pending(timings::LOOK.min(left)));
         }
-        return Err(timed_out(stage, desk, own, &cause));
+        return Err(fail_on_timeout(sim, cmd, own, &cause));
     }
-    let cluster = stage.cluster_mut(&desk.vm).ok_or_else(gone)?;
+    let cluster = sim.cluster_mut(&cmd.vm).ok_or_else(gone)?;
     // Ten are kept by default (upstream).
-    let most = desk.parsed.get("history-max").and_then(|n| n.parse().ok()).unwrap_or(10);
-    Ok(Answer::Done(deployed(cluster, own, most)))
+    let most = cmd.args.get("history-max").and_then(|n| n.parse().ok()).unwrap_or(10);
+    Ok(Response::Done(finish_upgrade(cluster, own, most)))
 }
 
 /// A chart's name and version, as its archive has them.
 type Archive = (String, String);
 
 /// What the chart makes, its archive, and all values merged.
-fn sources(stage: &mut Stage, desk: &Desk<'_>, disk: &dyn Disk) -> Go<(&'static Chart, Archive, Value)> {
-    let (parsed, ask) = (desk.parsed, desk.ask);
-    if parsed.words.len() != 2 || !parsed.on("install") {
+fn sources(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<(&'static Chart, Archive, Value)> {
+    let (args, request) = (cmd.args, cmd.request);
+    if args.words.len() != 2 || !args.on("install") {
         let text = "Error: \"helm upgrade\" requires 2 arguments\n\nUsage:  helm upgrade [RELEASE] [CHART] [flags]";
-        return Err(stage.strange(ask, refused(1, text)));
+        return Err(sim.unsupported(request, failure(1, text)));
     }
-    let path = parsed.word(1);
-    let bytes = disk.read(path).ok_or_else(|| refused(1, format!("Error: path \"{path}\" not found")))?;
-    let (name, version) = catalog::opened(&ask::text(&bytes)).ok_or_else(|| {
+    let path = args.word(1);
+    let bytes = disk.read(path).ok_or_else(|| failure(1, format!("Error: path \"{path}\" not found")))?;
+    let (name, version) = catalog::parse_archive(&request::text(&bytes)).ok_or_else(|| {
         let kind = "application/octet-stream";
-        refused(1, format!("Error: file '{path}' does not appear to be a gzipped archive; got '{kind}'"))
+        failure(1, format!("Error: file '{path}' does not appear to be a gzipped archive; got '{kind}'"))
     })?;
-    let chart = stage.chart(&name).ok_or_else(|| refused(1, format!("Error: chart \"{name}\" is not known here")))?;
+    let chart = sim.chart(&name).ok_or_else(|| failure(1, format!("Error: chart \"{name}\" is not known here")))?;
     let mut values = json!({});
-    for file in parsed.all("values") {
+    for file in args.all("values") {
         let text = match file {
-            "-" => ask.text().into_owned(),
+            "-" => request.text().into_owned(),
             path => {
                 let bytes = disk.read(path);
                 let bytes =
-                    bytes.ok_or_else(|| refused(1, format!("Error: open {path}: no such file or directory")))?;
-                ask::text(&bytes).into_owned()
+                    bytes.ok_or_else(|| failure(1, format!("Error: open {path}: no such file or directory")))?;
+                request::text(&bytes).into_owned()
             }
         };
         let documents = yaml::documents(&text).map_err(|why| {
-            refused(1, format!("Error: failed to parse {file}: error converting YAML to JSON: yaml: {why}"))
+            failure(1, format!("Error: failed to parse {file}: error converting YAML to JSON: yaml: {why}"))
         })?;
         for document in documents.iter() {
             merge(&mut values, Value::clone(document));
         }
     }
-    parsed.all("set").for_each(|given| set(&mut values, given));
+    args.all("set").for_each(|given| set_value(&mut values, given));
     Ok((chart, (name, version), values))
 }
 
 /// The values given, over those of the revision in force where they are to stay: when a flag says so, and when none
 /// are given at all (upstream: `reuseValues`). Of the flags the first of these counts.
-fn given(cluster: &Cluster, desk: &Desk<'_>, values: Value) -> Value {
+fn effective_values(cluster: &Cluster, cmd: &Invocation<'_>, values: Value) -> Value {
     let none = values.as_object().is_some_and(serde_json::Map::is_empty);
-    let keep = desk.parsed.on("reuse-values") || desk.parsed.on("reset-then-reuse-values") || none;
-    if desk.parsed.on("reset-values") || !keep {
+    let keep = cmd.args.on("reuse-values") || cmd.args.on("reset-then-reuse-values") || none;
+    if cmd.args.on("reset-values") || !keep {
         return values;
     }
-    let all = cluster.releases.iter().filter(|r| r.name == desk.parsed.word(0));
+    let all = cluster.releases.iter().filter(|r| r.name == cmd.args.word(0));
     let last = all.max_by_key(|r| (r.status == "deployed", r.number));
     let mut old = last.map_or(json!({}), |r| Value::clone(&r.values));
     merge(&mut old, values);
@@ -113,7 +114,7 @@ fn given(cluster: &Cluster, desk: &Desk<'_>, values: Value) -> Value {
 }
 
 /// `--set a.b=c,d=1`: dotted keys; numbers and booleans become such (upstream: `strvals`). Lists are not known here.
-fn set(values: &mut Value, given: &str) {
+fn set_value(values: &mut Value, given: &str) {
     for (path, text) in given.split(',').filter_map(|pair| pair.split_once('=')) {
         let scalar = match serde_json::from_str::<Value>(text) {
             Ok(value) if value.is_number() || value.is_boolean() || value.is_null() => value,
@@ -125,27 +126,34 @@ fn set(values: &mut Value, given: &str) {
 }
 
 /// Checks, and the first effects: a pending revision whose Secret is there from now on, and the objects.
-fn begin(cluster: &mut Cluster, desk: &Desk<'_>, chart: &'static Chart, archive: Archive, values: Value) -> Go<()> {
-    let (name, namespace) = (desk.parsed.word(0), desk.namespace());
+fn start_revision(
+    cluster: &mut Cluster,
+    cmd: &Invocation<'_>,
+    helm3: bool,
+    chart: &'static Chart,
+    archive: Archive,
+    values: Value,
+) -> ToolResult<()> {
+    let (name, namespace) = (cmd.args.word(0), cmd.namespace());
     let last = cluster.release(name).cloned();
     if last.as_ref().is_some_and(|r| r.status.starts_with("pending")) {
-        return Err(refused(1, BUSY));
+        return Err(failure(1, BUSY));
     }
     if !cluster.namespaces.contains_key(namespace) {
-        if !desk.parsed.on("create-namespace") {
-            return Err(refused(1, format!("Error: create: failed to create: namespaces \"{namespace}\" not found")));
+        if !cmd.args.on("create-namespace") {
+            return Err(failure(1, format!("Error: create: failed to create: namespaces \"{namespace}\" not found")));
         }
         cluster.namespaces.insert(namespace.to_owned(), BTreeMap::new());
     }
     let deployed = cluster.releases.iter().any(|r| r.name == name && r.status == "deployed");
     if last.as_ref().is_some_and(|r| r.status == "uninstalling") && !deployed {
-        return Err(refused(1, format!("Error: UPGRADE FAILED: \"{name}\" has no deployed releases")));
+        return Err(failure(1, format!("Error: UPGRADE FAILED: \"{name}\" has no deployed releases")));
     }
-    needs_met(cluster, chart, &values)?;
+    check_crds(cluster, chart, &values)?;
     let cancelled = |r: &Revision| r.description == CANCELLED && *r.values != values && deployed;
-    let stale = desk.three && last.as_ref().is_some_and(|r| r.stale || cancelled(r));
+    let stale = helm3 && last.as_ref().is_some_and(|r| r.stale || cancelled(r));
     let sticky = last.as_ref().map(|r| r.labels.clone()).unwrap_or_default();
-    let labels = labels(desk.parsed.get("labels").unwrap_or_default(), &sticky)?;
+    let labels = parse_labels(cmd.args.get("labels").unwrap_or_default(), &sticky)?;
     let fresh = !deployed;
     let first = last.is_none();
     cluster.releases.push(Revision {
@@ -159,18 +167,18 @@ fn begin(cluster: &mut Cluster, desk: &Desk<'_>, chart: &'static Chart, archive:
         labels,
         values: Rc::new(values),
         stale,
-        run: Some(desk.ask.run),
+        run: Some(cmd.request.run),
     });
-    if let (None, Some(release)) = (chart.hook.filter(|hook| hook.before), cluster.release(name).cloned()) {
-        made::make(cluster, chart, &release, desk.now);
+    if let (None, Some(release)) = (chart.hook.as_ref().filter(|hook| hook.before), cluster.release(name).cloned()) {
+        chart_objects::apply_chart(cluster, chart, &release, cmd.now);
     }
     Ok(())
 }
 
 /// Kinds that the rendered chart uses must be there before.
-fn needs_met(cluster: &Cluster, chart: &Chart, values: &Value) -> Go<()> {
+fn check_crds(cluster: &Cluster, chart: &Chart, values: &Value) -> ToolResult<()> {
     let missing = |kind: &str, version: &str, name: &str| {
-        refused(
+        failure(
             1,
             format!(
                 "Error: unable to build kubernetes objects from release manifest: resource mapping not found for name: \
@@ -192,39 +200,40 @@ fn needs_met(cluster: &Cluster, chart: &Chart, values: &Value) -> Go<()> {
 
 /// What a release still waits for: a hook Job, and with `--wait` its pods, which are named when the time is over.
 /// Makes what is due, once.
-fn unready(stage: &mut Stage, desk: &Desk<'_>, chart: &Chart, own: usize, over: bool) -> Option<String> {
-    let waits = |stage: &Stage, hook: &Hook| {
-        let cluster = stage.cluster(&desk.vm)?;
-        made::hook_waits(stage, cluster, hook, &cluster.releases[own], desk.now)
+fn pending_reason(sim: &mut SimState, cmd: &Invocation<'_>, chart: &Chart, own: usize, over: bool) -> Option<String> {
+    let waits = |sim: &SimState, hook: &Hook| {
+        let cluster = sim.cluster(&cmd.vm)?;
+        chart_objects::hook_pending(sim, cluster, hook, &cluster.releases[own], cmd.now)
     };
-    let before = chart.hook.filter(|hook| hook.before);
-    let cause = before.and_then(|hook| waits(stage, &hook));
+    let before = chart.hook.as_ref().filter(|hook| hook.before);
+    let cause = before.and_then(|hook| waits(sim, hook));
     if cause.is_some() {
         return cause;
     }
-    if stage.made.insert(desk.ask.run) {
-        let cluster = stage.cluster_mut(&desk.vm)?;
+    if sim.helm_applied.insert(cmd.request.run) {
+        let cluster = sim.cluster_mut(&cmd.vm)?;
         let revision = cluster.releases[own].clone();
         if let Some(hook) = before {
-            made::hooked(cluster, &hook, &revision.namespace);
+            chart_objects::finish_hook(cluster, hook, &revision.namespace);
         }
-        made::make(cluster, chart, &revision, desk.now);
-        stage.settle_cluster(&desk.vm, desk.now);
+        chart_objects::apply_chart(cluster, chart, &revision, cmd.now);
+        sim.reconcile_cluster(&cmd.vm, cmd.now);
     }
-    let cluster = stage.cluster(&desk.vm)?;
+    let cluster = sim.cluster(&cmd.vm)?;
     let revision = &cluster.releases[own];
-    if desk.parsed.on("wait") && revision.stale {
+    if cmd.args.on("wait") && revision.stale {
         return Some(String::new());
     }
-    if desk.parsed.on("wait") && made::is_waiting(stage, cluster, revision, desk.now) {
-        let told = over.then(|| made::waits(stage, cluster, revision, desk.now).join("\n"));
+    if cmd.args.on("wait") && chart_objects::has_unready(sim, cluster, revision, cmd.now) {
+        let told = over.then(|| chart_objects::unready_report(sim, cluster, revision, cmd.now).join("\n"));
         return Some(told.unwrap_or_default());
     }
-    chart.hook.filter(|hook| !hook.before).and_then(|hook| waits(stage, &hook))
+    chart.hook.as_ref().filter(|hook| !hook.before).and_then(|hook| waits(sim, hook))
 }
 
-fn timed_out(stage: &mut Stage, desk: &Desk<'_>, own: usize, cause: &str) -> Output {
-    let Some(cluster) = stage.cluster_mut(&desk.vm) else { return refused(1, "Error: the server is gone") };
+fn fail_on_timeout(sim: &mut SimState, cmd: &Invocation<'_>, own: usize, cause: &str) -> Output {
+    let helm3 = sim.is_helm3();
+    let Some(cluster) = sim.cluster_mut(&cmd.vm) else { return failure(1, "Error: the server is gone") };
     let revision = &mut cluster.releases[own];
     let first = revision.number == 1;
     revision.run = None;
@@ -232,11 +241,11 @@ fn timed_out(stage: &mut Stage, desk: &Desk<'_>, own: usize, cause: &str) -> Out
     revision.description = cause.lines().next().unwrap_or_default().to_owned();
     let prefix = if first { "Error: " } else { "Error: UPGRADE FAILED: " };
     // Helm 3 names no object.
-    let cause = if desk.three { String::new() } else { format!("{cause}\n") };
-    refused(1, format!("{prefix}{cause}context deadline exceeded"))
+    let cause = if helm3 { String::new() } else { format!("{cause}\n") };
+    failure(1, format!("{prefix}{cause}context deadline exceeded"))
 }
 
-fn deployed(cluster: &mut Cluster, own: usize, most: u32) -> Output {
+fn finish_upgrade(cluster: &mut Cluster, own: usize, most: u32) -> Output {
     let (name, number) = (cluster.releases[own].name.clone(), cluster.releases[own].number);
     // What was deployed when it began, and no revision that came after (assumed: not looked up in Helm's source).
     // One that goes on alone, and ends when a later one is deployed already, leaves that as it is.
@@ -248,34 +257,28 @@ fn deployed(cluster: &mut Cluster, own: usize, most: u32) -> Output {
     revision.run = None;
     revision.status = "deployed".into();
     revision.description = if number == 1 { "Install complete" } else { "Upgrade complete" }.into();
-    trim(cluster, &name, most);
+    trim_history(cluster, &name, most);
     let head = if number == 1 {
         format!("Release \"{name}\" does not exist. Installing it now.\n")
     } else {
         format!("Release \"{name}\" has been upgraded. Happy Helming!\n")
     };
-    said(format!("{head}NAME: {name}\nSTATUS: deployed\nREVISION: {number}\n"))
+    success(format!("{head}NAME: {name}\nSTATUS: deployed\nREVISION: {number}\n"))
 }
 
 /// Revisions beyond `--history-max` go.
-fn trim(cluster: &mut Cluster, name: &str, most: u32) {
+fn trim_history(cluster: &mut Cluster, name: &str, most: u32) {
     let newest = cluster.release(name).map_or(0, |r| r.number);
     cluster.releases.retain(|r| r.name != name || r.number + most > newest);
 }
 
-/// The API went away under a running Helm: its revision stays pending, nobody is at it any more.
-pub fn cut_off(stage: &mut Stage, ask: &Ask, output: Output) -> Output {
-    super::killed(stage, ask, true);
-    output
-}
-
 /// `k=v,k=v`; `null` takes a label away.
-fn labels(given: &str, sticky: &BTreeMap<String, String>) -> Go<BTreeMap<String, String>> {
+fn parse_labels(given: &str, sticky: &BTreeMap<String, String>) -> ToolResult<BTreeMap<String, String>> {
     let mut labels = sticky.clone();
     for (key, value) in given.split(',').filter_map(|pair| pair.split_once('=')) {
         if ["name", "owner", "status", "version", "createdAt", "modifiedAt"].contains(&key) {
             let system = "System labels: [name owner status version createdAt modifiedAt]";
-            return Err(refused(
+            return Err(failure(
                 1,
                 format!("Error: user supplied labels contains system reserved label name. {system}"),
             ));

@@ -9,83 +9,83 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::ask::{Answer, Go, refused, said};
-use super::super::clockwork;
-use super::super::cluster::Cluster;
-use super::super::flags::duration;
-use super::super::stage::Stage;
-use super::super::workload::Workload;
-use super::super::yaml::text;
-use super::desk::Desk;
+use crate::argv::Invocation;
+use crate::argv::duration;
+use crate::cluster::Cluster;
+use crate::request::{Response, ToolResult, failure, success};
+use crate::state::SimState;
+use crate::timings;
+use crate::workload::Workload;
+use crate::yaml::text;
 
 /// How often an eviction is asked for again (upstream).
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Answers one of the three.
-pub fn drain(stage: &mut Stage, desk: &Desk<'_>, verb: &str) -> Go<Answer> {
-    let &[node] = desk.parsed.words.as_slice() else {
-        return Err(refused(1, format!("error: USAGE: {verb} NODE [flags]")));
+pub fn drain(sim: &mut SimState, cmd: &Invocation<'_>, verb: &str) -> ToolResult<Response> {
+    let &[node] = cmd.args.words.as_slice() else {
+        return Err(failure(1, format!("error: USAGE: {verb} NODE [flags]")));
     };
-    let Some(cluster) = stage.cluster_mut(&desk.vm) else { return Err(refused(1, "error: the server is gone")) };
+    let Some(cluster) = sim.cluster_mut(&cmd.vm) else { return Err(failure(1, "error: the server is gone")) };
     if !cluster.nodes.contains_key(node) {
-        return Err(refused(1, format!("Error from server (NotFound): nodes \"{node}\" not found")));
+        return Err(failure(1, format!("Error from server (NotFound): nodes \"{node}\" not found")));
     }
     let changed = match verb {
         "uncordon" => cluster.cordoned.remove(node),
         _ => cluster.cordoned.insert(node.to_owned()),
     };
     let word = if verb == "uncordon" { "uncordoned" } else { "cordoned" };
-    let story = format!("node/{node} {}{word}\n", if changed { "" } else { "already " });
+    let log = format!("node/{node} {}{word}\n", if changed { "" } else { "already " });
     match verb {
-        "drain" => evict(stage, desk, node, story),
-        _ => Ok(Answer::Done(said(story))),
+        "drain" => evict(sim, cmd, node, log),
+        _ => Ok(Response::Done(success(log))),
     }
 }
 
-fn evict(stage: &mut Stage, desk: &Desk<'_>, node: &str, story: String) -> Go<Answer> {
+fn evict(sim: &mut SimState, cmd: &Invocation<'_>, node: &str, log: String) -> ToolResult<Response> {
     let here = |w: &&Workload| w.placed.iter().any(|place| place == node);
-    let Some(cluster) = stage.cluster(&desk.vm) else { return Err(refused(1, "error: the server is gone")) };
+    let Some(cluster) = sim.cluster(&cmd.vm) else { return Err(failure(1, "error: the server is gone")) };
     let pods: Vec<Workload> = cluster.workloads.values().filter(here).cloned().collect();
-    if let Some(why) = refusal(cluster, desk, node, &pods) {
+    if let Some(why) = blockers(cluster, cmd, node, &pods) {
         let text = format!("error: unable to drain node \"{node}\" due to error: {why}, continuing command...");
         let text = format!("{text}\nThere are pending nodes to be drained:\n {node}\n{why}");
-        return Err(tool::Output { stdout: story, ..refused(1, text) });
+        return Err(tool::Output { stdout: log, ..failure(1, text) });
     }
     let (kept, free): (Vec<&Workload>, Vec<&Workload>) =
-        pods.iter().filter(|w| w.kind != "DaemonSet").partition(|w| !may_go(stage, cluster, w, desk.now));
-    let limit = desk.parsed.get("timeout").and_then(duration).filter(|limit| !limit.is_zero());
-    if let Some(stays) = kept.first().filter(|_| limit.is_some_and(|limit| desk.ask.since + limit <= desk.now)) {
+        pods.iter().filter(|w| w.kind != "DaemonSet").partition(|w| !budget_allows(sim, cluster, w, cmd.now));
+    let limit = cmd.args.get("timeout").and_then(duration).filter(|limit| !limit.is_zero());
+    if let Some(stays) = kept.first().filter(|_| limit.is_some_and(|limit| cmd.request.since + limit <= cmd.now)) {
         let pod = format!("pods/\"{}-0\" -n \"{}\"", stays.name, stays.namespace);
         let budget = "Cannot evict pod as it would violate the pod's disruption budget.";
         let over =
             format!("error when evicting {pod}: global timeout reached: {}s", limit.unwrap_or_default().as_secs());
         let text = format!("error when evicting {pod} (will retry after 5s): {budget}\nerror: unable to drain node ");
         let text = format!("{text}\"{node}\" due to error: {over}, continuing command...");
-        return Err(tool::Output { stdout: story, ..refused(1, text) });
+        return Err(tool::Output { stdout: log, ..failure(1, text) });
     }
     let (waits, leaves) = (!kept.is_empty(), free.iter().map(|w| w.key()).collect::<Vec<_>>());
-    if let Some(cluster) = stage.cluster_mut(&desk.vm) {
+    if let Some(cluster) = sim.cluster_mut(&cmd.vm) {
         let all = cluster.workloads.iter_mut().filter(|(key, _)| leaves.contains(key));
-        all.for_each(|(_, w)| w.evicted(node, desk.now));
+        all.for_each(|(_, w)| w.evict(node, cmd.now));
     }
     Ok(match (waits, leaves.is_empty()) {
-        (true, _) => Answer::Again(AGAIN),
-        (false, false) => Answer::Again(clockwork::LEAVE),
-        (false, true) => Answer::Done(said(format!("{story}node/{node} drained\n"))),
+        (true, _) => Response::Pending(AGAIN),
+        (false, false) => Response::Pending(timings::LEAVE),
+        (false, true) => Response::Done(success(format!("{log}node/{node} drained\n"))),
     })
 }
 
 /// What is refused before any pod is touched.
-fn refusal(cluster: &Cluster, desk: &Desk<'_>, node: &str, pods: &[Workload]) -> Option<String> {
+fn blockers(cluster: &Cluster, cmd: &Invocation<'_>, node: &str, pods: &[Workload]) -> Option<String> {
     let named = |names: Vec<String>, why: &str| (!names.is_empty()).then(|| format!("{why}: {}", names.join(", ")));
     let name = |w: &Workload| format!("{}/{}-0", w.namespace, w.name);
-    let daemons = pods.iter().filter(|w| w.kind == "DaemonSet" && !desk.parsed.on("ignore-daemonsets"));
+    let daemons = pods.iter().filter(|w| w.kind == "DaemonSet" && !cmd.args.on("ignore-daemonsets"));
     let empty = |w: &&Workload| {
-        let volumes = w.wants.template["spec"]["volumes"].as_array();
+        let volumes = w.needs.template["spec"]["volumes"].as_array();
         volumes.is_some_and(|all| all.iter().any(|volume| volume.get("emptyDir").is_some()))
     };
-    let local = pods.iter().filter(|w| w.kind != "DaemonSet" && !desk.parsed.on("delete-emptydir-data")).filter(empty);
-    let bare = cluster.objects_of("pod").filter(|_| !desk.parsed.on("force"));
+    let local = pods.iter().filter(|w| w.kind != "DaemonSet" && !cmd.args.on("delete-emptydir-data")).filter(empty);
+    let bare = cluster.objects_of("pod").filter(|_| !cmd.args.on("force"));
     let bare = bare.filter(|(_, pod)| text(pod, "/spec/nodeName") == node);
     let bare = bare.map(|(_, pod)| format!("{}/{}", text(pod, "/metadata/namespace"), text(pod, "/metadata/name")));
     let whys = [
@@ -105,9 +105,9 @@ fn refusal(cluster: &Cluster, desk: &Desk<'_>, node: &str, pods: &[Workload]) ->
 }
 
 /// Whether every disruption budget that selects the pods of a workload leaves room for one less.
-fn may_go(stage: &Stage, cluster: &Cluster, w: &Workload, now: Duration) -> bool {
-    let (wanted, ready) = stage.pods(cluster, w, now);
-    let labels = &w.wants.template["metadata"]["labels"];
+fn budget_allows(sim: &SimState, cluster: &Cluster, w: &Workload, now: Duration) -> bool {
+    let (wanted, ready) = sim.pods(cluster, w, now);
+    let labels = &w.needs.template["metadata"]["labels"];
     let selects = |budget: &Value| {
         let all = budget["spec"]["selector"]["matchLabels"].as_object();
         all.is_some_and(|all| all.iter().all(|(name, value)| labels.get(name) == Some(value)))

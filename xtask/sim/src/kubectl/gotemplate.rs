@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 
-use super::super::pki;
+use crate::pki;
 
 /// Why nothing is printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Bad {
+pub enum TemplateError {
     /// A shape that is not modelled.
     Template,
     /// The value does not fit; kubectl's words.
@@ -18,13 +18,13 @@ pub enum Bad {
 ///
 /// # Errors
 /// See [`Bad`].
-pub fn print(template: &str, value: &Value) -> Result<String, Bad> {
-    let inner = template.strip_prefix("{{").and_then(|t| t.strip_suffix("}}")).ok_or(Bad::Template)?;
+pub fn print(template: &str, value: &Value) -> Result<String, TemplateError> {
+    let inner = template.strip_prefix("{{").and_then(|t| t.strip_suffix("}}")).ok_or(TemplateError::Template)?;
     if inner.contains("{{") {
-        return Err(Bad::Template);
+        return Err(TemplateError::Template);
     }
     let (path, filter) = inner.split_once('|').map_or((inner, ""), |(path, filter)| (path, filter.trim()));
-    let pointer = path.trim().strip_prefix('.').ok_or(Bad::Template)?.replace('.', "/");
+    let pointer = path.trim().strip_prefix('.').ok_or(TemplateError::Template)?.replace('.', "/");
     let found = value.pointer(&format!("/{pointer}")).and_then(Value::as_str);
     match (filter, found) {
         ("", found) => Ok(found.unwrap_or("<no value>").to_owned()),
@@ -34,13 +34,13 @@ pub fn print(template: &str, value: &Value) -> Result<String, Bad> {
         }
         // Words of Go's text/template (upstream); kubectl prints the object behind them, which nobody reads.
         ("base64decode", None) => Err(broken(template, "wrong type for value; expected string; got interface {}")),
-        _ => Err(Bad::Template),
+        _ => Err(TemplateError::Template),
     }
 }
 
-fn broken(template: &str, why: &str) -> Bad {
+fn broken(template: &str, why: &str) -> TemplateError {
     let head = format!("error: error executing template \"{template}\"");
-    Bad::Data(format!("{head}: template: output:1: executing \"output\" at <base64decode>: {why}"))
+    TemplateError::Data(format!("{head}: template: output:1: executing \"output\" at <base64decode>: {why}"))
 }
 
 #[cfg(test)]
@@ -53,8 +53,8 @@ mod tests {
     fn a_value_is_decoded_and_a_missing_one_is_an_error() {
         let template = "{{.data.token | base64decode}}";
         assert_eq!(print(template, &json!({ "data": { "token": "Zm9v" } })), Ok("foo".into()));
-        assert!(matches!(print(template, &json!({ "data": {} })), Err(Bad::Data(_))));
+        assert!(matches!(print(template, &json!({ "data": {} })), Err(TemplateError::Data(_))));
         assert_eq!(print("{{.data.a}}", &json!({})), Ok("<no value>".into()));
-        assert_eq!(print("{{range .items}}x{{end}}", &json!({})), Err(Bad::Template));
+        assert_eq!(print("{{range .items}}x{{end}}", &json!({})), Err(TemplateError::Template));
     }
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::ask::{Go, refused, said};
-use super::super::cluster::Cluster;
-use super::super::mesh::{self, SAMPLE, platform};
-use super::super::mishap::Mishap;
-use super::super::pki;
-use super::super::stage::Stage;
-use super::desk::Desk;
-use super::inside;
+use super::pod_endpoints;
+use crate::argv::Invocation;
+use crate::cluster::Cluster;
+use crate::conditions::Condition;
+use crate::mesh::{self, SAMPLE, platform_with};
+use crate::pki;
+use crate::request::{ToolResult, failure, success};
+use crate::state::SimState;
 use tool::Output;
 
 /// The platform's services on a workload cluster: their release, and the status that they answer with.
@@ -26,7 +26,7 @@ const SERVICES: [(&str, &str, &str); 3] = [
 pub const KINDS: &[&str] = &["ConfigMap", "Secret", "Service", "CiliumNode"];
 
 /// Objects of a kind that Cilium makes, which follow from its release.
-pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str) -> bool) -> Vec<Value> {
+pub fn objects(sim: &SimState, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str) -> bool) -> Vec<Value> {
     let Some(release) = cluster.release("cilium") else { return vec![] };
     let object = |kind: &str, name: &str| {
         let metadata = json!({ "name": name, "namespace": "kube-system" });
@@ -35,7 +35,7 @@ pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str)
     match kind {
         "ConfigMap" if fits("cilium-config") => {
             let mut config = object(kind, "cilium-config");
-            config["data"] = json!({ "cluster-id": stage.cluster_id(cluster).to_string(),
+            config["data"] = json!({ "cluster-id": sim.cluster_id(cluster).to_string(),
                 "cluster-name": release.values["cluster"]["name"], "routing-mode": "tunnel",
                 "tunnel-protocol": release.values["tunnelProtocol"],
                 "max-connected-clusters": release.values["clustermesh"]["maxConnectedClusters"].to_string() });
@@ -43,11 +43,11 @@ pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str)
         }
         "Secret" if fits("cilium-ca") || fits("clustermesh-apiserver-remote-cert") => {
             let mut authority = object(kind, "cilium-ca");
-            authority["data"] = json!({ "ca.crt": stage.authority(cluster) });
-            let old = stage.mishaps(&cluster.name).any(|m| *m == Mishap::OldCertificates);
+            authority["data"] = json!({ "ca.crt": sim.mesh_ca(cluster) });
+            let old = sim.conditions(&cluster.name).any(|m| *m == Condition::OldCertificates);
             let (from, until) = if old { ("24", "25") } else { ("25", "35") };
             let certificate = pki::leaf(&format!("{from}0101000000Z"), &format!("{until}0101000000Z"));
-            let made = certified(stage, cluster).then(|| {
+            let made = has_certificate(sim, cluster).then(|| {
                 let mut made = object(kind, "clustermesh-apiserver-remote-cert");
                 made["data"] = json!({ "tls.crt": pki::base64(certificate.as_bytes()) });
                 made
@@ -57,15 +57,15 @@ pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str)
         "Service" if fits("clustermesh-apiserver") => {
             let mut service = object(kind, "clustermesh-apiserver");
             service["spec"] = json!({ "type": "NodePort",
-                "ports": [{ "port": 2379, "nodePort": stage.mesh_port(cluster) }] });
+                "ports": [{ "port": 2379, "nodePort": sim.mesh_port(cluster) }] });
             vec![service]
         }
-        "CiliumNode" => stage
+        "CiliumNode" => sim
             .pod_ranges(cluster)
             .into_iter()
             .filter_map(|(name, range)| {
                 let member = &cluster.nodes[&name];
-                let ip = stage.held(cluster, &name).unwrap_or(member.ip);
+                let ip = sim.stale_agent_ip(cluster, &name).unwrap_or(member.ip);
                 Some(json!({ "apiVersion": "cilium.io/v2", "kind": "CiliumNode", "metadata": { "name": name },
                 "spec": { "addresses": [{ "type": "InternalIP", "ip": ip.to_string() },
                     { "type": "CiliumInternalIP", "ip": "10.0.0.1" }],
@@ -77,17 +77,17 @@ pub fn objects(stage: &Stage, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str)
 }
 
 /// Whether the Job that makes certificates has ended once: it is a pod and needs a node, and what it made stays.
-fn certified(stage: &Stage, cluster: &Cluster) -> bool {
-    let late = stage.mishaps(&cluster.name).any(|m| *m == Mishap::NoCertificates);
+fn has_certificate(sim: &SimState, cluster: &Cluster) -> bool {
+    let late = sim.conditions(&cluster.name).any(|m| *m == Condition::NoCertificates);
     !late && cluster.objects.contains_key(mesh::CERTIFIED)
 }
 
 /// The status of an object that a controller keeps: a store of secrets is ready when its cluster reaches Vault.
-pub fn status(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Option<Value> {
+pub fn status(sim: &SimState, cluster: &Cluster, kind: &str, now: Duration) -> Option<Value> {
     let ready = kind == "ClusterSecretStore"
-        && platform(stage, cluster, "vault", now).is_some_and(|other| !stage.vault_sealed(other))
-        && logs_in(stage, cluster)
-        && !withholds(stage, cluster, "external-secrets");
+        && platform_with(sim, cluster, "vault", now).is_some_and(|other| !sim.vault_sealed(other))
+        && logs_in(sim, cluster)
+        && !withholds(sim, cluster, "external-secrets");
     (kind == "ClusterSecretStore").then(|| {
         let (status, reason) = if ready { ("True", "Valid") } else { ("False", "InvalidProviderConfig") };
         json!({ "conditions": [{ "type": "Ready", "status": status, "reason": reason }] })
@@ -95,64 +95,64 @@ pub fn status(stage: &Stage, cluster: &Cluster, kind: &str, now: Duration) -> Op
 }
 
 /// Whether Vault would ask the right API server who logs in: it keeps the address that it was told.
-fn logs_in(stage: &Stage, cluster: &Cluster) -> bool {
+fn logs_in(sim: &SimState, cluster: &Cluster) -> bool {
     let host = format!("https://{}:6443", cluster.advertise);
     let config = format!("auth/{}/config", cluster.name);
-    let mut vaults = stage.vms.keys().filter_map(|vm| stage.cluster(vm));
-    vaults.any(|other| other.vault.paths.get(&config).is_some_and(|told| told["kubernetes_host"] == json!(host)))
+    let mut vaults = sim.vms.keys().filter_map(|vm| sim.cluster(vm));
+    vaults.any(|other| other.vault.paths.get(&config).is_some_and(|config| config["kubernetes_host"] == json!(host)))
 }
 
 /// Whether a release of a cluster is cut off from the platform, whatever carries packets there.
-fn withholds(stage: &Stage, cluster: &Cluster, release: &str) -> bool {
-    stage.mishaps(&cluster.name).any(|m| *m == Mishap::Withholds(release.to_owned()))
+fn withholds(sim: &SimState, cluster: &Cluster, release: &str) -> bool {
+    sim.conditions(&cluster.name).any(|m| *m == Condition::Withholds(release.to_owned()))
 }
 
 /// A Service that is asked through the API server: how much of a cluster's figures arrived here.
-pub fn proxied(stage: &mut Stage, desk: &Desk<'_>, path: &str) -> Go<Output> {
-    let missing = || refused(1, "Error from server (NotFound): the server could not find the requested resource");
-    if let Some(answer) = inside::proxied(stage, desk, path) {
+pub fn proxied(sim: &mut SimState, cmd: &Invocation<'_>, path: &str) -> ToolResult<Output> {
+    let missing = || failure(1, "Error from server (NotFound): the server could not find the requested resource");
+    if let Some(answer) = pod_endpoints::proxied(sim, cmd, path) {
         return answer;
     }
-    let here = stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))?;
+    let here = sim.cluster(&cmd.vm).ok_or_else(|| failure(1, "error: the server is gone"))?;
     let of = path.split_once("%3D%22").and_then(|(_, rest)| rest.split_once("%22")).map(|(name, _)| name.to_owned());
     let release = ["thanos", "loki"].into_iter().find(|name| path.contains(&format!("/services/{name}")));
     let (Some(of), Some(release)) = (of, release) else {
-        return Err(stage.strange(desk.ask, missing()));
+        return Err(sim.unsupported(cmd.request, missing()));
     };
-    let there = stage.control_plane(&of).and_then(|vm| stage.cluster(&vm));
+    let there = sim.control_plane(&of).and_then(|vm| sim.cluster(&vm));
     let sender = if release == "loki" { "promtail" } else { "prometheus-agent" };
     let sends = there.is_some_and(|c| {
-        let arrives = platform(stage, c, release, desk.now).is_some_and(|p| p.name == here.name);
-        arrives && !withholds(stage, c, sender)
+        let arrives = platform_with(sim, c, release, cmd.now).is_some_and(|p| p.name == here.name);
+        arrives && !withholds(sim, c, sender)
     });
-    let found = there.filter(|_| sends).and_then(|there| asked_of_thanos(stage, there, path, desk.now));
+    let found = there.filter(|_| sends).and_then(|there| query_result(sim, there, path, cmd.now));
     let vector = |value: u64| json!([{ "metric": {}, "value": [1763855000, value.to_string()] }]);
     let result = found.map_or(json!([]), vector);
-    Ok(said(json!({ "status": "success", "data": { "resultType": "vector", "result": result } }).to_string()))
+    Ok(success(json!({ "status": "success", "data": { "resultType": "vector", "result": result } }).to_string()))
 }
 
 /// What Thanos or Loki says of a cluster: how many scrapes of the last seconds it holds, whether it holds any of now,
 /// or a figure that nobody counts here. Nothing is an empty vector.
-fn asked_of_thanos(stage: &Stage, of: &Cluster, path: &str, now: Duration) -> Option<u64> {
+fn query_result(sim: &SimState, of: &Cluster, path: &str, now: Duration) -> Option<u64> {
     let window = path.split_once("%5B").and_then(|(_, rest)| rest.split_once("s%5D"));
-    let held = |seconds| stage.scrapes(of, seconds, now).filter(|held| *held > 0);
+    let received = |seconds| sim.scrapes_received(of, seconds, now).filter(|received| *received > 0);
     match window.and_then(|(seconds, _)| seconds.parse().ok()) {
-        Some(seconds) => held(seconds),
-        None if path.contains("timestamp(") => held(120),
+        Some(seconds) => received(seconds),
+        None if path.contains("timestamp(") => received(120),
         None => Some(42),
     }
 }
 
 /// curl in a pod of the sample, or an agent's own tool; `None` if it is another pod.
-pub fn exec(stage: &mut Stage, desk: &Desk<'_>) -> Option<Go<Output>> {
-    let words = desk.parsed.rest.as_slice();
-    match ((desk.namespace(), desk.parsed.word(0)), words) {
-        (("sample", "deployment/sample"), ["curl", ..]) => Some(curl(stage, desk, words)),
+pub fn exec(sim: &mut SimState, cmd: &Invocation<'_>) -> Option<ToolResult<Output>> {
+    let words = cmd.args.rest.as_slice();
+    match ((cmd.namespace(), cmd.args.word(0)), words) {
+        (("sample", "deployment/sample"), ["curl", ..]) => Some(curl(sim, cmd, words)),
         (("sample", "deployment/sample"), ["sh", "-c", script]) if script.starts_with("curl ") => {
-            Some(curl(stage, desk, &script.split(' ').collect::<Vec<_>>()))
+            Some(curl(sim, cmd, &script.split(' ').collect::<Vec<_>>()))
         }
         (("kube-system", "daemonset/cilium"), ["cilium-health", "status", "--output", "json"]) => {
-            Some(health(stage, desk))
+            Some(health(sim, cmd))
         }
         _ => None,
     }
@@ -160,14 +160,14 @@ pub fn exec(stage: &mut Stage, desk: &Desk<'_>) -> Option<Go<Output>> {
 
 /// `cilium-health status`: what the agent's prober found last at every node that it knows of, its own cluster's too.
 /// An empty status is a good one (upstream: `api/v1/health/models`).
-fn health(stage: &Stage, desk: &Desk<'_>) -> Go<Output> {
-    let cluster = stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))?;
-    if stage.agents(cluster, desk.now).iter().all(|(_, way)| way.is_none()) {
-        return Err(refused(1, "error: timed out waiting for the condition"));
+fn health(sim: &SimState, cmd: &Invocation<'_>) -> ToolResult<Output> {
+    let cluster = sim.cluster(&cmd.vm).ok_or_else(|| failure(1, "error: the server is gone"))?;
+    if sim.agents(cluster, cmd.now).iter().all(|(_, way)| way.is_none()) {
+        return Err(failure(1, "error: timed out waiting for the condition"));
     }
-    let peers = mesh::told(cluster).into_iter().flatten().map(|(name, _)| name);
-    let known = peers.filter(|p| stage.link(cluster, p, desk.now).is_some_and(|l| l.agents.is_ok()));
-    let all = known.filter_map(|peer| stage.cluster(&stage.control_plane(peer)?)).chain([cluster]);
+    let peers = mesh::peers(cluster).into_iter().flatten().map(|(name, _)| name);
+    let known = peers.filter(|p| sim.link(cluster, p, cmd.now).is_some_and(|l| l.agents.is_ok()));
+    let all = known.filter_map(|peer| sim.cluster(&sim.control_plane(peer)?)).chain([cluster]);
     let path = |ip: &str, open: bool| {
         let status = if open { "" } else { "Connection timed out" };
         json!({ "primary-address": { "ip": ip, "http": { "latency": 400_000, "status": status },
@@ -175,61 +175,61 @@ fn health(stage: &Stage, desk: &Desk<'_>) -> Go<Output> {
     };
     let mut nodes = Vec::new();
     for other in all {
-        let open = |port| other.name == cluster.name || stage.open(&other.name, port);
+        let open = |port| other.name == cluster.name || sim.port_open(&other.name, port);
         for (name, member) in &other.nodes {
             nodes.push(json!({ "name": format!("{}/{name}", other.name),
                 "host": path(&member.ip.to_string(), open(mesh::HEALTH)),
                 "health-endpoint": path("10.0.0.1", open(mesh::TUNNEL)) }));
         }
     }
-    Ok(said(json!({ "local": { "name": format!("{}/{}", cluster.name, desk.vm) }, "nodes": nodes }).to_string()))
+    Ok(success(json!({ "local": { "name": format!("{}/{}", cluster.name, cmd.vm) }, "nodes": nodes }).to_string()))
 }
 
 /// The cluster in which a pod with this address runs.
-fn pod_at<'a>(stage: &'a Stage, url: &str, now: Duration) -> Option<&'a Cluster> {
+fn pod_at<'a>(sim: &'a SimState, url: &str, now: Duration) -> Option<&'a Cluster> {
     let ip = url.strip_prefix("http://")?.split(':').next()?.parse().ok()?;
-    let mut clusters = stage.vms.keys().filter_map(|vm| stage.cluster(vm));
+    let mut clusters = sim.vms.keys().filter_map(|vm| sim.cluster(vm));
     clusters.find(|cluster| {
-        let runs = |w: &&super::super::workload::Workload| stage.runs_on(cluster, w, now).is_some();
-        cluster.workloads.values().filter(runs).any(|w| stage.pod_ip(cluster, w, 0) == Some(ip))
+        let runs = |w: &&crate::workload::Workload| sim.runs_on(cluster, w, now).is_some();
+        cluster.workloads.values().filter(runs).any(|w| sim.pod_ip(cluster, w, 0) == Some(ip))
     })
 }
 
-fn curl(stage: &mut Stage, desk: &Desk<'_>, words: &[&str]) -> Go<Output> {
-    let cluster = stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))?;
+fn curl(sim: &mut SimState, cmd: &Invocation<'_>, words: &[&str]) -> ToolResult<Output> {
+    let cluster = sim.cluster(&cmd.vm).ok_or_else(|| failure(1, "error: the server is gone"))?;
     let sample = cluster.workloads.get(SAMPLE);
-    if sample.is_none_or(|w| stage.runs_on(cluster, w, desk.now).is_none()) {
-        return Err(refused(1, "error: timed out waiting for the condition"));
+    if sample.is_none_or(|w| sim.runs_on(cluster, w, cmd.now).is_none()) {
+        return Err(failure(1, "error: timed out waiting for the condition"));
     }
     let lost = || {
         let text = "curl: (28) Connection timed out after 5001 milliseconds\ncommand terminated with exit code 28";
-        refused(28, text)
+        failure(28, text)
     };
     let url = words.last().copied().unwrap_or_default();
     if let Some((_, release, status)) = SERVICES.iter().find(|(host, ..)| url.contains(host)) {
-        let there = platform(stage, cluster, release, desk.now);
+        let there = platform_with(sim, cluster, release, cmd.now);
         // A Vault that is sealed says so (documentation: sys/health).
-        let sealed = |other: &Cluster| *release == "vault" && stage.vault_sealed(other);
-        return there.map(|other| said(if sealed(other) { "503" } else { status })).ok_or_else(lost);
+        let sealed = |other: &Cluster| *release == "vault" && sim.vault_sealed(other);
+        return there.map(|other| success(if sealed(other) { "503" } else { status })).ok_or_else(lost);
     }
-    if let Some(other) = pod_at(stage, url, desk.now) {
+    if let Some(other) = pod_at(sim, url, cmd.now) {
         let large = words.iter().any(|word| word.contains("%01400d"));
         let arrives = match large {
-            true => stage.carries_large(cluster, &other.name, desk.now),
-            false => stage.carries(cluster, &other.name, desk.now),
+            true => sim.large_packets_reach(cluster, &other.name, cmd.now),
+            false => sim.pods_reach(cluster, &other.name, cmd.now),
         };
-        return if arrives { Ok(said("200")) } else { Err(lost()) };
+        return if arrives { Ok(success("200")) } else { Err(lost()) };
     }
     if !url.contains("sample-peer.sample.") {
         let text = format!("curl: (6) Could not resolve host: {url}\ncommand terminated with exit code 6");
-        return Err(stage.strange(desk.ask, refused(6, text)));
+        return Err(sim.unsupported(cmd.request, failure(6, text)));
     }
-    let mut peers = mesh::told(cluster).into_iter().flatten().map(|(name, _)| name);
+    let mut peers = mesh::peers(cluster).into_iter().flatten().map(|(name, _)| name);
     let has = |name: &&String| {
-        let other = stage.control_plane(name).and_then(|vm| stage.cluster(&vm));
-        other.is_some_and(|c| c.workloads.contains_key(SAMPLE)) && stage.carries(cluster, name, desk.now)
+        let other = sim.control_plane(name).and_then(|vm| sim.cluster(&vm));
+        other.is_some_and(|c| c.workloads.contains_key(SAMPLE)) && sim.pods_reach(cluster, name, cmd.now)
     };
     // Affinity is to others; without any this side answers itself.
     let from = peers.find(has).unwrap_or(&cluster.name);
-    Ok(said(json!({ "hostname": "sample-1", "version": "6.14.1", "message": from }).to_string()))
+    Ok(success(json!({ "hostname": "sample-1", "version": "6.14.1", "message": from }).to_string()))
 }

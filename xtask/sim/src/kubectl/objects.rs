@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::cluster::{Cluster, Revision};
-use super::super::copies;
-use super::super::mishap::Mishap;
-use super::super::stage::Stage;
-use super::super::workload::Workload;
-use super::super::yaml::text;
 use super::kinds::{CONTROLLERS, Kind};
-use super::{mesh, shapes};
+use super::{manifests, mesh};
+use crate::cluster::{Cluster, Revision};
+use crate::conditions::Condition;
+use crate::external_secrets;
+use crate::state::SimState;
+use crate::workload::Workload;
+use crate::yaml::text;
 
 /// The key of a plain object.
 pub fn key(kind: &str, namespace: &str, name: &str) -> String {
@@ -22,7 +22,7 @@ pub fn key(kind: &str, namespace: &str, name: &str) -> String {
 
 /// Which objects of a kind are asked for.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wanted<'a> {
+pub struct Query<'a> {
     /// Those of this namespace; of all of them if it is left open.
     pub namespace: Option<&'a str>,
     /// Those of this name.
@@ -31,7 +31,7 @@ pub struct Wanted<'a> {
     pub selector: &'a str,
 }
 
-impl Wanted<'_> {
+impl Query<'_> {
     /// Whether an object of this name may be among them.
     fn fits(&self, name: &str) -> bool {
         self.name.is_none_or(|wanted| wanted == name)
@@ -39,70 +39,70 @@ impl Wanted<'_> {
 }
 
 /// The object of that name, or the first of several if the namespace is left open.
-pub fn one<'a>(
-    stage: &Stage,
+pub fn find<'a>(
+    sim: &SimState,
     cluster: &'a Cluster,
     kind: &Kind,
     (namespace, name): (Option<&str>, &str),
     now: Duration,
 ) -> Option<Cow<'a, Value>> {
-    let wanted = Wanted { namespace, name: Some(name), ..Wanted::default() };
-    list(stage, cluster, kind, wanted, now).into_iter().next()
+    let wanted = Query { namespace, name: Some(name), ..Query::default() };
+    list(sim, cluster, kind, wanted, now).into_iter().next()
 }
 
 /// Every object of a kind that is asked for. Those that are not are not even made, where that can be told before.
 pub fn list<'a>(
-    stage: &Stage,
+    sim: &SimState,
     cluster: &'a Cluster,
     kind: &Kind,
-    wanted: Wanted<'_>,
+    wanted: Query<'_>,
     now: Duration,
 ) -> Vec<Cow<'a, Value>> {
     let fits = |name: &str| wanted.fits(name);
-    let mut all = made(stage, cluster, kind, wanted, now);
+    let mut all = derived_objects(sim, cluster, kind, wanted, now);
     if CONTROLLERS.contains(&&*kind.kind) {
         let applied = |w: &Workload| cluster.objects.contains_key(&key(&w.kind, &w.namespace, &w.name));
         let ours = cluster.workloads.values().filter(|w| w.kind == kind.kind && fits(&w.name) && !applied(w));
-        all.extend(ours.map(|w| Cow::Owned(shapes::workload(stage, cluster, w, now))));
+        all.extend(ours.map(|w| Cow::Owned(manifests::workload(sim, cluster, w, now))));
     }
-    let pods = |w| shapes::pods(stage, cluster, w, now);
+    let pods = |w| manifests::pods(sim, cluster, w, now);
     match &*kind.kind {
-        "Event" => all.extend(cluster.workloads.values().filter_map(shapes::event).map(Cow::Owned)),
+        "Event" => all.extend(cluster.workloads.values().filter_map(manifests::event).map(Cow::Owned)),
         "Pod" => all.extend(cluster.workloads.values().flat_map(pods).map(Cow::Owned)),
         _ => {}
     }
-    let stored = stored(cluster, kind, wanted).into_iter();
-    all.extend(stored.map(|object| shapes::applied(stage, cluster, kind, object, now)));
+    let stored = applied_objects(cluster, kind, wanted).into_iter();
+    all.extend(stored.map(|object| manifests::with_status(sim, cluster, kind, object, now)));
     // What Cilium makes has no labels.
-    if mesh::KINDS.contains(&&*kind.kind) && chosen(wanted.selector, |_| None) {
-        all.extend(mesh::objects(stage, cluster, &kind.kind, &fits).into_iter().map(Cow::Owned));
+    if mesh::KINDS.contains(&&*kind.kind) && selector_matches(wanted.selector, |_| None) {
+        all.extend(mesh::objects(sim, cluster, &kind.kind, &fits).into_iter().map(Cow::Owned));
     }
     all.retain(|v| {
-        let (namespace, name) = place(v);
+        let (namespace, name) = namespace_and_name(v);
         (!kind.namespaced || wanted.namespace.is_none_or(|wanted| wanted == namespace))
             && fits(name)
-            && selected(v, wanted.selector)
-            && !is_gone(stage, cluster, &kind.kind, namespace, name)
+            && matches_selector(v, wanted.selector)
+            && !is_removed(sim, cluster, &kind.kind, namespace, name)
     });
-    all.sort_by(|one, other| place(one).cmp(&place(other)));
+    all.sort_by(|one, other| namespace_and_name(one).cmp(&namespace_and_name(other)));
     all
 }
 
 /// Whether somebody took an object away behind everyone's back.
-pub fn is_gone(stage: &Stage, cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> bool {
-    let gone = |m: &Mishap| matches!(m, Mishap::Gone(gone) if *gone == key(kind, namespace, name));
-    stage.mishaps(&cluster.name).any(gone)
+pub fn is_removed(sim: &SimState, cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> bool {
+    let gone = |m: &Condition| matches!(m, Condition::Gone(gone) if *gone == key(kind, namespace, name));
+    sim.conditions(&cluster.name).any(gone)
 }
 
 /// Namespace and name.
-fn place(object: &Value) -> (&str, &str) {
+fn namespace_and_name(object: &Value) -> (&str, &str) {
     let metadata = &object["metadata"];
     let of = |name: &str| metadata[name].as_str().unwrap_or_default();
     (of("namespace"), of("name"))
 }
 
 /// What was applied; one object is found by its key.
-fn stored<'a>(cluster: &'a Cluster, kind: &Kind, wanted: Wanted<'_>) -> Vec<&'a Value> {
+fn applied_objects<'a>(cluster: &'a Cluster, kind: &Kind, wanted: Query<'_>) -> Vec<&'a Value> {
     if let (Some(namespace), Some(name)) = (wanted.namespace, wanted.name) {
         let key = key(&kind.kind, if kind.namespaced { namespace } else { "" }, name);
         return cluster.object(&key).into_iter().collect();
@@ -112,37 +112,38 @@ fn stored<'a>(cluster: &'a Cluster, kind: &Kind, wanted: Wanted<'_>) -> Vec<&'a 
 }
 
 /// Objects that nobody applied: they follow from what else is known of the cluster.
-fn made<'a>(
-    stage: &Stage,
+fn derived_objects<'a>(
+    sim: &SimState,
     cluster: &'a Cluster,
     kind: &Kind,
-    wanted: Wanted<'_>,
+    wanted: Query<'_>,
     now: Duration,
 ) -> Vec<Cow<'a, Value>> {
     let fits = |name: &str| wanted.fits(name);
     let made: Vec<Value> = match &*kind.kind {
         "Node" => {
-            cluster.nodes.keys().filter(|n| fits(n)).map(|name| shapes::node(stage, cluster, name, now)).collect()
+            cluster.nodes.keys().filter(|n| fits(n)).map(|name| manifests::node(sim, cluster, name, now)).collect()
         }
         "Namespace" => {
             let spaces = cluster.namespaces.iter().filter(|(name, _)| fits(name));
-            spaces.map(|(name, labels)| shapes::namespaced(name, labels)).collect()
+            spaces.map(|(name, labels)| manifests::namespace(name, labels)).collect()
         }
         "Secret" => {
-            let fits = |r: &&Revision| wanted.name.is_none_or(|name| shapes::is_secret_of(r, name));
-            let releases = cluster.releases.iter().filter(fits).map(|r| Cow::Borrowed(shapes::secret(r)));
-            let copied = chosen(wanted.selector, |label| (label == copies::LABEL).then_some("true"));
-            let copied = copied.then(|| copies::secrets(cluster)).into_iter().flatten();
+            let fits = |r: &&Revision| wanted.name.is_none_or(|name| manifests::is_secret_of(r, name));
+            let releases = cluster.releases.iter().filter(fits).map(|r| Cow::Borrowed(manifests::release_secret(r)));
+            let copied =
+                selector_matches(wanted.selector, |label| (label == external_secrets::LABEL).then_some("true"));
+            let copied = copied.then(|| external_secrets::secrets(cluster)).into_iter().flatten();
             return releases.chain(copied.map(Cow::Owned)).collect();
         }
         "CustomResourceDefinition" => {
             let crds = cluster.crds.iter().filter(|(name, _)| fits(name));
-            crds.map(|(name, crd)| shapes::definition(name, crd, now)).collect()
+            crds.map(|(name, crd)| manifests::crd(name, crd, now)).collect()
         }
-        "ServiceCIDR" => vec![shapes::services(cluster)],
+        "ServiceCIDR" => vec![manifests::service_cidr(cluster)],
         "PersistentVolume" => {
             let claims = cluster.objects_of("persistentvolumeclaim").map(|(_, claim)| claim);
-            claims.filter_map(shapes::volume).collect()
+            claims.filter_map(manifests::volume).collect()
         }
         _ => vec![],
     };
@@ -150,14 +151,14 @@ fn made<'a>(
 }
 
 /// Whether labels fit a selector: `a=b,c!=d,e,!f`.
-pub fn selected(object: &Value, selector: &str) -> bool {
+pub fn matches_selector(object: &Value, selector: &str) -> bool {
     selector.is_empty() || {
         let labels = &object["metadata"]["labels"];
-        chosen(selector, |name| labels.get(name).and_then(Value::as_str))
+        selector_matches(selector, |name| labels.get(name).and_then(Value::as_str))
     }
 }
 
-fn chosen<'v>(selector: &str, label: impl Fn(&str) -> Option<&'v str>) -> bool {
+fn selector_matches<'v>(selector: &str, label: impl Fn(&str) -> Option<&'v str>) -> bool {
     let value = |name: &str| label(name.trim());
     selector.split(',').filter(|s| !s.is_empty()).all(|term| {
         if let Some((name, wanted)) = term.split_once("!=") {
@@ -173,7 +174,7 @@ fn chosen<'v>(selector: &str, label: impl Fn(&str) -> Option<&'v str>) -> bool {
 }
 
 /// Whether an object has the fields of a field selector: `spec.nodeName=a,metadata.name=b`.
-pub fn has_fields(object: &Value, selector: &str) -> bool {
+pub fn matches_fields(object: &Value, selector: &str) -> bool {
     selector.split(',').filter(|s| !s.is_empty()).all(|term| {
         let (path, wanted) = term.split_once('=').unwrap_or((term, ""));
         text(object, &format!("/{}", path.replace('.', "/"))) == wanted
@@ -197,7 +198,7 @@ mod tests {
             ("name!=x", true),
             ("owner==helm", true),
         ] {
-            assert_eq!(selected(&object, selector), fits, "{selector}");
+            assert_eq!(matches_selector(&object, selector), fits, "{selector}");
         }
     }
 }

@@ -6,36 +6,41 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::ask::{Answer, Go, refused, said};
-use super::super::clockwork;
-use super::super::cluster::Cluster;
-use super::super::flags::duration;
-use super::super::outage;
-use super::super::stage::Stage;
-use super::super::yaml::text;
-use super::desk::Desk;
 use super::kinds::{self, Kind};
-use super::objects::Wanted;
+use super::objects::Query;
 use super::{gotemplate, jsonpath, mesh, objects};
+use crate::argv::Invocation;
+use crate::argv::duration;
+use crate::cluster::Cluster;
+use crate::outage;
+use crate::request::{Response, ToolResult, failure, success};
+use crate::state::SimState;
+use crate::timings;
+use crate::yaml::text;
 use tool::Output;
 
-fn cluster<'a>(stage: &'a Stage, desk: &Desk<'_>) -> Go<&'a Cluster> {
-    stage.cluster(&desk.vm).ok_or_else(|| refused(1, "error: the server is gone"))
+fn cluster<'a>(sim: &'a SimState, cmd: &Invocation<'_>) -> ToolResult<&'a Cluster> {
+    sim.cluster(&cmd.vm).ok_or_else(|| failure(1, "error: the server is gone"))
 }
 
-fn kind(cluster: &Cluster, word: &str) -> Go<Kind> {
-    kinds::of_word(cluster, word)
-        .ok_or_else(|| refused(1, format!("error: the server doesn't have a resource type \"{word}\"")))
+fn kind(cluster: &Cluster, word: &str) -> ToolResult<Kind> {
+    kinds::for_word(cluster, word)
+        .ok_or_else(|| failure(1, format!("error: the server doesn't have a resource type \"{word}\"")))
 }
 
 /// The objects that words name: `crd NAME…`, `deploy/x ds/y`, `nodes`. With no name, all that the selector fits.
-fn named<'a>(stage: &'a Stage, desk: &Desk<'_>, words: &[&str], quiet: bool) -> Go<Vec<(Kind, Cow<'a, Value>)>> {
-    let cluster = cluster(stage, desk)?;
-    let all = desk.parsed.on("all-namespaces");
-    let namespace = (!all).then(|| desk.namespace());
+fn resolve_objects<'a>(
+    sim: &'a SimState,
+    cmd: &Invocation<'_>,
+    words: &[&str],
+    quiet: bool,
+) -> ToolResult<Vec<(Kind, Cow<'a, Value>)>> {
+    let cluster = cluster(sim, cmd)?;
+    let all = cmd.args.on("all-namespaces");
+    let namespace = (!all).then(|| cmd.namespace());
     let mut wanted: Vec<(Kind, Option<&str>)> = Vec::new();
     match words {
-        [] => return Err(refused(1, "error: Required resource not specified.")),
+        [] => return Err(failure(1, "error: Required resource not specified.")),
         pairs if pairs[0].contains('/') => {
             for pair in pairs {
                 let (word, name) = pair.split_once('/').unwrap_or_default();
@@ -56,20 +61,20 @@ fn named<'a>(stage: &'a Stage, desk: &Desk<'_>, words: &[&str], quiet: bool) -> 
     let mut found = Vec::new();
     for (kind, name) in wanted {
         let Some(name) = name else {
-            let selector = desk.parsed.get("selector").unwrap_or_default();
-            let list = objects::list(stage, cluster, &kind, Wanted { namespace, name: None, selector }, desk.now);
-            let fields = desk.parsed.get("field-selector").unwrap_or_default();
-            let fits = |v: &Cow<Value>| objects::has_fields(v, fields);
+            let selector = cmd.args.get("selector").unwrap_or_default();
+            let list = objects::list(sim, cluster, &kind, Query { namespace, name: None, selector }, cmd.now);
+            let fields = cmd.args.get("field-selector").unwrap_or_default();
+            let fits = |v: &Cow<Value>| objects::matches_fields(v, fields);
             found.extend(list.into_iter().filter(fits).map(|v| (kind.clone(), v)));
             continue;
         };
-        match objects::one(stage, cluster, &kind, (namespace, name), desk.now) {
+        match objects::find(sim, cluster, &kind, (namespace, name), cmd.now) {
             Some(object) => found.push((kind, object)),
             None if quiet => {}
             None => {
                 let dot = if kind.group.is_empty() { "" } else { "." };
                 let plural = format!("{}{dot}{}", kind.plural, kind.group);
-                return Err(refused(1, format!("Error from server (NotFound): {plural} \"{name}\" not found")));
+                return Err(failure(1, format!("Error from server (NotFound): {plural} \"{name}\" not found")));
             }
         }
     }
@@ -77,92 +82,97 @@ fn named<'a>(stage: &'a Stage, desk: &Desk<'_>, words: &[&str], quiet: bool) -> 
 }
 
 /// `kubectl logs` of a workload: the embedded world knows what the drill's probe prints.
-pub fn logs(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
-    let key = format!("{}/{}", desk.namespace(), desk.parsed.word(0));
-    let cluster = cluster(stage, desk)?;
+pub fn logs(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Output> {
+    let key = format!("{}/{}", cmd.namespace(), cmd.args.word(0));
+    let cluster = cluster(sim, cmd)?;
     let Some(workload) = cluster.workloads.get(&key) else {
-        let text = format!("error: error from server (NotFound): {} not found", desk.parsed.word(0));
-        return Err(refused(1, text));
+        let text = format!("error: error from server (NotFound): {} not found", cmd.args.word(0));
+        return Err(failure(1, text));
     };
-    if stage.runs_on(cluster, workload, desk.now).is_none() {
-        return Err(refused(1, format!("error: timed out waiting for the condition on {}", desk.parsed.word(0))));
+    if sim.runs_on(cluster, workload, cmd.now).is_none() {
+        return Err(failure(1, format!("error: timed out waiting for the condition on {}", cmd.args.word(0))));
     }
     if key != outage::PROBE {
-        return Ok(said(""));
+        return Ok(success(""));
     }
-    let all = stage.counted(cluster, workload, desk.now);
-    let tail = desk.parsed.get("tail").and_then(|n| n.parse::<usize>().ok()).unwrap_or(usize::MAX);
+    let all = sim.probe_log(cluster, workload, cmd.now);
+    let tail = cmd.args.get("tail").and_then(|n| n.parse::<usize>().ok()).unwrap_or(usize::MAX);
     let skip = all.lines().count().saturating_sub(tail);
-    Ok(said(all.lines().skip(skip).map(|line| format!("{line}\n")).collect::<String>()))
+    Ok(success(all.lines().skip(skip).map(|line| format!("{line}\n")).collect::<String>()))
 }
 
 /// `kubectl get`.
-pub fn get(stage: &mut Stage, desk: &Desk<'_>) -> Go<Output> {
-    if let Some(path) = desk.parsed.get("raw") {
+pub fn get(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Output> {
+    if let Some(path) = cmd.args.get("raw") {
         // Printed without a newline (measured).
         return match path {
-            "/readyz" | "/livez" | "/healthz" | "/livez/etcd" => Ok(said("ok")),
+            "/readyz" | "/livez" | "/healthz" | "/livez/etcd" => Ok(success("ok")),
             "/version" => {
-                let version = cluster(stage, desk)?.version.trim_start_matches('v').to_owned();
-                Ok(said(json!({ "major": "1", "minor": "35", "gitVersion": format!("v{version}") }).to_string()))
+                let version = cluster(sim, cmd)?.version.trim_start_matches('v').to_owned();
+                Ok(success(json!({ "major": "1", "minor": "35", "gitVersion": format!("v{version}") }).to_string()))
             }
-            path if path.contains("/proxy/") => mesh::proxied(stage, desk, path),
-            _ => Err(stage.strange(desk.ask, refused(1, "Error from server (NotFound): the server could not find it"))),
+            path if path.contains("/proxy/") => mesh::proxied(sim, cmd, path),
+            _ => {
+                Err(sim
+                    .unsupported(cmd.request, failure(1, "Error from server (NotFound): the server could not find it")))
+            }
         };
     }
-    let found = named(stage, desk, &desk.parsed.words, desk.parsed.on("ignore-not-found"))?;
-    match printed(desk, found) {
+    let found = resolve_objects(sim, cmd, &cmd.args.words, cmd.args.on("ignore-not-found"))?;
+    match print_objects(cmd, found) {
         Ok(text) => Ok(text),
-        Err(Unprinted::Refused(output)) => Err(output),
-        Err(Unprinted::Strange(output)) => Err(stage.strange(desk.ask, output)),
+        Err(PrintError::Tool(output)) => Err(output),
+        Err(PrintError::Unsupported(output)) => Err(sim.unsupported(cmd.request, output)),
     }
 }
 
 /// Why nothing is printed.
-enum Unprinted {
+enum PrintError {
     /// As the tool says.
-    Refused(Output),
+    Tool(Output),
     /// The embedded world does not know that.
-    Strange(Output),
+    Unsupported(Output),
 }
 
 /// Objects in the format that is asked for.
-fn printed(desk: &Desk<'_>, found: Vec<(Kind, Cow<'_, Value>)>) -> Result<Output, Unprinted> {
-    let one = desk.parsed.words.len() == 2 || desk.parsed.word(0).contains('/');
+fn print_objects(cmd: &Invocation<'_>, found: Vec<(Kind, Cow<'_, Value>)>) -> Result<Output, PrintError> {
+    let one = cmd.args.words.len() == 2 || cmd.args.word(0).contains('/');
     if one && found.is_empty() {
-        return Ok(said(""));
+        return Ok(success(""));
     }
-    match desk.parsed.get("output") {
-        Some("json") => Ok(said(serde_json::to_string_pretty(&whole(one, found)).unwrap_or_default() + "\n")),
-        Some("name") => Ok(said(
-            found.iter().map(|(k, v)| format!("{}/{}\n", k.shown(), text(v, "/metadata/name"))).collect::<String>(),
+    match cmd.args.get("output") {
+        Some("json") => {
+            Ok(success(serde_json::to_string_pretty(&object_or_list(one, found)).unwrap_or_default() + "\n"))
+        }
+        Some("name") => Ok(success(
+            found.iter().map(|(k, v)| format!("{}/{}\n", k.qualified(), text(v, "/metadata/name"))).collect::<String>(),
         )),
         Some(format) if format.starts_with("jsonpath=") => {
             let template = &format["jsonpath=".len()..];
-            jsonpath::print(template, &whole(one, found)).map(said).map_err(|why| {
-                Unprinted::Refused(refused(1, format!("error: error parsing jsonpath {template}, {why}")))
-            })
+            jsonpath::print(template, &object_or_list(one, found))
+                .map(success)
+                .map_err(|why| PrintError::Tool(failure(1, format!("error: error parsing jsonpath {template}, {why}"))))
         }
         Some(format) if format.starts_with("go-template=") => {
             let template = &format["go-template=".len()..];
-            gotemplate::print(template, &whole(one, found)).map(said).map_err(|bad| match bad {
-                gotemplate::Bad::Data(why) => Unprinted::Refused(refused(1, why)),
-                gotemplate::Bad::Template => {
-                    let text = format!("error: the embedded world does not know the template {template}");
-                    Unprinted::Strange(refused(1, text))
+            gotemplate::print(template, &object_or_list(one, found)).map(success).map_err(|bad| match bad {
+                gotemplate::TemplateError::Data(why) => PrintError::Tool(failure(1, why)),
+                gotemplate::TemplateError::Template => {
+                    let text = format!("error: the simulator does not support the template {template}");
+                    PrintError::Unsupported(failure(1, text))
                 }
             })
         }
-        None => Ok(table(desk, &found)),
+        None => Ok(table(cmd, &found)),
         Some(other) => {
             let text = format!("error: unable to match a printer suitable for the output format \"{other}\"");
-            Err(Unprinted::Strange(refused(1, text)))
+            Err(PrintError::Unsupported(failure(1, text)))
         }
     }
 }
 
 /// The one object that is asked for, or the list of all.
-fn whole(one: bool, mut found: Vec<(Kind, Cow<'_, Value>)>) -> Cow<'_, Value> {
+fn object_or_list(one: bool, mut found: Vec<(Kind, Cow<'_, Value>)>) -> Cow<'_, Value> {
     match found.pop() {
         Some((_, single)) if one && found.is_empty() => single,
         last => {
@@ -175,19 +185,19 @@ fn whole(one: bool, mut found: Vec<(Kind, Cow<'_, Value>)>) -> Cow<'_, Value> {
 }
 
 /// Columns three spaces apart, as kubectl's tab writer lays them out.
-fn table(desk: &Desk<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Output {
+fn table(cmd: &Invocation<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Output {
     let items: Vec<&Value> = found.iter().map(|(_, v)| &**v).collect();
-    let all = desk.parsed.on("all-namespaces");
+    let all = cmd.args.on("all-namespaces");
     if items.is_empty() {
-        let place = if all { String::new() } else { format!(" in {} namespace", desk.namespace()) };
-        return Output { stderr: format!("No resources found{place}\n"), ..said("") };
+        let place = if all { String::new() } else { format!(" in {} namespace", cmd.namespace()) };
+        return Output { stderr: format!("No resources found{place}\n"), ..success("") };
     }
-    let labels: Vec<&str> = desk.parsed.all("label-columns").flat_map(|l| l.split(',')).collect();
+    let labels: Vec<&str> = cmd.args.all("label-columns").flat_map(|l| l.split(',')).collect();
     let mut rows: Vec<Vec<Cow<'_, str>>> = Vec::new();
-    if !desk.parsed.on("no-headers") {
+    if !cmd.args.on("no-headers") {
         let mut head: Vec<Cow<'_, str>> =
             all.then_some("NAMESPACE").into_iter().chain(["NAME"]).map(Into::into).collect();
-        head.extend(extra(items[0]).into_iter().map(|(name, _)| Cow::from(name)));
+        head.extend(extra_columns(items[0]).into_iter().map(|(name, _)| Cow::from(name)));
         head.extend(labels.iter().map(|l| Cow::from(l.rsplit('/').next().unwrap_or(l).to_uppercase())));
         rows.push(head);
     }
@@ -195,7 +205,7 @@ fn table(desk: &Desk<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Output {
         let metadata = &item["metadata"];
         let own = |name: &str| Cow::from(metadata[name].as_str().unwrap_or_default());
         let mut row: Vec<Cow<'_, str>> = all.then(|| own("namespace")).into_iter().chain([own("name")]).collect();
-        row.extend(extra(item).into_iter().map(|(_, value)| Cow::from(value)));
+        row.extend(extra_columns(item).into_iter().map(|(_, value)| Cow::from(value)));
         // A label that is not there prints as nothing.
         row.extend(labels.iter().map(|l| Cow::from(metadata["labels"][*l].as_str().unwrap_or_default())));
         rows.push(row);
@@ -211,11 +221,11 @@ fn table(desk: &Desk<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Output {
         }
         out.push('\n');
     }
-    said(out)
+    success(out)
 }
 
 /// The columns between name and labels: their names, and what this object has there.
-fn extra(item: &Value) -> Vec<(&'static str, &str)> {
+fn extra_columns(item: &Value) -> Vec<(&'static str, &str)> {
     match text(item, "/kind") {
         "Secret" => vec![("TYPE", text(item, "/type")), ("DATA", "1"), ("AGE", "1m")],
         "Node" => {
@@ -228,58 +238,58 @@ fn extra(item: &Value) -> Vec<(&'static str, &str)> {
 }
 
 /// How long a command that waits may, from its `--timeout`.
-fn limit(desk: &Desk<'_>, default: Duration) -> Duration {
-    desk.parsed.get("timeout").and_then(duration).unwrap_or(default)
+fn timeout(cmd: &Invocation<'_>, default: Duration) -> Duration {
+    cmd.args.get("timeout").and_then(duration).unwrap_or(default)
 }
 
 /// Waits, or gives up with this.
-fn wait_or(desk: &Desk<'_>, limit: Duration, stdout: String, stderr: &str) -> Answer {
-    let over = desk.ask.since + limit;
-    if over <= desk.now {
-        return Answer::Done(Output { stdout, ..refused(1, stderr) });
+fn wait_until(cmd: &Invocation<'_>, limit: Duration, stdout: String, stderr: &str) -> Response {
+    let over = cmd.request.since + limit;
+    if over <= cmd.now {
+        return Response::Done(Output { stdout, ..failure(1, stderr) });
     }
-    Answer::Again(clockwork::LOOK.min(over - desk.now))
+    Response::Pending(timings::LOOK.min(over - cmd.now))
 }
 
 /// `kubectl wait`: a missing object or an empty selection ends it at once, unless it waits for creation (measured).
-pub fn wait(stage: &mut Stage, desk: &Desk<'_>) -> Go<Answer> {
-    let goal = desk.parsed.get("for").unwrap_or_default().to_owned();
-    let limit = limit(desk, Duration::from_secs(30));
+pub fn wait(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Response> {
+    let goal = cmd.args.get("for").unwrap_or_default().to_owned();
+    let limit = timeout(cmd, Duration::from_secs(30));
     if goal == "create" || goal == "delete" {
-        let found = match named(stage, desk, &desk.parsed.words, false) {
+        let found = match resolve_objects(sim, cmd, &cmd.args.words, false) {
             Ok(found) => !found.is_empty(),
             // Of a kind that is not there yet, nothing is there yet.
             Err(_) => false,
         };
-        let words = desk.parsed.words.join("/");
+        let words = cmd.args.words.join("/");
         return Ok(if found == (goal == "create") {
-            Answer::Done(said(format!("{words} condition met\n")))
+            Response::Done(success(format!("{words} condition met\n")))
         } else {
-            wait_or(desk, limit, String::new(), "error: timed out waiting for the condition")
+            wait_until(cmd, limit, String::new(), "error: timed out waiting for the condition")
         });
     }
-    let found = named(stage, desk, &desk.parsed.words, false)?;
+    let found = resolve_objects(sim, cmd, &cmd.args.words, false)?;
     if found.is_empty() {
-        return Err(refused(1, "error: no matching resources found"));
+        return Err(failure(1, "error: no matching resources found"));
     }
     let mut met = String::new();
     for (kind, object) in &found {
-        let name = format!("{}/{}", kind.shown(), text(object, "/metadata/name"));
-        let Some(fits) = meets(object, &goal) else {
-            return Err(stage.strange(desk.ask, refused(1, format!("error: unrecognized condition: \"{goal}\""))));
+        let name = format!("{}/{}", kind.qualified(), text(object, "/metadata/name"));
+        let Some(fits) = condition_met(object, &goal) else {
+            return Err(sim.unsupported(cmd.request, failure(1, format!("error: unrecognized condition: \"{goal}\""))));
         };
         if !fits {
             let plural = format!("{}/{}", kind.plural, text(object, "/metadata/name"));
             let stderr = format!("error: timed out waiting for the condition on {plural}");
-            return Ok(wait_or(desk, limit, met, &stderr));
+            return Ok(wait_until(cmd, limit, met, &stderr));
         }
         met.push_str(&format!("{name} condition met\n"));
     }
-    Ok(Answer::Done(said(met)))
+    Ok(Response::Done(success(met)))
 }
 
 /// Whether an object meets `condition=NAME[=STATUS]` or `jsonpath=TEMPLATE[=VALUE]`; `None` is another kind of goal.
-fn meets(object: &Value, goal: &str) -> Option<bool> {
+fn condition_met(object: &Value, goal: &str) -> Option<bool> {
     if let Some(condition) = goal.strip_prefix("condition=") {
         let (kind, status) = condition.split_once('=').unwrap_or((condition, "True"));
         let conditions = object["status"]["conditions"].as_array();
@@ -295,31 +305,31 @@ fn meets(object: &Value, goal: &str) -> Option<bool> {
 }
 
 /// `kubectl rollout status` waits for all pods; `restart` makes new ones.
-pub fn rollout(stage: &mut Stage, desk: &Desk<'_>) -> Go<Answer> {
+pub fn rollout(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Response> {
     let (verb, words) =
-        desk.parsed.words.split_first().ok_or_else(|| refused(1, "error: required resource not specified"))?;
-    let found = named(stage, desk, words, false)?;
+        cmd.args.words.split_first().ok_or_else(|| failure(1, "error: required resource not specified"))?;
+    let found = resolve_objects(sim, cmd, words, false)?;
     let own = |v: &Value, at: &str| text(v, at).to_owned();
     let found: Vec<(Kind, String, String)> =
         found.into_iter().map(|(kind, v)| (kind, own(&v, "/metadata/name"), own(&v, "/metadata/namespace"))).collect();
-    let (vm, now) = (desk.vm.clone(), desk.now);
+    let (vm, now) = (cmd.vm.clone(), cmd.now);
     let mut out = String::new();
     for (kind, name, namespace) in &found {
         let shown = kind.kind.to_lowercase();
-        let workload = cluster(stage, desk)?.workloads.get(&format!("{namespace}/{shown}/{name}")).cloned();
+        let workload = cluster(sim, cmd)?.workloads.get(&format!("{namespace}/{shown}/{name}")).cloned();
         let Some(mut workload) = workload else {
-            return Err(refused(1, format!("error: no status viewer has been implemented for {}", kind.kind)));
+            return Err(failure(1, format!("error: no status viewer has been implemented for {}", kind.kind)));
         };
         match *verb {
             "status" => {
-                let cluster = cluster(stage, desk)?;
-                let (wanted, ready) = stage.pods(cluster, &workload, now);
-                if !stage.rolled_out(cluster, &workload, now) {
+                let cluster = cluster(sim, cmd)?;
+                let (wanted, ready) = sim.pods(cluster, &workload, now);
+                if !sim.rolled_out(cluster, &workload, now) {
                     let text = format!("{ready} of {wanted} updated pods are available...");
                     let stdout = format!("Waiting for {shown} \"{name}\" rollout to finish: {text}\n");
                     let stderr = "error: timed out waiting for the condition";
                     // Without --timeout it waits for ever.
-                    return Ok(wait_or(desk, limit(desk, Duration::from_secs(86_400)), stdout, stderr));
+                    return Ok(wait_until(cmd, timeout(cmd, Duration::from_secs(86_400)), stdout, stderr));
                 }
                 out.push_str(&match shown.as_str() {
                     "statefulset" => format!("partitioned roll out complete: {wanted} new pods have been updated...\n"),
@@ -329,13 +339,15 @@ pub fn rollout(stage: &mut Stage, desk: &Desk<'_>) -> Go<Answer> {
             }
             "restart" => {
                 workload.restart(now);
-                if let Some(cluster) = stage.cluster_mut(&vm) {
+                if let Some(cluster) = sim.cluster_mut(&vm) {
                     cluster.workloads.insert(format!("{namespace}/{shown}/{name}"), workload);
                 }
-                out.push_str(&format!("{}/{name} restarted\n", kind.shown()));
+                out.push_str(&format!("{}/{name} restarted\n", kind.qualified()));
             }
-            other => return Err(stage.strange(desk.ask, refused(1, format!("error: unknown command \"{other}\"")))),
+            other => {
+                return Err(sim.unsupported(cmd.request, failure(1, format!("error: unknown command \"{other}\""))));
+            }
         }
     }
-    Ok(Answer::Done(said(out)))
+    Ok(Response::Done(success(out)))
 }

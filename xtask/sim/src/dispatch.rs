@@ -1,0 +1,60 @@
+//! Hands each question to the tool that it is for, and lets happen what is due inside VMs before it answers.
+//! Knows nothing of what the tools say.
+
+use std::time::Duration;
+
+use crate::request::{Disk, Request, Response};
+use crate::state::SimState;
+use crate::vms::Power;
+use crate::{builtin, cilium, curl, docker, guest, helm, kubectl, multipass, openssl, tar};
+use tool::{Exit, Output, Tool};
+
+impl SimState {
+    /// What the tool says at this moment. Ask again with the same `ask` until it is done.
+    pub fn answer(&mut self, request: &Request, now: Duration, disk: &mut dyn Disk) -> Response {
+        self.run_due_jobs(now);
+        if request.tool != Tool::Own && !self.machine.tools.contains_key(request.tool.program()) {
+            return Response::Done(Output::of(Exit::Missing));
+        }
+        let ready = request.since + request.latency();
+        if now < ready {
+            return Response::Pending(ready - now);
+        }
+        let response = match request.tool {
+            Tool::Multipass => multipass::answer(self, request, now),
+            Tool::Helm => helm::answer(self, request, now, disk),
+            Tool::Kubectl => kubectl::answer(self, request, now, disk),
+            Tool::Cilium => cilium::answer(self, request, now, disk),
+            Tool::Openssl => openssl::answer(self, request).map(Response::Done),
+            Tool::Curl => curl::answer(self, request, disk).map(Response::Done),
+            Tool::Tar => tar::answer(self, request, disk).map(Response::Done),
+            Tool::Own => builtin::answer(self, request, now, disk),
+            Tool::Docker => docker::answer(self, request, now),
+        };
+        self.record_reachability(now);
+        response.unwrap_or_else(Response::Done)
+    }
+
+    /// A command is ended from outside, politely or at once: what it leaves behind, and what it still says.
+    pub fn terminate(&mut self, request: &Request, hard: bool, now: Duration) -> Output {
+        self.run_due_jobs(now);
+        match request.tool {
+            Tool::Helm => helm::terminate(self, request, hard),
+            _ => Output::of(Exit::Signal(if hard { 9 } else { 15 })),
+        }
+    }
+
+    /// Lets everything inside VMs happen that is due, in the order in which it is due.
+    pub(super) fn run_due_jobs(&mut self, now: Duration) {
+        while let Some((name, index)) = self.due(now) {
+            guest::finish_job(self, &name, index);
+        }
+    }
+
+    fn due(&self, now: Duration) -> Option<(String, usize)> {
+        let busy = self.vms.iter().filter(|(_, vm)| !vm.guest.jobs.is_empty() && vm.power == Power::Running);
+        let jobs =
+            busy.flat_map(|(name, vm)| vm.guest.jobs.iter().enumerate().map(move |(i, job)| (job.next, name, i)));
+        jobs.filter(|(next, ..)| *next <= now).min().map(|(_, name, i)| (name.clone(), i))
+    }
+}

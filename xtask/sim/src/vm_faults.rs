@@ -1,0 +1,86 @@
+//! Faults that strike VMs and the commands inside of them.
+
+use std::time::Duration;
+
+use crate::faults::Kind;
+use crate::kubeadm_rules::kubeadm_error;
+use crate::request::{Request, failure};
+use crate::state::SimState;
+use crate::vms::{Control, Power, Work, Worker};
+use tool::{Output, Tool};
+
+impl SimState {
+    /// Does to one of the VMs what a fault wants; `which` chooses it.
+    pub(super) fn apply_vm_fault(&mut self, kind: Kind, which: usize, now: Duration) {
+        let mut names: Vec<String> = self.vms.keys().cloned().collect();
+        match kind {
+            Kind::Refuse => names.retain(|vm| self.cluster(vm).is_some()),
+            // A VM that is still being created belongs to its launch.
+            _ => names.retain(|vm| self.vms[vm].reachable(now)),
+        }
+        if names.is_empty() {
+            return;
+        }
+        let name = names.swap_remove(which % names.len());
+        match kind {
+            Kind::Refuse => drop(self.refusing.insert(name, now + Duration::from_secs(45))),
+            Kind::Stop => self.power_off(&name, now),
+            Kind::Delete => {
+                self.power_off(&name, now);
+                if let Some(vm) = self.vms.get_mut(&name) {
+                    vm.power = Power::Deleted;
+                }
+            }
+            Kind::Readdress => self.readdress(&name, now),
+            _ => {
+                self.power_off(&name, now);
+                self.power_on(&name, now);
+            }
+        }
+    }
+
+    /// The machine loses its power. Of one VM that ran Multipass does not know afterwards what became of it
+    /// (multipass#2561); a VM in its first boot has its files already (assumption).
+    pub(super) fn power_cut(&mut self, which: usize, now: Duration) {
+        let running = self.vms.iter().filter(|(_, vm)| vm.power == Power::Running);
+        let names: Vec<String> = running.map(|(name, _)| name.clone()).collect();
+        names.iter().for_each(|name| self.power_off(name, now));
+        let lost = names.get(which % names.len().max(1)).and_then(|name| self.vms.get_mut(name));
+        lost.into_iter().for_each(|vm| vm.power = Power::Unknown);
+    }
+
+    /// A VM is rebooted and gets another address, as after a long time off. One that is off gets it for its next boot.
+    pub fn readdress(&mut self, name: &str, now: Duration) {
+        let ip = self.next_address();
+        let Some(vm) = self.vms.get_mut(name) else { return };
+        vm.ip = ip;
+        if vm.power == Power::Running {
+            self.power_off(name, now);
+            self.power_on(name, now);
+        }
+    }
+
+    /// The same of every VM whose bit is set, in the order of their names.
+    pub fn readdress_all(&mut self, which: u64, now: Duration) {
+        let names: Vec<String> = self.vms.keys().cloned().collect();
+        let chosen = names.iter().enumerate().filter(|(place, _)| which >> (place % 64) & 1 == 1);
+        chosen.for_each(|(_, name)| self.readdress(name, now));
+    }
+
+    /// A command dies in the middle of what it does, and what it did stays.
+    pub(super) fn abort_midway(&mut self, request: &Request, now: Duration) -> Output {
+        self.terminate(request, true, now);
+        for vm in self.vms.values_mut() {
+            let Some(index) = vm.guest.jobs.iter().position(|job| job.run == request.run) else { continue };
+            match vm.guest.jobs.remove(index).work {
+                Work::Init(_) => vm.guest.control = Control::Partial,
+                Work::Join(..) => vm.guest.worker = Worker::Partial,
+                Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) | Work::Kubeadm | Work::Apply(_) => {}
+            }
+        }
+        match request.tool {
+            Tool::Helm => failure(1, "Error: UPGRADE FAILED: context deadline exceeded"),
+            _ => kubeadm_error("error execution phase wait-control-plane: context deadline exceeded"),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The embedded world as a command opens it: its files and its story below one folder, and a process that can die.
+//! Knows nothing of what is simulated.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::Session;
+use super::exit::{NOT_READY, Stop};
+use exec::workspace::Workspace;
+use model::problem::Problem;
+use plan::{Plan, Probe, Want};
+use sim::{Disk, Faults, Machine, SimState, SimWorld, is_known_chart};
+use tool::{Call, World};
+use tool::{Event, TaskId};
+use tool::{Exit, Output, Tool};
+
+/// The story, below the folder of the rehearsal.
+const STORY: &str = "world.json";
+/// More waits than any run needs; a run that goes beyond turns in a circle.
+const WAITS: u64 = 2_000_000;
+
+/// Goes on with the story that the last rehearsal left, or begins one.
+///
+/// # Errors
+/// The story cannot be read.
+pub fn open(session: &Session, plan: &Plan) -> Result<SimWorld, Stop> {
+    let faults = session.flags.seed.map_or_else(Faults::none, Faults::seeded);
+    let path = session.space.out().join(STORY);
+    if !session.space.holds(path.as_str()) {
+        return Ok(begin(&session.space, faults, plan));
+    }
+    let story = session.space.read(&path).map_err(Stop::with(NOT_READY))?;
+    let mut world = resume(&session.space, &story).map_err(|reason| {
+        let problem = Problem::new("the last rehearsal cannot be read").at(session.space.shown(&path), None);
+        Stop::one(NOT_READY, problem.why(reason).hint(format!("rm -r {}", session.out())))
+    })?;
+    world.with_faults(faults);
+    publish(world.stage_mut(), plan);
+    Ok(world)
+}
+
+/// Leaves the story for the next rehearsal.
+///
+/// # Errors
+/// The disk says no.
+pub fn close(session: &Session, world: &SimWorld) -> Result<(), Stop> {
+    session.space.keep(STORY, world.save().as_bytes()).map_err(Stop::with(NOT_READY))
+}
+
+/// Addresses of the charts that a plan fetches and no rehearsal was taught: `https://charts.test/tiny`.
+pub fn unknown_charts(plan: &Plan) -> Vec<String> {
+    let pulls = plan.steps.iter().flat_map(|step| &step.act).filter_map(|command| match &command.args[..] {
+        [pull, name, repo, from, ..] if pull == "pull" && repo == "--repo" => {
+            Some(format!("{}/{name}", from.trim_end_matches('/')))
+        }
+        [pull, address, ..] if pull == "pull" => Some(address.clone()),
+        _ => None,
+    });
+    pulls.filter(|address| !address.rsplit('/').next().is_some_and(is_known_chart)).collect()
+}
+
+/// A machine with every tool and nothing else, and at least the RAM that the plan looks for: fleets for machines larger
+/// than this one can be rehearsed on it.
+pub fn begin(space: &Workspace, faults: Faults, plan: &Plan) -> SimWorld {
+    let usual = Machine::default();
+    let memory_bytes = usual.memory_bytes.max(plan.steps.iter().map(|s| memory(&s.done_when.want)).max().unwrap_or(0));
+    let mut stage = SimState::new(Machine { memory_bytes, ..usual });
+    publish(&mut stage, plan);
+    SimWorld::new(stage, faults, disk(space))
+}
+
+/// How much RAM is looked for.
+fn memory(want: &Want) -> u64 {
+    match want {
+        Want::JsonAtLeast(at, bytes) if at == "/memory_bytes" => *bytes,
+        Want::All(all) => all.iter().map(memory).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// The outside world offers what the plan fetches: simulated archives are not the real ones, but have their digests.
+pub fn publish(stage: &mut SimState, plan: &Plan) {
+    for Probe { ask, want } in plan.steps.iter().map(|step| &step.done_when) {
+        if let ([act, path], Want::Stdout(digest), Tool::Own) = (&ask.args[..], want, ask.tool)
+            && act == "sha256"
+        {
+            let file = path.rsplit('/').next().unwrap_or(path);
+            *stage = std::mem::take(stage).publishing(file, digest);
+        }
+    }
+    for address in unknown_charts(plan) {
+        *stage = std::mem::take(stage).with_unknown_chart(&address);
+    }
+}
+
+/// A story that was saved.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn resume(space: &Workspace, story: &str) -> Result<SimWorld, String> {
+    SimWorld::load(story, disk(space))
+}
+
+/// The same world once more, with the files of that workspace.
+pub fn copy(space: &Workspace, world: &SimWorld) -> SimWorld {
+    world.copy(disk(space))
+}
+
+fn disk(space: &Workspace) -> Box<dyn Disk> {
+    Box::new(Folder(space.beside().fleeting()))
+}
+
+/// The simulated tools' files. Plans name them as `out/…`; here they lie in the folder of the rehearsal.
+struct Folder(Workspace);
+
+impl Folder {
+    fn below(path: &str) -> &str {
+        path.strip_prefix("out/").unwrap_or(path)
+    }
+}
+
+impl Disk for Folder {
+    fn read(&self, path: &str) -> Option<Rc<Vec<u8>>> {
+        self.0.lent(&self.0.out().join(Folder::below(path)))
+    }
+
+    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
+        self.0.keep(Folder::below(path), bytes).map_err(|problem| problem.what)
+    }
+}
+
+/// The embedded world as a process sees it that dies with the fault `crash`: from then on nothing that it starts or
+/// ends reaches the world. What runs there goes on alone.
+pub struct CrashableWorld<'a> {
+    /// The world that outlives the process.
+    pub world: &'a mut SimWorld,
+    /// What goes with the process.
+    pub process: ProcessState,
+}
+
+/// What a process knows of the commands it has started.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessState {
+    told: bool,
+    running: BTreeSet<TaskId>,
+    lost: VecDeque<TaskId>,
+    waits: u64,
+}
+
+impl<'a> CrashableWorld<'a> {
+    /// A process that begins.
+    pub fn new(world: &'a mut SimWorld) -> Self {
+        CrashableWorld { world, process: ProcessState::default() }
+    }
+}
+
+impl ProcessState {
+    /// The last that a dying process hears: to stop, and that all it had started is gone.
+    fn dying(&mut self) -> Event {
+        if !self.told {
+            self.told = true;
+            self.lost.extend(std::mem::take(&mut self.running));
+            return Event::Interrupt;
+        }
+        let end = |task| Event::Ended(task, Output::of(Exit::Stopped));
+        self.lost.pop_front().map_or(Event::Interrupt, end)
+    }
+}
+
+impl World for CrashableWorld<'_> {
+    fn now(&self) -> Duration {
+        self.world.now()
+    }
+
+    fn start(&mut self, call: Call) {
+        if self.world.crashed() {
+            self.process.lost.push_back(call.task);
+            return;
+        }
+        self.process.running.insert(call.task);
+        self.world.start(call);
+    }
+
+    fn kill(&mut self, task: TaskId, hard: bool) {
+        if !self.world.crashed() {
+            self.world.kill(task, hard);
+        }
+    }
+
+    fn wait(&mut self, until: Option<Duration>) -> Event {
+        self.process.waits += 1;
+        assert!(self.process.waits < WAITS, "bug: the run turns in a circle");
+        if self.world.crashed() {
+            return self.process.dying();
+        }
+        let event = self.world.wait(until);
+        if self.world.crashed() {
+            return self.process.dying();
+        }
+        if let Event::Ended(task, _) = &event {
+            self.process.running.remove(task);
+        }
+        event
+    }
+}
