@@ -131,8 +131,8 @@ fn an_object_that_two_documents_describe_is_told_with_both() {
     let file = "infra/manifests/namespaces-workload.yaml";
     let line = read(file).lines().count() + 2;
     let told = format!(
-        "an object is described twice: `Namespace/monitoring`\n  --> {file}:{line}\n  \
-         \x20why: the first is infra/manifests/namespaces.yaml:"
+        "duplicate object `Namespace/monitoring`\n  --> {file}:{line}\n  \
+         \x20why: first defined in infra/manifests/namespaces.yaml:"
     );
     assert!(said.contains(&told), "{said}");
 }

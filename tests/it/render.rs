@@ -155,17 +155,17 @@ fn a_manifest_gets_what_is_bound_in_its_objects() {
 }
 
 #[test]
-fn what_cannot_be_bound_in_a_manifest_is_said() {
+fn invalid_bindings_of_a_manifest_are_reported() {
     let said = |path: &str, binding: &str| bound(&[(path, binding)]).expect_err(path).remove(0);
     let place = |p: &Problem| p.at.as_ref().map(ToString::to_string).unwrap_or_default();
     let none = said("Namespace/none:a", "cluster.name");
-    assert_eq!(none.what, "`set` names no object of the file: `Namespace/none`");
+    assert_eq!(none.what, "`bindings` names an object that the file does not have: `Namespace/none`");
     assert!(place(&none).starts_with("charts/releases.toml"), "{none:?}");
     let taken = said("Namespace/default:metadata.name", "cluster.name");
     assert!(place(&taken).starts_with("infra/manifests/namespaces.yaml:"), "{taken:?}");
     assert!(said("Namespace/default:a", "cluster.nmae").hint.is_some_and(|h| h.contains("cluster.name")));
     let unmade = said("Namespace/default:a", "secret:app1.key");
-    assert_eq!(unmade.what, "no step makes a secret of this name: `app1.key`");
+    assert_eq!(unmade.what, "no step creates a secret named `app1.key`");
 }
 
 fn problems(change: impl FnOnce(&mut Data), set: &[(&str, &str)]) -> Vec<Problem> {
@@ -322,12 +322,12 @@ fn all_problems_of_all_files_come_at_once() {
     let found = problems(change, &CILIUM);
     let what: Vec<&str> = found.iter().map(|p| p.what.as_str()).collect();
     let want = [
-        "a data file holds a token: `<fact:…>`",
+        "a data file contains a token: `<fact:…>`",
         "a data file is missing: `infra/kubeadm/kubeconfig.yaml`",
+        "a string would be re-parsed as another type when Multipass rewrites the YAML: `package_upgrade: \"no\"`",
         "a value has two meanings: `on`",
-        "a value is text only by its quotes: `package_upgrade: \"no\"`",
         "an object has no `apiVersion`",
-        "want one document of kind `ClusterConfiguration`, found 2",
+        "expected one document of kind `ClusterConfiguration`, found 2",
     ];
     assert_eq!(what, want);
 }
@@ -342,7 +342,10 @@ fn a_field_of_the_fleet_cannot_be_set_by_hand() {
     let found = problems(change, &CILIUM);
     assert_eq!(found.len(), 2, "each once, not once per cluster: {found:#?}");
     let line = |file: &str, key: &str| {
-        let problem = found.iter().find(|p| p.what == format!("a field has two owners: `{key}`")).expect(key);
+        let problem = found
+            .iter()
+            .find(|p| p.what == format!("`{key}` is set both by the data file and by the renderer"))
+            .expect(key);
         assert_eq!(problem.at.as_ref().expect("a place").file, file);
         (problem.at.as_ref().and_then(|at| at.line).is_some(), problem.why.clone().unwrap_or_default())
     };

@@ -1,5 +1,4 @@
-//! The Secret by which Argo CD on the platform knows a workload cluster (ADR-0015).
-//! Knows nothing of how the account's token is read.
+//! The Secret that registers a workload cluster with Argo CD on the platform (ADR-0015).
 
 use serde_json::json;
 
@@ -8,21 +7,19 @@ use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
 use model::token::{fact, secret};
 
-/// The release that is Argo CD.
 pub const ARGO_CD: &str = "argo-cd";
-/// The manifest that makes its account on a workload cluster.
+/// The manifest that creates its ServiceAccount on a workload cluster.
 pub const ACCESS: &str = "argocd-access";
-/// The only namespace in which that account may do anything.
+/// The only namespace where that account has rights.
 pub const NAMESPACE: &str = "gitops";
-/// The Secret there in which Kubernetes keeps the account's token.
+/// The Secret with the account's token.
 pub const TOKEN: &str = "argocd-manager-token";
 
-/// The secret that holds the token.
 pub fn token_secret(cluster: &Cluster) -> String {
     format!("{}.argocd-token", cluster.name)
 }
 
-/// Where the Secret of a cluster is rendered to, below `out/`.
+/// Path of a cluster's Secret, below `out/`.
 pub fn file(platform: &Cluster, cluster: &Cluster) -> String {
     format!("{}/{ARGO_CD}/{}.yaml", platform.name, cluster.name)
 }
@@ -36,8 +33,8 @@ pub fn files(fleet: &Fleet, releases: &Releases) -> Files {
     workload.map(|c| (file(platform, c), cluster_secret(c, &argo.namespace))).collect()
 }
 
-/// <https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#clusters>. The address is reached, the
-/// name is what the certificate must be for: a changed address changes this Secret and no certificate.
+/// <https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#clusters>. The server is an
+/// address, the certificate is checked against the name: a changed address changes this Secret, not the certificate.
 fn cluster_secret(cluster: &Cluster, namespace: &str) -> String {
     let tls = json!({"caData": secret(&format!("{}.ca", cluster.name)), "serverName": cluster.api_name()});
     let config = json!({"bearerToken": secret(&token_secret(cluster)), "tlsClientConfig": tls});

@@ -1,20 +1,19 @@
-//! User-data of the VMs: the base document, and under `write_files` every raw file of `infra/node/`.
-//! Knows nothing of Multipass, except that it loses quotes.
+//! User-data of the VMs: the base document, with every file of `infra/node/` under `write_files`.
 //!
-//! Multipass reads user-data with yaml-cpp and writes it anew without comments and quotes; cloud-init then reads it by
-//! YAML 1.1. So every scalar must be of the same kind without its quotes, or the file is refused here.
+//! Multipass reads user-data with yaml-cpp and re-emits it without comments and quotes; cloud-init then reads YAML 1.1. So
+//! every scalar must keep its type without quotes, or the file is refused.
 
 use serde_json::{Value, json};
 
 use super::merge::{Derived, merge};
 use super::yaml::{self, Document, Path};
 use super::yaml11::{self, Kind};
-use super::{Data, Files, document, from_here, text};
+use super::{Data, Files, document, from_module, text};
 use model::fleet::Fleet;
 use model::problem::Problem;
 
-/// Raw files and where they are put on a node.
-const PLACED: [(&str, &str); 8] = [
+/// Files and their path on a node.
+const NODE_FILES: [(&str, &str); 8] = [
     ("modules.conf", "/etc/modules-load.d/90-archipelago.conf"),
     ("sysctl.conf", "/etc/sysctl.d/90-archipelago.conf"),
     ("crictl.yaml", "/etc/crictl.yaml"),
@@ -25,7 +24,7 @@ const PLACED: [(&str, &str); 8] = [
     ("containerd-v3.toml", "/etc/archipelago/containerd-v3.toml"),
 ];
 
-/// Registries that images of ours come from, and where each answers.
+/// Registries of our images, and their endpoints.
 const REGISTRIES: [(&str, &str); 6] = [
     ("docker.io", "https://registry-1.docker.io"),
     ("ghcr.io", "https://ghcr.io"),
@@ -35,7 +34,7 @@ const REGISTRIES: [(&str, &str); 6] = [
     ("reg.kyverno.io", "https://reg.kyverno.io"),
 ];
 
-/// Scripts in the order of their names, put into `/usr/local/sbin`.
+/// Scripts for `/usr/local/sbin`.
 pub const SCRIPTS: [&str; 8] = [
     "node-hosts",
     "node-keep",
@@ -47,20 +46,20 @@ pub const SCRIPTS: [&str; 8] = [
     "node-upgrade",
 ];
 
-/// All scripts in one file below `out/`, for nodes that were made by an older checkout. `node-state` writes the same
-/// text of what it finds beside itself, so one digest says whether a node has these.
+/// All scripts in one file below `out/`, for nodes that an older checkout created. `node-state` prints the same text of
+/// the scripts beside it, so one digest tells whether a node has these.
 pub const BUNDLE: &str = "node-scripts";
-/// The versions of a node, below `out/`: for nodes that were made with older ones.
+/// The versions of a node, below `out/`: for nodes that were created with older ones.
 pub const VERSIONS: &str = "prep.env";
 
-/// `<cluster>/<node>/cloud-init.yaml` of every node. They are all the same today: what is special to a node is known
-/// only when it runs, and comes later by `kubeadm` documents.
+/// `<cluster>/<node>/cloud-init.yaml` of every node. Identical for all nodes: what differs is
+/// known at run time and is in the kubeadm documents.
 ///
 /// # Errors
-/// A missing or broken data file, or scalars that would change their kind without quotes.
+/// A missing or broken data file, or scalars that would change their type without quotes.
 pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
     let base = document(data, "infra/node/cloud-init.yaml")?;
-    let owner = from_here("cloud_init");
+    let owner = from_module("cloud_init");
     let user_data = merge(&base, &[Derived::new("write_files", write_files(fleet, data)?, owner)])?;
     let problems = depends_on_quotes(&base, &user_data);
     if !problems.is_empty() {
@@ -74,7 +73,7 @@ pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
     Ok(files)
 }
 
-/// Each script behind a line with its name, and a last line without which it is not whole.
+/// Each script after a line with its name, and an end marker.
 fn bundle(data: &Data) -> Result<String, Vec<Problem>> {
     let mut all = String::new();
     for name in SCRIPTS {
@@ -83,17 +82,17 @@ fn bundle(data: &Data) -> Result<String, Vec<Problem>> {
     Ok(all + "#: end\n")
 }
 
-/// The image of the container that holds a pod's namespaces, as containerd must pin it: kubeadm's own.
+/// The sandbox image that containerd must pin: kubeadm's own.
 pub fn pause_image(fleet: &Fleet) -> String {
     format!("registry.k8s.io/pause:{}", fleet.versions.pause)
 }
 
-/// What stands in `node-prep`'s marker, and hence in `node-state`'s `prep`, once a node has the fleet's versions.
+/// Content of `node-prep`'s marker, and so of `node-state`'s `prep`, on a node with the fleet's versions.
 pub fn prep_marker(fleet: &Fleet) -> String {
     format!("k8s={} pause={}", fleet.versions.kubeadm, pause_image(fleet))
 }
 
-/// What `node-prep` installs: sourced by it, so every line is a shell assignment without spaces.
+/// Versions for `node-prep`, which sources it: shell assignments without spaces.
 fn prep_env(fleet: &Fleet) -> String {
     let kubeadm = &fleet.versions.kubeadm;
     let image = pause_image(fleet);
@@ -105,7 +104,7 @@ fn write_files(fleet: &Fleet, data: &Data) -> Result<Value, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut entries = vec![json!({"path": "/etc/archipelago/prep.env", "content": prep_env(fleet)})];
     entries.extend(mirrors(fleet));
-    for (name, path) in PLACED {
+    for (name, path) in NODE_FILES {
         match source(name) {
             Ok(content) => entries.push(json!({"path": path, "content": content})),
             Err(missing) => problems.extend(missing),
@@ -114,7 +113,7 @@ fn write_files(fleet: &Fleet, data: &Data) -> Result<Value, Vec<Problem>> {
     for name in SCRIPTS {
         let path = format!("/usr/local/sbin/{name}");
         match source(name) {
-            // 0o755 and not 0755: without quotes that is text for YAML 1.1, and cloud-init reads it as octal.
+            // 0o755, not 0755: without quotes it stays text in YAML 1.1, and cloud-init reads it as octal.
             Ok(content) => entries.push(json!({"path": path, "content": content, "permissions": "0o755"})),
             Err(missing) => problems.extend(missing),
         }
@@ -122,7 +121,7 @@ fn write_files(fleet: &Fleet, data: &Data) -> Result<Value, Vec<Problem>> {
     if problems.is_empty() { Ok(entries.into()) } else { Err(problems) }
 }
 
-/// For each registry the mirror's project of its name, with the registry itself behind it: containerd goes on to
+/// Per registry: the mirror's project of its name, then the registry itself. containerd falls back to
 /// `server` when a host does not answer (<https://github.com/containerd/containerd/blob/main/docs/hosts.md>).
 fn mirrors(fleet: &Fleet) -> Vec<Value> {
     let Some(mirror) = &fleet.registry.mirror else { return vec![] };
@@ -135,15 +134,18 @@ fn mirrors(fleet: &Fleet) -> Vec<Value> {
     REGISTRIES.into_iter().map(entry).collect()
 }
 
-/// Problems for every scalar that is text only by its quotes.
+/// Every scalar that is a string only because of its quotes.
 fn depends_on_quotes(base: &Document, value: &Value) -> Vec<Problem> {
     let mut found = Vec::new();
     texts(value, &mut Path::new(), &mut found);
     let problem = |(path, text): (Path, &str)| {
-        Problem::new(format!("a value is text only by its quotes: `{}: \"{text}\"`", path.join(".")))
-            .at(&base.file, base.lines.get(&path).copied())
-            .why("Multipass drops quotes from user-data before cloud-init reads it (canonical/multipass#4176)")
-            .hint("write a value that is text without quotes, such as 0o755 for a file mode, or do it in node-prep")
+        Problem::new(format!(
+            "a string would be re-parsed as another type when Multipass rewrites the YAML: `{}: \"{text}\"`",
+            path.join(".")
+        ))
+        .at(&base.file, base.lines.get(&path).copied())
+        .why("Multipass drops quotes from user-data before cloud-init reads it (canonical/multipass#4176)")
+        .hint("use a value that is a string without quotes, such as 0o755 for a file mode, or set it in node-prep")
     };
     found.into_iter().map(problem).collect()
 }

@@ -1,30 +1,27 @@
-//! The objects of a drill: the probe with its script in it, the workload that is made late, the pod to be refused.
-//! Knows nothing of when they are used, nor of clusters: they are the same on all of them.
+//! Objects of a drill: the probe with its script, the workload created during the outage, the pod to be denied.
 
 use serde_json::json;
 
 use super::merge::{Derived, merge};
-use super::{Data, Files, documents, from_here, text, yaml};
+use super::{Data, Files, documents, from_module, text, yaml};
 use model::problem::Problem;
 
-/// The probe and its script, below `out/`.
+/// Below `out/`.
 pub const PROBE: &str = "drill/probe.yaml";
-/// What is made while the platform is away.
+/// Created while the platform is down.
 pub const LATE: &str = "drill/late.yaml";
-/// What must not be let in.
+/// Must be denied at admission.
 pub const REFUSED: &str = "drill/refused.yaml";
-/// The object that the script goes into.
+/// Kind of the object that holds the script.
 const SCRIPT: &str = "ConfigMap";
 
-/// All three.
-///
 /// # Errors
 /// A data file is missing or no YAML, or the script has two owners.
 pub fn files(data: &Data) -> Result<Files, Vec<Problem>> {
     let script = text(data, "infra/drill/probe")?;
     let mut objects = Vec::new();
     for document in documents(data, "infra/drill/probe.yaml")? {
-        let derived = Derived::new("data.probe", json!(script), from_here("drill"));
+        let derived = Derived::new("data.probe", json!(script), from_module("drill"));
         let derived = if document.value["kind"] == SCRIPT { vec![derived] } else { vec![] };
         objects.push(merge(&document, &derived)?);
     }

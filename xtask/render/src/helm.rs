@@ -1,7 +1,6 @@
-//! Values of every Helm release: `charts/<release>/values.yaml`, plus what `set` in `charts/releases.toml` binds.
-//! Knows nothing of charts or of Helm's flags.
+//! Values of every Helm release: `charts/<release>/values.yaml`, plus the `bindings` of `charts/releases.toml`.
 //!
-//! A binding is a name for a value that follows from the fleet, never a template: [`BINDINGS`] is the whole language.
+//! A binding names a value derived from the fleet; it is not a template language. [`BINDINGS`] is the complete list.
 
 use serde_json::Value;
 
@@ -10,16 +9,13 @@ use super::yaml::{self, Document};
 use super::{Data, Files, document, kubeadm, listed};
 use model::fleet::{Cluster, Fleet, Role};
 use model::problem::{At, Problem, nearest};
-use model::release::{Chart, Releases};
+use model::release::{Chart, RELEASES, Releases};
 use model::token;
 
-/// Where releases are listed.
-const RELEASES: &str = "charts/releases.toml";
+/// Secrets of the mesh CA.
+const MESH_CA: [&str; 2] = ["mesh-ca.cert", "mesh-ca.key"];
 
-/// The secrets of the mesh's authority.
-const AUTHORITY: [&str; 2] = ["mesh-ca.cert", "mesh-ca.key"];
-
-/// What `set` may name, and what it stands for.
+/// Every binding and its meaning.
 pub const BINDINGS: [(&str, &str); 15] = [
     ("cluster.name", "the cluster's name"),
     ("cluster.id", "its Cilium cluster id, a number"),
@@ -34,8 +30,11 @@ pub const BINDINGS: [(&str, &str); 15] = [
     ("versions.pause", "tag of the pause image"),
     ("versions.cilium", "Cilium version"),
     ("versions.gateway_api", "Gateway API version"),
-    ("secret:NAME", "a kept secret, put in only when the tool is fed; made at random unless its name has a dot"),
-    ("fact:NAME", "a value read from the world, such as `fact:mgmt.cp.ip` or `fact:mgmt.ca-hash`"),
+    (
+        "secret:NAME",
+        "a stored secret, inserted only when the tool starts; generated at random unless its name has a dot",
+    ),
+    ("fact:NAME", "a value read at run time, such as `fact:mgmt.cp.ip` or `fact:mgmt.ca-hash`"),
 ];
 
 /// `<cluster>/<release>/values.yaml` of every release on every cluster of its roles.
@@ -48,7 +47,7 @@ pub fn files(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Files, V
     for chart in &releases.charts {
         let name = &chart.placement.name;
         let file = format!("charts/{name}/values.yaml");
-        let written = listed(data, &file, entry(releases, name, "name"), "every release has one, if only an empty one");
+        let written = listed(data, &file, entry(releases, name, "name"), "every release needs one, possibly empty");
         let written = match written.and_then(|()| document(data, &file)) {
             Ok(written) => written,
             Err(some) => {
@@ -90,22 +89,22 @@ fn values(
     Err(problems)
 }
 
-/// The line of a key of an entry of the list, or that of the entry.
+/// The line of an entry's key, or of the entry.
 pub(super) fn entry(releases: &Releases, name: &str, key: &str) -> At {
     let keys = [format!("{name}.{key}"), name.to_owned()];
     At { file: RELEASES.to_owned(), line: keys.iter().find_map(|key| releases.lines.get(key)).copied() }
 }
 
-/// The line of one `set` entry, or of the nearest table around it that is known.
+/// The line of one binding, or of the nearest enclosing table.
 pub(super) fn place(releases: &Releases, name: &str, path: &str) -> At {
     let keys = [format!("{name}.bindings.{path}"), format!("{name}.bindings"), name.to_owned()];
     At { file: RELEASES.to_owned(), line: keys.iter().find_map(|key| releases.lines.get(key)).copied() }
 }
 
-/// What a binding stands for on a cluster.
+/// The value of a binding on a cluster.
 ///
 /// # Errors
-/// A name that is not in [`BINDINGS`], or a fact that no step learns; without a place.
+/// A name that is not in [`BINDINGS`], or a fact that no step captures; without a position.
 pub fn resolve(fleet: &Fleet, cluster: &Cluster, binding: &str) -> Result<Value, Problem> {
     if let Some(name) = binding.strip_prefix("secret:") {
         return secret(fleet, name);
@@ -140,33 +139,33 @@ fn role(role: Role) -> &'static str {
     }
 }
 
-/// A secret must be one that some step makes, or the run would wait for it in vain. Those without a dot are minted.
+/// Some step must create the secret. Names without a dot are generated.
 fn secret(fleet: &Fleet, name: &str) -> Result<Value, Problem> {
     let written = token::secret(name);
     if !matches!(token::tokens(&written)[..], [token::Token::Secret(_)]) {
-        return Err(Problem::new(format!("a secret's name has letters, digits and `./-_`: `{name}`")));
+        return Err(Problem::new(format!("a secret's name may have letters, digits and `./-_`: `{name}`")));
     }
     let of = |c: &Cluster| ["ca", "admin-cert", "admin-key"].map(|what| format!("{}.{what}", c.name));
-    let told: Vec<String> =
-        AUTHORITY.iter().map(|n| (*n).to_owned()).chain(fleet.clusters.iter().flat_map(of)).collect();
-    if !name.contains('.') || told.iter().any(|t| t == name) {
+    let known_secrets: Vec<String> =
+        MESH_CA.iter().map(|n| (*n).to_owned()).chain(fleet.clusters.iter().flat_map(of)).collect();
+    if !name.contains('.') || known_secrets.iter().any(|t| t == name) {
         return Ok(written.into());
     }
-    let problem = Problem::new(format!("no step makes a secret of this name: `{name}`"));
-    Err(match nearest(name, told.iter().map(String::as_str)) {
+    let problem = Problem::new(format!("no step creates a secret named `{name}`"));
+    Err(match nearest(name, known_secrets.iter().map(String::as_str)) {
         Some(near) => problem.hint(format!("did you mean `secret:{near}`?")),
-        None => problem.hint("a secret that is made here, once and at random, has a name without a dot"),
+        None => problem.hint("generated secrets have a name without a dot"),
     })
 }
 
-/// A fact must be one that some step learns, or the run would wait for it in vain.
+/// Some step must capture the fact.
 fn fact(fleet: &Fleet, name: &str) -> Result<Value, Problem> {
     let of = |c: &Cluster| c.nodes.iter().map(|n| c.ip_fact(n)).chain([kubeadm::ca_hash_fact(c)]).collect::<Vec<_>>();
     let known: Vec<String> = fleet.clusters.iter().flat_map(of).collect();
     if known.iter().any(|fact| fact == name) {
         return Ok(token::fact(name).into());
     }
-    let problem = Problem::new(format!("no step learns a fact of this name: `{name}`"));
+    let problem = Problem::new(format!("no step captures a fact named `{name}`"));
     Err(match nearest(name, known.iter().map(String::as_str)) {
         Some(near) => problem.hint(format!("did you mean `fact:{near}`?")),
         None => problem,
@@ -175,10 +174,10 @@ fn fact(fleet: &Fleet, name: &str) -> Result<Value, Problem> {
 
 fn unknown(binding: &str) -> Problem {
     let names = || BINDINGS.iter().map(|(name, _)| *name);
-    let why = format!("`set` may name {}", names().collect::<Vec<_>>().join(", "));
+    let why = format!("bindings: {}", names().collect::<Vec<_>>().join(", "));
     let problem = Problem::new(format!("unknown binding: `{binding}`")).why(why);
     match nearest(binding, names()) {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem.hint("a value that does not follow from the fleet belongs into the release's values.yaml"),
+        None => problem.hint("a value that is not derived from the fleet belongs in the release's values.yaml"),
     }
 }

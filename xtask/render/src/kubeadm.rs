@@ -1,5 +1,4 @@
-//! kubeadm's documents of every node: what a person tunes in `infra/kubeadm/`, plus what follows from the fleet.
-//! Knows nothing of how kubeadm is run.
+//! kubeadm configuration of every node: `infra/kubeadm/` plus keys derived from the fleet.
 //!
 //! Keys are those of `kubeadm.k8s.io/v1beta4`; `kubeadm config validate` decodes them strictly on the node.
 
@@ -7,15 +6,14 @@ use serde_json::{Value, json};
 
 use super::merge::{Derived, merge};
 use super::yaml::{self, Document};
-use super::{Data, Files, documents, from_fleet, from_here};
+use super::{Data, Files, documents, from_fleet, from_module};
 use model::fleet::{Cluster, Fleet, Node};
 use model::problem::{At, Problem};
 use model::token;
 
-/// Port of every API server.
 pub const API_PORT: u16 = 6443;
 
-/// How long a join token lives: longer than any bootstrap, and `node-token` makes a new one.
+/// Longer than any bootstrap; `node-token` creates a new one.
 const TOKEN_TTL: &str = "2h0m0s";
 
 /// The public half of a cluster's join token: `arc002` for cluster 2.
@@ -61,13 +59,13 @@ pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
     if problems.is_empty() { Ok(files) } else { Err(problems) }
 }
 
-/// All documents of a file, with the derived keys in the documents of their kind.
+/// All documents of a file, each with the derived keys of its kind.
 fn complete(file: &str, documents: &[Document], sets: &[(&str, Vec<Derived>)]) -> Result<String, Vec<Problem>> {
     let mut problems = Vec::new();
     for (kind, _) in sets {
         let count = documents.iter().filter(|d| d.value["kind"] == **kind).count();
         if count != 1 {
-            let what = format!("want one document of kind `{kind}`, found {count}");
+            let what = format!("expected one document of kind `{kind}`, found {count}");
             problems.push(Problem::new(what).at(file, None));
         }
     }
@@ -86,7 +84,7 @@ fn join_token(cluster: &Cluster) -> String {
     format!("{}.{}", token_id(cluster), token::secret(&token_secret(cluster)))
 }
 
-/// What both kinds of node register with.
+/// `nodeRegistration` of both kinds of node.
 fn registration(fleet: &Fleet, cluster: &Cluster, node: &Node) -> [Derived; 2] {
     let at = from_fleet(fleet, &format!("{}.{}", cluster.name, node.name));
     let address = token::fact(&cluster.ip_fact(node));
@@ -106,7 +104,7 @@ fn init_keys(fleet: &Fleet, cluster: &Cluster) -> Vec<Derived> {
         "usages": ["signing", "authentication"],
         "groups": ["system:bootstrappers:kubeadm:default-node-token"],
     }]);
-    let own = || from_here("kubeadm");
+    let own = || from_module("kubeadm");
     let mut keys = vec![
         Derived::new("bootstrapTokens", bootstrap_token, own()),
         Derived::new("localAPIEndpoint.advertiseAddress", token::fact(&cluster.ip_fact(node)), own()),
@@ -123,7 +121,7 @@ fn cluster_keys(fleet: &Fleet, cluster: &Cluster) -> Vec<Derived> {
     vec![
         Derived::new("clusterName", cluster.name.as_str(), named.clone()),
         Derived::new("kubernetesVersion", version, from_fleet(fleet, "versions.kubernetes")),
-        // A name, so that certificates and kubeconfigs outlive a changed address (ADR-0010).
+        // A name, so that certificates and kubeconfigs stay valid after an address change (ADR-0010).
         Derived::new("controlPlaneEndpoint", endpoint(cluster), named.clone()),
         Derived::new("networking.podSubnet", cluster.pod_cidr.to_string(), at("pod_cidr")),
         Derived::new("networking.serviceSubnet", cluster.service_cidr.to_string(), at("service_cidr")),
@@ -137,7 +135,7 @@ fn join_keys(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Vec<Derived> {
         "token": join_token(cluster),
         "caCertHashes": [token::fact(&ca_hash_fact(cluster))],
     });
-    let mut keys = vec![Derived::new("discovery.bootstrapToken", trust, from_here("kubeadm"))];
+    let mut keys = vec![Derived::new("discovery.bootstrapToken", trust, from_module("kubeadm"))];
     keys.extend(registration(fleet, cluster, node));
     keys
 }
@@ -146,11 +144,11 @@ fn endpoint(cluster: &Cluster) -> String {
     format!("{}:{API_PORT}", cluster.api_name())
 }
 
-/// Every name by which the API server may be called; kubeadm adds the names inside the cluster itself.
+/// Every name of the API server from outside; kubeadm adds the cluster-internal names.
 fn cert_names(cluster: &Cluster) -> Value {
     let node = cluster.control_plane();
     let vm = cluster.vm(node);
-    // `.multipass` is what Multipass's DNS says on Linux, `.local` what mDNS says on macOS; node-state asks 127.0.0.1.
+    // `.multipass` is Multipass's DNS on Linux, `.local` mDNS on macOS; node-state uses 127.0.0.1.
     let names = [
         cluster.api_name(),
         format!("{vm}.local"),

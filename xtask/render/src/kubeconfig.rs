@@ -1,21 +1,20 @@
 //! Kubeconfigs: one per cluster, and one with all of them.
-//! Knows nothing of how they are used.
 //!
-//! kubeadm calls the user of every cluster `kubernetes-admin`, so merging its files keeps one user and locks out of the
-//! other clusters (measured); here each cluster has its own. The server is an address, checked against a name: tools on
-//! this machine need no `/etc/hosts`, and the certificate outlives a changed address.
+//! kubeadm names the user of every cluster `kubernetes-admin`, so merging its files keeps one user and locks out of the
+//! other clusters (measured); here each cluster has its own. The server is an address, verified against a name: tools on
+//! this machine need no `/etc/hosts`, and the certificate stays valid after an address change.
 
 use serde_json::{Value, json};
 
 use super::kubeadm::API_PORT;
 use super::merge::{Derived, merge};
 use super::yaml::{self, Document};
-use super::{Data, Files, document, from_here};
+use super::{Data, Files, document, from_module};
 use model::fleet::{Cluster, Fleet, Role};
 use model::problem::Problem;
 use model::token;
 
-/// `<cluster>/kubeconfig.yaml` of every cluster, and `kubeconfig.yaml` with all of them, the platform chosen.
+/// `<cluster>/kubeconfig.yaml` of every cluster, and `kubeconfig.yaml` with all of them, the platform as current context.
 ///
 /// # Errors
 /// A missing or broken base file, or a field with two owners.
@@ -34,7 +33,7 @@ pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
 
 fn kubeconfig(base: &Document, clusters: &[&Cluster], current: &str) -> Result<String, Vec<Problem>> {
     let list = |entry: fn(&Cluster) -> Value| clusters.iter().map(|c| entry(c)).collect::<Value>();
-    let owner = || from_here("kubeconfig");
+    let owner = || from_module("kubeconfig");
     let keys = [
         Derived::new("clusters", list(cluster_entry), owner()),
         Derived::new("users", list(user_entry), owner()),

@@ -1,8 +1,7 @@
-//! Every generated file, as bytes in memory: data from `infra/` and `charts/` plus the keys that follow from the fleet.
-//! Knows nothing of commands or of the disk.
+//! Every generated file, in memory: data from `infra/` and `charts/` plus keys derived from the fleet.
 //!
-//! Data files are real files for their own tools and never templates: a derived key is merged in, and refused where a
-//! person set it too (`merge`). What only a run knows stands in the files as a token, which a person may not write.
+//! Data files are valid for their own tools, never templates: derived keys are merged in, and refused where the data file
+//! sets them, too (`merge`). Run-time values are tokens, which data files must not contain.
 
 pub mod argocd;
 pub mod cloud_init;
@@ -24,17 +23,15 @@ use model::problem::{At, Problem, nearest};
 use model::release::Releases;
 use yaml::Document;
 
-/// Generated files by their path below `out/`, with tokens in place of what only a run knows.
+/// Generated files by path below `out/`, with tokens for run-time values.
 pub type Files = BTreeMap<String, String>;
 
-/// Texts of the data files of this repository (everything under `infra/` and `charts/`) by their path.
+/// Texts of the data files (everything under `infra/` and `charts/`) by path.
 pub type Data = BTreeMap<String, String>;
 
-/// Every generated file of a fleet.
-///
 /// # Errors
 /// All problems of all data files at once: not YAML, missing, a field with two owners, an unknown binding, a scalar
-/// that would not survive Multipass, a token written by hand.
+/// that would not survive Multipass, a hand-written token.
 pub fn files(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Files, Vec<Problem>> {
     let mut problems = tokens_by_hand(data);
     let mut files = Files::new();
@@ -56,39 +53,37 @@ pub fn files(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Files, V
     if problems.is_empty() { Ok(files) } else { Err(each_once(problems)) }
 }
 
-/// One data file makes the same problem on every cluster it is for: the first is kept.
+/// A data file causes the same problem on every cluster: keep the first.
 fn each_once(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort();
     problems.dedup_by(|b, a| (&a.what, &a.at) == (&b.what, &b.at));
     problems
 }
 
-/// Tokens are for Rust to write: one in a data file would be a placeholder, and could name another cluster's secret.
+/// Refuses tokens in data files: one could name another cluster's secret.
 fn tokens_by_hand(data: &Data) -> Vec<Problem> {
     let token = |line: &str| ["<fact:", "<secret:", "<digest:"].into_iter().find(|token| line.contains(token));
     let lines = data.iter().flat_map(|(file, text)| text.lines().enumerate().map(move |(i, line)| (file, i + 1, line)));
     lines
         .filter_map(|(file, number, line)| {
-            let what = format!("a data file holds a token: `{}…>`", token(line)?);
-            let why = "tokens are written by `render` alone; data files are valid for their own tools";
-            let hint = "remove it; Helm values get such a value by `set` in charts/releases.toml";
+            let what = format!("a data file contains a token: `{}…>`", token(line)?);
+            let why = "only `render` writes tokens; data files must be valid for their own tools";
+            let hint = "remove it; Helm values get such a value by `bindings` in charts/releases.toml";
             Some(Problem::new(what).at(file, Some(number)).why(why).hint(hint))
         })
         .collect()
 }
 
-/// The text of a data file.
 fn text<'a>(data: &'a Data, file: &str) -> Result<&'a str, Vec<Problem>> {
-    let lost = || vec![missing(file).hint(format!("git checkout -- {file}"))];
-    data.get(file).map(String::as_str).ok_or_else(lost)
+    let error = || vec![missing(file).hint(format!("git checkout -- {file}"))];
+    data.get(file).map(String::as_str).ok_or_else(error)
 }
 
 fn missing(file: &str) -> Problem {
     Problem::new(format!("a data file is missing: `{file}`"))
 }
 
-/// A problem if a file that stands in the list of releases is not there: a name in the list may be wrong, or the file
-/// was never written.
+/// Refuses a file that is in the list of releases but not on disk.
 fn listed(data: &Data, file: &str, at: At, why: &str) -> Result<(), Vec<Problem>> {
     if data.contains_key(file) {
         return Ok(());
@@ -98,33 +93,30 @@ fn listed(data: &Data, file: &str, at: At, why: &str) -> Result<(), Vec<Problem>
     let beside = data.keys().filter_map(|path| path.rsplit_once('/')).filter(|(of, _)| *of == folder);
     Err(vec![match nearest(name, beside.map(|(_, name)| name)) {
         Some(near) => problem.hint(format!("did you mean `{folder}/{near}`?")),
-        None => problem.hint(format!("write it, or get it back: git checkout -- {file}")),
+        None => problem.hint(format!("create it, or restore it: git checkout -- {file}")),
     }])
 }
 
-/// The documents of a data file.
 fn documents(data: &Data, file: &str) -> Result<Vec<Document>, Vec<Problem>> {
     yaml::parse(file, text(data, file)?)
 }
 
-/// The one document of a data file; an empty file is an empty table.
+/// The single document of a data file; an empty file is an empty map.
 fn document(data: &Data, file: &str) -> Result<Document, Vec<Problem>> {
     let mut documents = documents(data, file)?;
     match documents.len() {
         0 => Ok(Document { file: file.to_owned(), value: serde_json::Value::Null, lines: BTreeMap::new() }),
         1 => Ok(documents.remove(0)),
-        n => Err(vec![
-            Problem::new(format!("a file has {n} documents where its tool reads one: `{file}`")).at(file, None),
-        ]),
+        n => Err(vec![Problem::new(format!("`{file}` has {n} YAML documents, its tool reads one")).at(file, None)]),
     }
 }
 
-/// The place in the fleet file that a derived key follows from.
+/// The position in the fleet file that a derived key comes from.
 fn from_fleet(fleet: &Fleet, key: &str) -> At {
     At { file: fleet.file.clone(), line: fleet.lines.get(key).copied() }
 }
 
-/// The place of a derived key that is a decision of this project, not of the fleet.
-fn from_here(module: &str) -> At {
-    At { file: format!("xtask/src/render/{module}.rs"), line: None }
+/// The position of a derived key that this project decides, not the fleet.
+fn from_module(module: &str) -> At {
+    At { file: format!("xtask/render/src/{module}.rs"), line: None }
 }

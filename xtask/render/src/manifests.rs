@@ -1,5 +1,4 @@
-//! Plain manifests of this repository, as each cluster gets them: the file, plus what `set` in `charts/releases.toml`
-//! binds. Knows nothing of how they are applied, nor of those that are downloaded.
+//! Plain manifests per cluster: the file, plus the `bindings` of `charts/releases.toml`.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +12,20 @@ use model::fleet::{Cluster, Fleet};
 use model::problem::{At, Problem};
 use model::release::{Manifest, Releases, Source};
 
-/// `<cluster>/<manifest>.yaml` of every manifest file on every cluster of its roles: as it is written where nothing is
-/// bound in it.
+/// `<cluster>/<manifest>.yaml` of every manifest file on every cluster of its roles: unchanged where it has no
+/// bindings.
 ///
 /// # Errors
-/// A missing or broken file, a document that is not an object, a binding into an object that is not there (or there
-/// twice), a field with two owners, an unknown binding.
+/// A missing or broken file, a document that is not an object, a binding into an object that is missing (or
+/// duplicate), a field with two owners, an unknown binding.
 pub fn files(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Files, Vec<Problem>> {
     let mut files = Files::new();
     let mut problems = Vec::new();
-    let mut described = Described::default();
+    let mut definitions = Definitions::default();
     for manifest in &releases.manifests {
         let Source::File(file) = &manifest.source else { continue };
         let at = entry(releases, &manifest.placement.name, "file");
-        let there = listed(data, file, at, "the list of releases names it");
+        let there = listed(data, file, at, "charts/releases.toml lists it");
         let objects = match there.and_then(|()| objects(data, file)) {
             Ok(objects) => objects,
             Err(some) => {
@@ -35,7 +34,7 @@ pub fn files(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Files, V
             }
         };
         for cluster in fleet.clusters.iter().filter(|c| manifest.placement.clusters.contains(&c.role)) {
-            problems.extend(described.twice(cluster, &objects));
+            problems.extend(definitions.duplicates(cluster, &objects));
             match rendered(fleet, releases, cluster, manifest, &objects) {
                 Ok(None) => drop(files.insert(name(cluster, manifest), text(data, file)?.to_owned())),
                 Ok(Some(text)) => drop(files.insert(name(cluster, manifest), text)),
@@ -50,14 +49,13 @@ fn name(cluster: &Cluster, manifest: &Manifest) -> String {
     format!("{}/{}.yaml", cluster.name, manifest.placement.name)
 }
 
-/// Where each object of each cluster is described: by cluster, API group, kind, namespace and name.
+/// Where each object is defined, by cluster, API group, kind, namespace and name.
 #[derive(Default)]
-struct Described(BTreeMap<[String; 5], At>);
+struct Definitions(BTreeMap<[String; 5], At>);
 
-impl Described {
-    /// A problem for each object of a file that the cluster has already: one `apply` would undo the other, and no run
-    /// would find all as it should be.
-    fn twice(&mut self, cluster: &Cluster, objects: &[Document]) -> Vec<Problem> {
+impl Definitions {
+    /// Objects that the cluster has already: one `apply` would undo the other, and no run would converge.
+    fn duplicates(&mut self, cluster: &Cluster, objects: &[Document]) -> Vec<Problem> {
         let mut problems = Vec::new();
         for object in objects {
             let text = |pointer| object.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -68,9 +66,9 @@ impl Described {
             match self.0.get(&key) {
                 None => drop(self.0.insert(key, at)),
                 Some(first) => problems.push(
-                    Problem::new(format!("an object is described twice: `{kind}/{name}`"))
+                    Problem::new(format!("duplicate object `{kind}/{name}`"))
                         .at(at.file, at.line)
-                        .why(format!("the first is {first}, and one would undo the other"))
+                        .why(format!("first defined in {first}; one would undo the other"))
                         .hint("remove one of them, or give it another name"),
                 ),
             }
@@ -79,7 +77,7 @@ impl Described {
     }
 }
 
-/// The documents of a manifest file, once every one has what `kubectl apply` asks for.
+/// The documents of a manifest file, each with the fields that `kubectl apply` requires.
 fn objects(data: &Data, file: &str) -> Result<Vec<Document>, Vec<Problem>> {
     let documents = documents(data, file)?;
     let incomplete = documents.iter().flat_map(|document| {
@@ -93,12 +91,12 @@ fn objects(data: &Data, file: &str) -> Result<Vec<Document>, Vec<Problem>> {
     });
     let mut problems: Vec<Problem> = incomplete.collect();
     if documents.is_empty() {
-        problems.push(Problem::new(format!("a manifest has no object: `{file}`")).at(file, None));
+        problems.push(Problem::new(format!("`{file}` has no object")).at(file, None));
     }
     if problems.is_empty() { Ok(documents) } else { Err(problems) }
 }
 
-/// The objects with what is bound in them; nothing where nothing is.
+/// The objects with their bindings; `None` without bindings.
 fn rendered(
     fleet: &Fleet,
     releases: &Releases,
@@ -110,7 +108,7 @@ fn rendered(
     let mut problems = Vec::new();
     for (path, binding) in &manifest.bindings {
         let from = place(releases, &manifest.placement.name, path);
-        let (object, path) = path.split_once(':').expect("bug: `set` of a manifest was checked when it was read");
+        let (object, path) = path.split_once(':').expect("bug: `bindings` of a manifest are validated on load");
         match (find(objects, object), resolve(fleet, cluster, binding)) {
             (Ok(at), Ok(value)) => keys[at].push(Derived::new(path, value, from)),
             (Err(problem), _) | (_, Err(problem)) => problems.push(problem.at(from.file, from.line)),
@@ -130,22 +128,22 @@ fn rendered(
     }
 }
 
-/// The place of the one object called `Kind/name`.
+/// The index of the object `Kind/name`.
 fn find(objects: &[Document], object: &str) -> Result<usize, Problem> {
-    let called = |value: &Value| {
+    let full_name = |value: &Value| {
         let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         format!("{}/{}", text("/kind"), text("/metadata/name"))
     };
     let found: Vec<usize> =
-        objects.iter().enumerate().filter(|(_, o)| called(&o.value) == object).map(|(at, _)| at).collect();
+        objects.iter().enumerate().filter(|(_, o)| full_name(&o.value) == object).map(|(at, _)| at).collect();
     match found[..] {
         [at] => Ok(at),
         [] => {
-            let there: Vec<String> = objects.iter().map(|o| called(&o.value)).collect();
-            Err(Problem::new(format!("`set` names no object of the file: `{object}`"))
+            let there: Vec<String> = objects.iter().map(|o| full_name(&o.value)).collect();
+            Err(Problem::new(format!("`bindings` names an object that the file does not have: `{object}`"))
                 .why(format!("it has {}", there.join(", "))))
         }
-        _ => Err(Problem::new(format!("`set` names an object that the file has twice: `{object}`"))
-            .hint("give one of them another name, or a file of its own")),
+        _ => Err(Problem::new(format!("`bindings` names an object that the file has twice: `{object}`"))
+            .hint("rename one of them, or move it to a file of its own")),
     }
 }

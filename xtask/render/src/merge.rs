@@ -1,19 +1,18 @@
-//! One field, one owner: keys that follow from the fleet go into a document that a person wrote, and never over it.
-//! Knows nothing of YAML text or of what the keys mean.
+//! Merges derived keys into a data file's document. A field has one owner: nothing is overwritten.
 
 use serde_json::{Map, Value};
 
 use super::yaml::{Document, Path};
 use model::problem::{At, Problem};
 
-/// A key that Rust owns in a document.
+/// A key that the renderer owns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Derived {
-    /// Where it goes. Tables on the way are made; a list on the way must have the element already.
+    /// Missing maps on the way are created; an element of a list must exist.
     pub path: Path,
-    /// What stands there. A table is merged key by key, anything else is one field.
+    /// A map is merged key by key, anything else is one field.
     pub value: Value,
-    /// What it follows from.
+    /// Where it is derived from.
     pub from: At,
 }
 
@@ -39,22 +38,20 @@ pub fn path(dotted: &str) -> Path {
     keys
 }
 
-/// The document with the derived keys in it.
-///
 /// # Errors
-/// Every field that has two owners, at its line in the document, with the other place as the reason.
+/// Every field that is set on both sides, at its line in the document.
 pub fn merge(document: &Document, derived: &[Derived]) -> Result<Value, Vec<Problem>> {
     let mut value = if document.value.is_null() { Value::Object(Map::new()) } else { document.value.clone() };
     let mut problems = Vec::new();
     for (index, key) in derived.iter().enumerate() {
         let mut clashes = Vec::new();
         put(&mut value, &key.path, 0, &key.value, &mut clashes);
-        problems.extend(clashes.into_iter().map(|clash| twice(document, &derived[..index], key, &clash)));
+        problems.extend(clashes.into_iter().map(|clash| two_owners(document, &derived[..index], key, &clash)));
     }
     if problems.is_empty() { Ok(value) } else { Err(problems) }
 }
 
-/// Puts `new` at `path[depth..]` below `node`; paths that are taken go to `clashes`.
+/// Puts `new` at `path[depth..]` below `node`; paths already in use go to `clashes`.
 fn put(node: &mut Value, path: &[String], depth: usize, new: &Value, clashes: &mut Vec<Path>) {
     let Some(key) = path.get(depth) else { return put_here(node, path, new, clashes) };
     let next = match node {
@@ -80,15 +77,15 @@ fn put_here(node: &mut Value, path: &[String], new: &Value, clashes: &mut Vec<Pa
     }
 }
 
-/// `a.b = new` as tables within tables.
+/// `a.b = new` as nested maps.
 fn chain(path: &[String], new: &Value) -> Value {
     path.iter().rev().fold(new.clone(), |value, key| Value::Object(Map::from_iter([(key.clone(), value)])))
 }
 
-fn twice(document: &Document, earlier: &[Derived], key: &Derived, clash: &Path) -> Problem {
-    let what = Problem::new(format!("a field has two owners: `{}`", clash.join(".")));
-    let decided = format!("{} decides it too; one field has one owner", key.from);
-    // A clash that is not in the person's document is one between two derived keys.
+fn two_owners(document: &Document, earlier: &[Derived], key: &Derived, clash: &Path) -> Problem {
+    let what = Problem::new(format!("`{}` is set both by the data file and by the renderer", clash.join(".")));
+    let decided = format!("{} sets it, too", key.from);
+    // A clash outside the document is one between two derived keys.
     let other = earlier.iter().find(|e| clash.starts_with(&e.path) || e.path.starts_with(clash));
     match (document.lines.get(clash), other) {
         (None, Some(other)) => what.at(&other.from.file, other.from.line).why(decided),
@@ -114,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn derived_keys_join_what_a_person_wrote() {
+    fn derived_keys_are_merged() {
         let written = document("cluster: {size: 1}\nlist:\n- {name: a}\nempty: {}\n");
         let derived = [
             Derived::new("cluster.name", "app1", at(1)),
@@ -143,12 +140,12 @@ mod tests {
         let problems = merge(&written, &derived).unwrap_err();
         let places: Vec<String> = problems.iter().map(|p| p.at.as_ref().unwrap().to_string()).collect();
         assert_eq!(places, [2, 3, 4, 4, 5, 2].map(|line| format!("charts/x/values.yaml:{line}")));
-        assert_eq!(problems[0].what, "a field has two owners: `cluster.name`");
-        assert_eq!(problems[0].why.as_deref(), Some("infra/fleet.toml:11 decides it too; one field has one owner"));
+        assert_eq!(problems[0].what, "`cluster.name` is set both by the data file and by the renderer");
+        assert_eq!(problems[0].why.as_deref(), Some("infra/fleet.toml:11 sets it, too"));
     }
 
     #[test]
-    fn two_derived_keys_do_not_fight_either() {
+    fn two_derived_keys_may_not_overlap() {
         let derived = [Derived::new("a.b", 1, at(3)), Derived::new("a.b.c", 2, at(4))];
         let problems = merge(&document("{}"), &derived).unwrap_err();
         assert_eq!(problems[0].at, Some(at(3)));

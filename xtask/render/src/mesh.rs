@@ -1,23 +1,21 @@
-//! Peers of the mesh as Helm values: an overlay per cluster, and the cluster's Cilium values with it (ADR-0022).
-//! Knows nothing of how they reach a cluster, or of which clusters answer.
+//! Cluster Mesh peers as Helm values: an overlay per cluster, and the merged Cilium values (ADR-0022).
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::merge::{Derived, merge};
-use super::{Files, from_here, yaml};
+use super::{Files, from_module, yaml};
 use model::fleet::{Cluster, Fleet};
 use model::problem::Problem;
 use model::token;
 
-/// The release whose values hold the peers.
 pub const RELEASE: &str = "cilium";
 
-/// Addresses of each cluster's nodes, as tokens or as they were last known. A cluster that is not here is no peer yet.
+/// Addresses of each cluster's nodes, as tokens or last known values. A cluster without an entry is no peer yet.
 pub type Addresses = BTreeMap<String, Vec<String>>;
 
-/// The clusters that one is linked to, in the order of the fleet: all others, or those of `[mesh] links`.
+/// Linked clusters, in fleet order: all others, or those of `[mesh] links`.
 pub fn peers<'a>(fleet: &'a Fleet, cluster: &Cluster) -> Vec<&'a Cluster> {
     let pair = |other: &Cluster| {
         let both = [cluster.name.as_str(), other.name.as_str()];
@@ -27,25 +25,25 @@ pub fn peers<'a>(fleet: &'a Fleet, cluster: &Cluster) -> Vec<&'a Cluster> {
     fleet.clusters.iter().filter(|other| linked(other)).collect()
 }
 
-/// The addresses of all nodes, as tokens: any node forwards a NodePort, so the mesh outlives any one of them.
+/// Addresses of all nodes, as tokens: any node forwards a NodePort, so the mesh survives the loss of one.
 pub fn addresses(cluster: &Cluster) -> Vec<String> {
     cluster.nodes.iter().map(|node| token::fact(&cluster.ip_fact(node))).collect()
 }
 
-/// The overlay of a cluster, below `out/`. Its digest says which peers a release has.
+/// Path of a cluster's overlay, below `out/`. Its digest identifies the peers of a release.
 pub fn overlay(cluster: &Cluster) -> String {
     format!("{}/{RELEASE}/mesh.yaml", cluster.name)
 }
 
-/// The whole values of a cluster with its peers, below `out/`.
+/// Path of the merged values, below `out/`.
 pub fn values(cluster: &Cluster) -> String {
     format!("{}/{RELEASE}/meshed.yaml", cluster.name)
 }
 
-/// Overlay and whole values of every cluster that has any in `base`, the files as `bootstrap` uses them.
+/// Overlay and merged values of every cluster that has values in `base`, the files of `bootstrap`.
 ///
 /// # Errors
-/// The values of a cluster already name peers: they have one owner.
+/// The values of a cluster already name peers.
 pub fn files(fleet: &Fleet, known: &Addresses, base: &Files) -> Result<Files, Vec<Problem>> {
     let (mut files, mut problems) = (Files::new(), Vec::new());
     for cluster in &fleet.clusters {
@@ -63,12 +61,12 @@ pub fn files(fleet: &Fleet, known: &Addresses, base: &Files) -> Result<Files, Ve
 
 fn with_peers(file: &str, text: &str, peers: Value) -> Result<String, Vec<Problem>> {
     let documents = yaml::parse(file, text)?;
-    let document = documents.first().ok_or_else(|| vec![Problem::new(format!("an empty file: `{file}`"))])?;
-    let derived = Derived::new("clustermesh.config.clusters", peers, from_here("mesh"));
+    let document = documents.first().ok_or_else(|| vec![Problem::new(format!("`{file}` is empty"))])?;
+    let derived = Derived::new("clustermesh.config.clusters", peers, from_module("mesh"));
     Ok(yaml::write(&[merge(document, &[derived])?]))
 }
 
-/// The map form, which charts take since 1.19.
+/// The map form, supported since chart 1.19.
 fn clusters(fleet: &Fleet, cluster: &Cluster, known: &Addresses) -> Value {
     let entry = |peer: &Cluster| {
         let ips = known.get(&peer.name)?;
