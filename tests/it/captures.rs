@@ -15,8 +15,8 @@ use crate::ui::Place;
 const PAGE: &str = "docs/status-and-doctor.md";
 
 /// What to do in trouble, in both languages.
-const TROUBLE: &str = "docs/when-something-goes-wrong.md";
-const TROUBLE_KO: &str = "docs/when-something-goes-wrong.ko.md";
+const TROUBLE: &str = "docs/troubleshooting.md";
+const TROUBLE_KO: &str = "docs/troubleshooting.ko.md";
 
 const OPENING: &str = "\
 # What status and doctor show
@@ -24,7 +24,7 @@ const OPENING: &str = "\
 Made by a test from the embedded world (`cargo test -p tests --test it captures`), which fails when a line of it is no
 longer true. `status` is shown whole once; of the other states, the lines that are not on that first screen. In the
 embedded world a hint ends in `--rehearse`; on machines it does not.
-What to do is in [When something goes wrong](when-something-goes-wrong.md).
+What to do is in [Troubleshooting](troubleshooting.md).
 ";
 
 /// A state: its title, and how it comes about.

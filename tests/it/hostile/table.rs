@@ -1,11 +1,11 @@
-//! The list of hostile inputs and process cases is about tests that exist: `tests/HOSTILE.md`.
+//! The list of hostile inputs and process cases is about tests that exist: `tests/ADVERSARIAL.md`.
 //! Knows nothing of what they show.
 
 use std::collections::BTreeSet;
 
 use crate::golden;
 
-const LIST: &str = "tests/HOSTILE.md";
+const LIST: &str = "tests/ADVERSARIAL.md";
 
 /// Names of tests in backticks, as the last column of a row has them, with the line of the row.
 fn named(list: &str) -> Vec<(usize, String)> {

@@ -1,9 +1,9 @@
-//! The budget of the first build and the licences of what is built from (ADR-0014).
+//! The budget of the first build and the licences of what is built from (ADR-0002).
 //! Knows nothing of files.
 
 use super::tree;
 
-const RECORD: &str = "adr/0014-dependencies.md";
+const RECORD: &str = "adr/0002-cargo-xtask.md";
 
 /// Permissive ones; every alternative that a crate offers must be among them.
 const LICENCES: &[&str] =

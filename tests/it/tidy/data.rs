@@ -102,7 +102,7 @@ pub(super) fn lock_sources(files: &[File]) -> Vec<Finding> {
 }
 
 /// What says for each source what vouches for it.
-const SOURCES: &str = "adr/0029-what-vouches-for-a-download.md";
+const SOURCES: &str = "adr/0019-pin-downloads-by-digest.md";
 
 /// Nothing is fetched from a host that the record of sources does not name.
 pub(super) fn sources(files: &[File]) -> Vec<Finding> {
@@ -114,7 +114,7 @@ pub(super) fn sources(files: &[File]) -> Vec<Finding> {
             let hosts = address.captures_iter(text).map(|found| found[1].to_owned());
             for host in hosts.filter(|host| is_elsewhere(host) && !record.contains(&format!("`{host}`"))) {
                 let what = format!("nothing says what vouches for {host}");
-                out.push(file.finding(line, "data", what, "a digest, and a row in ADR-0029"));
+                out.push(file.finding(line, "data", what, "a digest, and a row in ADR-0019"));
             }
         }
     }

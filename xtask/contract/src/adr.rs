@@ -4,7 +4,7 @@
 //! A record is `adr/0007-short-name.md`: front matter (`status`, `date`, `checks`), `# 0007: Title`, and the sections
 //! Context, Decision and Consequences, in this order and none of them empty.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
@@ -18,7 +18,7 @@ const STATES: [&str; 4] = ["proposed", "accepted", "rejected", "superseded by "]
 /// A decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// From 1, without gaps.
+    /// From 1. A gap is the number of a record that another one lists in `replaces`.
     pub number: u32,
     /// One line.
     pub title: String,
@@ -45,7 +45,7 @@ pub fn check(texts: &BTreeMap<String, String>, exists: &dyn Fn(&str) -> bool) ->
         links(file, text, exists, &mut problems);
     }
     records.sort_by_key(|r| r.number);
-    numbering(&records, &mut problems);
+    numbering(&records, &replaced(texts), &mut problems);
     successors(&records, &mut problems);
     if problems.is_empty() { Ok(records) } else { Err(problems) }
 }
@@ -208,14 +208,20 @@ fn inside(path: &Utf8Path) -> Option<Utf8PathBuf> {
     Some(plain)
 }
 
-fn numbering(records: &[Record], problems: &mut Vec<Problem>) {
+/// Numbers of records that were merged into others: `replaces: [0012, 0021]` in their front matter.
+fn replaced(texts: &BTreeMap<String, String>) -> BTreeSet<u32> {
+    let lists = texts.values().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix("replaces: ["));
+    lists.flat_map(|list| list.trim_end_matches(']').split(',').filter_map(|n| n.trim().parse().ok())).collect()
+}
+
+fn numbering(records: &[Record], replaced: &BTreeSet<u32>, problems: &mut Vec<Problem>) {
     let mut want = 1;
     for record in records {
         let number = record.number;
         if number < want {
             problems.push(Problem::new(format!("number is taken twice: {number:04}")).at(&record.file, None));
-        } else if number > want {
-            let what = format!("number is missing before {number:04}: {want:04}");
+        } else if let Some(lost) = (want..number).find(|n| !replaced.contains(n)) {
+            let what = format!("number is missing before {number:04}: {lost:04}");
             problems.push(Problem::new(what).at(&record.file, None));
         }
         want = number + 1;
@@ -270,6 +276,8 @@ mod tests {
             found,
             ["adr/0001-b.md: number is taken twice: 0001", "adr/0003-c.md: number is missing before 0003: 0002"]
         );
+        let merged = one.replace("checks: []", "checks: []\nreplaces: [0002]");
+        assert_eq!(wrong(&[("0001-a.md", &merged), ("0003-c.md", &three)]), [""; 0]);
         assert_eq!(next(&BTreeMap::from([("adr/0003-c.md".to_owned(), three)])), 4);
         assert!(wrong(&[("notes.md", &one)])[0].contains("not a name for a record"));
     }

@@ -30,7 +30,7 @@ pub(super) fn judge(evidence: &Evidence, case: &mut Case) {
         evidence.apps().count()
     ));
     case.because("a webhook that fails open lets everything in while its pod starts, so policies fail closed");
-    case.because("a webhook that fails closed must leave out what it needs to start: adr/0016 says which namespaces");
+    case.because("a webhook that fails closed must leave out what it needs to start: adr/0003 says which namespaces");
 }
 
 fn kyverno(ground: &Ground) -> Option<&Sheet> {

@@ -121,7 +121,7 @@ mod tests {
         let data =
             texts("charts/x/values.yaml", "# Said in ADR-0005.\n# Two lines.\nrouting: tunnel\nother: 1 # why\n");
         let mut adrs = texts("adr/0005-cilium-vxlan.md", "x");
-        adrs.insert("adr/0009-rehearsal.md".into(), "about `other: 1`".into());
+        adrs.insert("adr/0009-simulator.md".into(), "about `other: 1`".into());
         let at = At { file: "charts/x/values.yaml".into(), line: Some(3) };
         let read = Read { at, path: "routing".into(), clause: Clause::C5, rule: "c5.tunnel".into() };
         for query in ["routing", "charts/x/values.yaml:3", "charts/x/values.yaml"] {

@@ -10,7 +10,7 @@ use plan::StepKey;
 use tool::reading::json;
 
 /// What to run. `start` has the same steps, and more that follows from an address outside of the mesh.
-const HOME: &str = "cargo xtask mesh-connect   # or cargo xtask start: either readdresses it (ADR-0021)";
+const HOME: &str = "cargo xtask mesh-connect   # or cargo xtask start: either readdresses it (ADR-0010)";
 
 /// All findings about homes.
 pub(super) fn findings(survey: &Survey<'_>) -> Vec<Finding> {

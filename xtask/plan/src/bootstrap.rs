@@ -2,7 +2,7 @@
 //! Knows nothing of what has already run: each step asks the world.
 //!
 //! Clusters depend on each other only in the host's checks, the image that the first launch warms, and the mesh CA.
-//! Within a cluster nodes go side by side; workers join while the control plane is still being made (ADR-0012).
+//! Within a cluster nodes go side by side; workers join while the control plane is still being made (ADR-0010).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,7 +3,7 @@
 //!
 //! Plans in the order in which they run: `ready`, `look`, `stop`, `during`, `look`, `start` as far as it is about the
 //! platform, `after`, `counted`, `look`, `tidy`. From `stop` on, the platform is started again whatever happens, after
-//! a failure and after Ctrl-C too (ADR-0025). Requests are sent by a pod inside each workload cluster
+//! a failure and after Ctrl-C too (ADR-0024). Requests are sent by a pod inside each workload cluster
 //! (`infra/drill/probe`), so no answer depends on this machine.
 
 mod after;

@@ -1,4 +1,4 @@
-//! The Secret that registers a workload cluster with Argo CD on the platform (ADR-0015).
+//! The Secret that registers a workload cluster with Argo CD on the platform (ADR-0001).
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Cluster Mesh peers as Helm values: an overlay per cluster, and the merged Cilium values (ADR-0022).
+//! Cluster Mesh peers as Helm values: an overlay per cluster, and the merged Cilium values (ADR-0008).
 
 use std::collections::BTreeMap;
 

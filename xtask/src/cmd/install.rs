@@ -14,7 +14,7 @@ use plan::{Plan, Scope};
 use tool::World;
 
 /// Runs it. A chart server that is down, another file than was pinned, a key that no chart has, a value that Helm
-/// cannot render: each is told before anything is made, also where nothing was there before (ADR-0028).
+/// cannot render: each is told before anything is made, also where nothing was there before (ADR-0011).
 ///
 /// # Errors
 /// Problems of the choice, or of the values.

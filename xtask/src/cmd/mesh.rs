@@ -165,7 +165,7 @@ fn bring_home(session: &mut Session, world: &mut dyn World, inputs: &Inputs, see
 }
 
 /// The scope that is left. Outside of it everything stays as it is: who is a peer stays one, at its last known address,
-/// and who is none does not become one, because a link that one side alone knows of never comes up (ADR-0022).
+/// and who is none does not become one, because a link that one side alone knows of never comes up (ADR-0008).
 fn without(session: &mut Session, inputs: &Inputs, mut scope: Scope, seen: &Seen, away: &[&Finding]) -> Scope {
     let fleet = &inputs.fleet;
     scope.clusters.retain(|name| away.iter().all(|f| f.cluster != *name));

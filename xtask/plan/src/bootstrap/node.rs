@@ -148,7 +148,7 @@ fn by_init_file(cluster: &Cluster, act: Command) -> Vec<Command> {
     file.into_iter().chain(on_time(&vm, [act])).collect()
 }
 
-/// The authority comes before the API server, so that workers can pin it and join in parallel (ADR-0012).
+/// The authority comes before the API server, so that workers can pin it and join in parallel (ADR-0010).
 fn authority(cluster: &Cluster) -> Step {
     let node = cluster.control_plane();
     let vm = cluster.vm(node);

@@ -79,7 +79,7 @@ impl Upgrade<'_> {
         })
     }
 
-    /// The step that installs or upgrades it. One that can have peers of a mesh keeps them (ADR-0022).
+    /// The step that installs or upgrades it. One that can have peers of a mesh keeps them (ADR-0008).
     pub fn step(&self, id: StepKey, doing: String, meshes: bool) -> Step {
         // Who did not answer did not say that nothing is there.
         let step = Step::new(id, doing, self.kubectl().revisions(), self.deployed());

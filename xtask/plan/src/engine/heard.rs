@@ -1,7 +1,7 @@
 //! What was said to questions while nothing acted: whoever would ask the very same may be kept by that answer.
 //! Knows nothing of steps' states, and never makes one act.
 //!
-//! The rule (ADR-0028): an answer serves for an identical question as long as no command of this run that changes
+//! The rule (ADR-0011): an answer serves for an identical question as long as no command of this run that changes
 //! anything ran at any moment since the question was put, and it is no older than [`AGE`]. It can only say "already
 //! so". Whoever it does not keep asks for itself, and acts upon its own answer alone.
 

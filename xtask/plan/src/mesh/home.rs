@@ -1,7 +1,7 @@
 //! Brings nodes home: a VM whose address is no longer the one that its node was made with.
 //! Knows nothing of which nodes those are; the clusters it is given say so.
 //!
-//! The steps are those of `bootstrap`, and of each only what writes an address down (ADR-0021): nothing is made or
+//! The steps are those of `bootstrap`, and of each only what writes an address down (ADR-0010): nothing is made or
 //! replaced. What follows from the address in Cilium's release is then a matter of [`super::plan`].
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -12,7 +12,7 @@ use tool::kubectl::Kubectl;
 use tool::{Limits, Reading};
 
 /// From this many peers a cluster is tried. All pairs of 255 clusters would be 64,770 questions, half an hour's work;
-/// what is in the way of one pair alone shows in the links, which are asked for all of them (ADR-0022).
+/// what is in the way of one pair alone shows in the links, which are asked for all of them (ADR-0008).
 pub const TRIED_FROM: usize = 3;
 
 /// What listens in a pod that every cluster of a role has: where the pod is, and what is asked of it.
