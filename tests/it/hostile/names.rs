@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use machines::{Machine, guest};
 use model::fleet::{self, Compatibility, Fleet};
 use model::release;
 use model::token;
@@ -230,7 +231,9 @@ fn names_on_the_command_line_are_refused_where_they_become_more_than_text() {
 #[test]
 fn a_learnt_value_is_a_plain_word_or_nothing_is_started() {
     let mut step = crate::drive::step("b", &[], crate::drive::ask("false"), vec![]);
-    step.act = vec![tool::guest::hosts("vm", &token::fact("ip"), "api")];
+    let fleet = model::samples::fleet();
+    let vm = Machine::of(&fleet.clusters[0], fleet.clusters[0].control_plane());
+    step.act = vec![guest::hosts(&vm, &token::fact("ip"), "api")];
     for (value, taken) in [("10.0.0.1", true), ("--help", false), ("1;id", false), ("a b", false), ("$(id)", false)] {
         let mut bench = Bench::new();
         let plan = crate::drive::plan(vec![step.clone()]);

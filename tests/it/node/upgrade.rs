@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use ::tool::guest;
+use ::tool::awk;
 use render::cloud_init::{BUNDLE, SCRIPTS};
 use serde_json::json;
 
@@ -102,7 +102,7 @@ fn kubeadm_goes_ahead_alone() {
 fn replace(node: &Node, bundle: &str) -> bool {
     let folder = node.path("usr/local/sbin");
     std::fs::create_dir_all(&folder).expect("made");
-    let program = guest::REPLACE.replace("/usr/local/sbin", folder.to_str().expect("UTF-8"));
+    let program = awk::REPLACE_SCRIPTS.replace("/usr/local/sbin", folder.to_str().expect("UTF-8"));
     let mut command = tool::command("awk");
     let mut child = command.arg(program).stdin(Stdio::piped()).spawn().expect("awk starts");
     let _ = child.stdin.take().expect("a pipe").write_all(bundle.as_bytes());

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::evidence::{self, Agents};
 use super::validity::validity;
 use super::{Finding, Grade, Survey, finding, last_words};
+use machines::{Machine, MachineState, guest};
 use model::fleet::{Cluster, Node};
 use model::problem::Problem;
 use plan::StepKey;
@@ -48,18 +49,16 @@ fn bootstrap(cluster: &Cluster) -> String {
 
 fn away(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let output = survey.answer(cluster, "api").filter(|o| !o.ok())?;
-    let vm = cluster.vm(cluster.control_plane());
-    let id = StepKey::node(cluster, cluster.control_plane(), "address");
-    let info = survey.answers.get(&id).and_then(|o| json(&o.stdout).ok());
-    let state = info.and_then(|i| i.pointer(&format!("/info/{vm}/state"))?.as_str().map(str::to_owned));
+    let vm = Machine::of(cluster, cluster.control_plane());
+    let info = survey.answers.get(&StepKey::node(cluster, cluster.control_plane(), "address"));
     let problem = Problem::new(format!("{} is away: its API server does not answer", cluster.name));
-    let problem = match state {
-        // multipass starts no deleted VM; a bootstrap recovers it.
-        Some(state) if state == "Deleted" => problem.why(format!("VM {vm} is deleted")).hint(bootstrap(cluster)),
-        Some(state) if state != "Running" => {
-            problem.why(format!("VM {vm} is {}", state.to_lowercase())).hint(format!("multipass start {vm}"))
+    let problem = match info.map(|output| vm.read(output).state).unwrap_or_default() {
+        MachineState::Running | MachineState::Absent | MachineState::NoAnswer => {
+            problem.why(last_words(output)).hint(bootstrap(cluster))
         }
-        _ => problem.why(last_words(output)).hint(bootstrap(cluster)),
+        // No driver starts a deleted machine; a bootstrap recovers it.
+        MachineState::Deleted => problem.why(format!("VM {vm} is deleted")).hint(bootstrap(cluster)),
+        state => problem.why(format!("VM {vm} is {}", state.to_string().to_lowercase())).hint(vm.start().to_string()),
     };
     Some(finding("API servers", cluster, Grade::Away, problem))
 }
@@ -71,10 +70,10 @@ fn clock(survey: &Survey<'_>, cluster: &Cluster, node: &Node) -> Option<u64> {
 }
 
 fn clocks(survey: &Survey<'_>) -> Option<Finding> {
-    let of = |c| move |n| Some((clock(survey, c, n)?, c.vm(n), c));
-    let mut all: Vec<(u64, String, &Cluster)> =
+    let of = |c| move |n| Some((clock(survey, c, n)?, Machine::of(c, n), c));
+    let mut all: Vec<(u64, Machine, &Cluster)> =
         survey.asked().flat_map(|c: &Cluster| c.nodes.iter().filter_map(of(c)).collect::<Vec<_>>()).collect();
-    all.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    all.sort_by(|a, b| (a.0, a.1.name()).cmp(&(b.0, b.1.name())));
     let (first, last) = (all.first()?, all.last()?);
     let apart = last.0 - first.0;
     if apart <= SECONDS {
@@ -85,7 +84,7 @@ fn clocks(survey: &Survey<'_>) -> Option<Finding> {
     let astray = if middle - first.0 > last.0 - middle { first } else { last };
     let problem = Problem::new(format!("clocks are {apart} s apart: {} and {}", first.1, last.1))
         .why(format!("more than {SECONDS} s, and certificates of one may not be valid yet for the other"))
-        .hint(format!("multipass exec -n {} -- sudo systemctl restart systemd-timesyncd", astray.1));
+        .hint(guest::sync_clock(&astray.1).to_string());
     Some(finding("clocks", astray.2, Grade::Blocks, problem))
 }
 

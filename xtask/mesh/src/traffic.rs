@@ -2,6 +2,7 @@
 //! Knows nothing of links.
 
 use super::{Finding, Grade, Survey, finding, last_words};
+use machines::Machine;
 use model::fleet::Cluster;
 use model::problem::Problem;
 use plan::mesh::survey::tried;
@@ -36,7 +37,7 @@ fn health(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
         })
     });
     let (what, why) = lost?;
-    let hint = format!("multipass exec -n {} -- sudo iptables-save", cluster.vm(cluster.control_plane()));
+    let hint = Machine::of(cluster, cluster.control_plane()).ask(&["sudo", "iptables-save"]).to_string();
     let problem = Problem::new(format!("an agent of {} does not reach {what}", cluster.name)).why(why).hint(hint);
     Some(finding("health", cluster, Grade::Open, problem))
 }
@@ -53,7 +54,7 @@ fn pods(survey: &Survey<'_>, cluster: &Cluster, peer: &Cluster) -> Option<Findin
         let what = format!("small requests from {from} reach {to}, and one of 1400 bytes does not");
         Problem::new(what)
             .why(format!("{}; the way takes smaller packets than the tunnel sends (MTU)", last_words(large)))
-            .hint(format!("multipass exec -n {} -- ip link", cluster.vm(cluster.control_plane())))
+            .hint(Machine::of(cluster, cluster.control_plane()).ask(&["ip", "link"]).to_string())
     } else {
         return None;
     };

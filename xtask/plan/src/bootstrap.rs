@@ -63,12 +63,6 @@ pub use releases::archive_step;
 /// The file in `out/charts` that a manifest's objects are downloaded to.
 pub use releases::file_of;
 
-/// The check that Multipass is there and its daemon answers.
-pub(super) fn multipass_check(fleet: &Fleet) -> Step {
-    let check = host::steps(fleet).into_iter().find(|step| step.id == "host/multipass");
-    check.expect("bug: Multipass is among the tools")
-}
-
 /// All that makes Vault ready once it is installed, for whoever needs a part of it again. Nothing if there is none.
 pub(super) fn vault_steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
     vault::steps(fleet, releases)

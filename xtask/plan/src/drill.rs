@@ -75,8 +75,7 @@ fn plan(steps: Vec<Step>, files: &Files) -> Plan {
 
 /// The checks of the tools that a drill takes.
 fn tools(fleet: &Fleet) -> Vec<Step> {
-    let tools = ["host/multipass", "host/kubectl", "host/cilium"];
-    host::steps(fleet).into_iter().filter(|s| tools.contains(&s.id.as_str())).collect()
+    host::machine_tools(fleet, &["kubectl", "cilium"])
 }
 
 /// A node that a pod is taken from: a worker if there is one.

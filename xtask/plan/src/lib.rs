@@ -37,7 +37,7 @@ pub use key::{Scope, StepKey};
 pub enum Lane {
     /// As many as there are jobs.
     Free,
-    /// VM launches: many at once have crashed multipassd (canonical/multipass#3336).
+    /// Launches of machines: too many at once crash a driver's daemon (canonical/multipass#3336).
     Launch,
     /// Downloads.
     Pull,
@@ -154,6 +154,12 @@ impl Step {
     pub fn instead(mut self, name: &'static str, when: Want, act: impl IntoIterator<Item = Command>) -> Self {
         self.instead.push(Case { name, when, act: act.into_iter().collect() });
         self
+    }
+
+    /// Several of these.
+    #[must_use]
+    pub fn remedies(self, remedies: Vec<machines::Remedy>) -> Self {
+        remedies.into_iter().fold(self, |step, (name, when, act)| step.instead(name, when, act))
     }
 
     /// What takes it back.

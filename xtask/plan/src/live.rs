@@ -20,8 +20,6 @@ use tool::{Command, Limits, Reading};
 const SYSTEM: &str = "kube-system";
 /// Where pods are tried: on every cluster, labelled `baseline`, and not left out by Kyverno.
 const TRIED_IN: &str = "default";
-/// Tools whose versions a report names. That one of them is missing keeps no question from being asked.
-const TOOLS: [&str; 4] = ["host/helm", "host/kubectl", "host/cilium", "host/multipass"];
 
 /// An object by namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +43,8 @@ pub struct Targets {
 
 /// Every question about these clusters. No step has an act.
 pub fn plan(fleet: &Fleet, clusters: &[String], targets: &BTreeMap<String, Targets>) -> Plan {
-    let mut steps: Vec<Step> = host::steps(fleet).into_iter().filter(|s| TOOLS.contains(&s.id.as_str())).collect();
+    // Their versions stand in the report; a missing one keeps no question from being asked.
+    let mut steps = host::machine_tools(fleet, &["helm", "kubectl", "cilium"]);
     for cluster in fleet.clusters.iter().filter(|c| clusters.contains(&c.name)) {
         steps.extend(of_cluster(cluster));
         match (cluster.role, targets.get(&cluster.name)) {

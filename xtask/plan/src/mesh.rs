@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 use super::bootstrap::upgrade::{PENDING, Upgrade};
 use super::bootstrap::{KUBECONFIG, host, kube_path, releases as installed};
 use super::{Lane, Plan, Step, StepKey, Want};
-use model::fleet::{Cluster, Fleet, Role};
+use machines::Machine;
+use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::{Chart, Releases};
 use model::token::{digest, fact};
 use render::Files;
 use render::mesh::{self, Addresses, RELEASE, peers};
+use tool::Limits;
 use tool::cilium::Cilium;
 use tool::helm::{Helm, Release};
 use tool::kubectl::Kubectl;
-use tool::{Limits, Reading, multipass};
 
 pub mod home;
 mod proof;
@@ -102,15 +103,14 @@ pub fn whole(survey: Plan, plan: Plan) -> Plan {
 
 /// Looks for the tools that a mesh takes.
 fn tools(fleet: &Fleet) -> Vec<Step> {
-    let tools = ["host/multipass", "host/helm", "host/kubectl", "host/cilium"];
-    host::steps(fleet).into_iter().filter(|s| tools.contains(&s.id.as_str())).collect()
+    host::machine_tools(fleet, &["helm", "kubectl", "cilium"])
 }
 
 fn id(cluster: &Cluster, what: &str) -> StepKey {
     StepKey::cluster(&cluster.name, &format!("mesh/{what}"))
 }
 
-fn address_step(cluster: &Cluster, node: &model::fleet::Node) -> StepKey {
+fn address_step(cluster: &Cluster, node: &Node) -> StepKey {
     StepKey::node(cluster, node, "address")
 }
 
@@ -118,19 +118,14 @@ fn addresses(cluster: &Cluster) -> impl Iterator<Item = StepKey> + '_ {
     cluster.nodes.iter().map(|node| address_step(cluster, node))
 }
 
-/// Where a node is now: DHCP gave it its address, and may have changed its mind.
-fn address(cluster: &Cluster, node: &model::fleet::Node) -> Step {
-    let vm = cluster.vm(node);
-    let at = format!("/info/{vm}/ipv4/0");
-    let ask = multipass::info(&vm).learn(cluster.ip_fact(node), Reading::Pointer(at.clone()));
-    let running = Want::Json(format!("/info/{vm}/state"), "Running".into());
-    let addressed = Want::Json(at.clone(), "N/A".into()).negated();
-    let want = Want::All(vec![running, Want::JsonPresent(at), addressed]);
-    Step::new(address_step(cluster, node), format!("read the address of {vm}"), ask, want)
-        .needs(["host/multipass"])
+/// The address of a node, which may change at any boot.
+fn address(cluster: &Cluster, node: &Node) -> Step {
+    let vm = Machine::of(cluster, node);
+    Step::new(address_step(cluster, node), format!("read the address of {vm}"), vm.locate(), vm.is_up())
+        .needs([host::driver_key(vm.driver())])
         .instead("not yet", Want::ALWAYS, [])
         .limits(Limits::QUICK.settle(60).attempts(1, 3))
-        .hint(format!("multipass start {vm}"))
+        .hint(vm.start().to_string())
 }
 
 /// One Helm operation per cluster, peers included; clusters go side by side (ADR-0008).

@@ -3,26 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use super::bootstrap::{launch, multipass_check};
+use super::bootstrap::{host, launch};
 use super::{Plan, Step, StepKey, Want};
+use machines::{Machine, MachineState};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use render::Files;
-use tool::{Limits, multipass, own};
-
-fn state(vm: &str, state: &str) -> Want {
-    Want::Json(format!("/info/{vm}/state"), state.into())
-}
-
-/// Multipass names a VM that it does not know in its own words (client sources of 1.16.3, exit 2).
-fn gone() -> Want {
-    Want::All(vec![Want::Exit(0).negated(), Want::Stderr("does not exist".into())])
-}
+use tool::{Limits, own};
 
 /// Stops every VM that runs. Workers go before their control plane, so that it sees them leave, and workloads before
 /// the platform, which has what they log. The kubelet ends its pods within half a minute (`shutdownGracePeriod`).
 /// Nothing is cordoned: whatever was cordoned by hand stays so.
 pub fn stop(fleet: &Fleet) -> Plan {
-    let mut steps = vec![multipass_check(fleet)];
+    let mut steps = host::machine_tools(fleet, &[]);
     let (last, first): (Vec<&Cluster>, Vec<&Cluster>) = fleet.clusters.iter().partition(|c| c.role == Role::Platform);
     let before: Vec<StepKey> = first.iter().map(|c| StepKey::node(c, c.control_plane(), "stop")).collect();
     for cluster in first.iter().chain(&last) {
@@ -37,15 +29,13 @@ pub fn stop(fleet: &Fleet) -> Plan {
 }
 
 fn stopped(cluster: &Cluster, node: &Node) -> Step {
-    let vm = cluster.vm(node);
-    let rest = ["Stopped", "Suspended", "Deleted"].map(|word| state(&vm, word));
-    let want = Want::Any(rest.into_iter().chain([gone()]).collect());
-    let leaving = Want::Any(["Delayed Shutdown", "Suspending"].map(|word| state(&vm, word)).into());
-    Step::new(StepKey::node(cluster, node, "stop"), format!("stop VM {vm}"), multipass::info(&vm), want)
-        .needs(["host/multipass"])
-        .instead("unknown", state(&vm, "Unknown"), [multipass::stop_by_force(&vm)])
-        .instead("on its way", leaving, [])
-        .act([multipass::stop(&vm)])
+    let vm = Machine::of(cluster, node);
+    use MachineState::{Absent, Deleted, Stopped, Suspended};
+    let want = Want::Any([Stopped, Suspended, Deleted, Absent].map(|state| vm.is(&state)).into());
+    Step::new(StepKey::node(cluster, node, "stop"), format!("stop VM {vm}"), vm.info(), want)
+        .needs([host::driver_key(vm.driver())])
+        .remedies(vm.stop_remedies())
+        .act([vm.stop()])
         .limits(Limits::QUICK.minutes(5).settle(120))
 }
 
@@ -81,10 +71,9 @@ fn stands_before(steps: &[Step], one: &StepKey, other: &StepKey) -> bool {
     place(one).zip(place(other)).is_some_and(|(one, other)| one < other)
 }
 
-/// Deletes the VMs of the fleet, by name and for good, and then what `out/` holds of them. Never `multipass purge`: it
-/// takes every deleted VM of the machine.
+/// Deletes the VMs of the fleet, by name and for good, and then what `out/` holds of them.
 pub fn destroy(fleet: &Fleet) -> Plan {
-    let mut steps = vec![multipass_check(fleet)];
+    let mut steps = host::machine_tools(fleet, &[]);
     for cluster in &fleet.clusters {
         let name = &cluster.name;
         steps.extend(cluster.nodes.iter().map(|node| destroyed(cluster, node)));
@@ -100,11 +89,15 @@ pub fn destroy(fleet: &Fleet) -> Plan {
 }
 
 fn destroyed(cluster: &Cluster, node: &Node) -> Step {
-    let vm = cluster.vm(node);
-    let delete = multipass::delete(&vm);
-    Step::new(StepKey::node(cluster, node, "destroy"), format!("delete VM {vm}"), multipass::info(&vm), gone())
-        .needs(["host/multipass"])
-        .instead("unknown", state(&vm, "Unknown"), [multipass::stop_by_force(&vm), delete.clone()])
-        .act([delete])
-        .limits(Limits::QUICK.minutes(5).settle(60))
+    let vm = Machine::of(cluster, node);
+    Step::new(
+        StepKey::node(cluster, node, "destroy"),
+        format!("delete VM {vm}"),
+        vm.info(),
+        vm.is(&MachineState::Absent),
+    )
+    .needs([host::driver_key(vm.driver())])
+    .remedies(vm.delete_remedies())
+    .act([vm.delete()])
+    .limits(Limits::QUICK.minutes(5).settle(60))
 }

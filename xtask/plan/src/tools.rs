@@ -60,7 +60,7 @@ fn install(binary: &Binary, archive: &Archive, ask: Command) -> Step {
 fn look(fleet: &Fleet, binary: &Binary, platform: &str) -> Option<Step> {
     let name = &binary.name;
     let (ask, accepted) = host::look(fleet, name)?;
-    let hint = format!("none is pinned for {platform} · {}", host::mend(name));
+    let hint = format!("none is pinned for {platform} · {}", host::install_hint(name));
     Some(Step::new(StepKey::tools(name), format!("look for {name}"), ask, accepted).hint(hint))
 }
 

@@ -7,12 +7,13 @@
 use std::collections::BTreeSet;
 
 use super::bootstrap::kube_path;
-use super::bootstrap::node::with_our_scripts;
+use super::bootstrap::node::node_scripts;
 use super::{Plan, Scope, Step, StepKey, Want, power};
+use machines::{Machine, guest};
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
+use tool::Limits;
 use tool::kubectl::Kubectl;
-use tool::{Limits, guest};
 
 pub mod changes;
 mod node;
@@ -82,7 +83,7 @@ fn needed_by(steps: &[Step], id: &StepKey) -> BTreeSet<StepKey> {
 /// scripts alone.
 fn scripts(cluster: &Cluster, steps: &mut [Step]) {
     for (node, step) in node::each(cluster, steps, "prep") {
-        *step = Step { needs: step.needs.clone(), ..with_our_scripts(cluster, node) };
+        *step = Step { needs: step.needs.clone(), ..node_scripts(cluster, node) };
     }
 }
 
@@ -121,12 +122,12 @@ fn checks(fleet: &Fleet, cluster: &Cluster) -> Vec<Step> {
     ];
     steps.iter_mut().for_each(|step| step.needs.push(id(cluster, "kubeconfig")));
     steps.extend(cluster.nodes.iter().map(|node| {
-        let vm = cluster.vm(node);
+        let vm = Machine::of(cluster, node);
         let ask = guest::state(&vm, &cluster.api_name());
         let doing = format!("look for {ROOM} MiB of free disk on {vm}");
         Step::new(node::id(cluster, node, "room"), doing, ask, Want::JsonAtLeast("/free_mib".into(), ROOM))
             .needs([node::id(cluster, node, "prep")])
-            .hint(format!("multipass exec -n {vm} -- sudo crictl rmi --prune"))
+            .hint(guest::prune_images(&vm).to_string())
     }));
     steps
 }

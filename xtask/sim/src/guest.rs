@@ -14,7 +14,7 @@ use crate::request::{Request, Response, ToolResult, failure, success};
 use crate::state::SimState;
 use crate::timings;
 use crate::vms::{Control, Job, Work, Worker};
-use tool::{Output, guest as tools};
+use tool::{Output, awk};
 
 mod readdress;
 
@@ -39,7 +39,7 @@ pub fn run(sim: &mut SimState, vm: &str, args: &[String], request: &Request, now
         ["sh", "-c", script] => return kubeadm_and_touch(sim, vm, script, root, request, now),
         ["timeout", _, "bash", "-c", script] => return tcp_connect(sim, script, request, now),
         ["cloud-init", "status", rest @ ..] => return Ok(cloud_init(sim, vm, rest, now)),
-        ["awk", program] if *program == tools::REPLACE => packages::replace_scripts(sim, vm, &request.text()),
+        ["awk", program] if *program == awk::REPLACE_SCRIPTS => packages::replace_scripts(sim, vm, &request.text()),
         ["kubectl", rest @ ..] => kubectl_config_view(sim, vm, rest, root, request),
         ["systemctl", "restart", "kubelet"] => restart_kubelet(sim, vm, root, now),
         ["systemctl", "try-restart", "systemd-timesyncd", "chrony"] => sync_clock(sim, vm, root),

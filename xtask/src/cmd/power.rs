@@ -14,7 +14,8 @@ use crate::ui::shell::Tone;
 use crate::ui::words;
 use ::plan::mesh::Scope;
 use ::plan::survey::{Answers, State, links};
-use ::plan::{Plan, power};
+use ::plan::{Plan, StepKey, power};
+use machines::{Machine, MachineState};
 use model::fleet::Fleet;
 use model::problem::Problem;
 use tool::Event;
@@ -95,7 +96,7 @@ fn consent(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &P
     let known = known(fleet, &facts);
     let seen = survey::ask(&asked, facts, world, &mut session.space, jobs);
     let seen = seen.map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })?;
-    let there = doomed(&asked, &seen.answers);
+    let there = doomed(fleet, &seen.answers);
     if there.is_empty() {
         return Ok(());
     }
@@ -126,15 +127,19 @@ fn known(fleet: &Fleet, facts: &BTreeMap<String, String>) -> Vec<String> {
     nodes.filter(|(c, node)| facts.contains_key(&c.ip_fact(node))).map(|(c, node)| c.vm(node)).collect()
 }
 
-/// VMs that are there, or may be, and what is known of them.
-fn doomed(plan: &Plan, answers: &Answers) -> Vec<(String, String)> {
-    let there = plan.steps.iter().filter_map(|step| {
-        let answer = answers.get(&step.id).filter(|answer| answer.state != State::So)?;
-        let vm = step.id.machine()?;
-        let info = &answer.json()["info"][vm];
-        let state = info["state"].as_str().unwrap_or("in a state that nobody knows").to_lowercase();
-        let address = info["ipv4"][0].as_str().map(|ip| format!(" at {ip}")).unwrap_or_default();
-        Some((vm.to_owned(), format!("{state}{address}")))
+/// VMs that are there, or may be, and their state and address.
+fn doomed(fleet: &Fleet, answers: &Answers) -> Vec<(String, String)> {
+    let nodes = fleet.clusters.iter().flat_map(|cluster| cluster.nodes.iter().map(move |node| (cluster, node)));
+    let there = nodes.filter_map(|(cluster, node)| {
+        let answer = answers.get(&StepKey::node(cluster, node, "destroy"))?;
+        let vm = Machine::of(cluster, node);
+        let info = answer.output.as_ref().map(|output| vm.read(output)).unwrap_or_default();
+        let state = match info.state {
+            MachineState::NoAnswer => "in an unknown state".to_owned(),
+            state => state.to_string().to_lowercase(),
+        };
+        let address = info.address.map(|ip| format!(" at {ip}")).unwrap_or_default();
+        (answer.state != State::So).then(|| (vm.to_string(), format!("{state}{address}")))
     });
     there.collect()
 }

@@ -83,7 +83,7 @@ fn row(node: &NodeView) -> [String; 7] {
     let api = if node.node.is_empty() { "no node".to_owned() } else { format!("node {}", node.node) };
     [
         node.vm.clone(),
-        node.state.clone(),
+        node.state.to_string(),
         dash(&node.address),
         api,
         dash(&node.kubelet),
@@ -96,7 +96,7 @@ fn row(node: &NodeView) -> [String; 7] {
 pub fn json(overview: &Overview, report: &Report) -> String {
     let used = |of: Option<(u64, u64)>| of.map_or(Value::Null, |(used, total)| json!({"used": used, "total": total}));
     let node = |n: &NodeView| {
-        json!({"vm": n.vm, "state": n.state, "address": n.address, "node": n.node, "pods": n.pods,
+        json!({"vm": n.vm, "state": n.state.to_string(), "address": n.address, "node": n.node, "pods": n.pods,
             "kubelet": n.kubelet, "memory": used(n.memory), "disk": used(n.disk)})
     };
     let cluster = |c: &ClusterView| {

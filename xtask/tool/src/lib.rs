@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use model::token;
 
+pub mod awk;
 pub mod cilium;
 pub mod curl;
 pub mod docker;
 pub mod expect;
-pub mod guest;
 pub mod helm;
 pub mod kubectl;
-pub mod multipass;
 pub mod openssl;
 pub mod own;
 pub mod reading;

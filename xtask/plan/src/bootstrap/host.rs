@@ -2,16 +2,14 @@
 //! Knows nothing of the clusters but what they need of the machine.
 
 use super::super::{Step, StepKey, Want};
+use machines::Driver;
 use model::fleet::Fleet;
-use tool::{Command, cilium, curl, docker, helm, kubectl, multipass, openssl, own};
+use tool::{Command, cilium, curl, docker, helm, kubectl, openssl, own};
 
 /// All checks of the machine and its tools.
 pub(crate) fn steps(fleet: &Fleet) -> Vec<Step> {
-    let mut steps = vec![machine(fleet), network(fleet)];
-    for (name, ask) in tools() {
-        steps.push(tool(fleet, name, ask));
-    }
-    steps
+    let tools = tools().into_iter().map(|(name, ask)| tool(fleet, name, ask));
+    [machine(fleet), network(fleet), driver(fleet)].into_iter().chain(tools).collect()
 }
 
 /// The ids of all checks, for whoever needs all of them.
@@ -31,9 +29,8 @@ pub(super) fn docker() -> Vec<Step> {
     ]
 }
 
-fn tools() -> [(&'static str, Command); 6] {
+fn tools() -> [(&'static str, Command); 5] {
     [
-        ("multipass", multipass::version()),
         ("helm", helm::version()),
         ("kubectl", kubectl::version()),
         ("cilium", cilium::version()),
@@ -44,10 +41,10 @@ fn tools() -> [(&'static str, Command); 6] {
 
 /// A tool is there and of a version that works. The range stands in `fleet.toml`; a tool without one may be any.
 fn tool(fleet: &Fleet, name: &str, ask: Command) -> Step {
-    Step::new(StepKey::host(name), format!("look for {name}"), ask, accepted(fleet, name)).hint(mend(name))
+    Step::new(StepKey::host(name), format!("look for {name}"), ask, accepted(fleet, name)).hint(install_hint(name))
 }
 
-/// The question for a tool's version, and the answers that a run accepts.
+/// The command that reads a tool's version, and the versions that are accepted.
 pub(crate) fn look(fleet: &Fleet, name: &str) -> Option<(Command, Want)> {
     tools().into_iter().find(|(tool, _)| *tool == name).map(|(_, ask)| (ask, accepted(fleet, name)))
 }
@@ -55,26 +52,43 @@ pub(crate) fn look(fleet: &Fleet, name: &str) -> Option<(Command, Want)> {
 /// Where a tool's version stands in its answer, as [`Want::Version`] takes it.
 pub(crate) fn version_at(name: &str) -> &'static str {
     match name {
-        "multipass" => "/multipass",
         "kubectl" => "/clientVersion/gitVersion",
         _ => "",
     }
 }
 
 fn accepted(fleet: &Fleet, name: &str) -> Want {
-    let range = fleet.versions.tools.iter().find(|(tool, _)| tool == name).map(|(_, range)| range.clone());
-    let version = range.map_or(Want::Exit(0), |range| Want::Version(version_at(name).into(), range));
-    match name {
-        // Exit 0 even with the daemon down; the JSON then lacks `multipassd`.
-        "multipass" => Want::All(vec![Want::JsonPresent("/multipassd".into()), version]),
-        _ => version,
-    }
+    version(fleet, name, version_at(name)).unwrap_or(Want::Exit(0))
+}
+
+/// The range of `fleet.toml` for a tool's version, if it has one.
+fn version(fleet: &Fleet, name: &str, at: &str) -> Option<Want> {
+    let range = fleet.versions.tools.iter().find(|(tool, _)| tool == name);
+    range.map(|(_, range)| Want::Version(at.into(), range.clone()))
+}
+
+/// The check of a driver.
+pub(crate) fn driver_key(driver: Driver) -> StepKey {
+    StepKey::host(driver.program())
+}
+
+fn driver(fleet: &Fleet) -> Step {
+    let driver = Driver::of(fleet);
+    let (name, check) = (driver.program(), driver.host_check());
+    let usable = Want::All([check.ready].into_iter().chain(version(fleet, name, check.version_at)).collect());
+    Step::new(driver_key(driver), format!("look for {name}"), check.ask, usable).hint(check.install)
+}
+
+/// The check of the machines' driver and those of the tools named.
+pub(crate) fn machine_tools(fleet: &Fleet, tools: &[&str]) -> Vec<Step> {
+    let driver = Driver::of(fleet).program();
+    let wanted = |step: &Step| step.id.action() == driver || tools.contains(&step.id.action());
+    steps(fleet).into_iter().filter(wanted).collect()
 }
 
 /// How a tool gets onto this machine.
-pub(crate) fn mend(name: &str) -> &'static str {
+pub(crate) fn install_hint(name: &str) -> &'static str {
     match name {
-        "multipass" => "macOS: brew install --cask multipass · Linux: sudo snap install multipass",
         "helm" => "cargo xtask tools install   # or macOS: brew install helm · Linux: sudo snap install helm --classic",
         "kubectl" => {
             "cargo xtask tools install   # or macOS: brew install kubectl · Linux: sudo snap install kubectl --classic"
@@ -87,10 +101,10 @@ pub(crate) fn mend(name: &str) -> &'static str {
 
 /// How to get a tool without a download of ours.
 pub(crate) fn package(name: &str) -> &'static str {
-    let mend = mend(name);
+    let install_hint = install_hint(name);
     match name {
         "cilium" => "brew install cilium-cli",
-        _ => mend.strip_prefix("cargo xtask tools install   # or ").unwrap_or(mend),
+        _ => install_hint.strip_prefix("cargo xtask tools install   # or ").unwrap_or(install_hint),
     }
 }
 
@@ -111,7 +125,7 @@ fn machine(fleet: &Fleet) -> Step {
     .hint("give the clusters less memory in infra/fleet.toml, or free some disk")
 }
 
-/// No network of this machine may lie in a range of ours: Multipass 1.17 on Linux puts VMs into 10.97.0.0/24.
+/// No network of this machine, that of the VMs among them, may overlap a range of the fleet.
 fn network(fleet: &Fleet) -> Step {
     let ranges = fleet.clusters.iter().flat_map(|c| [c.pod_cidr, c.service_cidr]).collect();
     let want = Want::Outside("/networks".into(), ranges);

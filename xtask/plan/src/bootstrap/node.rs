@@ -3,20 +3,21 @@
 
 use super::super::{Lane, Step, StepKey, Want};
 use super::{host, kube_path, launch};
+use machines::{Capability, Machine, guest};
 use model::fleet::{Cluster, Fleet, Node};
-use model::token::{digest, fact, secret};
+use model::token::{digest, secret};
 use render::cloud_init::{BUNDLE, prep_marker};
 use render::kubeadm::{ca_hash_fact, token_id, token_secret};
-use tool::{Command, Limits, Reading, guest, kubectl::Kubectl, multipass, own};
+use tool::{Command, Limits, Reading, kubectl::Kubectl, own};
 
 /// All steps of one cluster's nodes. `first` is the launch that downloads the image for all.
 pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, first: Option<&StepKey>) -> Vec<Step> {
     let mut steps = vec![join_secret(cluster)];
     for node in &cluster.nodes {
         steps.push(launched(fleet, cluster, node, first));
-        steps.push(reached(cluster, node));
+        steps.push(ssh_reachable(cluster, node));
         steps.push(prepared(fleet, cluster, node));
-        steps.push(named(cluster, node));
+        steps.push(hosts_entry(cluster, node));
     }
     steps.push(authority(cluster));
     steps.push(initialised(cluster));
@@ -30,12 +31,12 @@ fn state_is(field: &str, value: &str) -> Want {
 }
 
 fn ask(cluster: &Cluster, node: &Node) -> Command {
-    guest::state(&cluster.vm(node), &cluster.api_name())
+    guest::state(&Machine::of(cluster, node), &cluster.api_name())
 }
 
 /// What kubeadm wrote down is the address that the VM has now. It may change with any boot: no VM keeps its address.
 fn at_home(cluster: &Cluster, node: &Node, fields: &[&str]) -> Want {
-    let address = fact(&cluster.ip_fact(node));
+    let address = Machine::of(cluster, node).peer_address();
     Want::All(fields.iter().map(|field| state_is(field, &address)).collect())
 }
 
@@ -47,36 +48,27 @@ fn join_secret(cluster: &Cluster) -> Step {
 }
 
 fn launched(fleet: &Fleet, cluster: &Cluster, node: &Node, first: Option<&StepKey>) -> Step {
-    let vm = cluster.vm(node);
+    let vm = Machine::of(cluster, node);
     let id = launch(cluster, node);
-    let state = |s: &str| Want::Json(format!("/info/{vm}/state"), s.into());
-    let any = |states: &[&str]| Want::Any(states.iter().map(|s| state(s)).collect());
-    let address = format!("/info/{vm}/ipv4/0");
     let user_data = format!("{}/{}/cloud-init.yaml", cluster.name, node.name);
-    let addressed = Want::Json(address.clone(), "N/A".into()).negated();
-    let want = Want::All(vec![state("Running"), Want::JsonPresent(address.clone()), addressed]);
-    let probe = multipass::info(&vm).learn(cluster.ip_fact(node), Reading::Pointer(address));
-    Step::new(id.clone(), format!("launch VM {vm}"), probe, want)
+    Step::new(id.clone(), format!("launch VM {vm}"), vm.locate(), vm.is_up())
         .needs(host::ids(fleet))
         .after(first.filter(|f| **f != id).cloned())
         .lane(Lane::Launch)
-        .instead("stopped", any(&["Stopped", "Suspended"]), [multipass::start(&vm)])
-        .instead("deleted", state("Deleted"), [multipass::recover(&vm), multipass::start(&vm)])
-        .instead("unknown", state("Unknown"), [multipass::stop_by_force(&vm), multipass::start(&vm)])
-        .instead("on its way", any(&["Running", "Starting", "Restarting", "Delayed Shutdown", "Suspending"]), [])
-        .act([multipass::launch(&vm, node, &fleet.vm.image, &user_data)])
-        .undo([multipass::delete(&vm)])
+        .remedies(vm.start_remedies())
+        .act([vm.launch(fleet, node, &user_data)])
+        .undo([vm.delete()])
         .limits(Limits::QUICK.minutes(20).settle(300).attempts(3, 5))
 }
 
 /// Told apart from everything later, because macOS lets no program into a local network unasked.
-fn reached(cluster: &Cluster, node: &Node) -> Step {
-    let vm = cluster.vm(node);
-    let address = fact(&cluster.ip_fact(node));
+fn ssh_reachable(cluster: &Cluster, node: &Node) -> Step {
+    let vm = Machine::of(cluster, node);
+    let (address, port) = vm.host_endpoint(22);
     Step::new(
         StepKey::node(cluster, node, "reach"),
         format!("reach {vm} from here"),
-        own::dial(&address, 22),
+        own::dial(&address, port),
         Want::Exit(0),
     )
     .needs([launch(cluster, node)])
@@ -91,9 +83,10 @@ fn scripts_are_ours() -> Want {
 }
 
 fn prepared(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Step {
-    let vm = cluster.vm(node);
+    let vm = Machine::of(cluster, node);
     let marked = state_is("prep", &prep_marker(fleet));
-    let prepare = [guest::cloud_init(&vm), guest::prepare(&vm)];
+    let first_boot = vm.can(Capability::UserData).then(|| guest::cloud_init(&vm));
+    let prepare = first_boot.into_iter().chain([guest::prepare(&vm)]);
     let older = Want::All(vec![Want::Exit(0), scripts_are_ours().negated()]);
     // A new kubelet before its control plane is of that version: that is for `upgrade` to do in order.
     let another = Want::All(vec![state_is("worker", "joined"), marked.clone().negated()]);
@@ -104,37 +97,35 @@ fn prepared(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Step {
         .instead("another version", another, [])
         .act(prepare)
         .limits(Limits::QUICK.minutes(25).attempts(3, 10))
-        .hint(format!(
-            "of another version: cargo xtask upgrade; else: multipass exec -n {vm} -- cloud-init status --long"
-        ))
+        .hint(format!("of another version: cargo xtask upgrade; else: {}", guest::cloud_init_report(&vm)))
 }
 
 /// The scripts alone, whatever the node is prepared with.
-pub(crate) fn with_our_scripts(cluster: &Cluster, node: &Node) -> Step {
-    let vm = cluster.vm(node);
+pub(crate) fn node_scripts(cluster: &Cluster, node: &Node) -> Step {
+    let vm = Machine::of(cluster, node);
     let doing = format!("bring the scripts on {vm} up to date");
     Step::new(StepKey::node(cluster, node, "prep"), doing, ask(cluster, node), scripts_are_ours())
         .act([guest::replace_scripts(&vm, BUNDLE)])
         .limits(Limits::QUICK.attempts(3, 10))
-        .hint(format!("multipass exec -n {vm} -- cloud-init status --long"))
+        .hint(guest::cloud_init_report(&vm).to_string())
 }
 
-/// What makes a certificate, or is the first to judge one, with the clock set before: that of a VM stands still while
-/// the machine sleeps, and what it makes or is shown is then of another time. Where a server has moved its certificate
-/// is new, so being told its address is a reason as well.
-pub(crate) fn on_time(vm: &str, commands: impl IntoIterator<Item = Command>) -> Vec<Command> {
-    [guest::synchronise(vm)].into_iter().chain(commands).collect()
+/// Commands that make or first check a certificate, behind a synchronisation of the clock, which stands still while the
+/// host sleeps. A changed address of a server means a new certificate, so it counts as well.
+pub(crate) fn clock_synced(vm: &Machine, commands: impl IntoIterator<Item = Command>) -> Vec<Command> {
+    let sync = vm.can(Capability::OwnClock).then(|| guest::sync_clock(vm));
+    sync.into_iter().chain(commands).collect()
 }
 
-fn named(cluster: &Cluster, node: &Node) -> Step {
-    let vm = cluster.vm(node);
+fn hosts_entry(cluster: &Cluster, node: &Node) -> Step {
+    let vm = Machine::of(cluster, node);
     let control_plane = cluster.control_plane();
-    let address = fact(&cluster.ip_fact(control_plane));
+    let address = Machine::of(cluster, control_plane).peer_address();
     let api = cluster.api_name();
     let doing = format!("tell {vm} where {api} is");
     Step::new(StepKey::node(cluster, node, "hosts"), doing, ask(cluster, node), state_is("api_address", &address))
         .needs([StepKey::node(cluster, node, "prep"), launch(cluster, control_plane)])
-        .act(on_time(&vm, [guest::hosts(&vm, &address, &api)]))
+        .act(clock_synced(&vm, [guest::hosts(&vm, &address, &api)]))
 }
 
 fn init_file(cluster: &Cluster) -> String {
@@ -143,15 +134,15 @@ fn init_file(cluster: &Cluster) -> String {
 
 /// What kubeadm does by the document of a control plane.
 fn by_init_file(cluster: &Cluster, act: Command) -> Vec<Command> {
-    let vm = cluster.vm(cluster.control_plane());
+    let vm = Machine::of(cluster, cluster.control_plane());
     let file = [guest::keep(&vm, guest::INIT, &init_file(cluster)), guest::validate(&vm, guest::INIT)];
-    file.into_iter().chain(on_time(&vm, [act])).collect()
+    file.into_iter().chain(clock_synced(&vm, [act])).collect()
 }
 
 /// The authority comes before the API server, so that workers can pin it and join in parallel (ADR-0010).
 fn authority(cluster: &Cluster) -> Step {
     let node = cluster.control_plane();
-    let vm = cluster.vm(node);
+    let vm = Machine::of(cluster, node);
     let fact = ca_hash_fact(cluster);
     let probe = ask(cluster, node).learn(fact, Reading::Pointer("/ca_hash".into()));
     let want = Want::Match(r#""ca_hash":\s*"sha256:[0-9a-f]{64}""#.into());
@@ -162,7 +153,7 @@ fn authority(cluster: &Cluster) -> Step {
 
 fn initialised(cluster: &Cluster) -> Step {
     let node = cluster.control_plane();
-    let vm = cluster.vm(node);
+    let vm = Machine::of(cluster, node);
     let init = by_init_file(cluster, guest::init(&vm));
     let again = [guest::reset(&vm)].into_iter().chain(init.clone());
     let up = state_is("control_plane", "up");
@@ -171,7 +162,7 @@ fn initialised(cluster: &Cluster) -> Step {
     let want = Want::All(vec![up.clone(), sealed.clone(), here.clone()]);
     let made = Want::Any(vec![up.clone(), state_is("control_plane", "booting")]);
     let moved = Want::All(vec![made, sealed, here.clone().negated()]);
-    let readdress = by_init_file(cluster, guest::readdress(&vm, &fact(&cluster.ip_fact(node))));
+    let readdress = by_init_file(cluster, guest::readdress(&vm, &vm.peer_address()));
     Step::new(
         StepKey::node(cluster, node, "init"),
         format!("make the control plane of {}", cluster.name),
@@ -179,7 +170,7 @@ fn initialised(cluster: &Cluster) -> Step {
         want,
     )
     .needs([StepKey::node(cluster, node, "ca"), StepKey::node(cluster, node, "hosts")])
-    .instead("unsealed", Want::All(vec![up, here]), [guest::seal(&vm)])
+    .instead("unsealed", Want::All(vec![up, here]), [guest::mark_init(&vm)])
     .instead("moved", moved, readdress)
     .instead("busy", state_is("control_plane", "busy"), [])
     .instead("booting", state_is("control_plane", "booting"), [])
@@ -187,19 +178,19 @@ fn initialised(cluster: &Cluster) -> Step {
     .act(init)
     .undo([guest::reset(&vm)])
     .limits(Limits::QUICK.minutes(15).settle(300).attempts(3, 5))
-    .hint(format!("multipass exec -n {vm} -- sudo crictl ps -a"))
+    .hint(vm.ask(&["sudo", "crictl", "ps", "-a"]).to_string())
 }
 
 fn joined(cluster: &Cluster, worker: &Node) -> Step {
-    let vm = cluster.vm(worker);
+    let vm = Machine::of(cluster, worker);
     let control_plane = cluster.control_plane();
     let file = format!("{}/{}/kubeadm-join.yaml", cluster.name, worker.name);
     let join = [
-        guest::token(&cluster.vm(control_plane), &token_id(cluster), &secret(&token_secret(cluster))),
+        guest::token(&Machine::of(cluster, control_plane), &token_id(cluster), &secret(&token_secret(cluster))),
         guest::keep(&vm, guest::JOIN, &file),
         guest::validate(&vm, guest::JOIN),
     ];
-    let join: Vec<Command> = join.into_iter().chain(on_time(&vm, [guest::join(&vm)])).collect();
+    let join: Vec<Command> = join.into_iter().chain(clock_synced(&vm, [guest::join(&vm)])).collect();
     let again = [guest::reset(&vm)].into_iter().chain(join.clone());
     let doing = format!("join {vm} to {}", cluster.name);
     let (joined, here) = (state_is("worker", "joined"), at_home(cluster, worker, &["node_ip"]));
@@ -208,12 +199,12 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
     Step::new(StepKey::node(cluster, worker, "join"), doing, ask(cluster, worker), want)
         .needs([StepKey::node(cluster, worker, "hosts"), StepKey::node(cluster, control_plane, "ca")])
         .instead("busy", state_is("worker", "busy"), [])
-        .instead("moved", moved, on_time(&vm, [guest::readdress(&vm, &fact(&cluster.ip_fact(worker)))]))
+        .instead("moved", moved, clock_synced(&vm, [guest::readdress(&vm, &vm.peer_address())]))
         .instead("half done", state_is("worker", "partial"), again)
         .act(join)
         .undo([guest::reset(&vm)])
         .limits(Limits::QUICK.minutes(20).settle(300).attempts(4, 5))
-        .hint(format!("multipass exec -n {vm} -- sudo journalctl -u kubelet -n 50"))
+        .hint(guest::kubelet_log(&vm).to_string())
 }
 
 fn kubeconfig(cluster: &Cluster) -> Step {
@@ -225,6 +216,6 @@ fn kubeconfig(cluster: &Cluster) -> Step {
     let ask = Kubectl::on(&path).ready();
     Step::new(StepKey::cluster(&cluster.name, "kubeconfig"), doing, ask, Want::Stdout("ok".into()))
         .needs([StepKey::node(cluster, node, "init")])
-        .act([guest::credentials(&cluster.vm(node), &cluster.name), own::keep(below_out, &file)])
+        .act([guest::credentials(&Machine::of(cluster, node), &cluster.name), own::keep(below_out, &file)])
         .limits(Limits::QUICK.settle(30))
 }

@@ -4,15 +4,17 @@
 use std::collections::BTreeSet;
 
 use super::super::{Lane, Step, StepKey, Want};
+use super::node::clock_synced;
 use super::upgrade::Upgrade;
 use super::{kube_path, secrets, vault, volumes};
+use machines::{Machine, guest};
 use model::fleet::{Cluster, Fleet};
 use model::release::{Chart, Manifest, Placement, Releases, Source};
 use model::token::digest;
 use render::mesh;
 use tool::helm::{self, Helm, Release};
 use tool::kubectl::Kubectl;
-use tool::{Command, Limits, curl, guest, own};
+use tool::{Command, Limits, curl, own};
 
 /// One step per archive, however many clusters use it.
 pub(crate) fn downloads(releases: &Releases) -> Vec<Step> {
@@ -160,10 +162,10 @@ impl Here<'_> {
         let unknown = |n| Want::Match(format!(r"^{} ", cluster.vm(n))).negated();
         let missing = Want::All(vec![Want::Exit(0), Want::Any(cluster.nodes.iter().map(unknown).collect())]);
         let want = Want::All(cluster.nodes.iter().map(line).collect());
-        let vms = cluster.nodes.iter().map(|node| cluster.vm(node));
+        let vms = cluster.nodes.iter().map(|node| Machine::of(cluster, node));
         let kubelets = vms.clone().map(|vm| guest::restart_kubelet(&vm));
-        // By a clock that stood still the certificate of its API server is of the future, and a kubelet stays away.
-        let clocks = vms.map(|vm| guest::synchronise(&vm));
+        // A kubelet whose clock stood still takes the certificate of its API server for one of the future.
+        let clocks = vms.flat_map(|vm| clock_synced(&vm, []));
         Step::new(self.id("nodes"), doing, self.kubectl().nodes(), want)
             .needs(self.network().map(|c| self.id(&c.placement.name)))
             .needs(cluster.workers().map(|w| StepKey::node(cluster, w, "join")))

@@ -9,9 +9,10 @@
 
 use super::super::{Step, StepKey, Want};
 use super::kube_path;
+use machines::{Machine, guest};
 use model::fleet::{Cluster, Node};
 use tool::kubectl::Kubectl;
-use tool::{Limits, Reading, guest};
+use tool::{Limits, Reading};
 
 /// Two steps per node: which volumes lie there, and whether their folders do.
 pub(super) fn steps(cluster: &Cluster) -> Vec<Step> {
@@ -43,11 +44,11 @@ fn claimed(cluster: &Cluster, node: &Node) -> Step {
 }
 
 fn there(cluster: &Cluster, node: &Node) -> Step {
-    let vm = cluster.vm(node);
+    let vm = Machine::of(cluster, node);
     let paths = model::token::fact(&fact(cluster, node));
     let missing = Want::Stderr("No such file or directory".into());
     let doing = format!("look for the folders of volumes on {vm}");
-    Step::new(id(cluster, node), doing, guest::have_folders(&vm, &paths), Want::Exit(0))
+    Step::new(id(cluster, node), doing, guest::paths_exist(&vm, &paths), Want::Exit(0))
         .needs([StepKey::node(cluster, node, "claims"), StepKey::node(cluster, node, "prep")])
         .instead("gone with its VM", missing, [guest::make_folders(&vm, &paths)])
         .act([guest::make_folders(&vm, &paths)])

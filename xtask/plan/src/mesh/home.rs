@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::bootstrap::kube_path;
+use super::super::bootstrap::{host, kube_path};
 use super::super::survey::findings::harmless;
 use super::super::{Plan, Step, StepKey, Want};
-use super::{address, address_step, id, tools};
+use super::{address, address_step, id};
 use model::fleet::{Cluster, Fleet};
 use model::token::fact;
 use tool::Limits;
@@ -24,8 +24,7 @@ fn merged() -> StepKey {
 pub fn plan(fleet: &Fleet, bootstrap: Plan, clusters: &[String]) -> Plan {
     let ours: Vec<&Cluster> = fleet.clusters.iter().filter(|c| clusters.contains(&c.name)).collect();
     let wanted: BTreeSet<StepKey> = ours.iter().flat_map(|c| homes(c)).chain([merged()]).collect();
-    let mut steps: Vec<Step> =
-        tools(fleet).into_iter().filter(|s| s.id != "host/cilium" && s.id != "host/helm").collect();
+    let mut steps = host::machine_tools(fleet, &["kubectl"]);
     for cluster in &ours {
         steps.extend(cluster.nodes.iter().map(|node| address(cluster, node)));
     }

@@ -9,13 +9,13 @@ use super::super::bootstrap::{KUBECONFIG, kube_path};
 use super::super::{Plan, Step, StepKey, Want};
 pub use super::traffic::{TRIED_FROM, id, tried};
 use super::{SERVER, SYSTEM, Scope, address, address_step, traffic};
+use machines::{Machine, guest};
 use model::fleet::{Cluster, Fleet};
 use model::release::Releases;
-use model::token::fact;
 use render::Files;
 use tool::cilium::Cilium;
 use tool::kubectl::Kubectl;
-use tool::{Command, Limits, Tool, guest};
+use tool::{Command, Limits, Tool};
 
 /// Every question about the clusters of a scope. No step has an act.
 pub fn plan(fleet: &Fleet, scope: &Scope) -> Plan {
@@ -76,7 +76,7 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
     let api = question("api", "look for the API server of", kubectl.ready()).needs(["host/kubectl"]);
     let clock = |node| {
         let id = StepKey::node(cluster, node, "clock");
-        let ask = guest::state(&cluster.vm(node), &cluster.api_name());
+        let ask = guest::state(&Machine::of(cluster, node), &cluster.api_name());
         Step { id, needs: vec![address_step(cluster, node)], ..question("", "read a clock of", ask) }
     };
     let clocks = cluster.nodes.iter().map(clock);
@@ -90,11 +90,11 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
 /// Tries the port of a cluster's mesh server from the nodes of its peers: that is the way the mesh itself takes.
 fn ports(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Vec<Step> {
     let node = cluster.control_plane();
-    let to = fact(&cluster.ip_fact(node));
+    let to = Machine::of(cluster, node).peer_address();
     let port = fleet.mesh_port(cluster);
     let from = tried(fleet, cluster, scope).into_iter();
     let try_from = |peer: &Cluster| {
-        let vm = peer.vm(peer.control_plane());
+        let vm = Machine::of(peer, peer.control_plane());
         let doing = format!("try port {port} of {} from {vm}", cluster.name);
         let ask = guest::connects(&vm, &to, port);
         Step::new(port_id(cluster, peer), doing, ask, Want::Exit(0))

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::overview::{ClusterView, NodeView, Overview};
 use super::{Answer, Answers, State};
 use crate::{Plan, Scope, Step, StepKey, Want};
+use machines::{Machine, MachineState, guest};
 use model::fleet::{Cluster, Fleet, Node};
 use model::problem::Problem;
-use tool::{Limits, guest};
+use tool::Limits;
 
 /// Seconds that a clock may differ. TLS and tokens bear minutes; the leases of a control plane last fifteen seconds.
 const SKEW: i64 = 5;
@@ -54,7 +55,7 @@ pub struct Seen<'a> {
 pub fn findings(seen: &Seen<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (cluster, view) in seen.fleet.clusters.iter().zip(&seen.overview.clusters) {
-        if view.nodes.iter().all(|node| node.state == "absent") {
+        if view.nodes.iter().all(|node| node.state == MachineState::Absent) {
             let problem = Problem::new(format!("there is no cluster `{}`", cluster.name));
             let only = format!("cargo xtask bootstrap --only '{}/*'", cluster.name);
             found.push(Finding::new(problem.why("none of its VMs is there").hint(only), None));
@@ -88,31 +89,31 @@ fn unmade(cluster: &Cluster) -> Problem {
 }
 
 fn of_vm(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Vec<Finding> {
-    let vm = &row.vm;
+    let vm = &Machine::of(cluster, node);
     let launch = StepKey::node(cluster, node, "launch");
     let mut found = Vec::new();
-    match row.state.as_str() {
-        "Running" => {}
-        "absent" => {
+    match &row.state {
+        MachineState::Running => {}
+        MachineState::Absent => {
             let problem = Problem::new(format!("VM `{vm}` is not there")).why("others of its cluster are");
             found.push(Finding::new(problem.hint("cargo xtask bootstrap"), None));
         }
-        "Stopped" | "Suspended" | "Unknown" => {
-            let problem = Problem::new(format!("VM `{vm}` is {}", row.state.to_lowercase()));
+        MachineState::Stopped | MachineState::Suspended | MachineState::Unknown => {
+            let problem = Problem::new(format!("VM `{vm}` is {}", row.state.to_string().to_lowercase()));
             found.push(Finding::new(problem, Some(launch.clone())));
         }
-        "Deleted" => {
+        MachineState::Deleted => {
             let problem = Problem::new(format!("VM `{vm}` is deleted, and not purged yet"));
-            found.push(Finding::new(problem.hint(format!("multipass recover {vm}")), None));
+            found.push(Finding::new(problem.hint(vm.recover().to_string()), None));
         }
         other => {
             let problem = Problem::new(format!("nobody can say how VM `{vm}` is: {other}"));
-            found.push(Finding::new(problem.hint(format!("multipass info {vm}")), None));
+            found.push(Finding::new(problem.hint(vm.info().to_string()), None));
         }
     }
     found.extend(moved(seen, cluster, node, row));
     found.extend(clock(seen, cluster, node, vm));
-    found.extend(full(row));
+    found.extend(disk_pressure(vm, row));
     found
 }
 
@@ -125,12 +126,12 @@ fn moved(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Opt
     differs.then(|| Finding::new(problem, None))
 }
 
-fn clock(seen: &Seen<'_>, cluster: &Cluster, node: &Node, vm: &str) -> Option<Finding> {
+fn clock(seen: &Seen<'_>, cluster: &Cluster, node: &Node, vm: &Machine) -> Option<Finding> {
     let behind = behind(seen.answers, &StepKey::node(cluster, node, "prep"))?;
     let (amount, way) = if behind > 0 { (behind, "behind") } else { (-behind, "ahead") };
     let problem = Problem::new(format!("the clock of `{vm}` is {amount} s {way}"))
         .why("a guest's clock stands still while the machine sleeps (canonical/multipass#982)");
-    let problem = problem.hint(guest::synchronise(vm).to_string());
+    let problem = problem.hint(guest::sync_clock(vm).to_string());
     (amount > SKEW).then(|| Finding::new(problem, (behind > 0).then(|| clock_step(cluster, node))))
 }
 
@@ -146,18 +147,18 @@ fn behind(answers: &Answers, state: &StepKey) -> Option<i64> {
     Some(clock(machine)? + between.round() as i64 - clock(node)?)
 }
 
-fn full(row: &NodeView) -> Option<Finding> {
+fn disk_pressure(vm: &Machine, row: &NodeView) -> Option<Finding> {
     let (used, all) = row.disk.filter(|(_, all)| *all > 0)?;
     let percent = u64::try_from(u128::from(used) * 100 / u128::from(all)).unwrap_or(100);
     let problem = Problem::new(format!("the disk of `{}` is {percent} % full", row.vm))
         .why("from 92 % on the kubelet evicts pods")
-        .hint(format!("multipass exec -n {} -- sudo crictl rmi --prune", row.vm));
+        .hint(guest::prune_images(vm).to_string());
     (percent >= FULL).then(|| Finding::new(problem, None))
 }
 
 /// Steps that are not so, without those that only wait for something that was told.
 fn of_steps(seen: &Seen<'_>, cluster: &Cluster, view: &ClusterView) -> Vec<Finding> {
-    let down = |row: &NodeView| row.state != "Running";
+    let down = |row: &NodeView| row.state != MachineState::Running;
     let lost = view.nodes.iter().any(down);
     let steps = seen.answers.iter().filter(|(id, _)| id.is_in(cluster) && !is_launch(id));
     // While a VM is down, what the API says of the cluster is news of yesterday.
@@ -221,12 +222,12 @@ fn is_safe(id: &StepKey, case: Option<&str>) -> bool {
 pub fn repair(plan: &Plan, fleet: &Fleet, fixes: &BTreeSet<StepKey>, clock: Option<u64>) -> Plan {
     let mut steps: Vec<Step> = plan.steps.iter().cloned().map(|step| only_ask(step, fixes)).collect();
     for (cluster, node) in fleet.clusters.iter().flat_map(|c| c.nodes.iter().map(move |n| (c, n))) {
-        let (id, vm) = (clock_step(cluster, node), cluster.vm(node));
+        let (id, vm) = (clock_step(cluster, node), Machine::of(cluster, node));
         if let Some(clock) = clock.filter(|_| fixes.contains(&id)) {
             let want = Want::JsonAtLeast("/clock".into(), clock.saturating_sub(1));
             let step = Step::new(id, format!("set the clock of {vm}"), guest::state(&vm, &cluster.api_name()), want)
                 .needs([StepKey::node(cluster, node, "reach")])
-                .act([guest::synchronise(&vm)])
+                .act([guest::sync_clock(&vm)])
                 .limits(Limits::QUICK.settle(90));
             steps.push(step);
         }
@@ -273,6 +274,9 @@ mod tests {
     #[test]
     fn a_nearly_full_disk_is_told() {
         let row = |used, all| NodeView { vm: "a".into(), disk: Some((used, all)), ..NodeView::default() };
+        let fleet = model::samples::fleet();
+        let vm = Machine::of(&fleet.clusters[0], fleet.clusters[0].control_plane());
+        let full = |row: &NodeView| disk_pressure(&vm, row);
         assert_eq!([full(&row(84, 100)), full(&row(1, 0))], [None, None]);
         assert!(full(&row(91, 100)).unwrap().problem.what.ends_with("91 % full"));
         assert!(full(&row(u64::MAX, 2)).is_some());

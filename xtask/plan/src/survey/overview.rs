@@ -1,12 +1,11 @@
 //! One screen's worth of a survey: clusters with their VMs and releases, and what else is not as wanted.
 //! Knows nothing of how it is shown.
 
-use serde_json::Value;
-
 use super::drift::CHANGED;
 use super::links::LinkView;
 use super::{Answers, State};
 use crate::{Scope, StepKey};
+use machines::{Machine, MachineState};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
 
@@ -43,8 +42,8 @@ pub struct ClusterView {
 pub struct NodeView {
     /// The VM's name.
     pub vm: String,
-    /// Multipass's word: `Running`; or `absent`, or `unknown` if nobody said.
-    pub state: String,
+    /// As its driver reports it.
+    pub state: MachineState,
     /// Its first address.
     pub address: String,
     /// Memory in use and in all, bytes.
@@ -143,45 +142,33 @@ fn cluster(cluster: &Cluster, releases: &Releases, answers: &Answers) -> Cluster
 /// Why an API cannot answer, where the VM that it is in says so.
 fn off(cluster: &Cluster, rows: &[NodeView]) -> Option<String> {
     let vm = cluster.vm(cluster.control_plane());
-    let row = rows.iter().find(|row| row.vm == vm && !["Running", "unknown"].contains(&row.state.as_str()))?;
-    Some(format!("off: {vm} is {}", row.state.to_lowercase()))
+    let row = rows
+        .iter()
+        .find(|row| row.vm == vm && ![MachineState::Running, MachineState::NoAnswer].contains(&row.state))?;
+    Some(format!("off: {vm} is {}", row.state.to_string().to_lowercase()))
 }
 
-/// A VM that is not there is refused by name; everything else that is no answer is no knowledge either.
 fn node_view(cluster: &Cluster, node: &Node, lines: &str, answers: &Answers) -> NodeView {
-    let vm = cluster.vm(node);
-    let launch = answers.get(&StepKey::node(cluster, node, "launch"));
-    let output = launch.and_then(|answer| answer.output.as_ref());
-    let absent = output.is_some_and(|output| output.stderr.contains("does not exist"));
-    let info = launch.map(|answer| answer.json()["info"][&vm].clone()).unwrap_or_default();
+    let vm = Machine::of(cluster, node);
+    let launch = answers.get(&StepKey::node(cluster, node, "launch")).and_then(|answer| answer.output.as_ref());
+    let info = launch.map(|output| vm.read(output)).unwrap_or_default();
     let guest = answers.get(&StepKey::node(cluster, node, "prep")).map(|a| a.json()).unwrap_or_default();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
-    let used = |of: &Value| Some((number(&of["used"])?, number(&of["total"])?));
-    let row = lines.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|row| row[0] == vm);
+    let row = lines.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|row| row[0] == vm.name());
     let (pods, ready) = row.map_or(("", None), |row| (row.get(1).copied().unwrap_or(""), row.get(2).copied()));
-    let state = text(&info["state"]);
+    let ready = ready.map_or("", |ready| match ready {
+        "True" => "ready",
+        "False" => "not ready",
+        _ => "unknown",
+    });
     NodeView {
-        state: if absent {
-            "absent".into()
-        } else if state.is_empty() {
-            "unknown".into()
-        } else {
-            state
-        },
-        address: text(&info["ipv4"][0]),
-        memory: used(&info["memory"]),
-        disk: info["disks"].as_object().and_then(|disks| used(disks.values().next()?)),
-        kubelet: text(&guest["kubelet"]),
-        node: ready
-            .map_or("", |ready| match ready {
-                "True" => "ready",
-                "False" => "not ready",
-                _ => "unknown",
-            })
-            .to_owned(),
+        vm: vm.to_string(),
+        state: info.state,
+        address: info.address.unwrap_or_default(),
+        memory: info.memory,
+        disk: info.disk,
+        kubelet: guest["kubelet"].as_str().unwrap_or_default().to_owned(),
+        node: ready.to_owned(),
         pods: pods.to_owned(),
-        vm,
     }
 }
 

@@ -2,14 +2,15 @@
 //! Knows nothing of the other clusters, nor of releases.
 
 use super::super::bootstrap::kube_path;
-use super::super::bootstrap::node::on_time;
+use super::super::bootstrap::node::clock_synced;
 use super::super::{Step, StepKey, Want};
+use machines::{Machine, guest};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
 use render::cloud_init::{self, prep_marker};
 use render::mesh::peers;
+use tool::Limits;
 use tool::kubectl::Kubectl;
-use tool::{Limits, guest};
 
 /// How long pods may take to leave a node, and to find another place.
 const DRAIN: u64 = 300;
@@ -32,7 +33,8 @@ pub fn chain(fleet: &Fleet, cluster: &Cluster, releases: &Releases) -> Vec<Step>
     let mut steps: Vec<Step> = vec![];
     let nodes = std::iter::once(cluster.control_plane()).chain(cluster.workers());
     for node in nodes {
-        let here = Here { fleet, cluster, node, vm: cluster.vm(node), kubectl: Kubectl::on(&kube_path(cluster)) };
+        let here =
+            Here { fleet, cluster, node, vm: Machine::of(cluster, node), kubectl: Kubectl::on(&kube_path(cluster)) };
         steps.push(here.kubeadm());
         steps.extend((node == cluster.control_plane()).then(|| here.control_plane()));
         steps.extend(here.delivered(releases));
@@ -53,7 +55,7 @@ struct Here<'a> {
     fleet: &'a Fleet,
     cluster: &'a Cluster,
     node: &'a Node,
-    vm: String,
+    vm: Machine,
     kubectl: Kubectl,
 }
 
@@ -81,12 +83,11 @@ impl Here<'_> {
         let version = format!("v{}", self.fleet.versions.kubernetes);
         let doing = format!("upgrade the control plane of {} to {version}", self.cluster.name);
         // Its new certificate is shown to the kubelets of all of them.
-        let others = self.cluster.workers().map(|worker| guest::synchronise(&self.cluster.vm(worker)));
-        let hint = format!("multipass exec -n {} -- sudo ls /etc/kubernetes/tmp /var/lib/archipelago", self.vm);
+        let others = self.cluster.workers().flat_map(|worker| clock_synced(&Machine::of(self.cluster, worker), []));
         self.machine("control-plane", doing, "version", version.clone())
-            .act(others.chain(on_time(&self.vm, [guest::upgrade(&self.vm, &version)])))
+            .act(others.chain(clock_synced(&self.vm, [guest::upgrade(&self.vm, &version)])))
             .limits(Limits::QUICK.minutes(25).settle(600).attempts(3, 10))
-            .hint(hint)
+            .hint(self.vm.ask(&["sudo", "ls", "/etc/kubernetes/tmp", "/var/lib/archipelago"]).to_string())
     }
 
     /// The platform has the newest samples of this cluster, so its agent has no backlog that a restart would lose;
@@ -108,7 +109,7 @@ impl Here<'_> {
 
     /// The node as the API server knows it; `kubelet` is its version when it is new.
     fn known(&self, what: &str, doing: String, want: Want) -> Step {
-        Step::new(self.id(what), doing, self.kubectl.node(&self.vm), want)
+        Step::new(self.id(what), doing, self.kubectl.node(self.vm.name()), want)
     }
 
     fn new_kubelet(&self) -> String {
@@ -118,7 +119,7 @@ impl Here<'_> {
     /// Marked before it is cordoned, so that a later run knows whose cordon it is. What runs on a node that a person
     /// cordoned is left there: its kubelet is restarted under its pods, and they could not come back.
     fn drained(&self) -> Step {
-        let vm = &self.vm;
+        let vm = self.vm.name();
         let done = Want::Match(r" upgrade=drained(-cordoned)?$".into());
         let want = Want::Any(vec![Want::Match(self.new_kubelet()), done]);
         let mark = |how_far| self.kubectl.mark(vm, Some(how_far));
@@ -135,7 +136,8 @@ impl Here<'_> {
     fn kubelet(&self) -> Step {
         let version = &self.fleet.versions.kubeadm;
         let worker = self.node != self.cluster.control_plane();
-        let configuration = worker.then(|| on_time(&self.vm, [guest::upgrade_node(&self.vm)])).into_iter().flatten();
+        let configuration =
+            worker.then(|| clock_synced(&self.vm, [guest::upgrade_node(&self.vm)])).into_iter().flatten();
         let doing = format!("install kubelet {version} on {}", self.vm);
         self.machine("kubelet", doing, "prep", prep_marker(self.fleet))
             .act(configuration.chain([guest::prepare(&self.vm)]))
@@ -150,12 +152,12 @@ impl Here<'_> {
             .instead("starting", Want::Match(new), [])
             .act([guest::restart_kubelet(&self.vm)])
             .limits(Limits::QUICK.settle(300).attempts(2, 5))
-            .hint(format!("multipass exec -n {} -- sudo journalctl -u kubelet -n 50", self.vm))
+            .hint(guest::kubelet_log(&self.vm).to_string())
     }
 
     /// Only who cordoned uncordons: a node that a person took out stays out.
     fn back(&self) -> Step {
-        let vm = &self.vm;
+        let vm = self.vm.name();
         let unmark = self.kubectl.mark(vm, None);
         self.known("uncordon", format!("let pods onto {vm} again"), Want::Match(r" upgrade=$".into()))
             .instead("no answer", Want::Exit(0).negated(), [])

@@ -1,0 +1,291 @@
+//! What can be done with a machine: commands, expectations and readers, so that plans stay printable values. One file
+//! per driver; outside of this package and the simulator no code uses a driver's words, flags or JSON paths.
+
+use std::fmt;
+
+use model::fleet::{Cluster, Fleet, Node};
+use model::token::fact;
+use tool::{Command, Output, Reading, Tool, Want};
+
+pub mod guest;
+mod multipass;
+
+/// What makes and runs the machines of a fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// Virtual machines of Canonical Multipass.
+    Multipass,
+}
+
+/// What machines of some drivers have and those of others lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capability {
+    /// A clock of its own, which stands still while the host sleeps (canonical/multipass#982).
+    OwnClock,
+    /// A first boot that runs the user data it was launched with.
+    UserData,
+}
+
+/// The state of a machine as its driver reports it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum MachineState {
+    Running,
+    Starting,
+    Restarting,
+    /// It stops after a delay or is being shut down.
+    Stopping,
+    Stopped,
+    Suspending,
+    Suspended,
+    /// Deleted and recoverable.
+    Deleted,
+    /// The driver has no machine of that name.
+    Absent,
+    /// The driver itself cannot tell; with Multipass also during a boot, until an address is known.
+    Unknown,
+    /// A state by a word that is none of the above.
+    Other(String),
+    /// The driver was not asked or did not answer: nothing follows from it.
+    #[default]
+    NoAnswer,
+}
+
+/// What a driver reports of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MachineInfo {
+    pub state: MachineState,
+    /// The first address, as peers reach it.
+    pub address: Option<String>,
+    /// Bytes used and in all.
+    pub memory: Option<(u64, u64)>,
+    /// Bytes used and in all.
+    pub disk: Option<(u64, u64)>,
+}
+
+/// A state in which the plain command does not help: its name, how it is recognised, and what to run instead. No
+/// commands: wait.
+pub type Remedy = (&'static str, Want, Vec<Command>);
+
+/// How to find out whether a driver works on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostCheck {
+    /// Reads its version.
+    pub ask: Command,
+    /// The JSON pointer to the version.
+    pub version_at: &'static str,
+    /// Holds if the driver can be used, whatever its version.
+    pub ready: Want,
+    /// How to install it.
+    pub install: &'static str,
+}
+
+/// A machine of the fleet. Displayed as its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    driver: Driver,
+    name: String,
+    ip_fact: String,
+}
+
+impl Driver {
+    /// The driver of a fleet's machines.
+    pub fn of(_fleet: &Fleet) -> Self {
+        Driver::Multipass
+    }
+
+    /// The program that it runs, also the name of its check.
+    pub fn program(self) -> &'static str {
+        self.tool().program()
+    }
+
+    fn tool(self) -> Tool {
+        match self {
+            Driver::Multipass => Tool::Multipass,
+        }
+    }
+
+    /// Whether its machines have it.
+    pub fn can(self, capability: Capability) -> bool {
+        match (self, capability) {
+            (Driver::Multipass, Capability::OwnClock | Capability::UserData) => true,
+        }
+    }
+
+    pub fn host_check(self) -> HostCheck {
+        match self {
+            Driver::Multipass => multipass::host_check(),
+        }
+    }
+
+    /// Why text in user data must not depend on its quotes, if it must not.
+    pub fn loses_quotes(self) -> Option<&'static str> {
+        match self {
+            Driver::Multipass => Some(multipass::LOSES_QUOTES),
+        }
+    }
+}
+
+impl Machine {
+    /// The machine of a node.
+    pub fn of(cluster: &Cluster, node: &Node) -> Self {
+        Machine { driver: Driver::Multipass, name: cluster.vm(node), ip_fact: cluster.ip_fact(node) }
+    }
+
+    /// Also the name of its node in Kubernetes.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn driver(&self) -> Driver {
+        self.driver
+    }
+
+    pub fn can(&self, capability: Capability) -> bool {
+        self.driver.can(capability)
+    }
+
+    /// Its address as other machines of the fleet reach it, a token.
+    pub fn peer_address(&self) -> String {
+        fact(&self.ip_fact)
+    }
+
+    /// Address and port at which this host reaches a port of it.
+    pub fn host_endpoint(&self, port: u16) -> (String, u16) {
+        match self.driver {
+            Driver::Multipass => (self.peer_address(), port),
+        }
+    }
+
+    /// Names that resolve to it, beside its own.
+    pub fn dns_names(&self) -> Vec<String> {
+        match self.driver {
+            Driver::Multipass => multipass::dns_names(&self.name),
+        }
+    }
+
+    /// Asks for its state and address. The answer is for [`Machine::is`], [`Machine::is_up`] and [`Machine::read`].
+    pub fn info(&self) -> Command {
+        match self.driver {
+            Driver::Multipass => multipass::info(&self.name),
+        }
+    }
+
+    /// The same, and the address becomes a fact.
+    pub fn locate(&self) -> Command {
+        let at = match self.driver {
+            Driver::Multipass => multipass::address_pointer(&self.name),
+        };
+        self.info().learn(&self.ip_fact, Reading::Pointer(at))
+    }
+
+    /// Expects that state.
+    pub fn is(&self, state: &MachineState) -> Want {
+        match self.driver {
+            Driver::Multipass => multipass::is(&self.name, state),
+        }
+    }
+
+    /// Expects it running, with an address.
+    pub fn is_up(&self) -> Want {
+        let address = match self.driver {
+            Driver::Multipass => multipass::has_address(&self.name),
+        };
+        Want::All([self.is(&MachineState::Running)].into_iter().chain(address).collect())
+    }
+
+    /// What the answer to [`Machine::info`] reports.
+    pub fn read(&self, output: &Output) -> MachineInfo {
+        match self.driver {
+            Driver::Multipass => multipass::read(&self.name, output),
+        }
+    }
+
+    /// Makes it from the fleet's image. `user_data` is a generated file.
+    pub fn launch(&self, fleet: &Fleet, node: &Node, user_data: &str) -> Command {
+        match self.driver {
+            Driver::Multipass => multipass::launch(&self.name, node, &fleet.vm.image, user_data),
+        }
+    }
+
+    /// Starts it, stopped or suspended.
+    pub fn start(&self) -> Command {
+        match self.driver {
+            Driver::Multipass => multipass::start(&self.name),
+        }
+    }
+
+    /// States in which it exists and the way to running is another than [`Machine::launch`].
+    pub fn start_remedies(&self) -> Vec<Remedy> {
+        match self.driver {
+            Driver::Multipass => multipass::start_remedies(&self.name),
+        }
+    }
+
+    /// Stops it as its power button would.
+    pub fn stop(&self) -> Command {
+        match self.driver {
+            Driver::Multipass => multipass::stop(&self.name),
+        }
+    }
+
+    /// States in which [`Machine::stop`] is refused or not needed.
+    pub fn stop_remedies(&self) -> Vec<Remedy> {
+        match self.driver {
+            Driver::Multipass => multipass::stop_remedies(&self.name),
+        }
+    }
+
+    /// Brings it back after a deletion that was not for good.
+    pub fn recover(&self) -> Command {
+        match self.driver {
+            Driver::Multipass => multipass::recover(&self.name),
+        }
+    }
+
+    /// Deletes it for good, and nothing else.
+    pub fn delete(&self) -> Command {
+        match self.driver {
+            Driver::Multipass => multipass::delete(&self.name),
+        }
+    }
+
+    /// States in which [`Machine::delete`] is refused.
+    pub fn delete_remedies(&self) -> Vec<Remedy> {
+        match self.driver {
+            Driver::Multipass => multipass::delete_remedies(&self.name),
+        }
+    }
+
+    /// A command inside of it that changes nothing.
+    pub fn ask(&self, args: &[&str]) -> Command {
+        Command::ask(self.driver.tool(), self.exec(args))
+    }
+
+    /// A command inside of it.
+    pub fn act(&self, args: &[&str]) -> Command {
+        Command::act(self.driver.tool(), self.exec(args))
+    }
+
+    fn exec(&self, args: &[&str]) -> Vec<String> {
+        match self.driver {
+            Driver::Multipass => multipass::exec(&self.name, args),
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl fmt::Display for MachineState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MachineState::Absent => f.write_str("absent"),
+            MachineState::NoAnswer => f.write_str("unknown"),
+            MachineState::Other(word) => f.write_str(word),
+            named => write!(f, "{named:?}"),
+        }
+    }
+}

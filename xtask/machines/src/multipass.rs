@@ -1,0 +1,200 @@
+//! Multipass 1.16: its command lines, states, JSON paths and quirks.
+
+use serde_json::Value;
+
+use super::{HostCheck, MachineInfo, MachineState, Remedy};
+use model::fleet::Node;
+use tool::reading::json;
+use tool::{Command, Output, Tool, Want};
+
+/// Names of states in `info` (client sources of 1.16.3).
+const STATES: [(&str, MachineState); 9] = [
+    ("Running", MachineState::Running),
+    ("Starting", MachineState::Starting),
+    ("Restarting", MachineState::Restarting),
+    ("Delayed Shutdown", MachineState::Stopping),
+    ("Stopped", MachineState::Stopped),
+    ("Suspending", MachineState::Suspending),
+    ("Suspended", MachineState::Suspended),
+    ("Deleted", MachineState::Deleted),
+    ("Unknown", MachineState::Unknown),
+];
+
+/// In the error of every subcommand that is given the name of no VM (client sources of 1.16.3, exit 2).
+const ABSENT: &str = "does not exist";
+
+/// Why text must not depend on its quotes: cloud-init would read `0644` as a number.
+pub(super) const LOSES_QUOTES: &str =
+    "Multipass drops quotes from user-data before cloud-init reads it (canonical/multipass#4176)";
+
+/// By mDNS on macOS, and by the DNS of Multipass on Linux.
+pub(super) fn dns_names(vm: &str) -> Vec<String> {
+    ["local", "multipass"].map(|domain| format!("{vm}.{domain}")).into()
+}
+
+pub(super) fn host_check() -> HostCheck {
+    HostCheck {
+        ask: Command::ask(Tool::Multipass, ["version", "--format", "json"]),
+        version_at: "/multipass",
+        // Exit 0 even with the daemon down; the JSON then lacks `multipassd`.
+        ready: Want::JsonPresent("/multipassd".into()),
+        install: "macOS: brew install --cask multipass · Linux: sudo snap install multipass",
+    }
+}
+
+/// By name: asking for all VMs stalls on a dead one (canonical/multipass#3645).
+pub(super) fn info(vm: &str) -> Command {
+    Command::ask(Tool::Multipass, ["info", vm, "--format", "json"])
+}
+
+pub(super) fn address_pointer(vm: &str) -> String {
+    format!("/info/{vm}/ipv4/0")
+}
+
+pub(super) fn has_address(vm: &str) -> [Want; 2] {
+    let at = address_pointer(vm);
+    [Want::JsonPresent(at.clone()), Want::Json(at, "N/A".into()).negated()]
+}
+
+pub(super) fn is(vm: &str, state: &MachineState) -> Want {
+    let word = match state {
+        MachineState::Absent => return Want::All(vec![Want::Exit(0).negated(), Want::Stderr(ABSENT.into())]),
+        MachineState::NoAnswer => {
+            return Want::All(vec![Want::Exit(0).negated(), Want::Stderr(ABSENT.into()).negated()]);
+        }
+        MachineState::Other(word) => word,
+        known => STATES.iter().find(|(_, state)| state == known).map_or("", |(word, _)| word),
+    };
+    Want::Json(format!("/info/{vm}/state"), word.to_owned())
+}
+
+pub(super) fn read(vm: &str, output: &Output) -> MachineInfo {
+    let document = json(&output.stdout).unwrap_or_default();
+    let info = &document["info"][vm];
+    let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    let usage = |of: &Value| Some((number(&of["used"])?, number(&of["total"])?));
+    let state = match info["state"].as_str().unwrap_or_default() {
+        _ if output.stderr.contains(ABSENT) => MachineState::Absent,
+        "" => MachineState::NoAnswer,
+        word => {
+            let known = STATES.into_iter().find(|(name, _)| *name == word);
+            known.map_or_else(|| MachineState::Other(word.to_owned()), |(_, state)| state)
+        }
+    };
+    MachineInfo {
+        state,
+        address: info["ipv4"][0].as_str().map(str::to_owned),
+        memory: usage(&info["memory"]),
+        disk: info["disks"].as_object().and_then(|disks| usage(disks.values().next()?)),
+    }
+}
+
+/// User data comes by stdin: a snap cannot read our files (canonical/multipass#3693). The exit code does not depend on
+/// cloud-init, and after a timeout the VM lives on.
+pub(super) fn launch(vm: &str, node: &Node, image: &str, user_data: &str) -> Command {
+    let (cpus, memory, disk) = (node.cpus.to_string(), node.memory.to_string(), node.disk.to_string());
+    let sizes = ["--cpus", &cpus, "--memory", &memory, "--disk", &disk];
+    let args = ["launch", image, "--name", vm].into_iter().chain(sizes);
+    Command::act(Tool::Multipass, args.chain(["--timeout", "900", "--cloud-init", "-"])).fed(user_data)
+}
+
+pub(super) fn start(vm: &str) -> Command {
+    Command::act(Tool::Multipass, ["start", vm])
+}
+
+pub(super) fn stop(vm: &str) -> Command {
+    Command::act(Tool::Multipass, ["stop", vm])
+}
+
+fn kill(vm: &str) -> Command {
+    Command::act(Tool::Multipass, ["stop", "--force", vm])
+}
+
+/// The VM is stopped then.
+pub(super) fn recover(vm: &str) -> Command {
+    Command::act(Tool::Multipass, ["recover", vm])
+}
+
+/// Never `purge` alone: it takes every deleted VM of the user's machine.
+pub(super) fn delete(vm: &str) -> Command {
+    Command::act(Tool::Multipass, ["delete", "--purge", vm])
+}
+
+/// `-n`: without it the client maps the host's working directory first, and with `-d` it joins the arguments unquoted
+/// (1.16.3 `exec.cpp`).
+pub(super) fn exec(vm: &str, args: &[&str]) -> Vec<String> {
+    ["exec", "-n", vm, "--"].iter().chain(args).map(|arg| (*arg).to_owned()).collect()
+}
+
+pub(super) fn start_remedies(vm: &str) -> Vec<Remedy> {
+    use MachineState::{Deleted, Restarting, Running, Starting, Stopped, Stopping, Suspended, Suspending, Unknown};
+    let one_of = |states: &[MachineState]| Want::Any(states.iter().map(|state| is(vm, state)).collect());
+    vec![
+        ("stopped", one_of(&[Stopped, Suspended]), vec![start(vm)]),
+        ("deleted", is(vm, &Deleted), vec![recover(vm), start(vm)]),
+        ("unknown", is(vm, &Unknown), vec![kill(vm), start(vm)]),
+        ("on its way", one_of(&[Running, Starting, Restarting, Stopping, Suspending]), vec![]),
+    ]
+}
+
+pub(super) fn stop_remedies(vm: &str) -> Vec<Remedy> {
+    let leaving = [MachineState::Stopping, MachineState::Suspending].map(|state| is(vm, &state));
+    vec![("unknown", is(vm, &MachineState::Unknown), vec![kill(vm)]), ("on its way", Want::Any(leaving.into()), vec![])]
+}
+
+pub(super) fn delete_remedies(vm: &str) -> Vec<Remedy> {
+    vec![("unknown", is(vm, &MachineState::Unknown), vec![kill(vm), delete(vm)])]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tool::Exit;
+
+    fn answer(state: &str) -> Output {
+        let stdout = format!(
+            r#"{{"errors":[],"info":{{"a":{{"state":"{state}","ipv4":["10.0.0.7","10.1.0.1"],
+            "disks":{{"sda1":{{"total":"100","used":"7"}}}},"memory":{{"total":200,"used":30}}}}}}}}"#
+        );
+        Output { stdout, ..Output::of(Exit::Code(0)) }
+    }
+
+    fn refusal(stderr: &str) -> Output {
+        Output { stderr: stderr.into(), ..Output::of(Exit::Code(2)) }
+    }
+
+    #[test]
+    fn every_state_is_read_and_expected_by_the_same_word() {
+        for (word, state) in STATES.into_iter().chain([("Hibernating", MachineState::Other("Hibernating".into()))]) {
+            assert_eq!(read("a", &answer(word)).state, state);
+            assert!(is("a", &state).holds(&answer(word)), "{word}");
+            assert!(!is("a", &state).holds(&answer("else")), "{word}");
+        }
+    }
+
+    #[test]
+    fn absence_is_told_from_no_answer() {
+        let absent = refusal("info failed: The following errors occurred:\ninstance \"a\" does not exist\n");
+        let slow = refusal("info failed: failed to obtain exit status: timed out after 5000 ms\n");
+        for (output, state, other) in [
+            (&absent, MachineState::Absent, MachineState::NoAnswer),
+            (&slow, MachineState::NoAnswer, MachineState::Absent),
+        ] {
+            assert_eq!(read("a", output).state, state);
+            assert!(is("a", &state).holds(output) && !is("a", &other).holds(output));
+        }
+        assert_eq!(read("a", &Output::of(Exit::Code(0))), MachineInfo::default());
+    }
+
+    #[test]
+    fn address_memory_and_disk_are_read() {
+        let info = read("a", &answer("Running"));
+        assert_eq!(
+            (info.address.as_deref(), info.memory, info.disk),
+            (Some("10.0.0.7"), Some((30, 200)), Some((7, 100)))
+        );
+        assert!(has_address("a").iter().all(|want| want.holds(&answer("Running"))));
+        let without = Output { stdout: answer("Unknown").stdout.replace("10.0.0.7", "N/A"), ..answer("") };
+        assert!(!has_address("a").iter().all(|want| want.holds(&without)));
+    }
+}
