@@ -24,11 +24,11 @@ use crate::golden;
 use crate::ui::Place;
 
 fn space(place: &Place) -> Workspace {
-    Workspace::open(place.root(), Utf8Path::new("out/rehearsal")).fleeting()
+    Workspace::open(place.root(), Utf8Path::new("out/simulation")).fleeting()
 }
 
 fn world(place: &Place) -> Rehearsal {
-    let story = std::fs::read_to_string(place.root().join("out/rehearsal/world.json")).expect("a story");
+    let story = std::fs::read_to_string(place.root().join("out/simulation/world.json")).expect("a story");
     Rehearsal::load(&story, Box::new(Folder(space(place)))).expect("a story of ours")
 }
 
@@ -44,7 +44,7 @@ pub fn types(place: &Place, line: &str) -> Output {
             _ => {}
         }
     };
-    std::fs::write(place.root().join("out/rehearsal/world.json"), world.save()).expect("written");
+    std::fs::write(place.root().join("out/simulation/world.json"), world.save()).expect("written");
     output
 }
 
@@ -83,15 +83,15 @@ fn a_second_bootstrap_reads_all_releases_of_a_cluster_in_one_call() {
 fn an_upgrade_by_hand_is_told_with_its_keys_and_taken_back() {
     let place = fleet();
     changes(&place, "--set singleBinary.replicas=1,extra.word=hush-hush");
-    let status = place.run("status --rehearse");
+    let status = place.run("status --simulate");
     assert_eq!(status.code, 1);
     let row = status.out.lines().find(|line| line.contains("loki 18.11.0")).expect("a row");
     let words = "changed by hand: revision 2 of monitoring/loki is not ours, unless a repair was cut off; values that \
         differ: extra.word";
     assert!(row.ends_with(words), "{row}");
-    let doctor = place.run("doctor --rehearse");
+    let doctor = place.run("doctor --simulate");
     assert!(doctor.code == 1 && doctor.out.contains("values that differ: extra.word"), "{}", doctor.out);
-    let again = place.run("bootstrap --rehearse");
+    let again = place.run("bootstrap --simulate");
     assert_eq!(again.code, 0, "{}", again.err);
     let found = "       Found mgmt/loki changed by hand: revision 2 of monitoring/loki is not ours";
     assert!(again.err.contains(found), "{}", again.err);
@@ -100,7 +100,7 @@ fn an_upgrade_by_hand_is_told_with_its_keys_and_taken_back() {
     for said in [&status.out, &doctor.out, &again.err, &values] {
         assert!(!said.contains("hush-hush"), "{said}");
     }
-    assert_eq!(place.run("status --rehearse").code, 0);
+    assert_eq!(place.run("status --simulate").code, 0);
 }
 
 #[test]
@@ -108,29 +108,29 @@ fn a_rollback_by_hand_is_told_although_it_wears_our_labels() {
     let place = fleet();
     changes(&place, "--set extra.word=x");
     assert_eq!(types(&place, &format!("helm rollback loki {ON_MGMT}")).exit, Exit::Code(0));
-    let status = place.run("status --rehearse");
+    let status = place.run("status --simulate");
     let row = status.out.lines().find(|line| line.contains("loki 18.11.0")).expect("a row");
     assert!(
         row.contains("revision 3 of monitoring/loki is not ours") && row.ends_with("; its values are ours"),
         "{row}"
     );
-    let again = place.run("bootstrap --rehearse");
+    let again = place.run("bootstrap --simulate");
     assert!(again.code == 0 && again.err.contains("Found mgmt/loki changed by hand: revision 3"), "{}", again.err);
-    assert!(place.run("bootstrap --rehearse").err.contains("nothing to do"));
+    assert!(place.run("bootstrap --simulate").err.contains("nothing to do"));
 }
 
 #[test]
 fn a_release_that_was_taken_away_is_installed_anew() {
     let place = fleet();
     assert_eq!(types(&place, &format!("helm uninstall loki {ON_MGMT}")).exit, Exit::Code(0));
-    let status = place.run("status --rehearse");
+    let status = place.run("status --simulate");
     assert!(
         status.out.lines().any(|line| line.contains("loki 18.11.0") && line.ends_with(" missing")),
         "{}",
         status.out
     );
-    assert_eq!(place.run("bootstrap --rehearse").code, 0);
-    assert_eq!(place.run("status --rehearse").code, 0);
+    assert_eq!(place.run("bootstrap --simulate").code, 0);
+    assert_eq!(place.run("status --simulate").code, 0);
 }
 
 /// A worker that was purged and made anew: its node is the old one to the cluster, and its volumes are folders no more.
@@ -140,14 +140,14 @@ fn volumes_of_a_vm_that_was_made_anew_get_their_folders_back() {
     crate::daytwo::disturb(&place, |vms| {
         vms.as_object_mut().expect("VMs").remove("mgmt-w1").expect("a worker");
     });
-    let ran = place.run("bootstrap --rehearse");
+    let ran = place.run("bootstrap --simulate");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let found =
         ran.err.lines().find(|line| line.contains("Found mgmt/w1/volumes gone with its VM")).expect("it is said");
     assert!(found.contains("cannot statx '/opt/local-path-provisioner/pvc-"), "{found}");
-    let again = place.run("bootstrap --rehearse");
+    let again = place.run("bootstrap --simulate");
     assert!(again.err.contains("nothing to do"), "{}", again.err);
-    assert_eq!(place.run("status --rehearse").code, 0);
+    assert_eq!(place.run("status --simulate").code, 0);
     let summary = world(&place).summary();
     let ready = summary["mgmt-cp"]["cluster"]["ready"].to_string();
     assert!(ready.contains("monitoring/statefulset/loki") && ready.contains("vault/statefulset/vault"), "{ready}");

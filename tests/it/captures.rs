@@ -23,7 +23,7 @@ const OPENING: &str = "\
 
 Made by a test from the embedded world (`cargo test -p tests --test it captures`), which fails when a line of it is no
 longer true. `status` is shown whole once; of the other states, the lines that are not on that first screen. In the
-embedded world a hint ends in `--rehearse`; on machines it does not.
+embedded world a hint ends in `--simulate`; on machines it does not.
 What to do is in [Troubleshooting](troubleshooting.md).
 ";
 
@@ -38,10 +38,10 @@ const STATES: &[State] = &[
         disturb(place, |vms| ["mgmt-cp", "mgmt-w1"].iter().for_each(|vm| vms[*vm]["power"] = json!("Stopped")));
     }),
     ("A control plane came back with another address", |place| {
-        assert_eq!(place.run("stop --rehearse -q").code, 0);
+        assert_eq!(place.run("stop --simulate -q").code, 0);
         disturb(place, |vms| vms["app1-cp"]["ip"] = json!("192.168.252.77"));
         for part in ["mgmt/*", "app2/*", "*/launch"] {
-            assert_eq!(place.run(&format!("start --rehearse -q --only {part}")).code, 0, "{part}");
+            assert_eq!(place.run(&format!("start --simulate -q --only {part}")).code, 0, "{part}");
         }
     }),
     ("A release was changed by hand", |place| {
@@ -52,7 +52,7 @@ const STATES: &[State] = &[
     ("A clock is two hours behind", |place| lags(place, "app2-cp", 7200)),
     ("A secret can be read by others", |place| {
         use std::os::unix::fs::PermissionsExt;
-        let secret = place.root().join("out/rehearsal/secrets/mesh-ca.key");
+        let secret = place.root().join("out/simulation/secrets/mesh-ca.key");
         std::fs::set_permissions(secret, std::fs::Permissions::from_mode(0o644)).expect("opened");
     }),
 ];
@@ -76,7 +76,7 @@ fn new_lines(screen: &str, first: &str) -> String {
 
 fn state(place: &Place, title: &str, args: &str, first: &str) -> String {
     let (status, doctor) =
-        (place.run(&format!("status --rehearse{args}")), place.run(&format!("doctor --rehearse{args}")));
+        (place.run(&format!("status --simulate{args}")), place.run(&format!("doctor --simulate{args}")));
     let shown = match new_lines(&status.out, first) {
         none if none.is_empty() => "\n`status` is the same: it looks at machines and clusters.\n".to_owned(),
         lines => block("status", &lines),
@@ -94,15 +94,15 @@ fn raised(place: &Place) -> &'static str {
 
 fn page() -> String {
     let place = Place::new();
-    let nothing = place.run("status --rehearse");
+    let nothing = place.run("status --simulate");
     assert_eq!(nothing.code, 1);
     let end: Vec<&str> = nothing.out.lines().rev().take(2).collect();
     let place = connected();
-    let whole = place.run("status --rehearse");
+    let whole = place.run("status --simulate");
     assert_eq!(whole.code, 0, "{}", whole.out);
     let mut out = OPENING.to_owned();
     out.push_str(&format!("\n## All is well\n{}", block("status", &whole.out)));
-    out.push_str(&block("doctor", &place.run("doctor --rehearse").out));
+    out.push_str(&block("doctor", &place.run("doctor --simulate").out));
     out.push_str(
         "\n## Before the first bootstrap\n\nThe last two lines; everything above them is `absent` or `unknown`.\n",
     );

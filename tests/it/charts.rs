@@ -154,7 +154,7 @@ fn what_a_manifest_runs_is_counted_too() {
 #[test]
 fn a_namespace_that_nobody_makes_is_told_before_anything_is_done() {
     let here = Repository::new(&LIST.replace("namespace = \"default\"", "namespace = \"defalt\""));
-    for line in ["fleet check", "bootstrap --rehearse"] {
+    for line in ["fleet check", "bootstrap --simulate"] {
         let said = here.ends(line, 2);
         let told = "no manifest on mgmt makes the namespace of `tiny`: `defalt`\n  --> charts/releases.toml:";
         assert!(said.contains(told) && said.contains("did you mean `default`?"), "{said}");
@@ -171,8 +171,8 @@ fn a_namespace_that_nobody_makes_is_told_before_anything_is_done() {
 #[test]
 fn downloads_can_be_rehearsed() {
     let here = Repository::new(&read("charts/releases.toml"));
-    assert!(here.ends("charts pull --rehearse", 0).contains("Rehearsed charts pull"));
-    assert!(here.ends("charts pull --rehearse", 0).contains("nothing to do"));
+    assert!(here.ends("charts pull --simulate", 0).contains("Simulated charts pull"));
+    assert!(here.ends("charts pull --simulate", 0).contains("nothing to do"));
     assert!(here.ends("charts pull --dry-run", 0).contains("helm pull cilium"));
 }
 

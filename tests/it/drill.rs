@@ -14,7 +14,7 @@ use crate::golden;
 pub use crate::story::connected;
 use crate::ui::{Place, settings};
 
-const DRILL: &str = "verify-contract --rehearse --drill mgmt-outage";
+const DRILL: &str = "verify-contract --simulate --drill mgmt-outage";
 
 /// What happened in a place, once more in another folder.
 pub fn copy(place: &Place) -> Place {
@@ -38,7 +38,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
 /// Something is about to go wrong on a cluster.
 #[expect(clippy::disallowed_methods, reason = "writes into the story of the embedded world")]
 fn befall(place: &Place, change: impl FnOnce(&mut Value)) {
-    let path = place.root().join("out/rehearsal/world.json");
+    let path = place.root().join("out/simulation/world.json");
     let mut story: Value = serde_json::from_str(&std::fs::read_to_string(&path).expect("a story")).expect("JSON");
     change(&mut story["stage"]);
     std::fs::write(path, story.to_string()).expect("written");
@@ -78,22 +78,22 @@ fn six_hours_are_over_in_a_moment_and_lose_nothing() {
     let measured = ran.out.split("\n\n").last().unwrap_or_default();
     let measured = &measured[measured.find("drill mgmt-outage in").expect("it was measured")..];
     settings().bind(|| insta::assert_snapshot!("drill-six-hours", measured));
-    assert!(!place.root().join("out/rehearsal/drill.json").exists(), "the mark is gone");
-    let report = place.run("evidence verify --rehearse");
+    assert!(!place.root().join("out/simulation/drill.json").exists(), "the mark is gone");
+    let report = place.run("report verify --simulate");
     assert_eq!(report.code, 0, "{}", report.err);
     settings().bind(|| insta::assert_snapshot!("drill-six-hours-page", words(&page(&place))));
     // Whoever asks twice in a second has two reports.
     for _ in 0..3 {
-        assert_eq!(place.run("verify-contract --rehearse --live").code, 0);
+        assert_eq!(place.run("verify-contract --simulate --live").code, 0);
     }
-    let reports = place.root().join("out/rehearsal/reports").read_dir_utf8().expect("reports");
+    let reports = place.root().join("out/simulation/reports").read_dir_utf8().expect("reports");
     assert_eq!(reports.count(), 4);
 }
 
 /// The page of the only report.
 #[expect(clippy::disallowed_methods, reason = "reads what a command has left")]
 fn page(place: &Place) -> String {
-    let mut reports = place.root().join("out/rehearsal/reports").read_dir_utf8().expect("reports");
+    let mut reports = place.root().join("out/simulation/reports").read_dir_utf8().expect("reports");
     let report = reports.next().expect("a report").expect("an entry");
     std::fs::read_to_string(report.path().join("report.html")).expect("a page")
 }
@@ -160,6 +160,6 @@ fn it_is_refused_unless_all_is_green() {
         assert!(ran.code == 1 && ran.err.contains(sentence), "{mishaps}: {}", ran.err);
         assert!(!ran.err.contains("stop VM"), "{}", ran.err);
         befall(&place, |stage| stage["conditions"] = json!({}));
-        assert_eq!(place.run("status --rehearse").code, 0, "all machines run");
+        assert_eq!(place.run("status --simulate").code, 0, "all machines run");
     }
 }

@@ -124,9 +124,9 @@ fn the_plan_of_every_platform() {
 #[test]
 fn a_rehearsal_installs_what_is_missing_and_says_what_must_come_from_elsewhere() {
     let place = Place::new();
-    let first = place.run("tools install --rehearse");
+    let first = place.run("tools install --simulate");
     assert_eq!(first.code, 0, "{}", first.err);
     assert!(first.err.contains("Done tools/kubectl"), "{}", first.err);
-    let again = place.run("tools install --rehearse");
+    let again = place.run("tools install --simulate");
     assert!(again.err.contains("nothing to do"), "{}", again.err);
 }

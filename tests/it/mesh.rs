@@ -120,8 +120,8 @@ impl Scene {
     /// After these commands, each of which must go well.
     fn after(commands: &[&str]) -> Self {
         let (place, rest) = match commands {
-            ["bootstrap --rehearse", "mesh-connect --rehearse", rest @ ..] => (story::connected(), rest),
-            ["bootstrap --rehearse", rest @ ..] => (story::brought_up(), rest),
+            ["bootstrap --simulate", "mesh-connect --simulate", rest @ ..] => (story::connected(), rest),
+            ["bootstrap --simulate", rest @ ..] => (story::brought_up(), rest),
             rest => (Place::new(), rest),
         };
         let scene = Scene { place };
@@ -143,17 +143,17 @@ impl Scene {
 
     #[expect(clippy::disallowed_methods, reason = "a test arranges the story between two commands")]
     fn story(&self) -> String {
-        std::fs::read_to_string(self.place.root().join("out/rehearsal/world.json")).expect("a story")
+        std::fs::read_to_string(self.place.root().join("out/simulation/world.json")).expect("a story")
     }
 
     #[expect(clippy::disallowed_methods, reason = "a test arranges the story between two commands")]
     fn tell(&self, story: &str) {
-        std::fs::write(self.place.root().join("out/rehearsal/world.json"), story).expect("a story");
+        std::fs::write(self.place.root().join("out/simulation/world.json"), story).expect("a story");
     }
 
     /// Whether a file is below the folder that a rehearsal writes to.
     fn holds(&self, file: &str) -> bool {
-        self.place.root().join("out/rehearsal").join(file).exists()
+        self.place.root().join("out/simulation").join(file).exists()
     }
 
     /// The peers that a cluster's release names.
@@ -175,10 +175,10 @@ impl Scene {
 
 #[test]
 fn a_second_run_changes_nothing_and_a_bootstrap_keeps_the_mesh() {
-    let scene = Scene::after(&["bootstrap --rehearse"]);
-    let first = scene.place.run("mesh-connect --rehearse --full");
+    let scene = Scene::after(&["bootstrap --simulate"]);
+    let first = scene.place.run("mesh-connect --simulate --full");
     assert_eq!(first.code, 0, "{}", first.err);
-    for line in ["mesh-connect --rehearse", "bootstrap --rehearse", "mesh-connect --rehearse"] {
+    for line in ["mesh-connect --simulate", "bootstrap --simulate", "mesh-connect --simulate"] {
         scene.rests(line);
         let events = scene.well(&format!("{line} --format json")).out;
         assert!(!events.contains("\"mutates\":true"), "{line}\n{events}");
@@ -188,5 +188,5 @@ fn a_second_run_changes_nothing_and_a_bootstrap_keeps_the_mesh() {
 #[test]
 fn killed_anywhere_it_arrives() {
     let scene = Scene { place: Place::new() };
-    scene.well("rehearse --command mesh-connect --seeds 1..12");
+    scene.well("simulate --command mesh-connect --seeds 1..12");
 }

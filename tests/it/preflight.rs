@@ -8,12 +8,12 @@ use crate::ui::{Place, settings};
 /// A bootstrap on a machine of which one thing is different.
 fn on(change: impl FnOnce(&mut Value)) -> (u8, String) {
     let place = Place::new();
-    assert_eq!(place.run("bootstrap --rehearse --only host/machine").code, 0);
-    let path = place.root().join("out/rehearsal/world.json");
+    assert_eq!(place.run("bootstrap --simulate --only host/machine").code, 0);
+    let path = place.root().join("out/simulation/world.json");
     let mut world: Value = serde_json::from_str(&read(&path)).expect("JSON");
     change(&mut world["stage"]["machine"]);
     write(&path, &world.to_string());
-    let ran = place.run("bootstrap --rehearse");
+    let ran = place.run("bootstrap --simulate");
     let text = read(&path);
     let after: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(after["stage"]["vms"], json!({}), "nothing was begun");

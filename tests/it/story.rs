@@ -21,13 +21,13 @@ struct Story(Vec<Entry>);
 /// Clusters that were brought up in the embedded world.
 pub fn brought_up() -> Place {
     static STORY: OnceLock<Story> = OnceLock::new();
-    STORY.get_or_init(|| Story::of(&Place::new(), "bootstrap --rehearse -q")).told()
+    STORY.get_or_init(|| Story::of(&Place::new(), "bootstrap --simulate -q")).told()
 }
 
 /// The same, connected.
 pub fn connected() -> Place {
     static STORY: OnceLock<Story> = OnceLock::new();
-    STORY.get_or_init(|| Story::of(&brought_up(), "mesh-connect --rehearse -q")).told()
+    STORY.get_or_init(|| Story::of(&brought_up(), "mesh-connect --simulate -q")).told()
 }
 
 impl Story {

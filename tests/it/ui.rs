@@ -143,17 +143,17 @@ fn help_is_one_page_on_stdout() {
 #[test]
 fn a_rehearsal_goes_from_nothing_to_everything_and_then_rests() {
     let place = Place::new();
-    let first = place.run("bootstrap --rehearse");
+    let first = place.run("bootstrap --simulate");
     assert_eq!((first.code, first.out.as_str()), (0, ""), "{}", first.err);
-    assert!(last(&first.err).starts_with("   Rehearsed bootstrap: "), "{}", first.err);
+    assert!(last(&first.err).starts_with("   Simulated bootstrap: "), "{}", first.err);
     assert!(last(&first.err).contains("; would have taken "), "{}", first.err);
     assert!(first.err.contains("     Longest chain of steps: "), "{}", first.err);
-    let log = place.run("logs app1/cp/init --rehearse");
+    let log = place.run("logs app1/cp/init --simulate");
     assert!(log.code == 0 && log.out.contains("kubeadm init"), "{}{}", log.out, log.err);
-    let again = place.run("bootstrap --rehearse");
+    let again = place.run("bootstrap --simulate");
     assert_eq!(again.code, 0);
     assert!(!again.err.contains("Started") && last(&again.err).ends_with(", nothing to do"), "{}", again.err);
-    assert_eq!(place.run("kubeconfig --rehearse").out.trim(), place.root().join("out/rehearsal/kube/config.yaml"));
+    assert_eq!(place.run("kubeconfig --simulate").out.trim(), place.root().join("out/simulation/kube/config.yaml"));
 }
 
 #[test]
@@ -193,12 +193,12 @@ fn the_event_stream_has_a_fixed_form() {
     let place = Place::new();
     let mut kinds: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut lines = String::new();
-    lines += &place.run("bootstrap --rehearse --format json --until */launch").out;
+    lines += &place.run("bootstrap --simulate --format json --until */launch").out;
     for seed in 1..=30 {
-        lines += &place.run(&format!("bootstrap --rehearse --format json --seed {seed}")).out;
+        lines += &place.run(&format!("bootstrap --simulate --format json --seed {seed}")).out;
     }
-    lines += &place.run("rehearse --format json --seed 1").out;
-    lines += &place.run("rehearse --format json --fault 17:crash").out;
+    lines += &place.run("simulate --format json --seed 1").out;
+    lines += &place.run("simulate --format json --fault 17:crash").out;
     lines += &place.run("fleet check --format json --fleet nowhere.toml").out;
     for line in lines.lines() {
         let event: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
@@ -230,9 +230,9 @@ fn exit_codes_tell_who_must_act() {
         ("bootstrap --only no/such/*", 2),
         ("adr list --dry-run", 2),
         ("fleet check --fleet nowhere.toml", 2),
-        ("rehearse --seeds 9..1", 2),
-        ("rehearse --every 0", 2),
-        ("rehearse --fault 17:boom", 2),
+        ("simulate --seeds 9..1", 2),
+        ("simulate --exhaustive 0", 2),
+        ("simulate --fault 17:boom", 2),
     ] {
         let ran = place.run(line);
         assert_eq!(ran.code, code, "{line}: {}{}", ran.out, ran.err);
@@ -256,9 +256,9 @@ fn rendered_files_are_as_rendered_until_someone_touches_one() {
 #[test]
 fn a_second_run_is_refused_by_name() {
     let place = Place::new();
-    let space = exec::workspace::Workspace::open(place.root(), Utf8Path::new("out/rehearsal"));
+    let space = exec::workspace::Workspace::open(place.root(), Utf8Path::new("out/simulation"));
     let _lock = space.lock("destroy").expect("free");
-    let ran = place.run("bootstrap --rehearse");
+    let ran = place.run("bootstrap --simulate");
     assert!(ran.code == 3 && ran.err.contains("`destroy` since 20"), "{}", ran.err);
 }
 
@@ -282,15 +282,15 @@ fn a_fleet_is_found_from_where_the_user_stands() {
 /// A few seeds here; CI sweeps two hundred.
 #[test]
 fn seeds_with_faults_arrive_where_an_undisturbed_run_does() {
-    let ran = Place::new().run("rehearse --seeds 1..12");
+    let ran = Place::new().run("simulate --seeds 1..12");
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert!(last(&ran.err).starts_with("   Rehearsed 12 seeds in ") && last(&ran.err).contains(" fault points, "));
+    assert!(last(&ran.err).starts_with("   Simulated 12 seeds in ") && last(&ran.err).contains(" injection points, "));
 }
 
-/// A handful; CI takes more of them, and `--every` takes all.
+/// A handful; CI takes more of them, and `--exhaustive` takes all.
 #[test]
 fn each_fault_alone_is_survived() {
-    let ran = Place::new().run("rehearse --every 400");
+    let ran = Place::new().run("simulate --exhaustive 400");
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert!(last(&ran.err).contains("s, each alone, of ") && last(&ran.err).ends_with(", all arrived"));
+    assert!(last(&ran.err).contains("s, one at a time") && last(&ran.err).ends_with(", all converged"));
 }

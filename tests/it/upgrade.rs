@@ -45,7 +45,7 @@ fn the_plan_is_as_reviewed_and_can_be_run() {
 #[test]
 fn what_is_of_the_right_version_is_left_alone() {
     let place = connected();
-    let ran = place.run("upgrade --rehearse --format json");
+    let ran = place.run("upgrade --simulate --format json");
     assert_eq!((ran.code, acts(&ran.out)), (0, vec![]), "{}", ran.err);
 }
 
@@ -53,13 +53,13 @@ fn what_is_of_the_right_version_is_left_alone() {
 fn one_node_after_another_and_the_platform_first() {
     let place = connected();
     pinned(&place, "1.35.8");
-    let ran = place.run("upgrade --rehearse --fleet to.toml");
+    let ran = place.run("upgrade --simulate --fleet to.toml");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let told: Vec<&str> = ran.err.lines().filter(|line| line.trim_start().starts_with("Changes")).collect();
     settings().bind(|| insta::assert_snapshot!("upgrade-changes", told.join("\n")));
     let place = connected();
     pinned(&place, "1.35.8");
-    let acts = acts(&place.run("upgrade --rehearse --fleet to.toml --format json").out);
+    let acts = acts(&place.run("upgrade --simulate --fleet to.toml --format json").out);
     let nodes = ["mgmt/cp", "mgmt/w1", "app1/cp", "app1/w1", "app2/cp", "app2/w1"];
     let of: Vec<&str> = acts.iter().filter_map(|(step, _)| nodes.into_iter().find(|n| step.starts_with(n))).collect();
     let mut order = of.clone();
@@ -86,10 +86,10 @@ fn one_node_after_another_and_the_platform_first() {
     assert!(way.is_sorted(), "{way:?}");
     // Draining the platform made Vault anew, and a new Vault is sealed.
     assert!(at("mgmt/vault/unseal", "unseal") < at("app1/cp/kubeadm", "node-prep kubeadm"));
-    assert_eq!(place.run("status --rehearse --fleet to.toml").code, 0);
-    let again = place.run("upgrade --rehearse --fleet to.toml --format json");
+    assert_eq!(place.run("status --simulate --fleet to.toml").code, 0);
+    let again = place.run("upgrade --simulate --fleet to.toml --format json");
     assert_eq!((again.code, self::acts(&again.out)), (0, vec![]));
-    assert_eq!(place.run("doctor --rehearse --fleet to.toml").code, 0);
+    assert_eq!(place.run("doctor --simulate --fleet to.toml").code, 0);
 }
 
 /// A bootstrap would put a new kubelet beside an old API server.
@@ -97,10 +97,10 @@ fn one_node_after_another_and_the_platform_first() {
 fn a_bootstrap_upgrades_no_node() {
     let place = fleet();
     pinned(&place, "1.35.8");
-    let ran = place.run("bootstrap --rehearse --fleet to.toml -q --only */prep --format json");
+    let ran = place.run("bootstrap --simulate --fleet to.toml -q --only */prep --format json");
     assert_eq!((ran.code, acts(&ran.out)), (1, vec![]), "{}", ran.err);
     assert!(ran.err.contains("cargo xtask upgrade"), "{}", ran.err);
-    assert!(place.run("doctor --rehearse --fleet to.toml").out.contains("cargo xtask upgrade --rehearse"));
+    assert!(place.run("doctor --simulate --fleet to.toml").out.contains("cargo xtask upgrade --simulate"));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn versions_that_kubeadm_would_not_take_are_refused_by_name() {
     ] {
         let place = connected();
         disturb(&place, |vms| vms["app2-cp"]["guest"]["control"]["Made"]["version"] = json!(runs));
-        let ran = place.run("upgrade --rehearse --format json");
+        let ran = place.run("upgrade --simulate --format json");
         assert_eq!((ran.code, acts(&ran.out)), (1, vec![]), "nothing is touched on any cluster: {runs}");
         assert!(ran.err.contains(why) && ran.err.contains("app2/allowed"), "{}", ran.err);
     }
@@ -122,7 +122,7 @@ fn versions_that_kubeadm_would_not_take_are_refused_by_name() {
 fn a_cluster_whose_samples_do_not_arrive_is_not_drained() {
     let place = fleet();
     pinned(&place, "1.35.8");
-    let ran = place.run("upgrade --rehearse --fleet to.toml --format json");
+    let ran = place.run("upgrade --simulate --fleet to.toml --format json");
     assert_eq!(ran.code, 1, "it was never connected");
     assert!(ran.err.contains("app1/cp/delivered"), "{}", ran.err);
     let acts = acts(&ran.out);
@@ -136,12 +136,12 @@ fn who_was_cordoned_by_hand_stays_so() {
     let place = connected();
     pinned(&place, "1.35.8");
     disturb(&place, |vms| vms["app1-cp"]["guest"]["control"]["Made"]["cordoned"] = json!(["app1-w1"]));
-    let ran = place.run("upgrade --rehearse --fleet to.toml --format json");
+    let ran = place.run("upgrade --simulate --fleet to.toml --format json");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let acts = acts(&ran.out);
     let has = |part: &str| acts.iter().any(|(_, command)| command.contains(part));
     assert!(has(" drain app1-cp") && !has(" drain app1-w1") && !has("uncordon app1-w1"), "{acts:?}");
-    let story = std::fs::read_to_string(place.root().join("out/rehearsal/world.json")).expect("a story");
+    let story = std::fs::read_to_string(place.root().join("out/simulation/world.json")).expect("a story");
     let story: Value = serde_json::from_str(&story).expect("JSON");
     let cluster = &story["stage"]["vms"]["app1-cp"]["guest"]["control"]["Made"];
     assert_eq!((&cluster["cordoned"], &cluster["marks"]), (&json!(["app1-w1"]), &json!({})));
@@ -153,7 +153,7 @@ fn what_nobody_would_make_again_is_not_thrown_away() {
     pinned(&place, "1.35.8");
     let bare = json!({ "metadata": { "name": "mine", "namespace": "sample" }, "spec": { "nodeName": "app1-cp" } });
     disturb(&place, |vms| vms["app1-cp"]["guest"]["control"]["Made"]["objects"]["pod/sample/mine"] = bare);
-    let ran = place.run("upgrade --rehearse --fleet to.toml -q");
+    let ran = place.run("upgrade --simulate --fleet to.toml -q");
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("declare no controller (use --force to override): sample/mine"), "{}", ran.err);
     let budget = json!({ "metadata": { "name": "b", "namespace": "sample" },
@@ -163,24 +163,24 @@ fn what_nobody_would_make_again_is_not_thrown_away() {
         objects.as_object_mut().expect("objects").remove("pod/sample/mine");
         objects["poddisruptionbudget/sample/b"] = budget;
     });
-    let ran = place.run("upgrade --rehearse --fleet to.toml -q");
+    let ran = place.run("upgrade --simulate --fleet to.toml -q");
     assert!(ran.code == 1 && ran.err.contains("global timeout reached: 300s"), "{}", ran.err);
     disturb(&place, |vms| {
         let objects = &mut vms["app1-cp"]["guest"]["control"]["Made"]["objects"];
         objects.as_object_mut().expect("objects").remove("poddisruptionbudget/sample/b");
     });
-    let ran = place.run("upgrade --rehearse --fleet to.toml -q");
+    let ran = place.run("upgrade --simulate --fleet to.toml -q");
     assert_eq!(ran.code, 0, "and goes on when the obstacle is gone: {}", ran.err);
 }
 
-/// Found by `rehearse --command upgrade`, a machine that slept in the middle of it: kubeadm renews the certificate that
+/// Found by `simulate --command upgrade`, a machine that slept in the middle of it: kubeadm renews the certificate that
 /// kubelets are shown, and by the clock of this one it is of tomorrow.
 #[test]
 fn a_worker_whose_clock_stood_still_knows_the_renewed_certificate() {
     let place = connected();
     pinned(&place, "1.35.8");
     lags(&place, "app2-w1", 6 * 3600);
-    let ran = place.run("upgrade --rehearse --fleet to.toml -q");
+    let ran = place.run("upgrade --simulate --fleet to.toml -q");
     assert_eq!(ran.code, 0, "{}", ran.err);
 }
 
@@ -193,12 +193,12 @@ fn nodes_of_an_older_checkout_get_the_scripts_of_this_one() {
         guest["files"]["/usr/local/sbin/node-state"] = json!("older");
         guest["scripts"] = json!("");
     });
-    assert!(place.run("doctor --rehearse").out.contains("not so: prepare app1-w1"));
-    let ran = place.run("bootstrap --rehearse --format json");
+    assert!(place.run("doctor --simulate").out.contains("not so: prepare app1-w1"));
+    let ran = place.run("bootstrap --simulate --format json");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let acts = acts(&ran.out);
     assert!(acts.iter().all(|(step, _)| step == "app1/w1/prep") && acts[0].1.contains("sudo awk"), "{acts:?}");
-    assert!(!place.run("bootstrap --rehearse --format json").out.contains("\"running\""));
+    assert!(!place.run("bootstrap --simulate --format json").out.contains("\"running\""));
 }
 
 #[test]
@@ -208,24 +208,24 @@ fn a_single_node_is_upgraded_in_place() {
     let one = two.split_once("\n[[cluster.node]]\nname = \"w1\"").expect("a worker").0;
     std::fs::write(place.root().join("one.toml"), one).expect("written");
     std::fs::write(place.root().join("to.toml"), one.replace("1.35.7", "1.35.8")).expect("written");
-    assert_eq!(place.run("bootstrap --rehearse -q --fleet one.toml").code, 0);
-    let ran = place.run("upgrade --rehearse --fleet to.toml --format json");
+    assert_eq!(place.run("bootstrap --simulate -q --fleet one.toml").code, 0);
+    let ran = place.run("upgrade --simulate --fleet to.toml --format json");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let acts = acts(&ran.out);
     let has = |part: &str| acts.iter().any(|(_, command)| command.contains(part));
     assert!(has("node-upgrade v1.35.8") && has("restart kubelet") && !has(" drain ") && !has("cordon"), "{acts:?}");
 }
 
-/// What every command does when something goes wrong; the sweeps of hundreds are `cargo xtask rehearse`.
+/// What every command does when something goes wrong; the sweeps of hundreds are `cargo xtask simulate`.
 #[test]
 fn every_command_that_changes_something_is_rehearsed() {
     for (command, trials) in
         [("stop", "--seeds 1..4"), ("start", "--seeds 1..2"), ("destroy", "--seeds 1..4"), ("upgrade", "--seed 3")]
     {
-        let ran = Place::new().run(&format!("rehearse --command {command} {trials}"));
+        let ran = Place::new().run(&format!("simulate --command {command} {trials}"));
         assert_eq!(ran.code, 0, "{command}: {}", ran.err);
-        assert!(ran.err.contains("all arrived"), "{command}: {}", ran.err);
+        assert!(ran.err.contains("all converged"), "{command}: {}", ran.err);
     }
-    let ran = Place::new().run("rehearse --command upgrade --fault 0:crash");
+    let ran = Place::new().run("simulate --command upgrade --fault 0:crash");
     assert_eq!(ran.code, 0, "{}", ran.err);
 }

@@ -1,351 +1,442 @@
-//! What can be typed: commands and flags, and their help. Definitions only.
-//! Knows nothing of what a command does.
+//! The command line: commands, flags and their help.
+
+mod flags;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
 
 use camino::Utf8PathBuf;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::ui::shell::Colour;
+use flags::{Apply, Clusters, DryRun, Explain, Global, Jobs, Selection, Simulated, Simulation, Yes};
+pub use flags::{Flags, Format};
+use model::problem::Problem;
 
-/// What the help ends with.
-const AFTER: &str = "\
-Data goes to stdout, the story to stderr. Exit codes:
-  0 done   1 the world said no   2 what you gave is wrong   3 this machine is not ready   130 interrupted
-  a rehearsal found:   61 a crash   62 a contradiction   63 no convergence";
+/// Columns of the help where there is no terminal, and at most.
+const COLUMNS: usize = 100;
 
-/// What the help of the commands with seeds ends with.
-const SEEDS: &str = "\
-Faults strike by the order of commands, so what is there already shifts them: `rehearse --seed N` always begins
-with nothing, `bootstrap --rehearse --seed N` with what the last rehearsal left under out/rehearsal/.";
-
-/// What the help of `upgrade` ends with.
-const UPGRADE: &str = "\
-The platform first, then one workload cluster after another; in each the control plane, then one node at a time:
-drained, given its kubelet, let in again. A node that somebody cordoned by hand stays cordoned. It begins only where
-nodes are ready and the platform has received what the cluster measured. The same command goes on after a failure.";
-
-/// What the help of `plan` ends with.
-const PLANS: &str = "\
-Plans of verify-contract: `verify-contract --live --dry-run`, `verify-contract --drill mgmt-outage --dry-run`; of the
-tools: `tools install --dry-run`.";
-
-/// What the help of the contract's tiers ends with.
-const TIERS: &str = "\
-Tiers add up: the static one always, --live asks what runs, --drill plays an outage. Clauses choose what is judged and
-shown, in every tier; a report under out/reports holds all of them. Exit 1: a clause is broken and not allowed, or a
-cluster could not be asked. With --rehearse, --live asks what the last bootstrap --rehearse left.";
-
-/// Three Kubernetes clusters on one machine, and a contract that says the apps outlive the platform.
+/// Three Kubernetes clusters on one machine, and a contract: apps keep running while the platform is down.
 #[derive(Debug, Parser)]
-#[command(name = "xtask", bin_name = "cargo xtask", version, disable_help_subcommand = true, after_help = AFTER)]
+#[command(name = "xtask", bin_name = "cargo xtask", version, disable_help_subcommand = true)]
+#[command(after_help = "\
+Results go to stdout, progress to stderr. Commands reject flags that do not apply to them.
+
+Exit codes:
+    0  done
+    1  the operation failed
+    2  invalid flags or input files
+    3  a prerequisite is missing on this machine
+  130  interrupted
+
+Example:
+  cargo xtask bootstrap --simulate")]
 pub struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// The same flags for every command.
     #[command(flatten)]
-    pub flags: Flags,
+    pub global: Global,
 }
 
-/// Flags that mean the same everywhere. A command that can make nothing of one refuses it.
-#[derive(Debug, Clone, Args)]
-pub struct Flags {
-    /// The fleet to work on.
-    #[arg(long, global = true, value_name = "PATH", default_value = "infra/fleet.toml")]
-    pub fleet: Utf8PathBuf,
-    /// Do it in the embedded world: no VM, no network, no time. Its state stays under out/rehearsal/.
-    #[arg(long, global = true, help_heading = "Running")]
-    pub rehearse: bool,
-    /// Rehearse with the faults of this seed.
-    #[arg(long, global = true, value_name = "N", help_heading = "Running")]
-    pub seed: Option<u64>,
-    /// Print the plan, do nothing.
-    #[arg(long, global = true, help_heading = "Running")]
-    pub dry_run: bool,
-    /// Only these steps, by pattern (`app1/*`), and what they need. May be given again.
-    #[arg(long, global = true, value_name = "STEPS", help_heading = "Running")]
-    pub only: Vec<String>,
-    /// Not these steps. May be given again.
-    #[arg(long, global = true, value_name = "STEPS", help_heading = "Running")]
-    pub skip: Vec<String>,
-    /// Up to and with these steps. May be given again.
-    #[arg(long, global = true, value_name = "STEPS", help_heading = "Running")]
-    pub until: Vec<String>,
-    /// How many steps run at once.
-    #[arg(long, global = true, value_name = "N", help_heading = "Running")]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: Option<u16>,
-    /// Say why each step runs or is kept.
-    #[arg(long, global = true, help_heading = "Running")]
-    pub explain: bool,
-    /// Answer every question with yes.
-    #[arg(long, global = true, help_heading = "Running")]
-    pub yes: bool,
-    /// For people, or for scripts: one JSON object per line.
-    #[arg(long, global = true, value_name = "text|json", default_value = "text", help_heading = "Showing")]
-    #[arg(hide_possible_values = true, hide_default_value = true)]
-    pub format: Format,
-    /// Show each command as it starts.
-    #[arg(short, long, global = true, action = ArgAction::SetTrue, help_heading = "Showing")]
-    pub verbose: bool,
-    /// Show failures alone.
-    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Showing")]
-    pub quiet: bool,
-    /// Whether to use colour; auto looks at the terminal and at NO_COLOR.
-    #[arg(long, global = true, value_name = "auto|always|never", default_value = "auto", help_heading = "Showing")]
-    #[arg(hide_possible_values = true, hide_default_value = true)]
-    pub color: Colour,
+/// Parses a command line, the program's own name first. Help is wrapped to the terminal if there is one.
+///
+/// # Errors
+/// Help was asked for, or the command line is invalid.
+pub fn parse(args: &[OsString], terminal: bool) -> Result<(Command, Flags), clap::Error> {
+    let definition = Cli::command();
+    let definition = if terminal { definition.max_term_width(COLUMNS) } else { definition.term_width(COLUMNS) };
+    let matches = definition.try_get_matches_from(args)?;
+    let Cli { command, global } = Cli::from_arg_matches(&matches)?;
+    let inner = std::iter::successors(Some(&matches), |outer| outer.subcommand().map(|(_, inner)| inner)).last();
+    Ok((command, Flags::new(global, inner.unwrap_or(&matches))))
 }
 
-/// For whom output is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// People.
-    Text,
-    /// Scripts.
-    Json,
+impl Flags {
+    /// A problem whose hint stays in the world of these flags.
+    pub fn problem(&self, problem: Problem) -> Problem {
+        Problem { hint: problem.hint.as_deref().map(|hint| self.hint(hint)), ..problem }
+    }
+
+    /// A hint as it has to be typed in the world of these flags: in a simulation with `--simulate`, if the command
+    /// accepts it. What follows a `#` is a comment.
+    pub fn hint(&self, hint: &str) -> String {
+        if !self.simulate {
+            return hint.to_owned();
+        }
+        let (line, comment) = hint.split_at(hint.find("   #").unwrap_or(hint.len()));
+        let simulated = |command: &str| {
+            let simulated = format!("{command} --simulate");
+            let words = simulated.strip_prefix("cargo ").map(str::split_whitespace);
+            let accepted = words.is_some_and(|words| Cli::try_parse_from(words).is_ok());
+            if accepted { simulated } else { command.to_owned() }
+        };
+        line.split(" && ").map(simulated).collect::<Vec<_>>().join(" && ") + comment
+    }
 }
 
-/// The commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Bring up every cluster of the fleet with everything on it, from whatever is there.
-    #[command(after_help = SEEDS)]
-    Bootstrap,
-    /// Connect the clusters as the fleet says, and prove that the mesh carries traffic. `--only` names clusters.
-    MeshConnect {
-        /// Change nothing; name the most likely cause of what does not work.
-        #[arg(long, conflicts_with = "full")]
-        diagnose: bool,
-        /// Also run cilium's own connectivity test between each two clusters; takes long.
-        #[arg(long)]
-        full: bool,
-    },
-    /// Print the exact commands that a command would run. Touches nothing.
-    #[command(after_help = PLANS)]
+    /// Create or complete every cluster of the fleet with all its releases.
+    #[command(after_help = "\
+Faults are injected by the order of commands, so existing state shifts them: `simulate --seed N` always starts from \
+nothing, `bootstrap --simulate --seed N` from the state that the last simulation left under out/simulation/.
+
+Examples:
+  cargo xtask bootstrap --simulate --seed 7
+  cargo xtask bootstrap --only app1")]
+    Bootstrap(Apply),
+    /// Connect the clusters as the fleet defines it, and verify traffic between them.
+    #[command(after_help = "\
+Examples:
+  cargo xtask mesh-connect --cluster app1,app2
+  cargo xtask mesh-connect --diagnose")]
+    MeshConnect(MeshConnect),
+    /// Print the exact commands that a command would run. Changes nothing.
+    #[command(after_help = "\
+Plans of other commands: `verify-contract --live --dry-run`, `verify-contract --drill mgmt-outage --dry-run`, `tools \
+install --dry-run`.
+
+Examples:
+  cargo xtask plan bootstrap --only 'app1/cp/*'
+  cargo xtask plan upgrade --diff HEAD~1")]
     Plan {
-        /// Whose plan.
+        /// The command.
         #[arg(value_enum)]
         of: Planned,
-        /// Print what has changed since a commit, step by step, with the files that each step uses.
+        /// Only print steps that changed since a commit, with the files that they use.
         #[arg(long, value_name = "GIT-REF", conflicts_with = "graph")]
         diff: Option<String>,
-        /// Print a picture of the steps and what they need.
+        /// Print the steps and their dependencies as a graph.
         #[arg(long, value_name = "mermaid", hide_possible_values = true)]
         graph: Option<Graph>,
+        #[command(flatten)]
+        selection: Selection,
     },
     /// Write every generated file under out/, or compare.
+    #[command(after_help = "Example:\n  cargo xtask render --check")]
     Render {
         /// Fail if a file differs from what would be written.
         #[arg(long)]
         check: bool,
+        #[command(flatten)]
+        simulated: Simulated,
     },
-    /// The input.
-    #[command(subcommand)]
+    /// Inspect the fleet file.
+    #[command(subcommand, after_help = "Example:\n  cargo xtask fleet check")]
     Fleet(Fleet),
-    /// The list of releases: archives, digests, newer versions, and whether all of it fits.
-    #[command(subcommand)]
+    /// Maintain the list of releases: archives, digests, newer versions, compatibility.
+    #[command(subcommand, after_help = "Example:\n  cargo xtask charts outdated")]
     Charts(Charts),
-    /// Rehearse with faults: each seed a different disaster, and the way back from it.
-    #[command(after_help = SEEDS)]
-    Rehearse {
-        /// Which command; one that needs others finds their work done.
-        #[arg(long, value_name = "COMMAND", value_enum, default_value = "bootstrap")]
-        command: Planned,
-        /// VMs have come back with other addresses: all of them; with a seed those that it has bits for, in the order
-        /// of their names, so that 63 seeds are every choice among six.
-        #[arg(long)]
-        moved: bool,
-        /// Seeds to sweep, first and last: `1..200` is 200 rehearsals.
-        #[arg(long, value_name = "A..B", required_unless_present_any = ["seed", "every", "fault"])]
-        #[arg(conflicts_with_all = ["seed", "every", "fault"])]
-        seeds: Option<String>,
-        /// Every fault that could strike an undisturbed run, each alone; or each K-th of them.
-        #[arg(long, value_name = "K", num_args = 0..=1, default_missing_value = "1")]
-        #[arg(value_parser = stride, conflicts_with_all = ["seed", "fault"])]
-        every: Option<usize>,
-        /// One fault alone, by its point and its kind: `17:crash`. A failing rehearsal names it.
-        #[arg(long, value_name = "POINT:KIND", conflicts_with = "seed")]
-        fault: Option<String>,
-    },
-    /// Say whether the contract holds: C1 to C5, from every rendered byte, and from running clusters.
-    #[command(after_help = TIERS)]
+    /// Simulate runs with injected faults (one scenario per seed), then check that a re-run recovers.
+    #[command(after_help = "\
+Exit codes:
+  61  engine stuck
+  62  invariant violated
+  63  did not converge on retry
+
+Examples:
+  cargo xtask simulate --seeds 1..200
+  cargo xtask simulate --command upgrade --exhaustive 25
+  cargo xtask simulate --command start --readdressed --seed 5
+  cargo xtask simulate --fault 17:crash")]
+    Simulate(Simulate),
+    /// Verify the contract C1 to C5 from all rendered manifests and values, and on running clusters.
+    #[command(after_help = "\
+Tiers add up: the static one always runs, --live queries the running clusters, --drill runs an outage. Clauses limit \
+what is judged and printed in every tier; a report under out/reports contains all of them. Exit code 1: a clause fails \
+and is not allowed to, or a cluster did not answer. With --simulate, --live queries what the last `bootstrap \
+--simulate` left.
+
+Examples:
+  cargo xtask verify-contract C2 --explain
+  cargo xtask verify-contract --live --cluster app1,app2
+  cargo xtask verify-contract --drill mgmt-outage --simulate")]
     VerifyContract(VerifyContract),
-    /// Reports of drills.
-    #[command(subcommand)]
-    Evidence(Evidence),
-    /// Say which decision put a line there, and which check guards it.
-    Why {
-        /// A place or a key: `charts/cilium/values.yaml:13`, `deletionPolicy`, `server.remoteWrite`.
+    /// Reports of verify-contract.
+    #[command(subcommand, after_help = "Example:\n  cargo xtask report verify")]
+    Report(Report),
+    /// Show which ADR and which contract check a configuration line belongs to.
+    #[command(
+        visible_alias = "why",
+        after_help = "\
+Examples:
+  cargo xtask explain charts/cilium/values.yaml:13
+  cargo xtask explain deletionPolicy"
+    )]
+    Explain {
+        /// A file, a line or a key: `charts/cilium/values.yaml:13`, `deletionPolicy`, `server.remoteWrite`.
         query: String,
     },
-    /// Records of decisions.
-    #[command(subcommand)]
+    /// Architecture decision records.
+    #[command(subcommand, after_help = "Example:\n  cargo xtask adr list")]
     Adr(Adr),
     /// Stop every VM: workers before control planes, the platform last.
-    Stop,
-    /// Start what was stopped and mend what a new address or a long sleep broke. Makes no VM.
-    Start,
-    /// Bring what runs to the versions that the fleet pins: Kubernetes node by node, then the releases.
-    #[command(after_help = UPGRADE)]
-    Upgrade,
-    /// Delete the fleet's VMs for good, and their kubeconfigs and secrets. Shows the list and asks.
-    Destroy,
-    /// Print the block that makes the fleet one cluster larger. Edits nothing.
+    #[command(after_help = "Example:\n  cargo xtask stop --only app1")]
+    Stop(Apply),
+    /// Start stopped VMs and repair changed addresses, clocks and certificates. Never creates VMs.
+    #[command(after_help = "Example:\n  cargo xtask start --explain")]
+    Start(Apply),
+    /// Upgrade running clusters to the pinned versions: Kubernetes node by node, then the releases.
+    #[command(after_help = "\
+The platform first, then one workload cluster after another; in each the control plane, then one node at a time: \
+drain, upgrade the kubelet, uncordon. A node that was cordoned by hand stays cordoned. The upgrade starts only if all nodes \
+are ready and the platform receives the metrics of the cluster. After a failure the same command continues.
+
+Example:
+  cargo xtask upgrade --dry-run")]
+    Upgrade(Apply),
+    /// Delete the fleet's VMs, kubeconfigs and secrets. Lists them and asks first.
+    #[command(after_help = "Example:\n  cargo xtask destroy --only app2 --yes")]
+    Destroy {
+        #[command(flatten)]
+        apply: Apply,
+        #[command(flatten)]
+        yes: Yes,
+    },
+    /// Print a `[[cluster]]` block for a new cluster. Edits nothing.
+    #[command(after_help = "Example:\n  cargo xtask add-cluster app3")]
     AddCluster {
-        /// Its name.
+        /// Name of the cluster.
         name: String,
     },
-    /// One screen: VMs, nodes and releases, and what is not as wanted. Changes nothing.
-    Status,
-    /// Name everything amiss on this machine and in the clusters, each with its mend.
+    /// Print the state of VMs, nodes and releases, and all problems. Changes nothing.
+    #[command(after_help = "Example:\n  cargo xtask status --format json")]
+    Status {
+        #[command(flatten)]
+        simulation: Simulation,
+        #[command(flatten)]
+        jobs: Jobs,
+    },
+    /// List every problem found on this machine and in the clusters, each with a fix.
+    #[command(after_help = "Example:\n  cargo xtask doctor --fix")]
     Doctor {
-        /// Do the mends that make and replace nothing.
+        /// Apply the safe fixes: nothing is created or replaced, expiring certificates aside.
         #[arg(long)]
         fix: bool,
+        #[command(flatten)]
+        simulation: Simulation,
+        #[command(flatten)]
+        jobs: Jobs,
+        #[command(flatten)]
+        explain: Explain,
     },
-    /// Print the path of the kubeconfig: export KUBECONFIG=$(cargo xtask kubeconfig)
-    Kubeconfig,
-    /// Print what the commands of a step printed, the last attempt last.
+    /// Print the path of the kubeconfig.
+    #[command(after_help = "Example:\n  cargo xtask kubeconfig   # export KUBECONFIG=$(cargo xtask kubeconfig)")]
+    Kubeconfig(Simulated),
+    /// Print the log of a step (most recent attempt last).
+    #[command(after_help = "Example:\n  cargo xtask logs app1/cp/init")]
     Logs {
-        /// The step, as `app1/cp/init`.
+        /// Id of the step, e.g. `app1/cp/init`.
         step: String,
+        #[command(flatten)]
+        simulated: Simulated,
     },
-    /// The command-line tools of this repository.
-    #[command(subcommand)]
+    /// Command-line tools that this repository needs.
+    #[command(subcommand, after_help = "Example:\n  cargo xtask tools install")]
     Tools(Tools),
     /// Run every check of this repository.
+    #[command(after_help = "Example:\n  cargo xtask ci")]
     Ci,
-    /// Print completions for a shell.
-    Completions {
-        /// Which shell.
-        shell: clap_complete::Shell,
-    },
+    /// Print shell completions.
+    #[command(after_help = "Example:\n  cargo xtask completions bash")]
+    Completions { shell: clap_complete::Shell },
 }
 
-/// What of the contract is verified, and how it is reported.
 #[derive(Debug, Clone, Args)]
+pub struct MeshConnect {
+    /// Diagnose only: report the most likely cause without changing anything.
+    #[arg(long, conflicts_with_all = ["full", "explain"])]
+    pub diagnose: bool,
+    /// Also run cilium's own connectivity test between each pair of clusters; takes long.
+    #[arg(long)]
+    pub full: bool,
+    #[command(flatten)]
+    pub simulation: Simulation,
+    #[command(flatten)]
+    pub dry_run: DryRun,
+    #[command(flatten)]
+    pub clusters: Clusters,
+    #[command(flatten)]
+    pub jobs: Jobs,
+    #[command(flatten)]
+    pub explain: Explain,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("scenarios").args(["seeds", "seed", "exhaustive", "fault"]).required(true))]
+pub struct Simulate {
+    /// Command to simulate. Prerequisite commands are assumed to have completed.
+    #[arg(long, value_name = "COMMAND", value_enum, default_value = "bootstrap")]
+    pub command: Planned,
+    /// Start with changed VM addresses. Without a seed: all VMs. With seed N: the VMs whose bit is set in N (1..63
+    /// covers every subset of six).
+    #[arg(long)]
+    pub readdressed: bool,
+    /// Range of seeds, both ends included: `1..200` is 200 scenarios.
+    #[arg(long, value_name = "A..B")]
+    pub seeds: Option<String>,
+    /// Inject the faults generated from this seed.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Inject every possible fault of a clean run, one at a time (or every K-th).
+    #[arg(long, value_name = "K", num_args = 0..=1, default_missing_value = "1", value_parser = stride)]
+    pub exhaustive: Option<usize>,
+    /// Inject one fault, by its injection point and kind: `17:crash`. A failing simulation prints it.
+    #[arg(long, value_name = "POINT:KIND")]
+    pub fault: Option<String>,
+    #[command(flatten)]
+    pub jobs: Jobs,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("clusters_asked").args(["live", "drill"]).multiple(true))]
+#[command(group = ArgGroup::new("of_clusters").args(["simulate", "dry_run", "jobs"]).multiple(true)
+    .requires("clusters_asked"))]
+#[command(group = ArgGroup::new("of_live").arg("cluster").requires("live"))]
+#[command(group = ArgGroup::new("of_drill").arg("yes").requires("drill"))]
 pub struct VerifyContract {
     /// Only these clauses: C1 to C5.
     #[arg(value_name = "CLAUSE")]
     pub clauses: Vec<String>,
-    /// From what is rendered alone, which is also what happens without a tier: no tool, no cluster.
-    #[arg(long = "static", conflicts_with_all = ["live", "drill"])]
+    /// Only from rendered manifests and values (the default): no tool, no cluster.
+    #[arg(long = "static", conflicts_with = "clusters_asked")]
     pub rendered: bool,
-    /// Ask the running clusters, too; changes nothing. `--only app1,app2` asks these alone.
+    /// Also query the running clusters; changes nothing.
     #[arg(long)]
     pub live: bool,
-    /// Play an outage: stop the platform's VMs, watch the others, start them again. Says what it will do, and asks.
+    /// Run an outage drill: stop the platform VMs, observe the app clusters, restart the platform. Asks first.
     #[arg(long, value_name = "DRILL", value_enum)]
     pub drill: Option<Drill>,
-    /// How long the platform stays away in the drill: 1m to 24h.
+    /// Length of the outage in the drill: 1m to 24h.
     #[arg(long, value_name = "TIME", default_value = "10m", requires = "drill")]
     pub outage: String,
-    /// Go on although this clause is broken. May be given again; needs --because.
+    /// Proceed even if this clause fails. Repeatable; needs --because.
     #[arg(long, value_name = "CLAUSE", requires = "because")]
     pub allow: Vec<String>,
-    /// Why that is allowed; it stands in the report.
+    /// Reason for --allow; part of the report.
     #[arg(long, value_name = "REASON", requires = "allow")]
     pub because: Option<String>,
-    /// Write the verdicts as JUnit XML, too.
+    /// Also write the verdicts as JUnit XML.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<Utf8PathBuf>,
+    /// Print the reasoning and the values behind each verdict; in a drill, also why each step runs.
+    #[arg(long)]
+    pub explain: bool,
+    #[command(flatten)]
+    pub simulation: Simulation,
+    #[command(flatten)]
+    pub dry_run: DryRun,
+    #[command(flatten)]
+    pub clusters: Clusters,
+    #[command(flatten)]
+    pub jobs: Jobs,
+    #[command(flatten)]
+    pub yes: Yes,
 }
 
-/// Outages that can be played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Drill {
-    /// The platform goes away and comes back.
     MgmtOutage,
 }
 
-/// Commands about reports.
 #[derive(Debug, Clone, Subcommand)]
-pub enum Evidence {
-    /// Check a report's digests, and that the same data give the same verdicts today.
+pub enum Report {
+    /// Check a report's digests, and that re-evaluating the recorded data gives the same verdicts.
+    #[command(after_help = "Example:\n  cargo xtask report verify --simulate")]
     Verify {
-        /// Its folder's name in out/reports; the newest without one.
+        /// Name of its folder in out/reports; default: the newest.
         folder: Option<String>,
+        #[command(flatten)]
+        simulated: Simulated,
     },
 }
 
 /// Commands that have a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Planned {
-    /// From nothing to running clusters.
     Bootstrap,
-    /// VMs that stop.
     Stop,
-    /// VMs that start, and all that is in them.
     Start,
-    /// VMs that go away.
     Destroy,
-    /// From versions that run to versions that are pinned.
     Upgrade,
-    /// From running clusters to one network.
     MeshConnect,
 }
 
-/// What draws the picture of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Graph {
-    /// A flowchart for Mermaid.
     Mermaid,
 }
 
-/// Commands about the input.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Fleet {
-    /// Name every problem of the input at once.
+    /// Validate the fleet and all files that depend on it; lists every problem.
+    #[command(after_help = "Example:\n  cargo xtask fleet check --fleet infra/fleet.toml")]
     Check,
 }
 
-/// Commands about the list of releases.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Charts {
-    /// Download every archive once, into out/charts, and refuse a wrong digest.
-    Pull,
-    /// Learn the digests that are missing and write them into charts/releases.toml.
-    Lock,
+    /// Download every archive into out/charts and verify its digest.
+    #[command(after_help = "Example:\n  cargo xtask charts pull")]
+    Pull(Apply),
+    /// Compute missing digests and write them into charts/releases.toml.
+    #[command(after_help = "Example:\n  cargo xtask charts lock")]
+    Lock {
+        #[command(flatten)]
+        dry_run: DryRun,
+        #[command(flatten)]
+        jobs: Jobs,
+        #[command(flatten)]
+        explain: Explain,
+    },
     /// Render each release and check keys, memory, namespaces and images.
+    #[command(after_help = "Example:\n  cargo xtask charts verify --values-only")]
     Verify {
-        /// Judge memory by the values alone, without the charts: an upper bound.
+        /// Compute memory from the values alone, without the charts: an upper bound.
         #[arg(long)]
         values_only: bool,
     },
     /// Show the newest version of each chart beside the pinned one.
+    #[command(after_help = "Example:\n  cargo xtask charts outdated")]
     Outdated,
-    /// Raise one release: its version, app version and digest, where they stand.
+    /// Update one release: version, app version and digest.
+    #[command(after_help = "Example:\n  cargo xtask charts bump cilium --to 1.18.4")]
     Bump {
-        /// Its name.
+        /// Name of the release.
         release: String,
-        /// To this version, not to the newest one.
+        /// To this version instead of the newest.
         #[arg(long, value_name = "VERSION")]
         to: Option<String>,
+        #[command(flatten)]
+        jobs: Jobs,
+        #[command(flatten)]
+        explain: Explain,
     },
 }
 
-/// Commands about the tools of this machine.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Tools {
-    /// Put the pinned helm, kubectl and cilium into out/bin, each checked by its digest; or say how to get one.
-    Install,
+    /// Install the pinned helm, kubectl and cilium into out/bin, verified by digest; or print how to get them.
+    #[command(after_help = "Example:\n  cargo xtask tools install --dry-run")]
+    Install(Apply),
 }
 
-/// Commands about decisions.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Adr {
-    /// List them.
+    /// List all records.
+    #[command(after_help = "Example:\n  cargo xtask adr list --format json")]
     List,
-    /// Begin a new one with the next free number.
+    /// Create a record with the next free number.
+    #[command(after_help = "Example:\n  cargo xtask adr new 'Secrets stay in each cluster'")]
     New {
-        /// What was decided, in a few words.
+        /// The decision in a few words.
         title: String,
     },
     /// Check numbers, front matter, sections and links.
+    #[command(after_help = "Example:\n  cargo xtask adr check")]
     Check,
 }
 
-/// A step length: 0 would never arrive.
 fn stride(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|stride| *stride > 0).ok_or_else(|| "it is a number from 1 on".to_owned())
+    text.parse().ok().filter(|stride| *stride > 0).ok_or_else(|| "expected a number from 1".to_owned())
 }

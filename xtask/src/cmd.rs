@@ -7,11 +7,10 @@ use std::io::Write;
 use std::sync::mpsc::Receiver;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use clap::Parser;
 
 use self::exit::{Ended, REFUSED, Stop, WRONG};
 use self::power::Power;
-use crate::cli::{self, Cli, Command, Flags, Format};
+use crate::cli::{self, Command, Flags, Format};
 use crate::ui::progress::Screen;
 use crate::ui::shell::{Shell, Volume};
 use crate::ui::{events, problem};
@@ -34,9 +33,8 @@ mod digests;
 mod doctor;
 mod drift;
 pub mod drive;
-mod evidence;
 pub mod exit;
-mod fit;
+mod explain;
 mod fleet;
 mod git;
 mod install;
@@ -49,6 +47,7 @@ mod plan;
 mod power;
 mod ready;
 mod render;
+mod report;
 mod sim_world;
 mod simulate;
 mod status;
@@ -56,7 +55,6 @@ mod survey;
 mod tools;
 mod upgrade;
 mod verify_contract;
-mod why;
 
 /// What commands work with in place of the real world. `main` gives back what it gets; a test may put something around
 /// it, and everything else about a run is then still the real thing.
@@ -91,7 +89,7 @@ pub struct Session {
     pub shell: Shell,
     /// The flags.
     pub flags: Flags,
-    /// The disk: `out/`, or `out/rehearsal/` when rehearsing.
+    /// The disk: `out/`, or `out/simulation/` in a simulation.
     pub space: Workspace,
     /// Where the user stands.
     pub here: Utf8PathBuf,
@@ -118,58 +116,50 @@ impl Session {
 pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
     let mut shell = Shell::new(env.out, env.err);
-    let cli = match Cli::try_parse_from(&args) {
-        Ok(cli) => cli,
+    let (command, flags) = match cli::parse(&args, env.screen.is_some()) {
+        Ok(parsed) => parsed,
         Err(error) => {
             let code = usage(&mut shell, &error);
             return last(&mut shell, code);
         }
     };
-    let Cli { command, flags } = cli;
     let colour = flags.color.decide(env.screen.is_some(), env.vars.get("NO_COLOR").map(String::as_str));
     shell.set(colour, volume(&flags));
-    let out = Utf8Path::new(if flags.rehearse { "out/rehearsal" } else { "out" });
+    let out = Utf8Path::new(if flags.simulate { "out/simulation" } else { "out" });
     let space = Workspace::open(&env.root, out);
-    let space = if flags.rehearse { space.fleeting() } else { space };
+    let space = if flags.simulate { space.fleeting() } else { space };
     let typed = typed(&args);
     let Env { here, vars, screen, keyboard, door, .. } = env;
     let mut session = Session { shell, flags, space, here, vars, screen, keyboard, door, typed };
     cut_off::warn(&mut session, &command);
-    let code = fit::refuse_unfit(&session.flags, &command).and_then(|()| dispatch(&mut session, &command));
-    let code = code.unwrap_or_else(|stop| stopped(&mut session, &stop));
+    let code = dispatch(&mut session, &command).unwrap_or_else(|stop| stopped(&mut session, &stop));
     complain(&mut session);
     last(&mut session.shell, code)
 }
 
 fn dispatch(session: &mut Session, command: &Command) -> Ended {
     match command {
-        Command::Bootstrap => bootstrap::run(session),
-        Command::MeshConnect { diagnose, full } => {
-            mesh::run(session, mesh::Wishes { diagnose: *diagnose, full: *full })
-        }
-        Command::Plan { of, diff, graph } => plan::run(session, *of, diff.as_deref(), *graph),
-        Command::Render { check } => render::run(session, *check),
+        Command::Bootstrap(_) => bootstrap::run(session),
+        Command::MeshConnect(asked) => mesh::run(session, mesh::Wishes { diagnose: asked.diagnose, full: asked.full }),
+        Command::Plan { of, diff, graph, .. } => plan::run(session, *of, diff.as_deref(), *graph),
+        Command::Render { check, .. } => render::run(session, *check),
         Command::Fleet(command) => fleet::run(session, command),
         Command::Charts(command) => charts::run(session, command),
-        Command::Tools(cli::Tools::Install) => tools::install(session),
-        Command::Rehearse { command, moved, seeds, every, fault } => {
-            let (seeds, fault) = (seeds.as_deref(), fault.as_deref());
-            let wanted = simulate::Wanted { seeds, every: *every, fault, moved: *moved };
-            simulate::run(session, *command, &wanted)
-        }
+        Command::Tools(cli::Tools::Install(_)) => tools::install(session),
+        Command::Simulate(asked) => simulate::run(session, asked),
         Command::VerifyContract(asked) => verify_contract::run(session, asked),
-        Command::Evidence(cli::Evidence::Verify { folder }) => evidence::verify(session, folder.as_deref()),
-        Command::Why { query } => why::run(session, query),
+        Command::Report(cli::Report::Verify { folder, .. }) => report::verify(session, folder.as_deref()),
+        Command::Explain { query } => explain::run(session, query),
         Command::Adr(command) => adr::run(session, command),
-        Command::Stop => power::run(session, Power::Stop),
-        Command::Start => power::run(session, Power::Start),
-        Command::Upgrade => upgrade::run(session),
-        Command::Destroy => power::run(session, Power::Destroy),
+        Command::Stop(_) => power::run(session, Power::Stop),
+        Command::Start(_) => power::run(session, Power::Start),
+        Command::Upgrade(_) => upgrade::run(session),
+        Command::Destroy { .. } => power::run(session, Power::Destroy),
         Command::AddCluster { name } => add_cluster::run(session, name),
-        Command::Status => status::run(session),
-        Command::Doctor { fix } => doctor::run(session, *fix),
-        Command::Kubeconfig => kubeconfig::run(session),
-        Command::Logs { step } => logs::run(session, step),
+        Command::Status { .. } => status::run(session),
+        Command::Doctor { fix, .. } => doctor::run(session, *fix),
+        Command::Kubeconfig(_) => kubeconfig::run(session),
+        Command::Logs { step, .. } => logs::run(session, step),
         Command::Ci => ci::run(session),
         Command::Completions { shell } => completions::run(session, *shell),
     }
@@ -207,7 +197,7 @@ fn stopped(session: &mut Session, stop: &Stop) -> u8 {
 
 /// Shows problems to people, and to scripts where those listen.
 pub(crate) fn show(session: &mut Session, problems: &[Problem]) {
-    let problems = fit::all_here(&session.flags, problems.to_vec());
+    let problems: Vec<Problem> = problems.iter().map(|problem| session.flags.problem(problem.clone())).collect();
     if session.flags.format == Format::Json {
         problems.iter().for_each(|problem| session.shell.data(&events::problem(problem)));
     }

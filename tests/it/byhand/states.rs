@@ -138,10 +138,10 @@ fn each_state_is_mended_in_the_embedded_world() {
                 leave(cluster, rows);
             });
             helm_is(&place, version);
-            let ran = place.run("bootstrap --rehearse --only mgmt/loki");
+            let ran = place.run("bootstrap --simulate --only mgmt/loki");
             assert_eq!(ran.code, 0, "Helm {version} {rows:?}: {}", ran.err);
             assert!(!ran.err.contains("Retrying"), "Helm {version} {rows:?}: {}", ran.err);
-            let again = place.run("bootstrap --rehearse --only mgmt/loki");
+            let again = place.run("bootstrap --simulate --only mgmt/loki");
             assert!(again.err.contains("nothing to do"), "Helm {version} {rows:?}: {}", again.err);
         }
     }
@@ -150,7 +150,7 @@ fn each_state_is_mended_in_the_embedded_world() {
 /// Changes which Helm the machine has.
 #[expect(clippy::disallowed_methods, reason = "tests write into the story of the embedded world")]
 fn helm_is(place: &crate::ui::Place, version: &str) {
-    let path = place.root().join("out/rehearsal/world.json");
+    let path = place.root().join("out/simulation/world.json");
     let mut story: Value = serde_json::from_str(&std::fs::read_to_string(&path).expect("a story")).expect("JSON");
     story["stage"]["machine"]["tools"]["helm"] = json!(version);
     std::fs::write(path, story.to_string()).expect("written");

@@ -98,9 +98,9 @@ fn values_are_tried_before_a_first_run_makes_anything() {
 fn a_rehearsal_installs_a_stranger_and_invents_no_pod() {
     let (_, tiny) = LIST.split_once("# Tiny.\n").expect("the entry");
     let here = Repository::new(&(read("charts/releases.toml") + &tiny.replace("wave = 2", "wave = 9")));
-    let said = here.ends("bootstrap --rehearse", 0);
+    let said = here.ends("bootstrap --simulate", 0);
     let told = "Assuming https://charts.test/tiny, of which a rehearsal knows nothing: it installs, and shows no pod";
     assert!(said.contains(told) && said.contains("Done app1/tiny"), "{said}");
-    assert!(here.ends("bootstrap --rehearse", 0).contains("nothing to do"));
+    assert!(here.ends("bootstrap --simulate", 0).contains("nothing to do"));
     assert!(here.ends("plan bootstrap", 0).contains("helm pull tiny"));
 }

@@ -47,7 +47,7 @@ impl Scene {
     }
 
     fn path(&self) -> String {
-        format!("{}/out/rehearsal/world.json", self.place.root())
+        format!("{}/out/simulation/world.json", self.place.root())
     }
 
     #[expect(clippy::disallowed_methods, reason = "reads the story of a rehearsal")]
@@ -72,14 +72,14 @@ impl Scene {
 fn c1_to_c5_hold_live_and_catch_each_breach() {
     let scene = Scene::whole();
     let story = scene.story();
-    let good = scene.place.run("verify-contract --rehearse --live");
+    let good = scene.place.run("verify-contract --simulate --live");
     assert_eq!(good.code, 0, "{}{}", good.out, good.err);
     assert!(good.out.contains("5 of 5 clauses hold"), "{}", good.out);
     let mut missed = Vec::new();
     for (name, arrange, clause, words) in BREACHES {
         scene.tell(&story);
         scene.arrange(arrange);
-        let ran = scene.place.run("verify-contract --rehearse --live");
+        let ran = scene.place.run("verify-contract --simulate --live");
         let alone = format!("the contract is broken: {clause} with ");
         if ran.code != 1 || !words.split('|').chain([alone.as_str()]).all(|sentence| ran.out.contains(sentence)) {
             missed.push(format!("{name}: {words}, and {clause} alone, exit {}\n{}", ran.code, ran.out));
@@ -95,44 +95,44 @@ fn c1_to_c5_hold_live_and_catch_each_breach() {
 fn a_cluster_that_is_away_is_neither_a_pass_nor_a_breach() {
     let scene = Scene::whole();
     scene.arrange(|s| s.switch_off("mgmt-cp"));
-    let ran = scene.place.run("verify-contract --rehearse --live");
+    let ran = scene.place.run("verify-contract --simulate --live");
     assert_eq!(ran.code, 1, "{}", ran.out);
     assert!(ran.out.contains("? mgmt could not be asked (c5)\n      at    mgmt/live/api: "), "{}", ran.out);
     assert!(ran.out.contains("not everything could be asked: C1, C4 and C5"), "{}", ran.out);
     assert!(ran.out.contains("12 of 12 on app1, 12 of 12 on app2"), "{}", ran.out);
     assert!(ran.out.contains("2 of 2 Secrets are there"), "kept through the outage: {}", ran.out);
     assert!(!ran.out.contains("  x "), "{}", ran.out);
-    let excused = "verify-contract --rehearse --live --allow C1 --allow C4 --allow C5 --because outage";
+    let excused = "verify-contract --simulate --live --allow C1 --allow C4 --allow C5 --because outage";
     let ran = scene.place.run(excused);
     assert!(ran.code == 0 && ran.out.contains("excused because outage"), "{}", ran.out);
-    let ran = scene.place.run("verify-contract --rehearse --live C2 C5 --only app1,app2");
+    let ran = scene.place.run("verify-contract --simulate --live C2 C5 --cluster app1,app2");
     assert!(ran.code == 0 && ran.out.contains("2 of 2 clauses hold"), "{}", ran.out);
-    let ran = scene.place.run("verify-contract --rehearse --live --only app3");
+    let ran = scene.place.run("verify-contract --simulate --live --cluster app3");
     assert!(ran.code == 2 && ran.err.contains("the fleet has no cluster `app3`"), "{}", ran.err);
 }
 
 #[test]
 fn without_a_fleet_it_says_how_to_get_one() {
     let place = Place::new();
-    let ran = place.run("verify-contract --rehearse --live");
+    let ran = place.run("verify-contract --simulate --live");
     assert_eq!(ran.code, 3, "{}", ran.err);
-    let mend = "cargo xtask bootstrap --rehearse && cargo xtask mesh-connect --rehearse";
+    let mend = "cargo xtask bootstrap --simulate && cargo xtask mesh-connect --simulate";
     assert!(ran.err.contains("there are no running clusters to ask: mgmt, app1, app2") && ran.err.contains(mend));
     let ran = place.run("verify-contract --live");
     assert!(ran.code == 3 && ran.err.contains("cargo xtask bootstrap && cargo xtask mesh-connect"), "{}", ran.err);
-    for wrong in ["verify-contract --only app1", "verify-contract --static --live", "verify-contract --dry-run"] {
+    for wrong in ["verify-contract --cluster app1", "verify-contract --static --live", "verify-contract --dry-run"] {
         assert_eq!(place.run(wrong).code, 2, "{wrong}");
     }
     let ran = place.run("verify-contract --static --explain C2");
     assert!(ran.code == 0 && ran.out.contains("it is a cliff"), "{}", ran.out);
-    let ran = place.run("verify-contract --live --dry-run --only mgmt");
+    let ran = place.run("verify-contract --live --dry-run --cluster mgmt");
     assert!(ran.code == 0 && ran.out.contains("mgmt/live/mgmt-cp/cilium ") && !ran.out.contains("app1"), "{}", ran.out);
 }
 
 /// A fleet that was never connected: the store of secrets says so, and the mend is the missing command.
 #[test]
 fn an_unconnected_fleet_is_told_to_connect() {
-    let ran = story::brought_up().run("verify-contract --rehearse --live C3");
+    let ran = story::brought_up().run("verify-contract --simulate --live C3");
     assert_eq!(ran.code, 1, "{}", ran.out);
     assert!(ran.out.contains("ClusterSecretStore/vault on app1 (c3.store)"), "{}", ran.out);
     assert!(ran.out.contains("hint  cargo xtask mesh-connect"), "{}", ran.out);
@@ -150,7 +150,7 @@ fn edit(path: &camino::Utf8Path, change: impl FnOnce(String) -> String) -> Strin
 fn a_live_report_is_verified_from_its_answers() {
     let scene = Scene::whole();
     scene.arrange(|s| s.befall("app1", Mishap::Killed("OOMKilled".into())));
-    let ran = scene.place.run("--format json verify-contract --rehearse --live --junit junit.xml");
+    let ran = scene.place.run("--format json verify-contract --simulate --live --junit junit.xml");
     assert_eq!(ran.code, 1, "{}", ran.err);
     let lines: Vec<Value> = ran.out.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
     assert_eq!(
@@ -160,7 +160,7 @@ fn a_live_report_is_verified_from_its_answers() {
     assert_eq!(lines[1]["clauses"][1]["findings"][0]["rule"], "c2.restarts");
     let xml = edit(&scene.place.root().join("junit.xml"), |text| text);
     assert!(xml.contains("tests=\"10\" failures=\"1\"") && xml.contains("classname=\"contract.live\""), "{xml}");
-    let reports = scene.place.root().join("out/rehearsal/reports");
+    let reports = scene.place.root().join("out/simulation/reports");
     let name =
         reports.read_dir_utf8().expect("a folder").next().expect("a report").expect("an entry").path().to_owned();
     let report: Value = serde_json::from_str(&edit(&name.join("report.json"), |text| text)).expect("JSON");
@@ -172,18 +172,18 @@ fn a_live_report_is_verified_from_its_answers() {
     }
     let page = edit(&name.join("report.html"), |text| text);
     assert!(page.contains("<th>live</th>") && page.contains("last by OOMKilled"), "{page}");
-    for secret in scene.place.root().join("out/rehearsal/secrets").read_dir_utf8().expect("a folder") {
+    for secret in scene.place.root().join("out/simulation/secrets").read_dir_utf8().expect("a folder") {
         let secret = edit(secret.expect("an entry").path(), |text| text);
         let log = edit(&name.join("answers.jsonl"), |text| text);
         assert!(!log.contains(secret.trim()), "a secret in the log of answers");
     }
-    let verify = || scene.place.run("evidence verify --rehearse");
+    let verify = || scene.place.run("report verify --simulate");
     assert!(verify().code == 0 && verify().err.contains("Verified"), "{}", verify().err);
     let sums = edit(&name.join("SHA256SUMS"), |text| text);
     assert!(sums.lines().any(|l| l.ends_with("  answers.jsonl")), "{sums}");
     edit(&name.join("answers.jsonl"), |text| text.replace("OOMKilled", "Completed"));
     let ran = verify();
-    assert!(ran.code == 1 && ran.err.contains("a report was changed after it was written"), "{}", ran.err);
+    assert!(ran.code == 1 && ran.err.contains("report was modified (digest mismatch)"), "{}", ran.err);
     assert!(ran.err.contains("the live verdict on C2 is another one today"), "{}", ran.err);
 }
 
@@ -208,8 +208,8 @@ fn every_question_and_the_shape_of_its_answer() {
     let mut seen = BTreeSet::new();
     golden::snapshot("live", "verify-contract.plan", &text::print(&plan("infra/fleet.toml")), &mut seen);
     let scene = Scene::whole();
-    scene.place.run("verify-contract --rehearse --live");
-    let reports = scene.place.root().join("out/rehearsal/reports");
+    scene.place.run("verify-contract --simulate --live");
+    let reports = scene.place.root().join("out/simulation/reports");
     let name =
         reports.read_dir_utf8().expect("a folder").next().expect("a report").expect("an entry").path().to_owned();
     let log = edit(&name.join("answers.jsonl"), |text| text);

@@ -113,7 +113,7 @@ fn a_breach_is_told_with_its_line_and_ends_with_1() {
 
 #[test]
 fn what_cannot_be_meant_is_refused() {
-    for args in [&["verify-contract", "C9"][..], &["verify-contract", "--allow", "C3"], &["why", "no-such-key"]] {
+    for args in [&["verify-contract", "C9"][..], &["verify-contract", "--allow", "C3"], &["explain", "no-such-key"]] {
         assert_eq!(run(here(), args).0, 2, "{args:?}");
     }
     let (_, _, err) = run(here(), &["verify-contract", "--allow", "C3", "--because", " "]);
@@ -122,35 +122,35 @@ fn what_cannot_be_meant_is_refused() {
 
 #[test]
 fn a_line_leads_to_its_decision() {
-    let (code, out, _) = run(here(), &["why", "wal-truncate-frequency"]);
+    let (code, out, _) = run(here(), &["explain", "wal-truncate-frequency"]);
     assert!(code == 0 && out.contains("c2.guarantee") && out.contains("adr/0006-observability-agents.md"), "{out}");
-    let (_, out, _) = run(here(), &["why", "service_cidr"]);
+    let (_, out, _) = run(here(), &["explain", "service_cidr"]);
     assert!(out.contains("adr/0007-service-cidrs.md"), "{out}");
 }
 
 #[test]
 fn a_drill_is_played_and_its_evidence_verified() {
     let (_folder, root) = broken("infra/fleet.toml", "", "");
-    let drill = ["verify-contract", "--rehearse", "--drill", "mgmt-outage"];
+    let drill = ["verify-contract", "--simulate", "--drill", "mgmt-outage"];
     let (code, out, err) = run(&root, &drill);
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("0 failed") && out.contains("nothing lost up to 6 h (computed: 6 h)"), "{out}");
-    let (code, _, err) = run(&root, &["evidence", "verify", "--rehearse"]);
+    let (code, _, err) = run(&root, &["report", "verify", "--simulate"]);
     assert!(code == 0 && err.contains("Verified"), "{err}");
     change(&root.join("charts/cilium/values.yaml"), "vxlan", "geneve");
-    let (code, _, err) = run(&root, &["evidence", "verify", "--rehearse"]);
+    let (code, _, err) = run(&root, &["report", "verify", "--simulate"]);
     assert!(code == 1 && err.contains("charts/cilium/values.yaml") && err.contains("verdict on C5"), "{err}");
-    let reports = root.join("out/rehearsal/reports");
+    let reports = root.join("out/simulation/reports");
     let name = reports.read_dir_utf8().expect("a folder").next().expect("a report").expect("an entry");
     change(&name.path().join("report.html"), "holds", "HOLDS");
-    let (_, _, err) = run(&root, &["evidence", "verify", "--rehearse"]);
-    assert!(err.contains("a report was changed after it was written"), "{err}");
+    let (_, _, err) = run(&root, &["report", "verify", "--simulate"]);
+    assert!(err.contains("report was modified (digest mismatch)"), "{err}");
 }
 
 /// One breach for each clause that a drill can show; the sentence names it.
 #[test]
 fn a_drill_of_a_broken_fleet_says_what_breaks() {
-    let drill = ["verify-contract", "--rehearse", "--drill", "mgmt-outage"];
+    let drill = ["verify-contract", "--simulate", "--drill", "mgmt-outage"];
     let agent = "charts/prometheus-agent/values.yaml";
     let cases = [
         ("infra/manifests/sample.yaml", "optional: true", "optional: false", "x C1: 648 of 1916 requests failed"),
@@ -175,7 +175,7 @@ fn a_drill_never_touches_real_machines_unasked() {
         let (code, _, err) = run(&root, &["verify-contract", "--drill", "mgmt-outage", "--outage", odd]);
         assert!(code == 2 && err.contains("between 1m and 24h"), "{err}");
     }
-    assert_eq!(run(here(), &["verify-contract", "--rehearse"]).0, 2);
+    assert_eq!(run(here(), &["verify-contract", "--simulate"]).0, 2);
 }
 
 #[expect(clippy::disallowed_methods, reason = "changes a copy of the repository's data")]

@@ -1,6 +1,6 @@
 //! A drill on "real" machines that ends badly: the process dies at any moment, or the user says stop once or twice.
 //! Knows nothing of the drill's parts. The world is the embedded one behind the door to the real one, so everything
-//! else is what a person runs: no `--rehearse`, the folder `out/`, the lock, the mark.
+//! else is what a person runs: no `--simulate`, the folder `out/`, the lock, the mark.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -113,7 +113,7 @@ fn run(place: &Place, story: &str, line: &str, end: End) -> (Option<Ran>, Scene)
 fn brought_up() -> (Place, String) {
     let rehearsed = connected();
     let place = Place::new();
-    let (from, to) = (rehearsed.root().join("out/rehearsal"), place.root().join("out"));
+    let (from, to) = (rehearsed.root().join("out/simulation"), place.root().join("out"));
     copy_folder(from.as_std_path(), to.as_std_path());
     #[expect(clippy::disallowed_methods, reason = "reads the story of the embedded world")]
     let story = std::fs::read_to_string(from.join("world.json")).expect("a story");

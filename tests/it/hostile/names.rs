@@ -222,7 +222,7 @@ fn names_on_the_command_line_are_refused_where_they_become_more_than_text() {
         assert!(!ran.err.contains('\u{202e}'), "{}", ran.err);
         let ran = place.run_words("/nowhere", &["logs", "--", name]);
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{name:?}: {}", ran.err);
-        let ran = place.run_words("/nowhere", &["evidence", "verify", "--", name]);
+        let ran = place.run_words("/nowhere", &["report", "verify", "--", name]);
         assert!(ran.code == 2 && ran.out.is_empty(), "{name:?}: {}", ran.err);
     }
 }

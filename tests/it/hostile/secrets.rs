@@ -32,7 +32,7 @@ fn a_rehearsal_with_faults_tells_no_secret() {
     let mut struck = 0;
     // Where faults strike moves with every step of the plan.
     for seed in 3..60 {
-        let ran = place.run(&format!("bootstrap --rehearse --seed {seed} --format json --explain -v"));
+        let ran = place.run(&format!("bootstrap --simulate --seed {seed} --format json --explain -v"));
         told.push_str(&ran.out);
         told.push_str(&ran.err);
         struck = told.matches("\"event\":\"retrying\"").count();
@@ -42,11 +42,11 @@ fn a_rehearsal_with_faults_tells_no_secret() {
     }
     assert!(struck >= 5, "faults must have struck: {struck}");
     // The machine slept among other things; clocks that stood still are the doctor's.
-    let mended = place.run("doctor --rehearse --fix");
+    let mended = place.run("doctor --simulate --fix");
     told.push_str(&mended.out);
     told.push_str(&mended.err);
     for line in
-        ["bootstrap --rehearse --explain -v", "mesh-connect --rehearse -v", "status --rehearse", "plan bootstrap"]
+        ["bootstrap --simulate --explain -v", "mesh-connect --simulate -v", "status --simulate", "plan bootstrap"]
     {
         let ran = place.run(line);
         assert_eq!(ran.code, 0, "{line}: {}", ran.err);
@@ -61,7 +61,7 @@ fn a_rehearsal_with_faults_tells_no_secret() {
 
 /// Where a rehearsal keeps its things.
 fn out(place: &Place) -> PathBuf {
-    place.root().join("out/rehearsal").into_std_path_buf()
+    place.root().join("out/simulation").into_std_path_buf()
 }
 
 /// The name and the value of each secret that is kept.
@@ -107,18 +107,18 @@ fn no_later_command_tells_a_secret() {
     fs::write(place.root().join("to.toml"), newer).unwrap();
     let (mut told, mut secrets, mut struck) = (String::new(), BTreeSet::new(), 0);
     for (line, calm) in [
-        ("mesh-connect --rehearse --format json", 0),
-        ("upgrade --rehearse --fleet to.toml --format json", 0),
-        ("stop --rehearse --format json", 0),
-        ("doctor --rehearse --fleet to.toml --explain", 1),
-        ("start --rehearse --fleet to.toml --format json", 0),
-        ("destroy --rehearse --fleet to.toml --only app2/* --format json", 0),
-        ("bootstrap --rehearse --fleet to.toml --only app2/* --only fleet/* -v", 0),
-        ("mesh-connect --rehearse --fleet to.toml -v", 0),
-        ("verify-contract --rehearse --fleet to.toml --live --explain", 0),
-        ("verify-contract --rehearse --fleet to.toml --drill mgmt-outage --outage 2m", 0),
-        ("status --rehearse --fleet to.toml --format json", 0),
-        ("logs --rehearse mgmt/vault/keys", 0),
+        ("mesh-connect --simulate --format json", 0),
+        ("upgrade --simulate --fleet to.toml --format json", 0),
+        ("stop --simulate --format json", 0),
+        ("doctor --simulate --fleet to.toml --explain", 1),
+        ("start --simulate --fleet to.toml --format json", 0),
+        ("destroy --simulate --fleet to.toml --only app2/* --format json", 0),
+        ("bootstrap --simulate --fleet to.toml --only app2/* --only fleet/* -v", 0),
+        ("mesh-connect --simulate --fleet to.toml -v", 0),
+        ("verify-contract --simulate --fleet to.toml --live --explain", 0),
+        ("verify-contract --simulate --fleet to.toml --drill mgmt-outage --outage 2m", 0),
+        ("status --simulate --fleet to.toml --format json", 0),
+        ("logs --simulate mgmt/vault/keys", 0),
     ] {
         let acts = ["mesh-connect", "upgrade", "stop", "start", "bootstrap"].iter().any(|act| line.starts_with(act));
         let seeds = if acts { 7..10 } else { 0..0 };

@@ -1,5 +1,5 @@
 //! An answer that is cut off under a bootstrap of connected clusters, and what the next `mesh-connect` makes of it.
-//! Knows nothing of how answers are judged. Found by seed 15 of `rehearse --command upgrade`.
+//! Knows nothing of how answers are judged. Found by seed 15 of `simulate --command upgrade`.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::golden;
 
 /// Brings up the Cilium release of one cluster, with what goes wrong.
 fn installs(scene: &Scene, plan: &Plan, story: &str, faults: Faults) -> (Rehearsal, Outcome) {
-    let out = Utf8Path::new("out/rehearsal");
+    let out = Utf8Path::new("out/simulation");
     let open = || Workspace::open(scene.place.root(), out).fleeting();
     let mut world = Rehearsal::load(story, Box::new(Folder(open()))).expect("a story");
     world.with_faults(faults);
@@ -49,7 +49,7 @@ fn alone(story: &str) -> String {
 /// Its labels must say so: they are sticky, and by those of its peers nobody would connect it again.
 #[test]
 fn a_cut_answer_takes_no_peer_away_unseen() {
-    let scene = Scene::after(&["bootstrap --rehearse -q", "mesh-connect --rehearse -q"]);
+    let scene = Scene::after(&["bootstrap --simulate -q", "mesh-connect --simulate -q"]);
     let (plan, whole) = (golden::plan("infra/fleet.toml", Helm::V4), scene.story());
     let story = alone(&whole);
     let (calm, outcome) = installs(&scene, &plan, &story, Faults::scouting());
@@ -58,7 +58,7 @@ fn a_cut_answer_takes_no_peer_away_unseen() {
         let (world, _) = installs(&scene, &plan, &story, Faults::single(point, Kind::Cut));
         scene.tell(&world.save());
         assert!(scene.peers("app1").is_empty(), "the cut was of no consequence");
-        scene.well("mesh-connect --rehearse -q");
+        scene.well("mesh-connect --simulate -q");
         assert_eq!(scene.peers("app1"), ["app2", "mgmt"]);
     }
 }
@@ -66,7 +66,7 @@ fn a_cut_answer_takes_no_peer_away_unseen() {
 /// Whoever gets no answer does not take it for an empty table.
 #[test]
 fn no_answer_is_no_reason_to_upgrade() {
-    let scene = Scene::after(&["bootstrap --rehearse -q", "mesh-connect --rehearse -q"]);
+    let scene = Scene::after(&["bootstrap --simulate -q", "mesh-connect --simulate -q"]);
     let (plan, story) = (golden::plan("infra/fleet.toml", Helm::V4), scene.story());
     let (calm, _) = installs(&scene, &plan, &story, Faults::scouting());
     for point in tables(&calm) {

@@ -103,30 +103,30 @@ const OTHERS: [Fault; 14] = [
 
 #[test]
 fn each_fault_has_its_own_sentence() {
-    let scene = Scene::after(&["bootstrap --rehearse", "mesh-connect --rehearse"]);
+    let scene = Scene::after(&["bootstrap --simulate", "mesh-connect --simulate"]);
     let story = scene.story();
-    let good = scene.well("mesh-connect --rehearse --diagnose");
+    let good = scene.well("mesh-connect --simulate --diagnose");
     assert!(good.err.contains("the mesh is as the fleet says"), "{}", good.err);
     for (fault, sentence, evidence) in IN_THE_WAY.iter().chain(&OTHERS) {
         scene.tell(&story);
         scene.arrange(fault);
-        let ran = scene.place.run("mesh-connect --rehearse --diagnose");
+        let ran = scene.place.run("mesh-connect --simulate --diagnose");
         let (_, told) = ran.err.split_once("error: most likely cause: ").unwrap_or_default();
         assert!(told.starts_with(sentence) && told.contains(evidence), "{sentence}\n{evidence}\n{}", ran.err);
         assert_eq!(ran.code, 1, "{sentence}");
         // Looking changes nothing, however often.
-        assert_eq!(scene.place.run("mesh-connect --rehearse --diagnose").code, 1);
+        assert_eq!(scene.place.run("mesh-connect --simulate --diagnose").code, 1);
     }
 }
 
 #[test]
 fn what_is_in_the_way_is_told_at_once_and_nothing_is_changed() {
-    let scene = Scene::after(&["bootstrap --rehearse", "mesh-connect --rehearse"]);
+    let scene = Scene::after(&["bootstrap --simulate", "mesh-connect --simulate"]);
     let story = scene.story();
     let refused = |faults: &[Fault]| {
         scene.tell(&story);
         faults.iter().for_each(|(fault, ..)| scene.arrange(fault));
-        let ran = scene.place.run("mesh-connect --rehearse");
+        let ran = scene.place.run("mesh-connect --simulate");
         assert_eq!(ran.code, 1, "{}", ran.err);
         for (_, sentence, _) in faults {
             assert!(ran.err.contains(&format!("error: {sentence}")), "{sentence}\n{}", ran.err);
@@ -139,15 +139,15 @@ fn what_is_in_the_way_is_told_at_once_and_nothing_is_changed() {
 
 #[test]
 fn a_diagnosis_walks_in_order_and_speaks_to_scripts() {
-    let scene = Scene::after(&["bootstrap --rehearse", "mesh-connect --rehearse"]);
+    let scene = Scene::after(&["bootstrap --simulate", "mesh-connect --simulate"]);
     scene.arrange(|s| s.befall("app2", Mishap::Lossy));
     scene.arrange(|s| s.befall("app1", Mishap::DeafTo("app2".into())));
-    let ran = scene.place.run("mesh-connect --rehearse --diagnose --format json");
+    let ran = scene.place.run("mesh-connect --simulate --diagnose --format json");
     let event: serde_json::Value = serde_json::from_str(ran.out.lines().next().expect("a line")).expect("JSON");
     let checks: Vec<&str> =
         event["findings"].as_array().expect("a list").iter().filter_map(|f| f["check"].as_str()).collect();
     assert_eq!((checks[0], checks.last()), ("KVStoreMesh", Some(&"pods")), "{checks:?}");
-    let ran = scene.place.run("mesh-connect --rehearse --diagnose");
+    let ran = scene.place.run("mesh-connect --simulate --diagnose");
     let order: Vec<&str> =
         ran.err.lines().filter_map(|l| l.trim().strip_prefix("Looked at ")?.split(':').next()).collect();
     assert_eq!(order, mesh::CHECKS);

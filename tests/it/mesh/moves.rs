@@ -18,16 +18,16 @@ const HOW: [Way; 2] = [("running", Stage::drift), ("rebooted", |s, vm| s.readdre
 
 #[test]
 fn whatever_has_moved_is_connected_again() {
-    let scene = Scene::after(&["bootstrap --rehearse", "mesh-connect --rehearse"]);
+    let scene = Scene::after(&["bootstrap --simulate", "mesh-connect --simulate"]);
     let story = scene.story();
     for cluster in ["mgmt", "app1", "app2"] {
         for (who, (how, moves)) in WHO.iter().flat_map(|who| HOW.iter().map(move |how| (who, how))) {
             let said = format!("{cluster} {who:?} {how}");
             scene.tell(&story);
             scene.arrange(|s| who.iter().for_each(|node| moves(s, &format!("{cluster}-{node}"))));
-            let ill = scene.place.run("mesh-connect --rehearse --diagnose");
+            let ill = scene.place.run("mesh-connect --simulate --diagnose");
             assert!(ill.code == 1 && ill.err.contains("most likely cause: "), "{said}\n{}", ill.err);
-            let ran = scene.well("mesh-connect --rehearse");
+            let ran = scene.well("mesh-connect --simulate");
             for node in *who {
                 assert!(ran.err.contains(&format!("Moved {cluster}-{node} has moved: ")), "{said}\n{}", ran.err);
             }
@@ -40,8 +40,8 @@ fn whatever_has_moved_is_connected_again() {
             // The new values of a control plane start agents anew; after a worker's move alone nothing else would.
             let restarted = ran.err.contains(&format!("{cluster}/mesh/agents in "));
             assert_eq!(restarted, *who == ["w1"] && *how == "running", "{said}\n{}", ran.err);
-            scene.rests("mesh-connect --rehearse");
-            let good = scene.well("mesh-connect --rehearse --diagnose");
+            scene.rests("mesh-connect --simulate");
+            let good = scene.well("mesh-connect --simulate --diagnose");
             assert!(good.err.contains("the mesh is as the fleet says"), "{said}\n{}", good.err);
         }
     }
@@ -49,55 +49,55 @@ fn whatever_has_moved_is_connected_again() {
 
 #[test]
 fn all_that_moved_at_once_comes_home_in_one_run() {
-    let scene = Scene::after(&["bootstrap --rehearse", "mesh-connect --rehearse"]);
+    let scene = Scene::after(&["bootstrap --simulate", "mesh-connect --simulate"]);
     let all = ["mgmt", "app1", "app2"].into_iter().flat_map(|c| [format!("{c}-cp"), format!("{c}-w1")]);
     scene.arrange(|s| all.for_each(|vm| s.drift(&vm)));
-    let ran = scene.well("mesh-connect --rehearse");
+    let ran = scene.well("mesh-connect --simulate");
     assert!(ran.err.contains("cargo xtask start "), "{}", ran.err);
-    scene.rests("mesh-connect --rehearse");
+    scene.rests("mesh-connect --simulate");
     // What is none of the mesh's business is left to the command that was named, and it breaks nothing.
-    scene.well("start --rehearse");
-    scene.rests("mesh-connect --rehearse");
-    scene.rests("start --rehearse");
+    scene.well("start --simulate");
+    scene.rests("mesh-connect --simulate");
+    scene.rests("start --simulate");
 }
 
 #[test]
 fn a_node_that_does_not_come_home_does_not_keep_the_others_apart() {
-    let scene = Scene::after(&["bootstrap --rehearse"]);
+    let scene = Scene::after(&["bootstrap --simulate"]);
     scene.arrange(|s| {
         s.drift("app2-cp");
         s.befall("app2", Mishap::Jammed);
     });
-    let ran = scene.well("mesh-connect --rehearse");
+    let ran = scene.well("mesh-connect --simulate");
     assert!(ran.err.contains("Skipping app2-cp has moved: "), "{}", ran.err);
     assert!(ran.err.contains("mgmt, app1: 1 link"), "{}", ran.err);
 }
 
 #[test]
 fn a_half_upgrade_is_mended() {
-    let scene = Scene::after(&["bootstrap --rehearse", "mesh-connect --rehearse"]);
+    let scene = Scene::after(&["bootstrap --simulate", "mesh-connect --simulate"]);
     scene.arrange(|s| s.interrupt_upgrade("app1", "cilium"));
-    let ran = scene.well("mesh-connect --rehearse");
+    let ran = scene.well("mesh-connect --simulate");
     assert!(ran.err.contains("app1/mesh/peers in "), "{}", ran.err);
-    scene.rests("mesh-connect --rehearse");
+    scene.rests("mesh-connect --simulate");
 }
 
 /// Faults while it mends, our own death among them; the same command again arrives, or says whose business it is.
 #[test]
 fn whatever_strikes_while_it_mends_the_same_command_arrives() {
-    let scene = Scene::after(&["bootstrap --rehearse", "mesh-connect --rehearse"]);
+    let scene = Scene::after(&["bootstrap --simulate", "mesh-connect --simulate"]);
     let story = scene.story();
     for seed in 1..=8 {
         scene.tell(&story);
         scene.arrange(|s| ["app1-cp", "app2-w1"].iter().for_each(|vm| s.drift(vm)));
-        scene.place.run(&format!("mesh-connect --rehearse --seed {seed} -q"));
-        let again = scene.place.run("mesh-connect --rehearse");
+        scene.place.run(&format!("mesh-connect --simulate --seed {seed} -q"));
+        let again = scene.place.run("mesh-connect --simulate");
         if again.code != 0 || again.err.contains("Skipping") {
             // A VM that a fault stopped or deleted is started by these alone.
-            scene.well("bootstrap --rehearse -q");
+            scene.well("bootstrap --simulate -q");
         }
-        let ran = scene.well("mesh-connect --rehearse");
+        let ran = scene.well("mesh-connect --simulate");
         assert!(ran.err.contains("mgmt, app1, app2: 3 links"), "seed {seed}\n{}", ran.err);
-        scene.rests("mesh-connect --rehearse");
+        scene.rests("mesh-connect --simulate");
     }
 }

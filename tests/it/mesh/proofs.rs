@@ -20,15 +20,15 @@ const WITHHELD: [Withheld; 6] = [
 
 #[test]
 fn each_proof_can_fail_and_leaves_a_sysdump() {
-    let scene = Scene::after(&["bootstrap --rehearse"]);
+    let scene = Scene::after(&["bootstrap --simulate"]);
     let story = scene.story();
     for (fault, step) in WITHHELD {
         scene.tell(&story);
         scene.arrange(fault);
-        let ran = scene.place.run("mesh-connect --rehearse");
+        let ran = scene.place.run("mesh-connect --simulate");
         assert_eq!(ran.code, 1, "{step}\n{}", ran.err);
         assert!(ran.err.contains(&format!("step `{step}` failed")), "{step}\n{}", ran.err);
-        let (_, kept) = ran.err.split_once("Kept out/rehearsal/").unwrap_or_default();
+        let (_, kept) = ran.err.split_once("Kept out/simulation/").unwrap_or_default();
         let file = kept.split(',').next().expect("a name");
         assert!(scene.holds(file) && file.ends_with(".zip"), "{step}: `{file}`\n{}", ran.err);
     }
@@ -36,8 +36,8 @@ fn each_proof_can_fail_and_leaves_a_sysdump() {
 
 #[test]
 fn figures_are_told_for_each_workload_cluster() {
-    let scene = Scene::after(&["bootstrap --rehearse"]);
-    let ran = scene.well("mesh-connect --rehearse --full");
+    let scene = Scene::after(&["bootstrap --simulate"]);
+    let ran = scene.well("mesh-connect --simulate --full");
     for cluster in ["app1", "app2"] {
         let figures = "secret store ready, 42 samples of up in five minutes, 42 log lines in five minutes";
         assert!(ran.err.contains(&format!("Arrived from {cluster}: {figures}")), "{}", ran.err);
@@ -45,7 +45,7 @@ fn figures_are_told_for_each_workload_cluster() {
     for pair in ["mgmt and app1", "mgmt and app2", "app1 and app2"] {
         assert!(ran.err.contains(&format!("Passed {pair}")), "{}", ran.err);
     }
-    let ran = scene.well("mesh-connect --rehearse --format json");
+    let ran = scene.well("mesh-connect --simulate --format json");
     let event = ran.out.lines().find(|line| line.contains("\"event\":\"mesh\"")).expect("an event");
     let event: Value = serde_json::from_str(event).expect("JSON");
     assert_eq!(event["figures"]["app2"]["samples of up in five minutes"], 42);
@@ -54,13 +54,13 @@ fn figures_are_told_for_each_workload_cluster() {
 
 #[test]
 fn the_long_test_says_where_more_is_kept() {
-    let scene = Scene::after(&["bootstrap --rehearse", "mesh-connect --rehearse"]);
+    let scene = Scene::after(&["bootstrap --simulate", "mesh-connect --simulate"]);
     scene.arrange(|s| s.befall("app2", Mishap::FullTest));
-    let ran = scene.place.run("mesh-connect --rehearse --full");
+    let ran = scene.place.run("mesh-connect --simulate --full");
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(ran.err.contains("Passed mgmt and app1"), "{}", ran.err);
     for pair in ["mgmt-app2", "app1-app2"] {
-        assert!(ran.err.contains(&format!("out/rehearsal/sysdump-{pair}.zip")), "{}", ran.err);
+        assert!(ran.err.contains(&format!("out/simulation/sysdump-{pair}.zip")), "{}", ran.err);
         assert!(scene.holds(&format!("sysdump-{pair}.zip")), "{pair}");
     }
 }

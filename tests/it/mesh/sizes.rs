@@ -102,6 +102,6 @@ fn values(fleet: &Fleet) -> render::Files {
 #[test]
 fn what_is_tried_from_some_alone_is_said() {
     let wide = golden::root().join("tests/fleets/wide.toml");
-    let ran = crate::ui::Place::new().run(&format!("mesh-connect --rehearse --diagnose --fleet {}", wide.display()));
+    let ran = crate::ui::Place::new().run(&format!("mesh-connect --simulate --diagnose --fleet {}", wide.display()));
     assert!(ran.err.contains("Trying each cluster from 3 peers, of all links their ends are asked"), "{}", ran.err);
 }

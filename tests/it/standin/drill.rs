@@ -15,7 +15,7 @@ fn platform(place: &Place) -> Vec<Value> {
 
 #[test]
 fn a_drill_brings_the_platform_back_and_comes_to_a_verdict() {
-    let place = Place::from_rehearsal(&connected().root().join("out/rehearsal"));
+    let place = Place::from_rehearsal(&connected().root().join("out/simulation"));
     let mut run = place.start(DRILL, 2000);
     run.until("the outage goes on for");
     assert_eq!(platform(&place), ["Stopped", "Stopped"]);

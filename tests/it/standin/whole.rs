@@ -148,7 +148,7 @@ fn no_secret_leaves_its_place_and_nobody_else_may_read_it() {
 /// Stopped, started, connected again and looked at from outside: everything that learnt values go into.
 #[test]
 fn no_later_command_puts_a_secret_into_an_argument() {
-    let place = Place::from_rehearsal(&connected().root().join("out/rehearsal"));
+    let place = Place::from_rehearsal(&connected().root().join("out/simulation"));
     for line in ["stop", "start -v", "mesh-connect --format json", "doctor --explain", "verify-contract --live"] {
         let ran = place.run(line);
         // A second of ours is many of the stand-ins': under load the doctor finds their clocks behind.

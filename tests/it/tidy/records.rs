@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn a_command_that_the_readme_does_not_know_is_found() {
         let rule = |files: &[File]| told(files, &["bootstrap", "mesh-connect"]);
-        let good = "| `cargo xtask bootstrap [--rehearse]` | x |\n| `cargo xtask mesh-connect` | y |\n";
+        let good = "| `cargo xtask bootstrap [--simulate]` | x |\n| `cargo xtask mesh-connect` | y |\n";
         let files = [("README.md", good), ("README.ko.md", "| `cargo xtask bootstrap` |")];
         let want = ["README.ko.md:1 commands: its table has bootstrap, the command line bootstrap mesh-connect"];
         check(rule, &files, &want);

@@ -1,7 +1,7 @@
 //! The one room that touches the disk: data files in, generated files, secrets, journal, logs and the lock out.
 //! Knows nothing of what the bytes mean.
 //!
-//! Everything written lies below one folder (`out/`, or `out/rehearsal/` for the embedded world). A file appears there
+//! Everything written lies below one folder (`out/`, or `out/simulation/` for the embedded world). A file appears there
 //! whole or not at all: it is written to `tmp/`, synced, and renamed into place.
 #![expect(clippy::disallowed_methods, reason = "this is the room that touches the disk and reads the wall clock")]
 

@@ -2,7 +2,7 @@
 //! Knows nothing of what the steps do.
 //!
 //! In a glob `*` is any run of characters, `/` among them, and `?` is any one character: `app1/*` is everything of
-//! that cluster, `*/prep` the preparation of every node.
+//! that cluster, and so is `app1`; `*/prep` is the preparation of every node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,7 @@ pub fn choose(plan: &Plan, choice: &Choice) -> Result<BTreeSet<StepKey>, Vec<Pro
     let mut matches = |flag: &str, globs: &[String]| {
         let mut found = BTreeSet::new();
         for glob in globs {
-            let hits: Vec<_> = plan.steps.iter().filter(|s| distance(glob, s.id.as_str()) == 0).collect();
+            let hits: Vec<_> = plan.steps.iter().filter(|s| matches_glob(glob, &s.id)).collect();
             if hits.is_empty() {
                 problems.push(unmatched(plan, flag, glob));
             }
@@ -97,6 +97,11 @@ fn closure(from: BTreeSet<StepKey>, edges: &BTreeMap<&str, Vec<&StepKey>>) -> BT
     all
 }
 
+/// `app1` without anything else means `app1/*`.
+fn matches_glob(glob: &str, id: &StepKey) -> bool {
+    distance(glob, id.as_str()) == 0 || id.scope().name() == glob
+}
+
 fn unmatched(plan: &Plan, flag: &str, glob: &str) -> Problem {
     let shown: String = glob.chars().take(LONGEST).collect();
     let problem = Problem::new(format!("no step is matched by `{flag} {shown}`"));
@@ -108,14 +113,15 @@ fn unmatched(plan: &Plan, flag: &str, glob: &str) -> Problem {
     problem.hint(format!("did you mean {}?", quoted.join(" or ")))
 }
 
-/// Up to three ids that are least and at most a third of the glob's length away from it.
+/// Up to three ids or scopes that are least and at most a third of the glob's length away from it.
 fn nearest<'a>(plan: &'a Plan, glob: &str) -> Vec<&'a str> {
     if glob.len() > LONGEST {
         return Vec::new();
     }
-    let far = |s: &'a super::Step| (distance(glob, s.id.as_str()), s.id.as_str());
-    let mut near: Vec<_> = plan.steps.iter().map(far).filter(|(d, _)| *d <= (glob.len() / 3).max(1)).collect();
-    near.sort();
+    let names: BTreeSet<&str> = plan.steps.iter().flat_map(|step| [step.id.as_str(), step.id.scope().name()]).collect();
+    let far = names.into_iter().map(|name| (distance(glob, name), name));
+    let mut near: Vec<_> = far.filter(|(d, _)| *d <= (glob.len() / 3).max(1)).collect();
+    near.sort_unstable();
     let least = near.first().map(|(d, _)| *d);
     near.into_iter().take_while(|(d, _)| Some(*d) == least).take(3).map(|(_, id)| id).collect()
 }
@@ -174,6 +180,7 @@ mod tests {
     #[test]
     fn only_brings_what_it_needs() {
         assert_eq!(chosen(&["*/prep"], &[], &[]), ["app1/cp/launch", "app1/cp/prep"]);
+        assert_eq!(chosen(&["app1"], &[], &[]), chosen(&["app1/*"], &[], &[]));
         assert_eq!(chosen(&["app?/cp/launch"], &[], &[]), ["app1/cp/launch", "app2/cp/launch"]);
     }
 
@@ -206,6 +213,9 @@ mod tests {
         assert_eq!(problems[0].what, "no step is matched by `--only app1/cp/lunch`");
         assert_eq!(problems[0].hint.as_deref(), Some("did you mean `--only app1/cp/launch`?"));
         assert_eq!(problems[1].hint.as_deref(), Some("cargo xtask plan sample   # lists all steps"));
+        let choice = Choice { only: vec!["ap1".into()], ..Choice::default() };
+        let hint = choose(&sample(), &choice).unwrap_err().remove(0).hint;
+        assert_eq!(hint.as_deref(), Some("did you mean `--only app1`?"));
         let choice = Choice { skip: vec!["*/cp/lanch".into()], ..Choice::default() };
         let hint = choose(&sample(), &choice).unwrap_err().remove(0).hint;
         assert_eq!(hint.as_deref(), Some("did you mean `--skip app1/cp/launch` or `--skip app2/cp/launch`?"));

@@ -3,7 +3,6 @@
 
 use super::exit::{DONE, Ended};
 use super::{Session, cut_off, detect, install, load, place, plan};
-use crate::cli::Flags;
 use tool::helm::Helm;
 
 /// Runs it, or prints what it would run.
@@ -19,8 +18,7 @@ pub fn run(session: &mut Session) -> Ended {
             return plan::print(session, plan);
         }
         let code = install::run(session, world, &inputs, &plan)?;
-        let Flags { only, skip, until, .. } = &session.flags;
-        if code == DONE && [only, skip, until].iter().all(|globs| globs.is_empty()) {
+        if code == DONE && session.flags.selects_all() {
             cut_off::back(session)?;
         }
         Ok(code)

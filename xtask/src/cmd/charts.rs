@@ -35,17 +35,17 @@ pub fn run(session: &mut Session, command: &Charts) -> Ended {
     let inputs = load::inputs(session)?;
     let offered = bootstrap::downloads(&inputs.fleet, &inputs.releases);
     let lock = match command {
-        Charts::Pull => Some("charts pull"),
-        Charts::Lock => Some("charts lock"),
+        Charts::Pull(_) => Some("charts pull"),
+        Charts::Lock { .. } => Some("charts lock"),
         Charts::Bump { .. } => Some("charts bump"),
         Charts::Verify { .. } | Charts::Outdated => None,
     };
     place::within(session, lock, &offered, &mut |session, world| match command {
-        Charts::Pull => pull(session, world, &inputs),
-        Charts::Lock => learn(session, world, &inputs),
+        Charts::Pull(_) => pull(session, world, &inputs),
+        Charts::Lock { .. } => learn(session, world, &inputs),
         Charts::Verify { values_only } => verify::run(session, world, &inputs, *values_only),
         Charts::Outdated => outdated::run(session, world, &inputs),
-        Charts::Bump { release, to } => bump::run(session, world, &inputs, release, to.as_deref()),
+        Charts::Bump { release, to, .. } => bump::run(session, world, &inputs, release, to.as_deref()),
     })
 }
 

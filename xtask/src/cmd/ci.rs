@@ -53,10 +53,10 @@ fn checks(sh: &xshell::Shell) -> Vec<(&'static str, Cmd<'_>)> {
         ("adr", cmd!(sh, "cargo xtask adr check")),
         ("render", cmd!(sh, "cargo xtask render")),
         ("rendered", cmd!(sh, "cargo xtask render --check")),
-        ("rehearse", cmd!(sh, "cargo rehearse --seeds 1..200")),
-        ("every", cmd!(sh, "cargo rehearse --every")),
-        ("mesh", cmd!(sh, "cargo rehearse --command mesh-connect --every")),
-        ("meshes", cmd!(sh, "cargo rehearse --command mesh-connect --seeds 1..30")),
+        ("simulate", cmd!(sh, "cargo simulate --seeds 1..200")),
+        ("exhaustive", cmd!(sh, "cargo simulate --exhaustive")),
+        ("mesh", cmd!(sh, "cargo simulate --command mesh-connect --exhaustive")),
+        ("meshes", cmd!(sh, "cargo simulate --command mesh-connect --seeds 1..30")),
     ]
 }
 

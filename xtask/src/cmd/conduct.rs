@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::exit::{DONE, Ended, INTERRUPTED, NOT_READY, REFUSED, Stop, WRONG};
-use super::{Session, complain, drive, fit};
+use super::{Session, complain, drive};
 use crate::cli::Format;
 use crate::ui::events;
 use crate::ui::progress::board::Board;
@@ -82,7 +82,7 @@ pub fn run_after(
 ) -> Ended {
     let chosen = chosen(session, plan)?;
     if session.flags.format == Format::Json {
-        session.shell.data(&events::started(plan.name, chosen.len(), session.flags.rehearse));
+        session.shell.data(&events::started(plan.name, chosen.len(), session.flags.simulate));
     }
     let (outcome, board) = match preflight(session, world, plan, &chosen) {
         Some(refusal) => refusal,
@@ -254,11 +254,11 @@ pub fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board
         let path = space.log_path(failure.step.as_str(), failure.attempt);
         space.holds(&path).then_some(path)
     };
-    let (rehearsed, again) = (session.flags.rehearse, session.typed.as_str());
+    let (rehearsed, again) = (session.flags.simulate, session.typed.as_str());
     let (times, took) = (board.times(), board.took());
     let flags = &session.flags;
-    let meaning = |failure: &Failure| fit::all_here(flags, meaning(failure));
-    let hint = |failure: &Failure| plan.step(&failure.step)?.hint.as_deref().map(|hint| fit::here(flags, hint));
+    let meaning = |failure: &Failure| meaning(failure).into_iter().map(|problem| flags.problem(problem)).collect();
+    let hint = |failure: &Failure| plan.step(&failure.step)?.hint.as_deref().map(|hint| flags.hint(hint));
     let end = End { plan, outcome, times, took, rehearsed, again, meaning: &meaning, hint: &hint, log: &log };
     let shell = &mut session.shell;
     let paint = shell.paint();

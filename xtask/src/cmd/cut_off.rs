@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
+use super::Session;
 use super::exit::{REFUSED, Stop};
-use super::{Session, fit};
 use crate::cli::Command;
 use crate::ui::problem;
 use exec::workspace::{Workspace, clock};
@@ -37,13 +37,14 @@ pub fn left(session: &Session) -> Option<Problem> {
     let mark: Value = serde_json::from_str(&text).unwrap_or_default();
     let cluster = mark["stopped"].as_str().unwrap_or("the platform");
     let since = mark["since"].as_str().map(|since| format!(" since {since}")).unwrap_or_default();
-    let again = fit::here(&session.flags, "cargo xtask start");
-    Some(Problem::new(format!("a drill was cut off; {cluster} is stopped{since}")).hint(again))
+    let problem = Problem::new(format!("a drill was cut off; {cluster} is stopped{since}"));
+    Some(session.flags.problem(problem.hint("cargo xtask start")))
 }
 
 /// Says so before any command but those that mend it. A drill that still runs is none that was cut off.
 pub fn warn(session: &mut Session, command: &Command) {
-    let mends = matches!(command, Command::Start) || matches!(command, Command::VerifyContract(v) if v.drill.is_some());
+    let mends =
+        matches!(command, Command::Start(_)) || matches!(command, Command::VerifyContract(v) if v.drill.is_some());
     if mends || session.space.is_locked() {
         return;
     }

@@ -7,7 +7,7 @@ use super::conduct::facts;
 use super::drive::survey::Survey;
 use super::exit::{DONE, Ended, NOT_READY, REFUSED, Stop};
 use super::load::Inputs;
-use super::{Session, conduct, detect, fit, load, place, ready, status};
+use super::{Session, conduct, detect, load, place, ready, status};
 use crate::cli::Format;
 use crate::ui::doctor;
 use crate::ui::shell::Tone;
@@ -39,7 +39,7 @@ fn examine(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: b
     found.extend(of_folder(session));
     found.extend(of_fleet(inputs, &survey, &before));
     for Finding { problem, .. } in &mut found {
-        problem.hint = problem.hint.as_deref().map(|hint| fit::here(&session.flags, hint));
+        problem.hint = problem.hint.as_deref().map(|hint| session.flags.hint(hint));
     }
     let text = match session.flags.format {
         Format::Text => doctor::text(&found, survey.answers.len()),
@@ -118,7 +118,7 @@ fn mend(session: &mut Session, world: &mut dyn World, inputs: &Inputs, survey: &
     session.flags.only = fixes.iter().map(StepKey::to_string).collect();
     let code = conduct::run(session, world, &plan, &|failure| ready::problems(&inputs.fleet, failure))?;
     if starts && code == DONE {
-        let next = fit::here(&session.flags, "cargo xtask start   # brings back what lives in the VMs");
+        let next = session.flags.hint("cargo xtask start   # brings back what lives in the VMs");
         session.shell.status(Tone::Hint, "Next", &next);
     }
     Ok(if code == DONE && left > 0 { REFUSED } else { code })

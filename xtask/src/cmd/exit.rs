@@ -5,17 +5,17 @@ use model::problem::Problem;
 
 /// Done, or nothing to do, or printed.
 pub const DONE: u8 = 0;
-/// The world said no: a step failed, files differ.
+/// The operation failed: a step failed, files differ.
 pub const REFUSED: u8 = 1;
-/// What was given is wrong: flags, the fleet, data files.
+/// Invalid flags or input files.
 pub const WRONG: u8 = 2;
-/// This machine is not ready: a tool is missing, the lock is held.
+/// A prerequisite is missing on this machine: a tool, the lock.
 pub const NOT_READY: u8 = 3;
-/// A rehearsal found that the engine stopped where it should not.
+/// Of `simulate`: the engine is stuck.
 pub const CRASH: u8 = 61;
-/// A rehearsal found that the engine contradicted itself.
+/// Of `simulate`: an invariant is violated.
 pub const CONTRADICTION: u8 = 62;
-/// A rehearsal found that the same command again did not arrive.
+/// Of `simulate`: the retry did not converge.
 pub const NO_CONVERGENCE: u8 = 63;
 /// The user said stop: 128 and SIGINT.
 pub const INTERRUPTED: u8 = 130;

@@ -9,7 +9,7 @@ use super::git::Git;
 use charts::verify::namespaces;
 use model::fleet::binaries::{self, Binary};
 use model::fleet::{self, Compatibility, Fleet};
-use model::problem::Problem;
+use model::problem::{Problem, nearest};
 use model::release::{self, RELEASES, Releases};
 use plan::mesh::{self, Scope};
 use plan::{Plan, bootstrap, upgrade};
@@ -108,6 +108,27 @@ pub fn with(session: &Session, fleet: &str, releases: &str) -> Result<Inputs, St
 pub fn with_more(session: &Session, more: &str) -> Result<Inputs, Vec<Problem>> {
     let (file, text) = fleet_text(session).map_err(|problem| vec![problem])?;
     all(session.space.data()?, &file, &format!("{text}{more}"))
+}
+
+/// The clusters that `--cluster` names, or all, in the order of the fleet.
+///
+/// # Errors
+/// Every name that the fleet does not have.
+pub fn clusters(session: &Session, fleet: &Fleet) -> Result<Vec<String>, Stop> {
+    let given = &session.flags.clusters;
+    let known = || fleet.clusters.iter().map(|cluster| cluster.name.as_str());
+    let problem = |name: &String| {
+        let problem = Problem::new(format!("the fleet has no cluster `{name}`"));
+        match nearest(name, known()) {
+            Some(near) => problem.hint(format!("did you mean `--cluster {near}`?")),
+            None => problem.hint(format!("it has {}", known().collect::<Vec<_>>().join(", "))),
+        }
+    };
+    let problems: Vec<Problem> = given.iter().filter(|name| !known().any(|k| k == *name)).map(problem).collect();
+    if !problems.is_empty() {
+        return Err(Stop { code: WRONG, problems });
+    }
+    Ok(known().filter(|name| given.is_empty() || given.iter().any(|g| g == name)).map(str::to_owned).collect())
 }
 
 /// A text of the list of releases, read for a fleet.

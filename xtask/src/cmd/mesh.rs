@@ -12,7 +12,7 @@ use ::plan::mesh::{Scope, pairs, survey};
 use look::{Seen, look, one, patient};
 use mesh::{Finding, Grade, Survey, told};
 use model::fleet::Fleet;
-use model::problem::{Problem, nearest};
+use model::problem::Problem;
 use render::mesh::addresses;
 use tool::World;
 use tool::cilium::Cilium;
@@ -58,34 +58,20 @@ pub fn printed(session: &mut Session, inputs: &Inputs, scope: &Scope, wishes: Wi
     plan::print(session, plan)
 }
 
-/// The clusters that `--only` names, or all. The flag is taken: it names no steps here.
+/// The clusters to connect.
 ///
 /// # Errors
-/// A name that the fleet does not have, or fewer than two clusters.
-pub fn wanted(session: &mut Session, fleet: &Fleet) -> Result<Scope, Stop> {
-    let given: Vec<String> =
-        std::mem::take(&mut session.flags.only).iter().flat_map(|o| o.split(',')).map(str::to_owned).collect();
-    let all = Scope::all(fleet);
-    let unknown = given.iter().filter(|name| !all.clusters.contains(name));
-    let problem = |name: &String| {
-        let problem = Problem::new(format!("the fleet has no cluster `{name}`"));
-        match nearest(name, all.clusters.iter().map(String::as_str)) {
-            Some(near) => problem.hint(format!("did you mean `--only {near}`?")),
-            None => problem.hint(format!("it has {}", all.clusters.join(", "))),
-        }
-    };
-    let mut problems: Vec<Problem> = unknown.map(problem).collect();
-    let clusters: Vec<String> =
-        all.clusters.iter().filter(|c| given.is_empty() || given.contains(c)).cloned().collect();
-    if problems.is_empty() && clusters.len() < 2 {
-        problems.push(Problem::new("a mesh needs two clusters").at(&fleet.file, None));
+/// An unknown cluster, fewer than two clusters, or no link between them.
+pub fn wanted(session: &Session, fleet: &Fleet) -> Result<Scope, Stop> {
+    let scope = Scope { clusters: load::clusters(session, fleet)?, ..Scope::default() };
+    if scope.clusters.len() < 2 {
+        return Err(Stop::one(WRONG, Problem::new("a mesh needs two clusters").at(&fleet.file, None)));
     }
-    let scope = Scope { clusters, ..Scope::default() };
-    if problems.is_empty() && pairs(fleet, &scope).is_empty() {
+    if pairs(fleet, &scope).is_empty() {
         let what = format!("the fleet links none of {} with another one of them", words::list(&scope.clusters));
-        problems.push(Problem::new(what).at(&fleet.file, None).hint("[mesh] links"));
+        return Err(Stop::one(WRONG, Problem::new(what).at(&fleet.file, None).hint("[mesh] links")));
     }
-    if problems.is_empty() { Ok(scope) } else { Err(Stop { code: WRONG, problems }) }
+    Ok(scope)
 }
 
 /// Names of clusters, or how many there are where nobody would read them.

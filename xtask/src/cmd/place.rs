@@ -28,7 +28,7 @@ pub fn within(session: &mut Session, lock: Option<&str>, offered: &Plan, work: W
         None => None,
         Some(name) => Some(session.space.lock(name).map_err(Stop::with(NOT_READY))?),
     };
-    if session.flags.rehearse { rehearsed(session, offered, work) } else { real(session, work) }
+    if session.flags.simulate { rehearsed(session, offered, work) } else { real(session, work) }
 }
 
 fn real(session: &mut Session, work: Work<'_>) -> Ended {

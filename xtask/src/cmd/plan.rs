@@ -1,6 +1,8 @@
 //! `plan <command>`: the exact commands, and nothing else. The same bytes each time, on every machine.
 //! Knows nothing of which tools this machine has: it plans for the newest Helm that the fleet accepts.
 
+use clap::ValueEnum;
+
 use super::Session;
 use super::conduct::chosen;
 use super::exit::{DONE, Ended, Stop};
@@ -31,9 +33,7 @@ pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Optio
 
 /// Every plan that can be made of the input.
 pub(super) fn every(inputs: &Inputs) -> Vec<Plan> {
-    let all =
-        [Planned::Bootstrap, Planned::MeshConnect, Planned::Stop, Planned::Start, Planned::Upgrade, Planned::Destroy];
-    all.into_iter().filter_map(|of| planned(inputs, of).ok()).collect()
+    Planned::value_variants().iter().filter_map(|of| planned(inputs, *of).ok()).collect()
 }
 
 /// The whole plan of a command, in the words of the newest Helm.

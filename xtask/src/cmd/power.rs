@@ -41,7 +41,7 @@ pub fn run(session: &mut Session, power: Power) -> Ended {
     let inputs = load::inputs(session)?;
     let offered = inputs.bootstrap(Helm::V4);
     let (fleet, name) = (&inputs.fleet, name(power));
-    let all = [&session.flags.only, &session.flags.skip, &session.flags.until].iter().all(|globs| globs.is_empty());
+    let all = session.flags.selects_all();
     let code = place::within(session, Some(name), &offered, &mut |session, world| {
         let plan = match power {
             Power::Stop => power::stop(fleet),
@@ -51,7 +51,7 @@ pub fn run(session: &mut Session, power: Power) -> Ended {
         if session.flags.dry_run {
             return plan::print(session, plan);
         }
-        if power == Power::Destroy && !session.flags.rehearse {
+        if power == Power::Destroy && !session.flags.simulate {
             consent(session, world, fleet, &plan)?;
         }
         let code = conduct::run(session, world, &plan, &|failure| install::meaning(&inputs, failure))?;

@@ -1,5 +1,4 @@
-//! `rehearse`: by seeds, or each fault alone; the way back from every disaster must be the same command again.
-//! Knows nothing of the simulated tools.
+//! `simulate`: runs a command in the simulator with injected faults, then again without; both must converge.
 
 mod coverage;
 mod invariants;
@@ -16,25 +15,13 @@ use clap::ValueEnum;
 use super::conduct::jobs;
 use super::exit::{CRASH, DONE, Ended, Stop, WRONG};
 use super::{Session, load};
-use crate::cli::{Format, Planned};
+use crate::cli::{Format, Planned, Simulate};
 use crate::ui::shell::{Tone, Volume};
 use crate::ui::words;
 use exec::workspace::clock;
 use model::problem::Problem;
 use trial::Trial;
 use trial_runner::TrialResult;
-
-/// Which rehearsals are wanted, as it was typed.
-pub struct Wanted<'a> {
-    /// Seeds, first and last.
-    pub seeds: Option<&'a str>,
-    /// Each fault alone, or each so many-th of them.
-    pub every: Option<usize>,
-    /// One fault alone.
-    pub fault: Option<&'a str>,
-    /// Where VMs have other addresses.
-    pub moved: bool,
-}
 
 /// Sums over all trials.
 #[derive(Default)]
@@ -46,25 +33,26 @@ struct Sum {
     table: coverage::Coverage,
 }
 
-/// Plays the trials one after another, each alone in its own world.
+/// Runs the scenarios, each in a simulator of its own.
 ///
 /// # Errors
-/// Problems of the input, or of what is wanted.
-pub fn run(session: &mut Session, of: Planned, wanted: &Wanted<'_>) -> Ended {
+/// Problems of the input, or an invalid range or fault.
+pub fn run(session: &mut Session, asked: &Simulate) -> Ended {
     let began = clock::now_ms();
-    let named = named(wanted, session.flags.seed).map_err(Stop::with(WRONG))?;
+    let named = named(asked).map_err(Stop::with(WRONG))?;
     let inputs = load::inputs(session)?;
-    let play = if wanted.moved { scenario::moved(of, &inputs)? } else { scenario::of(of, &inputs)? };
+    let of = asked.command;
+    let play = if asked.readdressed { scenario::moved(of, &inputs)? } else { scenario::of(of, &inputs)? };
     let scenario = play.scenario(jobs(session));
     let said = match of.to_possible_value() {
         Some(name) if of != Planned::Bootstrap => format!(" --command {}", name.get_name()),
         _ => String::new(),
     };
-    let said = &(said + if wanted.moved { " --moved" } else { "" });
+    let said = &(said + if asked.readdressed { " --readdressed" } else { "" });
     let baseline = trial_runner::baseline(scenario)
-        .map_err(|reason| Stop::one(CRASH, Problem::new("a rehearsal without any fault fails").why(reason)))?;
+        .map_err(|reason| Stop::one(CRASH, Problem::new("a simulation without faults fails").why(reason)))?;
     let possible = &baseline.possible;
-    let single = || possible.iter().step_by(wanted.every.unwrap_or(1)).map(|s| Trial::Fault(s.point, s.kind));
+    let single = || possible.iter().step_by(asked.exhaustive.unwrap_or(1)).map(|s| Trial::Fault(s.point, s.kind));
     let trials = named.unwrap_or_else(|| single().collect());
     let mut sum = Sum::default();
     let alone = trials.len() == 1;
@@ -84,17 +72,16 @@ pub fn run(session: &mut Session, of: Planned, wanted: &Wanted<'_>) -> Ended {
     Ok(answer(session, said, &sum, &what))
 }
 
-/// The trials that have a name; nothing if it is every fault.
-fn named(wanted: &Wanted<'_>, seed: Option<u64>) -> Result<Option<Vec<Trial>>, Problem> {
-    match (wanted.seeds, wanted.fault, seed) {
+/// The scenarios that were named; none for `--exhaustive`.
+fn named(asked: &Simulate) -> Result<Option<Vec<Trial>>, Problem> {
+    match (&asked.seeds, &asked.fault, asked.seed) {
         (Some(text), ..) => range(text).map(|seeds| Some(seeds.map(Trial::Seed).collect())),
         (_, Some(text), _) => {
             let wrong = |why: String| Problem::new(format!("not a fault: `{text}`")).why(why).hint("--fault 17:crash");
             text.parse().map(|trial| Some(vec![trial])).map_err(wrong)
         }
         (.., Some(seed)) => Ok(Some(vec![Trial::Seed(seed)])),
-        _ if wanted.every.is_some() => Ok(None),
-        _ => Err(Problem::new("which rehearsals?").hint("--seeds 1..200")),
+        _ => Ok(None),
     }
 }
 
@@ -116,9 +103,9 @@ fn tell(session: &mut Session, of: &str, trial: Trial, played: &TrialResult, alo
         story(session, trial, played);
     }
     if let Some((_, reason)) = &played.verdict {
-        let problem = Problem::new(format!("rehearsal with {trial} failed"))
+        let problem = Problem::new(format!("simulation with {trial} failed"))
             .why(reason.clone())
-            .hint(format!("reproduce: cargo xtask rehearse{of} {}", trial.flag()));
+            .hint(format!("reproduce: cargo xtask simulate{of} {}", trial.flag()));
         let text = crate::ui::problem::one(&problem, session.shell.paint());
         session.shell.tell(&text);
     }
@@ -126,42 +113,43 @@ fn tell(session: &mut Session, of: &str, trial: Trial, played: &TrialResult, alo
 
 fn story(session: &mut Session, trial: Trial, played: &TrialResult) {
     for injected in &played.injected {
-        let line = format!("at point {}: {}: $ {}", injected.point, injected.kind, words::cut(&injected.command, 90));
-        session.shell.status(Tone::Warn, "Struck", &line);
+        let line =
+            format!("{} at injection point {}: $ {}", injected.kind, injected.point, words::cut(&injected.command, 90));
+        session.shell.status(Tone::Warn, "Injected", &line);
     }
     let act = |outcome| crate::ui::report::tally(outcome).words();
     let lives = words::count(played.lives, "run");
-    let said = format!("{trial}: in {lives} with faults: {}; then calm: {}", act(&played.first), act(&played.second));
-    session.shell.status(Tone::Dim, "Played", &said);
+    let said = format!("{trial}: {lives} with faults: {}; then without: {}", act(&played.first), act(&played.second));
+    session.shell.status(Tone::Dim, "Ran", &said);
 }
 
 fn json(trial: Trial, played: &TrialResult) -> serde_json::Value {
     let (code, why) = played.verdict.clone().map_or((DONE, None), |(code, why)| (code, Some(why)));
     let mut event = serde_json::json!({
-        "event": "rehearsed", "points": played.points, "struck": played.injected, "runs": played.lives, "exit": code,
-        "why": why,
+        "event": "simulated", "injection_points": played.points, "injected": played.injected, "runs": played.lives,
+        "exit": code, "why": why,
     });
     let (name, value) = trial.field();
     event[name] = value;
     event
 }
 
-/// How much was rehearsed, in how much time; `possible` faults could strike alone.
+/// How much was simulated, in how much time, of how many `possible` single faults.
 fn what(sum: &Sum, possible: usize, took: Duration) -> String {
     let Sum { seeds, points, injected, .. } = sum;
     let (faults, took) = (words::count(*injected, "fault"), words::duration(took));
     match seeds {
-        0 => format!("{faults} in {took}, each alone, of {possible} that could strike"),
-        _ => format!("{} in {took}: {points} fault points, {faults}", words::count(*seeds, "seed")),
+        0 => format!("{faults} of {possible} in {took}, one at a time"),
+        _ => format!("{} in {took}: {points} injection points, {faults}", words::count(*seeds, "seed")),
     }
 }
 
 fn answer(session: &mut Session, of: &str, sum: &Sum, what: &str) -> u8 {
     let Some((first, code)) = sum.failing.first() else {
-        session.shell.status(Tone::Good, "Rehearsed", &format!("{what}, all arrived"));
+        session.shell.status(Tone::Good, "Simulated", &format!("{what}, all converged"));
         return DONE;
     };
-    let line = format!("{what}, {} failing; reproduce: cargo xtask rehearse{of} {}", sum.failing.len(), first.flag());
+    let line = format!("{what}, {} failing; reproduce: cargo xtask simulate{of} {}", sum.failing.len(), first.flag());
     let line = crate::ui::shell::status(session.shell.paint(), Tone::Bad, "Failed", &line);
     session.shell.tell(&line);
     *code

@@ -5,7 +5,7 @@ use super::conduct::{facts, jobs};
 use super::drive::survey::{self, Survey};
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::load::Inputs;
-use super::{Session, detect, drift, fit, load, place};
+use super::{Session, detect, drift, load, place};
 use crate::cli::Format;
 use crate::ui::shell::Tone;
 use crate::ui::status;
@@ -30,7 +30,7 @@ pub fn run(session: &mut Session) -> Ended {
         let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers).linked(links);
         let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
         let report = contract::check(&evidence.map_err(Stop::all(WRONG))?);
-        let again = fit::here(&session.flags, "cargo xtask doctor");
+        let again = session.flags.hint("cargo xtask doctor");
         let text = match session.flags.format {
             Format::Text => status::text(&overview, &report, &again),
             Format::Json => status::json(&overview, &report),
@@ -54,7 +54,7 @@ fn linked(
     let mut links = links::links(&inputs.fleet, answers, &connected);
     for LinkView { state, .. } in &mut links {
         if let Some((what, command)) = state.split_once(": ") {
-            *state = format!("{what}: {}", fit::here(&session.flags, command));
+            *state = format!("{what}: {}", session.flags.hint(command));
         }
     }
     Ok(links)

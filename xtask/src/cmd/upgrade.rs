@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::exit::{DONE, Ended, Stop};
 use super::load::Inputs;
-use super::{Session, conduct, detect, fit, install, load, place, plan, survey};
+use super::{Session, conduct, detect, install, load, place, plan, survey};
 use crate::cli::Format;
 use crate::ui::shell::Tone;
 use crate::ui::words;
@@ -29,7 +29,7 @@ pub fn run(session: &mut Session) -> Ended {
         tell(session, world, &inputs, &plan)?;
         let code = install::run(session, world, &inputs, &plan)?;
         if code == DONE && session.flags.format == Format::Text {
-            let next = fit::here(&session.flags, "cargo xtask mesh-connect   # if the clusters were connected");
+            let next = session.flags.hint("cargo xtask mesh-connect   # if the clusters were connected");
             session.shell.status(Tone::Hint, "Next", &next);
         }
         Ok(code)

@@ -30,7 +30,11 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> Ended {
     let wanted = clauses(&asked.clauses)?;
     let excused = excuses(asked)?;
     let length = outage::length(&asked.outage)?;
-    fitting(session, asked)?;
+    // The one combination of flags that clap cannot refuse.
+    if session.flags.dry_run && asked.live && asked.drill.is_some() {
+        let problem = Problem::new("`--dry-run` prints the plan of one tier: `--live` or `--drill`");
+        return Err(Stop::one(WRONG, problem.hint("cargo xtask verify-contract --live --dry-run")));
+    }
     let inputs = load::inputs(session)?;
     let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
     let mut evidence = evidence.map_err(Stop::all(WRONG))?;
@@ -63,7 +67,7 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> Ended {
 /// stopped, not even simulated ones.
 fn played(session: &mut Session, plot: &outage::Drill<'_>) -> Result<Drill, Stop> {
     let model = drilled::play(plot.evidence, plot.report)?;
-    let broken = session.flags.rehearse && verdict::breached(plot.report, plot.excused).next().is_some();
+    let broken = session.flags.simulate && verdict::breached(plot.report, plot.excused).next().is_some();
     if broken {
         session.shell.status(Tone::Warn, "Skipping", "the machines: the contract does not hold as it is rendered");
     }
@@ -77,7 +81,7 @@ fn say(session: &mut Session, asked: &VerifyContract, told: &Told<'_>) -> Result
         let report = with_measured(told.report, told.drill);
         write(session, path, &verdict::junit::report(&Told { report: &report, ..*told }))?;
     }
-    let rehearsed = session.flags.rehearse;
+    let rehearsed = session.flags.simulate;
     let text = match session.flags.format {
         Format::Text => {
             told.text(session.flags.explain) + &told.drill.map_or_else(String::new, |d| of_drill(d, rehearsed))
@@ -103,20 +107,6 @@ fn with_measured(report: &Report, drill: Option<&Drill>) -> Report {
     report
 }
 
-/// Which tiers and flags can be meant together.
-fn fitting(session: &Session, asked: &VerifyContract) -> Result<(), Stop> {
-    let hint = "cargo xtask verify-contract --rehearse --drill mgmt-outage";
-    if session.flags.rehearse && asked.drill.is_none() && !asked.live {
-        let problem = Problem::new("`--rehearse` means nothing without `--live` or `--drill`");
-        return Err(Stop::one(WRONG, problem.hint(hint)));
-    }
-    if session.flags.dry_run && asked.drill.is_some() && asked.live {
-        let problem = Problem::new("`--dry-run` prints the plan of one tier");
-        return Err(Stop::one(WRONG, problem.hint("cargo xtask verify-contract --live --dry-run")));
-    }
-    Ok(())
-}
-
 fn lines(told: &Told<'_>, rehearsed: bool) -> String {
     let mut lines = vec![verdict::json::report(told.report, told.excused)];
     lines.extend(told.live.map(|live| verdict::live::json(live, told.excused)));
@@ -128,7 +118,7 @@ fn lines(told: &Told<'_>, rehearsed: bool) -> String {
 
 /// The folder of evidence, with every clause in it.
 fn leave(session: &mut Session, inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>) -> Result<(), Stop> {
-    let report = record::report(inputs, told, looked, (&clock::now(), session.flags.rehearse));
+    let report = record::report(inputs, told, looked, (&clock::now(), session.flags.simulate));
     let folder = record::leave(&session.space, &report, told, looked).map_err(Stop::with(NOT_READY))?;
     let said = format!("{}/{folder}/report.html", session.out());
     session.shell.status(Tone::Good, "Wrote", &said);

@@ -6,7 +6,7 @@
 //!
 //! | event | further fields |
 //! |---|---|
-//! | `started` | `command`, `steps` (chosen), `rehearsal` |
+//! | `started` | `command`, `steps` (chosen), `simulated` |
 //! | `checking` `kept` `skipped` | |
 //! | `found` | `case`, `why`: a state that has a mend of its own |
 //! | `running` | `attempt`, `case` (or null), `command`, `mutates` |
@@ -17,7 +17,8 @@
 //! | `blocked` | `by` |
 //! | `stopping` | |
 //! | `finished` | `done`, `kept`, `failed`, `blocked`, `skipped` (numbers), `interrupted`, `took_ms`, `path` (`step`, `took_ms`) |
-//! | `rehearsed` | `seed`, `points`, `struck`, `runs`, `exit`, `why` (or null): one seed of a sweep |
+//! | `simulated` | `seed` or `fault`, `injection_points`, `injected`, `runs`, `exit`, `why` (or null): one scenario |
+//! | `injection-points` | `faults`: by kind and tool, how many were `injected` and how many `converged` |
 //! | `chart` | of `charts outdated`: `release`, `pinned`, `newest`, `behind`, `note` |
 //! | `memory` | of `charts verify`, bytes: `node`, `memory`, `allocatable`, `fixed`, `floating`, `free` |
 //! | `host-path` | of `charts verify`: `release`, `workload`, `path` |
@@ -60,8 +61,8 @@ pub fn note(now: Duration, note: &Note) -> String {
 }
 
 /// The first line of a run.
-pub fn started(command: &str, steps: usize, rehearsal: bool) -> String {
-    line(&json!({"event": "started", "at_ms": 0, "command": command, "steps": steps, "rehearsal": rehearsal}))
+pub fn started(command: &str, steps: usize, simulated: bool) -> String {
+    line(&json!({"event": "started", "at_ms": 0, "command": command, "steps": steps, "simulated": simulated}))
 }
 
 /// The last line of a run.

@@ -62,7 +62,7 @@ pub fn failures(end: &End<'_>, paint: Paint) -> String {
     let mut texts: Vec<String> = others.into_iter().map(block).collect();
     let unready: Vec<Unready> = tools.into_iter().filter_map(|failure| tool(end, failure)).collect();
     if !unready.is_empty() {
-        texts.push(problem::unready(&unready, "`cargo xtask bootstrap --rehearse` needs none of them", paint));
+        texts.push(problem::unready(&unready, "`cargo xtask bootstrap --simulate` needs none of them", paint));
     }
     texts.join("\n")
 }
@@ -106,9 +106,9 @@ pub fn answer(end: &End<'_>, paint: Paint) -> String {
             (Tone::Bad, "Failed", format!("{name} after {took}: {counts}; to go on: {}", next(end)))
         }
         End { outcome, rehearsed: true, .. } if outcome.done.is_empty() => {
-            (Tone::Good, "Rehearsed", format!("{name}: {counts}, nothing to do"))
+            (Tone::Good, "Simulated", format!("{name}: {counts}, nothing to do"))
         }
-        End { rehearsed: true, .. } => (Tone::Good, "Rehearsed", format!("{name}: {counts}; would have taken {took}")),
+        End { rehearsed: true, .. } => (Tone::Good, "Simulated", format!("{name}: {counts}; would have taken {took}")),
         End { outcome, .. } if outcome.done.is_empty() => {
             (Tone::Good, "Finished", format!("{name} in {took}: {counts}, nothing to do"))
         }
@@ -202,7 +202,7 @@ mod tests {
         let ids = |n: usize| (0..n).map(|i| format!("s{i}").as_str().into()).collect::<Vec<_>>();
         let done = Outcome { done: ids(12), kept: ids(2), ..Outcome::default() };
         assert_eq!(said(&done, false), "    Finished bootstrap in 6m 12s: 12 done, 2 kept");
-        assert_eq!(said(&done, true), "   Rehearsed bootstrap: 12 done, 2 kept; would have taken 6m 12s");
+        assert_eq!(said(&done, true), "   Simulated bootstrap: 12 done, 2 kept; would have taken 6m 12s");
         let kept = Outcome { kept: ids(2), ..Outcome::default() };
         assert_eq!(said(&kept, false), "    Finished bootstrap in 6m 12s: 2 kept, nothing to do");
         let failed = Outcome { failed: vec![*failure("s1", 1, 1, 9)], ..done.clone() };

@@ -48,7 +48,7 @@ impl Coverage {
     /// For people: a row for each kind, a column for each tool; where not all arrived, both numbers.
     pub fn text(&self) -> String {
         let tools = self.tools();
-        let heading: Vec<&str> = ["fault", "tried", "arrived"].into_iter().chain(tools.iter().copied()).collect();
+        let heading: Vec<&str> = ["fault", "injected", "converged"].into_iter().chain(tools.iter().copied()).collect();
         let row = |name: String, of: &dyn Fn(&str) -> Count| {
             let all: Vec<Count> = tools.iter().map(|tool| of(tool)).collect();
             let sum = |part: fn(&Count) -> usize| all.iter().map(part).sum::<usize>().to_string();
@@ -71,12 +71,12 @@ impl Coverage {
 
     /// For scripts: one event with every kind, and in it every tool.
     pub fn json(&self) -> Value {
-        let count = |count: &Count| json!({ "tried": count.tried, "arrived": count.arrived });
+        let count = |count: &Count| json!({ "injected": count.tried, "converged": count.arrived });
         let tools = |tools: &BTreeMap<String, Count>| -> BTreeMap<String, Value> {
             tools.iter().map(|(tool, of)| (tool.clone(), count(of))).collect()
         };
         let faults: BTreeMap<String, Value> = self.0.iter().map(|(k, of)| (k.to_string(), json!(tools(of)))).collect();
-        json!({ "event": "failure-points", "faults": faults })
+        json!({ "event": "injection-points", "faults": faults })
     }
 }
 
@@ -102,12 +102,12 @@ mod tests {
             table.add(&played(kind, command, well));
         }
         let want = "\
-fault  tried  arrived  helm  multipass
-fail       3        2     1  1 of 2
-crash      1        1     1  0
-all        4        3     2  1 of 2
+fault  injected  converged  helm  multipass
+fail          3          2     1  1 of 2
+crash         1          1     1  0
+all           4          3     2  1 of 2
 ";
         assert_eq!(table.text(), want);
-        assert_eq!(table.json()["faults"]["fail"]["multipass"], json!({ "tried": 2, "arrived": 1 }));
+        assert_eq!(table.json()["faults"]["fail"]["multipass"], json!({ "injected": 2, "converged": 1 }));
     }
 }

@@ -84,8 +84,9 @@ pub fn moved(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, Stop> {
             ScenarioPlans { before: vec![bootstrap(), mesh()?, stop()], moved: true, after: Some(mesh()?), ..play }
         }
         Planned::Stop | Planned::Destroy | Planned::Upgrade => {
-            let why = "bootstrap, mesh-connect and start mend addresses";
-            return Err(Stop::one(WRONG, Problem::new("`--moved` is nothing to that command").why(why)));
+            let what = format!("`--readdressed` does not apply to `{}`", play.plan.name);
+            let why = "bootstrap, mesh-connect and start repair changed addresses";
+            return Err(Stop::one(WRONG, Problem::new(what).why(why)));
         }
     })
 }
@@ -108,7 +109,7 @@ fn older(inputs: &Inputs) -> Result<Inputs, Stop> {
     let versions = &mut fleet.versions;
     let Some(patch) = versions.kubernetes.patch.checked_sub(1) else {
         let why = format!("there is no patch before Kubernetes {}", versions.kubernetes);
-        return Err(Stop::one(WRONG, Problem::new("there is nothing to upgrade from").why(why)));
+        return Err(Stop::one(WRONG, Problem::new("no upgrade scenario: no older version is known").why(why)));
     };
     versions.kubernetes.patch = patch;
     versions.kubeadm = versions.kubernetes.clone();

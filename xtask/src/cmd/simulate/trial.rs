@@ -53,8 +53,8 @@ impl FromStr for Trial {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (point, kind) = text.split_once(':').ok_or("it is a point and a kind, as 17:crash")?;
-        let point = point.parse().map_err(|_| format!("no number of a point: `{point}`"))?;
+        let (point, kind) = text.split_once(':').ok_or("expected an injection point and a kind: 17:crash")?;
+        let point = point.parse().map_err(|_| format!("not the number of an injection point: `{point}`"))?;
         Ok(Trial::Fault(point, kind.parse()?))
     }
 }

@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use super::super::exit::{DONE, Ended, NOT_READY, Stop, WRONG};
+use super::super::exit::{DONE, Ended, NOT_READY, Stop};
 use super::super::load::Inputs;
 use super::super::survey::ask;
-use super::super::{Session, conduct, place, plan};
+use super::super::{Session, conduct, load, place, plan};
 use crate::ui::shell::Tone;
 use crate::ui::words;
 use ::plan::{Plan, Scope, StepKey, live as questions};
 use contract::Evidence;
 use contract::live::{self, Answers, Live, hush};
 use model::fleet::Fleet;
-use model::problem::{Problem, nearest};
+use model::problem::Problem;
 use tool::World;
 use tool::helm::Helm;
 use tool::reading::pattern;
@@ -28,34 +28,12 @@ pub struct Looked {
     pub live: Live,
 }
 
-/// The clusters that `--only` names, or all. The flag is taken: it names no steps here.
-///
-/// # Errors
-/// A name that the fleet does not have.
-pub fn wanted(session: &mut Session, fleet: &Fleet) -> Result<Vec<String>, Stop> {
-    let given: Vec<String> =
-        std::mem::take(&mut session.flags.only).iter().flat_map(|o| o.split(',')).map(str::to_owned).collect();
-    let known = || fleet.clusters.iter().map(|c| c.name.as_str());
-    let problem = |name: &String| {
-        let problem = Problem::new(format!("the fleet has no cluster `{name}`"));
-        match nearest(name, known()) {
-            Some(near) => problem.hint(format!("did you mean `--only {near}`?")),
-            None => problem.hint(format!("it has {}", known().collect::<Vec<_>>().join(", "))),
-        }
-    };
-    let problems: Vec<Problem> = given.iter().filter(|name| !known().any(|k| k == *name)).map(problem).collect();
-    if !problems.is_empty() {
-        return Err(Stop { code: WRONG, problems });
-    }
-    Ok(known().filter(|k| given.is_empty() || given.iter().any(|g| g == k)).map(str::to_owned).collect())
-}
-
 /// Prints what would be asked.
 ///
 /// # Errors
-/// As for [`wanted`].
+/// An unknown cluster.
 pub fn printed(session: &mut Session, inputs: &Inputs, evidence: &Evidence) -> Ended {
-    let clusters = wanted(session, &inputs.fleet)?;
+    let clusters = load::clusters(session, &inputs.fleet)?;
     plan::print(session, questions::plan(&inputs.fleet, &clusters, &live::targets(evidence)))
 }
 
@@ -64,7 +42,7 @@ pub fn printed(session: &mut Session, inputs: &Inputs, evidence: &Evidence) -> E
 /// # Errors
 /// No cluster was ever brought up from here, or the user said stop.
 pub fn look(session: &mut Session, inputs: &Inputs, evidence: &Evidence) -> Result<Looked, Stop> {
-    let clusters = wanted(session, &inputs.fleet)?;
+    let clusters = load::clusters(session, &inputs.fleet)?;
     reachable(session, &clusters)?;
     let mut looked = None;
     place::within(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
@@ -104,10 +82,9 @@ fn reachable(session: &Session, clusters: &[String]) -> Result<(), Stop> {
     if clusters.iter().any(|name| session.space.holds(file(name).as_str())) {
         return Ok(());
     }
-    let flag = if session.flags.rehearse { " --rehearse" } else { "" };
     let problem = Problem::new(format!("there are no running clusters to ask: {}", clusters.join(", ")))
         .why(format!("no kubeconfig of theirs is in {}/kube", session.out()))
-        .hint(format!("cargo xtask bootstrap{flag} && cargo xtask mesh-connect{flag}"));
+        .hint("cargo xtask bootstrap && cargo xtask mesh-connect");
     Err(Stop::one(NOT_READY, problem))
 }
 

@@ -98,7 +98,7 @@ pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, Stop> {
     }
     let offered = drill.inputs.bootstrap(Helm::V4);
     let mut measured = None;
-    let begins = session.flags.rehearse && !session.space.holds(session.space.out().join("world.json").as_str());
+    let begins = session.flags.simulate && !session.space.holds(session.space.out().join("world.json").as_str());
     place::within(session, Some("verify-contract --drill"), &offered, &mut |session, world| {
         let helm = detect::helm(world)?;
         let mut play = Play { drill, files: files(drill)?, helm, watch: Watch::new(world) };
@@ -130,7 +130,7 @@ fn consent(session: &mut Session, world: &mut dyn World, drill: &Drill<'_>) -> R
     for (word, line) in &lines {
         session.shell.tell(&crate::ui::shell::status(session.shell.paint(), Tone::Warn, word, line));
     }
-    if session.flags.rehearse || session.flags.yes || is_yes(session, world, &format!("Stop {vms}?"))? {
+    if session.flags.simulate || session.flags.yes || is_yes(session, world, &format!("Stop {vms}?"))? {
         return Ok(());
     }
     let problem = Problem::new("nothing was stopped: nobody said yes");

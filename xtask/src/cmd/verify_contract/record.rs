@@ -27,7 +27,7 @@ pub fn report(inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>, (when, 
     };
     let mut report = json!({
         "when": when,
-        "rehearsed": rehearsed,
+        "simulated": rehearsed,
         "contract": verdict::json::report(told.report, told.excused),
         "digests": {
             "fleet": sha256_of(inputs.data.get(&inputs.fleet.file).map_or("", String::as_str).as_bytes()),
@@ -56,7 +56,7 @@ pub fn leave(space: &Workspace, report: &Value, told: &Told<'_>, looked: Option<
     let folder = free(space, &when.replace(':', ""));
     let mut files = vec![
         ("report.json", format!("{report:#}\n")),
-        ("report.html", page::page(told, (when, report["rehearsed"] == json!(true)))),
+        ("report.html", page::page(told, (when, report["simulated"] == json!(true)))),
     ];
     files.extend(looked.map(|looked| (ANSWERS, answers(&looked.plan, &looked.answers))));
     let sums: String = files.iter().map(|(name, text)| format!("{}  {name}\n", sha256_of(text.as_bytes()))).collect();

@@ -20,7 +20,7 @@ use tool::helm;
 pub fn add(session: &mut Session, inputs: &Inputs, evidence: &mut Evidence) -> Result<(), Stop> {
     let pulled = |chart: &&Chart| session.space.holds(&format!("{}/charts/{}", session.out(), chart.archive()));
     let charts: Vec<&Chart> = inputs.releases.charts.iter().filter(pulled).collect();
-    if charts.is_empty() || session.flags.rehearse {
+    if charts.is_empty() || session.flags.simulate {
         return Ok(());
     }
     let offered = bootstrap::downloads(&inputs.fleet, &inputs.releases);

@@ -83,7 +83,7 @@ pub fn json(drill: &Drill) -> Value {
     let failings: Vec<Value> = failings.iter().map(|(c, s)| json!({"check": c.to_string(), "what": s})).collect();
     json!({
         "drill": "mgmt-outage",
-        "rehearsed": true,
+        "simulated": true,
         "outage_s": need.outage.as_secs(),
         "requests": {"sent": need.requests.0, "failed": need.requests.1},
         "scrapes": {"during": need.scraped, "lost": need.lost, "most_waiting": need.backlog},

@@ -72,7 +72,7 @@ fn unasked(out: &mut String, clause: Clause, cluster: &str, silent: &[&Silence])
         out.push_str(&format!("      at    {question}: {why}\n"));
     }
     out.push_str(&format!(
-        "      hint  cargo xtask status   # or `--only` the clusters that answer, without {cluster}\n"
+        "      hint  cargo xtask status   # or `--cluster` with those that answer, without {cluster}\n"
     ));
 }
 

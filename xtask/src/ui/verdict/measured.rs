@@ -63,7 +63,7 @@ pub fn json(measured: &Measured, rehearsed: bool) -> Value {
     let clock = measured.clock;
     json!({
         "drill": "mgmt-outage",
-        "rehearsed": rehearsed,
+        "simulated": rehearsed,
         "outage_s": clock.outage.as_secs(),
         "answered_after_s": clock.answered.as_secs(),
         "green_after_s": clock.green.map(|t| t.as_secs()),

@@ -43,14 +43,14 @@ fn quietly(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<
     }
     let code = if outcome.interrupted { INTERRUPTED } else { REFUSED };
     let what = format!("the rehearsal cannot begin: {} does not finish", plan.name);
-    Err(Stop::one(code, Problem::new(what).hint(format!("cargo xtask {} --rehearse", plan.name))))
+    Err(Stop::one(code, Problem::new(what).hint(format!("cargo xtask {}", plan.name))))
 }
 
 /// Brings back what an earlier drill has left stopped, if it is allowed to.
 pub fn finish(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Stop> {
     let Some(left) = cut_off::left(session) else { return Ok(()) };
     let question = format!("{}. Start it and go on?", left.what);
-    let may = session.flags.yes || session.flags.rehearse;
+    let may = session.flags.yes || session.flags.simulate;
     if !may && !is_yes(session, &mut play.watch, &question)? {
         return Err(Stop::one(REFUSED, left));
     }

@@ -1,5 +1,4 @@
-//! `evidence verify`: whether a report still says what the repository says, and was not changed since.
-//! Knows nothing of how a verdict is come to.
+//! `report verify`: whether a report is unmodified, and re-evaluating it gives the same verdicts.
 
 use std::collections::BTreeSet;
 
@@ -22,10 +21,10 @@ use model::problem::Problem;
 pub fn verify(session: &mut Session, folder: Option<&str>) -> Ended {
     let newest = session.space.reports().pop();
     let Some(name) = folder.map(str::to_owned).or(newest) else {
-        let hint = match session.flags.rehearse {
-            true => "cargo xtask verify-contract --rehearse --drill mgmt-outage",
+        let hint = match session.flags.simulate {
+            true => "cargo xtask verify-contract --simulate --drill mgmt-outage",
             false => {
-                "cargo xtask evidence verify --rehearse   # if it was a rehearsal; --live and --drill leave reports"
+                "cargo xtask report verify --simulate   # if it was a simulation; --live and --drill write reports"
             }
         };
         let what = format!("there is no report in {}/reports", session.out());
@@ -56,7 +55,7 @@ fn changed(folder: &str, sums: &str, files: &[(&str, &str)]) -> Vec<Problem> {
     let known = |name: &str, text: &str| sums.lines().any(|l| l == format!("{}  {name}", sha256_of(text.as_bytes())));
     let wrong = files.iter().filter(|(name, text)| !known(name, text));
     let say = |(name, _): &(&str, &str)| {
-        Problem::new("a report was changed after it was written").at(format!("{folder}/{name}"), None)
+        Problem::new("report was modified (digest mismatch)").at(format!("{folder}/{name}"), None)
     };
     wrong.map(say).collect()
 }
@@ -72,7 +71,7 @@ fn differs(session: &mut Session, folder: &str, record: &Value, log: Option<&str
     let report = contract::check(&evidence);
     let drill = record.get("drill").map(|_| drilled::play(&evidence, &report)).transpose()?;
     let told = Told { report: &report, live: None, drill: drill.as_ref(), excused: &Excused::new() };
-    let today = record::report(&inputs, &told, None, ("", session.flags.rehearse));
+    let today = record::report(&inputs, &told, None, ("", session.flags.simulate));
     let at = format!("{folder}/report.json");
     let mut wrong = files_that_differ(record, &today);
     if record["digests"]["plan"] != today["digests"]["plan"] {

@@ -1,5 +1,4 @@
-//! `why`: which decision put a line there, and which check guards it.
-//! Knows nothing of how that is found out.
+//! `explain`: which ADR and which contract check a configuration line belongs to.
 
 use super::exit::{DONE, Ended, Stop, WRONG};
 use super::{Session, load};
@@ -33,12 +32,12 @@ pub fn run(session: &mut Session, query: &str) -> Ended {
 fn unknown(query: &str, file: bool, reads: &[Read]) -> Problem {
     if file {
         return Problem::new(format!("no check of the contract reads a line of {query}"))
-            .hint(format!("ask for one of its lines: cargo xtask why {query}:1"));
+            .hint(format!("ask for one of its lines: cargo xtask explain {query}:1"));
     }
     let keys = reads.iter().map(|r| r.path.rsplit('.').next().unwrap_or(&r.path));
     let hint = match nearest(query, keys) {
-        Some(near) => format!("cargo xtask why {near}"),
-        None => "cargo xtask why deletionPolicy   # a key, a file or file:line".to_owned(),
+        Some(near) => format!("cargo xtask explain {near}"),
+        None => "cargo xtask explain deletionPolicy   # a key, a file or file:line".to_owned(),
     };
     Problem::new(format!("nothing in infra/ or charts/ is called `{query}`")).hint(hint)
 }
