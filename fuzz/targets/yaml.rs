@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use model::problem::At;
-use render::{merge, yaml};
+use model::yaml;
+use render::merge;
 
 fuzz_target!(|text: &str| {
     let at = At { file: "f.toml".into(), line: Some(3) };

@@ -359,7 +359,7 @@ fn a_token_is_made_where_the_api_is_up() {
         "a secret is never shown"
     );
     let text = node.read("applied");
-    let applied = render::yaml::parse("applied", &text).expect("YAML").remove(0).value;
+    let applied = model::yaml::parse("applied", &text).expect("YAML").remove(0).value;
     assert_eq!(applied["metadata"]["name"], "bootstrap-token-arc002");
     assert_eq!(applied["type"], "bootstrap.kubernetes.io/token");
     assert_eq!(applied["data"]["token-secret"], "YTEyMzQ1Njc4OWJjZGVmZw==");

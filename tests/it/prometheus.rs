@@ -10,7 +10,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use contract::wal::{Bound, Wal};
-use render::yaml;
+use model::yaml;
 use serde_json::{Value, json};
 
 use crate::{golden, tool};

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::{Releases, Source};
-use render::{self, Data, yaml};
+use model::yaml;
+use render::{self, Data};
 use serde_json::Value;
 
 use crate::golden::{data, load, read};

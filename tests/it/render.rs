@@ -15,8 +15,9 @@ use model::fleet::{Bytes, Cluster, Docker, Fleet, Host, Mesh, Node, NodeRole, Re
 use model::problem::Problem;
 use model::release::{Chart, Manifest, Placement, Releases, Source};
 use model::token::{self, Token};
+use model::yaml;
 use render::cloud_init::{BUNDLE, VERSIONS};
-use render::{self, Data, Files, yaml};
+use render::{self, Data, Files};
 use serde_json::{Value, json};
 
 fn repository() -> PathBuf {

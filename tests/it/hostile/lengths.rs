@@ -3,10 +3,10 @@
 
 use model::release;
 use model::token;
+use model::yaml;
 use plan::Want;
 use plan::choose::{Choice, choose};
 use plan::journal;
-use render::yaml;
 use tool::{Exit, Output};
 
 use super::texts::{known, named, plan, read_fleet};

@@ -1,7 +1,7 @@
 //! User-data as Multipass hands it on: without its quotes, then read by YAML 1.1.
 //! Knows nothing of what the user-data is for.
 
-use render::yaml11::{self, Kind};
+use model::yaml::yaml11::{self, Kind};
 
 use super::files;
 use crate::tool;

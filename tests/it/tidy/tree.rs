@@ -62,6 +62,7 @@ pub(super) fn crates(package: &str, edges: &str) -> Vec<(String, String)> {
     let mut crates: Vec<(String, String)> = String::from_utf8_lossy(&out.stdout)
         .lines()
         .filter_map(|line| line.split_once('|'))
+        .filter(|(name, _)| !name.contains("(/"))
         .map(|(name, licence)| (name.split(' ').take(2).collect::<Vec<_>>().join(" "), licence.to_owned()))
         .collect();
     crates.sort();

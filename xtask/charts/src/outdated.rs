@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use model::problem::Problem;
 use model::release::Chart;
-use render::yaml;
+use model::yaml;
 
 /// A chart as it describes itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use model::problem::Problem;
-use render::yaml;
+use model::yaml;
 
 /// Where and how long the pods of a workload run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

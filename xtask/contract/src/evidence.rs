@@ -12,8 +12,8 @@ use serde_json::Value;
 use model::fleet::{Cluster, Fleet, Role};
 use model::problem::{At, Problem};
 use model::release::{Placement, Releases, Source};
+use model::yaml::{self, Document, Path};
 use render::merge::path as keys;
-use render::yaml::{self, Document, Path};
 use render::{Data, Files};
 
 use rendered::Origin;

@@ -17,6 +17,7 @@ mod bounds;
 pub mod clock;
 mod files;
 mod forget;
+mod fresh;
 mod generated;
 mod lock;
 mod modes;

@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-
 use tool::helm::revisions;
 use tool::reading::{json, unbase64};
 
@@ -34,7 +32,7 @@ pub fn fingerprint(certificate: &str) -> String {
     let text = unbase64(certificate).and_then(|bytes| String::from_utf8(bytes).ok());
     let body = text.as_deref().map(|pem| pem.lines().filter(|line| !line.starts_with("-----")).collect::<String>());
     let bytes = body.as_deref().and_then(unbase64).unwrap_or_else(|| certificate.as_bytes().to_vec());
-    let pairs: Vec<String> = Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02X}")).collect();
+    let pairs: Vec<String> = hmac_sha256::Hash::hash(&bytes).iter().take(8).map(|byte| format!("{byte:02X}")).collect();
     pairs.join(":")
 }
 

@@ -6,3 +6,4 @@ pub mod release;
 pub mod samples;
 pub mod token;
 pub mod units;
+pub mod yaml;

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{Files, yaml};
+use model::yaml;
+
+use super::Files;
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
 use model::token::{fact, secret};

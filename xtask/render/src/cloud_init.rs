@@ -6,11 +6,11 @@
 use serde_json::{Value, json};
 
 use super::merge::{Derived, merge};
-use super::yaml::{self, Document, Path};
-use super::yaml11::{self, Kind};
 use super::{Data, Files, document, from_module, text};
 use model::fleet::Fleet;
 use model::problem::Problem;
+use model::yaml::yaml11::{self, Kind};
+use model::yaml::{self, Document, Path};
 
 /// Files and their path on a node.
 const NODE_FILES: [(&str, &str); 8] = [

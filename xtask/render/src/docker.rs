@@ -1,7 +1,9 @@
 //! Harbor's configuration: `infra/docker/harbor.yaml` plus its two passwords.
 
+use model::yaml;
+
 use super::merge::{Derived, merge};
-use super::{Data, Files, document, from_module, yaml};
+use super::{Data, Files, document, from_module};
 use model::fleet::Fleet;
 use model::problem::Problem;
 use model::token::secret;

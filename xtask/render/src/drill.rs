@@ -2,8 +2,10 @@
 
 use serde_json::json;
 
+use model::yaml;
+
 use super::merge::{Derived, merge};
-use super::{Data, Files, documents, from_module, text, yaml};
+use super::{Data, Files, documents, from_module, text};
 use model::problem::Problem;
 
 /// Below `out/`.

@@ -5,12 +5,12 @@
 use serde_json::Value;
 
 use super::merge::{Derived, merge};
-use super::yaml::{self, Document};
 use super::{Data, Files, document, kubeadm, listed};
 use model::fleet::{Cluster, Fleet, Role};
 use model::problem::{At, Problem, nearest};
 use model::release::{Chart, RELEASES, Releases};
 use model::token;
+use model::yaml::{self, Document};
 
 /// Secrets of the mesh CA.
 const MESH_CA: [&str; 2] = ["mesh-ca.cert", "mesh-ca.key"];

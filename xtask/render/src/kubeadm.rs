@@ -5,11 +5,11 @@
 use serde_json::{Value, json};
 
 use super::merge::{Derived, merge};
-use super::yaml::{self, Document};
 use super::{Data, Files, documents, from_fleet, from_module};
 use model::fleet::{Cluster, Fleet, Node};
 use model::problem::{At, Problem};
 use model::token;
+use model::yaml::{self, Document};
 
 pub const API_PORT: u16 = 6443;
 

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::kubeadm::API_PORT;
 use super::merge::{Derived, merge};
-use super::yaml::{self, Document};
 use super::{Data, Files, document, from_module};
 use model::fleet::{Cluster, Fleet, Role};
 use model::problem::Problem;
 use model::token;
+use model::yaml::{self, Document};
 
 /// `<cluster>/kubeconfig.yaml` of every cluster, and `kubeconfig.yaml` with all of them, the platform as current context.
 ///

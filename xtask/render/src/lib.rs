@@ -13,15 +13,13 @@ pub mod kubeconfig;
 pub mod manifests;
 pub mod merge;
 pub mod mesh;
-pub mod yaml;
-pub mod yaml11;
 
 use std::collections::BTreeMap;
 
 use model::fleet::Fleet;
 use model::problem::{At, Problem, nearest};
 use model::release::Releases;
-use yaml::Document;
+use model::yaml::{self, Document};
 
 /// Generated files by path below `out/`, with tokens for run-time values.
 pub type Files = BTreeMap<String, String>;

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::helm::{entry, place, resolve};
 use super::merge::{Derived, merge};
-use super::yaml::{self, Document};
 use super::{Data, Files, documents, listed, text};
 use model::fleet::{Cluster, Fleet};
 use model::problem::{At, Problem};
 use model::release::{Manifest, Releases, Source};
+use model::yaml::{self, Document};
 
 /// `<cluster>/<manifest>.yaml` of every manifest file on every cluster of its roles: unchanged where it has no
 /// bindings.

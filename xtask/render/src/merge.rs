@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::yaml::{Document, Path};
 use model::problem::{At, Problem};
+use model::yaml::{Document, Path};
 
 /// A key that the renderer owns.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,8 +98,8 @@ fn two_owners(document: &Document, earlier: &[Derived], key: &Derived, clash: &P
 
 #[cfg(test)]
 mod tests {
-    use super::super::yaml;
     use super::*;
+    use model::yaml;
     use serde_json::json;
 
     fn document(text: &str) -> Document {

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use model::yaml;
+
 use super::merge::{Derived, merge};
-use super::{Files, from_module, yaml};
+use super::{Files, from_module};
 use model::fleet::{Cluster, Fleet};
 use model::problem::Problem;
 use model::token;

@@ -1,13 +1,12 @@
 //! Certificates, keys and digests of the embedded world: made of names, so that the same story has the same bytes.
 //! Knows nothing of who signs what; nothing here protects anything.
 
-use sha2::{Digest, Sha256};
 pub use tool::reading::{base64, unbase64};
 
 /// sha256 in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-    Sha256::digest(bytes).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    hmac_sha256::Hash::hash(bytes).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A PEM block whose content says what it is: `certificate of ca-app1-cp-3`.

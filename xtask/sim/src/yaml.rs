@@ -1,11 +1,12 @@
-//! YAML as the simulated tools read it: into JSON values. The one user of the YAML crate on this side of the world.
-//! Knows nothing of what the documents mean.
+//! YAML as the simulated tools read it, and lookups in the values.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde_json::Value;
+
+use model::yaml;
 
 /// Texts remembered before all are forgotten: a run has some forty.
 const REMEMBERED: usize = 256;
@@ -29,19 +30,10 @@ pub fn documents(text: &str) -> Read {
         if read.len() >= REMEMBERED {
             read.clear();
         }
-        let new = parse(text);
+        let new: Read = yaml::values(text).map(|all| all.into_iter().map(Rc::new).collect());
         read.insert(text.to_owned(), new.clone());
         new
     })
-}
-
-fn parse(text: &str) -> Read {
-    let all = serde_saphyr::from_multiple::<Value>(text).map_err(|e| first_line(&e.to_string()))?;
-    Ok(all.into_iter().filter(|v| !v.is_null()).map(Rc::new).collect())
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// The text at a JSON pointer, or nothing. The pointer has no escapes, which spares what most of a lookup costs.

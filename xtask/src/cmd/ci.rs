@@ -1,7 +1,6 @@
 //! `ci`: every check of this repository, the same here and in CI. What failed is printed last.
 //! Knows nothing of what the checks look at; runs them through xshell, as chores of the project and not of a plan.
 
-use anyhow::Context;
 use xshell::{Cmd, cmd};
 
 use super::Session;
@@ -25,7 +24,7 @@ struct Failed {
 /// # Errors
 /// A check could not be started.
 pub fn run(session: &mut Session) -> Ended {
-    let sh = xshell::Shell::new().map_err(|e| cannot(&e.into()))?;
+    let sh = xshell::Shell::new().map_err(|e| cannot(e.to_string()))?;
     sh.change_dir(session.space.root());
     let checks = checks(&sh);
     let mut failed = Vec::new();
@@ -33,7 +32,7 @@ pub fn run(session: &mut Session) -> Ended {
     for (name, check) in checks {
         let command = check.to_string();
         session.shell.status(Tone::Dim, "Running", &command);
-        match one(check).map_err(|e| cannot(&e))? {
+        match one(check)? {
             None => session.shell.status(Tone::Good, "Passed", name),
             Some(said) => {
                 session.shell.status(Tone::Bad, "Failed", name);
@@ -61,9 +60,10 @@ fn checks(sh: &xshell::Shell) -> Vec<(&'static str, Cmd<'_>)> {
 }
 
 /// What a check said if it failed. It reads nothing, so none of them waits for an answer.
-fn one(check: Cmd<'_>) -> anyhow::Result<Option<String>> {
+fn one(check: Cmd<'_>) -> Result<Option<String>, Stop> {
     let name = check.to_string();
-    let output = check.quiet().ignore_status().stdin("").output().with_context(|| format!("cannot start `{name}`"))?;
+    let output = check.quiet().ignore_status().stdin("").output();
+    let output = output.map_err(|e| cannot(format!("cannot start `{name}`: {e}")))?;
     let said = [output.stdout, output.stderr].map(|stream| String::from_utf8_lossy(&stream).into_owned()).concat();
     Ok((!output.status.success()).then_some(said))
 }
@@ -83,8 +83,8 @@ fn answer(shell: &mut Shell, all: usize, failed: &[Failed]) -> u8 {
     REFUSED
 }
 
-fn cannot(error: &anyhow::Error) -> Stop {
-    Stop::one(super::exit::NOT_READY, Problem::new("cannot run the checks").why(format!("{error:#}")))
+fn cannot(why: String) -> Stop {
+    Stop::one(super::exit::NOT_READY, Problem::new("cannot run the checks").why(why))
 }
 
 #[cfg(test)]

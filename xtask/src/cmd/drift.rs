@@ -7,9 +7,9 @@ use super::drive::survey::{self, Survey};
 use super::exit::{INTERRUPTED, Stop};
 use super::load::Inputs;
 use model::token::{self, Token};
+use model::yaml;
 use plan::StepKey;
 use plan::survey::{State, drift};
-use render::yaml;
 use tool::World;
 use tool::reading::json;
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::memory::quantity;
 use crate::rendered::Rendered;
 use model::problem::Problem;
-use render::yaml::Document;
+use model::yaml::Document;
 
 /// What makes `replicas` pods.
 const REPLICATED: [&str; 3] = ["Deployment", "ReplicaSet", "StatefulSet"];
@@ -63,7 +63,7 @@ fn quantities<'a>(value: &'a Value, found: &mut Vec<(&'a str, &'a Value)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use render::yaml;
+    use model::yaml;
     use serde_json::json;
 
     #[test]

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use model::problem::{Problem, nearest};
 use model::release::RELEASES;
 use model::release::{Chart, Releases};
+use model::yaml::{Document, Path};
 use render::merge;
-use render::yaml::{Document, Path};
 
 /// What a chart offers.
 pub struct Offer<'a> {
@@ -143,7 +143,7 @@ impl Walk<'_> {
 mod tests {
     use super::*;
     use model::samples::{LIST, fleet, list};
-    use render::yaml;
+    use model::yaml;
 
     const CHART: &str = "# nameOverride: x\nreplicas: 1\nresources: {}\nserver:\n  port: 80\n  # storageClass: fast\n\
                          \x20 limits:\n    rate: 1\n  args: []\n  log:\nnode:\n  name: a\n";

@@ -13,8 +13,8 @@ use model::fleet::{Cluster, Fleet};
 use model::problem::{At, Problem, nearest};
 use model::release::RELEASES;
 use model::release::{Chart, Releases, Source};
+use model::yaml::{self, Document};
 use render::Data;
-use render::yaml::{self, Document};
 
 /// The label that says how strict a namespace is.
 const LABEL: &str = "pod-security.kubernetes.io/enforce";
@@ -259,7 +259,7 @@ mod tests {
     use super::*;
     use crate::rendered::workload;
     use model::samples::{LIST, fleet, list};
-    use render::yaml;
+    use model::yaml;
     use serde_json::json;
 
     const SPACES: &str = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: plain\n  labels:\n    \

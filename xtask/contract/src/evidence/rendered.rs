@@ -10,8 +10,8 @@ use super::{Evidence, Ground, Kind, Sheet};
 use charts::rendered::Rendered;
 use model::problem::At;
 use model::release::Chart;
+use model::yaml;
 use render::merge::path as keys;
-use render::yaml;
 
 /// How much was rendered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

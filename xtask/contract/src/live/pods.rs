@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::degradation::is_lasting;
 use super::bench::{Bench, Site};
-use render::yaml;
+use model::yaml;
 
 pub(super) fn judge(bench: &mut Bench<'_>) {
     bench.case.rule("logs");

@@ -7,8 +7,8 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::rc::Rc;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
-use sha2::{Digest, Sha256};
 
+use super::fresh::Fresh;
 use super::{Workspace, bounds, trouble};
 use model::problem::Problem;
 
@@ -125,13 +125,12 @@ impl Workspace {
         self.folder(folder, access)?;
         let scratch = self.scratch()?;
         let write = || {
-            let permissions = Permissions::from_mode(access.file());
-            let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(&scratch)?;
-            file.write_all(bytes)?;
+            let mut fresh = Fresh::within(&scratch, access.file())?;
+            fresh.file.write_all(bytes)?;
             if self.lasting {
-                file.as_file().sync_all()?;
+                fresh.file.sync_all()?;
             }
-            file.persist(path).map_err(|e| e.error)?;
+            fresh.replace(path)?;
             if self.lasting { sync_folder(folder) } else { Ok(()) }
         };
         write().map_err(|e| trouble("write", self.shown(path), &e))
@@ -168,7 +167,7 @@ pub(super) fn sync_folder(folder: &Utf8Path) -> io::Result<()> {
 
 /// The sha256 of bytes in hexadecimal.
 pub fn sha256_of(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex(&hmac_sha256::Hash::hash(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {

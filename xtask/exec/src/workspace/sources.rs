@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Write};
 use camino::Utf8Path;
 
 use super::files::Access;
+use super::fresh::Fresh;
 use super::{DATA_DEPTH, Workspace, trouble};
 use model::problem::Problem;
 use render::Data;
@@ -41,11 +42,11 @@ impl Workspace {
         let file = self.root.join(path);
         let write = || {
             let folder = file.parent().unwrap_or(&self.root);
-            let mut fresh = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
-            fresh.write_all(new.as_bytes())?;
-            fresh.as_file().set_permissions(file.metadata()?.permissions())?;
-            fresh.as_file().sync_all()?;
-            fresh.persist(&file).map_err(|e| e.error)?;
+            let mut fresh = Fresh::within(folder, 0o600)?;
+            fresh.file.write_all(new.as_bytes())?;
+            fresh.file.set_permissions(file.metadata()?.permissions())?;
+            fresh.file.sync_all()?;
+            fresh.replace(&file)?;
             super::files::sync_folder(folder)
         };
         write().map_err(|e| trouble("write", path, &e))

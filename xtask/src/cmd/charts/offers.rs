@@ -12,7 +12,7 @@ use charts::verify::keys::{self, Offer};
 use model::problem::Problem;
 use model::release::Chart;
 use model::release::RELEASES;
-use render::yaml::{self, Document};
+use model::yaml::{self, Document};
 use tool::World;
 use tool::{Output, helm, tar};
 

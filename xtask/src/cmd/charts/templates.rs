@@ -10,7 +10,7 @@ use charts::verify::sampled;
 use model::fleet::Cluster;
 use model::problem::Problem;
 use model::release::Chart;
-use render::yaml::{self, Document};
+use model::yaml::{self, Document};
 use tool::World;
 use tool::helm;
 

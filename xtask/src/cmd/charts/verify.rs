@@ -21,7 +21,7 @@ use charts::verify::{amounts, images};
 use model::fleet::Cluster;
 use model::problem::Problem;
 use model::release::{Chart, Source};
-use render::yaml::{self, Document};
+use model::yaml::{self, Document};
 use tool::World;
 
 /// The kubelets' reservations stand here.
