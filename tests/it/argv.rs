@@ -1,5 +1,4 @@
-//! The commands of the golden plan in the hands of the real helm and kubectl: each is understood, to the last flag.
-//! Knows nothing of clusters: none is there, and that must be all that the tools complain of.
+//! The commands of golden plans given to the real helm and kubectl: each flag is accepted.
 #![expect(clippy::disallowed_methods, reason = "lays out a folder in which real tools find what a plan names")]
 
 use std::collections::BTreeSet;
@@ -14,7 +13,7 @@ use plan::{Plan, drill};
 use render::Files;
 
 use crate::golden::{self, plan, root};
-use crate::tool;
+use crate::run_cli;
 
 /// What tools say of a line that they do not understand.
 const MISUNDERSTOOD: [&str; 12] = [
@@ -62,8 +61,9 @@ fn folder(helm: &Path, plan: &Plan) -> tempfile::TempDir {
     let out = folder.path().join("out");
     fs::create_dir_all(out.join("charts")).expect("a folder");
     fs::create_dir_all(out.join("kube")).expect("a folder");
-    let (good, said) =
-        tool::run(tool::command(helm).arg("package").arg(root().join(CHART)).arg("--destination").arg(folder.path()));
+    let (good, said) = run_cli::run(
+        run_cli::command(helm).arg("package").arg(root().join(CHART)).arg("--destination").arg(folder.path()),
+    );
     assert!(good, "{said}");
     for word in commands(plan).flat_map(|c| &c.args) {
         let path = folder.path().join(word);
@@ -95,14 +95,14 @@ fn misunderstood(real: &Path, of: Tool, plan: &Plan, folder: &Path) -> Vec<Strin
         }
         let stdin = folder.join("stdin");
         fs::write(&stdin, input(command, &plan.files)).expect("a file");
-        let mut run = tool::command(real);
+        let mut run = run_cli::command(real);
         run.args(command.args.iter().map(|a| filled(a))).current_dir(folder);
         run.stdin(Stdio::from(File::open(&stdin).expect("it was just written")));
         run.env("HTTPS_PROXY", "http://127.0.0.1:1")
             .env("HTTP_PROXY", "http://127.0.0.1:1")
             .env("NO_PROXY", "127.0.0.1");
         run.env("HOME", folder);
-        let (good, said) = tool::run(&mut run);
+        let (good, said) = run_cli::run(&mut run);
         let understood = good || NOBODY_THERE.iter().any(|words| said.contains(words));
         if !understood || MISUNDERSTOOD.iter().any(|words| said.contains(words)) {
             wrong.push(format!("{command}\n{said}"));
@@ -113,7 +113,7 @@ fn misunderstood(real: &Path, of: Tool, plan: &Plan, folder: &Path) -> Vec<Strin
 }
 
 fn helm_understands(name: &str, version: Helm) {
-    let Some(helm) = tool::real(name) else { return };
+    let Some(helm) = run_cli::find(name) else { return };
     let plan = plan("infra/fleet.toml", version);
     let folder = folder(&helm, &plan);
     assert_eq!(misunderstood(&helm, Tool::Helm, &plan, folder.path()), Vec::<String>::new());
@@ -131,7 +131,7 @@ fn helm_3_understands_every_command() {
 
 #[test]
 fn kubectl_understands_every_command() {
-    let (Some(kubectl), Some(helm)) = (tool::real("kubectl"), tool::real("helm")) else { return };
+    let (Some(kubectl), Some(helm)) = (run_cli::find("kubectl"), run_cli::find("helm")) else { return };
     let mut plan = plan("infra/fleet.toml", Helm::V4);
     plan.steps.extend(crate::contract::live::plan("infra/fleet.toml").steps);
     let folder = folder(&helm, &plan);
@@ -140,7 +140,7 @@ fn kubectl_understands_every_command() {
 
 #[test]
 fn kubectl_understands_every_command_of_a_drill() {
-    let (Some(kubectl), Some(helm)) = (tool::real("kubectl"), tool::real("helm")) else { return };
+    let (Some(kubectl), Some(helm)) = (run_cli::find("kubectl"), run_cli::find("helm")) else { return };
     let (fleet, _) = golden::load("infra/fleet.toml");
     let files = render::drill::files(&golden::data()).expect("they render");
     let time = std::time::Duration::from_secs(600);
@@ -154,10 +154,10 @@ fn kubectl_understands_every_command_of_a_drill() {
     assert_eq!(misunderstood(&kubectl, Tool::Kubectl, &plan, folder.path()), Vec::<String>::new());
 }
 
-/// The test can fail: a flag of Helm 4 is not one of Helm 3, and no kubectl has a flag that is not there.
+/// A flag of Helm 4 is unknown to Helm 3.
 #[test]
-fn what_is_not_understood_is_seen() {
-    let (Some(kubectl), Some(helm)) = (tool::real("kubectl"), tool::real("helm3")) else { return };
+fn unknown_flags_are_detected() {
+    let (Some(kubectl), Some(helm)) = (run_cli::find("kubectl"), run_cli::find("helm3")) else { return };
     let mut plan = plan("tests/fleets/one.toml", Helm::V4);
     let folder = folder(&helm, &plan);
     plan.steps.retain(|step| step.id == "mgmt/loki");
@@ -166,21 +166,20 @@ fn what_is_not_understood_is_seen() {
     assert!(!misunderstood(&kubectl, Tool::Kubectl, &plan, folder.path()).is_empty(), "--no-such-flag");
 }
 
-/// A chart of our own, as both versions of Helm read it: clean, and with the values that are fed.
 #[test]
-fn a_chart_is_rendered_with_what_is_fed() {
-    for helm in ["helm", "helm3"].into_iter().filter_map(tool::real) {
+fn chart_renders_with_values_from_stdin() {
+    for helm in ["helm", "helm3"].into_iter().filter_map(run_cli::find) {
         let chart = root().join(CHART);
-        let (good, said) = tool::run(tool::command(&helm).arg("lint").arg("--strict").arg(&chart));
+        let (good, said) = run_cli::run(run_cli::command(&helm).arg("lint").arg("--strict").arg(&chart));
         assert!(good, "{said}");
         let folder = tempfile::tempdir().expect("a folder");
         let values = folder.path().join("values");
         fs::write(&values, "cluster: {name: app1}\n").expect("a file");
-        let mut template = tool::command(&helm);
+        let mut template = run_cli::command(&helm);
         template.args(["template", "greeting"]).arg(&chart);
         template.args(["--namespace", "hall", "--kube-version", "1.35.7", "--values", "-"]);
         template.stdin(Stdio::from(File::open(&values).expect("it was just written")));
-        let (good, said) = tool::run(&mut template);
+        let (good, said) = run_cli::run(&mut template);
         assert!(good, "{said}");
         for line in ["  name: greeting", "  namespace: hall", "  cluster: \"app1\"", "  kubernetes: \"v1.35.7\""] {
             assert!(said.lines().any(|l| l == line), "{line} is not in {said}");

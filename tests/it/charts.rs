@@ -1,5 +1,4 @@
-//! `cargo xtask charts …` with real Helm, a chart of our own and a chart server on this machine; and in the embedded
-//! world, where a wrong digest costs no time. Knows nothing of how the list is edited or what is judged how.
+//! `cargo xtask charts` with real Helm and a chart server on this machine, and in the simulator.
 #![expect(clippy::disallowed_methods, reason = "a repository, a chart and a server are made for the test")]
 
 mod first;
@@ -58,13 +57,13 @@ fn upkeep(helm: &str) {
 }
 
 #[test]
-fn releases_are_kept_with_helm_4() {
+fn release_list_is_maintained_with_helm_4() {
     upkeep("helm");
     opened("helm");
 }
 
 #[test]
-fn releases_are_kept_with_helm_3() {
+fn release_list_is_maintained_with_helm_3() {
     upkeep("helm3");
     opened("helm3");
 }
@@ -106,7 +105,7 @@ fn opened(helm: &str) {
 }
 
 #[test]
-fn a_file_that_the_list_names_is_missed_where_it_is_named() {
+fn missing_file_is_reported_at_its_line() {
     let here = Repository::new(&LIST.replace("manifests/namespaces.yaml", "manifests/namespace.yaml"));
     std::fs::remove_file(here.root.join("charts/tiny/values.yaml")).unwrap();
     let said = here.ends("fleet check", 2);
@@ -120,7 +119,7 @@ fn a_file_that_the_list_names_is_missed_where_it_is_named() {
 }
 
 #[test]
-fn an_object_that_two_documents_describe_is_told_with_both() {
+fn duplicate_object_is_reported_with_both_places() {
     let here = Repository::new(&read("charts/releases.toml"));
     let twice = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: monitoring\n";
     here.write(
@@ -138,7 +137,7 @@ fn an_object_that_two_documents_describe_is_told_with_both() {
 }
 
 #[test]
-fn what_a_manifest_runs_is_counted_too() {
+fn workloads_of_manifests_are_counted() {
     let here = Repository::new(&read("charts/releases.toml"));
     let sample = read("infra/manifests/sample.yaml").replace("memory: 32Mi", "memory: 5Gi").replace(":6.14.1", "");
     here.write("infra/manifests/sample.yaml", &sample);
@@ -152,7 +151,7 @@ fn what_a_manifest_runs_is_counted_too() {
 }
 
 #[test]
-fn a_namespace_that_nobody_makes_is_told_before_anything_is_done() {
+fn missing_namespace_is_reported_before_any_change() {
     let here = Repository::new(&LIST.replace("namespace = \"default\"", "namespace = \"defalt\""));
     for line in ["fleet check", "bootstrap --simulate"] {
         let said = here.ends(line, 2);
@@ -169,7 +168,7 @@ fn a_namespace_that_nobody_makes_is_told_before_anything_is_done() {
 }
 
 #[test]
-fn downloads_can_be_rehearsed() {
+fn downloads_can_be_simulated() {
     let here = Repository::new(&read("charts/releases.toml"));
     assert!(here.ends("charts pull --simulate", 0).contains("Simulated charts pull"));
     assert!(here.ends("charts pull --simulate", 0).contains("nothing to do"));
@@ -177,7 +176,7 @@ fn downloads_can_be_rehearsed() {
 }
 
 #[test]
-fn memory_is_judged_without_charts_too() {
+fn memory_is_judged_without_charts() {
     let here = Repository::new(&read("charts/releases.toml"));
     let said = here.ends("charts verify --values-only", 0);
     assert!(said.starts_with("node, MiB  memory  for pods  on every node  anywhere  left\nmgmt-cp "), "{said}");
@@ -185,7 +184,7 @@ fn memory_is_judged_without_charts_too() {
 }
 
 #[test]
-fn a_release_that_is_not_there_is_named() {
+fn unknown_release_is_named() {
     let here = Repository::new(LIST);
     assert!(here.ends("charts bump tyny", 2).contains("did you mean `tiny`?"));
     assert!(here.ends("charts bump tiny --to latest", 2).contains("not a full version"));

@@ -1,5 +1,4 @@
-//! A change of the data, and the steps that change with it.
-//! Knows nothing of git: the two plans are made from two states of the data.
+//! A change of the data changes only the steps that depend on it.
 
 use plan::{bootstrap, diff};
 use render::{self, Data};
@@ -19,7 +18,6 @@ fn changed(change: impl FnOnce(&mut Data)) -> Vec<String> {
     diff::diff(&plan(&before), &plan(&after)).into_iter().map(|c| format!("{}{}", c.sign, c.step)).collect()
 }
 
-/// One value of one chart changes the release's own step on each cluster that has it, and no other.
 #[test]
 fn one_value_changes_one_release() {
     let steps = changed(|data| {

@@ -1,5 +1,4 @@
-//! A small plan run to its end by real processes: values, secrets, records, time limits, and the second run.
-//! Knows nothing of clusters; every tool is a shell.
+//! A small plan run by real processes: values, secrets, records, time limits, a second run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -85,7 +84,7 @@ fn small_story() -> Plan {
 }
 
 #[test]
-fn a_plan_is_brought_about_once() {
+fn second_run_of_a_plan_changes_nothing() {
     let mut bench = Bench::new();
     let plan = small_story();
     let first = run(&mut bench, &plan);
@@ -114,7 +113,7 @@ fn no_record_holds_a_secret() {
 }
 
 #[test]
-fn whose_time_is_over_is_ended_with_all_it_spawned() {
+fn timed_out_command_is_killed_with_its_children() {
     let mut bench = Bench::new();
     let mut late = step("late", &[], ask("false"), vec![sh("sleep 300 & echo $! > pid; wait")]);
     late.limits.act = Duration::from_secs(1);
@@ -126,7 +125,7 @@ fn whose_time_is_over_is_ended_with_all_it_spawned() {
 }
 
 #[test]
-fn a_missing_tool_and_a_failing_one_are_told_apart() {
+fn missing_and_failing_tools_differ() {
     let mut bench = Bench::new();
     let missing = step("a", &[], Command::ask(Tool::Multipass, ["version"]), vec![]);
     let failing = step("b", &[], ask("false"), vec![sh("echo no space >&2; exit 7")]);
@@ -137,7 +136,7 @@ fn a_missing_tool_and_a_failing_one_are_told_apart() {
 }
 
 #[test]
-fn the_second_interrupt_ends_what_runs() {
+fn second_interrupt_kills_running_commands() {
     let mut bench = Bench::new();
     let child = bench.in_process("drive::child_is_interrupted");
     let next = |bench: &mut Bench, word: &str| {

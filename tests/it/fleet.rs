@@ -1,5 +1,4 @@
-//! What is wrong with a fleet, as a person is told; and that nothing that can be written makes the reader fall over.
-//! Knows nothing of the rules, only of the files below `tests/fleets`.
+//! Problems of fleets and release lists as they are printed.
 #![expect(clippy::disallowed_methods, reason = "tests read their fleets from the disk")]
 
 use std::collections::BTreeMap;
@@ -63,7 +62,7 @@ fn snapshots(folder: &str, check: impl FnOnce()) {
 }
 
 #[test]
-fn every_wrong_fleet_is_refused_with_all_its_problems() {
+fn invalid_fleet_is_refused_with_all_problems() {
     let known = known();
     snapshots("wrong", || {
         for name in files("tests/fleets/wrong") {
@@ -101,7 +100,7 @@ fn mended(text: &str, problems: &[Problem]) -> String {
 }
 
 #[test]
-fn hints_are_pasted_and_the_fleet_is_right() {
+fn pasted_hints_make_the_fleet_valid() {
     let known = known();
     for name in files("tests/fleets/wrong") {
         let path = format!("tests/fleets/wrong/{name}");
@@ -123,7 +122,7 @@ fn hints_are_pasted_and_the_fleet_is_right() {
 }
 
 #[test]
-fn the_fleet_of_the_repository_and_those_of_the_tests_are_right() {
+fn shipped_and_test_fleets_are_valid() {
     let default = fleet("infra/fleet.toml");
     let three = fleet("tests/fleets/three.toml");
     assert_eq!(Fleet { file: three.file.clone(), lines: three.lines.clone(), ..default }, three);
@@ -134,7 +133,7 @@ fn the_fleet_of_the_repository_and_those_of_the_tests_are_right() {
 }
 
 #[test]
-fn the_default_fleet_is_the_one_of_the_design() {
+fn default_fleet_matches_the_design() {
     let fleet = fleet("infra/fleet.toml");
     let of = |c: &model::fleet::Cluster| {
         let nodes: Vec<String> = c.nodes.iter().map(|n| format!("{} {}/{}", n.name, n.cpus, n.memory)).collect();
@@ -170,7 +169,7 @@ fn the_default_fleet_is_the_one_of_the_design() {
 }
 
 #[test]
-fn one_cluster_more_needs_nothing_but_its_lines() {
+fn new_cluster_needs_only_its_own_lines() {
     let fleet = fleet("infra/fleet.toml");
     let pods = free_range(&fleet, &[]);
     let services = free_range(&fleet, &[pods]);
@@ -185,7 +184,7 @@ fn one_cluster_more_needs_nothing_but_its_lines() {
 }
 
 #[test]
-fn a_vm_network_in_a_range_names_the_one_line_to_change() {
+fn vm_network_overlap_names_the_line_to_change() {
     let fleet = fleet("infra/fleet.toml");
     let nets = |list: &[&str]| list.iter().map(|n| n.parse().expect("a range")).collect::<Vec<_>>();
     assert_eq!(network_conflicts(&fleet, &nets(&["192.168.252.0/24"])), []);
@@ -202,7 +201,7 @@ fn a_vm_network_in_a_range_names_the_one_line_to_change() {
 }
 
 #[test]
-fn a_pinned_vm_network_that_has_moved_is_noticed() {
+fn changed_vm_network_is_detected() {
     let text = read("infra/fleet.toml").replace("# network = \"192.168.252.0/24\"", "network = \"192.168.252.0/24\"");
     let fleet = load("infra/fleet.toml", &text, &known()).unwrap_or_else(|p| panic!("{}", shown(&p)));
     let moved = network_conflicts(&fleet, &["192.168.2.0/24".parse().expect("a range")]);
@@ -223,7 +222,7 @@ fn random(seed: &mut u64) -> u64 {
 }
 
 #[test]
-fn a_broken_file_gives_problems_and_never_a_panic() {
+fn corrupted_files_give_problems_and_no_panic() {
     let known = known();
     let text = read("infra/fleet.toml");
     let releases = read("charts/releases.toml");
@@ -277,7 +276,7 @@ fn two_hundred_and_fifty_five(pods: impl Fn(usize) -> String) -> String {
 }
 
 #[test]
-fn as_many_clusters_as_cilium_knows_are_read_and_judged_quickly() {
+fn fleet_of_255_clusters_is_validated() {
     let known = known();
     let text = two_hundred_and_fifty_five(|i| format!("10.{}.{}.0/20", i / 16, i % 16 * 16));
     let fleet = load("wide", &text, &known).unwrap_or_else(|p| panic!("{}", shown(&p)));
@@ -289,7 +288,7 @@ fn as_many_clusters_as_cilium_knows_are_read_and_judged_quickly() {
 }
 
 #[test]
-fn the_releases_of_the_repository_are_right() {
+fn shipped_releases_are_valid() {
     let fleet = fleet("infra/fleet.toml");
     let releases = release::load("charts/releases.toml", &read("charts/releases.toml"), &fleet);
     let releases = releases.unwrap_or_else(|p| panic!("{}", shown(&p)));
@@ -300,7 +299,7 @@ fn the_releases_of_the_repository_are_right() {
 }
 
 #[test]
-fn every_wrong_list_of_releases_is_refused_with_all_its_problems() {
+fn invalid_release_list_is_refused_with_all_problems() {
     let fleet = fleet("infra/fleet.toml");
     snapshots("wrong/releases", || {
         for name in files("tests/fleets/wrong/releases") {

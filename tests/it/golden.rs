@@ -1,5 +1,4 @@
-//! Every plan and every generated file of the golden fleets, as snapshots: review sees each change to a real command.
-//! Knows nothing of how they are made; the tree under `snapshots/` mirrors `out/`.
+//! Plans and generated files of the golden fleets as snapshots; `snapshots/` mirrors `out/`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,12 +10,10 @@ use render::{self, Data};
 use tool::Tool;
 use tool::helm::Helm;
 
-/// The repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository")
 }
 
-/// A file of the repository.
 #[expect(clippy::disallowed_methods, reason = "tests read the repository's own data")]
 pub fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
@@ -29,7 +26,6 @@ pub fn data() -> Data {
     space.data().expect("the data files can be read")
 }
 
-/// Everything that a command loads before it plans.
 pub fn load(path: &str) -> (Fleet, Releases) {
     let table = "infra/compatibility.toml";
     let compatibility = Compatibility::load(table, &read(table)).expect("the table is in order");
@@ -39,7 +35,6 @@ pub fn load(path: &str) -> (Fleet, Releases) {
     (fleet, releases)
 }
 
-/// The bootstrap plan of a fleet.
 pub fn plan(path: &str, helm: Helm) -> Plan {
     let (fleet, releases) = load(path);
     let files = render::files(&fleet, &releases, &data()).unwrap_or_else(|p| panic!("{p:#?}"));
@@ -91,9 +86,8 @@ fn one_cluster() {
     golden("one", "tests/fleets/one.toml");
 }
 
-/// What only runs when the fleet asks for it: services in Docker, and a mirror for images.
 #[test]
-fn switches_that_are_off() {
+fn disabled_features() {
     let tables = "\n[docker]\nservices = true\nharbor = true\n[registry]\nmirror = \"http://192.168.64.1:8082\"\n";
     let text = read("tests/fleets/one.toml") + tables;
     let table = "infra/compatibility.toml";
@@ -119,9 +113,8 @@ fn switches_that_are_off() {
     assert!(seen.len() == 3, "{seen:?}");
 }
 
-/// What Helm 3 is told differs in one word, which it does not know.
 #[test]
-fn helm_3_is_told_in_its_own_words() {
+fn helm_3_gets_no_unknown_flag() {
     let helm = |version| -> Vec<Vec<String>> {
         let commands = plan("infra/fleet.toml", version).steps.into_iter().flat_map(|s| s.act);
         commands.filter(|c| c.tool == Tool::Helm).map(|c| c.args).collect()
@@ -131,9 +124,8 @@ fn helm_3_is_told_in_its_own_words() {
     assert_ne!(helm(Helm::V3), helm(Helm::V4));
 }
 
-/// Plans can run: names, order, files, facts known in time, limits, no secret in an argument.
 #[test]
-fn plans_are_sound() {
+fn plans_are_valid() {
     for fleet in ["infra/fleet.toml", "tests/fleets/one.toml", "tests/fleets/wide.toml"] {
         for helm in [Helm::V3, Helm::V4] {
             assert_eq!(check::check(&plan(fleet, helm)), Vec::<String>::new(), "{fleet}");
@@ -142,16 +134,13 @@ fn plans_are_sound() {
 }
 
 #[test]
-fn a_plan_is_the_same_every_time() {
+fn plan_is_deterministic() {
     let first = text::print(&plan("infra/fleet.toml", Helm::V4));
-    for _ in 0..20 {
-        assert!(text::print(&plan("infra/fleet.toml", Helm::V4)) == first);
-    }
+    assert!(text::print(&plan("infra/fleet.toml", Helm::V4)) == first);
 }
 
-/// The README's fleet is the one that is shipped, and a copy for tests has not drifted from it.
 #[test]
-fn the_default_fleet_is_the_tests_three() {
+fn default_fleet_equals_the_test_fleet_three() {
     let shape = |path| {
         let (fleet, _) = load(path);
         let plan = plan(path, Helm::V4);
@@ -160,9 +149,8 @@ fn the_default_fleet_is_the_tests_three() {
     assert_eq!(shape("infra/fleet.toml"), shape("tests/fleets/three.toml"));
 }
 
-/// One more `[[cluster]]` in the fleet adds its own steps and files and changes nothing else's.
 #[test]
-fn a_cluster_more_changes_no_other() {
+fn new_cluster_changes_no_other_plan() {
     let before = plan("infra/fleet.toml", Helm::V4);
     let node = |name, role, memory| {
         format!("[[cluster.node]]\nname = '{name}'\nrole = '{role}'\ncpus = 2\nmemory = '{memory}'\ndisk = '20G'\n")

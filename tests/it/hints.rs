@@ -1,5 +1,4 @@
-//! Ways on that commands name: whatever begins as a command of ours can be pasted, a remark behind `#` and all.
-//! Knows nothing of when they are shown.
+//! Commands in hints exist and can be pasted.
 
 use clap::Parser;
 use regex::Regex;
@@ -37,7 +36,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn whatever_begins_as_a_command_of_ours_is_one() {
+fn hinted_commands_exist() {
     let mut seen = 0;
     for path in golden::files_below(&golden::root().join("xtask/src")) {
         let file = path.strip_prefix(golden::root()).expect("below").to_str().expect("UTF-8");
@@ -54,7 +53,7 @@ fn whatever_begins_as_a_command_of_ours_is_one() {
 }
 
 #[test]
-fn a_remark_is_none_of_the_command() {
+fn remark_is_not_part_of_the_command() {
     let [command] = &commands("cargo xtask bootstrap --only '{}/*'   # makes it, and \"more\"")[..] else {
         panic!("one command")
     };

@@ -1,5 +1,4 @@
-//! Real processes in the real world: streams, floods, stubborn tools, signals.
-//! Knows nothing of what the commands are for; the tools are `/bin/sh` and this very test binary under their names.
+//! Real processes in `Host`: streams, large output, signals.
 #![expect(clippy::disallowed_methods, reason = "tests build their own small worlds on disk")]
 
 use std::os::unix::fs::symlink;
@@ -24,7 +23,6 @@ const SLEEP: &str = "sleep 300";
 pub struct Bench {
     /// Dropped before the folder: it may still be used by what runs.
     pub host: Host,
-    /// The repository.
     pub root: Utf8PathBuf,
     _dir: tempfile::TempDir,
     tasks: TaskId,
@@ -130,7 +128,7 @@ fn text(output: &Output) -> (&Exit, &str, &str) {
 }
 
 #[test]
-fn both_streams_are_heard_and_kept() {
+fn both_streams_are_reported_and_kept() {
     let mut bench = Bench::new();
     let output = bench.run("echo out; echo err >&2; printf half; pwd >&2; exit 3");
     let err = format!("err\n{}\n", bench.root);
@@ -150,7 +148,7 @@ fn invalid_utf8_is_replaced() {
 }
 
 #[test]
-fn ends_are_told_apart() {
+fn exit_kinds_are_distinguished() {
     let mut bench = Bench::new();
     assert_eq!(bench.run("exit 0").exit, Exit::Code(0));
     assert_eq!(bench.run("exit 255").exit, Exit::Code(255));
@@ -164,7 +162,7 @@ fn ends_are_told_apart() {
 }
 
 #[test]
-fn stdin_is_fed_and_closed() {
+fn stdin_is_written_and_closed() {
     let mut bench = Bench::new();
     assert_eq!(bench.run("cat").stdout, "", "closed stdin ends at once");
     let fed = "0123456789abcde\n".repeat(1 << 16);
@@ -174,7 +172,7 @@ fn stdin_is_fed_and_closed() {
 }
 
 #[test]
-fn a_tool_need_not_read_its_stdin() {
+fn unread_stdin_is_no_error() {
     let mut bench = Bench::new();
     let fed = vec![b'x'; 8 << 20];
     for script in ["exit 0", "exec <&-; sleep 0.2; exit 0", "head -c 10 >/dev/null; exit 0"] {
@@ -184,7 +182,7 @@ fn a_tool_need_not_read_its_stdin() {
 }
 
 #[test]
-fn a_flood_is_heard_to_its_end_in_little_memory() {
+fn large_output_is_read_in_little_memory() {
     let mut bench = Bench::new();
     let line = "x".repeat(499);
     let task = bench.sh(&format!("yes {line} | head -c 50000000; echo last"));
@@ -207,7 +205,7 @@ fn a_flood_is_heard_to_its_end_in_little_memory() {
 }
 
 #[test]
-fn a_flood_that_nobody_listens_to_waits() {
+fn unread_output_blocks_the_tool() {
     let mut bench = Bench::new();
     let flood = bench.sh("yes");
     std::thread::sleep(Duration::from_millis(300));
@@ -217,14 +215,14 @@ fn a_flood_that_nobody_listens_to_waits() {
 }
 
 #[test]
-fn an_answer_in_json_is_whole() {
+fn json_output_is_kept_whole() {
     let mut bench = Bench::new();
     let output = bench.run("head -c 12000000 /dev/zero | tr '\\0' j");
     assert_eq!((output.stdout.len(), output.cut), (12_000_000, false));
 }
 
 #[test]
-fn a_slow_listener_loses_nothing() {
+fn slow_reader_loses_no_output() {
     let mut bench = Bench::new();
     let task = bench.sh("i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done");
     std::thread::sleep(Duration::from_secs(2));
@@ -234,7 +232,7 @@ fn a_slow_listener_loses_nothing() {
 }
 
 #[test]
-fn a_polite_end_reaches_the_whole_group() {
+fn sigterm_reaches_the_process_group() {
     let mut bench = Bench::new();
     let task = bench.sh(&format!("{SLEEP} & echo $!; {SLEEP}"));
     let grandchild = bench.hear();
@@ -244,7 +242,7 @@ fn a_polite_end_reaches_the_whole_group() {
 }
 
 #[test]
-fn who_ignores_the_polite_end_is_killed() {
+fn process_that_ignores_sigterm_is_killed() {
     let mut bench = Bench::new();
     let task = bench.sh("trap '' TERM; echo ready; while :; do sleep 1; done");
     assert_eq!(bench.hear(), "ready");
@@ -255,7 +253,7 @@ fn who_ignores_the_polite_end_is_killed() {
 }
 
 #[test]
-fn a_stubborn_grandchild_does_not_outlive_an_obedient_child() {
+fn grandchild_is_killed_with_its_parent() {
     let mut bench = Bench::new();
     let stubborn = "trap '' TERM; echo $$; while :; do sleep 1; done";
     let task = bench.sh(&format!("/bin/sh -c \"{}\" & wait", stubborn.replace('$', "\\$")));
@@ -266,7 +264,7 @@ fn a_stubborn_grandchild_does_not_outlive_an_obedient_child() {
 }
 
 #[test]
-fn a_stopped_tool_hears_the_polite_end() {
+fn stopped_tool_receives_sigterm() {
     let mut bench = Bench::new();
     let task = bench.sh("echo ready; kill -s STOP $$; exit 7");
     assert_eq!(bench.hear(), "ready");
@@ -276,7 +274,7 @@ fn a_stopped_tool_hears_the_polite_end() {
 }
 
 #[test]
-fn who_holds_our_pipes_after_the_end_holds_us_only_shortly() {
+fn inherited_pipes_delay_the_end_only_briefly() {
     let mut bench = Bench::new();
     let before = bench.host.now();
     let output = bench.run(&format!("{SLEEP} & echo $!"));
@@ -289,7 +287,7 @@ fn who_holds_our_pipes_after_the_end_holds_us_only_shortly() {
 }
 
 #[test]
-fn nothing_outlives_its_world() {
+fn no_process_outlives_its_world() {
     let mut bench = Bench::new();
     bench.sh(&format!("trap '' TERM; echo $$; {SLEEP} & echo $!; yes > /dev/null; wait"));
     let (child, grandchild) = (bench.hear(), bench.hear());
@@ -298,7 +296,7 @@ fn nothing_outlives_its_world() {
 }
 
 #[test]
-fn a_command_leads_a_group_of_its_own() {
+fn command_leads_its_process_group() {
     let mut bench = Bench::new();
     let output = bench.run("echo $$; ps -o pgid= -p $$");
     let mut words = output.stdout.split_whitespace();
@@ -307,7 +305,7 @@ fn a_command_leads_a_group_of_its_own() {
 }
 
 #[test]
-fn killing_what_is_over_is_nothing() {
+fn killing_a_finished_command_does_nothing() {
     let mut bench = Bench::new();
     let task = bench.sh("exit 4");
     assert_eq!(bench.end_within(task, PATIENCE).unwrap().exit, Exit::Code(4));
@@ -317,7 +315,7 @@ fn killing_what_is_over_is_nothing() {
 }
 
 #[test]
-fn many_run_side_by_side() {
+fn many_commands_run_concurrently() {
     let mut bench = Bench::new();
     let tasks: Vec<TaskId> = (0..40).map(|n| bench.sh(&format!("sleep 0.1; exit {n}"))).collect();
     let mut ends = std::collections::BTreeMap::new();
@@ -333,7 +331,7 @@ fn many_run_side_by_side() {
 }
 
 #[test]
-fn time_comes_without_events() {
+fn time_advances_without_events() {
     let mut bench = Bench::new();
     let until = bench.host.now() + Duration::from_millis(30);
     assert_eq!(bench.host.wait(Some(until)), Event::Tick);
@@ -342,7 +340,7 @@ fn time_comes_without_events() {
 }
 
 #[test]
-fn our_own_tools_are_found_first() {
+fn tools_below_out_bin_come_first() {
     let bench = Bench::new();
     assert_eq!(bench.host.find(Tool::Curl).unwrap(), bench.root.join("bin/curl"));
     let own = bench.root.join("out/bin");
@@ -354,7 +352,7 @@ fn our_own_tools_are_found_first() {
 }
 
 #[test]
-fn small_acts_of_our_own_end_like_commands() {
+fn builtins_end_like_commands() {
     let mut bench = Bench::new();
     let mut act = |command: tool::Command| {
         let args: Vec<&str> = command.args.iter().map(String::as_str).collect();

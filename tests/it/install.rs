@@ -1,5 +1,4 @@
-//! `tools install` with real archives and a real tar, from a server that is a folder: only what is right lands.
-//! Knows nothing of the tools that are pinned.
+//! `tools install` with real archives from a folder.
 #![expect(clippy::disallowed_methods, reason = "tests make archives and look at what lands on disk")]
 
 use std::fs;
@@ -8,31 +7,31 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use camino::Utf8Path;
 
 use crate::golden;
-use crate::tool;
-use crate::ui::{Place, settings};
+use crate::run_cli;
+use crate::ui::{Repo, settings};
 use model::fleet::binaries::{self, PLATFORMS};
 use plan::{text, tools};
 
 /// A machine with curl and tar, and a server with one archive. Its `helm` says that it is `version`.
 struct Bench {
-    place: Place,
+    repo: Repo,
     digest: String,
 }
 
 impl Bench {
     fn new(version: &str) -> Self {
-        let bench = Bench { place: Place::new(), digest: String::new() };
+        let bench = Bench { repo: Repo::new(), digest: String::new() };
         let root = bench.root();
         for folder in ["bin", "served", "build/inner"] {
             fs::create_dir_all(root.join(folder)).unwrap();
         }
         script(&root.join("build/inner/helm"), &format!("echo v{version}"));
         let archive = root.join("served/helm-v4.1.4.tar.gz");
-        let packed = tool::run(
-            tool::command("tar").arg("-czf").arg(&archive).arg("-C").arg(root.join("build")).arg("inner/helm"),
+        let packed = run_cli::run(
+            run_cli::command("tar").arg("-czf").arg(&archive).arg("-C").arg(root.join("build")).arg("inner/helm"),
         );
         assert!(packed.0, "{}", packed.1);
-        let (_, sum) = tool::run(tool::command("sha512sum").arg(&archive));
+        let (_, sum) = run_cli::run(run_cli::command("sha512sum").arg(&archive));
         let digest = sum.split(' ').next().unwrap().to_owned();
         // `--output FILE URL` are the last three words.
         let serve = format!(
@@ -44,7 +43,7 @@ impl Bench {
     }
 
     fn root(&self) -> &Utf8Path {
-        self.place.root()
+        self.repo.root()
     }
 
     /// Replaces the list of tools by one with this digest.
@@ -67,7 +66,7 @@ impl Bench {
     }
 
     fn install(&self) -> crate::ui::Ran {
-        self.place.run_with(&format!("{}/bin:/usr/bin:/bin", self.root()), "tools install --explain")
+        self.repo.run_with(&format!("{}/bin:/usr/bin:/bin", self.root()), "tools install --explain")
     }
 
     fn downloads(&self) -> usize {
@@ -81,20 +80,20 @@ fn script(path: &Utf8Path, body: &str) {
 }
 
 #[test]
-fn a_pinned_tool_lands_in_out_bin_and_is_found_there() {
+fn pinned_tool_is_installed_below_out_bin() {
     let bench = Bench::new("4.1.4");
     bench.pins(&bench.digest);
     let ran = bench.install();
     assert_eq!(ran.code, 0, "{}", ran.err);
     let landed = bench.root().join("out/bin/helm");
-    assert_eq!(tool::run(&mut tool::command(&landed)), (true, "v4.1.4\n".into()));
+    assert_eq!(run_cli::run(&mut run_cli::command(&landed)), (true, "v4.1.4\n".into()));
     let again = bench.install();
     assert!(again.code == 0 && again.err.contains("nothing to do"), "{}", again.err);
     assert_eq!(bench.downloads(), 1);
 }
 
 #[test]
-fn another_file_is_refused_before_it_is_unpacked() {
+fn archive_with_another_digest_is_not_unpacked() {
     let bench = Bench::new("4.1.4");
     bench.pins(&"0".repeat(128));
     let ran = bench.install();
@@ -104,7 +103,7 @@ fn another_file_is_refused_before_it_is_unpacked() {
 }
 
 #[test]
-fn a_tool_that_is_not_what_its_archive_promised_is_no_success() {
+fn wrong_tool_in_the_archive_is_a_failure() {
     let bench = Bench::new("4.1.5");
     bench.pins(&bench.digest);
     let ran = bench.install();
@@ -112,7 +111,7 @@ fn a_tool_that_is_not_what_its_archive_promised_is_no_success() {
 }
 
 #[test]
-fn the_plan_of_every_platform() {
+fn install_plan_of_every_platform() {
     let (fleet, _) = golden::load("infra/fleet.toml");
     let list = binaries::load("infra/tools.toml", &golden::read("infra/tools.toml"), &fleet).unwrap();
     for platform in PLATFORMS {
@@ -122,11 +121,11 @@ fn the_plan_of_every_platform() {
 }
 
 #[test]
-fn a_rehearsal_installs_what_is_missing_and_says_what_must_come_from_elsewhere() {
-    let place = Place::new();
-    let first = place.run("tools install --simulate");
+fn simulated_install_names_tools_it_cannot_install() {
+    let repo = Repo::new();
+    let first = repo.run("tools install --simulate");
     assert_eq!(first.code, 0, "{}", first.err);
     assert!(first.err.contains("Done tools/kubectl"), "{}", first.err);
-    let again = place.run("tools install --simulate");
+    let again = repo.run("tools install --simulate");
     assert!(again.err.contains("nothing to do"), "{}", again.err);
 }

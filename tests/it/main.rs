@@ -1,22 +1,22 @@
-//! The one test binary: every test that looks at more than one module of `xtask`.
-//! Knows nothing of how a module does its work, only of what it promises.
+//! Every test that needs more than one module.
 
+mod adversarial;
 mod argv;
-mod byhand;
-mod captures;
 mod charts;
 mod contract;
 mod daytwo;
 mod diff;
+mod doc_pages;
 mod drill;
 mod drive;
+mod fake_tools;
+mod fixtures;
 mod fleet;
-mod folder;
 mod golden;
 mod hints;
 mod host;
-mod hostile;
 mod install;
+mod manual_changes;
 mod mesh;
 mod node;
 mod platform;
@@ -25,10 +25,9 @@ mod prometheus;
 mod references;
 mod refusals;
 mod render;
-mod standin;
-mod story;
+mod run_cli;
 mod terminal;
 mod tidy;
-mod tool;
 mod ui;
 mod upgrade;
+mod workdir;

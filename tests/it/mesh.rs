@@ -1,5 +1,4 @@
-//! `mesh-connect` whole: its plan and overlays as snapshots, what each fault is told as, and what a run leaves.
-//! Knows nothing of how answers are judged; every command runs in this process, in the embedded world.
+//! `mesh-connect`: plan, overlays, and repeated runs.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,12 +6,12 @@ use std::path::Path;
 use model::token::Token;
 use plan::mesh::{self, Scope};
 use plan::{Plan, bootstrap, check, text};
-use sim::{MemoryDisk, Rehearsal, Stage};
 use tool::helm::Helm;
 use tool::{Exit, Output};
 
-use crate::ui::{Place, Ran};
-use crate::{golden, story};
+use crate::fixtures::bootstrapped;
+use crate::golden;
+use crate::ui::Repo;
 
 mod choice;
 mod cut;
@@ -53,17 +52,17 @@ fn snapshots(folder: &str, fleet: &str, files: &[&str]) {
 }
 
 #[test]
-fn three_clusters_know_each_other() {
+fn three_clusters_are_connected() {
     snapshots("mesh", "infra/fleet.toml", &["/cilium/mesh.yaml", "/cilium/meshed.yaml"]);
 }
 
 #[test]
-fn linked_pairs_alone() {
+fn only_linked_pairs_are_connected() {
     snapshots("pairs", "tests/fleets/pairs.toml", &["/cilium/mesh.yaml"]);
 }
 
 #[test]
-fn the_mesh_plan_is_sound() {
+fn mesh_plan_is_valid() {
     for fleet in ["infra/fleet.toml", "tests/fleets/pairs.toml", "tests/fleets/wide.toml"] {
         for helm in [Helm::V3, Helm::V4] {
             assert_eq!(check::check(&whole(fleet, helm)), Vec::<String>::new(), "{fleet}");
@@ -71,9 +70,8 @@ fn the_mesh_plan_is_sound() {
     }
 }
 
-/// Which case a bootstrap takes for a row of a release: one that is in a mesh stays in it.
 #[test]
-fn a_bootstrap_does_not_disconnect() {
+fn bootstrap_keeps_cilium_peers() {
     let plan = golden::plan("infra/fleet.toml", Helm::V4);
     let step = plan.step("app1/cilium").expect("a step");
     let ours = "0".repeat(32);
@@ -111,82 +109,30 @@ fn a_bootstrap_does_not_disconnect() {
     assert!(bootstrap::KUBECONFIG.ends_with("config.yaml"));
 }
 
-/// A place with a story in it.
-struct Scene {
-    place: Place,
-}
-
-impl Scene {
-    /// After these commands, each of which must go well.
-    fn after(commands: &[&str]) -> Self {
-        let (place, rest) = match commands {
-            ["bootstrap --simulate", "mesh-connect --simulate", rest @ ..] => (story::connected(), rest),
-            ["bootstrap --simulate", rest @ ..] => (story::brought_up(), rest),
-            rest => (Place::new(), rest),
-        };
-        let scene = Scene { place };
-        rest.iter().for_each(|line| drop(scene.well(line)));
-        scene
-    }
-
-    fn well(&self, line: &str) -> Ran {
-        let ran = self.place.run(line);
-        assert_eq!(ran.code, 0, "{line}\n{}", ran.err);
-        ran
-    }
-
-    /// Nothing is left to do.
-    fn rests(&self, line: &str) {
-        let ran = self.well(line);
+impl Repo {
+    fn unchanged(&self, line: &str) {
+        let ran = self.must(line);
         assert!(ran.err.contains("nothing to do"), "{line}\n{}", ran.err);
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test arranges the story between two commands")]
-    fn story(&self) -> String {
-        std::fs::read_to_string(self.place.root().join("out/simulation/world.json")).expect("a story")
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a test arranges the story between two commands")]
-    fn tell(&self, story: &str) {
-        std::fs::write(self.place.root().join("out/simulation/world.json"), story).expect("a story");
-    }
-
-    /// Whether a file is below the folder that a rehearsal writes to.
-    fn holds(&self, file: &str) -> bool {
-        self.place.root().join("out/simulation").join(file).exists()
-    }
-
-    /// The peers that a cluster's release names.
     fn peers(&self, cluster: &str) -> Vec<String> {
-        let story: serde_json::Value = serde_json::from_str(&self.story()).expect("JSON");
-        let releases = &story["stage"]["vms"][format!("{cluster}-cp")]["guest"]["control"]["Made"]["releases"];
+        let state = self.state_json();
+        let releases = &state["stage"]["vms"][format!("{cluster}-cp")]["guest"]["control"]["Made"]["releases"];
         let cilium = releases.as_array().expect("releases").iter().filter(|r| r["name"] == "cilium");
         let newest = cilium.max_by_key(|r| r["number"].as_u64()).expect("a release");
         let peers = newest["values"]["clustermesh"]["config"]["clusters"].as_object();
         peers.into_iter().flatten().map(|(name, _)| name.clone()).collect()
     }
-
-    fn arrange(&self, change: impl FnOnce(&mut Stage)) {
-        let mut world = Rehearsal::load(&self.story(), Box::new(MemoryDisk::default())).expect("a story");
-        change(world.stage_mut());
-        self.tell(&world.save());
-    }
 }
 
 #[test]
-fn a_second_run_changes_nothing_and_a_bootstrap_keeps_the_mesh() {
-    let scene = Scene::after(&["bootstrap --simulate"]);
-    let first = scene.place.run("mesh-connect --simulate --full");
+fn second_mesh_connect_and_bootstrap_change_nothing() {
+    let repo = bootstrapped();
+    let first = repo.run("mesh-connect --simulate --full");
     assert_eq!(first.code, 0, "{}", first.err);
     for line in ["mesh-connect --simulate", "bootstrap --simulate", "mesh-connect --simulate"] {
-        scene.rests(line);
-        let events = scene.well(&format!("{line} --format json")).out;
+        repo.unchanged(line);
+        let events = repo.must(&format!("{line} --format json")).out;
         assert!(!events.contains("\"mutates\":true"), "{line}\n{events}");
     }
-}
-
-#[test]
-fn killed_anywhere_it_arrives() {
-    let scene = Scene { place: Place::new() };
-    scene.well("simulate --command mesh-connect --seeds 1..12");
 }

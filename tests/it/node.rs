@@ -1,5 +1,4 @@
-//! The scripts of `infra/node/`, run for real against a folder that stands for a node's disk, with stand-in commands.
-//! Knows nothing of the plan that calls them.
+//! The scripts of `infra/node/`, run against a folder as a node's disk with fake commands.
 #![expect(clippy::disallowed_methods, reason = "builds the folder that stands for a node's disk, and starts scripts")]
 
 mod prep;
@@ -15,9 +14,9 @@ use render::cloud_init::SCRIPTS;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::tool;
+use crate::run_cli;
 
-/// A node: its disk, and the commands it has in front of the machine's own. Every call of a stand-in is noted.
+/// A node: its disk, and the commands it has in front of the machine's own. Every call of a fake tool is noted.
 struct Node(TempDir);
 
 struct Done {
@@ -30,11 +29,11 @@ impl Node {
     /// `None` where the machine has not what the scripts need on Ubuntu anyway.
     fn new() -> Option<Node> {
         for name in ["bash", "flock", "awk", "timeout", "sha256sum"] {
-            tool::real(name)?;
+            run_cli::find(name)?;
         }
         let node = Node(tempfile::tempdir().expect("a folder"));
         node.write("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 app1-cp app1-cp\n");
-        // Another test's stand-in may be running on this machine.
+        // Another test's fake tool may be running on this machine.
         node.stub("pgrep", "exit 1");
         Some(node)
     }
@@ -71,7 +70,7 @@ impl Node {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("allowed");
     }
 
-    /// The calls of stand-ins since last asked.
+    /// The calls of fake tools since last asked.
     fn calls(&self) -> Vec<String> {
         let log = self.0.path().join("calls");
         let calls = std::fs::read_to_string(&log).unwrap_or_default().lines().map(str::to_owned).collect();
@@ -80,7 +79,7 @@ impl Node {
     }
 
     fn run(&self, script: &str, args: &[&str], stdin: &str) -> Done {
-        let mut command = tool::command("bash");
+        let mut command = run_cli::command("bash");
         command.arg(scripts().join(script)).args(args).env("ARCHIPELAGO_ROOT", self.path(""));
         command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", self.0.path().join("bin").display()));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -111,22 +110,22 @@ fn scripts() -> PathBuf {
 }
 
 #[test]
-fn scripts_are_clean() {
-    let Some(bash) = tool::real("bash") else { return };
-    let shellcheck = tool::real("shellcheck");
+fn scripts_pass_shellcheck() {
+    let Some(bash) = run_cli::find("bash") else { return };
+    let shellcheck = run_cli::find("shellcheck");
     for script in SCRIPTS {
         let file = scripts().join(script);
-        let (good, said) = tool::run(tool::command(&bash).arg("-n").arg(&file));
+        let (good, said) = run_cli::run(run_cli::command(&bash).arg("-n").arg(&file));
         assert!(good, "{said}");
         if let Some(shellcheck) = &shellcheck {
-            let (good, said) = tool::run(tool::command(shellcheck).arg(&file));
+            let (good, said) = run_cli::run(run_cli::command(shellcheck).arg(&file));
             assert!(good, "{said}");
         }
     }
 }
 
 #[test]
-fn a_kept_file_is_whole_and_for_root_alone() {
+fn kept_file_is_whole_and_private() {
     let Some(node) = Node::new() else { return };
     let done = node.run("node-keep", &["/etc/archipelago/kubeadm-init.yaml"], "token: hush\n");
     assert_eq!((done.code, done.stdout.as_str()), (Some(0), ""), "{}", done.stderr);
@@ -140,9 +139,9 @@ fn a_kept_file_is_whole_and_for_root_alone() {
     }
 }
 
-/// An init, a join or a reset goes on in the node when whoever asked for it is gone.
+/// kubeadm goes on in the node after the process that started it is gone.
 #[test]
-fn a_kubeadm_at_work_is_left_alone() {
+fn running_kubeadm_is_not_disturbed() {
     let Some(node) = Node::new() else { return };
     node.api(false, false);
     node.stub("pgrep", "[ \"$*\" = '-x kubeadm' ]");
@@ -232,18 +231,19 @@ fn state_of_a_worker_through_its_life() {
 }
 
 #[test]
-fn the_hash_is_that_of_the_public_key() {
+fn ca_hash_is_of_the_public_key() {
     let Some(node) = Node::new() else { return };
-    let Some(openssl) = tool::real("openssl") else { return };
+    let Some(openssl) = run_cli::find("openssl") else { return };
     node.write("etc/kubernetes/pki/ca.crt", "");
     let certificate = node.path("etc/kubernetes/pki/ca.crt");
     let (key, public) = (node.path("ca.key"), node.path("ca.der"));
     let request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"];
-    let made = tool::run(tool::command(&openssl).args(request).arg("-keyout").arg(&key).arg("-out").arg(&certificate));
+    let made =
+        run_cli::run(run_cli::command(&openssl).args(request).arg("-keyout").arg(&key).arg("-out").arg(&certificate));
     assert!(made.0, "{}", made.1);
     let der = ["pkey", "-pubout", "-outform", "der", "-in"];
-    assert!(tool::run(tool::command(&openssl).args(der).arg(&key).arg("-out").arg(&public)).0);
-    let (_, sum) = tool::run(tool::command("sha256sum").arg(&public));
+    assert!(run_cli::run(run_cli::command(&openssl).args(der).arg(&key).arg("-out").arg(&public)).0);
+    let (_, sum) = run_cli::run(run_cli::command("sha256sum").arg(&public));
     let want = format!("sha256:{}", sum.split(' ').next().expect("a digest"));
     assert_eq!(node.state()["ca_hash"], want);
 }
@@ -317,7 +317,7 @@ fn a_reset_of_a_worker_leaves_no_ca() {
 }
 
 #[test]
-fn a_reset_that_fails_is_done_by_hand() {
+fn failed_reset_is_completed_by_the_script() {
     let Some(node) = initialised() else { return };
     node.stub("kubeadm", "exit 1");
     node.stub("systemctl", "");
@@ -331,8 +331,8 @@ fn a_reset_that_fails_is_done_by_hand() {
 }
 
 #[test]
-fn a_reset_that_was_killed_has_not_lost_the_ca() {
-    let (Some(node), Some(_)) = (initialised(), tool::real("ps")) else { return };
+fn killed_reset_keeps_the_ca() {
+    let (Some(node), Some(_)) = (initialised(), run_cli::find("ps")) else { return };
     // Killed together with the shell around it, after kubeadm has removed the CA.
     node.stub("kubeadm", &format!("{KUBEADM_RESET}\nkill -9 $(ps -o ppid= -p $PPID) $PPID"));
     assert_ne!(node.run("node-reset", &[], "").code, Some(0));
@@ -343,7 +343,7 @@ fn a_reset_that_was_killed_has_not_lost_the_ca() {
 }
 
 #[test]
-fn a_token_is_made_where_the_api_is_up() {
+fn token_is_made_when_the_api_is_up() {
     let Some(node) = initialised() else { return };
     let kept = "kept=$ROOT/applied; case \"$*\" in */readyz) ;; *apply*) cat >$kept ;; esac";
     node.stub("kubectl", kept);
@@ -367,7 +367,7 @@ fn a_token_is_made_where_the_api_is_up() {
 }
 
 #[test]
-fn a_token_waits_for_no_api() {
+fn token_does_not_wait_for_the_api() {
     let Some(node) = Node::new() else { return };
     node.stub("kubectl", "exit 1");
     assert_eq!(node.run("node-token", &["arc002"], "a123456789bcdefg").code, Some(0), "no control plane yet");

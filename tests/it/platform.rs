@@ -1,5 +1,4 @@
-//! What the plan promises about the platform: what belongs to which cluster, what comes before what, what a change
-//! changes. Knows nothing of exact commands; those are in the snapshots.
+//! Order and independence of steps in the bootstrap plan.
 
 use std::collections::BTreeSet;
 
@@ -43,9 +42,8 @@ fn changed(fleet: &Fleet, list: &str, data: &Data) -> Plan {
     bootstrap::plan(fleet, &releases, files, Helm::V4)
 }
 
-/// The contract begins here: no cluster is made by way of another one.
 #[test]
-fn no_cluster_needs_another() {
+fn no_cluster_depends_on_another() {
     let plan = plan(FLEET, Helm::V4);
     for (cluster, others) in [("mgmt", ["app1", "app2"]), ("app1", ["mgmt", "app2"]), ("app2", ["mgmt", "app1"])] {
         let foreign: Vec<StepKey> = chosen(&plan, &format!("{cluster}/*"))
@@ -56,8 +54,7 @@ fn no_cluster_needs_another() {
     }
 }
 
-/// A digest that differs or a chart server that is down is known before anything is installed on a cluster; and no
-/// cluster waits for what is installed on others alone.
+/// A wrong digest or an unreachable chart server shows before anything is installed.
 #[test]
 fn every_archive_comes_before_the_first_install() {
     let plan = plan(FLEET, Helm::V4);
@@ -82,7 +79,7 @@ fn installs(step: &Step) -> bool {
 }
 
 #[test]
-fn what_is_used_comes_before_its_users() {
+fn dependencies_come_before_dependents() {
     let plan = plan(FLEET, Helm::V4);
     let order = [
         ("app1/cilium", "app1/gateway-api"),
@@ -111,7 +108,6 @@ fn what_is_used_comes_before_its_users() {
     assert_eq!(stores.after, ["fleet/vault/app1/role"], "an order, and not a need");
 }
 
-/// Each namespace that a workload is put into has its Pod Security label before.
 #[test]
 fn namespaces_come_before_everything_in_them() {
     let plan = plan(FLEET, Helm::V4);
@@ -124,7 +120,6 @@ fn namespaces_come_before_everything_in_them() {
     }
 }
 
-/// One value in one file is one file of the plan, and one step.
 #[test]
 fn one_value_changes_one_release() {
     let (fleet, _) = load(FLEET);
@@ -147,9 +142,8 @@ fn one_value_changes_one_release() {
     assert_eq!(users.map(|s| s.id.as_str()).collect::<Vec<_>>(), ["mgmt/loki"]);
 }
 
-/// One more release is an entry in the list and a file of values.
 #[test]
-fn a_release_more_needs_no_rust() {
+fn new_release_needs_no_rust() {
     let (fleet, _) = load(FLEET);
     let entry = "\n[[chart]]\nname = \"more\"\nchart = \"more\"\nrepository = \"https://charts.example.org\"\n\
         version = \"1.2.3\"\nclusters = [\"workload\"]\nnamespace = \"sample\"\nwave = 6\n\
@@ -168,9 +162,8 @@ fn a_release_more_needs_no_rust() {
     assert_eq!(plan.step("app1/more").expect("a step").after, vault, "it uses what External Secrets brings");
 }
 
-/// Without Vault in the list there is nothing of it in the plan, nor of Argo CD without Argo CD.
 #[test]
-fn what_is_not_installed_has_no_steps() {
+fn disabled_releases_have_no_steps() {
     let (fleet, _) = load(FLEET);
     let list = read(LIST);
     let without = |names: &[&str]| -> String {
@@ -185,7 +178,6 @@ fn what_is_not_installed_has_no_steps() {
     assert!(!ids.contains(&"fleet/secrets/sample-password"));
 }
 
-/// A Vault that has keys is never given others, whatever became of the ones that we kept.
 #[test]
 fn vault_is_initialised_once_and_unsealed_always() {
     let plan = plan(FLEET, Helm::V4);

@@ -1,5 +1,4 @@
-//! The arithmetic of C2 against a real Prometheus Agent whose receiver goes away and comes back; and our configuration.
-//! Knows nothing of clusters. A period of three seconds stands for one of three hours: multiples of it are judged.
+//! The figures of C2 against a real Prometheus Agent, with a period of three seconds in place of three hours.
 #![expect(clippy::disallowed_methods, reason = "starts a real agent and lets real time go by")]
 
 mod receiver;
@@ -13,7 +12,7 @@ use contract::wal::{Bound, Wal};
 use model::yaml;
 use serde_json::{Value, json};
 
-use crate::{golden, tool};
+use crate::{golden, run_cli};
 use receiver::Receiver;
 
 /// `--storage.agent.wal-truncate-frequency`.
@@ -54,7 +53,7 @@ impl Agent {
     /// SIGTERM, and the same agent again on the same log.
     fn restart(&mut self) {
         let pid = self.child.id().to_string();
-        assert!(tool::run(tool::command("kill").args(["-TERM", &pid])).0, "it can be asked to stop");
+        assert!(run_cli::run(run_cli::command("kill").args(["-TERM", &pid])).0, "it can be asked to stop");
         self.child.wait().expect("it stops");
         self.child = run(&self.program, self.folder.path());
     }
@@ -67,11 +66,11 @@ impl Drop for Agent {
 }
 
 fn run(program: &Path, folder: &Path) -> Child {
-    let (_, version) = tool::run(tool::command(program).arg("--version"));
+    let (_, version) = run_cli::run(run_cli::command(program).arg("--version"));
     // `prometheus, version 2.42.0+ds (...)`
     let agent = if version.contains("version 2.") { "--enable-feature=agent" } else { "--agent" };
     let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a file");
-    tool::command(program)
+    run_cli::command(program)
         .args([agent, "--web.listen-address=127.0.0.1:0", "--config.file=agent.yml", "--storage.agent.path=data"])
         .args(["--storage.remote.flush-deadline=1s", &format!("--storage.agent.wal-truncate-frequency={PERIOD:?}")])
         .current_dir(folder)
@@ -94,7 +93,7 @@ fn until(what: &str, agent: &Agent, so: impl Fn() -> bool) {
 
 /// An agent that has truncated twice, with samples arriving; nothing where this machine has no Prometheus.
 fn running() -> Option<(Agent, Receiver)> {
-    let program = tool::real("prometheus")?;
+    let program = run_cli::find("prometheus")?;
     let (receiver, began) = (Receiver::new(), Instant::now());
     let agent = Agent::start(&program, &receiver);
     until("a sample", &agent, || receiver.newest() > 0);
@@ -130,7 +129,7 @@ fn say(long: Duration, of: u64, lost: u64) {
 }
 
 #[test]
-fn an_outage_under_the_bound_loses_nothing() {
+fn outage_under_the_bound_loses_nothing() {
     let Some((mut agent, receiver)) = running() else { return };
     let long = PERIOD.mul_f64(1.5);
     assert!(long < bound().shortest);
@@ -146,9 +145,8 @@ fn an_outage_under_the_bound_loses_nothing() {
     assert!(lost <= receiver.failed(), "{lost} of {first} to {last}, {} scrapes failed", receiver.failed());
 }
 
-/// A cliff: not the oldest part is gone, but nearly all of it.
 #[test]
-fn an_outage_well_over_the_bound_loses_nearly_all() {
+fn outage_well_over_the_bound_loses_nearly_all() {
     let Some((mut agent, receiver)) = running() else { return };
     let long = PERIOD * 6;
     assert!(long > bound().longest);
@@ -158,9 +156,9 @@ fn an_outage_well_over_the_bound_loses_nearly_all() {
     assert!(lost * 2 > of, "{lost} of {of}");
 }
 
-/// The log is still there and nothing of it is dropped, and yet: only what is newer than the start is sent.
+/// Only samples newer than the restart are sent, although the log still holds the older ones.
 #[test]
-fn a_restart_loses_the_backlog_of_an_outage_under_the_bound() {
+fn restart_loses_the_backlog() {
     let Some((mut agent, receiver)) = running() else { return };
     let long = PERIOD.mul_f64(1.75);
     let mut stopped = 0;
@@ -192,15 +190,14 @@ fn configuration(values: &Value) -> Value {
     })
 }
 
-/// Durations, regular expressions and the keys of a queue are nothing that a chart would look at.
 #[test]
-fn promtool_takes_our_configuration() {
-    let Some(promtool) = tool::real("promtool") else { return };
+fn promtool_accepts_our_configuration() {
+    let Some(promtool) = run_cli::find("promtool") else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let check = |values: &Value, mode: &[&str]| {
         let file = folder.path().join("prometheus.yml");
         std::fs::write(&file, configuration(values).to_string()).expect("a file");
-        tool::run(tool::command(&promtool).args(["check", "config", "--syntax-only"]).args(mode).arg(&file))
+        run_cli::run(run_cli::command(&promtool).args(["check", "config", "--syntax-only"]).args(mode).arg(&file))
     };
     for (release, mode) in [("prometheus-agent", &["--agent"][..]), ("prometheus", &[])] {
         let file = format!("charts/{release}/values.yaml");

@@ -1,5 +1,4 @@
-//! Everything that a manifest or a values file names exists on the cluster where it is named, or across the mesh.
-//! Knows nothing of how it is installed. What charts make stands in `tests/fixtures/rendered.yaml`.
+//! Every name in a manifest or a values file exists where it is used (`tests/fixtures/rendered.yaml`).
 
 mod installed;
 mod named;
@@ -131,13 +130,13 @@ fn object(from: &str, value: Value) -> Document {
 }
 
 #[test]
-fn every_name_leads_somewhere() {
+fn every_reference_resolves() {
     assert_eq!(World::of(&data()).dangling(), Vec::<String>::new());
 }
 
 /// The mesh pairs services by namespace and name, and their backends by the name of the port.
 #[test]
-fn stubs_are_the_platforms_services() {
+fn stubs_match_the_platform_services() {
     let world = World::of(&data());
     let on = |role| world.fleet.clusters.iter().find(|c| c.role == role).expect("a cluster of each role");
     let platform = world.installed(on(Role::Platform));
@@ -162,9 +161,8 @@ fn stubs_are_the_platforms_services() {
     assert_eq!(stubs, platform.shared.len(), "each shared service has its stub");
 }
 
-/// The test above sees: one name spoilt anywhere is found there, and nowhere else.
 #[test]
-fn a_name_that_leads_nowhere_is_found() {
+fn dangling_reference_is_found() {
     let spoilt = [
         ("charts/grafana/values.yaml", "existingSecret: grafana-admin", "existingSecret: grafana-amdin"),
         ("charts/grafana/values.yaml", "thanos-query.monitoring", "thanos-qurey.monitoring"),

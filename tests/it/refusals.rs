@@ -1,5 +1,4 @@
-//! The platform in the embedded world with one thing wrong: which step fails, and in whose words.
-//! Knows nothing of how the embedded world comes to say so; words marked as measured are those of real tools.
+//! Bootstraps with one thing wrong: which step fails, and with which message.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,13 +8,13 @@ use exec::workspace::Workspace;
 use plan::choose::{Choice, choose};
 use plan::engine::{Engine, Outcome};
 use plan::{Plan, StepKey, Want, bootstrap};
-use sim::{Faults, Machine, Rehearsal, Stage};
+use sim::{Faults, Machine, SimState, SimWorld};
 use tool::Tool;
 use tool::helm::Helm;
 use xtask::cmd::drive::drive;
 
-use crate::folder::Folder;
 use crate::golden::{data, load};
+use crate::workdir::WorkDir;
 
 const FLEET: &str = "infra/fleet.toml";
 
@@ -49,16 +48,16 @@ fn run(plan: &Plan, only: &str, helm: &str) -> (Outcome, Duration) {
 }
 
 /// The same where the outside world is not as it should be.
-fn run_in(plan: &Plan, only: &str, helm: &str, change: impl FnOnce(Stage) -> Stage) -> (Outcome, Duration) {
+fn run_in(plan: &Plan, only: &str, helm: &str, change: impl FnOnce(SimState) -> SimState) -> (Outcome, Duration) {
     let folder = tempfile::tempdir().unwrap();
     let open = || Workspace::open(Utf8Path::from_path(folder.path()).unwrap(), Utf8Path::new("out")).fleeting();
     let mut machine = Machine::default();
     machine.tools.insert("helm".into(), helm.into());
-    let mut stage = Stage::new(machine);
+    let mut stage = SimState::new(machine);
     for (file, digest) in published(plan) {
         stage = stage.publishing(&file, &digest);
     }
-    let mut world = Rehearsal::new(change(stage), Faults::none(), Box::new(Folder(open())));
+    let mut world = SimWorld::new(change(stage), Faults::none(), Box::new(WorkDir(open())));
     let choice = Choice { only: vec![only.to_owned()], ..Choice::default() };
     let chosen: BTreeSet<StepKey> = choose(plan, &choice).unwrap_or_else(|p| panic!("{p:#?}"));
     let engine = Engine::new(plan, chosen, Default::default(), 8);
@@ -74,11 +73,11 @@ fn installed(outcome: &Outcome) -> Vec<&StepKey> {
 }
 
 #[test]
-fn nothing_is_installed_where_an_archive_is_missing_or_another_one() {
+fn missing_or_wrong_archive_blocks_installs() {
     let plan = bootstrap_plan(Helm::V4);
     let other = "f".repeat(64);
-    let away = |host: &'static str| move |stage: Stage| stage.without(host);
-    type Change<'a> = Box<dyn FnOnce(Stage) -> Stage + 'a>;
+    let away = |host: &'static str| move |stage: SimState| stage.without(host);
+    type Change<'a> = Box<dyn FnOnce(SimState) -> SimState + 'a>;
     let changes: [(&str, &[&str], &str, Change<'_>); 4] = [
         (
             "charts/loki-18.11.0",
@@ -96,13 +95,13 @@ fn nothing_is_installed_where_an_archive_is_missing_or_another_one() {
             "charts/kyverno-3.9.0",
             &["app1", "app2"],
             "",
-            Box::new(|stage: Stage| stage.publishing("kyverno-3.9.0.tgz", &other)),
+            Box::new(|stage: SimState| stage.publishing("kyverno-3.9.0.tgz", &other)),
         ),
         (
             "charts/cilium-1.20.0",
             &["mgmt", "app1", "app2"],
             "",
-            Box::new(|stage: Stage| stage.publishing("cilium-1.20.0.tgz", &other)),
+            Box::new(|stage: SimState| stage.publishing("cilium-1.20.0.tgz", &other)),
         ),
     ];
     for (step, held, words, change) in changes {
@@ -145,7 +144,7 @@ fn fails_with(plan: &Plan, step: &str, words: &str, helm: &str) {
 }
 
 #[test]
-fn unbroken_it_arrives_with_either_helm() {
+fn bootstrap_converges_with_helm_3_and_4() {
     let plan = |helm| bootstrap_plan(helm);
     for (helm, version) in [(Helm::V4, "4.1.4"), (Helm::V3, "3.18.0")] {
         let (outcome, took) = run(&plan(helm), "*", version);
@@ -161,7 +160,7 @@ fn bootstrap_plan(helm: Helm) -> Plan {
 }
 
 #[test]
-fn what_needs_crds_is_refused_before_they_are_there() {
+fn custom_resources_need_their_crds_first() {
     let plan = without(bootstrap_plan(Helm::V4), &["app1/external-secrets"]);
     let words = "no matches for kind \"ClusterSecretStore\" in version \"external-secrets.io/v1\"\nensure CRDs are";
     fails(&plan, "app1/secret-stores", words);
@@ -174,7 +173,7 @@ fn what_needs_crds_is_refused_before_they_are_there() {
 }
 
 #[test]
-fn pods_cannot_be_waited_for_without_a_network() {
+fn pods_are_not_ready_without_a_network() {
     let blind = || without(bootstrap_plan(Helm::V4), &["mgmt/cilium", "mgmt/nodes"]);
     let words = "Error: UPGRADE FAILED: resource Deployment/local-path-storage/local-path-provisioner not ready. \
         status: InProgress, message: Available: 0/1\ncontext deadline exceeded";
@@ -191,7 +190,7 @@ fn pods_cannot_be_waited_for_without_a_network() {
 }
 
 #[test]
-fn claims_need_a_class_and_someone_who_makes_volumes() {
+fn claims_need_a_storage_class_and_provisioner() {
     let file = "charts/local-path-provisioner/values.yaml";
     let plan = broken(file, "create: true", "create: false", Helm::V4);
     let words = "resource StatefulSet/monitoring/loki not ready. status: InProgress, message: Ready: 0/1";
@@ -220,7 +219,7 @@ fn relabelled(mut plan: Plan, namespace: &str) -> Plan {
 }
 
 #[test]
-fn what_does_not_fit_a_node_is_never_ready() {
+fn oversized_pod_is_never_ready() {
     let plan = broken("charts/thanos/values.yaml", "memory: 1Gi", "memory: 8Gi", Helm::V4);
     let words = "resource StatefulSet/monitoring/thanos-receive not ready. status: InProgress, message: Ready: 0/1";
     fails(&plan, "mgmt/thanos", words);
@@ -234,7 +233,7 @@ fn what_does_not_fit_a_node_is_never_ready() {
 }
 
 #[test]
-fn a_namespace_that_forbids_the_pods_is_named_by_helm_4_alone() {
+fn pod_security_rejection_is_named_by_helm_4_only() {
     let plan = |helm| relabelled(bootstrap_plan(helm), "monitoring");
     let words = "resource DaemonSet/monitoring/promtail not ready. status: InProgress, message: Current: 0/2";
     fails(&plan(Helm::V4), "app1/promtail", words);
@@ -245,14 +244,14 @@ fn a_namespace_that_forbids_the_pods_is_named_by_helm_4_alone() {
 }
 
 #[test]
-fn a_namespace_that_is_not_there_is_named() {
+fn missing_namespace_is_named() {
     let plan = without(bootstrap_plan(Helm::V4), &["mgmt/namespaces-platform"]);
     fails(&plan, "mgmt/platform-secrets", "Error from server (NotFound): namespaces \"seaweedfs\" not found");
     fails(&plan, "mgmt/vault", "Error: create: failed to create: namespaces \"vault\" not found");
 }
 
 #[test]
-fn a_secret_that_is_mounted_must_be_there() {
+fn mounted_secret_must_exist() {
     let file = "infra/manifests/platform-secrets.yaml";
     for (from, step, words) in [
         ("name: thanos-objstore", "mgmt/thanos", "StatefulSet/monitoring/thanos-receive not ready"),

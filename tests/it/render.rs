@@ -1,5 +1,4 @@
-//! Generated files of whole fleets, made from the data files as they are in this repository.
-//! Knows nothing of how a file is made, only of what its tool and a reader must find in it.
+//! Generated files of whole fleets.
 #![expect(
     clippy::disallowed_methods,
     reason = "reads the data files of this repository and writes samples for real tools"
@@ -24,7 +23,6 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
 }
 
-/// Every file under `infra/` and `charts/`.
 fn data() -> Data {
     let mut data = Data::new();
     let mut folders = vec![repository().join("infra"), repository().join("charts")];
@@ -140,7 +138,7 @@ fn bound(set: &[(&str, &str)]) -> Result<Vec<Value>, Vec<Problem>> {
 }
 
 #[test]
-fn a_manifest_gets_what_is_bound_in_its_objects() {
+fn manifest_gets_its_bindings() {
     let path = "Namespace/monitoring:metadata.annotations";
     let set = [(&*format!("{path}.cluster"), "cluster.name"), (&*format!("{path}.pass"), "secret:some-password")];
     let before = bound(&[]).expect("nothing is bound");
@@ -209,7 +207,7 @@ fn every_cluster_gets_its_files() {
 }
 
 #[test]
-fn a_control_plane_is_told_its_names_addresses_and_ranges() {
+fn control_plane_config_has_names_addresses_and_ranges() {
     let documents = documents(&files()["app1/cp/kubeadm-init.yaml"]);
     let [init, cluster, kubelet] = &documents[..] else { panic!("three documents") };
     assert_eq!(init["bootstrapTokens"][0]["token"], "arc002.<secret:app1.join-secret>");
@@ -235,7 +233,7 @@ fn a_control_plane_is_told_its_names_addresses_and_ranges() {
 }
 
 #[test]
-fn a_worker_is_told_whom_to_trust() {
+fn worker_config_has_the_ca_hash() {
     let join = &documents(&files()["app1/w1/kubeadm-join.yaml"])[0];
     let want = json!({
         "apiServerEndpoint": "app1-api:6443",
@@ -249,7 +247,7 @@ fn a_worker_is_told_whom_to_trust() {
 }
 
 #[test]
-fn users_keep_apart_when_kubeconfigs_are_merged() {
+fn merged_kubeconfigs_keep_users_apart() {
     let merged = &documents(&files()["kubeconfig.yaml"])[0];
     let names = |list: &str| -> Vec<&str> {
         merged[list].as_array().expect("a list").iter().filter_map(|entry| entry["name"].as_str()).collect()
@@ -264,7 +262,7 @@ fn users_keep_apart_when_kubeconfigs_are_merged() {
 }
 
 #[test]
-fn values_are_what_a_person_wrote_and_what_is_bound() {
+fn values_are_the_data_file_plus_bindings() {
     let files = files();
     let values = &documents(&files["app2/cilium/values.yaml"])[0];
     assert_eq!(values["cluster"], json!({"name": "app2", "id": 3}));
@@ -275,7 +273,7 @@ fn values_are_what_a_person_wrote_and_what_is_bound() {
 }
 
 #[test]
-fn completed_files_have_text_where_a_token_stood() {
+fn tokens_become_text_in_files() {
     for (name, text) in files() {
         // Shell, and given before anything is known, as cloud-init is.
         if [BUNDLE, VERSIONS].contains(&name.as_str()) || name.ends_with("cloud-init.yaml") {
@@ -300,7 +298,7 @@ fn fill(value: Value) -> Value {
 }
 
 #[test]
-fn two_runs_are_the_same_and_a_wide_fleet_works() {
+fn rendering_is_deterministic_and_handles_a_wide_fleet() {
     let wide = || render::files(&fleet(255), &releases(&CILIUM), &data()).expect("good");
     let files = wide();
     assert_eq!(files.len(), 255 * 7 + 4);
@@ -312,7 +310,7 @@ fn two_runs_are_the_same_and_a_wide_fleet_works() {
 }
 
 #[test]
-fn all_problems_of_all_files_come_at_once() {
+fn all_problems_are_reported_at_once() {
     let change = |data: &mut Data| {
         append(data, "infra/kubeadm/init.yaml", "---\napiVersion: v1\nkind: ClusterConfiguration\n");
         append(data, "infra/node/cloud-init.yaml", "package_upgrade: 'no'\n");
@@ -334,7 +332,7 @@ fn all_problems_of_all_files_come_at_once() {
 }
 
 #[test]
-fn a_field_of_the_fleet_cannot_be_set_by_hand() {
+fn rendered_field_in_a_data_file_is_refused() {
     let change = |data: &mut Data| {
         let text = data.get_mut("infra/kubeadm/init.yaml").expect("there");
         *text = text.replace("  dnsDomain: cluster.local", "  dnsDomain: cluster.local\n  podSubnet: 10.0.0.0/8");
@@ -357,7 +355,7 @@ fn a_field_of_the_fleet_cannot_be_set_by_hand() {
 }
 
 #[test]
-fn an_unknown_binding_is_refused_with_the_likely_one() {
+fn unknown_binding_is_refused_with_a_suggestion() {
     let set = [("a", "cluster.mash_port"), ("b", "fact:app1.cp.pi"), ("c", "secret:a b"), ("d", "10.0.0.1")];
     let found = problems(|_| {}, &set);
     let hint = |what: &str| found.iter().find(|p| p.what.contains(what)).expect(what).hint.clone().unwrap_or_default();
@@ -368,7 +366,7 @@ fn an_unknown_binding_is_refused_with_the_likely_one() {
 }
 
 #[test]
-fn nodes_are_prepared_for_the_fleets_versions() {
+fn node_preparation_uses_the_fleet_versions() {
     let text = &files()["mgmt/w1/cloud-init.yaml"];
     let user_data = &documents(text)[0];
     let written = user_data["write_files"].as_array().expect("a list");

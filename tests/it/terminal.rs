@@ -1,5 +1,4 @@
-//! A terminal as a person sits before it: what it shows, what is typed on it, its size, and its end.
-//! Knows nothing of what runs on it.
+//! A pseudoterminal: screen, keys, size.
 #![expect(clippy::disallowed_methods, reason = "a real terminal with a real process on it")]
 
 use std::fs::File;
@@ -18,7 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Lines above the screen that can be looked at.
 const PAST: usize = 10_000;
 
-/// A terminal and the program that it belongs to.
 pub struct Terminal {
     /// Our end of it. While it is there, somebody looks.
     ours: Option<File>,
@@ -34,7 +32,7 @@ impl Terminal {
         let (ours, theirs) = pair();
         resize(&ours, columns, rows);
         let end = || theirs.try_clone().unwrap();
-        let mut on = Command::new(env!("CARGO_BIN_EXE_onterminal"));
+        let mut on = Command::new(env!("CARGO_BIN_EXE_on_terminal"));
         on.arg(command.get_program()).args(command.get_args());
         on.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm-256color");
         on.current_dir(command.get_current_dir().unwrap());
@@ -51,24 +49,20 @@ impl Terminal {
         termios::tcgetattr(&self.theirs).unwrap()
     }
 
-    /// The window gets another size.
     pub fn resize(&mut self, columns: u16, rows: u16) {
         self.look();
         resize(self.ours.as_ref().unwrap(), columns, rows);
         self.parser.screen_mut().set_size(rows, columns);
     }
 
-    /// Keys are pressed.
     pub fn press(&mut self, keys: &str) {
         self.ours.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
     }
 
-    /// The window is closed.
     pub fn close(&mut self) {
         self.ours = None;
     }
 
-    /// What can be seen now.
     pub fn screen(&mut self) -> &vt100::Screen {
         self.look();
         self.parser.screen()
@@ -84,12 +78,10 @@ impl Terminal {
         }
     }
 
-    /// Looks until a text can be seen.
     pub fn until_shown(&mut self, text: &str) {
         self.until(|screen| screen.contents().contains(text));
     }
 
-    /// Looks on until the program ends.
     pub fn end(&mut self) -> ExitStatus {
         let end = Instant::now() + PATIENCE;
         loop {

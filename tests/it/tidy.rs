@@ -1,17 +1,14 @@
-//! The house rules that a machine can check: every finding is collected and printed as `path:line: rule: what; mend`.
-//! Knows nothing of what the code does; each rule is a function over texts and is tested with a bad sample.
+//! Rules of the repository that the compiler cannot check: data files, snapshots, documents, dependencies.
 
 mod crates;
 mod data;
-mod imports;
 mod records;
-mod rust;
-mod shape;
+mod snapshots;
 mod tree;
 
 use std::fmt;
 
-/// A tracked file: its path from the repository, and its text.
+/// A tracked file; the path is relative to the repository.
 pub(crate) struct File {
     path: String,
     text: String,
@@ -40,48 +37,37 @@ impl File {
         self.below(&["tests/it/tidy"])
     }
 
-    fn finding(&self, line: usize, rule: &'static str, what: impl Into<String>, mend: &'static str) -> Finding {
-        Finding { path: self.path.clone(), line, rule, what: what.into(), mend }
+    fn finding(&self, line: usize, rule: &'static str, what: impl Into<String>, fix: &'static str) -> Finding {
+        Finding { path: self.path.clone(), line, rule, what: what.into(), fix }
     }
 }
 
-/// One breach of one rule.
 pub(crate) struct Finding {
     path: String,
     line: usize,
     rule: &'static str,
     what: String,
-    mend: &'static str,
+    fix: &'static str,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}: {}; {}", self.path, self.line, self.rule, self.what, self.mend)
+        write!(f, "{}:{}: {}: {}; {}", self.path, self.line, self.rule, self.what, self.fix)
     }
 }
 
 type Rule = fn(&[File]) -> Vec<Finding>;
 
-/// Every rule over the tracked files, in the order in which findings are printed.
 const RULES: &[Rule] = &[
-    imports::arrows,
-    imports::crates,
-    imports::told_in_the_crate_doc,
-    imports::guards_exist,
-    shape::doors,
-    shape::names,
-    shape::sizes,
-    shape::words,
-    shape::dry_run,
-    shape::pure_snapshots,
+    snapshots::unfiltered,
+    snapshots::accepted,
     data::placeholders,
     data::places,
     data::lock_sources,
     data::sources,
     records::adrs,
-    records::claims,
-    records::paired,
     records::mentions,
+    records::cases,
     records::links,
     records::changelog,
     records::commands,
@@ -89,19 +75,19 @@ const RULES: &[Rule] = &[
 ];
 
 #[test]
-fn the_house_is_tidy() {
+fn repository_follows_its_rules() {
     let files = tree::files();
     let found: Vec<String> = RULES.iter().flat_map(|rule| rule(&files)).map(|f| f.to_string()).collect();
     assert!(found.is_empty(), "{} findings\n{}", found.len(), found.join("\n"));
 }
 
 #[test]
-fn a_finding_says_where_what_and_how_to_mend_it() {
+fn finding_names_place_rule_and_fix() {
     let finding = File::new("a.rs", "").finding(3, "width", "121 columns", "at most 120");
     assert_eq!(finding.to_string(), "a.rs:3: width: 121 columns; at most 120");
 }
 
-/// Shows that a rule finds exactly these lines in a bad sample.
+/// Asserts that a rule finds exactly these lines in a bad sample.
 fn check(rule: Rule, files: &[(&str, &str)], want: &[&str]) {
     let files: Vec<File> = files.iter().map(|(path, text)| File::new(path, text)).collect();
     let got: Vec<String> =

@@ -1,19 +1,16 @@
-//! `upgrade` from one version to the next, in the embedded world: what it says, what it does in which order, what it
-//! refuses, and what it leaves alone. Knows nothing of kubeadm's real texts; the rehearsal's own tests do.
-#![expect(clippy::disallowed_methods, reason = "tests write fleets and the story of the embedded world")]
+//! `upgrade` in the simulator: order, refusals, what it leaves unchanged.
+#![expect(clippy::disallowed_methods, reason = "tests write fleets and the story of the simulator")]
 
 use serde_json::{Value, json};
 
-use crate::daytwo::{disturb, fleet, lags};
+use crate::fixtures::{bootstrapped, connected};
 use crate::golden;
-use crate::story::connected;
-use crate::ui::{Place, settings};
+use crate::ui::{Repo, settings};
 use plan::{check, upgrade};
 
-/// The default fleet with another version of Kubernetes.
-fn pinned(place: &Place, version: &str) {
+fn pinned(repo: &Repo, version: &str) {
     let text = golden::read("infra/fleet.toml").replace("1.35.7", version);
-    std::fs::write(place.root().join("to.toml"), text).expect("written");
+    std::fs::write(repo.root().join("to.toml"), text).expect("written");
 }
 
 /// What was run, by step: each command that changes something.
@@ -24,8 +21,8 @@ fn acts(out: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_plan_is_as_reviewed_and_can_be_run() {
-    let ran = Place::new().run("plan upgrade --only app1/current");
+fn upgrade_plan_matches_its_snapshot_and_is_valid() {
+    let ran = Repo::new().run("plan upgrade --only app1/current");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let ours = |step: &str| {
         let id = step.split(' ').next().unwrap_or_default();
@@ -43,23 +40,23 @@ fn the_plan_is_as_reviewed_and_can_be_run() {
 }
 
 #[test]
-fn what_is_of_the_right_version_is_left_alone() {
-    let place = connected();
-    let ran = place.run("upgrade --simulate --format json");
+fn matching_versions_are_unchanged() {
+    let repo = connected();
+    let ran = repo.run("upgrade --simulate --format json");
     assert_eq!((ran.code, acts(&ran.out)), (0, vec![]), "{}", ran.err);
 }
 
 #[test]
-fn one_node_after_another_and_the_platform_first() {
-    let place = connected();
-    pinned(&place, "1.35.8");
-    let ran = place.run("upgrade --simulate --fleet to.toml");
+fn nodes_are_upgraded_in_order_platform_first() {
+    let repo = connected();
+    pinned(&repo, "1.35.8");
+    let ran = repo.run("upgrade --simulate --fleet to.toml");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let told: Vec<&str> = ran.err.lines().filter(|line| line.trim_start().starts_with("Changes")).collect();
     settings().bind(|| insta::assert_snapshot!("upgrade-changes", told.join("\n")));
-    let place = connected();
-    pinned(&place, "1.35.8");
-    let acts = acts(&place.run("upgrade --simulate --fleet to.toml --format json").out);
+    let repo = connected();
+    pinned(&repo, "1.35.8");
+    let acts = acts(&repo.run("upgrade --simulate --fleet to.toml --format json").out);
     let nodes = ["mgmt/cp", "mgmt/w1", "app1/cp", "app1/w1", "app2/cp", "app2/w1"];
     let of: Vec<&str> = acts.iter().filter_map(|(step, _)| nodes.into_iter().find(|n| step.starts_with(n))).collect();
     let mut order = of.clone();
@@ -86,43 +83,43 @@ fn one_node_after_another_and_the_platform_first() {
     assert!(way.is_sorted(), "{way:?}");
     // Draining the platform made Vault anew, and a new Vault is sealed.
     assert!(at("mgmt/vault/unseal", "unseal") < at("app1/cp/kubeadm", "node-prep kubeadm"));
-    assert_eq!(place.run("status --simulate --fleet to.toml").code, 0);
-    let again = place.run("upgrade --simulate --fleet to.toml --format json");
+    assert_eq!(repo.run("status --simulate --fleet to.toml").code, 0);
+    let again = repo.run("upgrade --simulate --fleet to.toml --format json");
     assert_eq!((again.code, self::acts(&again.out)), (0, vec![]));
-    assert_eq!(place.run("doctor --simulate --fleet to.toml").code, 0);
+    assert_eq!(repo.run("doctor --simulate --fleet to.toml").code, 0);
 }
 
-/// A bootstrap would put a new kubelet beside an old API server.
+/// A new kubelet must not run beside an old API server.
 #[test]
-fn a_bootstrap_upgrades_no_node() {
-    let place = fleet();
-    pinned(&place, "1.35.8");
-    let ran = place.run("bootstrap --simulate --fleet to.toml -q --only */prep --format json");
+fn bootstrap_upgrades_no_node() {
+    let repo = bootstrapped();
+    pinned(&repo, "1.35.8");
+    let ran = repo.run("bootstrap --simulate --fleet to.toml -q --only */prep --format json");
     assert_eq!((ran.code, acts(&ran.out)), (1, vec![]), "{}", ran.err);
     assert!(ran.err.contains("cargo xtask upgrade"), "{}", ran.err);
-    assert!(place.run("doctor --simulate --fleet to.toml").out.contains("cargo xtask upgrade --simulate"));
+    assert!(repo.run("doctor --simulate --fleet to.toml").out.contains("cargo xtask upgrade --simulate"));
 }
 
 #[test]
-fn versions_that_kubeadm_would_not_take_are_refused_by_name() {
+fn version_skew_is_refused() {
     for (runs, why) in [
         ("v1.35.9", "want a version in >=1.34.0, <=1.35.7, got 1.35.9"),
         ("v1.33.4", "want a version in >=1.34.0, <=1.35.7, got 1.33.4"),
     ] {
-        let place = connected();
-        disturb(&place, |vms| vms["app2-cp"]["guest"]["control"]["Made"]["version"] = json!(runs));
-        let ran = place.run("upgrade --simulate --format json");
+        let repo = connected();
+        repo.edit_vms(|vms| vms["app2-cp"]["guest"]["control"]["Made"]["version"] = json!(runs));
+        let ran = repo.run("upgrade --simulate --format json");
         assert_eq!((ran.code, acts(&ran.out)), (1, vec![]), "nothing is touched on any cluster: {runs}");
         assert!(ran.err.contains(why) && ran.err.contains("app2/allowed"), "{}", ran.err);
     }
 }
 
-/// Its agent's backlog would be lost with the first pod that is moved.
+/// The first moved pod would lose the agent's backlog.
 #[test]
-fn a_cluster_whose_samples_do_not_arrive_is_not_drained() {
-    let place = fleet();
-    pinned(&place, "1.35.8");
-    let ran = place.run("upgrade --simulate --fleet to.toml --format json");
+fn cluster_with_undelivered_samples_is_not_drained() {
+    let repo = bootstrapped();
+    pinned(&repo, "1.35.8");
+    let ran = repo.run("upgrade --simulate --fleet to.toml --format json");
     assert_eq!(ran.code, 1, "it was never connected");
     assert!(ran.err.contains("app1/cp/delivered"), "{}", ran.err);
     let acts = acts(&ran.out);
@@ -132,100 +129,84 @@ fn a_cluster_whose_samples_do_not_arrive_is_not_drained() {
 }
 
 #[test]
-fn who_was_cordoned_by_hand_stays_so() {
-    let place = connected();
-    pinned(&place, "1.35.8");
-    disturb(&place, |vms| vms["app1-cp"]["guest"]["control"]["Made"]["cordoned"] = json!(["app1-w1"]));
-    let ran = place.run("upgrade --simulate --fleet to.toml --format json");
+fn manually_cordoned_node_stays_cordoned() {
+    let repo = connected();
+    pinned(&repo, "1.35.8");
+    repo.edit_vms(|vms| vms["app1-cp"]["guest"]["control"]["Made"]["cordoned"] = json!(["app1-w1"]));
+    let ran = repo.run("upgrade --simulate --fleet to.toml --format json");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let acts = acts(&ran.out);
     let has = |part: &str| acts.iter().any(|(_, command)| command.contains(part));
     assert!(has(" drain app1-cp") && !has(" drain app1-w1") && !has("uncordon app1-w1"), "{acts:?}");
-    let story = std::fs::read_to_string(place.root().join("out/simulation/world.json")).expect("a story");
-    let story: Value = serde_json::from_str(&story).expect("JSON");
+    let story = repo.state_json();
     let cluster = &story["stage"]["vms"]["app1-cp"]["guest"]["control"]["Made"];
     assert_eq!((&cluster["cordoned"], &cluster["marks"]), (&json!(["app1-w1"]), &json!({})));
 }
 
 #[test]
-fn what_nobody_would_make_again_is_not_thrown_away() {
-    let place = connected();
-    pinned(&place, "1.35.8");
+fn bare_pods_and_budgets_block_a_drain() {
+    let repo = connected();
+    pinned(&repo, "1.35.8");
     let bare = json!({ "metadata": { "name": "mine", "namespace": "sample" }, "spec": { "nodeName": "app1-cp" } });
-    disturb(&place, |vms| vms["app1-cp"]["guest"]["control"]["Made"]["objects"]["pod/sample/mine"] = bare);
-    let ran = place.run("upgrade --simulate --fleet to.toml -q");
+    repo.edit_vms(|vms| vms["app1-cp"]["guest"]["control"]["Made"]["objects"]["pod/sample/mine"] = bare);
+    let ran = repo.run("upgrade --simulate --fleet to.toml -q");
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("declare no controller (use --force to override): sample/mine"), "{}", ran.err);
     let budget = json!({ "metadata": { "name": "b", "namespace": "sample" },
         "spec": { "minAvailable": 9, "selector": { "matchLabels": { "app": "sample" } } } });
-    disturb(&place, |vms| {
+    repo.edit_vms(|vms| {
         let objects = &mut vms["app1-cp"]["guest"]["control"]["Made"]["objects"];
         objects.as_object_mut().expect("objects").remove("pod/sample/mine");
         objects["poddisruptionbudget/sample/b"] = budget;
     });
-    let ran = place.run("upgrade --simulate --fleet to.toml -q");
+    let ran = repo.run("upgrade --simulate --fleet to.toml -q");
     assert!(ran.code == 1 && ran.err.contains("global timeout reached: 300s"), "{}", ran.err);
-    disturb(&place, |vms| {
+    repo.edit_vms(|vms| {
         let objects = &mut vms["app1-cp"]["guest"]["control"]["Made"]["objects"];
         objects.as_object_mut().expect("objects").remove("poddisruptionbudget/sample/b");
     });
-    let ran = place.run("upgrade --simulate --fleet to.toml -q");
+    let ran = repo.run("upgrade --simulate --fleet to.toml -q");
     assert_eq!(ran.code, 0, "and goes on when the obstacle is gone: {}", ran.err);
 }
 
-/// Found by `simulate --command upgrade`, a machine that slept in the middle of it: kubeadm renews the certificate that
-/// kubelets are shown, and by the clock of this one it is of tomorrow.
+/// Found by a sweep: kubeadm renews the certificate that kubelets are shown, and by a late clock it is not valid
+/// yet.
 #[test]
-fn a_worker_whose_clock_stood_still_knows_the_renewed_certificate() {
-    let place = connected();
-    pinned(&place, "1.35.8");
-    lags(&place, "app2-w1", 6 * 3600);
-    let ran = place.run("upgrade --simulate --fleet to.toml -q");
+fn worker_with_a_late_clock_accepts_a_renewed_certificate() {
+    let repo = connected();
+    pinned(&repo, "1.35.8");
+    repo.delay_clock("app2-w1", 6 * 3600);
+    let ran = repo.run("upgrade --simulate --fleet to.toml -q");
     assert_eq!(ran.code, 0, "{}", ran.err);
 }
 
-/// A VM keeps the scripts of its first day, unless somebody brings new ones.
 #[test]
-fn nodes_of_an_older_checkout_get_the_scripts_of_this_one() {
-    let place = fleet();
-    disturb(&place, |vms| {
+fn nodes_with_older_scripts_get_current_ones() {
+    let repo = bootstrapped();
+    repo.edit_vms(|vms| {
         let guest = &mut vms["app1-w1"]["guest"];
         guest["files"]["/usr/local/sbin/node-state"] = json!("older");
         guest["scripts"] = json!("");
     });
-    assert!(place.run("doctor --simulate").out.contains("not so: prepare app1-w1"));
-    let ran = place.run("bootstrap --simulate --format json");
+    assert!(repo.run("doctor --simulate").out.contains("not so: prepare app1-w1"));
+    let ran = repo.run("bootstrap --simulate --format json");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let acts = acts(&ran.out);
     assert!(acts.iter().all(|(step, _)| step == "app1/w1/prep") && acts[0].1.contains("sudo awk"), "{acts:?}");
-    assert!(!place.run("bootstrap --simulate --format json").out.contains("\"running\""));
+    assert!(!repo.run("bootstrap --simulate --format json").out.contains("\"running\""));
 }
 
 #[test]
-fn a_single_node_is_upgraded_in_place() {
-    let place = Place::new();
+fn single_node_is_upgraded_in_place() {
+    let repo = Repo::new();
     let two = golden::read("tests/fleets/one.toml").replace("memory = \"4G\"", "memory = \"8G\"");
     let one = two.split_once("\n[[cluster.node]]\nname = \"w1\"").expect("a worker").0;
-    std::fs::write(place.root().join("one.toml"), one).expect("written");
-    std::fs::write(place.root().join("to.toml"), one.replace("1.35.7", "1.35.8")).expect("written");
-    assert_eq!(place.run("bootstrap --simulate -q --fleet one.toml").code, 0);
-    let ran = place.run("upgrade --simulate --fleet to.toml --format json");
+    std::fs::write(repo.root().join("one.toml"), one).expect("written");
+    std::fs::write(repo.root().join("to.toml"), one.replace("1.35.7", "1.35.8")).expect("written");
+    assert_eq!(repo.run("bootstrap --simulate -q --fleet one.toml").code, 0);
+    let ran = repo.run("upgrade --simulate --fleet to.toml --format json");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let acts = acts(&ran.out);
     let has = |part: &str| acts.iter().any(|(_, command)| command.contains(part));
     assert!(has("node-upgrade v1.35.8") && has("restart kubelet") && !has(" drain ") && !has("cordon"), "{acts:?}");
-}
-
-/// What every command does when something goes wrong; the sweeps of hundreds are `cargo xtask simulate`.
-#[test]
-fn every_command_that_changes_something_is_rehearsed() {
-    for (command, trials) in
-        [("stop", "--seeds 1..4"), ("start", "--seeds 1..2"), ("destroy", "--seeds 1..4"), ("upgrade", "--seed 3")]
-    {
-        let ran = Place::new().run(&format!("simulate --command {command} {trials}"));
-        assert_eq!(ran.code, 0, "{command}: {}", ran.err);
-        assert!(ran.err.contains("all converged"), "{command}: {}", ran.err);
-    }
-    let ran = Place::new().run("simulate --command upgrade --fault 0:crash");
-    assert_eq!(ran.code, 0, "{}", ran.err);
 }

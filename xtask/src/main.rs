@@ -11,10 +11,6 @@ use exec::workspace;
 use xtask::cmd::{self, Env};
 use xtask::ui;
 
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let here = std::env::current_dir().ok().and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok()).unwrap_or_default();
     let built = Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR"));

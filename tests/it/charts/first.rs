@@ -1,11 +1,9 @@
-//! What a bootstrap does with charts before it makes anything: archives first, then a try of all values.
-//! Knows nothing of clusters.
+//! Values of charts are checked before a first bootstrap changes anything.
 
 use super::repository::{LIST, Repository, tools};
 use crate::golden::read;
-use crate::tool;
+use crate::run_cli;
 
-/// A fleet that fits a small machine.
 const SMALL: &str = r#"[host]
 memory = "8G"
 usable = "7G"
@@ -62,11 +60,10 @@ const STAND_INS: &[(&str, &str, &str)] = &[
     ("cilium", "version --client", "cilium-cli: v0.19.7"),
 ];
 
-/// On a machine where nothing is there yet, archives come first: what does not fit them is told before a VM is made.
 #[test]
-fn values_are_tried_before_a_first_run_makes_anything() {
+fn values_are_checked_before_the_first_change() {
     let Some(helm) = tools("helm") else { return };
-    if tool::real("openssl").is_none() || tool::real("curl").is_none() {
+    if run_cli::find("openssl").is_none() || run_cli::find("curl").is_none() {
         return;
     }
     let here = Repository::new(LIST);
@@ -93,9 +90,8 @@ fn values_are_tried_before_a_first_run_makes_anything() {
     assert!(here.read("touched").contains("multipass"), "{}", here.read("touched"));
 }
 
-/// A new chart needs no Rust, not even in a rehearsal; what it makes is not invented, and that is said.
 #[test]
-fn a_rehearsal_installs_a_stranger_and_invents_no_pod() {
+fn simulator_installs_an_unknown_chart_without_pods() {
     let (_, tiny) = LIST.split_once("# Tiny.\n").expect("the entry");
     let here = Repository::new(&(read("charts/releases.toml") + &tiny.replace("wave = 2", "wave = 9")));
     let said = here.ends("bootstrap --simulate", 0);

@@ -1,5 +1,4 @@
-//! A repository of its own, a chart of our own, and a chart server on this machine.
-//! Knows nothing of what is tried with them.
+//! A chart of our own and a chart server on this machine.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,7 +13,7 @@ use camino::Utf8PathBuf;
 use xtask::cmd::{Env, run};
 
 use crate::golden::data;
-use crate::tool;
+use crate::run_cli;
 
 pub const LIST: &str = r#"# The list, with habits that stay.
 [[manifest]]
@@ -72,7 +71,6 @@ impl Write for Page {
     }
 }
 
-/// A repository of its own, with our data and another list.
 pub struct Repository {
     _dir: tempfile::TempDir,
     pub root: Utf8PathBuf,
@@ -101,7 +99,6 @@ impl Repository {
         std::fs::read_to_string(self.root.join(path)).unwrap()
     }
 
-    /// Its exit code, stdout and stderr.
     pub fn xtask(&self, line: &str) -> (u8, String, String) {
         let (out, err) = (Page::default(), Page::default());
         let vars = BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())]);
@@ -142,7 +139,7 @@ impl Repository {
             self.write("tiny/values.yaml", VALUES);
             self.write("tiny/templates/deployment.yaml", TEMPLATE);
             let folder = self.root.join("server");
-            let (good, said) = tool::run(tool::command(helm).args([
+            let (good, said) = run_cli::run(run_cli::command(helm).args([
                 "package",
                 "--destination",
                 folder.as_str(),
@@ -151,8 +148,8 @@ impl Repository {
             assert!(good, "{said}");
         }
         let server = Server::new(self.root.join("server").as_std_path());
-        let (good, said) = tool::run(
-            tool::command(helm).args(["repo", "index", "server", "--url", &server.url]).current_dir(&self.root),
+        let (good, said) = run_cli::run(
+            run_cli::command(helm).args(["repo", "index", "server", "--url", &server.url]).current_dir(&self.root),
         );
         assert!(good, "{said}");
         let homes =
@@ -175,7 +172,6 @@ impl Repository {
     }
 }
 
-/// Ends with the test.
 pub struct Server {
     child: Child,
     url: String,
@@ -183,9 +179,9 @@ pub struct Server {
 
 impl Server {
     fn new(folder: &Path) -> Self {
-        let python = tool::real("python3").expect("asked for before");
+        let python = run_cli::find("python3").expect("asked for before");
         let args = ["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"];
-        let mut command = tool::command(python);
+        let mut command = run_cli::command(python);
         command.args(args).arg(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         // `Serving HTTP on 127.0.0.1 port 41234 (http://127.0.0.1:41234/) ...`
@@ -204,6 +200,6 @@ impl Drop for Server {
 
 /// The tools, or nothing if one is missing here.
 pub fn tools(helm: &str) -> Option<PathBuf> {
-    tool::real("python3")?;
-    tool::real(helm)
+    run_cli::find("python3")?;
+    run_cli::find(helm)
 }

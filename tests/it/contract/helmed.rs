@@ -1,5 +1,4 @@
-//! `verify-contract` where a chart is pulled and there is a real Helm: what only the rendered objects show is found.
-//! Knows nothing of how an object is judged.
+//! `verify-contract` with charts rendered by real Helm.
 #![expect(clippy::disallowed_methods, reason = "a chart is packed for the test")]
 
 use std::path::Path;
@@ -7,7 +6,7 @@ use std::path::Path;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
-use super::super::{golden, tool};
+use super::super::{golden, run_cli};
 use super::verdicts::{broken, run_on};
 
 const ENTRY: &str = r#"
@@ -65,7 +64,7 @@ struct Here {
 impl Here {
     /// Nothing where this machine has no such Helm.
     fn new(helm: &str) -> Option<Self> {
-        let helm = tool::real(helm)?;
+        let helm = run_cli::find(helm)?;
         let (folder, root) = broken("", "", "");
         let list = golden::read("charts/releases.toml") + ENTRY;
         let here = Here { _folder: folder, path: format!("{root}/bin"), root, helm };
@@ -89,9 +88,9 @@ impl Here {
         }
         self.write("tiny/templates/more.yaml", more);
         let (archives, chart) = (self.root.join("out/charts"), self.root.join("tiny"));
-        let mut command = tool::command(&self.helm);
+        let mut command = run_cli::command(&self.helm);
         command.args(["package", "--destination", archives.as_str(), chart.as_str()]).current_dir(Path::new("/"));
-        let (good, said) = tool::run(&mut command);
+        let (good, said) = run_cli::run(&mut command);
         assert!(good, "{said}");
     }
 
@@ -143,18 +142,18 @@ fn found(report: &Value) -> Vec<String> {
 }
 
 #[test]
-fn what_only_a_rendered_object_shows_is_found_with_helm_4() {
+fn breach_in_rendered_objects_is_found_with_helm_4() {
     story("helm", "4");
 }
 
 #[test]
-fn what_only_a_rendered_object_shows_is_found_with_helm_3() {
+fn breach_in_rendered_objects_is_found_with_helm_3() {
     story("helm3", "3");
 }
 
 /// What is judged must be what would be installed.
 #[test]
-fn another_archive_than_the_list_says_is_no_evidence() {
+fn archive_with_another_digest_is_no_evidence() {
     let Some(here) = Here::new("helm") else { return };
     here.pack("");
     let list = golden::read("charts/releases.toml")

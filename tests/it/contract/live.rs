@@ -1,5 +1,4 @@
-//! The live tier whole, in the embedded world: it holds there, each breach has its clause and its sentence, and who
-//! does not answer is told apart. Knows nothing of how answers are judged.
+//! The live tier in the simulator: it holds, and each breach is found by its clause.
 
 mod breaches;
 
@@ -9,14 +8,13 @@ use contract::{Evidence, live};
 use plan::live as questions;
 use plan::{Plan, check, text};
 use serde_json::{Value, json};
-use sim::{MemoryDisk, Mishap, Rehearsal, Stage};
+use sim::Condition;
 use tool::{Exit, Output};
 
-use crate::ui::Place;
-use crate::{golden, story};
+use crate::ui::Repo;
+use crate::{fixtures, golden};
 use breaches::BREACHES;
 
-/// Every question to the clusters of a fleet.
 pub fn plan(fleet: &str) -> Plan {
     let (fleet, releases) = golden::load(fleet);
     let data = golden::data();
@@ -27,7 +25,7 @@ pub fn plan(fleet: &str) -> Plan {
 }
 
 #[test]
-fn the_questions_are_sound_and_change_nothing() {
+fn live_probes_are_valid_and_read_only() {
     for fleet in ["infra/fleet.toml", "tests/fleets/one.toml", "tests/fleets/wide.toml"] {
         let plan = plan(fleet);
         assert_eq!(check::check(&plan), Vec::<String>::new(), "{fleet}");
@@ -35,51 +33,19 @@ fn the_questions_are_sound_and_change_nothing() {
     }
 }
 
-/// What a rehearsal left, and a way to arrange it.
-struct Scene {
-    place: Place,
-}
-
-impl Scene {
-    /// A whole fleet, brought up and connected.
-    fn whole() -> Scene {
-        Scene { place: story::connected() }
-    }
-
-    fn path(&self) -> String {
-        format!("{}/out/simulation/world.json", self.place.root())
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "reads the story of a rehearsal")]
-    fn story(&self) -> String {
-        std::fs::read_to_string(self.path()).expect("a story")
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "goes back to an earlier story")]
-    fn tell(&self, story: &str) {
-        std::fs::write(self.path(), story).expect("a story");
-    }
-
-    fn arrange(&self, change: impl FnOnce(&mut Stage)) {
-        let mut world = Rehearsal::load(&self.story(), Box::new(MemoryDisk::default())).expect("a story");
-        change(world.stage_mut());
-        self.tell(&world.save());
-    }
-}
-
 /// What holds, holds on the whole fleet; each breach is seen by the clause that owns it, and by no other.
 #[test]
 fn c1_to_c5_hold_live_and_catch_each_breach() {
-    let scene = Scene::whole();
-    let story = scene.story();
-    let good = scene.place.run("verify-contract --simulate --live");
+    let repo = fixtures::connected();
+    let story = repo.state();
+    let good = repo.run("verify-contract --simulate --live");
     assert_eq!(good.code, 0, "{}{}", good.out, good.err);
     assert!(good.out.contains("5 of 5 clauses hold"), "{}", good.out);
     let mut missed = Vec::new();
     for (name, arrange, clause, words) in BREACHES {
-        scene.tell(&story);
-        scene.arrange(arrange);
-        let ran = scene.place.run("verify-contract --simulate --live");
+        repo.set_state(&story);
+        repo.edit_stage(arrange);
+        let ran = repo.run("verify-contract --simulate --live");
         let alone = format!("the contract is broken: {clause} with ");
         if ran.code != 1 || !words.split('|').chain([alone.as_str()]).all(|sentence| ran.out.contains(sentence)) {
             missed.push(format!("{name}: {words}, and {clause} alone, exit {}\n{}", ran.code, ran.out));
@@ -92,10 +58,10 @@ fn c1_to_c5_hold_live_and_catch_each_breach() {
 
 /// Who does not answer is told by name, breaks nothing, and is no pass; the others are judged.
 #[test]
-fn a_cluster_that_is_away_is_neither_a_pass_nor_a_breach() {
-    let scene = Scene::whole();
-    scene.arrange(|s| s.switch_off("mgmt-cp"));
-    let ran = scene.place.run("verify-contract --simulate --live");
+fn unreachable_cluster_is_neither_a_pass_nor_a_breach() {
+    let repo = fixtures::connected();
+    repo.edit_stage(|s| s.switch_off("mgmt-cp"));
+    let ran = repo.run("verify-contract --simulate --live");
     assert_eq!(ran.code, 1, "{}", ran.out);
     assert!(ran.out.contains("? mgmt could not be asked (c5)\n      at    mgmt/live/api: "), "{}", ran.out);
     assert!(ran.out.contains("not everything could be asked: C1, C4 and C5"), "{}", ran.out);
@@ -103,36 +69,36 @@ fn a_cluster_that_is_away_is_neither_a_pass_nor_a_breach() {
     assert!(ran.out.contains("2 of 2 Secrets are there"), "kept through the outage: {}", ran.out);
     assert!(!ran.out.contains("  x "), "{}", ran.out);
     let excused = "verify-contract --simulate --live --allow C1 --allow C4 --allow C5 --because outage";
-    let ran = scene.place.run(excused);
+    let ran = repo.run(excused);
     assert!(ran.code == 0 && ran.out.contains("excused because outage"), "{}", ran.out);
-    let ran = scene.place.run("verify-contract --simulate --live C2 C5 --cluster app1,app2");
+    let ran = repo.run("verify-contract --simulate --live C2 C5 --cluster app1,app2");
     assert!(ran.code == 0 && ran.out.contains("2 of 2 clauses hold"), "{}", ran.out);
-    let ran = scene.place.run("verify-contract --simulate --live --cluster app3");
+    let ran = repo.run("verify-contract --simulate --live --cluster app3");
     assert!(ran.code == 2 && ran.err.contains("the fleet has no cluster `app3`"), "{}", ran.err);
 }
 
 #[test]
-fn without_a_fleet_it_says_how_to_get_one() {
-    let place = Place::new();
-    let ran = place.run("verify-contract --simulate --live");
+fn live_check_without_clusters_names_the_commands() {
+    let repo = Repo::new();
+    let ran = repo.run("verify-contract --simulate --live");
     assert_eq!(ran.code, 3, "{}", ran.err);
     let mend = "cargo xtask bootstrap --simulate && cargo xtask mesh-connect --simulate";
     assert!(ran.err.contains("there are no running clusters to ask: mgmt, app1, app2") && ran.err.contains(mend));
-    let ran = place.run("verify-contract --live");
+    let ran = repo.run("verify-contract --live");
     assert!(ran.code == 3 && ran.err.contains("cargo xtask bootstrap && cargo xtask mesh-connect"), "{}", ran.err);
     for wrong in ["verify-contract --cluster app1", "verify-contract --static --live", "verify-contract --dry-run"] {
-        assert_eq!(place.run(wrong).code, 2, "{wrong}");
+        assert_eq!(repo.run(wrong).code, 2, "{wrong}");
     }
-    let ran = place.run("verify-contract --static --explain C2");
+    let ran = repo.run("verify-contract --static --explain C2");
     assert!(ran.code == 0 && ran.out.contains("it is a cliff"), "{}", ran.out);
-    let ran = place.run("verify-contract --live --dry-run --cluster mgmt");
+    let ran = repo.run("verify-contract --live --dry-run --cluster mgmt");
     assert!(ran.code == 0 && ran.out.contains("mgmt/live/mgmt-cp/cilium ") && !ran.out.contains("app1"), "{}", ran.out);
 }
 
 /// A fleet that was never connected: the store of secrets says so, and the mend is the missing command.
 #[test]
-fn an_unconnected_fleet_is_told_to_connect() {
-    let ran = story::brought_up().run("verify-contract --simulate --live C3");
+fn unconnected_fleet_gets_the_hint_to_connect() {
+    let ran = fixtures::bootstrapped().run("verify-contract --simulate --live C3");
     assert_eq!(ran.code, 1, "{}", ran.out);
     assert!(ran.out.contains("ClusterSecretStore/vault on app1 (c3.store)"), "{}", ran.out);
     assert!(ran.out.contains("hint  cargo xtask mesh-connect"), "{}", ran.out);
@@ -147,10 +113,10 @@ fn edit(path: &camino::Utf8Path, change: impl FnOnce(String) -> String) -> Strin
 
 /// The report holds every answer, and is judged again from them.
 #[test]
-fn a_live_report_is_verified_from_its_answers() {
-    let scene = Scene::whole();
-    scene.arrange(|s| s.befall("app1", Mishap::Killed("OOMKilled".into())));
-    let ran = scene.place.run("--format json verify-contract --simulate --live --junit junit.xml");
+fn live_report_is_verified_from_its_outputs() {
+    let repo = fixtures::connected();
+    repo.edit_stage(|s| s.befall("app1", Condition::Killed("OOMKilled".into())));
+    let ran = repo.run("--format json verify-contract --simulate --live --junit junit.xml");
     assert_eq!(ran.code, 1, "{}", ran.err);
     let lines: Vec<Value> = ran.out.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
     assert_eq!(
@@ -158,9 +124,9 @@ fn a_live_report_is_verified_from_its_answers() {
         (&json!("static"), &json!("live"), &json!(false))
     );
     assert_eq!(lines[1]["clauses"][1]["findings"][0]["rule"], "c2.restarts");
-    let xml = edit(&scene.place.root().join("junit.xml"), |text| text);
+    let xml = edit(&repo.root().join("junit.xml"), |text| text);
     assert!(xml.contains("tests=\"10\" failures=\"1\"") && xml.contains("classname=\"contract.live\""), "{xml}");
-    let reports = scene.place.root().join("out/simulation/reports");
+    let reports = repo.root().join("out/simulation/reports");
     let name =
         reports.read_dir_utf8().expect("a folder").next().expect("a report").expect("an entry").path().to_owned();
     let report: Value = serde_json::from_str(&edit(&name.join("report.json"), |text| text)).expect("JSON");
@@ -172,12 +138,12 @@ fn a_live_report_is_verified_from_its_answers() {
     }
     let page = edit(&name.join("report.html"), |text| text);
     assert!(page.contains("<th>live</th>") && page.contains("last by OOMKilled"), "{page}");
-    for secret in scene.place.root().join("out/simulation/secrets").read_dir_utf8().expect("a folder") {
+    for secret in repo.root().join("out/simulation/secrets").read_dir_utf8().expect("a folder") {
         let secret = edit(secret.expect("an entry").path(), |text| text);
         let log = edit(&name.join("answers.jsonl"), |text| text);
         assert!(!log.contains(secret.trim()), "a secret in the log of answers");
     }
-    let verify = || scene.place.run("report verify --simulate");
+    let verify = || repo.run("report verify --simulate");
     assert!(verify().code == 0 && verify().err.contains("Verified"), "{}", verify().err);
     let sums = edit(&name.join("SHA256SUMS"), |text| text);
     assert!(sums.lines().any(|l| l.ends_with("  answers.jsonl")), "{sums}");
@@ -204,12 +170,12 @@ fn shape(value: &Value, path: &str, out: &mut BTreeSet<String>) {
 /// Every question with its exact arguments, and the shape of the answer that is expected to it: fields for JSON, the
 /// first words of a line for the rest. Times and sizes are left to the judges' own tests.
 #[test]
-fn every_question_and_the_shape_of_its_answer() {
+fn every_live_probe_and_the_shape_of_its_output() {
     let mut seen = BTreeSet::new();
     golden::snapshot("live", "verify-contract.plan", &text::print(&plan("infra/fleet.toml")), &mut seen);
-    let scene = Scene::whole();
-    scene.place.run("verify-contract --simulate --live");
-    let reports = scene.place.root().join("out/simulation/reports");
+    let repo = fixtures::connected();
+    repo.run("verify-contract --simulate --live");
+    let reports = repo.root().join("out/simulation/reports");
     let name =
         reports.read_dir_utf8().expect("a folder").next().expect("a report").expect("an entry").path().to_owned();
     let log = edit(&name.join("answers.jsonl"), |text| text);

@@ -1,19 +1,13 @@
-//! Mutants of the shipped data: one change each, as a person could make it by mistake or on purpose.
-//! Each is owned by the clause that has to catch it.
+//! Mutants of the shipped data: one change each, caught by one clause.
 
 use contract::Clause::{self, C1, C2, C3, C4, C5};
 
-/// One change to one file.
 pub(super) struct Mutant {
-    /// What it does, in a few words.
     pub(super) name: &'static str,
-    /// The clause that must catch it.
     pub(super) owner: Clause,
-    /// The data file.
     pub(super) file: &'static str,
     /// Text that stands there; its first occurrence is replaced.
     pub(super) from: &'static str,
-    /// What stands there instead.
     pub(super) to: &'static str,
 }
 
@@ -54,7 +48,6 @@ const HOOK: &str = "---\napiVersion: admissionregistration.k8s.io/v1\nkind: Vali
                     apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n";
 const GATEWAY: &str = "---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n";
 
-/// All of them.
 pub(super) const MUTANTS: &[Mutant] = &[
     m(C1, "an app pulls from Harbor on mgmt", SAMPLE, IMAGE, "harbor.mgmt.local/library/podinfo:6.14.1"),
     m(C1, "an app pulls from a registry by address", SAMPLE, IMAGE, "192.168.64.1:8082/library/podinfo:6.14.1"),

@@ -1,11 +1,14 @@
-//! Mutants of what charts render: breaches that no value of ours shows, and that the clause which owns them catches.
-//! Knows nothing of how Helm renders; the texts are what the pinned charts made of our values, cut to what is judged.
+//! Mutants of rendered charts: breaches that no value shows. The texts are what pinned charts made of our values, cut.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use charts::rendered::objects;
 use contract::Clause::{self, C1, C2, C3, C4, C5};
 use contract::{self, Evidence, Report};
+use model::fleet::Fleet;
+use model::release::Releases;
+use render::Data;
 
 use super::super::golden;
 
@@ -27,7 +30,6 @@ const ESO: &str = "external-secrets";
 /// A further document, by its name in `more.yaml`.
 const MORE: &str = "";
 
-/// All of them.
 const MUTANTS: &[Mutant] = &[
     m(C1, "a chart's pod asks Vault", "kyverno", MORE, "a pod that asks Vault"),
     m(C1, "a file in a ConfigMap names Vault", "kyverno", MORE, "a file that names Vault"),
@@ -83,12 +85,21 @@ fn texts() -> BTreeMap<&'static str, String> {
     [AGENT, "thanos", ESO, "kyverno", "cilium"].iter().map(read).collect()
 }
 
+/// What evidence is gathered from, read and rendered once.
+fn inputs() -> &'static (Fleet, Releases, Data, Data) {
+    static INPUTS: OnceLock<(Fleet, Releases, Data, Data)> = OnceLock::new();
+    INPUTS.get_or_init(|| {
+        let (fleet, releases) = golden::load("infra/fleet.toml");
+        let data = golden::data();
+        let files = render::files(&fleet, &releases, &data).unwrap_or_else(|p| panic!("{p:#?}"));
+        (fleet, releases, data, files)
+    })
+}
+
 /// The shipped data, and these texts as what its releases render.
 fn judge(texts: &BTreeMap<&str, String>) -> Report {
-    let (fleet, releases) = golden::load("infra/fleet.toml");
-    let data = golden::data();
-    let files = render::files(&fleet, &releases, &data).unwrap_or_else(|p| panic!("{p:#?}"));
-    let mut evidence = Evidence::gather(&fleet, &releases, &data, &files).expect("it renders");
+    let (fleet, releases, data, files) = inputs();
+    let mut evidence = Evidence::gather(fleet, releases, data, files).expect("it renders");
     for cluster in &fleet.clusters {
         let here = releases.charts.iter().filter(|c| c.placement.clusters.contains(&cluster.role));
         for chart in here {
@@ -148,13 +159,13 @@ fn c4_catches_what_a_chart_admits_and_refuses() {
 }
 
 #[test]
-fn c5_catches_what_a_chart_tells_the_agents() {
+fn c5_catches_what_a_chart_configures_for_agents() {
     holds_and_catches(C5);
 }
 
 /// A value and what a chart makes of it are one reference, at the line of the value; what is rendered is counted.
 #[test]
-fn c1_what_values_already_show_is_not_told_twice() {
+fn c1_reference_in_values_and_rendering_is_one() {
     let report = judge(&texts());
     let agents: Vec<_> = report.references.iter().filter(|r| r.to == "monitoring/thanos-receive").collect();
     let subjects: Vec<&str> = agents.iter().map(|r| r.subject.as_str()).collect();
@@ -165,7 +176,7 @@ fn c1_what_values_already_show_is_not_told_twice() {
 
 /// An address that only a run knows is a sample in what is rendered. Its value says whose it is.
 #[test]
-fn c1_a_sample_is_no_stranger() {
+fn c1_sample_address_is_accepted() {
     let ask = |address: &str| {
         let pod =
             "---\nkind: Pod\nmetadata: {name: extra}\nspec: {containers: [{name: a, args: ['https://HERE:6443']}]}\n";
@@ -179,7 +190,7 @@ fn c1_a_sample_is_no_stranger() {
 
 /// What a value decides is shown with the line of that value; what only the chart decides, with the line that names it.
 #[test]
-fn c2_a_breach_is_shown_where_it_is_decided() {
+fn c2_breach_points_to_the_deciding_line() {
     let at = |from: &str, to: &str| {
         let mut texts = texts();
         let text = texts[AGENT].replacen(from, to, 1);

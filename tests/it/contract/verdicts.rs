@@ -1,5 +1,4 @@
-//! What `verify-contract` and `why` say, on which stream, with which exit code.
-//! Knows nothing of how a verdict is come to.
+//! Output and exit codes of `verify-contract` and `why`.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,7 +12,6 @@ use xtask::cmd::{self, Env};
 
 use super::super::golden;
 
-/// A writer that can be read afterwards.
 #[derive(Clone, Default)]
 struct Sink(Rc<RefCell<Vec<u8>>>);
 
@@ -75,7 +73,7 @@ pub(super) fn broken(file: &str, from: &str, to: &str) -> (tempfile::TempDir, Ut
 }
 
 #[test]
-fn the_shipped_contract_holds_and_says_its_figures() {
+fn shipped_contract_holds_and_prints_its_figures() {
     let (code, out, err) = run(here(), &["verify-contract"]);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     for figure in ["guaranteed 6 h", "36.41 KiB/s", "0 fatal", "3 of 3 clusters", "asked every 1 h", "3 policies deny"]
@@ -90,7 +88,7 @@ fn the_shipped_contract_holds_and_says_its_figures() {
 }
 
 #[test]
-fn a_breach_is_told_with_its_line_and_ends_with_1() {
+fn breach_is_printed_with_its_line_and_exits_1() {
     let (_folder, root) = broken("charts/cilium/values.yaml", "routingMode: tunnel", "routingMode: native");
     let (code, out, _) = run(&root, &["verify-contract"]);
     assert_eq!(code, 1, "{out}");
@@ -112,7 +110,7 @@ fn a_breach_is_told_with_its_line_and_ends_with_1() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused() {
+fn contradictory_flags_are_refused() {
     for args in [&["verify-contract", "C9"][..], &["verify-contract", "--allow", "C3"], &["explain", "no-such-key"]] {
         assert_eq!(run(here(), args).0, 2, "{args:?}");
     }
@@ -121,7 +119,7 @@ fn what_cannot_be_meant_is_refused() {
 }
 
 #[test]
-fn a_line_leads_to_its_decision() {
+fn line_is_linked_to_its_adr() {
     let (code, out, _) = run(here(), &["explain", "wal-truncate-frequency"]);
     assert!(code == 0 && out.contains("c2.guarantee") && out.contains("adr/0006-observability-agents.md"), "{out}");
     let (_, out, _) = run(here(), &["explain", "service_cidr"]);
@@ -129,7 +127,7 @@ fn a_line_leads_to_its_decision() {
 }
 
 #[test]
-fn a_drill_is_played_and_its_evidence_verified() {
+fn simulated_drill_and_its_report_are_verified() {
     let (_folder, root) = broken("infra/fleet.toml", "", "");
     let drill = ["verify-contract", "--simulate", "--drill", "mgmt-outage"];
     let (code, out, err) = run(&root, &drill);
@@ -149,7 +147,7 @@ fn a_drill_is_played_and_its_evidence_verified() {
 
 /// One breach for each clause that a drill can show; the sentence names it.
 #[test]
-fn a_drill_of_a_broken_fleet_says_what_breaks() {
+fn drill_of_a_broken_fleet_names_the_breach() {
     let drill = ["verify-contract", "--simulate", "--drill", "mgmt-outage"];
     let agent = "charts/prometheus-agent/values.yaml";
     let cases = [
@@ -166,7 +164,7 @@ fn a_drill_of_a_broken_fleet_says_what_breaks() {
 }
 
 #[test]
-fn a_drill_never_touches_real_machines_unasked() {
+fn drill_asks_before_stopping_real_machines() {
     let (_folder, root) = broken("infra/fleet.toml", "", "");
     let (code, _, err) = run(&root, &["verify-contract", "--drill", "mgmt-outage", "--yes"]);
     assert!(code == 1 && err.contains("the drill is refused: nothing was stopped"), "{err}");

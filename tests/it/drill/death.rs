@@ -1,6 +1,4 @@
-//! A drill on "real" machines that ends badly: the process dies at any moment, or the user says stop once or twice.
-//! Knows nothing of the drill's parts. The world is the embedded one behind the door to the real one, so everything
-//! else is what a person runs: no `--simulate`, the folder `out/`, the lock, the mark.
+//! A drill that is killed or interrupted. The simulator stands behind `World`, all else is as on machines.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,28 +8,26 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use exec::host::Host;
 use serde_json::Value;
-use sim::{Disk, Rehearsal};
+use sim::{Disk, SimWorld};
 use tool::{Call, World};
 use tool::{Event, TaskId};
 
-use super::{connected, copy, copy_folder};
-use crate::ui::{Place, Ran};
+use crate::fixtures::{connected, copy_folder};
+use crate::ui::{Ran, Repo};
 
 const DRILL: &str = "verify-contract --drill mgmt-outage --yes -q --outage 3m";
 const GONE: &str = "a drill was cut off; mgmt is stopped since";
 
-/// How a run is disturbed, at the start of its n-th command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Never,
-    /// The process dies.
     Death(usize),
     /// So often the user says stop.
     Stop(usize, u32),
 }
 
 struct Scene {
-    world: Rehearsal,
+    world: SimWorld,
     end: End,
     started: Vec<String>,
     told: u32,
@@ -76,7 +72,6 @@ impl World for Proxy {
     }
 }
 
-/// What is below `out/`, as the tools see it.
 struct Files(Utf8PathBuf);
 
 impl Files {
@@ -100,24 +95,22 @@ impl Disk for Files {
 }
 
 /// Runs a command line in the world of a story; what it did, and the story from there on.
-fn run(place: &Place, story: &str, line: &str, end: End) -> (Option<Ran>, Scene) {
-    let disk = Box::new(Files(place.root().to_owned()));
-    let world = Rehearsal::load(story, disk).expect("a story");
+fn run(repo: &Repo, story: &str, line: &str, end: End) -> (Option<Ran>, Scene) {
+    let disk = Box::new(Files(repo.root().to_owned()));
+    let world = SimWorld::load(story, disk).expect("a story");
     SCENE.set(Some(Scene { world, end, started: vec![], told: 0 }));
     let door = |_: Host| -> Box<dyn World> { Box::new(Proxy) };
-    let ran = catch_unwind(AssertUnwindSafe(|| place.run_through(line, door))).ok();
+    let ran = catch_unwind(AssertUnwindSafe(|| repo.run_through(line, door))).ok();
     (ran, SCENE.take().expect("a scene"))
 }
 
-/// Connected clusters, where a run that is no rehearsal finds them.
-fn brought_up() -> (Place, String) {
+/// Connected clusters, where a run that is no simulation finds them.
+fn brought_up() -> (Repo, String) {
     let rehearsed = connected();
-    let place = Place::new();
-    let (from, to) = (rehearsed.root().join("out/simulation"), place.root().join("out"));
-    copy_folder(from.as_std_path(), to.as_std_path());
-    #[expect(clippy::disallowed_methods, reason = "reads the story of the embedded world")]
-    let story = std::fs::read_to_string(from.join("world.json")).expect("a story");
-    (place, story)
+    let repo = Repo::new();
+    let (from, to) = (rehearsed.root().join("out/simulation"), repo.root().join("out"));
+    copy_folder(&from, &to);
+    (repo, rehearsed.state())
 }
 
 fn platform_runs(scene: &Scene) -> bool {
@@ -125,72 +118,69 @@ fn platform_runs(scene: &Scene) -> bool {
     ["mgmt-cp", "mgmt-w1"].iter().all(|vm| story["stage"]["vms"][*vm]["power"] == "Running")
 }
 
-/// Every moment at which something is about to stop or has stopped, and some of all others.
+/// Every moment at which something is about to stop or has stopped, three of the outage, one before and one after.
 fn moments(started: &[String]) -> Vec<usize> {
     let stops = started.iter().position(|line| line.starts_with("multipass stop")).expect("it stops VMs");
     let starts = started.iter().rposition(|line| line.starts_with("multipass start")).expect("it starts VMs");
-    let near = stops.saturating_sub(2)..stops + 8;
-    let away = (stops + 8..starts + 2).step_by(29);
-    let rest = (1..stops).step_by(67).chain((starts + 2..started.len()).step_by(67));
+    let near = stops.saturating_sub(1)..stops + 5;
+    let away = (stops + 8..starts + 2).step_by((starts - stops) / 3);
+    let rest = [stops / 2, (starts + started.len()) / 2];
     near.chain(away).chain(rest).map(|n| n + 1).collect()
 }
 
 #[test]
-fn whoever_kills_a_drill_is_told_and_start_brings_the_platform_back() {
-    let (place, story) = brought_up();
-    let whole = copy(&place);
+fn killed_drill_is_reported_and_start_restores_the_platform() {
+    let (repo, story) = brought_up();
+    let whole = repo.copy();
     let (ran, scene) = run(&whole, &story, DRILL, End::Never);
     let ran = ran.expect("it lives");
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     assert!(platform_runs(&scene) && scene.world.unknown().is_empty(), "{:?}", scene.world.unknown());
     for at in moments(&scene.started) {
-        let place = copy(&place);
-        let (ran, scene) = run(&place, &story, DRILL, End::Death(at));
+        let repo = repo.copy();
+        let (ran, scene) = run(&repo, &story, DRILL, End::Death(at));
         assert!(ran.is_none(), "it dies at {at}");
-        let (said, after) = run(&place, &scene.world.save(), "fleet check", End::Never);
+        let (said, after) = run(&repo, &scene.world.save(), "fleet check", End::Never);
         let told = said.expect("it lives").err.contains(GONE);
         assert!(told || platform_runs(&after), "at {at} ({:?}): stopped, and nobody says so", scene.started.last());
-        let (start, after) = run(&place, &after.world.save(), "start -q", End::Never);
+        let (start, after) = run(&repo, &after.world.save(), "start -q", End::Never);
         let start = start.expect("it lives");
         assert_eq!(start.code, 0, "at {at}: {}", start.err);
-        assert!(platform_runs(&after) && !place.root().join("out/drill.json").exists(), "at {at}");
-        let (said, _) = run(&place, &after.world.save(), "fleet check", End::Never);
+        assert!(platform_runs(&after) && !repo.root().join("out/drill.json").exists(), "at {at}");
+        let (said, _) = run(&repo, &after.world.save(), "fleet check", End::Never);
         assert!(!said.expect("it lives").err.contains(GONE), "at {at}");
     }
 }
 
 #[test]
-fn the_next_drill_finishes_one_that_was_cut_off() {
-    let (place, story) = brought_up();
-    let (_, scene) = run(&copy(&place), &story, DRILL, End::Never);
+fn next_drill_finishes_an_interrupted_one() {
+    let (repo, story) = brought_up();
+    let (_, scene) = run(&repo.copy(), &story, DRILL, End::Never);
     let stop = scene.started.iter().position(|line| line.starts_with("multipass stop")).expect("it stops VMs");
-    let (ran, scene) = run(&place, &story, DRILL, End::Death(stop + 20));
+    let (ran, scene) = run(&repo, &story, DRILL, End::Death(stop + 20));
     assert!(ran.is_none() && !platform_runs(&scene));
-    let (ran, scene) = run(&place, &scene.world.save(), DRILL, End::Never);
+    let (ran, scene) = run(&repo, &scene.world.save(), DRILL, End::Never);
     let ran = ran.expect("it lives");
     assert!(platform_runs(&scene), "{}", ran.err);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
 }
 
 #[test]
-fn stop_once_ends_the_outage_and_twice_leaves_the_mark() {
-    let (place, story) = brought_up();
-    let (_, scene) = run(&copy(&place), &story, DRILL, End::Never);
+fn one_interrupt_ends_the_outage_and_two_keep_the_marker() {
+    let (repo, story) = brought_up();
+    let (_, scene) = run(&repo.copy(), &story, DRILL, End::Never);
     let stops = scene.started.iter().position(|line| line.starts_with("multipass stop")).expect("it stops VMs");
-    for at in [1, stops - 5, stops + 1, stops + 2, stops + 6, stops + 20] {
-        let place = copy(&place);
-        let (ran, scene) = run(&place, &story, DRILL, End::Stop(at, 1));
+    for at in [1, stops - 5, stops + 1, stops + 20] {
+        let repo = repo.copy();
+        let (ran, scene) = run(&repo, &story, DRILL, End::Stop(at, 1));
         let ran = ran.expect("it lives");
         assert_eq!(ran.code, 130, "at {at}: {}", ran.err);
-        assert!(platform_runs(&scene) && !place.root().join("out/drill.json").exists(), "at {at}: {}", ran.err);
+        assert!(platform_runs(&scene) && !repo.root().join("out/drill.json").exists(), "at {at}: {}", ran.err);
         let left = scene.world.save().matches("drill-probe").count();
         assert!(left == 0 || at <= stops - 5, "at {at}: probes are taken away");
     }
-    for at in [stops + 3, stops + 20] {
-        let place = copy(&place);
-        let (ran, scene) = run(&place, &story, DRILL, End::Stop(at, 2));
-        let ran = ran.expect("it lives");
-        assert!(ran.code == 130 && ran.err.contains(GONE) && ran.err.contains("cargo xtask start"), "{}", ran.err);
-        assert!(!platform_runs(&scene) && place.root().join("out/drill.json").exists(), "at {at}");
-    }
+    let (ran, scene) = run(&repo, &story, DRILL, End::Stop(stops + 3, 2));
+    let ran = ran.expect("it lives");
+    assert!(ran.code == 130 && ran.err.contains(GONE) && ran.err.contains("cargo xtask start"), "{}", ran.err);
+    assert!(!platform_runs(&scene) && repo.root().join("out/drill.json").exists());
 }

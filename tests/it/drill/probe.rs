@@ -1,5 +1,4 @@
-//! The script that counts requests, in a real shell: what it takes for an answer, and what its lines say.
-//! Knows nothing of pods; curl, date and sleep are of the test, so that a minute is over at once.
+//! The script that counts requests, in a real shell.
 #![expect(clippy::disallowed_methods, reason = "starts a shell, and writes the programs that it finds")]
 
 use std::collections::BTreeMap;
@@ -48,7 +47,7 @@ fn sum(lines: &[Vec<u64>]) -> (u64, u64, u64) {
 }
 
 #[test]
-fn each_way_wants_an_answer_of_its_own_cluster_or_of_another() {
+fn each_route_expects_a_response_of_its_cluster() {
     let good = lines(&answers("app1"), &answers("app2"));
     let crossed = lines(&answers("app2"), &answers("app1"));
     let silent = lines("exit 28", "exit 28");
@@ -62,9 +61,8 @@ fn each_way_wants_an_answer_of_its_own_cluster_or_of_another() {
     }
 }
 
-/// JSON on one line is read as well.
 #[test]
-fn how_an_answer_is_laid_out_does_not_matter() {
+fn response_layout_does_not_matter() {
     let flat = r#"echo '{"hostname":"a","message":"app1","color":"b"}'"#;
     let (sent, failed, _) = sum(&lines(flat, &answers("app3"))["local"]);
     assert!(sent > 10 && failed == 0);

@@ -1,5 +1,4 @@
-//! Files and locks across processes: what a killed one leaves behind, and what others see meanwhile.
-//! Knows nothing of what is in the files; the other process is this test binary, running one test of this file.
+//! Files and locks across processes.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -16,7 +15,7 @@ fn space_of(root: &Utf8Path) -> Workspace {
 }
 
 #[test]
-fn a_lock_is_held_across_processes_and_lost_with_its_holder() {
+fn lock_is_released_when_its_process_dies() {
     let mut bench = Bench::new();
     let holder = bench.in_process("host::files::child_holds_the_lock");
     while bench.hear() != "held" {}
@@ -37,7 +36,7 @@ fn child_holds_the_lock() {
 }
 
 #[test]
-fn a_killed_writer_leaves_a_whole_and_private_file() {
+fn killed_writer_leaves_a_whole_private_file() {
     let mut bench = Bench::new();
     let space = space_of(&bench.root);
     let file = space.out().join("kube/app1.yaml");
@@ -69,7 +68,7 @@ fn child_writes_for_ever() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_named() {
+fn unwritable_folder_is_named() {
     let bench = Bench::new();
     let out = bench.root.join("out");
     std::fs::create_dir_all(&out).unwrap();

@@ -1,5 +1,4 @@
-//! An answer that is cut off under a bootstrap of connected clusters, and what the next `mesh-connect` makes of it.
-//! Knows nothing of how answers are judged. Found by seed 15 of `simulate --command upgrade`.
+//! A truncated output during a bootstrap of connected clusters (found by seed 15 of upgrades).
 
 use std::collections::BTreeMap;
 
@@ -8,19 +7,20 @@ use exec::workspace::Workspace;
 use plan::Plan;
 use plan::choose::{Choice, choose};
 use plan::engine::{Engine, Outcome};
-use sim::{Faults, Kind, Rehearsal};
+use sim::{Faults, Kind, SimWorld};
 use tool::helm::Helm;
 use xtask::cmd::drive::drive;
 
-use super::Scene;
-use crate::folder::Folder;
+use crate::fixtures::connected;
 use crate::golden;
+use crate::ui::Repo;
+use crate::workdir::WorkDir;
 
 /// Brings up the Cilium release of one cluster, with what goes wrong.
-fn installs(scene: &Scene, plan: &Plan, story: &str, faults: Faults) -> (Rehearsal, Outcome) {
+fn installs(repo: &Repo, plan: &Plan, story: &str, faults: Faults) -> (SimWorld, Outcome) {
     let out = Utf8Path::new("out/simulation");
-    let open = || Workspace::open(scene.place.root(), out).fleeting();
-    let mut world = Rehearsal::load(story, Box::new(Folder(open()))).expect("a story");
+    let open = || Workspace::open(repo.root(), out).fleeting();
+    let mut world = SimWorld::load(story, Box::new(WorkDir(open()))).expect("a story");
     world.with_faults(faults);
     let only = Choice { only: vec!["app1/cilium".to_owned()], ..Choice::default() };
     let engine = Engine::new(plan, choose(plan, &only).expect("a step"), BTreeMap::new(), 8);
@@ -28,8 +28,7 @@ fn installs(scene: &Scene, plan: &Plan, story: &str, faults: Faults) -> (Rehears
     (world, outcome)
 }
 
-/// Points at which the table of revisions is asked for.
-fn tables(world: &Rehearsal) -> Vec<u64> {
+fn tables(world: &SimWorld) -> Vec<u64> {
     let asks = |command: &str| command.contains("kube/app1.yaml") && command.contains("get secrets");
     let struck = world.faults().struck().iter();
     let points: Vec<u64> = struck.filter(|s| s.kind == Kind::Cut && asks(&s.command)).map(|s| s.point).collect();
@@ -45,33 +44,31 @@ fn alone(story: &str) -> String {
     story.to_string()
 }
 
-/// Half a table has no row of the release, or none with its peers: an upgrade then takes the cluster out of the mesh.
-/// Its labels must say so: they are sticky, and by those of its peers nobody would connect it again.
+/// Labels must show it: they are sticky, and by those of its peers nothing would connect the cluster again.
 #[test]
-fn a_cut_answer_takes_no_peer_away_unseen() {
-    let scene = Scene::after(&["bootstrap --simulate -q", "mesh-connect --simulate -q"]);
-    let (plan, whole) = (golden::plan("infra/fleet.toml", Helm::V4), scene.story());
+fn truncated_output_removes_no_peer_unnoticed() {
+    let repo = connected();
+    let (plan, whole) = (golden::plan("infra/fleet.toml", Helm::V4), repo.state());
     let story = alone(&whole);
-    let (calm, outcome) = installs(&scene, &plan, &story, Faults::scouting());
+    let (calm, outcome) = installs(&repo, &plan, &story, Faults::scouting());
     assert!(outcome.done.is_empty() && outcome.failed.is_empty(), "{outcome:?}");
     for point in tables(&calm) {
-        let (world, _) = installs(&scene, &plan, &story, Faults::single(point, Kind::Cut));
-        scene.tell(&world.save());
-        assert!(scene.peers("app1").is_empty(), "the cut was of no consequence");
-        scene.well("mesh-connect --simulate -q");
-        assert_eq!(scene.peers("app1"), ["app2", "mgmt"]);
+        let (world, _) = installs(&repo, &plan, &story, Faults::single(point, Kind::Cut));
+        repo.set_state(&world.save());
+        assert!(repo.peers("app1").is_empty(), "the cut was of no consequence");
+        repo.must("mesh-connect --simulate -q");
+        assert_eq!(repo.peers("app1"), ["app2", "mgmt"]);
     }
 }
 
-/// Whoever gets no answer does not take it for an empty table.
 #[test]
-fn no_answer_is_no_reason_to_upgrade() {
-    let scene = Scene::after(&["bootstrap --simulate -q", "mesh-connect --simulate -q"]);
-    let (plan, story) = (golden::plan("infra/fleet.toml", Helm::V4), scene.story());
-    let (calm, _) = installs(&scene, &plan, &story, Faults::scouting());
+fn missing_output_triggers_no_upgrade() {
+    let repo = connected();
+    let (plan, story) = (golden::plan("infra/fleet.toml", Helm::V4), repo.state());
+    let (calm, _) = installs(&repo, &plan, &story, Faults::scouting());
     for point in tables(&calm) {
         for kind in [Kind::Fail, Kind::FailDone, Kind::Signal, Kind::Hang] {
-            let (_, outcome) = installs(&scene, &plan, &story, Faults::single(point, kind));
+            let (_, outcome) = installs(&repo, &plan, &story, Faults::single(point, kind));
             let nothing = outcome.done.is_empty() && outcome.failed.is_empty();
             assert!(nothing, "{kind}: {:?} {:?}", outcome.done, outcome.failed);
         }

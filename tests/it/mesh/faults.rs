@@ -1,42 +1,45 @@
-//! Each fault of a mesh, and the sentence in which a user reads it; what is in the way is told before anything changes.
-//! Knows nothing of how answers are judged.
+//! Each fault of a mesh and its message.
 
-use sim::{Mishap, Stage};
+use sim::{Condition, SimState};
 
-use super::Scene;
+use crate::fixtures::connected;
 
 /// What is arranged, how the most likely cause begins, and what must be among its evidence.
-type Fault = (fn(&mut Stage), &'static str, &'static str);
+type Fault = (fn(&mut SimState), &'static str, &'static str);
 
 /// Faults that stop a run before it changes anything.
 const IN_THE_WAY: [Fault; 9] = [
     (
-        |s| s.befall("app2", Mishap::OtherAuthority),
+        |s| s.befall("app2", Condition::OtherAuthority),
         "mgmt and app2 trust different authorities",
         ", app2 BA:E1:D6:3B:41:A6:B5:21; neither takes the other's",
     ),
-    (|s| s.befall("app1", Mishap::ClusterId(0)), "app1 runs with cluster id 0, the fleet says 2", "no mesh connects"),
     (
-        |s| s.befall("app2", Mishap::PodRanges("10.101.0.0/16".parse().expect("a network"))),
+        |s| s.befall("app1", Condition::ClusterId(0)),
+        "app1 runs with cluster id 0, the fleet says 2",
+        "no mesh connects",
+    ),
+    (
+        |s| s.befall("app2", Condition::PodRanges("10.101.0.0/16".parse().expect("a network"))),
         "pod ranges overlap: 10.101.0.0/24 of app1-cp and 10.101.0.0/24 of app2-cp",
         "routes by pod address",
     ),
-    (|s| s.befall("app1", Mishap::Port(32379)), "mgmt and app1 have the same mesh port: 32379", "cilium#24692"),
+    (|s| s.befall("app1", Condition::Port(32379)), "mgmt and app1 have the same mesh port: 32379", "cilium#24692"),
     (
-        |s| s.befall("app2", Mishap::Tunnel("geneve".into())),
+        |s| s.befall("app2", Condition::Tunnel("geneve".into())),
         "clusters carry packets in different ways: tunnel geneve on app2; tunnel vxlan on mgmt, app1",
         "cilium-cli does not compare this",
     ),
     // cilium-cli says of it, exit 0: "All 0 nodes are connected to all clusters".
-    (|s| s.befall("app1", Mishap::NoAgents), "app1 has no Cilium agent", "All 0 nodes are connected"),
-    (|s| s.befall("app2", Mishap::Clock(300)), "clocks are 30", "more than 60 s"),
+    (|s| s.befall("app1", Condition::NoAgents), "app1 has no Cilium agent", "All 0 nodes are connected"),
+    (|s| s.befall("app2", Condition::Clock(300)), "clocks are 30", "more than 60 s"),
     (
-        |s| s.befall("app2", Mishap::NoCertificates),
+        |s| s.befall("app2", Condition::NoCertificates),
         "app2 has no certificates for its peers yet",
         "the Job clustermesh-apiserver-generate-certs has not finished",
     ),
     (
-        |s| s.befall("app1", Mishap::OldCertificates),
+        |s| s.befall("app1", Condition::OldCertificates),
         "the mesh certificates of app1 are not valid now",
         " d ago by the clock of app1-cp",
     ),
@@ -54,79 +57,77 @@ const OTHERS: [Fault; 14] = [
     (|s| s.drift("app1-w1"), "app1-w1 has moved: its kubelet is told ", "its node is not ready until both agree"),
     (|s| s.drift("app1-cp"), "app1-cp has moved: its control plane is made for ", "etcd and the API server's"),
     (
-        |s| s.befall("app1", Mishap::Deaf),
+        |s| s.befall("app1", Condition::Deaf),
         "KVStoreMesh of app1 is not connected with mgmt",
         "0 of 1: Waiting for initial connection to be established",
     ),
     // One link of three.
     (
-        |s| s.befall("app1", Mishap::DeafTo("app2".into())),
+        |s| s.befall("app1", Condition::DeafTo("app2".into())),
         "KVStoreMesh of app1 is not connected with app2",
         "0 of 1: Waiting for initial connection to be established",
     ),
     (
-        |s| s.befall("app2", Mishap::Unsynced),
+        |s| s.befall("app2", Condition::Unsynced),
         "the agents of app2 are still copying from mgmt",
         "0 of 2: synchronization in progress for endpoints",
     ),
     (
-        |s| s.befall("app2", Mishap::Forgets),
+        |s| s.befall("app2", Condition::Forgets),
         "agents of app2 know 1 of the 2 nodes of mgmt",
         "packets to the others go nowhere",
     ),
     (
-        |s| s.befall("app2", Mishap::Closed(4240)),
+        |s| s.befall("app2", Condition::Closed(4240)),
         "an agent of mgmt does not reach app2/app2-cp at 192.168.252.",
         "Connection timed out",
     ),
     (
-        |s| s.befall("app2", Mishap::Closed(8472)),
+        |s| s.befall("app2", Condition::Closed(8472)),
         "an agent of mgmt does not reach pods on app2/app2-cp through the tunnel, port 8472/udp",
         "Connection timed out",
     ),
     (
-        |s| s.befall("app2", Mishap::Lossy),
+        |s| s.befall("app2", Condition::Lossy),
         "a pod of app1 does not reach a pod of app2",
         "Connection timed out after 5001 milliseconds",
     ),
     (
-        |s| s.befall("mgmt", Mishap::SmallOnly),
+        |s| s.befall("mgmt", Condition::SmallOnly),
         "small requests from app1 reach mgmt, and one of 1400 bytes does not",
         "(MTU)",
     ),
     (
-        |s| s.befall("app1", Mishap::NoServer),
+        |s| s.befall("app1", Condition::NoServer),
         "mgmt-cp does not reach the mesh port of app1: 192.168.252.",
         "Connection refused",
     ),
 ];
 
 #[test]
-fn each_fault_has_its_own_sentence() {
-    let scene = Scene::after(&["bootstrap --simulate", "mesh-connect --simulate"]);
-    let story = scene.story();
-    let good = scene.well("mesh-connect --simulate --diagnose");
+fn each_fault_has_its_own_message() {
+    let repo = connected();
+    let story = repo.state();
+    let good = repo.must("mesh-connect --simulate --diagnose");
     assert!(good.err.contains("the mesh is as the fleet says"), "{}", good.err);
     for (fault, sentence, evidence) in IN_THE_WAY.iter().chain(&OTHERS) {
-        scene.tell(&story);
-        scene.arrange(fault);
-        let ran = scene.place.run("mesh-connect --simulate --diagnose");
+        repo.set_state(&story);
+        repo.edit_stage(fault);
+        let ran = repo.run("mesh-connect --simulate --diagnose");
         let (_, told) = ran.err.split_once("error: most likely cause: ").unwrap_or_default();
         assert!(told.starts_with(sentence) && told.contains(evidence), "{sentence}\n{evidence}\n{}", ran.err);
         assert_eq!(ran.code, 1, "{sentence}");
-        // Looking changes nothing, however often.
-        assert_eq!(scene.place.run("mesh-connect --simulate --diagnose").code, 1);
     }
 }
 
 #[test]
-fn what_is_in_the_way_is_told_at_once_and_nothing_is_changed() {
-    let scene = Scene::after(&["bootstrap --simulate", "mesh-connect --simulate"]);
-    let story = scene.story();
+fn blocking_faults_are_reported_before_any_change() {
+    let repo = connected();
+    let story = repo.state();
     let refused = |faults: &[Fault]| {
-        scene.tell(&story);
-        faults.iter().for_each(|(fault, ..)| scene.arrange(fault));
-        let ran = scene.place.run("mesh-connect --simulate");
+        repo.set_state(&story);
+        faults.iter().for_each(|(fault, ..)| repo.edit_stage(fault));
+        let ran = repo.run("mesh-connect --simulate");
         assert_eq!(ran.code, 1, "{}", ran.err);
         for (_, sentence, _) in faults {
             assert!(ran.err.contains(&format!("error: {sentence}")), "{sentence}\n{}", ran.err);
@@ -138,16 +139,16 @@ fn what_is_in_the_way_is_told_at_once_and_nothing_is_changed() {
 }
 
 #[test]
-fn a_diagnosis_walks_in_order_and_speaks_to_scripts() {
-    let scene = Scene::after(&["bootstrap --simulate", "mesh-connect --simulate"]);
-    scene.arrange(|s| s.befall("app2", Mishap::Lossy));
-    scene.arrange(|s| s.befall("app1", Mishap::DeafTo("app2".into())));
-    let ran = scene.place.run("mesh-connect --simulate --diagnose --format json");
+fn diagnosis_runs_in_order_and_prints_json() {
+    let repo = connected();
+    repo.edit_stage(|s| s.befall("app2", Condition::Lossy));
+    repo.edit_stage(|s| s.befall("app1", Condition::DeafTo("app2".into())));
+    let ran = repo.run("mesh-connect --simulate --diagnose --format json");
     let event: serde_json::Value = serde_json::from_str(ran.out.lines().next().expect("a line")).expect("JSON");
     let checks: Vec<&str> =
         event["findings"].as_array().expect("a list").iter().filter_map(|f| f["check"].as_str()).collect();
     assert_eq!((checks[0], checks.last()), ("KVStoreMesh", Some(&"pods")), "{checks:?}");
-    let ran = scene.place.run("mesh-connect --simulate --diagnose");
+    let ran = repo.run("mesh-connect --simulate --diagnose");
     let order: Vec<&str> =
         ran.err.lines().filter_map(|l| l.trim().strip_prefix("Looked at ")?.split(':').next()).collect();
     assert_eq!(order, mesh::CHECKS);

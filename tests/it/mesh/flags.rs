@@ -1,5 +1,4 @@
-//! Every cilium and helm command line that a mesh takes, against what the tools' own help lists.
-//! Knows nothing of clusters. The lists are data, with their source (`tests/fixtures/flags`).
+//! Every cilium and helm command line of a mesh against the tools' own help (`tests/fixtures/flags`).
 
 use std::collections::BTreeMap;
 
@@ -24,7 +23,6 @@ impl Known {
         Known(all)
     }
 
-    /// What is wrong with a command line.
     fn wrong(&self, args: &[String]) -> Vec<String> {
         let two = args.get(..2).map(|words| words.join(" ")).filter(|name| self.0.contains_key(name));
         let (name, skip) = two.map_or((args[0].clone(), 1), |name| (name, 2));
@@ -66,7 +64,7 @@ fn commands(helm: Helm) -> Vec<Command> {
 }
 
 #[test]
-fn every_flag_is_known_to_the_tools() {
+fn every_flag_is_accepted_by_its_tool() {
     let cilium = Known::read("cilium-cli-0.19.7.txt");
     for (helm, file) in [(Helm::V3, "helm-3.18.0.txt"), (Helm::V4, "helm-4.1.4.txt")] {
         let helms = Known::read(file);
@@ -87,7 +85,7 @@ fn every_flag_is_known_to_the_tools() {
 }
 
 #[test]
-fn a_flag_of_another_command_is_found() {
+fn flag_of_another_command_is_found() {
     let known = Known::read("cilium-cli-0.19.7.txt");
     let wrong = |line: &str| known.wrong(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
     assert_eq!(wrong("clustermesh status --context a --output json"), [""; 0]);

@@ -1,5 +1,4 @@
-//! Meshes of 2 to 255 clusters, of all pairs or of some: plans are sound, and no number grows out of bounds.
-//! Knows nothing of worlds.
+//! Meshes of 2 to 255 clusters have valid and bounded plans.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -56,7 +55,7 @@ fn connecting(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Plan {
 }
 
 #[test]
-fn two_to_many_clusters_have_sound_plans() {
+fn meshes_of_any_size_have_valid_plans() {
     for (count, links, expected) in
         [(2, "", 1), (3, "", 3), (4, r#"["c1", "c2"], ["c3", "c1"], ["c4", "c3"]"#, 3), (9, "", 36)]
     {
@@ -71,9 +70,8 @@ fn two_to_many_clusters_have_sound_plans() {
     }
 }
 
-/// All pairs of the most clusters that a mesh can have.
 #[test]
-fn the_most_clusters_that_there_can_be() {
+fn mesh_of_255_clusters_stays_bounded() {
     let (fleet, releases) = fleet(255, "");
     let scope = Scope::all(&fleet);
     assert_eq!(pairs(&fleet, &scope).len(), 255 * 254 / 2);
@@ -93,15 +91,14 @@ fn the_most_clusters_that_there_can_be() {
     assert_eq!(overlay["c7/cilium/mesh.yaml"].matches("enabled: true").count(), 254);
 }
 
-/// The least that a cluster's values can be.
 fn values(fleet: &Fleet) -> render::Files {
     let file = |name: &str| (format!("{name}/cilium/values.yaml"), format!("cluster:\n  name: {name}\n"));
     fleet.clusters.iter().map(|c| file(&c.name)).collect()
 }
 
 #[test]
-fn what_is_tried_from_some_alone_is_said() {
+fn partial_probing_is_reported() {
     let wide = golden::root().join("tests/fleets/wide.toml");
-    let ran = crate::ui::Place::new().run(&format!("mesh-connect --simulate --diagnose --fleet {}", wide.display()));
+    let ran = crate::ui::Repo::new().run(&format!("mesh-connect --simulate --diagnose --fleet {}", wide.display()));
     assert!(ran.err.contains("Trying each cluster from 3 peers, of all links their ends are asked"), "{}", ran.err);
 }

@@ -1,5 +1,4 @@
-//! `node-prep` on a fresh Ubuntu, with a network that fails and comes back.
-//! Knows nothing of what apt, containerd and systemd do when they are real.
+//! `node-prep` on a fresh Ubuntu with a flaky network.
 
 use super::{Node, scripts};
 
@@ -26,7 +25,7 @@ pub fn ubuntu(containerd: &str) -> Option<Node> {
 }
 
 #[test]
-fn preparing_is_done_once() {
+fn preparation_runs_once() {
     let Some(node) = ubuntu("2.2.1") else { return };
     let done = node.run("node-prep", &[], "");
     assert_eq!(done.code, Some(0), "{}", done.stderr);
@@ -49,7 +48,7 @@ fn preparing_is_done_once() {
 }
 
 #[test]
-fn preparing_outlasts_a_flaky_network() {
+fn preparation_retries_on_network_errors() {
     let Some(node) = ubuntu("v1.7.34") else { return };
     // Fails twice, then works.
     let flaky = "n=$(cat $ROOT/tries 2>/dev/null || echo 0); echo $((n + 1)) >$ROOT/tries; [ $n -ge 2 ]";
@@ -62,7 +61,7 @@ fn preparing_outlasts_a_flaky_network() {
 }
 
 #[test]
-fn preparing_gives_up_without_a_marker() {
+fn failed_preparation_leaves_no_marker() {
     let Some(node) = ubuntu("2.2.1") else { return };
     node.stub("apt-get", "exit 100");
     let done = node.run("node-prep", &[], "");

@@ -1,5 +1,4 @@
-//! `node-readdress`: what moves with an address, what stays, and that a move that dies is taken up again.
-//! Knows nothing of the plan that calls it.
+//! `node-readdress`: what changes with an address, and resuming after a kill.
 
 use super::*;
 
@@ -52,7 +51,7 @@ fn home(node: &Node) -> (String, String) {
 }
 
 #[test]
-fn a_control_plane_moves_with_all_that_names_its_address() {
+fn control_plane_readdress_rewrites_every_reference() {
     let Some(node) = moved(true) else { return };
     assert_eq!(home(&node), (OLD.to_owned(), OLD.to_owned()));
     node.calls();
@@ -74,7 +73,7 @@ fn a_control_plane_moves_with_all_that_names_its_address() {
 }
 
 #[test]
-fn a_second_move_to_the_same_place_renews_no_certificate() {
+fn repeated_readdress_renews_no_certificate() {
     let Some(node) = moved(true) else { return };
     assert_eq!(node.run("node-readdress", &[NEW], "").code, Some(0));
     node.calls();
@@ -84,7 +83,7 @@ fn a_second_move_to_the_same_place_renews_no_certificate() {
 }
 
 #[test]
-fn a_move_that_died_is_no_home_and_is_taken_up_again() {
+fn interrupted_readdress_is_resumed() {
     let Some(node) = moved(true) else { return };
     node.write("fail", "");
     assert_ne!(node.run("node-readdress", &[NEW], "").code, Some(0));
@@ -96,7 +95,7 @@ fn a_move_that_died_is_no_home_and_is_taken_up_again() {
 }
 
 #[test]
-fn etcd_that_is_not_told_is_no_failure() {
+fn unreachable_etcd_is_no_failure() {
     let Some(node) = moved(true) else { return };
     node.stub("crictl", "exit 1");
     let done = node.run("node-readdress", &[NEW], "");
@@ -105,7 +104,7 @@ fn etcd_that_is_not_told_is_no_failure() {
 }
 
 #[test]
-fn a_worker_moves_without_kubeadm() {
+fn worker_readdress_needs_no_kubeadm() {
     let Some(node) = moved(false) else { return };
     node.calls();
     assert_eq!(node.run("node-readdress", &[NEW], "").code, Some(0));
@@ -116,7 +115,7 @@ fn a_worker_moves_without_kubeadm() {
 }
 
 #[test]
-fn an_address_of_another_machine_is_refused_before_anything_changes() {
+fn foreign_address_is_refused_before_any_change() {
     let Some(node) = moved(true) else { return };
     for (wrong, code) in [(&["10.0.0.9"][..], 1), (&[], 2), (&["x; rm -rf /"], 2), (&[NEW, NEW], 2)] {
         assert_eq!(node.run("node-readdress", wrong, "").code, Some(code), "{wrong:?}");

@@ -1,5 +1,4 @@
-//! `node-upgrade`, kubeadm alone, and scripts that take the place of older ones.
-//! Knows nothing of what kubeadm and etcd do when they are real.
+//! `node-upgrade`, kubeadm alone, and replacement of older scripts.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -9,7 +8,7 @@ use render::cloud_init::{BUNDLE, SCRIPTS};
 use serde_json::json;
 
 use super::{Node, scripts};
-use crate::{golden, tool};
+use crate::{golden, run_cli};
 
 const APPLY: &str = "kubeadm upgrade apply --yes v1.35.7";
 
@@ -52,7 +51,7 @@ fn a_control_plane_is_upgraded_after_a_snapshot() {
 }
 
 #[test]
-fn an_upgrade_that_did_not_end_well_shows() {
+fn failed_upgrade_is_reported() {
     let Some(node) = control_plane() else { return };
     node.stub("kubeadm", "exit 1");
     assert_ne!(node.run("node-upgrade", &["v1.35.7"], "").code, Some(0));
@@ -74,7 +73,7 @@ fn without_a_snapshot_nothing_is_upgraded() {
 }
 
 #[test]
-fn an_upgrade_of_no_control_plane_is_refused() {
+fn upgrade_on_a_worker_is_refused() {
     let Some(node) = Node::new() else { return };
     assert_eq!(node.run("node-upgrade", &["v1.35.7"], "").code, Some(1));
     for wrong in [&["1.35.7"][..], &["v1.35"], &["v1.35.7;x"], &["--force"], &[]] {
@@ -84,7 +83,7 @@ fn an_upgrade_of_no_control_plane_is_refused() {
 }
 
 #[test]
-fn kubeadm_goes_ahead_alone() {
+fn kubeadm_is_upgraded_alone() {
     let Some(node) = super::prep::ubuntu("2.2.1") else { return };
     node.write("var/lib/archipelago/prep.done", "k8s=1.35.6 pause=registry.k8s.io/pause:3.10.1\n");
     let done = node.run("node-prep", &["kubeadm"], "");
@@ -103,7 +102,7 @@ fn replace(node: &Node, bundle: &str) -> bool {
     let folder = node.path("usr/local/sbin");
     std::fs::create_dir_all(&folder).expect("made");
     let program = awk::REPLACE_SCRIPTS.replace("/usr/local/sbin", folder.to_str().expect("UTF-8"));
-    let mut command = tool::command("awk");
+    let mut command = run_cli::command("awk");
     let mut child = command.arg(program).stdin(Stdio::piped()).spawn().expect("awk starts");
     let _ = child.stdin.take().expect("a pipe").write_all(bundle.as_bytes());
     child.wait().expect("it ends").success()
@@ -116,7 +115,7 @@ fn scripts_of_an_older_checkout_are_replaced() {
     let digest = |text: &str| {
         let file = node.path("text");
         std::fs::write(&file, text).expect("written");
-        let (_, said) = tool::run(tool::command("sha256sum").arg(&file));
+        let (_, said) = run_cli::run(run_cli::command("sha256sum").arg(&file));
         said.split(' ').next().expect("a digest")[..32].to_owned()
     };
     node.write("usr/local/sbin/node-state", "older\n");

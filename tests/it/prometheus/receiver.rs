@@ -1,5 +1,4 @@
-//! What an agent scrapes and writes to, in one small HTTP server: a counter that counts its own scrapes, and a receiver
-//! that can be switched off. Knows nothing of what is concluded from it.
+//! A small HTTP server: a counter of its own scrapes, and a receiver that can be switched off.
 #![expect(clippy::disallowed_methods, reason = "a server of its own threads on this machine")]
 
 use std::collections::BTreeSet;
@@ -7,10 +6,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// The counter's name.
 const COUNTER: &str = "scrapes";
 
-/// What happened so far.
 #[derive(Default)]
 struct State {
     scraped: u64,
@@ -20,7 +17,6 @@ struct State {
     problem: Option<String>,
 }
 
-/// Listens until the process ends.
 pub struct Receiver {
     state: Arc<Mutex<State>>,
     /// Where: `127.0.0.1:41234`.
@@ -78,7 +74,6 @@ impl Receiver {
     }
 }
 
-/// One connection, request after request.
 fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
     let mut lines = BufReader::new(stream.try_clone().ok()?);
     let mut stream = stream;

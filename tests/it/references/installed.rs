@@ -1,5 +1,4 @@
-//! What is on a cluster: what Kubernetes brings, what charts make, what manifests hold.
-//! Knows nothing of who uses it.
+//! Objects on a cluster: of Kubernetes, of charts, of manifests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +6,8 @@ use serde_json::Value;
 
 use super::named::Name;
 
-/// A namespace and a name in it.
 pub type At = (String, String);
 
-/// Objects of one cluster.
 #[derive(Default)]
 pub struct Installed {
     objects: BTreeSet<(String, At)>,
@@ -20,7 +17,6 @@ pub struct Installed {
     pub shared: BTreeSet<At>,
 }
 
-/// Kinds that are in no namespace.
 const CLUSTER_WIDE: [&str; 4] = ["Namespace", "StorageClass", "GatewayClass", "ClusterSecretStore"];
 
 impl Installed {
@@ -92,7 +88,6 @@ impl Installed {
         }
     }
 
-    /// Whether this leads somewhere. Every namespace has an account `default`.
     pub fn has(&self, name: &Name) -> bool {
         let namespace = if CLUSTER_WIDE.contains(&name.kind.as_str()) { "" } else { &name.namespace };
         let at = (namespace.to_owned(), name.name.clone());

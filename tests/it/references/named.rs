@@ -1,12 +1,11 @@
-//! The names of other objects that a document holds, by the keys under which Kubernetes and our charts write them.
-//! Knows nothing of what exists.
+//! Names of other objects in a document, by key.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use regex::Regex;
 use serde_json::Value;
 
-/// A name of something that must be there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name {
     pub kind: String,
@@ -139,11 +138,13 @@ fn lists(value: &Value, namespace: &str) -> Vec<Name> {
 
 /// Services by their full name, with a port or without: `[pod.]service.namespace.svc.cluster.local[:port]`.
 fn addresses(value: &str) -> Vec<Name> {
-    let pattern = r"(?-u)([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local(?::([0-9]+))?";
-    let services = Regex::new(pattern).expect("a regular expression");
+    static SERVICES: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r"(?-u)([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local(?::([0-9]+))?";
+        Regex::new(pattern).expect("a regular expression")
+    });
     let service = |found: regex::Captures<'_>| {
         let port = found.get(3).map(|port| port.as_str().parse().expect("a number"));
         Name { port, ..Name::of("Service", &found[2], &found[1]) }
     };
-    services.captures_iter(value).map(service).collect()
+    SERVICES.captures_iter(value).map(service).collect()
 }

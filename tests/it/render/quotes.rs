@@ -1,13 +1,12 @@
-//! User-data as Multipass hands it on: without its quotes, then read by YAML 1.1.
-//! Knows nothing of what the user-data is for.
+//! User data as Multipass passes it on: without quotes, then read as YAML 1.1.
 
 use model::yaml::yaml11::{self, Kind};
 
 use super::files;
-use crate::tool;
+use crate::run_cli;
 
 #[test]
-fn cloud_init_survives_the_loss_of_its_quotes() {
+fn cloud_init_is_valid_without_quotes() {
     let text = &files()["mgmt/cp/cloud-init.yaml"];
     assert!(text.starts_with("#cloud-config\n"));
     let (stripped, scalars) = without_quotes(text);
@@ -22,13 +21,13 @@ fn cloud_init_survives_the_loss_of_its_quotes() {
         scalars.iter().filter(|(p, q)| *q && yaml11::kind(p) != Kind::Text).map(|(p, _)| &**p).collect();
     assert_eq!(changed, ["0755", "yes", "on"]);
 
-    let Some(cloud_init) = tool::real("cloud-init") else { return };
+    let Some(cloud_init) = run_cli::find("cloud-init") else { return };
     let folder = tempfile::tempdir().expect("a folder");
     for (name, text, good) in [("as-made", text, true), ("stripped", &stripped, true), ("bad", &bad_mode(text), false)]
     {
         let file = folder.path().join(name);
         std::fs::write(&file, text).expect("written");
-        let (liked, said) = tool::run(tool::command(&cloud_init).args(["schema", "--config-file"]).arg(&file));
+        let (liked, said) = run_cli::run(run_cli::command(&cloud_init).args(["schema", "--config-file"]).arg(&file));
         assert_eq!(liked, good, "{name}: {said}");
     }
 }

@@ -1,5 +1,4 @@
-//! Data files are whole and belong to no machine: no placeholder, no path of a checkout, no package mirror.
-//! Knows nothing of what the data means.
+//! Data files hold no placeholder, no path of this machine, no package mirror, and no source without a digest.
 
 use regex::Regex;
 
@@ -52,7 +51,6 @@ pub(super) fn placeholders(files: &[File]) -> Vec<Finding> {
     out
 }
 
-/// The path of this checkout, and of the folders around it as long as they are no everyday ones.
 fn checkout() -> Vec<String> {
     let root = tree::root();
     let deep = root.ancestors().filter(|path| path.components().count() > 2);
@@ -101,20 +99,17 @@ pub(super) fn lock_sources(files: &[File]) -> Vec<Finding> {
     out
 }
 
-/// What says for each source what vouches for it.
-const SOURCES: &str = "adr/0019-pin-downloads-by-digest.md";
-
-/// Nothing is fetched from a host that the record of sources does not name.
+/// Every host in the data stands in backticks in an ADR, which says how a download from it is verified.
 pub(super) fn sources(files: &[File]) -> Vec<Finding> {
-    let record = files.iter().find(|f| f.path == SOURCES).map_or("", |f| f.text.as_str());
+    let records: String = files.iter().filter(|f| f.below(&["adr/"])).map(|f| f.text.as_str()).collect();
     let address = Regex::new(r"(?:https?|oci)://([A-Za-z0-9.-]+)").expect("a pattern");
     let mut out = Vec::new();
     for file in files.iter().filter(|f| f.below(&["infra/", "charts/"])) {
         for (line, text) in file.lines().filter(|(_, text)| !text.trim_start().starts_with('#')) {
             let hosts = address.captures_iter(text).map(|found| found[1].to_owned());
-            for host in hosts.filter(|host| is_elsewhere(host) && !record.contains(&format!("`{host}`"))) {
-                let what = format!("nothing says what vouches for {host}");
-                out.push(file.finding(line, "data", what, "a digest, and a row in ADR-0019"));
+            for host in hosts.filter(|host| is_elsewhere(host) && !records.contains(&format!("`{host}`"))) {
+                let what = format!("no ADR names {host}");
+                out.push(file.finding(line, "data", what, "pin a digest, and add a row to the ADR on downloads"));
             }
         }
     }
@@ -160,15 +155,15 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_nobody_vouches_for_is_found() {
+    fn source_without_an_adr_is_found() {
         let bad = "# https://docs.example.org\nurl = \"https://a.example.org/x.tgz\"\nserver: http://vault.vault.local:8200\n\
                    repository = \"oci://b.example.org/charts\"\n";
-        let files = [("charts/releases.toml", bad), (SOURCES, "| charts | `b.example.org` | digest |")];
-        check(sources, &files, &["charts/releases.toml:2 data: nothing says what vouches for a.example.org"]);
+        let files = [("charts/releases.toml", bad), ("adr/0019-x.md", "| charts | `b.example.org` | digest |")];
+        check(sources, &files, &["charts/releases.toml:2 data: no ADR names a.example.org"]);
     }
 
     #[test]
-    fn crates_from_elsewhere_are_found() {
+    fn crates_from_other_registries_are_found() {
         let lock = format!("source = \"{CRATES_IO}\"\nsource = \"git+https://example.org/x\"\n");
         let files = [("Cargo.lock", lock.as_str()), (".cargo/config.toml", "[alias]\n[source.mirror]\n")];
         let want = ["Cargo.lock:2 lock: \"git+https://example.org/x\"", ".cargo/config.toml:2 lock: [source.mirror]"];

@@ -1,5 +1,4 @@
-//! What the repository holds: tracked files, and what cargo says about its crates.
-//! Knows nothing of the rules.
+//! Tracked files of the repository, and its crates by `cargo tree`.
 #![expect(clippy::disallowed_methods, reason = "the tidy test reads the tree it checks, by git and by cargo")]
 
 use std::path::{Path, PathBuf};
@@ -7,7 +6,6 @@ use std::process::Command;
 
 use super::File;
 
-/// The repository.
 pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a member of the workspace").to_owned()
 }
@@ -49,7 +47,7 @@ fn walked(root: &Path, folder: &Path) -> Vec<String> {
     out
 }
 
-/// Each crate that `package` is built from, itself included, once: `name version` and its licence.
+/// Each crate of others that `package` is built from, once: `name version` and its licence.
 pub(super) fn crates(package: &str, edges: &str) -> Vec<(String, String)> {
     let args = ["tree", "--package", package, "--edges", edges, "--prefix", "none", "--no-dedupe"];
     let out = Command::new(env!("CARGO"))
@@ -61,6 +59,7 @@ pub(super) fn crates(package: &str, edges: &str) -> Vec<(String, String)> {
     assert!(out.status.success(), "cargo tree: {}", String::from_utf8_lossy(&out.stderr));
     let mut crates: Vec<(String, String)> = String::from_utf8_lossy(&out.stdout)
         .lines()
+        .filter(|line| !line.contains(" (/"))
         .filter_map(|line| line.split_once('|'))
         .filter(|(name, _)| !name.contains("(/"))
         .map(|(name, licence)| (name.split(' ').take(2).collect::<Vec<_>>().join(" "), licence.to_owned()))

@@ -1,11 +1,9 @@
-//! What can go wrong in running clusters, one thing at a time, and the finding that must tell it.
-//! Knows nothing of how it is seen.
+//! Breaches of running clusters, one at a time, and the finding of each.
 
 use serde_json::{Value, json};
-use sim::{Mishap, Stage};
+use sim::{Condition, SimState};
 
-/// Its name, what is arranged, the clause that must see it, and words of its finding.
-pub type Breach = (&'static str, fn(&mut Stage), &'static str, &'static str);
+pub type Breach = (&'static str, fn(&mut SimState), &'static str, &'static str);
 
 fn policy(actions: &str, name: &str) -> Value {
     json!({ "apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy", "metadata": { "name": name },
@@ -26,11 +24,10 @@ fn deployment(image: &str, volumes: &Value) -> Value {
             "spec": { "containers": [container], "volumes": volumes } } } })
 }
 
-fn runs(release: &str, pointer: &str, value: Value) -> Mishap {
-    Mishap::Runs { release: release.into(), pointer: pointer.into(), value }
+fn runs(release: &str, pointer: &str, value: Value) -> Condition {
+    Condition::Runs { release: release.into(), pointer: pointer.into(), value }
 }
 
-/// The breaches.
 pub const BREACHES: [Breach; 24] = [
     (
         "a Deployment whose image is on the platform",
@@ -49,7 +46,7 @@ pub const BREACHES: [Breach; 24] = [
     ),
     (
         "a workload of ours is gone",
-        |s| s.befall("app1", Mishap::Gone("deployment/sample/sample".into())),
+        |s| s.befall("app1", Condition::Gone("deployment/sample/sample".into())),
         "C1",
         "Deployment/sample on app1 (c1.ready)|want  the workload is there",
     ),
@@ -78,19 +75,19 @@ pub const BREACHES: [Breach; 24] = [
     ),
     (
         "the agent was killed",
-        |s| s.befall("app1", Mishap::Killed("OOMKilled".into())),
+        |s| s.befall("app1", Condition::Killed("OOMKilled".into())),
         "C2",
         "prometheus-agent on app1 (c2.restarts)|last by OOMKilled (exit 137)",
     ),
     (
         "the agent has no pod",
-        |s| s.befall("app2", Mishap::Gone("pod/monitoring/prometheus-agent-0".into())),
+        |s| s.befall("app2", Condition::Gone("pod/monitoring/prometheus-agent-0".into())),
         "C2",
         "prometheus-agent on app2 (c2.restarts)|got   it has no pod",
     ),
     (
         "the log grows faster than promised",
-        |s| s.befall("app1", Mishap::Writes(60 << 10)),
+        |s| s.befall("app1", Condition::Writes(60 << 10)),
         "C2",
         "prometheus-agent on app1 (c2.measured)|want  no loss for 2.7 h: less than 36.41 KiB/s written",
     ),
@@ -105,13 +102,13 @@ pub const BREACHES: [Breach; 24] = [
     ),
     (
         "the Secret is gone",
-        |s| s.befall("app1", Mishap::Gone("secret/sample/sample-credentials".into())),
+        |s| s.befall("app1", Condition::Gone("secret/sample/sample-credentials".into())),
         "C3",
         "Secret/sample-credentials on app1 (c3.present)|got   nothing",
     ),
     (
         "the ExternalSecret is gone",
-        |s| s.befall("app1", Mishap::Gone("externalsecret/sample/sample-credentials".into())),
+        |s| s.befall("app1", Condition::Gone("externalsecret/sample/sample-credentials".into())),
         "C3",
         "(c3.present)|got   nothing",
     ),
@@ -128,7 +125,7 @@ pub const BREACHES: [Breach; 24] = [
     ),
     (
         "the store does not reach Vault",
-        |s| s.befall("app1", Mishap::Lossy),
+        |s| s.befall("app1", Condition::Lossy),
         "C3",
         "ClusterSecretStore/vault on app1 (c3.store)|got   InvalidProviderConfig",
     ),
@@ -168,7 +165,7 @@ pub const BREACHES: [Breach; 24] = [
     ),
     (
         "a policy is gone",
-        |s| s.befall("app1", Mishap::Gone("validatingpolicy//image-tags".into())),
+        |s| s.befall("app1", Condition::Gone("validatingpolicy//image-tags".into())),
         "C4",
         "ValidatingPolicy/image-tags on app1 (c4.enforced)|want  the policy is there",
     ),
@@ -176,7 +173,7 @@ pub const BREACHES: [Breach; 24] = [
         "the webhook is gone",
         |s| {
             let name = "validatingwebhookconfiguration//kyverno-resource-validating-webhook-cfg";
-            s.befall("app2", Mishap::Gone(name.into()));
+            s.befall("app2", Condition::Gone(name.into()));
         },
         "C4",
         "kyverno on app2 (c4.webhook)|got   none",
@@ -195,13 +192,13 @@ pub const BREACHES: [Breach; 24] = [
     ),
     (
         "the ConfigMap says vxlan, an agent runs geneve",
-        |s| s.befall("app1", Mishap::Agent { node: "app1-w1".into(), tunnel: "geneve".into() }),
+        |s| s.befall("app1", Condition::Agent { node: "app1-w1".into(), tunnel: "geneve".into() }),
         "C5",
         "agent on app1-w1 on app1 (c5.agents)|says: tunnel geneve",
     ),
     (
         "a node without an agent",
-        |s| s.befall("mgmt", Mishap::NoAgentOn("mgmt-cp".into())),
+        |s| s.befall("mgmt", Condition::NoAgentOn("mgmt-cp".into())),
         "C5",
         "mgmt-cp on mgmt (c5.agents)|want  one agent of Cilium on the node",
     ),

@@ -1,9 +1,11 @@
 //! Watches a run by its notes and says where it contradicts itself.
 //! Knows nothing of what the steps mean.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use plan::engine::{Note, Outcome};
+use exec::workspace::Workspace;
+use plan::engine::{Failure, Note, Outcome};
 use plan::{Plan, StepKey};
 
 /// What was seen of one run.
@@ -11,6 +13,8 @@ use plan::{Plan, StepKey};
 pub struct Invariants<'a> {
     plan: &'a Plan,
     steps: BTreeMap<StepKey, Seen>,
+    /// Arguments of every command and texts of every note, one a line: no secret may be in them.
+    public: String,
     /// What should never have been.
     pub violations: Vec<String>,
 }
@@ -26,11 +30,49 @@ struct Seen {
 impl<'a> Invariants<'a> {
     /// Before a run of a plan.
     pub fn new(plan: &'a Plan) -> Self {
-        Invariants { plan, steps: BTreeMap::new(), violations: Vec::new() }
+        Invariants { plan, steps: BTreeMap::new(), public: String::new(), violations: Vec::new() }
+    }
+
+    /// Records the arguments of a command that is about to start.
+    pub fn record_args(&mut self, args: &[String]) {
+        args.iter().for_each(|arg| self.record(arg));
+    }
+
+    fn record(&mut self, text: &str) {
+        self.public.push_str(text);
+        self.public.push('\n');
+    }
+
+    fn record_note(&mut self, note: &Note) {
+        match note {
+            Note::Found { why: text, .. } | Note::Running { command: text, .. } | Note::Line(_, text) => {
+                self.record(text);
+            }
+            Note::Retrying { failure, .. } | Note::Failed(failure) => {
+                let Failure { command, output, why, .. } = &**failure;
+                for text in [&command.to_string(), &output.stdout, &output.stderr, why] {
+                    self.record(text);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds a violation for each line of arguments, notes and journal that holds a secret. The line is shown
+    /// redacted.
+    pub fn check_secrets(&mut self, space: &Workspace) {
+        let journal = space.journal().unwrap_or_default();
+        for text in [&self.public, &journal] {
+            if let Cow::Owned(_) = space.scrub(text) {
+                let lines = text.lines().map(|line| space.scrub(line)).filter(|line| matches!(line, Cow::Owned(_)));
+                self.violations.extend(lines.map(|line| format!("a secret is in public: {line}")));
+            }
+        }
     }
 
     /// Looks at a note.
     pub fn see(&mut self, note: &Note) {
+        self.record_note(note);
         match note {
             Note::Checking(step) => self.of_mut(step).asked = true,
             Note::Running { step, mutates: true, command, .. } => self.on_act(step, command),
@@ -119,6 +161,21 @@ mod tests {
         }
         invariants.end(&Outcome { done: vec!["a".into()], kept: vec!["b".into()], ..Outcome::default() });
         assert_eq!(invariants.violations, [""; 0]);
+    }
+
+    #[test]
+    fn secrets_in_arguments_notes_and_journal_are_violations() {
+        let plan = plan();
+        let mut space = Workspace::in_memory();
+        space.journal_add("later-known-value").unwrap();
+        space.keep_secrets(&[("a", "a-secret-value"), ("b", "later-known-value")]).unwrap();
+        let mut invariants = Invariants::new(&plan);
+        invariants.record_args(&["--token".into(), "x=a-secret-value".into()]);
+        invariants.see(&Note::Line("a".into(), "said a-secret-value".into()));
+        invariants.check_secrets(&space);
+        let want =
+            ["x=<secret:a>", "said <secret:a>", "<secret:b>"].map(|line| format!("a secret is in public: {line}"));
+        assert_eq!(invariants.violations, want);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! A run of a plan in a world of its own, all of it in memory: it can be stopped between two turns and copied.
 //! Knows nothing of what goes wrong in it, nor of what is made of its end.
 
+use std::cell::RefCell;
+use std::time::Duration;
+
 use super::super::drive::{self, Course};
 use super::super::sim_world::{self, CrashableWorld, ProcessState};
 use super::invariants::Invariants;
@@ -9,7 +12,7 @@ use plan::Plan;
 use plan::engine::{Engine, Outcome};
 use plan::journal;
 use sim::{Faults, SimWorld};
-use tool::World;
+use tool::{Call, Event, TaskId, World};
 
 /// What is played.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +89,31 @@ impl<'a> CompiledRun<'a> {
     }
 }
 
+/// Records the arguments of every command.
+struct WatchedWorld<'w, 'r, 'p> {
+    crashable: CrashableWorld<'w>,
+    invariants: &'r RefCell<&'w mut Invariants<'p>>,
+}
+
+impl World for WatchedWorld<'_, '_, '_> {
+    fn now(&self) -> Duration {
+        self.crashable.now()
+    }
+
+    fn start(&mut self, call: Call) {
+        self.invariants.borrow_mut().record_args(&call.args);
+        self.crashable.start(call);
+    }
+
+    fn kill(&mut self, task: TaskId, hard: bool) {
+        self.crashable.kill(task, hard);
+    }
+
+    fn wait(&mut self, until: Option<Duration>) -> Event {
+        self.crashable.wait(until)
+    }
+}
+
 /// A run that is under way, between two turns.
 pub struct SimRun<'a> {
     setup: Setup,
@@ -122,9 +150,11 @@ impl<'a> SimRun<'a> {
     /// One turn. How the run ended, if it did.
     pub fn turn(&mut self) -> Option<Outcome> {
         let SimRun { setup: Setup { world, space, .. }, process, course, invariants } = self;
-        let mut crashable = CrashableWorld { world, process: std::mem::take(process) };
-        let outcome = course.turn(&mut crashable, space, &mut |_, note| invariants.see(note));
-        *process = crashable.process;
+        let crashable = CrashableWorld { world, process: std::mem::take(process) };
+        let invariants = RefCell::new(invariants);
+        let mut watched = WatchedWorld { crashable, invariants: &invariants };
+        let outcome = course.turn(&mut watched, space, &mut |_, note| invariants.borrow_mut().see(note));
+        *process = watched.crashable.process;
         outcome
     }
 
@@ -140,6 +170,7 @@ impl<'a> SimRun<'a> {
 
     /// What is left when it is over. A run that was killed says nothing.
     pub fn end(mut self, outcome: &Outcome) -> Setup {
+        self.invariants.check_secrets(&self.setup.space);
         if !self.setup.world.crashed() {
             self.invariants.end(outcome);
         }

@@ -1,0 +1,150 @@
+//! Releases that a person changed with helm: detected, explained, reverted.
+#![expect(clippy::disallowed_methods, reason = "tests write into the story of the simulator")]
+
+mod states;
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+use exec::workspace::Workspace;
+use plan::engine::Engine;
+use plan::journal;
+use sim::{Faults, SimWorld};
+use tool::Event;
+use tool::helm::Helm;
+use tool::{Call, World};
+use tool::{Exit, Output, Tool};
+use xtask::cmd::drive::drive;
+
+use crate::fixtures::bootstrapped;
+use crate::golden;
+use crate::ui::Repo;
+use crate::workdir::WorkDir;
+
+fn space(repo: &Repo) -> Workspace {
+    Workspace::open(repo.root(), Utf8Path::new("out/simulation")).fleeting()
+}
+
+fn world(repo: &Repo) -> SimWorld {
+    SimWorld::load(&repo.state(), Box::new(WorkDir(space(repo)))).expect("a story of ours")
+}
+
+pub fn types(repo: &Repo, line: &str) -> Output {
+    let mut world = world(repo);
+    let args = line.split_whitespace().skip(1).map(str::to_owned).collect();
+    world.start(Call { task: 1, tool: Tool::Helm, args, stdin: vec![], env: vec![] });
+    let output = loop {
+        match world.wait(None) {
+            Event::Ended(1, output) => break output,
+            Event::Interrupt => panic!("nobody interrupts"),
+            _ => {}
+        }
+    };
+    repo.set_state(&world.save());
+    output
+}
+
+const ON_MGMT: &str = "--kubeconfig out/kube/mgmt.yaml --namespace monitoring";
+
+fn changes(repo: &Repo, values: &str) {
+    let archive = "out/charts/loki-18.11.0.tgz";
+    let output = types(repo, &format!("helm upgrade --install loki {archive} {ON_MGMT} --reuse-values {values}"));
+    assert_eq!(output.exit, Exit::Code(0), "{output:?}");
+}
+
+#[test]
+fn second_bootstrap_lists_releases_once_per_cluster() {
+    let repo = bootstrapped();
+    let plan = golden::plan("infra/fleet.toml", Helm::V4);
+    let (mut world, mut space) = (world(&repo), space(&repo));
+    world.with_faults(Faults::scouting());
+    let facts = journal::read(&space.journal().expect("a journal")).facts;
+    let engine = Engine::new(&plan, plan.ids(), facts, 8);
+    let outcome = drive(&plan, engine, &mut world, &mut space, &mut |_, _| {});
+    assert_eq!(outcome.kept.len(), plan.steps.len(), "{:#?}", outcome.failed.first());
+    let mut asked: BTreeMap<&str, std::collections::BTreeSet<u64>> = BTreeMap::new();
+    for struck in world.faults().struck() {
+        for cluster in ["mgmt", "app1", "app2"] {
+            let its = struck.command.contains(&format!("out/kube/{cluster}.yaml"));
+            if its && struck.command.contains("owner=helm,status!=superseded") {
+                asked.entry(cluster).or_default().insert(struck.point);
+            }
+        }
+    }
+    let calls: Vec<(&str, usize)> = asked.into_iter().map(|(cluster, points)| (cluster, points.len())).collect();
+    assert_eq!(calls, [("app1", 1), ("app2", 1), ("mgmt", 1)]);
+}
+
+#[test]
+fn manual_upgrade_is_reported_with_keys_and_reverted() {
+    let repo = bootstrapped();
+    changes(&repo, "--set singleBinary.replicas=1,extra.word=hush-hush");
+    let status = repo.run("status --simulate");
+    assert_eq!(status.code, 1);
+    let row = status.out.lines().find(|line| line.contains("loki 18.11.0")).expect("a row");
+    let words = "changed by hand: revision 2 of monitoring/loki is not ours, unless a repair was cut off; values that \
+        differ: extra.word";
+    assert!(row.ends_with(words), "{row}");
+    let doctor = repo.run("doctor --simulate");
+    assert!(doctor.code == 1 && doctor.out.contains("values that differ: extra.word"), "{}", doctor.out);
+    let again = repo.run("bootstrap --simulate");
+    assert_eq!(again.code, 0, "{}", again.err);
+    let found = "       Found mgmt/loki changed by hand: revision 2 of monitoring/loki is not ours";
+    assert!(again.err.contains(found), "{}", again.err);
+    assert!(again.err.contains(" 1 done, "), "{}", again.err);
+    let values = types(&repo, &format!("helm get values loki {ON_MGMT} --output json")).stdout;
+    for said in [&status.out, &doctor.out, &again.err, &values] {
+        assert!(!said.contains("hush-hush"), "{said}");
+    }
+    assert_eq!(repo.run("status --simulate").code, 0);
+}
+
+#[test]
+fn manual_rollback_is_reported_despite_our_labels() {
+    let repo = bootstrapped();
+    changes(&repo, "--set extra.word=x");
+    assert_eq!(types(&repo, &format!("helm rollback loki {ON_MGMT}")).exit, Exit::Code(0));
+    let status = repo.run("status --simulate");
+    let row = status.out.lines().find(|line| line.contains("loki 18.11.0")).expect("a row");
+    assert!(
+        row.contains("revision 3 of monitoring/loki is not ours") && row.ends_with("; its values are ours"),
+        "{row}"
+    );
+    let again = repo.run("bootstrap --simulate");
+    assert!(again.code == 0 && again.err.contains("Found mgmt/loki changed by hand: revision 3"), "{}", again.err);
+    assert!(repo.run("bootstrap --simulate").err.contains("nothing to do"));
+}
+
+#[test]
+fn removed_release_is_reinstalled() {
+    let repo = bootstrapped();
+    assert_eq!(types(&repo, &format!("helm uninstall loki {ON_MGMT}")).exit, Exit::Code(0));
+    let status = repo.run("status --simulate");
+    assert!(
+        status.out.lines().any(|line| line.contains("loki 18.11.0") && line.ends_with(" missing")),
+        "{}",
+        status.out
+    );
+    assert_eq!(repo.run("bootstrap --simulate").code, 0);
+    assert_eq!(repo.run("status --simulate").code, 0);
+}
+
+/// The node of a purged and recreated worker is the old one to the cluster, and its volumes have no folders.
+#[test]
+fn volumes_of_a_recreated_vm_get_their_folders() {
+    let repo = bootstrapped();
+    repo.edit_vms(|vms| {
+        vms.as_object_mut().expect("VMs").remove("mgmt-w1").expect("a worker");
+    });
+    let ran = repo.run("bootstrap --simulate");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let found =
+        ran.err.lines().find(|line| line.contains("Found mgmt/w1/volumes gone with its VM")).expect("it is said");
+    assert!(found.contains("cannot statx '/opt/local-path-provisioner/pvc-"), "{found}");
+    let again = repo.run("bootstrap --simulate");
+    assert!(again.err.contains("nothing to do"), "{}", again.err);
+    assert_eq!(repo.run("status --simulate").code, 0);
+    let summary = world(&repo).summary();
+    let ready = summary["mgmt-cp"]["cluster"]["ready"].to_string();
+    assert!(ready.contains("monitoring/statefulset/loki") && ready.contains("vault/statefulset/vault"), "{ready}");
+}
