@@ -323,7 +323,7 @@ fn all_problems_are_reported_at_once() {
     let want = [
         "a data file contains a token: `<fact:…>`",
         "a data file is missing: `infra/kubeadm/kubeconfig.yaml`",
-        "a string would be re-parsed as another type when Multipass rewrites the YAML: `package_upgrade: \"no\"`",
+        "a string would be re-parsed as another type when the YAML is rewritten without quotes: `package_upgrade: \"no\"`",
         "a value has two meanings: `on`",
         "an object has no `apiVersion`",
         "expected one document of kind `ClusterConfiguration`, found 2",

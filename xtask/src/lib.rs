@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `model` | fleet, releases, compatible versions, problems, tokens | none |
 //! | `tool` | commands, outputs, events, the trait `World`, argv builders of the tools | none |
+//! | `machines` | what can be done with a machine, by driver; what runs in guests | none |
 //! | `render` | every generated file | none |
 //! | `plan` | steps, expectations, planners, the engine, journal entries | none |
 //! | `charts` | upkeep of the list of releases, what charts render | none |

@@ -23,7 +23,7 @@ const STATES: [(&str, MachineState); 9] = [
 /// In the error of every subcommand that is given the name of no VM (client sources of 1.16.3, exit 2).
 const ABSENT: &str = "does not exist";
 
-/// Why text must not depend on its quotes: cloud-init would read `0644` as a number.
+/// User data is read with yaml-cpp and written again without comments and quotes.
 pub(super) const LOSES_QUOTES: &str =
     "Multipass drops quotes from user-data before cloud-init reads it (canonical/multipass#4176)";
 
@@ -42,7 +42,7 @@ pub(super) fn host_check() -> HostCheck {
     }
 }
 
-/// By name: asking for all VMs stalls on a dead one (canonical/multipass#3645).
+/// By name: asking for all VMs stalls on a dead one, which alone took 34 s (canonical/multipass#3645).
 pub(super) fn info(vm: &str) -> Command {
     Command::ask(Tool::Multipass, ["info", vm, "--format", "json"])
 }
@@ -120,7 +120,7 @@ pub(super) fn delete(vm: &str) -> Command {
     Command::act(Tool::Multipass, ["delete", "--purge", vm])
 }
 
-/// `-n`: without it the client maps the host's working directory first, and with `-d` it joins the arguments unquoted
+/// Hangs on an open stdin (canonical/multipass#2079), which is always closed. `-n`: without it the client maps the host's working directory first, and with `-d` it joins the arguments unquoted
 /// (1.16.3 `exec.cpp`).
 pub(super) fn exec(vm: &str, args: &[&str]) -> Vec<String> {
     ["exec", "-n", vm, "--"].iter().chain(args).map(|arg| (*arg).to_owned()).collect()

@@ -13,7 +13,7 @@ pub mod findings;
 pub mod links;
 pub mod overview;
 
-/// Longest wait for one answer. `multipass info` of a dead VM was seen at 34 s (canonical/multipass#3645).
+/// Longest wait for one answer. The slowest one known, of a driver about a VM that hangs, took 34 s.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What became of a question.
@@ -58,7 +58,7 @@ pub type Answers = BTreeMap<StepKey, Answer>;
 
 /// The plan without anything that acts. Two kinds of needs become mere orders: the machine's checks and downloads,
 /// which are no condition for looking; and what lies below a cluster's kubeconfig, since an API server may answer
-/// while Multipass does not.
+/// while the machines' driver does not.
 pub fn questions(plan: &Plan) -> Plan {
     let steps = plan.steps.iter().map(|step| {
         let api = StepKey::cluster(step.id.scope().name(), "kubeconfig");
@@ -81,10 +81,10 @@ mod tests {
 
     #[test]
     fn questions_do_not_act_and_look_at_each_side_for_itself() {
-        let mut vm = step("a/cp/launch", &["host/multipass"]);
-        vm.done_when.ask.tool = Tool::Multipass;
+        let mut vm = step("a/cp/launch", &["host/helm"]);
+        vm.done_when.ask.tool = Tool::Helm;
         let all = plan([
-            step("host/multipass", &[]),
+            step("host/helm", &[]),
             vm,
             step("a/kubeconfig", &["a/cp/launch"]),
             step("a/cilium", &["a/kubeconfig", "charts/cilium"]),

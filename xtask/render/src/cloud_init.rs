@@ -1,12 +1,13 @@
 //! User-data of the VMs: the base document, with every file of `infra/node/` under `write_files`.
 //!
-//! Multipass reads user-data with yaml-cpp and re-emits it without comments and quotes; cloud-init then reads YAML 1.1. So
-//! every scalar must keep its type without quotes, or the file is refused.
+//! Where the machines' driver re-emits user-data without quotes, every scalar must keep its type without them, or the file
+//! is refused: cloud-init reads YAML 1.1.
 
 use serde_json::{Value, json};
 
 use super::merge::{Derived, merge};
 use super::{Data, Files, document, from_module, text};
+use machines::Driver;
 use model::fleet::Fleet;
 use model::problem::Problem;
 use model::yaml::yaml11::{self, Kind};
@@ -61,7 +62,8 @@ pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
     let base = document(data, "infra/node/cloud-init.yaml")?;
     let owner = from_module("cloud_init");
     let user_data = merge(&base, &[Derived::new("write_files", write_files(fleet, data)?, owner)])?;
-    let problems = depends_on_quotes(&base, &user_data);
+    let problems =
+        Driver::of(fleet).loses_quotes().map_or_else(Vec::new, |why| depends_on_quotes(&base, &user_data, why));
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -135,16 +137,16 @@ fn mirrors(fleet: &Fleet) -> Vec<Value> {
 }
 
 /// Every scalar that is a string only because of its quotes.
-fn depends_on_quotes(base: &Document, value: &Value) -> Vec<Problem> {
+fn depends_on_quotes(base: &Document, value: &Value, why: &str) -> Vec<Problem> {
     let mut found = Vec::new();
     texts(value, &mut Path::new(), &mut found);
     let problem = |(path, text): (Path, &str)| {
         Problem::new(format!(
-            "a string would be re-parsed as another type when Multipass rewrites the YAML: `{}: \"{text}\"`",
+            "a string would be re-parsed as another type when the YAML is rewritten without quotes: `{}: \"{text}\"`",
             path.join(".")
         ))
         .at(&base.file, base.lines.get(&path).copied())
-        .why("Multipass drops quotes from user-data before cloud-init reads it (canonical/multipass#4176)")
+        .why(why)
         .hint("use a value that is a string without quotes, such as 0o755 for a file mode, or set it in node-prep")
     };
     found.into_iter().map(problem).collect()

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::merge::{Derived, merge};
 use super::{Data, Files, documents, from_fleet, from_module};
+use machines::Machine;
 use model::fleet::{Cluster, Fleet, Node};
 use model::problem::{At, Problem};
 use model::token;
@@ -146,17 +147,9 @@ fn endpoint(cluster: &Cluster) -> String {
 
 /// Every name of the API server from outside; kubeadm adds the cluster-internal names.
 fn cert_names(cluster: &Cluster) -> Value {
-    let node = cluster.control_plane();
-    let vm = cluster.vm(node);
-    // `.multipass` is Multipass's DNS on Linux, `.local` mDNS on macOS; node-state uses 127.0.0.1.
-    let names = [
-        cluster.api_name(),
-        format!("{vm}.local"),
-        format!("{vm}.multipass"),
-        vm,
-        "localhost".to_owned(),
-        "127.0.0.1".to_owned(),
-        token::fact(&cluster.ip_fact(node)),
-    ];
-    names.into_iter().map(Value::String).collect()
+    let vm = Machine::of(cluster, cluster.control_plane());
+    // node-state uses 127.0.0.1.
+    let here = [vm.name(), "localhost", "127.0.0.1"].map(str::to_owned);
+    let names = [cluster.api_name()].into_iter().chain(vm.dns_names()).chain(here).chain([vm.peer_address()]);
+    names.map(Value::String).collect()
 }

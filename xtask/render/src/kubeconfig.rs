@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::kubeadm::API_PORT;
 use super::merge::{Derived, merge};
 use super::{Data, Files, document, from_module};
+use machines::Machine;
 use model::fleet::{Cluster, Fleet, Role};
 use model::problem::Problem;
 use model::token;
@@ -52,10 +53,10 @@ fn user(cluster: &Cluster) -> String {
 }
 
 fn cluster_entry(cluster: &Cluster) -> Value {
-    let address = token::fact(&cluster.ip_fact(cluster.control_plane()));
+    let (address, port) = Machine::of(cluster, cluster.control_plane()).host_endpoint(API_PORT);
     json!({"name": cluster.name, "cluster": {
         "certificate-authority-data": secret(cluster, "ca"),
-        "server": format!("https://{address}:{API_PORT}"),
+        "server": format!("https://{address}:{port}"),
         "tls-server-name": cluster.api_name(),
     }})
 }

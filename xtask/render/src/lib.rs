@@ -29,7 +29,7 @@ pub type Data = BTreeMap<String, String>;
 
 /// # Errors
 /// All problems of all data files at once: not YAML, missing, a field with two owners, an unknown binding, a scalar
-/// that would not survive Multipass, a hand-written token.
+/// that would change its type without quotes, a hand-written token.
 pub fn files(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Files, Vec<Problem>> {
     let mut problems = tokens_by_hand(data);
     let mut files = Files::new();

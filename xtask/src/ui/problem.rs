@@ -199,7 +199,7 @@ mod tests {
             precondition: false,
             attempt: 3,
             attempts: 3,
-            command: Command::act(Tool::Multipass, ["exec", "-n", "app1-w1"]),
+            command: Command::act(Tool::Docker, ["exec", "app1-w1"]),
             output: Output { stdout: stdout.into(), stderr: stderr.into(), ..Output::of(Exit::Code(1)) },
             took: Duration::from_secs(41),
             why: "exit 1".into(),
@@ -211,7 +211,7 @@ mod tests {
         let stderr: String = (1..=20).map(|n| format!("line {n}\n")).collect();
         let text = step(&failed("no", &stderr), Some("out/logs/x.log"), "cargo xtask bootstrap", PLAIN);
         assert!(text.starts_with(
-            "error: step `app1/w1/join` failed: exit 1 after 41s (attempt 3 of 3)\n  $ multipass exec -n app1-w1\n  \
+            "error: step `app1/w1/join` failed: exit 1 after 41s (attempt 3 of 3)\n  $ docker exec app1-w1\n  \
              | line 9\n"
         ));
         assert!(text.ends_with("  | line 20\n  log   out/logs/x.log\n  hint: cargo xtask bootstrap\n"));

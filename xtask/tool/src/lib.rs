@@ -65,8 +65,7 @@ impl Tool {
     }
 }
 
-/// What a command reads on standard input. It is always closed afterwards: `multipass exec` hangs on an open one
-/// (canonical/multipass#2079).
+/// What a command reads on standard input. It is always closed afterwards: some tools hang on an open one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Stdin {
     /// Nothing.

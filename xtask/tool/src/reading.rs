@@ -147,10 +147,10 @@ mod tests {
     #[test]
     fn values_are_read_where_they_stand() {
         assert_eq!(read(Reading::Stdout, " 10.0.0.1\n").as_deref(), Some("10.0.0.1"));
-        let info = r#"{"info":{"a":{"ipv4":["10.0.0.7"],"cpus":2,"x":null}}}"#;
+        let info = r#"{"a":{"ips":["10.0.0.7"],"cpus":2,"x":null}}"#;
         let at = |pointer: &str| read(Reading::Pointer(pointer.into()), info);
-        assert_eq!(at("/info/a/ipv4/0").as_deref(), Some("10.0.0.7"));
-        assert_eq!(at("/info/a/cpus").as_deref(), Some("2"));
+        assert_eq!(at("/a/ips/0").as_deref(), Some("10.0.0.7"));
+        assert_eq!(at("/a/cpus").as_deref(), Some("2"));
         assert_eq!(read(Reading::Match(r"^ip:\s+(\d+)$".into()), "a\nip: 7\n").as_deref(), Some("7"));
         assert_eq!(read(Reading::MatchBase64(r"^(A[\s\S]*Z)$".into()), "x\nA\nZ\ny").as_deref(), Some("QQpaCg=="));
     }

@@ -10,7 +10,7 @@ use tool::{Exit, Output};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Exit 0 if it answers, 1 and the reason on stderr if not. macOS says `No route to host` where it keeps a program
-/// from the local network (canonical/multipass#3766).
+/// from the local network.
 pub fn answer(address: &str, port: &str) -> Output {
     let (Ok(ip), Ok(number)) = (address.parse::<IpAddr>(), port.parse::<u16>()) else {
         return said(2, format!("not an address and a port: {address} {port}\n"));

@@ -1,8 +1,8 @@
 //! How a YAML 1.1 reader (cloud-init's PyYAML, and in part Go's) takes a scalar that stands without quotes.
 //! Knows nothing of documents: one scalar goes in, its kind comes out.
 //!
-//! Why it matters: Multipass re-emits user-data without quotes (canonical/multipass#4176), so a scalar that is text
-//! only by its quotes arrives as something else; and a bare `yes` in a values file is text to one reader and true to
+//! Why it matters: user-data may be re-emitted without quotes (see `machines`), so a scalar that is text only by its quotes
+//! becomes something else; and a bare `yes` in a values file is text to one reader and true to
 //! the next.
 //! The expressions are those of the YAML 1.1 type repository as PyYAML's resolver has them, plus `y` and `n`.
 

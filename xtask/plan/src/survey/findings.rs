@@ -90,7 +90,6 @@ fn unmade(cluster: &Cluster) -> Problem {
 
 fn of_vm(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Vec<Finding> {
     let vm = &Machine::of(cluster, node);
-    let launch = StepKey::node(cluster, node, "launch");
     let mut found = Vec::new();
     match &row.state {
         MachineState::Running => {}
@@ -100,14 +99,14 @@ fn of_vm(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Vec
         }
         MachineState::Stopped | MachineState::Suspended | MachineState::Unknown => {
             let problem = Problem::new(format!("VM `{vm}` is {}", row.state.to_string().to_lowercase()));
-            found.push(Finding::new(problem, Some(launch.clone())));
+            found.push(Finding::new(problem, Some(StepKey::node(cluster, node, "launch"))));
         }
         MachineState::Deleted => {
             let problem = Problem::new(format!("VM `{vm}` is deleted, and not purged yet"));
             found.push(Finding::new(problem.hint(vm.recover().to_string()), None));
         }
         other => {
-            let problem = Problem::new(format!("nobody can say how VM `{vm}` is: {other}"));
+            let problem = Problem::new(format!("VM `{vm}` is neither running nor stopped: {other}"));
             found.push(Finding::new(problem.hint(vm.info().to_string()), None));
         }
     }

@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(call.args[1], format!("a=10.0.0.1,d={digest}"));
         assert_eq!(call.env, [("IP".to_owned(), "10.0.0.1".to_owned())]);
         assert_eq!(call.stdin, b"ip: 10.0.0.1\nkey: aHVzaA==\n");
-        let told = check(&Command::act(Tool::Multipass, ["exec"]).told("<secret:key>")).unwrap();
+        let told = check(&Command::act(Tool::Docker, ["exec"]).told("<secret:key>")).unwrap();
         assert_eq!((told.task, told.stdin.as_slice()), (7, &b"aHVzaA=="[..]));
         assert!(check(&Command::ask(Tool::Helm, ["<digest:b.yaml>"])).is_ok(), "a digest of a file with a digest");
     }

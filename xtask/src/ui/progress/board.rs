@@ -244,7 +244,7 @@ pub(crate) mod tests {
             precondition: false,
             attempt: 1,
             attempts,
-            command: Command::act(Tool::Multipass, ["launch", "24.04"]),
+            command: Command::act(Tool::Docker, ["run", "image"]),
             output: Output { stderr: "launch failed\n".into(), ..Output::of(Exit::Code(code)) },
             took: Duration::from_secs(took),
             why: format!("exit {code}"),
@@ -258,7 +258,7 @@ pub(crate) mod tests {
             step: launch(),
             attempt,
             case: None,
-            command: "multipass launch 24.04".into(),
+            command: "docker run image".into(),
             mutates: true,
         };
         let again = Note::Retrying {

@@ -182,7 +182,7 @@ mod tests {
     fn verbose_shows_commands_and_what_was_left_out() {
         let note = |note| line(&board(0), Duration::ZERO, &note, Volume::Verbose).map(|l| l.text(PLAIN));
         assert_eq!(note(Note::Blocked("a".into(), "b".into())).unwrap(), "     Blocked a: needs b");
-        assert!(note(told()[3].1.clone()).unwrap().ends_with("\n             $ multipass launch 24.04"));
+        assert!(note(told()[3].1.clone()).unwrap().ends_with("\n             $ docker run image"));
         assert!(note(Note::Failed(failure("a", 1, 1, 9))).is_some());
         assert!(line(&board(0), Duration::ZERO, &Note::Skipped("a".into()), Volume::Normal).is_none());
     }

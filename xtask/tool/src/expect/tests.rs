@@ -25,7 +25,7 @@ fn samples() -> Vec<(Want, Output)> {
         (Want::JsonEach(s("/a/*"), s("x")), out(0, r#"{"a":["x","x"]}"#, "")),
         (Want::JsonPresent(s("/a")), json.clone()),
         (Want::Version(s("/v"), s(">=1.35, <1.36")), json.clone()),
-        (Want::Version(s(""), s("^1.16")), out(0, "multipass   1.16.2+mac\n", "")),
+        (Want::Version(s(""), s("^1.16")), out(0, "tool   1.16.2+mac\n", "")),
         (Want::Outside(s("/a"), vec!["10.1.0.0/16".parse().unwrap()]), json.clone()),
         (Want::All(vec![Want::Exit(0), Want::JsonPresent(s("/s"))]), json.clone()),
         (Want::Any(vec![Want::Exit(1), Want::Exit(0)]), json.clone()),
@@ -87,7 +87,7 @@ fn builds_of_a_release_count_as_the_release() {
 #[test]
 fn a_want_prints_as_in_a_plan() {
     let shown = |want: Want| want.to_string();
-    assert_eq!(shown(Want::Json(s("/info/a/state"), s("Running"))), r#"/info/a/state = "Running""#);
+    assert_eq!(shown(Want::Json(s("/a/state"), s("Running"))), r#"/a/state = "Running""#);
     let either = Want::Any(vec![Want::Exit(0), Want::Not(Box::new(Want::Match(s("x"))))]);
     let all = Want::All(vec![either, Want::Version(s(""), s("^3"))]);
     assert_eq!(shown(all), "(exit 0 or not stdout ~ /x/) and version in ^3");
