@@ -1,29 +1,24 @@
-//! What admission says against a pod: PodSecurity by the namespace's label, Kyverno by its policies.
-//! Knows nothing of nodes.
+//! Admission: PodSecurity by the namespace's label, Kyverno by its policies.
 
-use serde_json::{Value, json};
+use crate::prelude::*;
 
-use crate::cluster::Cluster;
-use crate::yaml::text;
-
-/// The label that says how strict PodSecurity is.
 pub const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
-/// Kyverno's configuration of its own webhook; its controller makes it when it first runs, not the chart (measured).
+/// Kyverno's configuration of its own webhook; its controller creates it when it first runs, not the chart (measured).
 pub const WEBHOOK: &str = "validatingwebhookconfiguration//kyverno-resource-validating-webhook-cfg";
-/// The workload that answers that webhook.
+/// The workload behind that webhook.
 pub const KYVERNO: &str = "kyverno/deployment/kyverno-admission-controller";
 
-/// What PodSecurity says against pods with these offences in a namespace.
+/// The error for pods with these violations in a namespace.
 pub fn pod_security(cluster: &Cluster, namespace: &str, violations: &str) -> Option<String> {
     let labels = cluster.namespaces.get(namespace);
     let level = labels.and_then(|l| l.get(ENFORCE)).map_or("privileged", String::as_str);
-    // Whoever violations `baseline` violations `restricted` too; what violations that alone is not modelled.
+    // What violates `baseline` violates `restricted` too; violations of that alone are not modelled.
     (level != "privileged" && !violations.is_empty())
         .then(|| format!("violates PodSecurity \"{level}:latest\": {violations}"))
 }
 
-/// What Kyverno's webhook says against a pod (or a pod template) in a namespace, while it is there to be asked (`up`)
-/// or not. Nothing until it has made its webhook.
+/// The error of Kyverno's webhook for a pod (or a pod template), whose server is `up` or not. None before it has
+/// created its webhook.
 pub fn kyverno(cluster: &Cluster, namespace: &str, pod: &Value, up: bool) -> Option<String> {
     if !cluster.objects.contains_key(WEBHOOK) || is_excluded(cluster, namespace) {
         return None;
@@ -40,7 +35,7 @@ pub fn kyverno(cluster: &Cluster, namespace: &str, pod: &Value, up: bool) -> Opt
     if !up {
         let closed = policies.iter().any(|p| p["spec"]["failurePolicy"] != json!("Ignore"));
         let why = "no endpoints available for service \"kyverno-svc\"";
-        // Words of the API server (upstream: webhook errors); the address is Kyverno's.
+        // Text of the API server (upstream: webhook errors).
         return closed.then(|| {
             format!(
                 "Internal error occurred: failed calling webhook \"{hook}\": failed to call webhook: Post \
@@ -52,11 +47,11 @@ pub fn kyverno(cluster: &Cluster, namespace: &str, pod: &Value, up: bool) -> Opt
         let message = first_violation(policy, &pod["spec"])?;
         Some(format!("Policy {} failed: {message}", text(policy, "/metadata/name")))
     });
-    // Words as Kyverno's own pages show them for a ValidatingPolicy; not measured.
+    // Text from Kyverno's own pages for a ValidatingPolicy; not measured.
     failed.map(|why| format!("admission webhook \"{hook}\" denied the request: {why}"))
 }
 
-/// Namespaces that the webhook leaves alone, from the values of the release.
+/// From the values of the release.
 fn is_excluded(cluster: &Cluster, namespace: &str) -> bool {
     let Some(release) = cluster.release("kyverno") else { return true };
     let own = release.values["config"]["excludeKyvernoNamespace"] != json!(false) && namespace == release.namespace;
@@ -71,8 +66,8 @@ fn is_excluded(cluster: &Cluster, namespace: &str) -> bool {
     own || terms.and_then(Value::as_array).is_some_and(|terms| terms.iter().filter(by_name).any(out))
 }
 
-/// The message of the first validation that a pod fails. The expressions are CEL, of which the embedded world knows
-/// the four shapes of our own policies; another one is refused rather than passed over.
+/// The message of the first validation that a pod fails. Of CEL the four shapes of our policies are known; another
+/// expression fails rather than passes.
 fn first_violation(policy: &Value, spec: &Value) -> Option<String> {
     let list = |key: &str| spec[key].as_array().cloned().unwrap_or_default();
     let containers: Vec<Value> = list("containers").into_iter().chain(list("initContainers")).collect();

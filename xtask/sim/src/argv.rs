@@ -1,10 +1,7 @@
 //! Command lines of the simulated tools: known flags are parsed, others are refused as the tool would refuse them.
 
-use std::time::Duration;
-
 use crate::data::{self, Flags};
-use crate::request::{Request, ToolResult, failure};
-use crate::state::SimState;
+use crate::prelude::*;
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Flag {
@@ -54,7 +51,7 @@ impl<'a> Args<'a> {
         self.words.get(n).copied().unwrap_or_default()
     }
 
-    /// The kubeconfig that is used, as kubectl, Helm and cilium-cli choose it.
+    /// As kubectl, Helm and cilium-cli choose it.
     pub fn kubeconfig<'r>(&self, request: &'r Request) -> &'r str
     where
         'a: 'r,
@@ -78,7 +75,7 @@ impl Invocation<'_> {
     }
 }
 
-/// Whether a tool has flags of its own for a subcommand, which is so for all that are simulated.
+/// Every simulated subcommand has flags.
 pub fn is_subcommand(program: &str, subcommand: &str) -> bool {
     subcommand != "global" && flags(program, subcommand).is_some()
 }

@@ -1,13 +1,7 @@
 //! Built-in commands that concern the machine: its resources, open ports, digests of downloads, installed programs.
 
-use std::time::Duration;
-
-use serde_json::json;
-
-use crate::request::{Disk, Request, Response, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::{catalog, curl, pki, timings};
-use tool::Output;
+use crate::prelude::*;
+use crate::{catalog, curl};
 
 /// Answers one command line.
 pub fn answer(sim: &mut SimState, request: &Request, now: Duration, disk: &mut dyn Disk) -> ToolResult<Response> {

@@ -1,4 +1,4 @@
-//! What the outside world offers: chart archives with their published digests, Gateway API CRDs.
+//! What upstream servers offer: chart archives with their published digests, Gateway API CRDs.
 
 use std::collections::BTreeMap;
 
@@ -127,7 +127,6 @@ pub fn is_published(name: &str, repository: &str) -> bool {
     find(name).is_some_and(|chart| chart.from.iter().any(|from| from == repository))
 }
 
-/// The bytes of a simulated archive.
 pub fn archive(chart: &str, version: &str) -> String {
     format!("simulated archive\nchart: {chart}\nversion: {version}\n")
 }

@@ -1,17 +1,9 @@
-//! cilium-cli 0.19: `status` and `clustermesh status`, with the shapes and the exit codes of its sources.
-//! Knows nothing of how agents come up.
+//! cilium-cli 0.19: `status`, `clustermesh status`, `connectivity test` and `sysdump`, as in its sources.
 
-use std::time::Duration;
+use serde_json::Map;
 
-use serde_json::{Map, Value, json};
-
-use crate::argv::{Args, duration};
-use crate::cluster::Cluster;
 use crate::kubectl::access;
-use crate::request::{Disk, Request, Response, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
-use tool::Output;
+use crate::prelude::*;
 
 /// Answers one command line.
 pub fn answer(sim: &mut SimState, request: &Request, now: Duration, disk: &mut dyn Disk) -> ToolResult<Response> {
@@ -49,7 +41,7 @@ pub fn answer(sim: &mut SimState, request: &Request, now: Duration, disk: &mut d
     })
 }
 
-/// `status -o json`: exit 0 whatever is wrong; with `--wait` an exit 1 and nothing on stdout when time is over.
+/// `status -o json` exits 0 whatever is wrong; with `--wait` it exits 1 without stdout when time is over.
 fn status(sim: &SimState, cluster: &Cluster, request: &Request, args: &Args, now: Duration) -> Response {
     let (mut pods, mut errors, mut agents) = (Map::new(), Map::new(), Map::new());
     let names = ["cilium", "cilium-envoy", "cilium-operator", "clustermesh-apiserver"];
@@ -91,12 +83,11 @@ fn status(sim: &SimState, cluster: &Cluster, request: &Request, args: &Args, now
     Response::Done(success(serde_json::to_string_pretty(&all).unwrap_or_default() + "\n"))
 }
 
-/// What a workload is reported for.
 fn error_entry(name: &str, text: &str) -> Value {
     json!({ name: { "Errors": [text], "Warnings": null, "Disabled": false } })
 }
 
-/// What an agent says of itself; VXLAN must be read from here, not from values (they can be ahead of it).
+/// VXLAN must be read from here, not from values (they can be ahead of the agent).
 fn agent_status(tunnel: &str, mesh: &Value) -> Value {
     json!({
         "cluster-mesh": { "clusters": mesh },
@@ -107,7 +98,7 @@ fn agent_status(tunnel: &str, mesh: &Value) -> Value {
     })
 }
 
-/// What an agent says of its peers (`models.RemoteCluster`); what is zero is left out.
+/// An agent's peers (`models.RemoteCluster`); zero values are omitted.
 fn remote_clusters(sim: &SimState, cluster: &Cluster, now: Duration) -> Value {
     let remote = |peer: &String| {
         if sim.link(cluster, peer, now).is_none_or(|l| l.agents.is_err()) {
@@ -121,7 +112,8 @@ fn remote_clusters(sim: &SimState, cluster: &Cluster, now: Duration) -> Value {
     crate::mesh::peers(cluster).into_iter().flatten().map(|(peer, _)| remote(peer)).collect()
 }
 
-/// `clustermesh status -o json`: exit 0 always. What is zero is left out, and `connectivity` where no agent was asked.
+/// `clustermesh status -o json` always exits 0. Zero values are omitted, and `connectivity` if an agent does not
+/// answer.
 fn mesh_status(sim: &SimState, cluster: &Cluster, now: Duration) -> Output {
     let Some(release) = cluster.release("cilium") else {
         return failure(1, "\nError: Unable to determine status:  cilium-config configmap not found");
@@ -143,7 +135,7 @@ fn mesh_status(sim: &SimState, cluster: &Cluster, now: Duration) -> Output {
     success(serde_json::to_string_pretty(&all).unwrap_or_default() + "\n")
 }
 
-/// How many of these pods are connected with each peer (`status.ConnectivityStatus`, `omitempty` and all).
+/// How many of these pods are connected to each peer (`status.ConnectivityStatus`, with its `omitempty`).
 fn connectivity(
     sim: &SimState,
     cluster: &Cluster,
@@ -169,7 +161,7 @@ fn connectivity(
     }
     let mut all = json!({ "connected": {}, "clusters": clusters, "total": pods.len() });
     if pods.is_empty() {
-        // As it prints for no pods at all (measured): -1, and no total.
+        // Printed for no pods at all (measured).
         return json!({ "connected": { "min": -1 }, "clusters": {} });
     }
     if connected > 0 {
@@ -183,7 +175,7 @@ fn connectivity(
     all
 }
 
-/// `connectivity test --multi-cluster`: a real test takes minutes; here packets arrive or do not.
+/// A real test takes minutes; here it depends on whether packets arrive.
 fn connectivity_test(sim: &SimState, cluster: &Cluster, args: &Args, now: Duration, disk: &mut dyn Disk) -> Output {
     let peer = args.get("multi-cluster").unwrap_or_default();
     let fails = |name: &str| sim.conditions(name).any(|m| *m == crate::conditions::Condition::FullTest);
@@ -199,7 +191,6 @@ fn connectivity_test(sim: &SimState, cluster: &Cluster, args: &Args, now: Durati
     failure(1, "\nError: Connectivity test failed: 3 tests failed")
 }
 
-/// `sysdump`: a file whose name it is told.
 fn sysdump(args: &Args, disk: &mut dyn Disk) -> Output {
     let file = format!("{}.zip", args.get("output-filename").unwrap_or("cilium-sysdump"));
     match disk.write(&file, b"sysdump") {

@@ -1,21 +1,18 @@
 //! A simulated cluster: members, pod ranges, namespaces, CRDs, releases and workloads.
-//! Knows nothing of the machines it is on.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::rc::Rc;
-use std::time::Duration;
 
-use crate::net::Net;
+use crate::prelude::*;
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::vault_store::VaultStore;
-use crate::workload::Workload;
 
-/// What etcd holds, and what the control plane was made with.
+/// What etcd holds, and the configuration of the control plane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
     pub name: String,
@@ -25,58 +22,48 @@ pub struct Cluster {
     pub endpoint: String,
     /// The address that etcd, the probes and the controllers' kubeconfigs are bound to.
     pub advertise: Ipv4Addr,
-    /// What the API server's certificate is valid for.
+    /// The names in the API server's certificate.
     pub sans: Vec<String>,
     pub version: String,
-    pub pods: Net,
-    pub services: Net,
+    pub pods: Ipv4Net,
+    pub services: Ipv4Net,
     /// Bootstrap tokens by id: secret and expiry.
     pub tokens: BTreeMap<String, (String, Duration)>,
-    /// What the clock of its control plane showed when its certificates were made.
-    #[serde(default)]
+    /// The control plane's clock when its certificates were issued.
     pub certs_issued_at: u64,
-    /// When the API answers, counted from the last boot.
+    /// When the API server is up after the last boot.
     pub api_from: Duration,
     pub nodes: BTreeMap<String, Member>,
-    /// Nodes that take no new pods.
-    #[serde(default)]
     pub cordoned: BTreeSet<String>,
-    /// Annotations of nodes, of those that have any.
-    #[serde(default)]
+    /// By node; only nodes that have annotations.
     pub annotations: BTreeMap<String, BTreeMap<String, String>>,
-    /// Labels by namespace.
+    /// Labels by name.
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// By full name: `gateways.gateway.networking.k8s.io`.
     pub crds: BTreeMap<String, Crd>,
     pub releases: Vec<Revision>,
     /// By `namespace/kind/name`, kind in lower case.
     pub workloads: BTreeMap<String, Workload>,
-    /// Everything else, by `kind/namespace/name`, kind in lower case. Copies of a cluster share what neither changes.
+    /// Everything else, by `kind/namespace/name`, kind in lower case. Copies of a cluster share them until one changes.
     pub objects: BTreeMap<String, Rc<Value>>,
-    /// Up to when its controllers have worked.
     pub reconciled_until: Duration,
-    /// What Vault keeps on its volume, if there is one here.
     pub vault: VaultStore,
-    /// What External Secrets copied, by namespace and name of the Secret.
-    #[serde(default)]
+    /// By namespace and name of the Secret.
     pub synced_secrets: BTreeMap<String, SyncedSecret>,
-    /// What was open since when, while somebody counts.
-    #[serde(default)]
+    /// Changes of reachability while a drill's probe runs.
     pub reachability: Vec<Reachability>,
 }
 
-/// A node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Its VM.
     pub vm: String,
     pub ip: Ipv4Addr,
     pub joined: Duration,
-    pub pod_cidr: Option<Net>,
+    pub pod_cidr: Option<Ipv4Net>,
     pub control_plane: bool,
 }
 
-/// A kind that is not built in.
+/// A custom resource definition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crd {
     pub kind: String,
@@ -87,7 +74,6 @@ pub struct Crd {
     pub since: Duration,
 }
 
-/// One revision of a Helm release, as its Secret shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
     pub name: String,
@@ -99,16 +85,14 @@ pub struct Revision {
     pub description: String,
     pub labels: BTreeMap<String, String>,
     pub values: Rc<Value>,
-    /// Helm 3: objects still have what a cancelled revision with other values wrote, and no pod becomes ready
-    /// (measured with a `nodeSelector`).
-    #[serde(default)]
+    /// Helm 3: objects still have what a cancelled revision with other values wrote, and no pod becomes ready (measured
+    /// with a `nodeSelector`).
     pub stale: bool,
-    /// The command that is at it.
+    /// The run of Helm that is changing it.
     pub run: Option<u64>,
 }
 
-/// The status of a revision: `deployed`. Nothing else that its Secret shows ever changes (name, number, labels), so the
-/// Secret is remembered with the status and goes with it.
+/// `deployed`. The rest of its Secret never changes (name, number, labels), so the Secret is cached here.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Status {
@@ -146,13 +130,12 @@ impl PartialEq<&str> for Status {
 }
 
 impl Status {
-    /// The Secret, which is made if it was not.
     pub fn secret(&self, make: impl FnOnce() -> Value) -> &Value {
         self.secret.get_or_init(|| Rc::new(make()))
     }
 }
 
-/// What a node says of itself.
+/// The Ready condition of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ready {
     Yes,
@@ -162,86 +145,81 @@ pub enum Ready {
 }
 
 impl Cluster {
-    /// The Cilium release that is in force, deployed or being made.
+    /// The newest revision of a release.
     pub fn release(&self, name: &str) -> Option<&Revision> {
         self.releases.iter().filter(|r| r.name == name).max_by_key(|r| r.number)
     }
 
-    /// An object by its key.
     pub fn object(&self, key: &str) -> Option<&Value> {
         self.objects.get(key).map(|object| &**object)
     }
 
-    /// The same, to change it.
     pub fn object_mut(&mut self, key: &str) -> Option<&mut Value> {
         self.objects.get_mut(key).map(Rc::make_mut)
     }
 
-    /// Makes an object, unless it is there.
+    /// Creates an object unless it exists.
     pub fn ensure_object(&mut self, key: String, object: Value) {
         self.objects.entry(key).or_insert_with(|| Rc::new(object));
     }
 
-    /// What was applied of a kind, which is in lower case, with its keys.
+    /// Objects of a kind, given in lower case, with their keys.
     pub fn objects_of(&self, kind: &str) -> impl Iterator<Item = (&String, &Value)> {
         let from = [kind, "/"].concat();
         let all = self.objects.range(from.clone()..);
         all.take_while(move |(key, _)| key.starts_with(&from)).map(|(key, object)| (key, &**object))
     }
 
-    /// Registers a node; the first free /24 becomes its pod range.
+    /// Registers a node with the first free /24 as its pod range.
     pub fn register(&mut self, name: &str, vm: &str, ip: Ipv4Addr, control_plane: bool, now: Duration) {
-        let taken: Vec<Net> = self.nodes.values().filter_map(|n| n.pod_cidr).collect();
+        let taken: Vec<Ipv4Net> = self.nodes.values().filter_map(|n| n.pod_cidr).collect();
         let pod_cidr = node_cidrs(self.pods, self.services).into_iter().find(|net| !taken.contains(net));
         let member = Member { vm: vm.to_owned(), ip, joined: now, pod_cidr, control_plane };
-        // A node that comes back keeps its range: `spec.podCIDR` cannot be changed once it is set.
+        // A node that returns keeps its range: `spec.podCIDR` cannot be changed once it is set.
         let kept = self.nodes.get(name).and_then(|n| n.pod_cidr);
         self.nodes.insert(name.to_owned(), Member { pod_cidr: kept.or(member.pod_cidr), ..member });
     }
 }
 
-/// The node ranges that kube-controller-manager may hand out.
-///
-/// Upstream: `filterOutServiceRange` marks what the service range covers as used, but if the service range contains
-/// the pod range (`clusterMaskSize < maskSize` is then false) it marks everything (kubernetes/kubernetes#103898;
-/// measured on v1.35.6: podCIDR stays empty for ever).
-pub fn node_cidrs(pods: Net, services: Net) -> Vec<Net> {
-    let services = Net(services.trunc());
-    let pods = Net(pods.trunc());
-    let all = pods.subnets(24.max(pods.prefix_len())).into_iter().flatten().map(Net);
-    if services.contains(&*pods) {
+/// The node ranges that kube-controller-manager may assign. Upstream: `filterOutServiceRange` marks what the service
+/// range covers as used, but if the service range contains the pod range (`clusterMaskSize < maskSize` is then false)
+/// it marks everything (kubernetes/kubernetes#103898; measured on v1.35.6: podCIDR stays empty for ever).
+pub fn node_cidrs(pods: Ipv4Net, services: Ipv4Net) -> Vec<Ipv4Net> {
+    let services = services.trunc();
+    let pods = pods.trunc();
+    let all = pods.subnets(24.max(pods.prefix_len())).into_iter().flatten();
+    if services.contains(&pods) {
         return vec![];
     }
-    all.filter(|net| !services.contains(&**net) && !net.contains(&*services)).collect()
+    all.filter(|net| !services.contains(net) && !net.contains(&services)).collect()
 }
 
-/// One Secret that External Secrets fills.
+/// A Secret that External Secrets writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncedSecret {
-    /// When it was read last; nothing if it never was.
+    /// The last successful sync.
     pub read: Option<Duration>,
-    /// When it was tried last.
+    /// The last attempt.
     pub(super) tried: Duration,
-    /// Whether that went well.
+    /// Whether the last attempt succeeded.
     pub(super) good: bool,
-    /// Whether the Secret is there.
+    /// Whether the Secret exists.
     pub(super) there: bool,
-    /// Its version; another one means that somebody wrote it.
+    /// Changes with every write.
     pub(super) version: u64,
-    /// The annotation that was there when it was read, and the one that is there now: another one means "ask now".
+    /// The annotation at the last sync, and now; they differ when a sync is requested.
     pub(super) done: String,
     pub marked: String,
 }
 
-/// What was open from some moment on.
+/// What was reachable from a moment on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reachability {
     pub(super) from: Duration,
-    /// The sample, from its own cluster.
+    /// The sample, in its own cluster.
     pub(super) local: bool,
     /// The sample of another cluster.
     pub(super) mesh: bool,
-    /// Thanos on the platform.
     pub(super) thanos: bool,
 }
 

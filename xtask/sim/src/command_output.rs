@@ -1,14 +1,10 @@
-//! What long commands print while they run, so that the screen of a rehearsal looks like the real one.
-//! Knows nothing of what the commands bring about.
+//! What long commands print while they run.
 
-use std::time::Duration;
-
-use crate::request::Request;
+use crate::prelude::*;
 use tool::Tool;
 
-/// Lines and their times, spread over the time that a command takes.
+/// Lines and their times, spread over the duration of a command.
 pub fn lines(request: &Request, now: Duration, takes: Duration) -> Vec<(Duration, String)> {
-    // Nothing worth a line happens in a moment.
     if takes < Duration::from_secs(10) || takes == Duration::MAX {
         return vec![];
     }

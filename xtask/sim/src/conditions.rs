@@ -1,112 +1,101 @@
-//! What can be wrong with a cluster of a scene, for tests to arrange and the simulated tools to show.
-//! Knows nothing of who notices.
+//! Conditions that tests inject into a cluster.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::net::Net;
+use ipnet::Ipv4Net;
 
-/// Something that is wrong with one cluster of a scene, beyond what commands can bring about.
+/// A broken condition of one cluster, beyond what commands can bring about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
-    /// Its agents trust an authority of their own.
+    /// Its agents trust a CA of their own.
     OtherAuthority,
-    /// It runs with this cluster id.
+    /// It runs with this id.
     ClusterId(u8),
-    /// Its nodes' pods have ranges in this network.
-    PodRanges(Net),
+    /// Its pod ranges are in this network.
+    PodRanges(Ipv4Net),
     /// Its mesh server listens on this port.
     Port(u16),
     /// Its agents use this protocol.
     Tunnel(String),
-    /// `cilium status` and `clustermesh status` find no agent.
     NoAgents,
-    /// Its KVStoreMesh connects with nobody.
+    /// Its KVStoreMesh connects to no cluster.
     Deaf,
-    /// Its KVStoreMesh does not connect with this one cluster.
+    /// Its KVStoreMesh does not connect to this cluster.
     DeafTo(String),
-    /// Its agents have lost a node of each peer.
+    /// Its agents miss a node of each peer.
     Forgets,
-    /// Its agents are connected and never end copying.
+    /// Its agents are connected and never finish synchronising.
     Unsynced,
-    /// Its nodes take nothing on this port from other machines: 4240 is cilium-health's, 8472 the tunnel's.
+    /// Its nodes accept nothing on this port from other machines (4240: cilium-health, 8472: tunnel).
     Closed(u16),
-    /// Its packets of full size to other clusters get lost.
+    /// Its full-size packets to other clusters are lost.
     SmallOnly,
-    /// What this release sends to the platform does not get there, or it cannot use what it gets.
+    /// What this release sends to the platform does not arrive, or it cannot use what it receives.
     Withholds(String),
-    /// The agent of this node goes on with this address, until agents are started anew after this time.
+    /// The agent of this node uses an old address until agents restart.
     Held {
-        /// The node.
         node: String,
-        /// The address that it had when its agent started.
         ip: Ipv4Addr,
-        /// When agents were started last.
+        /// When agents started last.
         since: Duration,
     },
-    /// Its clocks are ahead by so many seconds.
+    /// Its clocks are ahead by this many seconds.
     Clock(u64),
-    /// The Job that makes its certificates has not ended.
     NoCertificates,
-    /// Its certificates ended before the first day of the embedded world.
+    /// Its certificates expired before [`crate::timings::EPOCH`].
     OldCertificates,
-    /// No pod of its mesh server is there.
+    /// Its mesh server has no pod.
     NoServer,
-    /// Some test of `cilium connectivity test` fails with it.
+    /// A test of `cilium connectivity test` fails.
     FullTest,
-    /// Its control plane cannot be moved to another address.
+    /// `node-readdress` fails on its control plane.
     Jammed,
-    /// Its packets to other clusters get lost.
+    /// Its packets to other clusters are lost.
     Lossy,
-    /// The agent of one node runs on with another protocol than it was told since.
+    /// The agent of one node runs with another tunnel protocol than configured.
     Agent {
-        /// The node.
         node: String,
-        /// The protocol.
         tunnel: String,
     },
-    /// A node has no agent.
     NoAgentOn(String),
-    /// Something killed its Prometheus Agent: the reason as the kubelet writes it, `OOMKilled`.
+    /// Its Prometheus Agent was killed, for a reason as the kubelet writes it: `OOMKilled`.
     Killed(String),
-    /// Its Prometheus Agent writes so many bytes a second.
+    /// Its Prometheus Agent writes this many bytes a second.
     Writes(u64),
-    /// Pods of a release run on with another value than it has.
+    /// Pods of a release run with another value than its values have.
     Runs {
-        /// The release.
         release: String,
-        /// Where in its values.
         pointer: String,
-        /// What they run with.
         value: serde_json::Value,
     },
-    /// Somebody took an object away: `secret/sample/sample-credentials`.
+    /// An object was deleted: `secret/sample/sample-credentials`.
     Gone(String),
-    /// This breaks while the platform is away, which the contract says nothing does.
+    /// This breaks while the platform is down, against the contract.
     Away(Breach),
 }
 
-/// What an outage of the platform may break on a workload cluster.
+/// What an outage of the platform breaks on a workload cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Breach {
     /// C1: its sample needs the platform.
     Tied,
-    /// C1: its way to other workload clusters leads through the platform.
+    /// C1: its route to other workload clusters leads through the platform.
     Routed,
-    /// C1: somebody changes its sample.
+    /// C1: its sample is changed.
     Touched,
-    /// C2: its agent is started anew, and what waits is never sent.
+    /// C2: its agent restarts, and queued samples are lost.
     Forgets,
     /// C3: its Secret is deleted.
     Revoked,
-    /// C3: its Secret is never read again.
+    /// C3: its Secret is never synced again.
     Stale,
-    /// C4: Kyverno lets everything in.
+    /// C4: Kyverno admits everything.
     Lenient,
-    /// C5: its agents carry packets another way.
+    /// C5: its agents use another tunnel protocol.
     Rerouted,
 }

@@ -1,22 +1,13 @@
-//! What controllers make of objects: tokens of service accounts, Kyverno's configuration of its own webhook.
-//! Knows nothing of how anyone asks about them.
-
-use std::time::Duration;
-
-use serde_json::{Value, json};
+//! Controllers that write objects: tokens of service accounts, Kyverno's configuration of its own webhook.
 
 use crate::admission::{KYVERNO, WEBHOOK};
-use crate::cluster::Cluster;
 use crate::conditions::Breach;
-use crate::pki;
-use crate::state::SimState;
-use crate::yaml::text;
+use crate::prelude::*;
 
 const TOKEN: &str = "kubernetes.io/service-account-token";
 const ACCOUNT: &str = "kubernetes.io/service-account.name";
 
 impl SimState {
-    /// Does what controllers did since anyone looked last.
     pub(super) fn reconcile_objects(&mut self, vm: &str, now: Duration) {
         let Some(cluster) = self.cluster(vm) else { return };
         let kyverno = cluster.workloads.get(KYVERNO).filter(|_| awaits_webhook(cluster));
@@ -35,12 +26,11 @@ impl SimState {
     }
 }
 
-/// Whether Kyverno has yet to configure its own webhook.
 pub fn awaits_webhook(cluster: &Cluster) -> bool {
     cluster.workloads.contains_key(KYVERNO) && !cluster.objects.contains_key(WEBHOOK)
 }
 
-/// Kubernetes fills in the token of a Secret for an account that is there.
+/// Fills in the token of a Secret whose service account exists.
 fn tokens(cluster: &mut Cluster) {
     let waiting = |o: &Value| o["type"] == TOKEN && o["data"]["token"].is_null();
     let named = |o: &Value| o["metadata"]["annotations"][ACCOUNT].as_str().unwrap_or_default().to_owned();

@@ -1,11 +1,8 @@
 //! curl, for downloads that are not charts: Gateway API's CRDs, and archives of tools.
-//! Knows nothing of what is done with them.
 
 use crate::argv::split_short_flags;
 use crate::catalog;
-use crate::request::{Disk, Request, ToolResult, failure, success};
-use crate::state::SimState;
-use tool::Output;
+use crate::prelude::*;
 
 /// Answers one command line.
 pub fn answer(sim: &mut SimState, request: &Request, disk: &mut dyn Disk) -> ToolResult<Output> {
@@ -27,13 +24,12 @@ pub fn answer(sim: &mut SimState, request: &Request, disk: &mut dyn Disk) -> Too
     Ok(success(""))
 }
 
-/// What stands behind a URL.
 fn download_body(url: &str) -> Option<String> {
     let rest = url.strip_prefix("https://")?;
     let gateway = rest.contains("kubernetes-sigs/gateway-api/") && rest.ends_with(".yaml");
     let file = rest.rsplit('/').next().unwrap_or_default();
     let full = |part: &&str| part.strip_prefix('v').is_some_and(|v| semver::Version::parse(v).is_ok());
-    // Helm has its version in the file's name alone.
+    // Helm has its version in the file name only.
     let named = file.strip_prefix("helm-").and_then(|f| f.split('-').next());
     let version = rest.split('/').find(full).or(named.filter(full))?;
     if let Some(tool) = tool_of(file) {
@@ -44,7 +40,7 @@ fn download_body(url: &str) -> Option<String> {
     (gateway && known).then(|| catalog::gateway_api(version, single)).filter(|body| !body.is_empty())
 }
 
-/// Whether these bytes are what a URL of this file name serves, whatever version.
+/// Whether a URL with this file name serves these bytes, whatever the version.
 pub fn is_gateway_crds(file: &str, bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let version = text.lines().find_map(|line| line.trim().strip_prefix("gateway.networking.k8s.io/bundle-version: "));
@@ -54,21 +50,21 @@ pub fn is_gateway_crds(file: &str, bytes: &[u8]) -> bool {
     })
 }
 
-/// The tool in an archive of this name.
+/// By the archive's file name.
 fn tool_of(file: &str) -> Option<&'static str> {
     let names = [("helm-v", "helm"), ("kubernetes-client-", "kubectl"), ("cilium-", "cilium")];
     let found = names.into_iter().find(|(start, _)| file.starts_with(start) && file.ends_with(".tar.gz"));
     found.map(|(_, tool)| tool)
 }
 
-/// Whether these bytes are an archive of a tool as its server offers it under this name.
+/// Whether these bytes are what a server offers under this file name.
 pub fn is_tool_archive(path: &str, bytes: &[u8]) -> bool {
     let file = path.rsplit('/').next().unwrap_or(path);
     let rest = std::str::from_utf8(bytes).ok().and_then(|text| text.strip_prefix(file));
     tool_in_archive(bytes).is_some() && rest.is_some_and(|rest| rest.starts_with('\n') && rest.ends_with('\n'))
 }
 
-/// The tool in the bytes of an archive, and its version.
+/// Name and version.
 pub fn tool_in_archive(bytes: &[u8]) -> Option<(&str, &str)> {
     std::str::from_utf8(bytes).ok()?.lines().nth(1)?.split_once(' ')
 }

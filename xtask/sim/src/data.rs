@@ -16,7 +16,7 @@ fn read<T: DeserializeOwned>(text: &str) -> T {
     serde_json::from_value(value).expect("bug: a table of the simulator has an unknown field")
 }
 
-/// What is tabulated of a tool: see `data/tools.toml`.
+/// See `data/tools.toml`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ToolTable {
@@ -28,7 +28,7 @@ pub struct ToolTable {
     pub latency_ms: u64,
     #[serde(default)]
     pub latency_ms_of: BTreeMap<String, u64>,
-    /// By subcommand; `global` is those of every subcommand.
+    /// By subcommand; `global` ones belong to each.
     #[serde(default)]
     pub flags: BTreeMap<String, Flags>,
 }
@@ -48,7 +48,6 @@ pub fn tool(program: &str) -> Option<&'static ToolTable> {
     TOOLS.get_or_init(|| read(include_str!("../data/tools.toml"))).get(program)
 }
 
-/// Charts by name.
 pub fn charts() -> &'static BTreeMap<String, Chart> {
     static CHARTS: OnceLock<BTreeMap<String, Chart>> = OnceLock::new();
     CHARTS.get_or_init(|| {
@@ -58,13 +57,13 @@ pub fn charts() -> &'static BTreeMap<String, Chart> {
     })
 }
 
-/// `data/kinds.toml`: by apiVersion and kind.
+/// By apiVersion and kind: see `data/kinds.toml`.
 pub fn kinds() -> &'static BTreeMap<String, BTreeMap<String, String>> {
     static KINDS: OnceLock<BTreeMap<String, BTreeMap<String, String>>> = OnceLock::new();
     KINDS.get_or_init(|| read(include_str!("../data/kinds.toml")))
 }
 
-/// The keys of a type of kubeadm's or the kubelet's configuration, each with the type of its value, if that is one.
+/// The keys of a type of kubeadm's or the kubelet's configuration, with the type of the value, if it has one.
 pub fn fields(kind: &str) -> Option<&'static BTreeMap<String, String>> {
     static FIELDS: OnceLock<BTreeMap<String, BTreeMap<String, String>>> = OnceLock::new();
     let split =

@@ -1,16 +1,12 @@
-//! Hands each question to the tool that it is for, and lets happen what is due inside VMs before it answers.
-//! Knows nothing of what the tools say.
+//! Dispatches requests to the simulated tools, after running jobs in VMs that are due.
 
-use std::time::Duration;
-
-use crate::request::{Disk, Request, Response};
-use crate::state::SimState;
+use crate::prelude::*;
 use crate::vms::Power;
 use crate::{builtin, cilium, curl, docker, guest, helm, kubectl, multipass, openssl, tar};
-use tool::{Exit, Output, Tool};
+use tool::{Exit, Tool};
 
 impl SimState {
-    /// What the tool says at this moment. Ask again with the same `ask` until it is done.
+    /// The tool's response at this moment. Repeat with the same request until it is done.
     pub fn answer(&mut self, request: &Request, now: Duration, disk: &mut dyn Disk) -> Response {
         self.run_due_jobs(now);
         if request.tool != Tool::Own && !self.machine.tools.contains_key(request.tool.program()) {
@@ -35,7 +31,7 @@ impl SimState {
         response.unwrap_or_else(Response::Done)
     }
 
-    /// A command is ended from outside, politely or at once: what it leaves behind, and what it still says.
+    /// A command is killed from outside (SIGTERM or, if `hard`, SIGKILL); its last output.
     pub fn terminate(&mut self, request: &Request, hard: bool, now: Duration) -> Output {
         self.run_due_jobs(now);
         match request.tool {
@@ -44,7 +40,7 @@ impl SimState {
         }
     }
 
-    /// Lets everything inside VMs happen that is due, in the order in which it is due.
+    /// Runs jobs in the order in which they are due.
     pub(super) fn run_due_jobs(&mut self, now: Duration) {
         while let Some((name, index)) = self.due(now) {
             guest::finish_job(self, &name, index);

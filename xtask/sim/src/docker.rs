@@ -1,12 +1,6 @@
 //! Docker and its compose plug-in, as far as the services outside the clusters need them.
 
-use std::time::Duration;
-
-use serde_json::json;
-
-use crate::request::{Request, Response, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
+use crate::prelude::*;
 
 /// Services that `up` starts for a profile if it names none.
 const DEFAULT: &[&str] = &["nexus"];

@@ -1,43 +1,31 @@
-//! External Secrets: what it copies from Vault into a cluster, when it asks, and what it says while nobody answers.
-//! Knows nothing of what is in a secret.
-//!
-//! While its provider does not answer the Secret stays as it is, and the object says so (sources of External Secrets
-//! 2.9: an error of the provider leaves the target untouched; only a provider that answers "none" deletes, if told to).
+//! External Secrets: syncs Secrets from Vault. While Vault does not answer, the Secret stays and the object's status
+//! reports it (sources of External Secrets 2.9: an error of the provider leaves the target untouched; only a provider
+//! that answers "none" deletes, if configured to).
 
-use std::time::Duration;
-
-use serde_json::{Value, json};
-
-use crate::argv::duration;
-use crate::cluster::{Cluster, SyncedSecret};
+use crate::cluster::SyncedSecret;
 use crate::conditions::Breach;
 use crate::mesh::platform_with;
-use crate::pki;
-use crate::state::SimState;
-use crate::timings;
-use crate::yaml::text;
+use crate::prelude::*;
 
-/// The label of the Secrets that it makes; its value is `true`.
+/// The label of Secrets that it creates; its value is `true`.
 pub const LABEL: &str = "reconcile.external-secrets.io/managed";
-/// How soon it asks again where nobody answered (assumption: its back-off is somewhere between a second and 15 min).
+/// Pause after a failed sync (assumption: the back-off is between a second and 15 min).
 const RETRY: Duration = Duration::from_secs(60);
 
 impl Cluster {
-    /// Whether a Secret is there that External Secrets made, by namespace and name: `apps/database`.
+    /// By namespace and name: `apps/database`.
     pub fn has_synced_secret(&self, key: &str) -> bool {
         self.synced_secrets.get(key).is_some_and(|c| c.there)
     }
 }
 
 impl SyncedSecret {
-    /// Whether it is to be read again.
     fn due(&self, every: Duration, now: Duration) -> bool {
         self.read.is_none_or(|read| read + every <= now) || self.done != self.marked
     }
 }
 
 impl SimState {
-    /// Does what the operator did since anyone looked last.
     pub(super) fn reconcile_external_secrets(&mut self, vm: &str, now: Duration) {
         let Some(cluster) = self.cluster(vm) else { return };
         let stale = self.breach_active(cluster, Breach::Stale) || self.breach_happened(cluster, Breach::Stale);
@@ -67,7 +55,7 @@ impl SimState {
         }
     }
 
-    /// When the operator asks for something next: now, if it had no good answer; never, if there is nothing to ask for.
+    /// When the next sync is due: None if the last one failed, never if there is no ExternalSecret.
     pub(super) fn next_secret_sync(&self, cluster: &Cluster) -> Option<Duration> {
         let next = |(_, object): (&String, &Value)| {
             let sync =
@@ -77,25 +65,21 @@ impl SimState {
         cluster.objects_of("externalsecret").map(next).try_fold(Duration::MAX, |first, next| Some(first.min(next?)))
     }
 
-    /// Whether a cluster reaches a Vault that is open.
     fn reads_vault(&self, cluster: &Cluster, now: Duration) -> bool {
         platform_with(self, cluster, "vault", now).is_some_and(|there| !self.vault_sealed(there))
     }
 }
 
-/// How often an ExternalSecret is read.
 fn refresh_interval(object: &Value) -> Duration {
     duration(text(object, "/spec/refreshInterval")).unwrap_or_default()
 }
 
-/// Namespace and name of the Secret of an ExternalSecret.
 fn target(object: &Value) -> String {
     let name = text(object, "/spec/target/name");
     let name = if name.is_empty() { text(object, "/metadata/name") } else { name };
     format!("{}/{name}", text(object, "/metadata/namespace"))
 }
 
-/// The status of an ExternalSecret.
 pub fn status(cluster: &Cluster, object: &Value) -> Option<Value> {
     let sync = cluster.synced_secrets.get(&target(object))?;
     let (status, reason) = if sync.good { ("True", "SecretSynced") } else { ("False", "SecretSyncedError") };
@@ -104,7 +88,7 @@ pub fn status(cluster: &Cluster, object: &Value) -> Option<Value> {
     Some(json!({ "conditions": conditions, "refreshTime": read }))
 }
 
-/// A moment as Kubernetes writes it: `2025-11-22T23:43:20Z`.
+/// RFC 3339, as Kubernetes writes times: `2025-11-22T23:43:20Z`.
 pub fn utc(seconds: u64) -> String {
     let (mut day, rest) = (seconds / 86_400, seconds % 86_400);
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
@@ -123,7 +107,6 @@ pub fn utc(seconds: u64) -> String {
     format!("{year}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
-/// The Secrets that it made.
 pub fn secrets(cluster: &Cluster) -> Vec<Value> {
     let there = cluster.synced_secrets.iter().filter(|(_, sync)| sync.there);
     let secret = |(key, sync): (&String, &SyncedSecret)| {

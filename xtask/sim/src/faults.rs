@@ -1,5 +1,4 @@
-//! What goes wrong, and when: kinds of faults, and a seed that decides which are on and which commands they strike.
-//! Knows nothing of how a fault is carried out.
+//! Kinds of faults, and a seed that decides which are enabled and which commands they are injected into.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::request::Request;
 use tool::Tool;
 
-/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -18,41 +16,38 @@ pub enum Kind {
     Fail,
     /// Everything done, and exit 1.
     FailDone,
-    /// Never ends, until it is killed.
+    /// Never ends until it is killed.
     Hang,
-    /// Dies in the middle: an init or a join is half made, a release stays pending.
+    /// Dies midway: an init or a join is half done, a release stays pending.
     Half,
-    /// Its output is cut off in the middle, with exit 0.
+    /// Its output is truncated, with exit 0.
     Cut,
-    /// The tool is killed by a signal that nobody of us sent.
+    /// The tool is killed by a foreign signal.
     Signal,
-    /// A launch says that it timed out; the VM is fine.
+    /// A launch reports a timeout; the VM is fine.
     LaunchTimeout,
-    /// A download breaks off.
+    /// A download is interrupted.
     Download,
     /// An API server refuses connections for a while.
     Refuse,
-    /// A VM is rebooted.
     Reboot,
-    /// A VM is rebooted and gets another address.
+    /// A VM is rebooted with another address.
     Readdress,
-    /// A VM is stopped.
     Stop,
-    /// A VM is deleted behind our back. Not purged: its name stays taken.
+    /// A VM is deleted by someone else. Not purged: its name stays taken.
     Delete,
-    /// Our own process is killed; its commands go on alone.
+    /// The driving process is killed; its commands run on.
     Crash,
-    /// The machine sleeps for hours in the middle of it. No time passes for what runs; the clocks of VMs stand still.
+    /// The host is suspended for hours meanwhile. No time passes for what runs; the clocks of VMs stand still.
     Slept,
-    /// Everything done and said, and it never ends until it is killed.
+    /// Everything done and printed, and it never ends until it is killed.
     HangDone,
-    /// Our own process is killed and every command of it, in the middle of what they do. VMs run on.
+    /// The driving process and all its commands are killed. VMs run on.
     KillGroup,
-    /// The machine loses its power: our process, its commands and all VMs are gone at once.
+    /// Power loss: the driving process, its commands and all VMs stop at once.
     PowerCut,
 }
 
-/// All kinds, for exhaustive tests.
 pub const KINDS: &[Kind] = &[
     Kind::Fail,
     Kind::FailDone,
@@ -75,7 +70,6 @@ pub const KINDS: &[Kind] = &[
 ];
 
 impl Kind {
-    /// Whether this kind can strike that command at all.
     pub fn applies_to(self, request: &Request) -> bool {
         let first = request.args.first().map_or("", String::as_str);
         let kubeadm = |verb: &str| request.args.windows(2).any(|w| w[0] == "kubeadm" && w[1] == verb);
@@ -94,7 +88,7 @@ impl Kind {
             Kind::Reboot | Kind::Readdress | Kind::Stop | Kind::Delete => {
                 talks || request.tool == Tool::Multipass && first != "version"
             }
-            // In the middle of what takes long; a short question sleeps before or after.
+            // During what takes long; a short query is suspended before or after it.
             Kind::Slept => {
                 let long = ["/node-prep", "/node-upgrade", "/node-readdress"];
                 let works = request.args.iter().any(|a| a == "cloud-init" || long.iter().any(|end| a.ends_with(end)));
@@ -102,9 +96,9 @@ impl Kind {
                 request.tool == Tool::Multipass && makes
                     || request.tool == Tool::Helm && ["upgrade", "pull"].contains(&first)
             }
-            // Acts of our own run inside our own process.
+            // Built-in commands run inside the driving process.
             Kind::Hang | Kind::Signal => request.tool != Tool::Own,
-            // In the middle of what is done, or behind it; of a question they leave what a hang and a crash leave.
+            // During an action or behind it; on a query they have the effect of a hang and a crash.
             Kind::HangDone => request.tool != Tool::Own && !is_query(request),
             Kind::KillGroup | Kind::PowerCut => !is_query(request),
             Kind::Fail | Kind::FailDone | Kind::Cut | Kind::Crash => true,
@@ -112,7 +106,7 @@ impl Kind {
     }
 }
 
-/// Whether a command is a question and no more, by the words of those that are asked most.
+/// Whether a command only reads, by the words of the most frequent queries.
 fn is_query(request: &Request) -> bool {
     let has = |words: &[&str]| request.args.iter().any(|arg| words.contains(&arg.as_str()));
     match request.tool {
@@ -126,7 +120,6 @@ fn is_query(request: &Request) -> bool {
     }
 }
 
-/// As it is written: `launch-timeout`.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
@@ -142,26 +135,22 @@ impl FromStr for Kind {
     }
 }
 
-/// A fault that struck.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InjectedFault {
-    /// Which command, counted from 0.
+    /// The command, counted from 0.
     pub point: u64,
-    /// What.
     pub kind: Kind,
-    /// The command line it struck.
     pub command: String,
 }
 
-/// Which faults are on, and when they strike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Faults {
     kinds: BTreeSet<Kind>,
-    /// Of a thousand commands, how many are struck.
+    /// Faults per thousand commands.
     per_mille: u64,
     random: u64,
     single: Option<(u64, Kind)>,
-    /// Notes what could strike, and strikes nothing.
+    /// Records every fault that could be injected, and injects none.
     scouting: bool,
     disabled: bool,
     points: u64,
@@ -169,7 +158,6 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Nothing goes wrong.
     pub fn none() -> Self {
         Faults {
             kinds: BTreeSet::new(),
@@ -183,7 +171,7 @@ impl Faults {
         }
     }
 
-    /// The seed decides which kinds are on (about half of them) and how often they strike (1 to 8 of 100 commands).
+    /// The seed decides which kinds are enabled (about half of them) and how often (1 to 8 of 100 commands).
     pub fn seeded(seed: u64) -> Self {
         let mut faults = Faults { random: seed, disabled: false, ..Faults::none() };
         faults.per_mille = 10 + faults.random_below(71);
@@ -195,39 +183,37 @@ impl Faults {
         faults
     }
 
-    /// Exactly one fault: at the n-th command (from 0), if it fits that command. Which VM it strikes, if it is one that
-    /// strikes a VM, follows from the point.
+    /// Exactly one fault, at the n-th command (from 0) if it applies to it. Which VM it affects, if any, follows from
+    /// the point.
     pub fn single(point: u64, kind: Kind) -> Self {
         Faults { single: Some((point, kind)), random: point, disabled: false, ..Faults::none() }
     }
 
-    /// The same, as if so many commands had been met already.
+    /// Counts injection points from here.
     #[must_use]
     pub fn starting_at(self, points: u64) -> Self {
         Faults { points, ..self }
     }
 
-    /// Nothing goes wrong, and [`Faults::struck`] has every fault that could have struck alone.
+    /// Injects nothing; [`Faults::struck`] then lists every fault that could be injected alone.
     pub fn scouting() -> Self {
         Faults { scouting: true, ..Faults::none() }
     }
 
-    /// From now on nothing goes wrong.
     pub fn disable(&mut self) {
         self.disabled = true;
     }
 
-    /// Commands met so far: places where a fault could strike.
+    /// Injection points: commands so far.
     pub fn points(&self) -> u64 {
         self.points
     }
 
-    /// What struck.
     pub fn struck(&self) -> &[InjectedFault] {
         &self.struck
     }
 
-    /// A command starts: the fault that strikes it, if one does.
+    /// A command starts: the fault that is injected into it.
     pub(super) fn next_fault(&mut self, request: &Request) -> Option<Kind> {
         let point = self.points;
         self.points += 1;

@@ -1,20 +1,14 @@
-//! What runs inside a VM: the node scripts, file delivery, kubeadm, and the jobs that outlive whoever asked for them.
-//! Knows nothing of how the command got there.
+//! What runs inside a VM: node scripts, file delivery, kubeadm, and jobs that continue without their caller.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::json;
 
 use crate::kubeadm;
 use crate::packages;
-use crate::pki;
-use crate::request::{Request, Response, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
+use crate::prelude::*;
 use crate::vms::{Control, Job, Work, Worker};
-use tool::{Output, awk};
+use tool::awk;
 
 mod readdress;
 
@@ -55,12 +49,12 @@ pub fn run(sim: &mut SimState, vm: &str, args: &[String], request: &Request, now
     Ok(Response::Done(output))
 }
 
-/// Waits for a job, at least a moment.
+/// Until a job is done, at least a moment.
 pub fn pending_until(next: Duration, now: Duration) -> Response {
     Response::Pending(next.saturating_sub(now).max(Duration::from_millis(1)))
 }
 
-/// `kubeadm … && touch FILE` in one process of the node: the second half happens even if nobody waits for it.
+/// `kubeadm … && touch FILE` in one process of the node: the file is touched even if the caller is gone.
 fn kubeadm_and_touch(
     sim: &mut SimState,
     vm: &str,
@@ -156,7 +150,7 @@ fn volume_folders(sim: &mut SimState, vm: &str, words: &[&str], root: bool, requ
     }
 }
 
-/// A job is due: it ends, or looks again later. Called by the stage in the order of time.
+/// A job is due: it ends, or is rescheduled.
 pub fn finish_job(sim: &mut SimState, vm: &str, index: usize) {
     let Some(machine) = sim.vms.get_mut(vm) else { return };
     let job = machine.guest.jobs.remove(index);
@@ -189,10 +183,10 @@ pub fn finish_job(sim: &mut SimState, vm: &str, index: usize) {
     if let (Some(path), Some(true)) = (&job.then_touch, output.as_ref().map(Output::ok)) {
         touch(sim, vm, path, true);
     }
-    // Nobody ever asks for the answer of cloud-init's own run.
+    // cloud-init's own run has no caller.
     if let Some(output) = output.filter(|_| job.run != 0) {
         sim.results.insert(job.run, output);
-        // Answers whose askers were killed are never fetched.
+        // Output for killed callers is never fetched.
         while sim.results.len() > 64 {
             sim.results.pop_first();
         }
@@ -200,7 +194,7 @@ pub fn finish_job(sim: &mut SimState, vm: &str, index: usize) {
 }
 
 fn reset(sim: &mut SimState, vm: &str, request: &Request, now: Duration) -> Response {
-    // `kubeadm reset` stops what it finds; an init under it ends with an error of its own.
+    // `kubeadm reset` stops other runs; an init under it ends with its own error.
     if let Some(machine) = sim.vms.get_mut(vm) {
         let dead: Vec<Job> = machine.guest.jobs.drain(..).collect();
         for job in dead {
@@ -213,12 +207,12 @@ fn reset(sim: &mut SimState, vm: &str, request: &Request, now: Duration) -> Resp
     sim.start_job(vm, request, Work::Reset, now, timings::RESET)
 }
 
-/// `node-state`: what the guest can see of itself, without a question to anyone else.
+/// `node-state`: what the guest can tell without asking another machine.
 fn node_state(sim: &SimState, vm: &str, api: &str, now: Duration) -> Output {
     let machine = &sim.vms[vm];
     let guest = &machine.guest;
     let ca = guest.ca.as_ref().or(guest.joined_ca.as_ref());
-    // The script asks on the loopback address, so a stale hosts file does not matter here.
+    // The script uses the loopback address, so a stale hosts file does not matter here.
     let control = match &guest.control {
         Control::None if guest.sealed => "partial",
         Control::None => "none",
@@ -230,7 +224,7 @@ fn node_state(sim: &SimState, vm: &str, api: &str, now: Duration) -> Output {
     // The script looks for a process named `kubeadm`.
     let kubeadm = |work: &Work| matches!(work, Work::Init(_) | Work::Reset | Work::Join(..) | Work::Apply(_));
     let busy = guest.jobs.iter().any(|job| kubeadm(&job.work));
-    // A control plane has a kubelet.conf and a CA too, and the script looks at nothing else.
+    // A control plane has a kubelet.conf and a CA too, and the script checks nothing else.
     let worker = match (guest.worker, &guest.control) {
         (Worker::Joined, _) | (_, Control::Made(_)) => "joined",
         (Worker::None, _) if ca.is_none() => "none",
@@ -262,7 +256,7 @@ fn node_state(sim: &SimState, vm: &str, api: &str, now: Duration) -> Output {
     success(serde_json::to_string(&state).unwrap_or_default() + "\n")
 }
 
-/// What `node-state` prints.
+/// Output of `node-state`.
 #[derive(Serialize)]
 struct State<'a> {
     advertised: String,
@@ -314,7 +308,7 @@ fn node_keep(sim: &mut SimState, vm: &str, path: &str, text: String) -> Output {
     success("")
 }
 
-/// The kubelet of a joined node registers again; one that has nothing to do fails and is started again by systemd.
+/// The kubelet of a joined node registers again; one without configuration fails and is restarted by systemd.
 fn restart_kubelet(sim: &mut SimState, vm: &str, root: bool, now: Duration) -> Output {
     if !root {
         return failure(1, "Failed to restart kubelet.service: Interactive authentication required.");
@@ -329,13 +323,13 @@ fn restart_kubelet(sim: &mut SimState, vm: &str, root: bool, now: Duration) -> O
     success("")
 }
 
-/// One of the two units is there: the exit code is that of the other, which is not (systemd: 5).
+/// One of the two units exists; the exit code is that of the other, which does not (systemd: 5).
 fn sync_clock(sim: &mut SimState, vm: &str, root: bool) -> Output {
     if !root {
         return failure(1, "Failed to try-restart systemd-timesyncd.service: Interactive authentication required.");
     }
     if let Some(machine) = sim.vms.get_mut(vm) {
-        // What lives until some time of that clock has so much less of it left.
+        // What expires by that clock has so much less time left.
         let jump = Duration::from_secs(std::mem::take(&mut machine.lag));
         if let Some(cluster) = sim.cluster_mut(vm) {
             cluster.tokens.values_mut().for_each(|(_, expires)| *expires = expires.saturating_sub(jump));
@@ -361,7 +355,7 @@ fn cat(sim: &SimState, vm: &str, path: &str) -> Output {
     }
 }
 
-/// `cloud-init status --wait`: 0 done, and the VM's own vendor-data may fail without any fault of ours.
+/// `cloud-init status --wait` exits 0 when done; the VM's own vendor-data may fail through no fault of ours.
 fn cloud_init(sim: &SimState, vm: &str, rest: &[&str], now: Duration) -> Response {
     let machine = &sim.vms[vm];
     let preparing = machine.guest.jobs.iter().find(|job| job.run == 0 && job.work == Work::Prep).map(|job| job.next);
@@ -378,8 +372,8 @@ fn cloud_init(sim: &SimState, vm: &str, rest: &[&str], now: Duration) -> Respons
     Response::Done(success(format!("{text}\n")))
 }
 
-/// `kubectl config view --raw` over admin.conf. Without the file it prints an empty configuration and exits 0
-/// (measured with kubectl 1.32 and 1.35).
+/// `kubectl config view --raw` of admin.conf. Without the file it prints an empty configuration and exits 0 (measured
+/// with kubectl 1.32 and 1.35).
 fn kubectl_config_view(sim: &mut SimState, vm: &str, rest: &[&str], root: bool, request: &Request) -> Output {
     let wanted = ["config", "view", "--kubeconfig", "/etc/kubernetes/admin.conf", "--raw", "--output", "json"];
     if rest != wanted {

@@ -1,15 +1,12 @@
-//! Helm 3 and 4 as they are seen from their command line; states and texts as measured on real API servers.
-//! Knows nothing of what the charts make ready, or when.
+//! Helm 3 and 4; states and texts as measured on real API servers.
 
 use std::rc::Rc;
-use std::time::Duration;
 
-use crate::argv::{self, Args, Invocation};
+use crate::argv;
 use crate::catalog;
 use crate::kubectl::access;
-use crate::request::{Disk, Request, Response, ToolResult, failure, success};
-use crate::state::SimState;
-use tool::{Exit, Output};
+use crate::prelude::*;
+use tool::Exit;
 
 mod chart_objects;
 mod release;
@@ -60,7 +57,7 @@ pub fn answer(sim: &mut SimState, request: &Request, now: Duration, disk: &mut d
     Ok(Response::Done(output))
 }
 
-/// `helm show chart|values` of an archive. Those of the embedded world hold no values of their own.
+/// `helm show chart|values` of an archive. Simulated ones have no values of their own.
 fn show(sim: &mut SimState, request: &Request, args: &Args, what: &str, disk: &mut dyn Disk) -> ToolResult<Output> {
     let bytes = disk.read(args.word(0));
     let text = bytes.and_then(|bytes| String::from_utf8(Rc::unwrap_or_clone(bytes)).ok());
@@ -69,12 +66,12 @@ fn show(sim: &mut SimState, request: &Request, args: &Args, what: &str, disk: &m
             Ok(success(format!("apiVersion: v2\nname: {name}\nversion: {version}\n")))
         }
         Some(_) => Ok(success("")),
-        // assumed: nothing of ours shows what is not in `out/charts`
+        // Assumption: only `out/charts` is shown.
         None => Err(sim.unsupported(request, failure(1, format!("Error: path {:?} not found", args.word(0))))),
     }
 }
 
-/// `helm pull`: the archive is written as the very last act.
+/// `helm pull` writes the archive last.
 fn pull(sim: &mut SimState, request: &Request, args: &Args, disk: &mut dyn Disk) -> ToolResult<Output> {
     let given = args.word(0);
     let version = args.get("version").unwrap_or_default();
@@ -104,7 +101,7 @@ fn pull(sim: &mut SimState, request: &Request, args: &Args, disk: &mut dyn Disk)
     Ok(success(registry.map(|registry| format!("Pulled: {registry}/{name}:{version}\n")).unwrap_or_default()))
 }
 
-/// A server whose name nobody knows (measured on 3.18 and 4.1 without a network).
+/// Text for a host that does not resolve (measured on 3.18 and 4.1 without a network).
 fn unreachable(host: &str, from: &str, name: &str, version: &str, helm3: bool) -> String {
     let lookup = format!("dial tcp: lookup {host}: no such host");
     let Some(registry) = from.strip_prefix("oci://") else {
@@ -121,8 +118,8 @@ fn unreachable(host: &str, from: &str, name: &str, version: &str, helm3: bool) -
     }
 }
 
-/// Helm is ended from outside. SIGTERM in an install or upgrade: the release becomes `failed`, exit 1; SIGKILL: it
-/// stays `pending-…` for ever (both measured). Rollback and uninstall do not listen for SIGTERM (upstream).
+/// SIGTERM in an install or upgrade: the release becomes `failed`, exit 1; SIGKILL: it stays `pending-…` for ever (both
+/// measured). Rollback and uninstall do not handle SIGTERM (upstream).
 pub fn terminate(sim: &mut SimState, request: &Request, hard: bool) -> Output {
     let mut name = None;
     for vm in sim.vms.keys().cloned().collect::<Vec<_>>() {

@@ -1,31 +1,20 @@
-//! kubeadm v1.35 inside a VM: validation, certificates, init and join with their texts as measured on v1.35.6.
-//! Knows nothing of Multipass; what a cluster becomes afterwards is `cluster`'s.
+//! kubeadm v1.35 inside a VM: validation, certificates, init and join, with texts measured on v1.35.6.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
-use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use crate::argv::duration;
-use crate::cluster::Cluster;
 use crate::kubeadm_rules::{kubeadm_error, validate};
 use crate::packages;
-use crate::pki;
-use crate::request::{Request, Response, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
+use crate::prelude::*;
 use crate::vault_store::VaultStore;
 use crate::vms::{Control, Job, Power, Work, Worker};
-use crate::workload::{PodNeeds, Workload};
-use crate::yaml::{self, text};
-use tool::Output;
+use crate::workload::PodNeeds;
+use crate::yaml;
 
-/// Go's words for a certificate of another time (crypto/x509).
+/// Go's text for a certificate outside of its validity (crypto/x509).
 pub const NOT_YET: &str = "x509: certificate has expired or is not yet valid";
 
-/// Answers one command line in a VM.
 pub fn answer(
     sim: &mut SimState,
     vm: &str,
@@ -75,14 +64,13 @@ fn read_config(sim: &SimState, vm: &str, path: Option<&str>) -> ToolResult<Strin
     file.cloned().ok_or_else(|| kubeadm_error(&format!("open {path}: no such file or directory")))
 }
 
-/// Refuses a configuration that is not valid.
 fn validate_config(config: &str) -> ToolResult<()> {
     let documents =
         yaml::documents(config).map_err(|why| kubeadm_error(&format!("error converting YAML to JSON: {why}")))?;
     validate(&documents).map_err(|message| kubeadm_error(&message))
 }
 
-/// The documents of a configuration that was checked, by kind.
+/// The documents of a valid configuration.
 fn by_kind(config: &str) -> ToolResult<BTreeMap<String, Rc<Value>>> {
     let documents = yaml::documents(config).map_err(|why| kubeadm_error(&why))?;
     Ok(documents.iter().map(|d| (text(d, "/kind").to_owned(), d.clone())).collect())
@@ -93,7 +81,7 @@ fn pull_images(request: &Request, now: Duration) -> Response {
     if now < end { Response::Pending(end - now) } else { Response::Done(success("[config/images] Pulled\n")) }
 }
 
-/// Re-runnable: an authority that is there is used (measured).
+/// An existing CA is reused (measured).
 fn ensure_ca(sim: &mut SimState, vm: &str) -> Output {
     sim.serial += 1;
     let fresh = format!("ca-{vm}-{}", sim.serial);
@@ -113,7 +101,7 @@ fn preflight(errors: &[String]) -> Output {
     failure(1, format!("[preflight] Some fatal errors occurred:\n{lines}{advice}\n{end}"))
 }
 
-/// What preflight says to an init over the remains of another (measured).
+/// Preflight errors of an init over an existing one (measured).
 fn existing_control_plane_error() -> Output {
     let mut errors: Vec<String> =
         ["6443", "10259", "10257", "2379", "2380"].map(|port| format!("Port-{port}]: Port {port} is in use")).into();
@@ -134,7 +122,7 @@ fn init(sim: &mut SimState, vm: &str, config: String, request: &Request, now: Du
     Ok(sim.start_job(vm, request, Work::Init(config), now, timings::INIT))
 }
 
-/// An init ends: the control plane is there, or half of it.
+/// The control plane is up, or left partial.
 pub fn finish_init(sim: &mut SimState, vm: &str, config: &str, now: Duration) -> Output {
     let Ok(documents) = by_kind(config) else { return kubeadm_error("the configuration changed under an init") };
     ensure_ca(sim, vm);
@@ -143,7 +131,7 @@ pub fn finish_init(sim: &mut SimState, vm: &str, config: &str, now: Duration) ->
     let ca = machine.guest.ca.clone().unwrap_or_default();
     let cluster = new_cluster(&documents, &ca, machine.ip, machine.guest.installed(), now);
     if cluster.advertise != machine.ip {
-        // etcd cannot listen on an address that is not there.
+        // etcd cannot listen on an address that the machine does not have.
         machine.guest.control = Control::Partial;
         let at = format!("kube-apiserver check failed at https://{}:6443/livez", cluster.advertise);
         let phase = "error execution phase wait-control-plane: failed while waiting for the control plane to start";
@@ -158,7 +146,7 @@ pub fn finish_init(sim: &mut SimState, vm: &str, config: &str, now: Duration) ->
     success("\nYour Kubernetes control-plane has initialized successfully!\n")
 }
 
-/// What the kubelet is told; without a word of it, it takes the first address that it finds.
+/// The kubelet's `node-ip`; by default the first address.
 fn node_ip(configuration: &Value, first: Ipv4Addr) -> Ipv4Addr {
     let args = configuration["nodeRegistration"]["kubeletExtraArgs"].as_array().into_iter().flatten();
     let configured =
@@ -166,7 +154,6 @@ fn node_ip(configuration: &Value, first: Ipv4Addr) -> Ipv4Addr {
     configured.unwrap_or(first)
 }
 
-/// The cluster that a configuration describes.
 fn new_cluster(
     documents: &BTreeMap<String, Rc<Value>>,
     ca: &str,
@@ -225,7 +212,7 @@ fn new_cluster(
     }
 }
 
-/// Upstream: kubeadm's manifest asks for 70Mi in each of two pods.
+/// 70Mi in each of two pods (upstream: kubeadm's manifest).
 fn coredns(since: Duration) -> Workload {
     let needs = PodNeeds { memory: 70, pull: timings::PULL_SMALL, ..PodNeeds::default() };
     Workload {
@@ -257,8 +244,8 @@ fn join(sim: &mut SimState, vm: &str, config: String, request: &Request, now: Du
     Ok(sim.start_job(vm, request, Work::Join(config, false), now, Duration::from_millis(200)))
 }
 
-/// A join looks for the API, or ends. Discovery retries what may still come (refused, no such name, no signature for
-/// the token) and gives up at once on what will not change (wrong secret, wrong authority); measured.
+/// A join polls the API server, or ends. Discovery retries transient errors (refused, no such name, no signature for
+/// the token) and fails at once on permanent ones (wrong secret, wrong CA); measured.
 pub fn poll_join(sim: &mut SimState, vm: &str, job: &Job) -> Option<Output> {
     let Work::Join(config, found) = &job.work else { return None };
     let Ok(documents) = by_kind(config) else { return Some(kubeadm_error("the configuration changed under a join")) };
@@ -296,7 +283,7 @@ enum DiscoveryError {
     Fatal(String),
 }
 
-/// The VM of the control plane that a join finds behind its endpoint.
+/// The VM of the control plane behind the endpoint.
 fn discover(sim: &SimState, vm: &str, join: &Value, now: Duration) -> Result<String, DiscoveryError> {
     let endpoint = text(join, "/discovery/bootstrapToken/apiServerEndpoint");
     let (id, secret) = text(join, "/discovery/bootstrapToken/token").split_once('.').unwrap_or_default();
@@ -309,7 +296,7 @@ fn discover(sim: &SimState, vm: &str, join: &Value, now: Duration) -> Result<Str
     let control = control
         .ok_or_else(|| DiscoveryError::Retry(format!("{asking} {address}:6443: connect: connection refused")))?;
     let Some(cluster) = sim.cluster(&control) else { return Err(DiscoveryError::Retry(asking)) };
-    // That discovery retries it is assumed, as it does with all but what it compares itself.
+    // Retrying is assumed, as for all but what discovery compares itself.
     if now < sim.valid_from(cluster, vm) {
         return Err(DiscoveryError::Retry(format!("tls: failed to verify certificate: {NOT_YET}")));
     }
@@ -333,13 +320,13 @@ fn discover(sim: &SimState, vm: &str, join: &Value, now: Duration) -> Result<Str
     Err(DiscoveryError::Fatal(format!("{text} \"{pin}\" are pinned")))
 }
 
-/// A kubelet that has started looks for its cluster until it answers, and makes its Node object if there is none
-/// (upstream: `registerWithAPIServer`). With the certificate of another authority it never gets in.
+/// A started kubelet polls its cluster until it answers, and creates its Node object if there is none (upstream:
+/// `registerWithAPIServer`). With the certificate of another CA it is never admitted.
 pub fn register_kubelet(sim: &mut SimState, vm: &str, job: &Job) {
     let Some(machine) = sim.vms.get(vm) else { return };
     let (ip, joined_ca, now) = (machine.ip, machine.guest.joined_ca.clone(), job.next);
     if machine.guest.node_ip != Some(ip) {
-        // It does not start with an address that the machine has not; whoever mends that starts it anew.
+        // It does not start with an address that the machine does not have; a repair restarts it.
         return;
     }
     let known: Vec<Ipv4Addr> = machine.guest.hosts.values().copied().collect();

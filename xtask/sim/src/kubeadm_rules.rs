@@ -1,27 +1,19 @@
-//! What `kubeadm config validate` refuses, in its own words (measured on v1.35.6).
-//! Knows nothing of files, VMs or time.
+//! Errors of `kubeadm config validate` (measured on v1.35.6).
 
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 use ipnet::Ipv4Net;
-use serde_json::Value;
 
-use crate::argv::duration;
 use crate::data;
-use crate::request::failure;
-use crate::yaml::text;
-use tool::Output;
+use crate::prelude::*;
 
 /// Every failure exits 1 with the message and this second line (measured: 40 cases).
 pub fn kubeadm_error(message: &str) -> Output {
     failure(1, format!("error: {message}\nTo see the stack trace of this error execute with --v=5 or higher"))
 }
 
-/// Checks the documents of one configuration file.
-///
-/// # Errors
-/// The message behind `error: `.
+/// The error is the message behind `error: `.
 pub fn validate(documents: &[Rc<Value>]) -> Result<(), String> {
     for document in documents {
         let (version, kind) = (text(document, "/apiVersion"), text(document, "/kind"));
@@ -66,7 +58,6 @@ fn decoding_error(version: &str, kind: &str) -> String {
     )
 }
 
-/// Unknown keys, at every depth that the tables reach.
 fn check_fields(document: &Value, version: &str, kind: &str) -> Result<(), String> {
     let mut unknown = Vec::new();
     collect_unknown(document, kind, "", &mut unknown);
@@ -154,7 +145,7 @@ fn cluster(document: &Value) -> Result<(), String> {
     }
     let services = text(document, "/networking/serviceSubnet");
     if let Some(net) = parse_subnet("serviceSubnet", services)? {
-        // 20 bits at most; the mask is applied without a word, the string is kept as given.
+        // 20 bits at most; the mask is applied silently, the string is kept as given.
         if net.prefix_len() < 12 {
             let rule = "specified service subnet is too large; for 32-bit addresses, the mask must be >= 12";
             return Err(format!("networking.serviceSubnet: Invalid value: \"{services}\": {rule}"));
@@ -183,7 +174,7 @@ fn parse_subnet(field: &str, given: &str) -> Result<Option<Ipv4Net>, String> {
     given.parse().map(Some).map_err(bad)
 }
 
-/// Only too old is refused; newer than kubeadm itself is no more than a warning.
+/// Only older versions are refused; newer than kubeadm itself is a warning.
 fn version(given: &str) -> Result<(), String> {
     if given.is_empty() {
         return Ok(());

@@ -1,15 +1,7 @@
-//! kubectl as it is seen from its command line; texts and exit codes as measured with v1.35.2.
-//! Knows nothing of how objects come to be ready.
+//! kubectl; texts and exit codes as measured with v1.35.2.
 
-use std::time::Duration;
-
-use serde_json::{Value, json};
-
-use crate::argv::{self, Args, Invocation};
-use crate::request::{Disk, Request, Response, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
-use tool::Output;
+use crate::argv;
+use crate::prelude::*;
 
 pub mod access;
 pub mod admit;
@@ -59,7 +51,7 @@ pub fn answer(sim: &mut SimState, request: &Request, now: Duration, disk: &mut d
     output.map(Response::Done)
 }
 
-/// The subcommand may follow global flags; it is taken out of the words.
+/// The subcommand may follow global flags; it is removed from the words.
 fn parse_command<'a>(sim: &mut SimState, request: &'a Request) -> ToolResult<(Args<'a>, &'a str)> {
     let unknown = |word: &str| failure(1, format!("error: unknown command \"{word}\" for \"kubectl\""));
     let mut all = request.args.iter().map(String::as_str);
@@ -76,7 +68,7 @@ fn parse_command<'a>(sim: &mut SimState, request: &'a Request) -> ToolResult<(Ar
     Ok((args, subcommand))
 }
 
-/// `serverVersion` is absent, and the exit 1, when the server is (measured).
+/// `serverVersion` is missing, with exit 1, if the server does not answer (measured).
 fn version(sim: &SimState, args: &Args, now: Duration, disk: &dyn Disk) -> Output {
     let known = |version: &str| {
         let mut parts = version.split('.');

@@ -1,46 +1,38 @@
-//! The simulated mesh: who was told of whom, which links are up and why not, what goes over them, and its mishaps.
-//! Knows nothing of how anyone asks; all of it follows from releases, machines and the mishaps of a scene.
+//! The cluster mesh: peers, links, reachability of pods, and conditions that break them.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use crate::cluster::{Cluster, Member, Ready};
+use crate::cluster::{Member, Ready};
 use crate::conditions::{Breach, Condition};
-use crate::net::Net;
-use crate::state::SimState;
-use crate::workload::Workload;
-use crate::yaml::text;
+use crate::prelude::*;
+use ipnet::Ipv4Net;
 
-/// The workload that the mesh is asked with.
+/// The workload that mesh checks use.
 pub const SAMPLE: &str = "sample/deployment/sample";
-/// From a ready mesh server to a link: its cache connects and copies (assumption).
+/// From a ready mesh server to a connected KVStoreMesh (assumption).
 const LINK: Duration = Duration::from_secs(15);
-/// From there to agents that know it: the kubelet refreshes what is mounted (documentation: up to 77 s in its sample).
+/// From there to connected agents: the kubelet refreshes mounted files (documentation: up to 77 s in its sample).
 const AGENTS: Duration = Duration::from_secs(45);
-/// What an agent says while its cache has nothing of a peer, and what the cache says (sources of cilium-cli 0.19.7).
+/// Errors of an agent and of KVStoreMesh that are not connected (sources of cilium-cli 0.19.7).
 const NOT_FOUND: &str = "remote cluster configuration required but not found";
 const SYNCHRONISING: &str = "synchronization in progress for endpoints, identities, nodes, services";
 const WAITING: &str = "Waiting for initial connection to be established";
 
-/// A link as one side sees it.
+/// From one side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// Whether its cache is connected, or what it says.
+    /// KVStoreMesh.
     pub cache: Result<(), &'static str>,
-    /// Whether its agents are, or what they say.
     pub agents: Result<(), &'static str>,
 }
 
 impl SimState {
-    /// Makes something go wrong on a cluster.
     pub fn befall(&mut self, cluster: &str, condition: Condition) {
         self.conditions.entry(cluster.to_owned()).or_default().push(condition);
     }
 
-    /// A Helm was killed while it upgraded a release.
+    /// As if Helm was killed during an upgrade.
     pub fn interrupt_upgrade(&mut self, cluster: &str, release: &str) {
         let Some(vm) = self.control_plane(cluster) else { return };
         let Some(cluster) = self.cluster_mut(&vm) else { return };
@@ -50,12 +42,11 @@ impl SimState {
         }
     }
 
-    /// The power of a VM goes away.
     pub fn switch_off(&mut self, vm: &str) {
         self.power_off(vm, Duration::ZERO);
     }
 
-    /// A worker got another address and was readdressed: its node lives on under it, and nobody else knows yet.
+    /// A worker's address changed and the node was readdressed; its peers still have the old one.
     pub fn move_worker(&mut self, vm: &str) {
         let ip = self.next_address();
         if let Some(machine) = self.vms.get_mut(vm) {
@@ -68,8 +59,8 @@ impl SimState {
         }
     }
 
-    /// The address of a VM that runs goes to another one (its lease was not renewed). Nothing in the VM has noticed:
-    /// the kubelet and the control plane are bound to the old one, and so is the agent until it starts anew.
+    /// The address of a running VM changes (its lease was not renewed). Nothing inside has reacted: kubelet, control
+    /// plane and, until it restarts, the agent use the old one.
     pub fn drift(&mut self, vm: &str) {
         let ip = self.next_address();
         let Some(machine) = self.vms.get_mut(vm) else { return };
@@ -83,7 +74,7 @@ impl SimState {
         }
     }
 
-    /// The address that the agent of a node holds on to, where it is not the node's.
+    /// The old address that the agent of a node still uses.
     pub(super) fn stale_agent_ip(&self, cluster: &Cluster, node: &str) -> Option<Ipv4Addr> {
         let started = cluster.workloads.get(CILIUM_AGENT)?.since;
         self.conditions(&cluster.name).find_map(|condition| match condition {
@@ -96,7 +87,7 @@ impl SimState {
         cluster.nodes.keys().any(|node| self.stale_agent_ip(cluster, node).is_some())
     }
 
-    /// The address of a pod, from its node's range.
+    /// From its node's range.
     pub(super) fn pod_ip(&self, cluster: &Cluster, workload: &Workload, number: usize) -> Option<Ipv4Addr> {
         let range = (*self.pod_ranges(cluster).get(workload.placed.get(number)?)?)?;
         let place = cluster.workloads.keys().position(|key| *key == workload.key())? * 4 + 2 + number;
@@ -107,12 +98,11 @@ impl SimState {
         self.conditions.get(cluster).into_iter().flatten()
     }
 
-    /// The VM of the control plane of the cluster of that name.
     pub(super) fn control_plane(&self, name: &str) -> Option<String> {
         self.vms.keys().find(|vm| self.cluster(vm).is_some_and(|c| c.name == name)).cloned()
     }
 
-    /// How far the clock of a VM is ahead, in seconds.
+    /// In seconds.
     pub(super) fn clock_ahead(&self, vm: &str) -> u64 {
         let of = |name: &String| {
             let cluster = self.control_plane(name).and_then(|cp| self.cluster(&cp));
@@ -123,7 +113,7 @@ impl SimState {
         self.conditions.iter().filter(|(name, _)| of(name)).flat_map(|(_, all)| all).find_map(ahead).unwrap_or(0)
     }
 
-    /// The link of a cluster to a peer, or nothing if it was not told of it.
+    /// None if the peer is not configured.
     pub(super) fn link(&self, cluster: &Cluster, peer: &str, now: Duration) -> Option<Link> {
         let entry = peers(cluster)?.get(peer)?.clone();
         let up = self.linked_since(cluster, peer, &entry).filter(|since| since.saturating_add(LINK) <= now);
@@ -134,7 +124,7 @@ impl SimState {
         Some(Link { cache, agents })
     }
 
-    /// From when both servers and the way between them are there.
+    /// From when both servers run and can reach each other.
     fn linked_since(&self, cluster: &Cluster, peer: &str, entry: &Value) -> Option<Duration> {
         let vm = self.control_plane(peer)?;
         let other = self.cluster(&vm)?;
@@ -162,21 +152,19 @@ impl SimState {
         (fits && ready(cluster, &mine.1) && ready(other, &theirs.1)).then(|| mine.0.max(theirs.0) + IMAGES)
     }
 
-    /// Whether the pods of a server have a place.
     fn has_server(&self, cluster: &Cluster, server: &Workload) -> bool {
         let gone = self.conditions(&cluster.name).any(|m| *m == Condition::NoServer);
         server.admitted && !server.placed.is_empty() && !cluster.nodes.is_empty() && !gone
     }
 
-    /// Whether pods of a cluster reach pods of another: a link on both sides, and packets that arrive.
+    /// Whether pods reach pods of another cluster: connected on both sides, and packets arrive.
     pub(super) fn pods_reach(&self, cluster: &Cluster, peer: &str, now: Duration) -> bool {
         let Some(other) = self.control_plane(peer).and_then(|vm| self.cluster(&vm)) else { return false };
         let up = |a: &Cluster, b: &str| self.link(a, b, now).is_some_and(|l| l.cache.is_ok() && l.agents.is_ok());
         let lost = |m: &Condition| [Condition::Lossy, Condition::Closed(TUNNEL)].contains(m);
         let lossy = |c: &Cluster| self.conditions(&c.name).any(lost) || self.has_stale_agent(c);
         let ranges = |c: &Cluster| self.pod_ranges(c).into_values().flatten().collect::<Vec<_>>();
-        let apart =
-            ranges(cluster).iter().all(|a| ranges(other).iter().all(|b| !a.contains(&**b) && !b.contains(&**a)));
+        let apart = ranges(cluster).iter().all(|a| ranges(other).iter().all(|b| !a.contains(b) && !b.contains(a)));
         let api = self.control_plane(peer).is_some_and(|vm| self.api_up(&vm, now));
         up(cluster, peer)
             && up(other, &cluster.name)
@@ -187,28 +175,26 @@ impl SimState {
             && !lossy(other)
     }
 
-    /// The same for packets of full size.
     pub(super) fn large_packets_reach(&self, cluster: &Cluster, peer: &str, now: Duration) -> bool {
         let small = |name: &str| self.conditions(name).any(|m| *m == Condition::SmallOnly);
         self.pods_reach(cluster, peer, now) && !small(&cluster.name) && !small(peer)
     }
 
-    /// Whether nodes of a cluster take something on a port.
+    /// Whether nodes of a cluster accept packets on a port.
     pub(super) fn port_open(&self, cluster: &str, port: u16) -> bool {
         self.conditions(cluster).all(|m| *m != Condition::Closed(port))
     }
 
-    /// The ranges of each node's pods, as its agent published them.
-    pub(super) fn pod_ranges(&self, cluster: &Cluster) -> BTreeMap<String, Option<Net>> {
+    /// The pod range of each node, as its agent published it.
+    pub(super) fn pod_ranges(&self, cluster: &Cluster) -> BTreeMap<String, Option<Ipv4Net>> {
         let moved = self
             .conditions(&cluster.name)
             .find_map(|m| if let Condition::PodRanges(net) = m { Some(*net) } else { None });
         let mut subnets = moved.and_then(|net| net.subnets(24).ok()).into_iter().flatten();
-        let range = |member: &crate::cluster::Member, other: Option<ipnet::Ipv4Net>| other.map(Net).or(member.pod_cidr);
+        let range = |member: &crate::cluster::Member, other: Option<Ipv4Net>| other.or(member.pod_cidr);
         cluster.nodes.iter().map(|(name, member)| (name.clone(), range(member, subnets.next()))).collect()
     }
 
-    /// How agents carry packets.
     pub(super) fn tunnel(&self, cluster: &Cluster) -> String {
         let other = self
             .conditions(&cluster.name)
@@ -218,7 +204,6 @@ impl SimState {
         rerouted.or(other).or(configured).filter(|t| !t.is_empty()).unwrap_or_else(|| "vxlan".into())
     }
 
-    /// The id that agents run with.
     pub(super) fn cluster_id(&self, cluster: &Cluster) -> u64 {
         let other = self
             .conditions(&cluster.name)
@@ -227,7 +212,6 @@ impl SimState {
         other.map(u64::from).or(configured).unwrap_or(0)
     }
 
-    /// The port of the mesh server.
     pub(super) fn mesh_port(&self, cluster: &Cluster) -> u16 {
         let other =
             self.conditions(&cluster.name).find_map(|m| if let Condition::Port(port) = m { Some(*port) } else { None });
@@ -237,7 +221,7 @@ impl SimState {
         other.unwrap_or_else(|| configured.and_then(|port| port.try_into().ok()).unwrap_or(32379))
     }
 
-    /// The authority in the Secret `cilium-ca`, base64.
+    /// The CA in the Secret `cilium-ca`, base64.
     pub(super) fn mesh_ca(&self, cluster: &Cluster) -> String {
         let configured = cluster.release("cilium").map_or("", |r| text(&r.values, "/tls/ca/cert"));
         match self.conditions(&cluster.name).any(|m| *m == Condition::OtherAuthority) {
@@ -246,7 +230,7 @@ impl SimState {
         }
     }
 
-    /// Whether a mesh server answers on that port of a node: any node forwards it.
+    /// Any node forwards the NodePort of the mesh server.
     pub(super) fn mesh_listens(&self, ip: std::net::Ipv4Addr, port: u16, now: Duration) -> bool {
         let clusters = self.vms.keys().filter_map(|vm| self.cluster(vm));
         let at =
@@ -259,7 +243,7 @@ impl SimState {
         })
     }
 
-    /// The Job that makes certificates ends when there is a node for it.
+    /// The Job that issues certificates ends once it has a node.
     pub(super) fn reconcile_mesh_certificates(&mut self, vm: &str, now: Duration) {
         let Some(cluster) = self.cluster(vm).filter(|cluster| awaits_certificates(cluster)) else { return };
         let ended = cluster.workloads.get(SERVER).is_some_and(|w| self.runs_on(cluster, w, now).is_some());
@@ -268,7 +252,7 @@ impl SimState {
         }
     }
 
-    /// Names of agents, with what each says of its routing; nothing of one that does not answer.
+    /// Names of agents with their tunnel protocol; None for one that does not answer.
     pub(super) fn agents(&self, cluster: &Cluster, now: Duration) -> Vec<(String, Option<String>)> {
         if self.conditions(&cluster.name).any(|m| *m == Condition::NoAgents) {
             return vec![];
@@ -280,29 +264,26 @@ impl SimState {
     }
 }
 
-/// Stands among a cluster's objects once the Job that makes certificates has ended.
+/// A marker among the objects: the Job that issues certificates has ended.
 pub const CERTIFIED: &str = "certified/kube-system/mesh";
-/// The tunnel's port, and that of cilium-health (documentation: system requirements).
+/// Ports of the tunnel and of cilium-health (documentation: system requirements).
 pub const TUNNEL: u16 = 8472;
 pub const HEALTH: u16 = 4240;
-/// The agents.
 pub const CILIUM_AGENT: &str = "kube-system/daemonset/cilium";
-/// The server that peers ask.
 pub const SERVER: &str = "kube-system/deployment/clustermesh-apiserver";
-/// Its images (assumption).
+/// Image pull (assumption).
 const IMAGES: Duration = Duration::from_secs(10);
 
-/// Whether there is a Job that has yet to make certificates.
 pub fn awaits_certificates(cluster: &Cluster) -> bool {
     cluster.workloads.contains_key(SERVER) && !cluster.objects.contains_key(CERTIFIED)
 }
 
-/// The peers of a cluster, from the values of its release.
+/// From the values of its release.
 pub fn peers(cluster: &Cluster) -> Option<&serde_json::Map<String, Value>> {
     cluster.release("cilium")?.values["clustermesh"]["config"]["clusters"].as_object()
 }
 
-/// What the pods of the mesh server hold of the peers: names for their addresses. Another set of them is another pod.
+/// The pods of the mesh server have host aliases of their peers; a change recreates them.
 pub fn server_template(values: &Value) -> Value {
     let clusters = values["clustermesh"]["config"]["clusters"].as_object();
     let mut aliases = Vec::new();
@@ -314,14 +295,14 @@ pub fn server_template(values: &Value) -> Value {
     if aliases.is_empty() { Value::Null } else { json!({ "spec": { "hostAliases": aliases } }) }
 }
 
-/// What agents are told of their API server: another one is another pod (upstream: the chart's agent DaemonSet).
+/// The agents' API server address; a change recreates their pods (upstream: the chart's agent DaemonSet).
 pub fn agent_template(values: &Value) -> Value {
     let host = text(values, "/k8sServiceHost");
     let env = json!([{ "name": "KUBERNETES_SERVICE_HOST", "value": host }]);
     json!({ "spec": { "containers": [{ "name": "cilium-agent", "env": env }] } })
 }
 
-/// The linked cluster that has a release of that name, if packets get there and it runs.
+/// A peer that runs this release and is reachable.
 pub fn platform_with<'a>(sim: &'a SimState, cluster: &Cluster, release: &str, now: Duration) -> Option<&'a Cluster> {
     let peers = peers(cluster)?.keys();
     let there = peers.filter_map(|peer| sim.cluster(&sim.control_plane(peer)?));

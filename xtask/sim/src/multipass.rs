@@ -1,20 +1,14 @@
-//! Multipass 1.16 as it is seen from its command line: exit codes, texts and JSON shapes of its sources.
-//! Knows nothing of what runs inside a VM.
+//! Multipass 1.16: exit codes, texts and JSON shapes of its sources.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use crate::argv::{self, Args};
+use crate::argv;
 use crate::guest;
 use crate::packages;
-use crate::request::{Request, Response, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
+use crate::prelude::*;
 use crate::vms::{Guest, Job, Power, Vm, Work};
 use crate::yaml;
-use tool::{Exit, Output};
+use tool::Exit;
 
 /// Answers one command line.
 pub fn answer(sim: &mut SimState, request: &Request, now: Duration) -> ToolResult<Response> {
@@ -65,7 +59,7 @@ fn for_each_vm(sim: &mut SimState, subcommand: &str, args: &Args, now: Duration)
     for &name in &args.words {
         let vm = find_vm(sim, subcommand, name)?;
         if subcommand == "stop" && vm.power == Power::Unknown && !args.on("force") {
-            // assumed: upstream refuses it, and names the flag; the words were not looked up
+            // Assumption: upstream refuses it, and names the flag; the text was not looked up.
             return Err(failure(2, format!("stop failed: {name} is in an unknown state; use --force to override")));
         }
     }
@@ -122,7 +116,7 @@ fn state(vm: &Vm, now: Duration) -> &'static str {
     }
 }
 
-/// The pod network adds addresses behind the first (canonical/multipass#2440).
+/// The pod network adds addresses after the first (canonical/multipass#2440).
 fn addresses(vm: &Vm, now: Duration) -> Vec<String> {
     if vm.reachable(now) { vec![vm.ip.to_string()] } else { vec![] }
 }
@@ -171,7 +165,7 @@ fn launch(sim: &mut SimState, request: &Request, args: &Args, now: Duration) -> 
             return Err(failure(2, format!("launch failed: instance \"{name}\" is being prepared")));
         }
         Some(_) => return Err(failure(2, format!("launch failed: instance \"{name}\" already exists"))),
-        // Ours was there once: somebody deleted it under our hands.
+        // It was created, and deleted by someone else.
         None if sim.launched.contains(&request.run) => {
             let text = "launch failed: The following errors occurred:";
             return Err(failure(2, format!("{text}\n{name}: timed out waiting for response")));
@@ -186,7 +180,7 @@ fn launch(sim: &mut SimState, request: &Request, args: &Args, now: Duration) -> 
     Ok(Response::Pending(after))
 }
 
-/// A VM that begins to boot, or what is wrong with the command line.
+/// A VM that starts to boot.
 fn new_vm(sim: &mut SimState, request: &Request, args: &Args, now: Duration) -> ToolResult<Vm> {
     let name = args.get("name").unwrap_or_default();
     let first = name.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -250,9 +244,8 @@ enum Preparation {
     Foreground,
 }
 
-/// What a user-data text makes of a new VM.
 fn from_user_data(text: &str) -> ToolResult<(Guest, Preparation)> {
-    // The client parses user-data itself and refuses what is not YAML (client sources: yaml-cpp).
+    // The client itself refuses user-data that is not YAML (client sources: yaml-cpp).
     let bad = |why: String| failure(1, format!("error loading cloud-init config: yaml-cpp: {why}"));
     let documents = yaml::documents(text).map_err(bad)?;
     let data = documents.first().map_or(&Value::Null, |data| data);
@@ -273,7 +266,7 @@ fn from_user_data(text: &str) -> ToolResult<(Guest, Preparation)> {
     Ok((guest, preparing))
 }
 
-/// A launch that waits: for SSH, then for cloud-init's end, whatever its result (daemon sources).
+/// Waits for SSH, then for the end of cloud-init, whatever its result (daemon sources).
 fn poll_launch(vm: &Vm, name: &str, request: &Request, args: &Args, now: Duration) -> Response {
     let timeout =
         args.get("timeout").and_then(|t| t.parse().ok()).map_or(Duration::from_secs(600), Duration::from_secs);
@@ -319,14 +312,14 @@ fn exec(sim: &mut SimState, request: &Request, args: &Args, now: Duration) -> To
     if name.is_empty() || inner.is_empty() {
         return Err(sim.unsupported(request, failure(1, "Wrong number of arguments")));
     }
-    // A job of ours that ended, or died with its VM, has its answer waiting.
+    // The output of a job that ended, or died with its VM.
     if let Some(output) = sim.results.remove(&request.run) {
         return Ok(Response::Done(output));
     }
     match find_vm(sim, "exec", &name)?.power {
         Power::Deleted => return Err(failure(2, format!("exec failed: instance \"{name}\" is deleted"))),
         Power::Unknown => return Err(failure(2, "exec failed: Cannot retrieve credentials in unknown state")),
-        // A stopped instance is started without a word (daemon sources: ABORTED, then start).
+        // A stopped instance is started implicitly (daemon sources: ABORTED, then start).
         Power::Stopped => sim.power_on(&name, now),
         Power::Running => {}
     }
@@ -340,7 +333,7 @@ fn exec(sim: &mut SimState, request: &Request, args: &Args, now: Duration) -> To
     guest::run(sim, &name, &inner, request, now)
 }
 
-/// Whether an output is a launch that ended by the client's own timer.
+/// The client's own timeout.
 pub fn launch_timed_out() -> Output {
     Output { stderr: "Timed out waiting for instance launch.\n".into(), ..Output::of(Exit::Code(5)) }
 }

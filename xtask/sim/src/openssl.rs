@@ -1,9 +1,6 @@
 //! `openssl req -x509`: the mesh certificate authority, as two PEM blocks on standard output.
 
-use crate::pki;
-use crate::request::{Request, ToolResult, failure, success};
-use crate::state::SimState;
-use tool::Output;
+use crate::prelude::*;
 
 /// Answers one command line. There is no cryptography in it; the same state gives the same bytes.
 pub fn answer(sim: &mut SimState, request: &Request) -> ToolResult<Output> {
@@ -15,7 +12,6 @@ pub fn answer(sim: &mut SimState, request: &Request) -> ToolResult<Output> {
             return Err(sim.unsupported(request, failure(1, text)));
         }
     }
-    // Its flags have one dash.
     let long = |arg: &String| if arg.len() > 1 && arg.starts_with('-') { format!("-{arg}") } else { arg.clone() };
     let args: Vec<String> = request.args[1..].iter().map(long).collect();
     let args = sim.parse_args(request, "openssl", &["req"], &args)?;

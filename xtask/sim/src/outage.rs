@@ -1,36 +1,25 @@
-//! The platform away: what is open meanwhile, what a probe counted of it, and what agents had sent by when.
-//! Knows nothing of who asks.
-//!
-//! Agents: measured on Prometheus 2.42 with a receiver that goes and comes back. Up to three truncate periods nothing
-//! was lost (two are guaranteed), beyond them nearly all that waited, and after a restart all of it.
+//! An outage of the platform: what is reachable meanwhile, the probe's log, and samples sent by agents. Measured on
+//! Prometheus 2.42 with a receiver that goes away and returns: up to three truncate periods nothing was lost (two are
+//! guaranteed), beyond them nearly all that was queued, and after a restart all of it.
 
-use std::time::Duration;
-
-use serde_json::Value;
-
-use crate::argv::duration;
-use crate::cluster::{Cluster, Reachability};
+use crate::cluster::Reachability;
 use crate::conditions::{Breach, Condition};
 use crate::mesh::{self, SAMPLE, platform_with};
-use crate::state::SimState;
-use crate::timings;
+use crate::prelude::*;
 use crate::vms::{Control, Power, Vm};
-use crate::workload::Workload;
 
-/// The pod that asks.
 pub const PROBE: &str = "sample/deployment/drill-probe";
-/// It says something this often (`infra/drill/probe`).
+/// Seconds between lines of the probe (`infra/drill/probe`).
 const LINE: u64 = 15;
-/// From scrape to scrape (`charts/prometheus-agent/values.yaml`), and samples in one (assumption).
+/// Scrape interval in seconds (`charts/prometheus-agent/values.yaml`), and samples in one (assumption).
 const SCRAPE: u64 = 60;
 const SAMPLES: u64 = 800;
-/// A scrape that waited is sent in this many seconds (assumption: ten times as fast as it was written).
+/// Seconds to send a queued scrape (assumption: ten times as fast as it was written).
 const DRAIN: u64 = SCRAPE / 10;
-/// Of a log that overflowed, the newest scrapes that still arrive (measured: 5 to 36).
+/// The newest scrapes that survive an overflowed WAL (measured: 5 to 36).
 const NEWEST: u64 = 5;
 
 impl SimState {
-    /// Whether a platform is there and none of its machines runs.
     fn platform_away(&self) -> bool {
         let off =
             |c: &Cluster| c.nodes.values().all(|m| self.vms.get(&m.vm).is_none_or(|vm| vm.power != Power::Running));
@@ -40,18 +29,18 @@ impl SimState {
             .any(|c| c.workloads.contains_key(crate::vault::WORKLOAD) && off(c))
     }
 
-    /// Whether this is broken on a cluster now.
+    /// During the outage.
     pub(super) fn breach_active(&self, cluster: &Cluster, breach: Breach) -> bool {
         self.conditions(&cluster.name).any(|m| *m == Condition::Away(breach)) && self.platform_away()
     }
 
-    /// Whether this was broken by an outage that somebody counted.
+    /// In an outage that the probe recorded.
     pub(super) fn breach_happened(&self, cluster: &Cluster, breach: Breach) -> bool {
         self.conditions(&cluster.name).any(|m| *m == Condition::Away(breach))
             && cluster.reachability.iter().any(|s| !s.thanos)
     }
 
-    /// Notes what has changed, on clusters where somebody counts.
+    /// On clusters where the drill's probe runs.
     pub(super) fn record_reachability(&mut self, now: Duration) {
         let counts = |vm: &Vm| matches!(&vm.guest.control, Control::Made(c) if c.workloads.contains_key(PROBE));
         let counting: Vec<String> =
@@ -82,7 +71,6 @@ impl SimState {
         }
     }
 
-    /// What the probe has printed.
     pub(super) fn probe_log(&self, cluster: &Cluster, probe: &Workload, now: Duration) -> String {
         let began = (probe.since.max(probe.pending_until) + Duration::from_secs(probe.needs.pull)).as_secs();
         let mut out = String::new();
@@ -103,7 +91,7 @@ impl SimState {
         out
     }
 
-    /// The agent of a cluster, when it started.
+    /// In seconds.
     pub(super) fn agent_started(&self, cluster: &Cluster) -> Option<u64> {
         let own = |w: &&Workload| w.release == "prometheus-agent" && w.name == "prometheus-agent";
         let agent = cluster.workloads.values().find(own)?;
@@ -113,7 +101,6 @@ impl SimState {
         Some(lost.unwrap_or(agent.since.as_secs()))
     }
 
-    /// The metrics page of an agent, as far as it is about what is sent.
     pub(super) fn agent_send_metrics(&self, cluster: &Cluster, now: Duration) -> Option<String> {
         let (started, now) = (self.agent_started(cluster)?, now.as_secs());
         let all = now.saturating_sub(started) / SCRAPE;
@@ -130,9 +117,9 @@ impl SimState {
         Some(series.iter().map(|(name, value)| format!("{name} {value}\n")).collect())
     }
 
-    /// How many scrapes of a cluster's agent are in Thanos, of those within so many seconds.
+    /// Scrapes of a cluster's agent in Thanos within so many seconds.
     pub(super) fn scrapes_received(&self, cluster: &Cluster, window: u64, now: Duration) -> Option<u64> {
-        // What was scraped before a restart came from a process that is no more: it started when it was installed.
+        // Scrapes before a restart came from a process that started when it was installed.
         let own = |w: &&Workload| w.release == "prometheus-agent" && w.name == "prometheus-agent";
         let started = cluster.workloads.values().find(own)?.since.as_secs();
         let (restarted, now) = (self.agent_started(cluster)?, now.as_secs());
@@ -145,13 +132,12 @@ impl SimState {
         Some(scrapes.filter(kept).count() as u64)
     }
 
-    /// Whether a scrape has arrived.
     fn delivered(&self, cluster: &Cluster, scrape: u64, now: u64) -> bool {
         let Some((gone, back)) = outage_around(cluster, scrape) else { return true };
         let Some(back) = back else { return false };
         let waited = (back - gone) / SCRAPE;
         if scrape > back {
-            // Behind all that waited.
+            // After the queued ones.
             return now >= back + waited * DRAIN || scrape > back + waited * DRAIN;
         }
         let place = (scrape - gone) / SCRAPE;
@@ -160,11 +146,10 @@ impl SimState {
     }
 }
 
-/// The ways that are asked, and how each is seen.
 const ROUTES: [Route; 2] = [("local", |s| s.local), ("mesh", |s| s.mesh)];
 type Route = (&'static str, fn(&Reachability) -> bool);
 
-/// What was open at a second; nothing before anyone counted.
+/// Before the first record, the first one.
 fn reachability_at(cluster: &Cluster, second: u64) -> Option<&Reachability> {
     cluster.reachability.iter().rev().find(|s| s.from.as_secs() <= second).or(cluster.reachability.first())
 }
@@ -173,7 +158,7 @@ fn thanos_unreachable_at(cluster: &Cluster, second: u64) -> bool {
     reachability_at(cluster, second).is_some_and(|reachability| !reachability.thanos)
 }
 
-/// The last outage of Thanos that began before a moment: when it went, and when it came back, if it did.
+/// The last outage of Thanos that began before a moment: start, and end if it ended.
 fn outage_around(cluster: &Cluster, second: u64) -> Option<(u64, Option<u64>)> {
     let gone = cluster.reachability.iter().rposition(|s| !s.thanos && s.from.as_secs() <= second)?;
     let first = cluster.reachability[..=gone].iter().rposition(|s| s.thanos).map_or(0, |open| open + 1);
@@ -181,7 +166,7 @@ fn outage_around(cluster: &Cluster, second: u64) -> Option<(u64, Option<u64>)> {
     Some((cluster.reachability[first].from.as_secs(), back))
 }
 
-/// How often the agent truncates its log, from the values of its release.
+/// From the values of its release.
 fn truncate_period(cluster: &Cluster) -> Duration {
     let values = cluster.release("prometheus-agent").map(|r| &r.values);
     let flags = values.and_then(|v| v.pointer("/server/defaultFlagsOverride")).and_then(Value::as_array);

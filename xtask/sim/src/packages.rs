@@ -1,34 +1,26 @@
-//! What is installed on a node: packages by `node-prep`, scripts, and kubeadm's upgrade of what runs from them.
-//! Knows nothing of Multipass, nor of how a cluster is made.
-
-use std::time::Duration;
+//! Packages and scripts on a node, and kubeadm's upgrade.
 
 use crate::guest::pending_until;
 use crate::kubeadm_rules::kubeadm_error;
-use crate::pki;
-use crate::request::{Request, Response, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
+use crate::prelude::*;
 use crate::vms::{Control, Guest, Work, Worker};
-use tool::Output;
 
 const SBIN: &str = "/usr/local/sbin/";
 
-/// A value of `prep.env`, which cloud-init wrote and an upgrade writes anew.
+/// A value of `prep.env`, written by cloud-init and by upgrades.
 fn prep_env<'a>(guest: &'a Guest, name: &str) -> &'a str {
     let all = guest.files.get("/etc/archipelago/prep.env").map_or("", String::as_str);
     let line = all.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
     line.unwrap_or_default().trim_matches(['"', '\''])
 }
 
-/// The marker names what the script installed.
 fn marker(guest: &Guest) -> String {
     format!("k8s={} pause={}", prep_env(guest, "K8S_PATCH"), prep_env(guest, "PAUSE_IMAGE"))
 }
 
-/// `node-prep`, all of it or kubeadm alone.
+/// `node-prep`, of all packages or of kubeadm alone.
 pub fn start_prep(sim: &mut SimState, vm: &str, alone: bool, request: &Request, now: Duration) -> Response {
-    // Behind the lock of another run: cloud-init's, or one whose asker was killed.
+    // Waits for the lock of another run: cloud-init's, or one whose caller was killed.
     let locks = |work: &Work| matches!(work, Work::Prep | Work::Kubeadm);
     if let Some(job) = sim.vms[vm].guest.jobs.iter().find(|job| locks(&job.work)) {
         return pending_until(job.next, now);
@@ -46,7 +38,7 @@ pub fn start_prep(sim: &mut SimState, vm: &str, alone: bool, request: &Request, 
     sim.start_job(vm, request, Work::Prep, now, timings::PREP)
 }
 
-/// All packages are there. A kubelet that runs goes on as it was until it is started anew.
+/// A running kubelet keeps its version until it restarts.
 pub fn finish_prep(guest: &mut Guest) {
     let version = prep_env(guest, "K8S_PATCH").to_owned();
     if guest.running.is_empty() && guest.installed() != version {
@@ -57,12 +49,11 @@ pub fn finish_prep(guest: &mut Guest) {
     guest.prep = marker(guest);
 }
 
-/// kubeadm's package is there.
 pub fn finish_kubeadm(guest: &mut Guest) {
     guest.kubeadm = prep_env(guest, "K8S_PATCH").to_owned();
 }
 
-/// What `node-state` makes of the scripts beside it: the same text as the bundle of a render.
+/// As `node-state` computes it: over the same text as a rendered bundle.
 pub fn scripts_digest(guest: &Guest) -> String {
     let ours = guest.files.iter().filter_map(|(path, text)| Some((path.strip_prefix(SBIN)?, text)));
     let ours = ours.filter(|(name, _)| name.starts_with("node-"));
@@ -94,10 +85,10 @@ fn version_numbers(version: &str) -> (u64, u64, u64) {
     (next(), next(), next())
 }
 
-/// Whether a kubelet is of a later minor than its API server, which is no supported skew. Upstream says so of init's
+/// Whether a kubelet is of a later minor than its API server, an unsupported skew. Upstream states it for init's
 /// preflight; that such a kubelet does not become ready is assumed.
 pub fn kubelet_too_new(kubelet: &str, server: &str) -> bool {
-    // Asked for every pod at every look, and mostly of the very version of the server.
+    // The usual case; this is called for every pod at every poll.
     if server.strip_prefix('v') == Some(kubelet) {
         return false;
     }
@@ -105,7 +96,7 @@ pub fn kubelet_too_new(kubelet: &str, server: &str) -> bool {
     (kubelet.0, kubelet.1) > (server.0, server.1)
 }
 
-/// What `kubeadm upgrade apply` has against a version (texts and rules: kubernetes/kubernetes
+/// Version errors of `kubeadm upgrade apply` (texts and rules: kubernetes/kubernetes
 /// `cmd/kubeadm/app/phases/upgrade/policy.go` and `cmd/phases/upgrade/apply/preflight.go`; with v1.35 every failure of
 /// a phase begins as here).
 fn version_errors(cluster: &str, kubeadm: &str, wanted: &str) -> Option<String> {
@@ -174,7 +165,7 @@ pub fn start_upgrade(
 ) -> ToolResult<Response> {
     let server = "[ERROR ControlPlaneNodesReady]: there are NotReady control-planes in the cluster";
     if !sim.api_up(vm, now) {
-        // Before anything else it reads its configuration from the cluster (text assumed).
+        // It first reads its configuration from the cluster (text assumed).
         return Err(kubeadm_error(
             "error execution phase preflight: couldn't create a Kubernetes client: connection refused",
         ));
@@ -191,12 +182,11 @@ pub fn start_upgrade(
             "error execution phase preflight: preflight checks failed\n\t{server}: [{vm}]"
         )));
     }
-    // The API server starts anew in between (its length is assumed).
+    // The API server restarts meanwhile (duration assumed).
     sim.refusing.insert(vm.to_owned(), now + timings::API_AFTER_BOOT);
     Ok(sim.start_job(vm, request, Work::Apply(version.to_owned()), now, timings::UPGRADE))
 }
 
-/// It has ended well; a marker of ours goes with it.
 pub fn finish_upgrade(sim: &mut SimState, vm: &str, version: &str, now: Duration) -> Output {
     let renewed = sim.clock_of(vm, now);
     let Some(machine) = sim.vms.get_mut(vm) else { return failure(255, "") };
@@ -212,7 +202,7 @@ pub fn finish_upgrade(sim: &mut SimState, vm: &str, version: &str, now: Duration
     ))
 }
 
-/// `kubeadm upgrade node` on a worker: it reads the kubelet's configuration from its cluster.
+/// It reads the kubelet's configuration from its cluster.
 pub fn upgrade_node(sim: &SimState, vm: &str, now: Duration) -> Output {
     let guest = &sim.vms[vm].guest;
     let joined = guest.worker == Worker::Joined;

@@ -1,5 +1,4 @@
-//! Certificates, keys and digests of the embedded world: made of names, so that the same story has the same bytes.
-//! Knows nothing of who signs what; nothing here protects anything.
+//! Certificates, keys and digests, derived from names: the same run gives the same bytes, and nothing is protected.
 
 pub use tool::reading::{base64, unbase64};
 
@@ -9,33 +8,31 @@ pub fn sha256(bytes: &[u8]) -> String {
     hmac_sha256::Hash::hash(bytes).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// A PEM block whose content says what it is: `certificate of ca-app1-cp-3`.
+/// A PEM block whose content is text: `certificate of ca-app1-cp-3`.
 pub fn pem(label: &str, what: &str) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", base64(what.as_bytes()))
 }
 
-/// What a block was made of.
 pub fn what(pem: &str) -> Option<String> {
     let body: String = pem.lines().filter(|l| !l.starts_with("-----")).collect();
     String::from_utf8(unbase64(&body)?).ok()
 }
 
-/// The certificate of an authority.
 pub fn authority(ca: &str) -> String {
     pem("CERTIFICATE", &format!("authority {ca}"))
 }
 
-/// The authority whose certificate this is, in base64 as a kubeconfig has it.
+/// The CA of a base64 certificate, as in a kubeconfig.
 pub fn authority_in(data: &str) -> Option<String> {
     made_of(data, "authority ")
 }
 
-/// `sha256:…` of an authority's public key, as kubeadm pins it.
+/// `sha256:…` of a CA's public key, as kubeadm pins it.
 pub fn pin(ca: &str) -> String {
     format!("sha256:{}", sha256(format!("public key of {ca}").as_bytes()))
 }
 
-/// As much of a certificate as says when it is valid, in DER (RFC 5280, 4.1): of two times as `YYMMDDHHMMSSZ`.
+/// The part of a certificate with its validity, in DER (RFC 5280, 4.1); times as `YYMMDDHHMMSSZ`.
 pub fn leaf(from: &str, until: &str) -> String {
     let sequence = |inside: String| format!("\x30{}{inside}", char::from(inside.len() as u8));
     let time = |text: &str| format!("\x17{}{text}", char::from(text.len() as u8));
@@ -44,12 +41,11 @@ pub fn leaf(from: &str, until: &str) -> String {
     pem("CERTIFICATE", &sequence(sequence(format!("{serial}{signature}{issuer}{validity}"))))
 }
 
-/// The administrator's certificate, signed by an authority.
 pub fn admin(ca: &str) -> String {
     pem("CERTIFICATE", &format!("kubernetes-admin by {ca}"))
 }
 
-/// The authority that signed this administrator's certificate, in base64 as a kubeconfig has it.
+/// The CA that signed a base64 administrator's certificate.
 pub fn signer_in(data: &str) -> Option<String> {
     made_of(data, "kubernetes-admin by ")
 }

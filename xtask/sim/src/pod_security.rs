@@ -1,12 +1,9 @@
-//! PodSecurity's level `baseline`: what it says against a pod.
-//! Knows nothing of namespaces and their labels.
+//! PodSecurity's level `baseline`.
 
-use serde_json::Value;
+use crate::prelude::*;
 
-use crate::yaml::text;
-
-/// What the level `baseline` says against a pod; nothing if it lets it in. The words are measured, the order is that
-/// of the real checks; checks that nothing here can break are left out.
+/// Violations of `baseline`, or nothing. The text is measured, the order is that of the real checks; checks that
+/// nothing here can fail are left out.
 pub fn baseline_violations(spec: &Value) -> String {
     let on = |value: &Value| value.as_bool() == Some(true);
     let names = |list: &[String]| list.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ");

@@ -1,22 +1,16 @@
-//! When the parts of a simulated cluster become ready, which follows from its machines, and what its controllers do.
-//! Knows nothing of how anyone asks about them.
+//! When nodes, agents and API servers become ready, and reconciling a cluster.
 
-use std::time::Duration;
-
-use serde_json::{Value, json};
-
-use crate::cluster::{Cluster, Crd, Member, Ready};
+use crate::cluster::{Crd, Member, Ready};
 use crate::controllers::awaits_webhook;
-use crate::state::SimState;
+use crate::prelude::*;
 use crate::vms::{Control, Idle, Power, Vm};
-use crate::{catalog, mesh, packages, timings, yaml};
+use crate::{catalog, mesh, packages, yaml};
 
-/// Cilium's GatewayClass.
 const CLASS: &str = "gatewayclass//cilium";
 const OPERATOR: &str = "kube-system/deployment/cilium-operator";
 
 impl SimState {
-    /// The cluster whose control plane is in this VM.
+    /// The cluster with its control plane in this VM.
     pub(super) fn cluster(&self, vm: &str) -> Option<&Cluster> {
         match &self.vms.get(vm)?.guest.control {
             Control::Made(cluster) => Some(cluster),
@@ -24,7 +18,6 @@ impl SimState {
         }
     }
 
-    /// The same, to change it.
     pub(super) fn cluster_mut(&mut self, vm: &str) -> Option<&mut Cluster> {
         match &mut self.vms.get_mut(vm)?.guest.control {
             Control::Made(cluster) => Some(cluster),
@@ -32,8 +25,7 @@ impl SimState {
         }
     }
 
-    /// Whether the API server in this VM answers. With another address than it was made for it never does: etcd and
-    /// the liveness probes are bound to the old one.
+    /// Never on another address than it was created for: etcd and the liveness probes are bound to it.
     pub(super) fn api_up(&self, vm: &str, now: Duration) -> bool {
         let Some(machine) = self.vms.get(vm).filter(|vm| vm.reachable(now)) else { return false };
         let refusing = self.refusing.get(vm).is_some_and(|until| now < *until);
@@ -45,7 +37,7 @@ impl SimState {
         self.vms.get(&member.vm).map(|vm| (vm, member))
     }
 
-    /// From when the kubelet of a node reports, while its VM runs. A changed address silences it: `node-ip` is fixed.
+    /// From when a kubelet reports, while its VM runs. Not after its address changed: `node-ip` is fixed.
     pub(super) fn kubelet_since(&self, cluster: &Cluster, node: &str) -> Option<Duration> {
         let (vm, member) = self.member_vm(cluster, node)?;
         let fits = !packages::kubelet_too_new(vm.guest.kubelet(), &cluster.version);
@@ -58,7 +50,7 @@ impl SimState {
         runs.then_some(asked + timings::KUBELET)
     }
 
-    /// From when the certificate of a cluster's API server is valid by the clock of a VM.
+    /// From when the API server's certificate is valid by a VM's clock.
     pub(super) fn valid_from(&self, cluster: &Cluster, vm: &str) -> Duration {
         self.valid_after(cluster, vm, self.vms.get(vm).map_or(0, |vm| vm.lag))
     }
@@ -68,8 +60,8 @@ impl SimState {
         Duration::from_secs(cluster.certs_issued_at.saturating_sub(at_first))
     }
 
-    /// From when the Cilium agent of a node is ready, if ever: it needs a pod range (`ipam.mode: kubernetes` waits
-    /// for ever without one) and the right API address, which kube-proxy's absence makes it depend on.
+    /// From when the Cilium agent of a node is ready, if ever: it needs a pod range (`ipam.mode: kubernetes` waits for
+    /// ever without one) and the right API address, since there is no kube-proxy.
     pub(super) fn agent_since(&self, cluster: &Cluster, node: &str) -> Option<Duration> {
         let agent = cluster.workloads.get("kube-system/daemonset/cilium")?;
         let member = cluster.nodes.get(node)?;
@@ -81,7 +73,6 @@ impl SimState {
         (known && agent.placed.iter().any(|n| n == node)).then_some(start + timings::POD_CIDR)
     }
 
-    /// The Ready condition of a node.
     pub(super) fn node_ready(&self, cluster: &Cluster, node: &str, now: Duration) -> Ready {
         let Some((vm, member)) = self.member_vm(cluster, node) else { return Ready::Unknown };
         if vm.power != Power::Running {
@@ -101,10 +92,10 @@ impl SimState {
         }
     }
 
-    /// What controllers did since anyone looked last.
+    /// Brings controllers up to date.
     pub(super) fn reconcile_cluster(&mut self, vm: &str, now: Duration) {
         if self.is_idle(vm, now) {
-            // Only so that what comes next is not looked for in the time before it.
+            // So that the next reconcile does not start from an earlier time.
             if let Some(Control::Made(cluster)) = self.vms.get_mut_unrecorded(vm).map(|vm| &mut vm.guest.control) {
                 cluster.reconciled_until = now;
             }
@@ -122,7 +113,7 @@ impl SimState {
         }
     }
 
-    /// Whether a cluster was at rest when anyone looked last, and nobody took hold of any of its VMs since.
+    /// Whether nothing changed in its VMs since the cluster became idle.
     fn is_idle(&self, vm: &str, now: Duration) -> bool {
         let (Some(rest), Some(cluster)) = (self.idle.get(vm), self.cluster(vm)) else { return false };
         now < rest.until && self.revision(vm, cluster) == Some(rest.revision)
@@ -133,8 +124,7 @@ impl SimState {
         self.vms.revision(vm.into_iter().chain(cluster.nodes.values().map(|member| &member.vm)))
     }
 
-    /// The rest of a cluster whose pods are at rest, if its controllers have done all they can as things are. What is
-    /// wrong with a cluster beyond its commands keeps it from resting: that may depend on others.
+    /// Idle if controllers have nothing left to do. Injected conditions prevent it: they may depend on other clusters.
     fn idle_state(&self, vm: &str, cluster: &Cluster, now: Duration) -> Option<Idle> {
         let settled = self.conditions(&cluster.name).next().is_none()
             && !awaits_webhook(cluster)
@@ -144,7 +134,7 @@ impl SimState {
         Some(Idle { revision: self.revision(vm, cluster)?, until })
     }
 
-    /// The Cilium operator makes its CRDs and takes its GatewayClass when it runs, not when the chart is installed
+    /// The Cilium operator creates its CRDs and accepts its GatewayClass when it runs, not when the chart is installed
     /// (measured).
     fn reconcile_cilium_crds(&mut self, vm: &str, now: Duration) {
         let Some(cluster) = self.cluster(vm).filter(|cluster| awaits_cilium_crds(cluster)) else { return };
@@ -166,7 +156,6 @@ impl SimState {
     }
 }
 
-/// Whether the Cilium operator has something to do yet.
 fn awaits_cilium_crds(cluster: &Cluster) -> bool {
     let made = || catalog::CILIUM_CRDS.iter().all(|(name, ..)| cluster.crds.contains_key(*name));
     let taken = |class: &Value| !class["status"].is_null();

@@ -1,37 +1,31 @@
-//! Where pods run and when they are ready: admission, room on nodes, volumes, what they mount, images.
-//! Knows nothing of how anyone asks about them. Upstream's rules; where a figure is assumed it stands in `clockwork`.
-
-use std::time::Duration;
+//! Where pods run and when they are ready, by upstream's rules: admission, memory, volumes, mounts, images.
 
 use crate::admission;
-use crate::cluster::{Cluster, Ready};
-use crate::state::SimState;
-use crate::timings;
+use crate::cluster::Ready;
+use crate::prelude::*;
 use crate::vms::Power;
-use crate::workload::{PendingReason, PodNeeds, Workload};
+use crate::workload::{PendingReason, PodNeeds};
 
-/// The control plane's own requests: etcd (upstream: kubeadm's manifest). The API server asks for CPU alone.
+/// Requests of the control plane's static pods: etcd (upstream: kubeadm's manifest). The API server requests CPU alone.
 const CONTROL_PLANE: u64 = 100;
-/// What the kubelet keeps free (upstream: `evictionHard` memory.available 100Mi).
+/// The kubelet's reserve (upstream: `evictionHard` memory.available 100Mi).
 const EVICTION: u64 = 100;
-/// Into how many steps a long time is cut.
+/// Steps into which a long interval is divided.
 const STEPS: u32 = 12;
 
-/// A node as the scheduler sees it.
 struct NodeView<'a> {
     node: &'a String,
-    /// MiB that pods may still ask for.
+    /// MiB that pods may still request.
     free: u64,
     cordoned: bool,
-    /// Whether its kubelet reports.
+    /// Its kubelet reports.
     online: bool,
-    /// Whether it is Ready.
     ready: bool,
 }
 
 impl SimState {
-    /// What the controllers and the scheduler did since anyone looked last; a long time in between is gone through in
-    /// steps, because one thing waits for another. Whether in the end nothing can happen to any pod as things are.
+    /// Controllers and scheduler up to now; a long interval is divided into steps, since one thing waits for another.
+    /// Returns whether no pod has pending work.
     pub(super) fn reconcile_pods(&mut self, vm: &str, now: Duration) -> bool {
         let Some(cluster) = self.cluster_mut(vm) else { return true };
         let last = cluster.reconciled_until.max(cluster.api_from).min(now);
@@ -41,7 +35,7 @@ impl SimState {
         !moments.all(|moment| self.reconcile_pods_at(vm, moment))
     }
 
-    /// Whether anything was restless, so that it is worth looking once more.
+    /// Returns whether any pod had pending work.
     fn reconcile_pods_at(&mut self, vm: &str, now: Duration) -> bool {
         let Some(cluster) = self.cluster(vm) else { return false };
         let mut order = self.workloads_with_pending_work(cluster);
@@ -71,8 +65,8 @@ impl SimState {
         true
     }
 
-    /// Workloads that something can happen to as things are. Of the others each pod has its place on a machine that
-    /// runs and nothing holds it, however late it gets.
+    /// Of other workloads every pod is placed on a running machine and nothing keeps it from running, whatever the
+    /// time.
     fn workloads_with_pending_work<'a>(&self, cluster: &'a Cluster) -> Vec<(&'a String, &'a Workload)> {
         let runs = |vm: &String| self.vms.get(vm).is_some_and(|vm| vm.power == Power::Running);
         let running: Vec<&String> = cluster.nodes.iter().filter(|(_, n)| runs(&n.vm)).map(|(name, _)| name).collect();
@@ -88,7 +82,6 @@ impl SimState {
         cluster.workloads.iter().filter(|(_, w)| !quiet(w)).collect()
     }
 
-    /// The nodes as the scheduler sees them at this moment, by name.
     fn node_views<'a>(&self, cluster: &'a Cluster, now: Duration) -> Vec<NodeView<'a>> {
         let taken = |node: &String| {
             let here = |w: &Workload| w.placed.iter().filter(|placed| *placed == node).count() as u64;
@@ -104,8 +97,8 @@ impl SimState {
         cluster.nodes.keys().map(view).collect()
     }
 
-    /// Memory of a node for pods, in MiB: the VM's without a twentieth for kernel and firmware (assumption), without
-    /// what the kubelet keeps free and what the control plane's static pods ask for.
+    /// Memory for pods, in MiB: the VM's without a twentieth for kernel and firmware (assumption), the kubelet's
+    /// reserve and the control plane.
     fn allocatable(&self, cluster: &Cluster, node: &str) -> u64 {
         let Some(member) = cluster.nodes.get(node) else { return 0 };
         let memory = self.vms.get(&member.vm).map_or(0, |vm| vm.memory >> 20);
@@ -120,7 +113,7 @@ impl SimState {
             .or_else(|| missing_mount(cluster, w))
             .or_else(|| self.missing_volume_folder(cluster, w))
             .unwrap_or_default();
-        // Of a DaemonSet some pods may have their nodes while others wait.
+        // Some pods of a DaemonSet may have nodes while others wait.
         let some = w.kind == "DaemonSet" && matches!(pending, PendingReason::Unschedulable(_));
         if !some && !matches!(pending, PendingReason::None | PendingReason::Refused(_)) {
             w.pending_until = now;
@@ -128,8 +121,8 @@ impl SimState {
         w.pending = pending;
     }
 
-    /// Pods of nodes that are no more go, and those of a Deployment on a node that has been away too long. Of a
-    /// StatefulSet none is ever made elsewhere while its node is only away, nor any that has a volume there.
+    /// Pods of deleted nodes are removed, and those of a Deployment on a node that was down too long; not those of a
+    /// StatefulSet or with a volume there.
     fn evict(&self, cluster: &Cluster, w: &mut Workload, now: Duration) {
         let gone = |node: &String| {
             let Some(member) = cluster.nodes.get(node) else { return true };
@@ -145,8 +138,8 @@ impl SimState {
         }
     }
 
-    /// Whether admission lets the pods in. After a refusal controllers try again ever more rarely, up to 1000 s
-    /// (upstream: 5 ms doubled each time), also when the reason is gone; measured: still nothing 85 s later.
+    /// After a refusal controllers retry with a growing pause, up to 1000 s (upstream: 5 ms doubled each time), even if
+    /// the reason is gone; measured: still nothing 85 s later.
     fn admit(&self, cluster: &Cluster, w: &mut Workload, now: Duration) -> Option<PendingReason> {
         if w.admitted {
             return None;
@@ -199,12 +192,10 @@ impl SimState {
         None
     }
 
-    /// Whether a Job could run at this moment.
     pub(super) fn job_fits(&self, cluster: &Cluster, needs: &PodNeeds, now: Duration) -> bool {
         best_node(&self.node_views(cluster, now), needs, None).is_ok()
     }
 
-    /// From when a pod's containers run on this node, while its machine does.
     fn running_since(&self, cluster: &Cluster, w: &Workload, node: &str) -> Option<Duration> {
         let member = cluster.nodes.get(node)?;
         let online = match (w.name.as_str(), w.needs.host_network) {
@@ -216,16 +207,16 @@ impl SimState {
         Some(online.max(w.since.max(member.joined).max(w.pending_until) + pull + volume))
     }
 
-    /// The node on which a workload's first pod runs at this moment.
+    /// The node of a workload's first pod, if that runs now.
     pub(super) fn runs_on<'a>(&self, cluster: &Cluster, w: &'a Workload, now: Duration) -> Option<&'a String> {
         let node = w.placed.first().filter(|_| w.pending == PendingReason::None)?;
         self.running_since(cluster, w, node).filter(|since| *since <= now).map(|_| node)
     }
 
-    /// How many pods of a workload are wanted, and how many are ready.
+    /// Desired and ready.
     pub(super) fn pods(&self, cluster: &Cluster, w: &Workload, now: Duration) -> (usize, usize) {
         let wanted = if w.kind == "DaemonSet" { cluster.nodes.len() } else { w.replicas };
-        // Of a DaemonSet the pods that have a place run, whatever another one waits for.
+        // Placed pods of a DaemonSet run, whatever another one waits for.
         if w.pending != PendingReason::None
             && !(w.kind == "DaemonSet" && matches!(w.pending, PendingReason::Unschedulable(_)))
         {
@@ -240,14 +231,13 @@ impl SimState {
         (wanted, if sealed { 0 } else { running })
     }
 
-    /// Whether all pods of a workload are ready.
     pub(super) fn rolled_out(&self, cluster: &Cluster, workload: &Workload, now: Duration) -> bool {
         let (wanted, ready) = self.pods(cluster, workload, now);
         wanted == ready && (wanted > 0 || workload.replicas == 0)
     }
 }
 
-/// The node with the most room among those that a pod may go to, by its place.
+/// The index of the node with the most memory among those that a pod may use.
 fn best_node(views: &[NodeView<'_>], needs: &PodNeeds, volume_node: Option<&str>) -> Result<usize, String> {
     let open = |view: &NodeView<'_>| match needs.host_network {
         _ if view.cordoned || volume_node.is_some_and(|volume_node| volume_node != view.node) => false,
@@ -278,12 +268,12 @@ fn best_node(views: &[NodeView<'_>], needs: &PodNeeds, volume_node: Option<&str>
     if elsewhere > 0 {
         why.push(format!("{elsewhere} node(s) had volume node affinity conflict"));
     }
-    // Words of the scheduler (upstream).
+    // Text of the scheduler (upstream).
     Err(format!("0/{nodes} nodes are available: {}.", why.join(", ")))
 }
 
-/// A DaemonSet's pods: one on each node that has room. They wait for no taint of a new node (upstream: tolerations
-/// that its controller adds; those of the pinned values for the rest).
+/// One on each node with enough memory. They tolerate the taints of a new node (upstream: tolerations that the
+/// controller adds; those of the pinned values for the rest).
 fn place_daemon_pods(w: &mut Workload, views: &mut [NodeView<'_>]) -> Option<PendingReason> {
     let nodes = views.len();
     let mut full = 0;
@@ -302,7 +292,7 @@ fn place_daemon_pods(w: &mut Workload, views: &mut [NodeView<'_>]) -> Option<Pen
     (full > 0).then_some(PendingReason::Unschedulable(why))
 }
 
-/// What a pod mounts and nobody has made (upstream: `MountVolume.SetUp failed`, `CreateContainerConfigError`).
+/// A mounted object that does not exist (upstream: `MountVolume.SetUp failed`, `CreateContainerConfigError`).
 fn missing_mount(cluster: &Cluster, w: &Workload) -> Option<PendingReason> {
     let copied = |key: &str| key.strip_prefix("secret/").is_some_and(|key| cluster.has_synced_secret(key));
     let missing = |key: &&String| !cluster.objects.contains_key(*key) && !copied(key);
@@ -311,7 +301,7 @@ fn missing_mount(cluster: &Cluster, w: &Workload) -> Option<PendingReason> {
     Some(PendingReason::Unmounted(format!("{kind} \"{name}\" not found")))
 }
 
-/// Whether a controller that backs off since `first` has tried again after `last`.
+/// Whether a controller that backs off since `first` has retried after `last`.
 fn backoff_elapsed(first: Duration, last: Duration, now: Duration) -> bool {
     let mut pause = Duration::from_millis(5);
     let mut at = first;

@@ -1,38 +1,29 @@
-//! What the simulated tools see and change: VMs, what is inside them, clusters, releases. A value that can be saved.
-//! Knows nothing of the tools, of events, processes or faults; time comes in with every question.
+//! The serialisable state of the simulated machine: tools, VMs and what is inside of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use crate::conditions::Condition;
-use crate::net::Net;
+use crate::prelude::*;
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{self, Chart, UNKNOWN_CHART};
-use crate::request::{Request, Response, failure};
-use crate::timings;
 use crate::vms::{Control, Idle, Job, Power, Vm, Vms, Work, Worker};
-use tool::Output;
 
-/// The machine that everything runs on.
+/// The host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// `linux` or `macos`.
     pub os: String,
-    /// `x86_64` or `aarch64`.
     pub arch: String,
-    /// Cores.
     pub cpus: u32,
-    /// RAM, in bytes.
     pub memory_bytes: u64,
-    /// Free disk where VMs are kept, in bytes.
+    /// On the disk of VMs.
     pub free_disk_bytes: u64,
-    /// Networks of its interfaces.
     pub networks: Vec<String>,
-    /// The network that Multipass gives VMs their addresses from.
-    pub vm_network: Net,
-    /// Version of each installed tool, by the name of its executable. What is not here is not installed.
+    /// From which Multipass assigns addresses.
+    pub vm_network: Ipv4Net,
+    /// Installed versions by executable.
     pub tools: BTreeMap<String, String>,
 }
 
@@ -56,91 +47,80 @@ impl Default for Machine {
             memory_bytes: 64 << 30,
             free_disk_bytes: 400 << 30,
             networks: vec!["127.0.0.0/8".into(), "192.168.1.0/24".into()],
-            vm_network: Net(ipnet::Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 252, 0), 24)),
+            vm_network: Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 252, 0), 24),
             tools: tools.map(|(name, version)| (name.to_owned(), version.to_owned())).into(),
         }
     }
 }
 
-/// The whole simulated world.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SimState {
     pub(super) machine: Machine,
     pub(super) vms: Vms,
     pub(super) image_cached: bool,
-    /// Addresses given so far.
+    /// Addresses assigned so far.
     pub(super) leases: u32,
-    /// Runs, certificate authorities: numbers that are never used twice.
+    /// Counter for unique numbers: runs, certificate authorities.
     pub(super) serial: u64,
-    /// What jobs inside VMs said to the commands that started them.
+    /// Output of ended jobs in VMs, by the run that started them.
     pub(super) results: BTreeMap<u64, Output>,
-    /// How often a VM of each name was made.
     pub(super) launches: BTreeMap<String, u32>,
-    /// Launches that have made their VM.
+    /// Launches that have created their VM.
     pub(super) launched: BTreeSet<u64>,
-    /// Digest of each file that the outside world offers, where it is known.
+    /// sha256 of files that upstream servers offer.
     pub(super) published: BTreeMap<String, String>,
-    /// Addresses of charts that it was not taught.
-    #[serde(default)]
+    /// Addresses of published charts that are not in `data/charts.toml`.
     pub(super) unknown_charts: BTreeSet<String>,
-    /// Hosts of the outside world that have no name any more.
-    #[serde(default)]
     pub(super) unresolvable_hosts: BTreeSet<String>,
-    /// Clusters in which nothing more happens, by the VM they are on.
+    /// Clusters without pending work, by the VM of the control plane.
     #[serde(skip)]
     pub(super) idle: BTreeMap<String, Idle>,
-    /// Until when API servers refuse connections, by the VM they are on.
+    /// Until when an API server refuses connections, by VM.
     pub(super) refusing: BTreeMap<String, Duration>,
-    /// Runs of Helm that have made their revision.
+    /// Runs of Helm that have created their revision.
     pub(super) helm_started: BTreeSet<u64>,
-    /// Runs of Helm that have made their release's objects.
-    #[serde(default)]
+    /// Runs of Helm that have created their objects.
     pub(super) helm_applied: BTreeSet<u64>,
-    /// Services of the machine's own Docker that run.
+    /// Running services of the host's Docker.
     pub(super) services: BTreeSet<String>,
-    /// What is wrong with clusters beyond what commands bring about, by cluster.
+    /// By cluster.
     pub(super) conditions: BTreeMap<String, Vec<Condition>>,
-    /// Command lines that no simulated tool knows.
     pub(super) unknown: Vec<String>,
-    /// For how many seconds the machine slept: its clock shows them, and no time of a run does.
-    #[serde(default)]
+    /// Suspended seconds: the host's clock includes them, the time of a run does not.
     pub(super) slept_seconds: u64,
 }
 
 impl SimState {
-    /// A machine with tools and nothing else.
     pub fn new(machine: Machine) -> Self {
         SimState { machine, published: catalog::published_digests(), ..SimState::default() }
     }
 
-    /// Says what digest the outside world's copy of a file has (`cilium-1.20.0.tgz`), on top of those it knows.
+    /// Adds a published file: `cilium-1.20.0.tgz`.
     #[must_use]
     pub fn publishing(mut self, file: &str, sha256: &str) -> Self {
         self.published.insert(file.to_owned(), sha256.to_owned());
         self
     }
 
-    /// Says that the outside world has a chart at this address (`https://charts.test/tiny`), on top of those it knows.
+    /// Adds a published chart by its address: `https://charts.test/tiny`.
     #[must_use]
     pub fn with_unknown_chart(mut self, address: &str) -> Self {
         self.unknown_charts.insert(address.to_owned());
         self
     }
 
-    /// What a chart makes, as far as it is known.
     pub(super) fn chart(&self, name: &str) -> Option<&'static Chart> {
         let unsupported = || self.unknown_charts.iter().any(|address| address.rsplit('/').next() == Some(name));
         catalog::find(name).or_else(|| unsupported().then_some(&UNKNOWN_CHART))
     }
 
-    /// Without this host of the outside world.
+    /// Makes an upstream host unresolvable.
     #[must_use]
     pub fn without(mut self, host: &str) -> Self {
         self.unresolvable_hosts.insert(host.to_owned());
         self
     }
 
-    /// The host of an address, if it cannot be found.
     pub(super) fn unresolvable_host(&self, url: &str) -> Option<&String> {
         let host = url.split("://").nth(1)?.split(['/', ':']).next()?;
         self.unresolvable_hosts.get(host)
@@ -150,44 +130,40 @@ impl SimState {
         self.machine.tools.get("helm").is_some_and(|version| version.starts_with('3'))
     }
 
-    /// A number for the next run of a command.
     pub fn next_run(&mut self) -> u64 {
         self.serial += 1;
         self.serial
     }
 
-    /// Command lines that were asked and no simulated tool knows. A test of a plan wants this empty.
+    /// Command lines that no simulated tool supports. Tests of plans expect none.
     pub fn unknown(&self) -> &[String] {
         &self.unknown
     }
 
-    /// The machine slept: its own clock has gone on, every guest's that ran is behind by this many seconds.
+    /// The host is suspended; clocks of running guests fall behind by this many seconds.
     pub fn sleep(&mut self, seconds: u64) {
         self.slept_seconds += seconds;
         self.vms.values_mut().filter(|vm| vm.power == Power::Running).for_each(|vm| vm.lag += seconds);
     }
 
-    /// What the clock of the machine shows: seconds since 1970.
+    /// The host's clock, in seconds since 1970.
     pub(super) fn clock(&self, now: Duration) -> u64 {
         timings::EPOCH + now.as_secs() + self.slept_seconds
     }
 
-    /// The same of a VM.
     pub(super) fn clock_of(&self, name: &str, now: Duration) -> u64 {
         self.clock_with(name, self.vms.get(name).map_or(0, |vm| vm.lag), now)
     }
 
-    /// The same where it is known how far it is behind.
     pub(super) fn clock_with(&self, name: &str, lag: u64, now: Duration) -> u64 {
         (self.clock(now) + self.clock_ahead(name)).saturating_sub(lag)
     }
 
-    /// How often a VM of each name was made.
     pub fn launches(&self) -> &BTreeMap<String, u32> {
         &self.launches
     }
 
-    /// Remembers a command line that no simulated tool knows, and answers as given.
+    /// Records an unsupported command line, and passes its output on.
     pub(super) fn unsupported(&mut self, request: &Request, output: Output) -> Output {
         let line = format!("{}  ({})", request.line(), output.stderr.lines().next().unwrap_or_default());
         if !self.unknown.contains(&line) {
@@ -196,7 +172,6 @@ impl SimState {
         output
     }
 
-    /// Puts a job into a guest; whoever asked waits for it.
     pub(super) fn start_job(
         &mut self,
         vm: &str,
@@ -212,14 +187,13 @@ impl SimState {
         Response::Pending(takes)
     }
 
-    /// The next free address of the VM network: `.11` first, never the gateway.
+    /// `.11` first, never the gateway.
     pub(super) fn next_address(&mut self) -> Ipv4Addr {
         self.leases += 1;
         let first = u32::from(self.machine.vm_network.network());
         Ipv4Addr::from(first + 10 + self.leases % 240)
     }
 
-    /// The power of a VM goes away, with everything that ran in it.
     pub(super) fn power_off(&mut self, name: &str, now: Duration) {
         let Some(vm) = self.vms.get_mut(name).filter(|vm| vm.power == Power::Running) else { return };
         vm.power = Power::Stopped;
@@ -227,7 +201,7 @@ impl SimState {
         let jobs = std::mem::take(&mut vm.guest.jobs);
         for job in jobs {
             match job.work {
-                // cloud-init's own run comes back with the next boot only through `node-prep`.
+                // cloud-init's own run returns with the next boot only through `node-prep`.
                 Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) | Work::Kubeadm | Work::Apply(_) => {}
                 Work::Init(_) => vm.guest.control = Control::Partial,
                 Work::Join(..) => vm.guest.worker = Worker::Partial,
@@ -238,14 +212,13 @@ impl SimState {
         }
     }
 
-    /// A stopped VM boots.
     pub(super) fn power_on(&mut self, name: &str, now: Duration) {
         let Some(vm) = self.vms.get_mut(name).filter(|vm| vm.power == Power::Stopped) else { return };
         vm.power = Power::Running;
         vm.power_changed_at = now + timings::BOOT;
         vm.initialised = vm.power_changed_at + timings::CLOUD_INIT;
         vm.boots += 1;
-        // A machine that boots reads the clock of its host (assumption: QEMU's RTC follows it).
+        // A booting machine reads its host's clock (assumption: QEMU's RTC follows it).
         vm.lag = 0;
         vm.guest.running.clear();
         if vm.guest.worker == Worker::Joined {
@@ -257,7 +230,7 @@ impl SimState {
         }
     }
 
-    /// The running VM that has this address.
+    /// The running VM with this address.
     pub(super) fn vm_at(&self, ip: Ipv4Addr) -> Option<(&String, &Vm)> {
         self.vms.iter().find(|(_, vm)| vm.ip == ip && vm.power == Power::Running)
     }

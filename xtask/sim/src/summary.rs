@@ -1,16 +1,14 @@
 //! The summary by which the final states of two runs are compared.
 
-use std::time::Duration;
+use serde_json::Map;
 
-use serde_json::{Map, Value, json};
-
-use crate::cluster::{Cluster, Ready};
+use crate::cluster::Ready;
 use crate::mesh;
-use crate::state::SimState;
+use crate::prelude::*;
 use crate::vms::Control;
 
 impl SimState {
-    /// Where everything stands, without what may differ between equal ends: times, addresses, revisions.
+    /// Without times, addresses and revisions, which differ between equivalent runs.
     pub fn summary(&mut self, now: Duration) -> Value {
         self.run_due_jobs(now);
         for vm in self.vms.keys().cloned().collect::<Vec<_>>() {

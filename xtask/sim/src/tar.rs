@@ -2,9 +2,7 @@
 
 use crate::argv::split_short_flags;
 use crate::curl;
-use crate::request::{Disk, Request, ToolResult, failure, success};
-use crate::state::SimState;
-use tool::Output;
+use crate::prelude::*;
 
 /// Answers one command line.
 pub fn answer(sim: &mut SimState, request: &Request, disk: &mut dyn Disk) -> ToolResult<Output> {

@@ -1,5 +1,4 @@
-//! The embedded world under test: a scene to stand on, and one file of tests per tool.
-//! Knows nothing of plans.
+//! Tests of the simulator: a fixture, and one module per tool.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,7 +16,6 @@ mod releases;
 mod vms;
 mod worlds;
 
-/// A disk that the test keeps a hand on.
 #[derive(Clone, Default)]
 pub struct Shared(pub Rc<RefCell<MemoryDisk>>);
 
@@ -62,12 +60,11 @@ controlPlaneEndpoint: app1-api:6443
 networking: {podSubnet: 10.101.0.0/16, serviceSubnet: SERVICES}
 ";
 
-/// A world, and short ways to talk to it.
 pub struct Fixture {
     pub world: SimWorld,
     pub disk: Shared,
     task: TaskId,
-    /// Ends that came while waiting for another.
+    /// Commands that ended while waiting for another.
     finished_early: Vec<(TaskId, Output)>,
 }
 
@@ -86,7 +83,7 @@ impl Fixture {
         }
     }
 
-    /// Starts a command written as a line; `'…'` holds spaces together.
+    /// `'…'` keeps spaces together.
     pub fn start(&mut self, line: &str, stdin: &str) -> TaskId {
         let mut words: Vec<String> = Vec::new();
         for (n, part) in line.split('\'').enumerate() {
@@ -108,7 +105,6 @@ impl Fixture {
         self.task
     }
 
-    /// Waits for the end of a task.
     pub fn wait_for(&mut self, task: TaskId) -> Output {
         if let Some(index) = self.finished_early.iter().position(|(finished_early, _)| *finished_early == task) {
             return self.finished_early.swap_remove(index).1;
@@ -133,14 +129,12 @@ impl Fixture {
         self.run_with_stdin(line, "")
     }
 
-    /// Runs it and wants exit 0.
     pub fn ok(&mut self, line: &str) -> String {
         let output = self.run(line);
         assert!(output.ok(), "{line}: {output:?}");
         output.stdout
     }
 
-    /// Runs it, wants this exit code and this text on stderr.
     pub fn fails(&mut self, line: &str, code: i32, text: &str) {
         self.fails_with_stdin(line, "", code, text);
     }
@@ -191,7 +185,6 @@ impl Fixture {
         serde_json::from_str(&output.stdout).unwrap()
     }
 
-    /// A prepared VM with its init file.
     pub fn with_prepared_vm(services: &str) -> Self {
         let mut sim = Fixture::new();
         assert!(sim.launch("app1-cp").ok());
@@ -202,7 +195,7 @@ impl Fixture {
         sim
     }
 
-    /// A control plane, and `app1.yaml` on the disk that leads to it.
+    /// With `app1.yaml` on the disk.
     pub fn with_control_plane() -> Self {
         let mut sim = Fixture::with_prepared_vm("10.97.0.0/16");
         let init = sim.exec("app1-cp", "sudo kubeadm init --config /etc/archipelago/kubeadm-init.yaml");
@@ -212,7 +205,7 @@ impl Fixture {
         sim
     }
 
-    /// Fetches admin.conf and leads it to the address, as the plan does.
+    /// Fetches admin.conf and replaces its address, as the plan does.
     pub fn kubeconfig(&mut self) {
         let view = "sudo kubectl config view --kubeconfig /etc/kubernetes/admin.conf --raw --output json";
         let config = self.exec("app1-cp", view).stdout;

@@ -1,34 +1,28 @@
-//! Vault inside its pod: sealed whenever the pod is new.
-//! Knows nothing of what Vault keeps or of how anyone gets in.
+//! Vault's pod: sealed after every start.
 
-use crate::cluster::Cluster;
-use crate::request::{failure, success};
-use crate::state::SimState;
+use crate::prelude::*;
 use crate::vault_store::{VaultStore, status};
-use tool::Output;
 
-/// The key of its workload.
 pub const WORKLOAD: &str = "vault/statefulset/vault";
-/// Takes the token from the first line.
+/// Scripts read the token from the first line of stdin.
 const TOKEN: &str = "read -r VAULT_TOKEN; export VAULT_TOKEN; ";
 
 const INIT: &str = "vault operator init -key-shares=1 -key-threshold=1 -format=json";
 
 impl SimState {
-    /// Names one run of Vault's pod: it is another after its VM booted, and when the pod was made anew.
+    /// Identifies a start of Vault's pod, with the launch of its VM.
     fn vault_pod_id(&self, cluster: &Cluster) -> Option<(String, u64)> {
         let pod = cluster.workloads.get(WORKLOAD)?;
         let vm = self.vms.get(&cluster.nodes.get(pod.placed.first()?)?.vm)?;
         Some((format!("{}-{}-{}", vm.made_by, vm.boots, pod.since.as_millis()), vm.made_by))
     }
 
-    /// Whether Vault is sealed; a Vault that was never initialised is.
     pub(super) fn vault_sealed(&self, cluster: &Cluster) -> bool {
         let run = self.vault_pod_id(cluster).map(|(run, _)| run);
         cluster.vault.keys.is_none() || run.is_none() || cluster.vault.open != run
     }
 
-    /// Runs a command in the running container. `None`: it is not one that the embedded world knows.
+    /// None for an unsupported command.
     pub(super) fn exec_in_vault(&mut self, vm: &str, words: &[&str], stdin: &str) -> Option<Output> {
         let (run, disk) = self.vault_pod_id(self.cluster(vm)?)?;
         self.serial += 1;
@@ -36,7 +30,7 @@ impl SimState {
         let sealed = self.vault_sealed(self.cluster(vm)?);
         let store = &mut self.cluster_mut(vm)?.vault;
         if store.keys.is_some() && store.disk != disk {
-            // Its node was made anew, and the volume was a folder there (assumed to be made anew, empty).
+            // Its node was recreated, and the volume was a folder there (assumption: recreated empty).
             *store = VaultStore::default();
         }
         let sealed = sealed || store.keys.is_none();

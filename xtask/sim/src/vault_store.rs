@@ -1,27 +1,22 @@
-//! What Vault keeps: keys made once, paths behind a token; and what it says to its own command line.
-//! Knows nothing of pods. Exit codes as documented (2 for an error of the server), words from upstream's sources.
+//! Vault's storage and its command line. Exit codes as documented (2 for an error of the server), texts from upstream.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-use crate::pki;
-use crate::request::{failure, success};
-use tool::Output;
+use crate::prelude::*;
 
-/// What Vault keeps on its volume, and which run of it is open.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultStore {
-    /// The launch of the VM whose disk the volume is on.
+    /// The launch of the VM that has the volume.
     pub disk: u64,
-    /// Unseal key and root token, once it is initialised.
+    /// Unseal key and root token, once initialised.
     pub keys: Option<(String, String)>,
-    /// The run of the pod that was unsealed.
+    /// The start of the pod that was unsealed.
     pub open: Option<String>,
-    /// What was written, by path.
+    /// Written data, by path.
     pub paths: BTreeMap<String, Value>,
-    /// Files of ours next to its data.
+    /// Our files next to its data.
     pub files: BTreeMap<String, String>,
 }
 
@@ -39,7 +34,7 @@ fn error(verb: &str, path: &str, code: u16, why: &str) -> Output {
 }
 
 impl VaultStore {
-    /// `vault operator init`; it stays sealed.
+    /// It stays sealed.
     pub fn init(&mut self, serial: u64, disk: u64) -> Output {
         if self.keys.is_some() {
             return error("PUT", "sys/init", 400, "Vault is already initialized");
@@ -55,7 +50,7 @@ impl VaultStore {
         success(format!("{}\n", serde_json::to_string_pretty(&all).unwrap_or_default()))
     }
 
-    /// `vault write sys/unseal`; needs no token.
+    /// `vault write sys/unseal` needs no token.
     pub fn unseal(&mut self, stdin: &str, run: String) -> Output {
         let given: Value = serde_json::from_str(stdin).unwrap_or_default();
         match &self.keys {
@@ -68,7 +63,7 @@ impl VaultStore {
         }
     }
 
-    /// What follows the token's line.
+    /// The script after reading the token.
     pub fn script(&mut self, script: &str, stdin: &str, sealed: bool) -> Option<Output> {
         let (token, rest) = stdin.split_once('\n').unwrap_or((stdin, ""));
         let words: Vec<&str> = script.split(' ').collect();
@@ -96,13 +91,12 @@ impl VaultStore {
             VaultCommand::WriteWithCa(pairs, ca) => self.write_with_ca(&path, pairs, ca)?,
             VaultCommand::ReadIfCaMatches(ca) => {
                 let same = self.paths.get(&path).is_some_and(|v| v["kubernetes_ca_cert"] == json!(decoded(ca)));
-                // A shell whose test fails ends with 1.
+                // The shell's test fails.
                 if same { self.read(&path) } else { failure(1, "") }
             }
         })
     }
 
-    /// Whether anything is mounted where a path leads.
     fn is_mounted(&self, path: &str) -> bool {
         match path.split('/').collect::<Vec<_>>().as_slice() {
             ["sys", ..] => true,
@@ -165,7 +159,7 @@ impl VaultStore {
 enum VaultCommand<'a> {
     Read,
     Write(&'a str),
-    /// Pairs, and what comes by standard input.
+    /// Pairs, and stdin.
     WriteWithCa(&'a [&'a str], &'a str),
     ReadIfCaMatches(&'a str),
 }

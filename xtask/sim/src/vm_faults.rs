@@ -1,16 +1,13 @@
 //! Faults that strike VMs and the commands inside of them.
 
-use std::time::Duration;
-
 use crate::faults::Kind;
 use crate::kubeadm_rules::kubeadm_error;
-use crate::request::{Request, failure};
-use crate::state::SimState;
+use crate::prelude::*;
 use crate::vms::{Control, Power, Work, Worker};
-use tool::{Output, Tool};
+use tool::Tool;
 
 impl SimState {
-    /// Does to one of the VMs what a fault wants; `which` chooses it.
+    /// `which` chooses the VM.
     pub(super) fn apply_vm_fault(&mut self, kind: Kind, which: usize, now: Duration) {
         let mut names: Vec<String> = self.vms.keys().cloned().collect();
         match kind {
@@ -39,8 +36,8 @@ impl SimState {
         }
     }
 
-    /// The machine loses its power. Of one VM that ran Multipass does not know afterwards what became of it
-    /// (multipass#2561); a VM in its first boot has its files already (assumption).
+    /// Of one running VM Multipass does not know the state afterwards (multipass#2561); a VM in its first boot has its
+    /// files already (assumption).
     pub(super) fn power_cut(&mut self, which: usize, now: Duration) {
         let running = self.vms.iter().filter(|(_, vm)| vm.power == Power::Running);
         let names: Vec<String> = running.map(|(name, _)| name.clone()).collect();
@@ -49,7 +46,7 @@ impl SimState {
         lost.into_iter().for_each(|vm| vm.power = Power::Unknown);
     }
 
-    /// A VM is rebooted and gets another address, as after a long time off. One that is off gets it for its next boot.
+    /// Reboots a VM with another address, as after a long time off. A stopped one gets it for its next boot.
     pub fn readdress(&mut self, name: &str, now: Duration) {
         let ip = self.next_address();
         let Some(vm) = self.vms.get_mut(name) else { return };
@@ -60,14 +57,14 @@ impl SimState {
         }
     }
 
-    /// The same of every VM whose bit is set, in the order of their names.
+    /// Every VM whose bit is set, in the order of their names.
     pub fn readdress_all(&mut self, which: u64, now: Duration) {
         let names: Vec<String> = self.vms.keys().cloned().collect();
         let chosen = names.iter().enumerate().filter(|(place, _)| which >> (place % 64) & 1 == 1);
         chosen.for_each(|(_, name)| self.readdress(name, now));
     }
 
-    /// A command dies in the middle of what it does, and what it did stays.
+    /// The command dies; what it did stays.
     pub(super) fn abort_midway(&mut self, request: &Request, now: Duration) -> Output {
         self.terminate(request, true, now);
         for vm in self.vms.values_mut() {

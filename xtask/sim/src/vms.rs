@@ -1,17 +1,14 @@
-//! The VMs and what is inside, and which of them somebody took hold of since: in others only time changes anything.
-//! Knows nothing of commands, nor of how a cluster comes to be ready.
+//! VMs and what is inside of them, with a revision that tells whether any was changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::rc::Rc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::Cluster;
+use crate::prelude::*;
 
-/// All of them. Whoever gets one to change it has touched it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Vms {
@@ -20,7 +17,6 @@ pub struct Vms {
     revision: u64,
 }
 
-/// Whether a VM runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Power {
     Running,
@@ -29,7 +25,6 @@ pub enum Power {
     Unknown,
 }
 
-/// A virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vm {
     pub power: Power,
@@ -37,76 +32,64 @@ pub struct Vm {
     pub cpus: u32,
     pub memory: u64,
     pub disk: u64,
-    /// When SSH answers, or when the power went off.
+    /// When SSH answers, or when it was powered off.
     pub power_changed_at: Duration,
-    /// When cloud-init has written boot-finished, if our preparation is not part of it.
+    /// When cloud-init ends, if the preparation is not part of it.
     pub initialised: Duration,
-    /// Whether cloud-init runs the preparation and waits for it.
+    /// cloud-init waits for the preparation.
     pub waits_for_prep: bool,
     pub boots: u32,
-    /// How far its clock is behind, in seconds: a guest's clock stands still while the machine sleeps (multipass#982).
-    #[serde(default)]
+    /// Seconds that its clock is behind: a guest's clock stands still while the host is suspended (multipass#982).
     pub lag: u64,
-    /// The launch that made it.
+    /// The run of `launch`.
     pub made_by: u64,
     pub guest: Guest,
-    /// When it was taken hold of last, in the count of [`Vms`], which sets it.
+    /// When it was changed last; set by [`Vms`].
     #[serde(skip)]
     pub revision: u64,
 }
 
-/// What is inside a VM.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guest {
-    /// Files by path: what cloud-init wrote and what was delivered later. Copies of a guest share them.
+    /// By path. Copies of a guest share them.
     pub files: Rc<BTreeMap<String, String>>,
-    /// Lines of ours in `/etc/hosts`.
+    /// Our lines in `/etc/hosts`.
     pub hosts: BTreeMap<String, Ipv4Addr>,
-    /// The marker that preparation leaves, when it is done.
+    /// The marker of a finished preparation.
     pub prep: String,
-    /// The version of the packages, where the marker does not say it: a preparation begins by taking the marker away.
-    #[serde(default)]
+    /// Installed version where the marker is missing: a preparation begins by removing it.
     pub packages: String,
-    /// The version of kubeadm's package, where it is not that of the others.
-    #[serde(default)]
+    /// kubeadm's version where it differs.
     pub kubeadm: String,
-    /// The version of the kubelet that runs, where it is not the one installed.
-    #[serde(default)]
+    /// Version of the running kubelet where it differs from the installed one.
     pub running: String,
-    /// What `node-state` says of the scripts.
-    #[serde(default)]
+    /// Digest of the scripts, as in `node-state`.
     pub scripts: String,
-    /// An upgrade of the control plane has begun and not ended.
-    #[serde(default)]
+    /// An upgrade of the control plane has not ended.
     pub upgrading: bool,
-    /// The certificate authority in `/etc/kubernetes/pki`, by name.
+    /// In `/etc/kubernetes/pki`, by name.
     pub ca: Option<String>,
-    /// The authority a worker was given by its cluster.
+    /// A worker's CA.
     pub joined_ca: Option<String>,
     pub control: Control,
     pub sealed: bool,
     pub worker: Worker,
-    /// The address that the kubelet is told. On a machine without it a kubelet does not run.
-    #[serde(default)]
+    /// The kubelet's address. It does not run on a machine without it.
     pub node_ip: Option<Ipv4Addr>,
-    /// Folders of volumes.
-    #[serde(default)]
+    /// Folders.
     pub volumes: BTreeSet<String>,
-    /// What runs inside, whether or not anyone outside still waits for it.
     pub jobs: Vec<Job>,
 }
 
-/// How far a control plane is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Control {
     #[default]
     None,
-    /// An init that died.
+    /// After a failed init.
     Partial,
     Made(Box<Cluster>),
 }
 
-/// How far a worker is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Worker {
     #[default]
@@ -115,42 +98,39 @@ pub enum Worker {
     Joined,
 }
 
-/// Something that takes time inside a VM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// The command that started it; 0 is cloud-init.
+    /// The run that started it; 0 is cloud-init.
     pub run: u64,
     pub work: Work,
     pub began: Duration,
-    /// When it looks at the world next: its end, unless it waits for something.
+    /// When it is due, or polls again.
     pub next: Duration,
-    /// A file that is touched when it ends well.
+    /// Created when it succeeds.
     pub then_touch: Option<String>,
 }
 
-/// What a job does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Work {
     Prep,
-    /// The preparation of kubeadm alone.
+    /// `node-prep kubeadm`.
     Kubeadm,
     /// `kubeadm upgrade apply` to this version.
     Apply(String),
-    /// The file it reads.
+    /// The configuration.
     Init(String),
-    /// The file it reads, and whether the API has been found.
+    /// The configuration, and whether the API server was found.
     Join(String, bool),
     Reset,
-    /// What kubeadm wrote down moves to this address.
     Readdress(Ipv4Addr),
-    /// A worker's kubelet makes its Node object if there is none; it does so when it starts, and only then.
+    /// A starting kubelet creates its Node object if there is none.
     Register,
 }
 
-/// Until when nothing happens in a cluster by itself, unless somebody takes hold of one of its VMs.
+/// Nothing happens in a cluster until then, unless one of its VMs changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Idle {
-    /// What [`Vms::touched`] said of its VMs.
+    /// See [`Vms::revision`].
     pub revision: u64,
     pub until: Duration,
 }
@@ -164,7 +144,6 @@ impl Deref for Vms {
 }
 
 impl Vms {
-    /// One, to change it.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Vm> {
         self.revision += 1;
         let vm = self.all.get_mut(name)?;
@@ -172,30 +151,27 @@ impl Vms {
         Some(vm)
     }
 
-    /// The same, for a note that nothing follows from.
+    /// For changes without consequences.
     pub fn get_mut_unrecorded(&mut self, name: &str) -> Option<&mut Vm> {
         self.all.get_mut(name)
     }
 
-    /// Each of them, to change it.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Vm> {
         self.revision += 1;
         self.all.values_mut().for_each(|vm| vm.revision = self.revision);
         self.all.values_mut()
     }
 
-    /// Adds one, or puts it in place of another.
     pub fn insert(&mut self, name: String, vm: Vm) {
         self.revision += 1;
         self.all.insert(name, Vm { revision: self.revision, ..vm });
     }
 
-    /// Takes one away.
     pub fn remove(&mut self, name: &str) {
         self.all.remove(name);
     }
 
-    /// When one of these was touched last; nothing if one of them is not there.
+    /// The last revision of these VMs; None if one does not exist.
     pub fn revision<'a>(&self, names: impl Iterator<Item = &'a String>) -> Option<u64> {
         names
             .map(|name| self.all.get(name).map(|vm| vm.revision))
@@ -204,19 +180,16 @@ impl Vms {
 }
 
 impl Vm {
-    /// Whether SSH answers.
     pub fn reachable(&self, now: Duration) -> bool {
         self.power == Power::Running && self.power_changed_at <= now
     }
 }
 
 impl Guest {
-    /// Its files, to write them.
     pub fn files_mut(&mut self) -> &mut BTreeMap<String, String> {
         Rc::make_mut(&mut self.files)
     }
 
-    /// The version of the packages that preparation installed.
     pub fn installed(&self) -> &str {
         if !self.packages.is_empty() {
             return &self.packages;
@@ -225,12 +198,10 @@ impl Guest {
         version.unwrap_or_default()
     }
 
-    /// The version of kubeadm.
     pub fn kubeadm(&self) -> &str {
         if self.kubeadm.is_empty() { self.installed() } else { &self.kubeadm }
     }
 
-    /// The version of the kubelet that runs.
     pub fn kubelet(&self) -> &str {
         if self.running.is_empty() { self.installed() } else { &self.running }
     }

@@ -1,23 +1,16 @@
-//! Volumes of pods: a claim that is bound to a folder on a node, and what becomes of a folder whose machine is gone.
-//! Knows nothing of where pods go, nor of when they are ready.
-
-use std::time::Duration;
-
-use serde_json::{Value, json};
+//! Volumes: claims bound to a folder on a node, and folders that were lost with their machine.
 
 use crate::admission;
-use crate::cluster::Cluster;
-use crate::pki;
-use crate::state::SimState;
-use crate::workload::{PendingReason, Workload};
+use crate::prelude::*;
+use crate::workload::PendingReason;
 
-/// Where the provisioner starts a helper pod with a hostPath for every volume (measured).
+/// The provisioner runs a helper pod with a hostPath for every volume (measured).
 const STORAGE: &str = "local-path-storage";
-/// Its words, when PodSecurity refuses it (measured).
+/// PodSecurity's violation of that pod (measured).
 const HELPER: &str = "hostPath volumes (volume \"data\")";
 
 impl SimState {
-    /// A claim whose pod has a node gets a volume there, once: a folder that the provisioner's helper makes.
+    /// A claim whose pod has a node gets a volume there, once.
     pub(super) fn bind_claim(&mut self, vm: &str, namespace: &str, claim: &str, node: &str) {
         let Some(cluster) = self.cluster_mut(vm) else { return };
         let host = cluster.nodes.get(node).map(|member| member.vm.clone());
@@ -30,11 +23,11 @@ impl SimState {
         }
     }
 
-    /// A volume whose folder went with its VM: the kubelet does not make it (upstream: the plugin `local-volume`).
+    /// The kubelet does not create a volume's folder that went with its VM (upstream: the plugin `local-volume`).
     pub(super) fn missing_volume_folder(&self, cluster: &Cluster, w: &Workload) -> Option<PendingReason> {
         let (claim, _) = w.needs.claim.as_ref()?;
-        // Asked for every claim whenever anyone looks: no digest is made for a folder that is there, and where the pod
-        // is, there its folder is, almost always.
+        // Called for every claim at every poll: no digest is computed for a folder that exists, usually where the pod
+        // is.
         let holds = |node: &str| {
             let vm = cluster.nodes.get(node).and_then(|member| self.vms.get(&member.vm));
             vm.is_some_and(|vm| vm.guest.volumes.iter().any(|path| is_volume_of(path, &w.namespace, claim)))
@@ -53,7 +46,7 @@ impl SimState {
         Some(PendingReason::Unmounted(why))
     }
 
-    /// Why a claim has no volume: no class, nobody who makes volumes, or one who may not start his helper.
+    /// No class, no provisioner, or one whose helper pod is refused.
     pub(super) fn unbound_claim_reason(&self, cluster: &Cluster, w: &Workload, now: Duration) -> Option<String> {
         let (claim, class) = w.needs.claim.as_ref()?;
         let object = cluster.object(&claim_key(&w.namespace, claim));
@@ -77,29 +70,27 @@ impl SimState {
     }
 }
 
-/// The node that a bound claim's volume lies on.
 pub fn selected_node(claim: &Value) -> Option<&str> {
     let bound = claim["status"]["phase"] == json!("Bound");
     claim["metadata"]["annotations"]["volume.kubernetes.io/selected-node"].as_str().filter(|_| bound)
 }
 
-/// The name of a claim's volume: `pvc-` and the claim's uid.
+/// `pvc-` and the claim's uid.
 pub fn volume_name(namespace: &str, claim: &str) -> String {
     format!("pvc-{}", &pki::sha256(format!("{namespace}/{claim}").as_bytes())[..8])
 }
 
-/// Where the provisioner makes a volume's folder (upstream: name, namespace and claim below its default path).
+/// Upstream: name, namespace and claim below the provisioner's default path.
 pub fn volume_path(namespace: &str, claim: &str) -> String {
     format!("/opt/local-path-provisioner/{}_{namespace}_{claim}", volume_name(namespace, claim))
 }
 
-/// Whether this is [`volume_path`] of a claim. Names have no underscore in them, so its end says it.
+/// Names contain no underscore, so the end is enough.
 fn is_volume_of(path: &str, namespace: &str, claim: &str) -> bool {
     let rest = path.strip_suffix(claim).and_then(|rest| rest.strip_suffix('_'));
     rest.and_then(|rest| rest.strip_suffix(namespace)).is_some_and(|rest| rest.ends_with('_'))
 }
 
-/// The key of a claim among a cluster's objects.
 pub fn claim_key(namespace: &str, claim: &str) -> String {
     ["persistentvolumeclaim/", namespace, "/", claim].concat()
 }

@@ -1,94 +1,79 @@
-//! Pods with a controller: what they want before they can run, from a chart's values or from a manifest.
-//! Knows nothing of nodes, nor of when anything is ready.
-
-use std::time::Duration;
+//! Pods with a controller and what they need, from a chart's values or from a manifest.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::catalog::{Chart, Hook, Pods};
 use crate::pod_security::baseline_violations;
-use crate::timings;
-use crate::yaml::text;
+use crate::prelude::*;
 
-/// Pods with a controller.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workload {
     pub kind: String,
     pub namespace: String,
     pub name: String,
-    /// The release it is from; nothing if it was applied.
+    /// Empty if it was applied.
     pub release: String,
-    /// When its pods were asked for.
+    /// When its pods were requested.
     pub since: Duration,
-    /// Of a DaemonSet: one per node, whatever stands here.
+    /// Ignored for a DaemonSet: one per node.
     pub replicas: usize,
     pub needs: PodNeeds,
-    /// Nodes that its pods were given, one each. A pod stays where it is.
+    /// Nodes of its pods.
     pub placed: Vec<String>,
-    /// The node that has its volume: a folder there, so it goes nowhere else.
-    #[serde(default)]
+    /// The node of its volume; its pods run nowhere else.
     pub volume_node: Option<String>,
-    /// Whether admission has let its pods in.
+    /// Admission has accepted its pods.
     pub admitted: bool,
-    /// What kept it when anyone looked last.
     pub pending: PendingReason,
-    /// When it was held last, or was given a node.
+    /// When it was pending last, or got a node.
     pub pending_until: Duration,
     /// Its images are on its nodes (assumption: a restarted pod stays where it was).
     pub images_cached: bool,
-    /// Pods that were deleted one by one, by their place, and when. Others took their places.
-    #[serde(default)]
+    /// Indexes of pods that were deleted and replaced, and when.
     pub deleted_pods: Vec<(usize, Duration)>,
 }
 
-/// What a pod needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodNeeds {
-    /// On the host's network: needs no CNI.
     pub host_network: bool,
-    /// What PodSecurity `baseline` says against it.
+    /// Of PodSecurity `baseline`.
     pub violations: String,
-    /// Requested memory, MiB.
+    /// Requested, in MiB.
     pub memory: u64,
-    /// Claim and storage class; the default class if it has no name.
+    /// Name and storage class; empty for the default class.
     pub claim: Option<(String, String)>,
-    /// Secrets and ConfigMaps that it mounts, as keys among a cluster's objects: `secret/vault/vault-tls`.
-    #[serde(default)]
+    /// Keys of mounted Secrets and ConfigMaps: `secret/vault/vault-tls`.
     pub mounts: Vec<String>,
-    /// Seconds until its images are there.
+    /// Seconds until its images are pulled.
     pub pull: u64,
-    /// Its pod, if it was applied: what policies look at.
+    /// Null for a chart's pods.
     pub template: Value,
 }
 
-/// Why pods are not where they should be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PendingReason {
     #[default]
     None,
-    /// Admission refuses to make them; the words of the event `FailedCreate`.
+    /// Admission; the message of the event `FailedCreate`.
     Refused(String),
-    /// They have no node; the words of the event `FailedScheduling`.
+    /// The message of the event `FailedScheduling`.
     Unschedulable(String),
-    /// Something that they mount is not there; the words of the event `FailedMount`.
+    /// The message of the event `FailedMount`.
     Unmounted(String),
 }
 
 impl Workload {
-    /// Its key among the workloads of a cluster.
     pub fn key(&self) -> String {
         [&self.namespace, "/", &self.kind.to_lowercase(), "/", &self.name].concat()
     }
 
-    /// Whether that is its key.
     pub fn is(&self, key: &str) -> bool {
         let mut parts = key.split('/');
         let mut fits = |own: &str| parts.next().is_some_and(|part| part.eq_ignore_ascii_case(own));
         fits(&self.namespace) && fits(&self.kind) && fits(&self.name)
     }
 
-    /// The pods of a chart's entry with these values, if it makes them.
+    /// None if the values switch it off.
     pub fn of_chart(pods: &Pods, release: &str, namespace: &str, values: &Value, now: Duration) -> Option<Workload> {
         let flag = |pointer: &str| values.pointer(pointer).map(|v| v == &json!(true) || v == "true");
         let made = match pods.only.strip_prefix('+') {
@@ -121,12 +106,10 @@ impl Workload {
         })
     }
 
-    /// Everything that a chart makes.
     pub fn all_of_chart(chart: &Chart, release: &str, namespace: &str, values: &Value, now: Duration) -> Vec<Workload> {
         chart.pods.iter().filter_map(|pods| Self::of_chart(pods, release, namespace, values, now)).collect()
     }
 
-    /// The pods of an applied Deployment, StatefulSet or DaemonSet.
     pub fn from_manifest(object: &Value, namespace: &str, now: Duration) -> Workload {
         let template = &object["spec"]["template"];
         let replicas = object["spec"]["replicas"].as_u64().unwrap_or(1) as usize;
@@ -141,8 +124,8 @@ impl Workload {
         }
     }
 
-    /// Takes the place of what was there: pods are made anew if what they want has changed. A second identical
-    /// upgrade touches nothing, not even a resourceVersion (measured).
+    /// Pods are recreated if their needs changed. An identical upgrade touches nothing, not even a resourceVersion
+    /// (measured).
     pub fn replacing(self, old: Option<Workload>) -> Workload {
         match old {
             Some(old) if old.needs == self.needs => Workload { replicas: self.replicas, ..old },
@@ -151,13 +134,11 @@ impl Workload {
         }
     }
 
-    /// Its pods leave a node, and are made anew wherever there is a place for them.
     pub fn evict(&mut self, node: &str, now: Duration) {
         self.placed.retain(|place| place != node);
         (self.since, self.pending) = (now, PendingReason::None);
     }
 
-    /// Its pods are made anew.
     pub fn restart(&mut self, now: Duration) {
         self.since = now;
         (self.admitted, self.pending) = (false, PendingReason::None);
@@ -166,17 +147,15 @@ impl Workload {
         self.images_cached = true;
     }
 
-    /// One of its pods is deleted, and another takes its place.
     pub fn delete_pod(&mut self, place: usize, now: Duration) {
         self.deleted_pods.push((place, now));
     }
 
-    /// The number in the name of the pod at a place: whoever takes a place counts on.
+    /// The number in a pod's name; replacements count on.
     pub fn ordinal(&self, place: usize) -> usize {
         place + self.placed.len().max(1) * self.deleted_pods.iter().filter(|(at, _)| *at == place).count()
     }
 
-    /// When the pod at a place is ready again after the last one was deleted.
     pub fn replacement_ready_at(&self, place: usize) -> Duration {
         let last =
             self.deleted_pods.iter().filter(|(at, _)| *at == place).map(|(_, when)| *when + timings::START).max();
@@ -185,7 +164,6 @@ impl Workload {
 }
 
 impl PodNeeds {
-    /// Of a pod or a pod template in a namespace.
     pub fn of_pod(pod: &Value, namespace: &str) -> PodNeeds {
         let spec = &pod["spec"];
         let containers = spec["containers"].as_array().into_iter().flatten();
@@ -216,7 +194,6 @@ impl PodNeeds {
         }
     }
 
-    /// Of a hook Job.
     pub fn of_hook(hook: &Hook, values: &Value) -> PodNeeds {
         PodNeeds { memory: requested_memory(&hook.memory, values), ..PodNeeds::default() }
     }
@@ -248,7 +225,7 @@ fn secret_names(pointers: &[String], values: &Value) -> Vec<String> {
     names
 }
 
-/// Every value at a pointer; `*` goes into every entry.
+/// `*` matches every entry.
 fn values_at<'a>(value: &'a Value, pointer: &str) -> Vec<&'a Value> {
     let Some((head, tail)) = pointer.split_once("/*") else { return value.pointer(pointer).into_iter().collect() };
     let entries: Vec<&Value> = match value.pointer(head) {
@@ -264,7 +241,7 @@ fn requested_memory(pointers: &[String], values: &Value) -> u64 {
     pointers.iter().filter_map(memory).map(mebibytes).sum()
 }
 
-/// A Kubernetes quantity of memory in MiB, rounded up; 0 if it is none.
+/// A quantity of memory in MiB, rounded up; 0 if it is none.
 pub fn mebibytes(quantity: &str) -> u64 {
     let digits = quantity.find(|c: char| !c.is_ascii_digit()).unwrap_or(quantity.len());
     let number: u64 = quantity[..digits].parse().unwrap_or(0);

@@ -1,14 +1,11 @@
 //! The simulated world: running commands in virtual time, and what faults make of their responses.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::faults::{Faults, Kind};
-use crate::request::{Disk, Request, Response, failure};
-use crate::state::SimState;
-use crate::{command_output, multipass, timings};
-use tool::{Call, Event, Exit, Output, TaskId, Tool, World};
+use crate::prelude::*;
+use crate::{command_output, multipass};
+use tool::{Call, Event, Exit, TaskId, Tool, World};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Running {

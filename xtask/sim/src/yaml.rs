@@ -8,26 +8,23 @@ use serde_json::Value;
 
 use model::yaml;
 
-/// Texts remembered before all are forgotten: a run has some forty.
-const REMEMBERED: usize = 256;
+/// A run has some forty texts.
+const CACHE_SIZE: usize = 256;
 
 type Read = Result<Rc<[Rc<Value>]>, String>;
 
 thread_local! {
-    /// The same few texts are fed over and over, and reading them was three quarters of a rehearsal.
+    /// Reading the same few texts took three quarters of a simulation.
     static READ: RefCell<BTreeMap<String, Read>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Every document of a stream; empty ones are left out.
-///
-/// # Errors
-/// Where and why the text is not YAML.
+/// Without empty ones. The error is where and why the text is not YAML.
 pub fn documents(text: &str) -> Read {
     READ.with_borrow_mut(|read| {
         if let Some(known) = read.get(text) {
             return known.clone();
         }
-        if read.len() >= REMEMBERED {
+        if read.len() >= CACHE_SIZE {
             read.clear();
         }
         let new: Read = yaml::values(text).map(|all| all.into_iter().map(Rc::new).collect());
@@ -36,12 +33,12 @@ pub fn documents(text: &str) -> Read {
     })
 }
 
-/// The text at a JSON pointer, or nothing. The pointer has no escapes, which spares what most of a lookup costs.
+/// The text at a JSON pointer, or nothing. Pointers have no escapes, which saves most of a lookup.
 pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     debug_assert!(!pointer.contains('~'), "bug: an escape in {pointer}");
     let (mut at, mut rest) = (Some(value), pointer);
     while let (Some(value), Some(tail)) = (at, rest.strip_prefix('/')) {
-        // Pointers are short: a search of them would spend its time on getting ready.
+        // Pointers are short: setting up a search would dominate.
         let end = tail.bytes().position(|b| b == b'/').unwrap_or(tail.len());
         let (word, next) = tail.split_at(end);
         at = match value {

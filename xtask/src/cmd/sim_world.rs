@@ -1,5 +1,4 @@
-//! The embedded world as a command opens it: its files and its story below one folder, and a process that can die.
-//! Knows nothing of what is simulated.
+//! The simulated world of a command: its files and saved state below one folder, and a process that can crash.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -11,28 +10,27 @@ use exec::workspace::Workspace;
 use model::problem::Problem;
 use plan::{Plan, Probe, Want};
 use sim::{Disk, Faults, Machine, SimState, SimWorld, is_known_chart};
-use tool::{Call, World};
-use tool::{Event, TaskId};
-use tool::{Exit, Output, Tool};
+use tool::{Call, Event, Exit, Output, TaskId, Tool, World};
 
-/// The story, below the folder of the rehearsal.
-const STORY: &str = "world.json";
-/// More waits than any run needs; a run that goes beyond turns in a circle.
-const WAITS: u64 = 2_000_000;
+/// The saved state, below the output folder.
+const STATE_FILE: &str = "world.json";
+/// More waits than any run needs.
+const MAX_WAITS: u64 = 2_000_000;
 
-/// Goes on with the story that the last rehearsal left, or begins one.
+/// Continues the last simulation, or begins a new one.
 ///
 /// # Errors
-/// The story cannot be read.
+/// The saved state cannot be read.
 pub fn open(session: &Session, plan: &Plan) -> Result<SimWorld, Stop> {
     let faults = session.flags.seed.map_or_else(Faults::none, Faults::seeded);
-    let path = session.space.out().join(STORY);
+    let path = session.space.out().join(STATE_FILE);
     if !session.space.holds(path.as_str()) {
         return Ok(begin(&session.space, faults, plan));
     }
-    let story = session.space.read(&path).map_err(Stop::with(NOT_READY))?;
-    let mut world = resume(&session.space, &story).map_err(|reason| {
-        let problem = Problem::new("the last rehearsal cannot be read").at(session.space.shown(&path), None);
+    let saved = session.space.read(&path).map_err(Stop::with(NOT_READY))?;
+    let mut world = resume(&session.space, &saved).map_err(|reason| {
+        let problem =
+            Problem::new("the state of the last simulation cannot be read").at(session.space.shown(&path), None);
         Stop::one(NOT_READY, problem.why(reason).hint(format!("rm -r {}", session.out())))
     })?;
     world.with_faults(faults);
@@ -40,15 +38,12 @@ pub fn open(session: &Session, plan: &Plan) -> Result<SimWorld, Stop> {
     Ok(world)
 }
 
-/// Leaves the story for the next rehearsal.
-///
-/// # Errors
-/// The disk says no.
+/// Saves the state for the next simulation.
 pub fn close(session: &Session, world: &SimWorld) -> Result<(), Stop> {
-    session.space.keep(STORY, world.save().as_bytes()).map_err(Stop::with(NOT_READY))
+    session.space.keep(STATE_FILE, world.save().as_bytes()).map_err(Stop::with(NOT_READY))
 }
 
-/// Addresses of the charts that a plan fetches and no rehearsal was taught: `https://charts.test/tiny`.
+/// Addresses of charts that a plan fetches and the simulator does not know: `https://charts.test/tiny`.
 pub fn unknown_charts(plan: &Plan) -> Vec<String> {
     let pulls = plan.steps.iter().flat_map(|step| &step.act).filter_map(|command| match &command.args[..] {
         [pull, name, repo, from, ..] if pull == "pull" && repo == "--repo" => {
@@ -60,17 +55,15 @@ pub fn unknown_charts(plan: &Plan) -> Vec<String> {
     pulls.filter(|address| !address.rsplit('/').next().is_some_and(is_known_chart)).collect()
 }
 
-/// A machine with every tool and nothing else, and at least the RAM that the plan looks for: fleets for machines larger
-/// than this one can be rehearsed on it.
+/// A machine with every tool and nothing else, and at least the RAM that the plan expects.
 pub fn begin(space: &Workspace, faults: Faults, plan: &Plan) -> SimWorld {
     let usual = Machine::default();
     let memory_bytes = usual.memory_bytes.max(plan.steps.iter().map(|s| memory(&s.done_when.want)).max().unwrap_or(0));
-    let mut stage = SimState::new(Machine { memory_bytes, ..usual });
-    publish(&mut stage, plan);
-    SimWorld::new(stage, faults, disk(space))
+    let mut state = SimState::new(Machine { memory_bytes, ..usual });
+    publish(&mut state, plan);
+    SimWorld::new(state, faults, disk(space))
 }
 
-/// How much RAM is looked for.
 fn memory(want: &Want) -> u64 {
     match want {
         Want::JsonAtLeast(at, bytes) if at == "/memory_bytes" => *bytes,
@@ -79,30 +72,28 @@ fn memory(want: &Want) -> u64 {
     }
 }
 
-/// The outside world offers what the plan fetches: simulated archives are not the real ones, but have their digests.
-pub fn publish(stage: &mut SimState, plan: &Plan) {
+/// Publishes what the plan fetches: simulated archives are not the real ones, but have their digests.
+pub fn publish(state: &mut SimState, plan: &Plan) {
     for Probe { ask, want } in plan.steps.iter().map(|step| &step.done_when) {
         if let ([act, path], Want::Stdout(digest), Tool::Own) = (&ask.args[..], want, ask.tool)
             && act == "sha256"
         {
             let file = path.rsplit('/').next().unwrap_or(path);
-            *stage = std::mem::take(stage).publishing(file, digest);
+            *state = std::mem::take(state).publishing(file, digest);
         }
     }
     for address in unknown_charts(plan) {
-        *stage = std::mem::take(stage).with_unknown_chart(&address);
+        *state = std::mem::take(state).with_unknown_chart(&address);
     }
 }
 
-/// A story that was saved.
-///
 /// # Errors
-/// What is wrong with it.
-pub fn resume(space: &Workspace, story: &str) -> Result<SimWorld, String> {
-    SimWorld::load(story, disk(space))
+/// What is wrong with the saved state.
+pub fn resume(space: &Workspace, saved: &str) -> Result<SimWorld, String> {
+    SimWorld::load(saved, disk(space))
 }
 
-/// The same world once more, with the files of that workspace.
+/// A copy with the files of another workspace.
 pub fn copy(space: &Workspace, world: &SimWorld) -> SimWorld {
     world.copy(disk(space))
 }
@@ -111,7 +102,7 @@ fn disk(space: &Workspace) -> Box<dyn Disk> {
     Box::new(Folder(space.beside().fleeting()))
 }
 
-/// The simulated tools' files. Plans name them as `out/…`; here they lie in the folder of the rehearsal.
+/// The simulated tools' files. What plans call `out/…` is in the simulation's folder.
 struct Folder(Workspace);
 
 impl Folder {
@@ -130,36 +121,32 @@ impl Disk for Folder {
     }
 }
 
-/// The embedded world as a process sees it that dies with the fault `crash`: from then on nothing that it starts or
-/// ends reaches the world. What runs there goes on alone.
+/// The world of a process that dies with the fault `crash`: from then on nothing that it starts or kills reaches the
+/// world, where its commands run on.
 pub struct CrashableWorld<'a> {
-    /// The world that outlives the process.
     pub world: &'a mut SimWorld,
-    /// What goes with the process.
     pub process: ProcessState,
 }
 
-/// What a process knows of the commands it has started.
 #[derive(Debug, Clone, Default)]
 pub struct ProcessState {
-    told: bool,
+    interrupted: bool,
     running: BTreeSet<TaskId>,
     lost: VecDeque<TaskId>,
     waits: u64,
 }
 
 impl<'a> CrashableWorld<'a> {
-    /// A process that begins.
     pub fn new(world: &'a mut SimWorld) -> Self {
         CrashableWorld { world, process: ProcessState::default() }
     }
 }
 
 impl ProcessState {
-    /// The last that a dying process hears: to stop, and that all it had started is gone.
+    /// A dying process is interrupted first, then all its commands end.
     fn dying(&mut self) -> Event {
-        if !self.told {
-            self.told = true;
+        if !self.interrupted {
+            self.interrupted = true;
             self.lost.extend(std::mem::take(&mut self.running));
             return Event::Interrupt;
         }
@@ -190,7 +177,7 @@ impl World for CrashableWorld<'_> {
 
     fn wait(&mut self, until: Option<Duration>) -> Event {
         self.process.waits += 1;
-        assert!(self.process.waits < WAITS, "bug: the run turns in a circle");
+        assert!(self.process.waits < MAX_WAITS, "bug: the run does not end");
         if self.world.crashed() {
             return self.process.dying();
         }

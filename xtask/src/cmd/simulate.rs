@@ -1,4 +1,4 @@
-//! `simulate`: runs a command in the simulator with injected faults, then again without; both must converge.
+//! `simulate`: simulates runs with injected faults, by seeds or one fault at a time, and checks that a re-run recovers.
 
 mod coverage;
 mod invariants;
@@ -23,58 +23,55 @@ use model::problem::Problem;
 use trial::Trial;
 use trial_runner::TrialResult;
 
-/// Sums over all trials.
 #[derive(Default)]
-struct Sum {
+struct Totals {
     seeds: usize,
     points: u64,
     injected: usize,
     failing: Vec<(Trial, u8)>,
-    table: coverage::Coverage,
+    coverage: coverage::Coverage,
 }
 
-/// Runs the scenarios, each in a simulator of its own.
-///
-/// # Errors
-/// Problems of the input, or an invalid range or fault.
-pub fn run(session: &mut Session, asked: &Simulate) -> Ended {
+/// Runs the trials, each in its own world.
+pub fn run(session: &mut Session, wanted: &Simulate) -> Ended {
     let began = clock::now_ms();
-    let named = named(asked).map_err(Stop::with(WRONG))?;
+    let named = named_trials(wanted).map_err(Stop::with(WRONG))?;
     let inputs = load::inputs(session)?;
-    let of = asked.command;
-    let play = if asked.readdressed { scenario::moved(of, &inputs)? } else { scenario::of(of, &inputs)? };
-    let scenario = play.scenario(jobs(session));
-    let said = match of.to_possible_value() {
-        Some(name) if of != Planned::Bootstrap => format!(" --command {}", name.get_name()),
+    let command = wanted.command;
+    let plans =
+        if wanted.readdressed { scenario::readdressed(command, &inputs)? } else { scenario::of(command, &inputs)? };
+    let scenario = plans.scenario(jobs(session));
+    let mut flags = match command.to_possible_value() {
+        Some(name) if command != Planned::Bootstrap => format!(" --command {}", name.get_name()),
         _ => String::new(),
     };
-    let said = &(said + if asked.readdressed { " --readdressed" } else { "" });
+    flags.push_str(if wanted.readdressed { " --readdressed" } else { "" });
     let baseline = trial_runner::baseline(scenario)
         .map_err(|reason| Stop::one(CRASH, Problem::new("a simulation without faults fails").why(reason)))?;
     let possible = &baseline.possible;
-    let single = || possible.iter().step_by(asked.exhaustive.unwrap_or(1)).map(|s| Trial::Fault(s.point, s.kind));
+    let single = || possible.iter().step_by(wanted.exhaustive.unwrap_or(1)).map(|s| Trial::Fault(s.point, s.kind));
     let trials = named.unwrap_or_else(|| single().collect());
-    let mut sum = Sum::default();
-    let alone = trials.len() == 1;
-    for (trial, played) in workers::play(scenario, &baseline, trials) {
-        tell(session, said, trial, &played, alone);
-        sum.seeds += usize::from(matches!(trial, Trial::Seed(_)));
-        sum.points += played.points;
-        sum.injected += played.injected.len();
-        sum.table.add(&played);
-        sum.failing.extend(played.verdict.map(|(code, _)| (trial, code)));
+    let mut totals = Totals::default();
+    let only = trials.len() == 1;
+    for (trial, result) in workers::run(scenario, &baseline, trials) {
+        report(session, &flags, trial, &result, only);
+        totals.seeds += usize::from(matches!(trial, Trial::Seed(_)));
+        totals.points += result.points;
+        totals.injected += result.injected.len();
+        totals.coverage.add(&result);
+        totals.failing.extend(result.verdict.map(|(code, _)| (trial, code)));
     }
-    if !alone {
+    if !only {
         let json = session.flags.format == Format::Json;
-        session.shell.data(&if json { format!("{}\n", sum.table.json()) } else { sum.table.text() });
+        session.shell.data(&if json { format!("{}\n", totals.coverage.json()) } else { totals.coverage.text() });
     }
-    let what = what(&sum, possible.len(), Duration::from_millis(clock::now_ms().saturating_sub(began)));
-    Ok(answer(session, said, &sum, &what))
+    let summary = summary(&totals, possible.len(), Duration::from_millis(clock::now_ms().saturating_sub(began)));
+    Ok(conclude(session, &flags, &totals, &summary))
 }
 
-/// The scenarios that were named; none for `--exhaustive`.
-fn named(asked: &Simulate) -> Result<Option<Vec<Trial>>, Problem> {
-    match (&asked.seeds, &asked.fault, asked.seed) {
+/// None if every possible fault is selected.
+fn named_trials(wanted: &Simulate) -> Result<Option<Vec<Trial>>, Problem> {
+    match (&wanted.seeds, &wanted.fault, wanted.seed) {
         (Some(text), ..) => range(text).map(|seeds| Some(seeds.map(Trial::Seed).collect())),
         (_, Some(text), _) => {
             let wrong = |why: String| Problem::new(format!("not a fault: `{text}`")).why(why).hint("--fault 17:crash");
@@ -94,49 +91,43 @@ fn range(text: &str) -> Result<std::ops::RangeInclusive<u64>, Problem> {
     }
 }
 
-/// One trial: always if it failed, else when it is the only one or more is asked for.
-fn tell(session: &mut Session, of: &str, trial: Trial, played: &TrialResult, alone: bool) {
+/// Details if the trial failed, is the only one, or with `--verbose`.
+fn report(session: &mut Session, flags: &str, trial: Trial, result: &TrialResult, only: bool) {
     if session.flags.format == Format::Json {
-        session.shell.data(&format!("{}\n", json(trial, played)));
+        session.shell.data(&format!("{}\n", json(trial, result)));
     }
-    if alone || session.shell.volume() == Volume::Verbose || played.verdict.is_some() {
-        story(session, trial, played);
+    if only || session.shell.volume() == Volume::Verbose || result.verdict.is_some() {
+        for fault in &result.injected {
+            let line =
+                format!("{} at injection point {}: $ {}", fault.kind, fault.point, words::cut(&fault.command, 90));
+            session.shell.status(Tone::Warn, "Injected", &line);
+        }
+        let tally = |outcome| crate::ui::report::tally(outcome).words();
+        let (faulty, recovery) = (tally(&result.faulty), tally(&result.recovery));
+        let line =
+            format!("{trial}: {} with faults: {faulty}; then without: {recovery}", words::count(result.runs, "run"));
+        session.shell.status(Tone::Dim, "Ran", &line);
     }
-    if let Some((_, reason)) = &played.verdict {
+    if let Some((_, reason)) = &result.verdict {
         let problem = Problem::new(format!("simulation with {trial} failed"))
             .why(reason.clone())
-            .hint(format!("reproduce: cargo xtask simulate{of} {}", trial.flag()));
+            .hint(format!("reproduce: cargo xtask simulate{flags} {}", trial.flag()));
         let text = crate::ui::problem::one(&problem, session.shell.paint());
         session.shell.tell(&text);
     }
 }
 
-fn story(session: &mut Session, trial: Trial, played: &TrialResult) {
-    for injected in &played.injected {
-        let line =
-            format!("{} at injection point {}: $ {}", injected.kind, injected.point, words::cut(&injected.command, 90));
-        session.shell.status(Tone::Warn, "Injected", &line);
-    }
-    let act = |outcome| crate::ui::report::tally(outcome).words();
-    let lives = words::count(played.lives, "run");
-    let said = format!("{trial}: {lives} with faults: {}; then without: {}", act(&played.first), act(&played.second));
-    session.shell.status(Tone::Dim, "Ran", &said);
-}
-
-fn json(trial: Trial, played: &TrialResult) -> serde_json::Value {
-    let (code, why) = played.verdict.clone().map_or((DONE, None), |(code, why)| (code, Some(why)));
-    let mut event = serde_json::json!({
-        "event": "simulated", "injection_points": played.points, "injected": played.injected, "runs": played.lives,
-        "exit": code, "why": why,
-    });
+fn json(trial: Trial, result: &TrialResult) -> serde_json::Value {
+    let (code, why) = result.verdict.clone().map_or((DONE, None), |(code, why)| (code, Some(why)));
+    let mut event = serde_json::json!({ "event": "simulated", "injection_points": result.points, "injected": result.injected,
+        "runs": result.runs, "exit": code, "why": why });
     let (name, value) = trial.field();
     event[name] = value;
     event
 }
 
-/// How much was simulated, in how much time, of how many `possible` single faults.
-fn what(sum: &Sum, possible: usize, took: Duration) -> String {
-    let Sum { seeds, points, injected, .. } = sum;
+fn summary(totals: &Totals, possible: usize, took: Duration) -> String {
+    let Totals { seeds, points, injected, .. } = totals;
     let (faults, took) = (words::count(*injected, "fault"), words::duration(took));
     match seeds {
         0 => format!("{faults} of {possible} in {took}, one at a time"),
@@ -144,12 +135,13 @@ fn what(sum: &Sum, possible: usize, took: Duration) -> String {
     }
 }
 
-fn answer(session: &mut Session, of: &str, sum: &Sum, what: &str) -> u8 {
-    let Some((first, code)) = sum.failing.first() else {
-        session.shell.status(Tone::Good, "Simulated", &format!("{what}, all converged"));
+fn conclude(session: &mut Session, flags: &str, totals: &Totals, summary: &str) -> u8 {
+    let Some((first, code)) = totals.failing.first() else {
+        session.shell.status(Tone::Good, "Simulated", &format!("{summary}, all converged"));
         return DONE;
     };
-    let line = format!("{what}, {} failing; reproduce: cargo xtask simulate{of} {}", sum.failing.len(), first.flag());
+    let reproduce = format!("reproduce: cargo xtask simulate{flags} {}", first.flag());
+    let line = format!("{summary}, {} failing; {reproduce}", totals.failing.len());
     let line = crate::ui::shell::status(session.shell.paint(), Tone::Bad, "Failed", &line);
     session.shell.tell(&line);
     *code

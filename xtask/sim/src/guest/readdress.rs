@@ -1,17 +1,11 @@
-//! `node-readdress`: a control plane that is made for the address which its machine has now.
-//! Knows nothing of who asks for it; the script itself is in `infra/node/`.
-
-use std::time::Duration;
+//! `node-readdress`: reconfigures a control plane for its machine's current address (`infra/node/`).
 
 use super::restart_kubelet;
 use crate::conditions::Condition;
-use crate::request::{Request, Response, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
+use crate::prelude::*;
 use crate::vms::{Control, Work};
-use tool::Output;
 
-/// Behind the lock of another run, whose asker may be gone, it waits; then it finds everything done.
+/// Waits for the lock of another run, whose caller may be gone, and then finds nothing to do.
 pub fn readdress(sim: &mut SimState, vm: &str, ip: &str, request: &Request, now: Duration) -> ToolResult<Response> {
     let machine = &sim.vms[vm];
     let Some(ip) = ip.parse().ok().filter(|ip| machine.ip == *ip) else {
@@ -28,7 +22,6 @@ pub fn readdress(sim: &mut SimState, vm: &str, ip: &str, request: &Request, now:
     Ok(sim.start_job(vm, request, Work::Readdress(ip), now, timings::READDRESS))
 }
 
-/// The control plane is made for another address, and the kubelet starts with it.
 pub fn finish_readdress(sim: &mut SimState, vm: &str, ip: std::net::Ipv4Addr, now: Duration) -> Output {
     let renewed = sim.clock_of(vm, now);
     let Some(machine) = sim.vms.get_mut(vm) else { return failure(255, "") };

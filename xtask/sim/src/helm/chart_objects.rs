@@ -1,20 +1,16 @@
-//! What a release makes in a cluster, and what it waits for.
-//! Knows nothing of revisions.
+//! The objects that a release creates, and those it waits for.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-use serde_json::{Value, json};
 
 use crate::catalog::{Chart, Hook};
-use crate::cluster::{Cluster, Crd, Revision};
+use crate::cluster::{Crd, Revision};
 use crate::kubectl::objects::key;
 use crate::mesh;
-use crate::state::SimState;
+use crate::prelude::*;
 use crate::volumes::claim_key;
-use crate::workload::{PendingReason, PodNeeds, Workload};
+use crate::workload::{PendingReason, PodNeeds};
 
-/// What the chart puts into the cluster. Twice the same changes nothing.
+/// Idempotent.
 pub fn apply_chart(cluster: &mut Cluster, chart: &Chart, release: &Revision, now: Duration) {
     let (name, namespace, values) = (&release.name, &release.namespace, &release.values);
     for mut workload in Workload::all_of_chart(chart, name, namespace, values, now) {
@@ -63,7 +59,6 @@ fn ensure_classes(cluster: &mut Cluster, chart: &Chart, values: &Value) {
     }
 }
 
-/// A hook Job has ended; what it leaves.
 pub fn finish_hook(cluster: &mut Cluster, hook: &Hook, namespace: &str) {
     if !hook.makes.is_empty() {
         let object = json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
@@ -90,7 +85,6 @@ pub fn hook_pending(
     })
 }
 
-/// The workloads of a release that are not ready.
 fn unready<'a>(
     sim: &SimState,
     cluster: &'a Cluster,
@@ -101,13 +95,12 @@ fn unready<'a>(
     cluster.workloads.values().filter(of).filter(move |w| !sim.rolled_out(cluster, w, now))
 }
 
-/// Whether a release waits for any of its workloads.
 pub fn has_unready(sim: &SimState, cluster: &Cluster, release: &Revision, now: Duration) -> bool {
     unready(sim, cluster, release, now).next().is_some()
 }
 
-/// A line for each workload of a release that is not ready, as Helm 4 has it (measured): `Current` means that pods
-/// could not even be created.
+/// A line per workload that is not ready, as Helm 4 prints it (measured): `Current` means that pods could not even be
+/// created.
 pub fn unready_report(sim: &SimState, cluster: &Cluster, release: &Revision, now: Duration) -> Vec<String> {
     let mut by_kind: BTreeMap<(&str, &str), String> = BTreeMap::new();
     for w in unready(sim, cluster, release, now) {

@@ -1,28 +1,19 @@
 //! `helm rollback`, `uninstall`, `list`, `history`, `status` and `get values`.
-//! Knows nothing of installing.
-
-use std::time::Duration;
-
-use serde_json::{Value, json};
 
 use super::chart_objects;
 use crate::admission::WEBHOOK;
-use crate::argv::Invocation;
 use crate::catalog;
-use crate::cluster::{Cluster, Revision};
-use crate::request::{Response, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
+use crate::cluster::Revision;
+use crate::prelude::*;
 use crate::volumes::claim_key;
-use tool::Output;
 
 fn cluster<'a>(sim: &'a mut SimState, cmd: &Invocation<'_>) -> ToolResult<&'a mut Cluster> {
     sim.cluster_mut(&cmd.vm).ok_or_else(|| failure(1, "Error: the server is gone"))
 }
 
-/// Goes back to the revision given, or to the one before the newest, whatever became of that (upstream:
-/// `prepareRollback`). The first has none before it (measured: `release has no 0 version`). Nothing pending is in the
-/// way. The labels are those of the revision gone back to (upstream), and so are the objects.
+/// To the given revision, or to the one before the newest, whatever its status (upstream: `prepareRollback`). The first
+/// has none before it (measured: `release has no 0 version`). A pending revision does not prevent it. Labels and
+/// objects are those of the target (upstream).
 pub fn rollback(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Response> {
     let name = cmd.args.word(0).to_owned();
     let cluster = cluster(sim, cmd)?;
@@ -61,8 +52,7 @@ fn finish_rollback(cluster: &mut Cluster, own: usize, now: Duration) -> Output {
     success("Rollback was a success! Happy Helming!\n")
 }
 
-/// Takes a release away in whatever state. What stays is measured: claims, Argo CD's CRDs; Kyverno takes its CRDs and
-/// with them every policy.
+/// In any status. Claims and Argo CD's CRDs stay; Kyverno removes its CRDs and with them every policy (measured).
 pub fn uninstall(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Response> {
     let name = cmd.args.word(0).to_owned();
     let cluster = cluster(sim, cmd)?;
@@ -75,14 +65,14 @@ pub fn uninstall(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Respons
     let newest = cluster.releases.iter_mut().find(|r| r.name == name && r.number == number);
     let newest = newest.ok_or_else(|| failure(1, "Error: release: not found"))?;
     if newest.run != Some(cmd.request.run) {
-        // The record says so before anything goes, and is the last thing to go (upstream).
+        // The record is updated first and deleted last (upstream).
         (newest.status, newest.run) = ("uninstalling".into(), Some(cmd.request.run));
         return Ok(Response::Pending(timings::ROLLBACK));
     }
     let release = newest.clone();
     cluster.releases.retain(|r| r.name != name);
     cluster.workloads.retain(|_, w| w.release != name);
-    // A StatefulSet's claims stay, a chart's own go.
+    // Claims of a StatefulSet stay, a chart's own are deleted.
     for claim in catalog::find(&release.chart).into_iter().flat_map(|chart| &chart.pods) {
         if let (Some((name, _)), "Deployment") = (&claim.claim, claim.kind.as_str()) {
             cluster.objects.remove(&claim_key(&release.namespace, name));
@@ -99,7 +89,6 @@ pub fn uninstall(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Respons
     Ok(Response::Done(success(format!("release \"{name}\" uninstalled\n"))))
 }
 
-/// The subcommands that only read.
 pub fn read(sim: &mut SimState, subcommand: &str, cmd: &Invocation<'_>) -> ToolResult<Output> {
     if cmd.args.get("output") != Some("json") {
         let text = "Error: the simulator prints JSON only: --output json";
@@ -117,7 +106,7 @@ pub fn read(sim: &mut SimState, subcommand: &str, cmd: &Invocation<'_>) -> ToolR
         }
         "status" => {
             let r = found?;
-            // Neither chart nor its version is in there (measured).
+            // Neither chart nor version (measured).
             json!({ "name": r.name, "info": { "description": r.description, "status": r.status }, "config": r.values,
                 "version": r.number, "namespace": r.namespace })
         }

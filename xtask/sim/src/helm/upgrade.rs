@@ -1,38 +1,30 @@
-//! `helm upgrade --install`: what it refuses, the pending revision, what the chart makes, waiting, and how it ends.
-//! Knows nothing of other subcommands.
+//! `helm upgrade --install`: checks, the pending revision, objects, waiting, and the result.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
-
-use serde_json::{Value, json};
 
 use super::chart_objects;
-use crate::argv::Invocation;
-use crate::argv::duration;
 use crate::catalog::{self, Chart, Hook};
-use crate::cluster::{Cluster, Revision};
-use crate::request::{self, Disk, Response, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
+use crate::cluster::Revision;
+use crate::prelude::*;
+use crate::request;
 use crate::yaml;
-use tool::Output;
 
-/// The description of a revision whose Helm was told to stop (measured).
+/// The description of a revision whose Helm got SIGTERM (measured).
 pub const CANCELLED: &str = "context canceled";
 const BUSY: &str = "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress";
 
-/// Answers until it is done: at first the revision becomes pending, then the objects are there, then it waits.
+/// In steps: the revision becomes pending, the objects are created, then it waits.
 pub fn upgrade(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<Response> {
     let gone = || failure(1, "Error: the server is gone");
     let cluster = sim.cluster(&cmd.vm).ok_or_else(gone)?;
     let Some(own) = cluster.releases.iter().position(|r| r.run == Some(cmd.request.run)) else {
         if sim.helm_started.contains(&cmd.request.run) {
-            // Someone took its revision away meanwhile (upstream: the Secret to update is gone).
+            // Its revision was deleted meanwhile (upstream: the Secret to update is gone).
             let secret = format!("secrets \"sh.helm.release.v1.{}.v1\" not found", cmd.args.word(0));
             return Err(failure(1, format!("Error: UPGRADE FAILED: update: failed to update: {secret}")));
         }
-        // Files are read once, at the beginning.
+        // Files are read once, at the start.
         let (chart, archive, values) = sources(sim, cmd, disk)?;
         let helm3 = sim.is_helm3();
         let cluster = sim.cluster_mut(&cmd.vm).ok_or_else(gone)?;
@@ -54,15 +46,15 @@ pub fn upgrade(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> Too
         return Err(fail_on_timeout(sim, cmd, own, &cause));
     }
     let cluster = sim.cluster_mut(&cmd.vm).ok_or_else(gone)?;
-    // Ten are kept by default (upstream).
+    // Ten by default (upstream).
     let most = cmd.args.get("history-max").and_then(|n| n.parse().ok()).unwrap_or(10);
     Ok(Response::Done(finish_upgrade(cluster, own, most)))
 }
 
-/// A chart's name and version, as its archive has them.
+/// Name and version, from the archive.
 type Archive = (String, String);
 
-/// What the chart makes, its archive, and all values merged.
+/// The chart, its archive, and all values merged.
 fn sources(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<(&'static Chart, Archive, Value)> {
     let (args, request) = (cmd.args, cmd.request);
     if args.words.len() != 2 || !args.on("install") {
@@ -98,8 +90,8 @@ fn sources(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolRes
     Ok((chart, (name, version), values))
 }
 
-/// The values given, over those of the revision in force where they are to stay: when a flag says so, and when none
-/// are given at all (upstream: `reuseValues`). Of the flags the first of these counts.
+/// The given values, merged over those of the deployed revision if a flag asks for it or none are given at all
+/// (upstream: `reuseValues`). Of the flags the first of these counts.
 fn effective_values(cluster: &Cluster, cmd: &Invocation<'_>, values: Value) -> Value {
     let none = values.as_object().is_some_and(serde_json::Map::is_empty);
     let keep = cmd.args.on("reuse-values") || cmd.args.on("reset-then-reuse-values") || none;
@@ -113,7 +105,7 @@ fn effective_values(cluster: &Cluster, cmd: &Invocation<'_>, values: Value) -> V
     old
 }
 
-/// `--set a.b=c,d=1`: dotted keys; numbers and booleans become such (upstream: `strvals`). Lists are not known here.
+/// `--set a.b=c,d=1`: dotted keys; numbers and booleans become such (upstream: `strvals`). Lists are unsupported.
 fn set_value(values: &mut Value, given: &str) {
     for (path, text) in given.split(',').filter_map(|pair| pair.split_once('=')) {
         let scalar = match serde_json::from_str::<Value>(text) {
@@ -125,7 +117,7 @@ fn set_value(values: &mut Value, given: &str) {
     }
 }
 
-/// Checks, and the first effects: a pending revision whose Secret is there from now on, and the objects.
+/// Checks, then the first effects: a pending revision with its Secret, and the objects.
 fn start_revision(
     cluster: &mut Cluster,
     cmd: &Invocation<'_>,
@@ -175,7 +167,7 @@ fn start_revision(
     Ok(())
 }
 
-/// Kinds that the rendered chart uses must be there before.
+/// CRDs of kinds that the rendered chart uses must exist.
 fn check_crds(cluster: &Cluster, chart: &Chart, values: &Value) -> ToolResult<()> {
     let missing = |kind: &str, version: &str, name: &str| {
         failure(
@@ -198,8 +190,8 @@ fn check_crds(cluster: &Cluster, chart: &Chart, values: &Value) -> ToolResult<()
     Ok(())
 }
 
-/// What a release still waits for: a hook Job, and with `--wait` its pods, which are named when the time is over.
-/// Makes what is due, once.
+/// What a release still waits for: a hook Job, and with `--wait` its pods, which are listed once the time is over.
+/// Creates the objects when they are due.
 fn pending_reason(sim: &mut SimState, cmd: &Invocation<'_>, chart: &Chart, own: usize, over: bool) -> Option<String> {
     let waits = |sim: &SimState, hook: &Hook| {
         let cluster = sim.cluster(&cmd.vm)?;
@@ -247,8 +239,8 @@ fn fail_on_timeout(sim: &mut SimState, cmd: &Invocation<'_>, own: usize, cause: 
 
 fn finish_upgrade(cluster: &mut Cluster, own: usize, most: u32) -> Output {
     let (name, number) = (cluster.releases[own].name.clone(), cluster.releases[own].number);
-    // What was deployed when it began, and no revision that came after (assumed: not looked up in Helm's source).
-    // One that goes on alone, and ends when a later one is deployed already, leaves that as it is.
+    // The revision that was deployed when it began, and none that came later (assumption: not looked up in Helm's
+    // source). An orphan that ends after a later revision was deployed leaves that one deployed.
     let before = |r: &&mut Revision| r.name == name && r.number < number && r.status == "deployed";
     for revision in cluster.releases.iter_mut().filter(before) {
         revision.status = "superseded".into();
@@ -266,13 +258,12 @@ fn finish_upgrade(cluster: &mut Cluster, own: usize, most: u32) -> Output {
     success(format!("{head}NAME: {name}\nSTATUS: deployed\nREVISION: {number}\n"))
 }
 
-/// Revisions beyond `--history-max` go.
 fn trim_history(cluster: &mut Cluster, name: &str, most: u32) {
     let newest = cluster.release(name).map_or(0, |r| r.number);
     cluster.releases.retain(|r| r.name != name || r.number + most > newest);
 }
 
-/// `k=v,k=v`; `null` takes a label away.
+/// `k=v,k=v`; `null` removes a label.
 fn parse_labels(given: &str, sticky: &BTreeMap<String, String>) -> ToolResult<BTreeMap<String, String>> {
     let mut labels = sticky.clone();
     for (key, value) in given.split(',').filter_map(|pair| pair.split_once('=')) {

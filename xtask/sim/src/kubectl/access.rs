@@ -1,38 +1,26 @@
-//! How a client reaches an API server of the embedded world: kubeconfig, address, certificates; and how it fails.
-//! Knows nothing of what is asked there.
+//! Connecting to a simulated API server: kubeconfig, address, certificates, and the errors.
 
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
-use std::time::Duration;
-
-use serde_json::Value;
 
 use crate::kubeadm::NOT_YET;
-use crate::pki;
-use crate::request::{self, Disk, failure};
-use crate::state::SimState;
-use crate::timings;
-use crate::yaml::{self, text};
-use tool::Output;
+use crate::prelude::*;
+use crate::request;
+use crate::yaml;
 
-/// Why an API server was not reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectError {
-    /// The configuration is wrong; what kubectl says.
+    /// An invalid kubeconfig, with kubectl's text.
     Config(String),
-    /// Nobody is at that address.
     NoRoute(String),
-    /// The machine is there, the API server is not.
     Refused(String),
-    /// It is another cluster than the certificates are for.
     Tls(String),
-    /// It does not know the client's certificate.
     Unauthorized,
 }
 
 impl ConnectError {
-    /// As kubectl says it (measured with v1.35.2).
+    /// Measured with v1.35.2.
     pub fn kubectl_error(&self) -> Output {
         failure(
             1,
@@ -50,7 +38,7 @@ impl ConnectError {
         )
     }
 
-    /// As Helm says it (measured; Helm 3 begins with a capital).
+    /// Measured; Helm 3 begins with a capital.
     pub fn helm_error(&self, three: bool) -> Output {
         let get = |at: &str, why: &str| format!("Get \"https://{at}/version\": {why}");
         let why = match self {
@@ -65,36 +53,33 @@ impl ConnectError {
     }
 }
 
-/// Kubeconfigs remembered before all are forgotten: a fleet has one for each cluster and one for all.
+/// A fleet has one kubeconfig per cluster and one for all.
 const CACHE_SIZE: usize = 64;
 
-/// A context of a kubeconfig, read.
+/// A context of a kubeconfig.
 struct Endpoint {
     server: String,
     host: String,
-    /// Nothing if the host is a name.
+    /// None if the host is a name.
     address: Option<Ipv4Addr>,
     port: String,
-    /// What the server's certificate must be valid for, if that is not its address.
+    /// The name expected in the server's certificate, if it is not the host.
     name: Option<String>,
-    /// The authority that it trusts.
+    /// The trusted CA.
     authority: Option<String>,
-    /// The authority that signed the client's certificate.
+    /// The CA of the client's certificate.
     signer: Option<String>,
 }
 
-/// A file, a context in it, and where that leads.
+/// File content, context, and the endpoint.
 type CacheEntry = (Rc<Vec<u8>>, Option<String>, Rc<Endpoint>);
 
 thread_local! {
-    /// Every question of kubectl and Helm begins with the same few files.
+    /// Every command of kubectl and Helm reads the same few files.
     static ENDPOINTS: RefCell<Vec<CacheEntry>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The VM whose API server a kubeconfig leads to.
-///
-/// # Errors
-/// Why there is none.
+/// The VM of the API server that a kubeconfig leads to.
 pub fn connect(
     sim: &SimState,
     path: &str,
@@ -123,7 +108,7 @@ fn cached_endpoint(path: &str, bytes: Rc<Vec<u8>>, context: Option<&str>) -> Res
         if endpoints.len() >= CACHE_SIZE {
             endpoints.clear();
         }
-        // What is wrong is said with the name of the file, which is no part of what is remembered.
+        // Errors contain the path, which is not part of the cache key.
         let endpoint = read_kubeconfig(path, &bytes, context).map(Rc::new).map_err(ConnectError::Config)?;
         endpoints.push((bytes, context.map(str::to_owned), endpoint.clone()));
         Ok(endpoint)
@@ -161,7 +146,7 @@ fn find_named<'a>(file: &'a Value, list: &str, name: &str) -> Option<&'a Value> 
 
 fn find_listener(sim: &SimState, endpoint: &Endpoint, now: Duration) -> Result<String, ConnectError> {
     let Some(address) = endpoint.address else {
-        // The names of our API servers are in the nodes' hosts files, not in this machine's.
+        // Names of API servers are in the nodes' hosts files, not in this machine's.
         return Err(ConnectError::NoRoute(format!("lookup {}: no such host", endpoint.host)));
     };
     let there = sim.vm_at(address).filter(|(_, vm)| vm.reachable(now));

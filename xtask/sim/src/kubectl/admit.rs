@@ -1,23 +1,16 @@
-//! What the API server takes and what it refuses: namespaces, PodSecurity, webhooks; and what it keeps of an object.
-//! Knows nothing of command lines.
+//! Admission by the API server, and storing admitted objects.
 
 use std::rc::Rc;
-use std::time::Duration;
-
-use serde_json::{Value, json};
 
 use super::kinds::{self, CONTROLLERS, Kind};
 use super::objects;
 use crate::admission::{self, ENFORCE};
-use crate::cluster::{Cluster, Crd};
-use crate::pki;
+use crate::cluster::Crd;
 use crate::pod_security::baseline_violations;
-use crate::state::SimState;
-use crate::workload::Workload;
-use crate::yaml::text;
+use crate::prelude::*;
 
 impl SimState {
-    /// Somebody with every right puts an object in, past admission.
+    /// Stores an object without admission.
     pub fn put(&mut self, cluster: &str, object: &Value) {
         let Some(cluster) = self.control_plane(cluster).and_then(|vm| self.cluster_mut(&vm)) else { return };
         let kind = kinds::for_manifest(cluster, text(object, "/apiVersion"), text(object, "/kind"));
@@ -26,10 +19,10 @@ impl SimState {
     }
 }
 
-/// Gateway API's version, on each of its CRDs.
+/// Gateway API's version, an annotation of each of its CRDs.
 pub const BUNDLE: &str = "gateway.networking.k8s.io/bundle-version";
 
-/// An object as the API server keeps it: the texts of a Secret become base64.
+/// As stored: `stringData` of a Secret becomes base64.
 pub fn normal(object: Rc<Value>) -> Rc<Value> {
     if text(&object, "/kind") != "Secret" || object.get("stringData").is_none() {
         return object;
@@ -42,7 +35,7 @@ pub fn normal(object: Rc<Value>) -> Rc<Value> {
     Rc::new(object)
 }
 
-/// What the API server says against an object; `up` is whether Kyverno answers. Otherwise its warnings.
+/// The error, or warnings; `up` is whether Kyverno's webhook answers.
 pub fn admitted(cluster: &Cluster, kind: &Kind, object: &Value, namespace: &str, up: bool) -> Result<String, String> {
     let name = text(object, "/metadata/name");
     if kind.namespaced && !cluster.namespaces.contains_key(namespace) {
@@ -60,8 +53,8 @@ pub fn admitted(cluster: &Cluster, kind: &Kind, object: &Value, namespace: &str,
     pods_admitted(cluster, kind, object, namespace, up)
 }
 
-/// A pod that offends is refused; of a controller only its pods are, later, and the apply warns (both measured).
-/// Kyverno refuses controllers too (`autogen` in the policies).
+/// A violating pod is refused; of a controller only its pods are, later, and the apply warns (both measured). Kyverno
+/// refuses controllers too (`autogen` in the policies).
 fn pods_admitted(cluster: &Cluster, kind: &Kind, object: &Value, namespace: &str, up: bool) -> Result<String, String> {
     let pod = match &*kind.kind {
         "Pod" => object,
@@ -104,7 +97,6 @@ fn older_bundle(cluster: &Cluster, kind: &Kind, object: &Value) -> Result<(), St
     ))
 }
 
-/// Puts an object in.
 pub fn put(cluster: &mut Cluster, kind: &Kind, object: &Value, namespace: &str, now: Duration) {
     let name = text(object, "/metadata/name").to_owned();
     match &*kind.kind {
@@ -141,14 +133,14 @@ pub fn put(cluster: &mut Cluster, kind: &Kind, object: &Value, namespace: &str, 
                 let old = cluster.workloads.remove(&workload.key());
                 cluster.workloads.insert(workload.key(), workload.replacing(old));
             }
-            // What others own in it stays: a token that Kubernetes filled in, a status.
+            // Fields of other owners stay: a token filled in by a controller, a status.
             let stored = cluster.objects.entry(key).or_insert_with(|| Rc::new(json!({})));
             overlay(Rc::make_mut(stored), object);
         }
     }
 }
 
-/// Fields of the applied object win, key by key; lists are replaced whole.
+/// Applied fields win, key by key; lists are replaced whole.
 fn overlay(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {

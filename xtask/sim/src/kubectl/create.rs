@@ -1,23 +1,12 @@
-//! `kubectl create --dry-run=server`: whether an object would be let in, and how it would look.
-//! Knows nothing of how anything is kept: nothing is.
-
-use std::time::Duration;
-
-use serde_json::{Value, json};
+//! `kubectl create --dry-run=server`: admission without storing.
 
 use super::{admit, write};
-use crate::argv::Invocation;
 use crate::external_secrets;
-use crate::request::{Disk, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
-use crate::yaml::text;
-use tool::Output;
+use crate::prelude::*;
 
-/// Where the refusal of an object names its source (measured for Pod Security, Kyverno's own pages for its webhook).
+/// The source in an error (measured for PodSecurity, from Kyverno's pages for its webhook).
 const HEAD: &str = "error when creating \"STDIN\"";
 
-/// Goes through admission and keeps nothing.
 pub fn create(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<Output> {
     if cmd.args.get("dry-run") != Some("server") || cmd.args.get("output") != Some("json") {
         let text = "error: the simulator supports only: --dry-run=server --output json";
@@ -40,7 +29,6 @@ pub fn create(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> Tool
     Ok(success(out))
 }
 
-/// `Error from server: …` becomes `Error from server: error when creating "STDIN": …`.
 fn with_source(why: &str) -> String {
     match why.strip_prefix("Error from server: ") {
         Some(rest) if !rest.starts_with("error when") => format!("Error from server: {HEAD}: {rest}"),
@@ -48,8 +36,7 @@ fn with_source(why: &str) -> String {
     }
 }
 
-/// The object as the API server would keep it; it sets the time of creation also when it only tries (upstream:
-/// registry/rest, BeforeCreate).
+/// The object as it would be stored; a dry run sets the creation time too (upstream: registry/rest, BeforeCreate).
 fn as_created(object: &Value, now: Duration) -> String {
     let mut object = object.clone();
     object["metadata"]["creationTimestamp"] = json!(external_secrets::utc(timings::EPOCH + now.as_secs()));

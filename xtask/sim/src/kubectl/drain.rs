@@ -1,27 +1,12 @@
-//! `kubectl cordon`, `uncordon` and `drain`, and what an eviction does to pods.
-//! Knows nothing of why a node is drained.
-//!
-//! Texts and order: kubernetes/kubernetes `staging/src/k8s.io/kubectl/pkg/cmd/drain/drain.go` and `pkg/drain/`: it
-//! cordons, refuses what it may not take before it takes anything, asks for an eviction every five seconds while a
-//! disruption budget says no, and gives up when its time is over.
+//! `kubectl cordon`, `uncordon` and `drain`. Texts and order are upstream's (`kubectl/pkg/cmd/drain/drain.go`,
+//! `pkg/drain/`): it cordons, fails on what it may not evict before it evicts anything, retries every five seconds
+//! while a disruption budget forbids an eviction, and gives up at its timeout.
 
-use std::time::Duration;
+use crate::prelude::*;
 
-use serde_json::Value;
-
-use crate::argv::Invocation;
-use crate::argv::duration;
-use crate::cluster::Cluster;
-use crate::request::{Response, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
-use crate::workload::Workload;
-use crate::yaml::text;
-
-/// How often an eviction is asked for again (upstream).
+/// Pause between eviction attempts (upstream).
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Answers one of the three.
 pub fn drain(sim: &mut SimState, cmd: &Invocation<'_>, verb: &str) -> ToolResult<Response> {
     let &[node] = cmd.args.words.as_slice() else {
         return Err(failure(1, format!("error: USAGE: {verb} NODE [flags]")));
@@ -75,7 +60,7 @@ fn evict(sim: &mut SimState, cmd: &Invocation<'_>, node: &str, log: String) -> T
     })
 }
 
-/// What is refused before any pod is touched.
+/// Errors before any pod is evicted.
 fn blockers(cluster: &Cluster, cmd: &Invocation<'_>, node: &str, pods: &[Workload]) -> Option<String> {
     let named = |names: Vec<String>, why: &str| (!names.is_empty()).then(|| format!("{why}: {}", names.join(", ")));
     let name = |w: &Workload| format!("{}/{}-0", w.namespace, w.name);
@@ -104,7 +89,7 @@ fn blockers(cluster: &Cluster, cmd: &Invocation<'_>, node: &str, pods: &[Workloa
     }
 }
 
-/// Whether every disruption budget that selects the pods of a workload leaves room for one less.
+/// Whether every disruption budget that selects these pods allows one less.
 fn budget_allows(sim: &SimState, cluster: &Cluster, w: &Workload, now: Duration) -> bool {
     let (wanted, ready) = sim.pods(cluster, w, now);
     let labels = &w.needs.template["metadata"]["labels"];

@@ -1,16 +1,12 @@
-//! `kubectl exec`: into the pods whose inside the embedded world knows.
-//! Knows nothing of what is done inside.
+//! `kubectl exec` into simulated containers.
 
 use std::borrow::Cow;
 
 use super::{mesh, pod_endpoints};
-use crate::argv::Invocation;
-use crate::request::{ToolResult, failure};
-use crate::state::SimState;
+use crate::prelude::*;
 use crate::vault;
-use tool::Output;
 
-/// Runs a command in a container. The exit code is the remote command's.
+/// The exit code is the remote command's.
 pub fn exec(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Output> {
     if let Some(answer) = mesh::exec(sim, cmd).or_else(|| pod_endpoints::exec(sim, cmd)) {
         return answer;

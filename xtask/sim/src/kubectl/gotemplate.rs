@@ -1,23 +1,15 @@
 //! kubectl's Go templates, as far as `{{.data.token | base64decode}}`.
-//! Knows nothing of Kubernetes.
 
-use serde_json::Value;
+use crate::prelude::*;
 
-use crate::pki;
-
-/// Why nothing is printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TemplateError {
-    /// A shape that is not modelled.
+    /// An unsupported template.
     Template,
-    /// The value does not fit; kubectl's words.
+    /// kubectl's text for a value that does not fit.
     Data(String),
 }
 
-/// What a template prints for a value.
-///
-/// # Errors
-/// See [`Bad`].
 pub fn print(template: &str, value: &Value) -> Result<String, TemplateError> {
     let inner = template.strip_prefix("{{").and_then(|t| t.strip_suffix("}}")).ok_or(TemplateError::Template)?;
     if inner.contains("{{") {
@@ -32,7 +24,7 @@ pub fn print(template: &str, value: &Value) -> Result<String, TemplateError> {
             let bytes = pki::unbase64(text).ok_or_else(|| broken(template, "illegal base64 data"))?;
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         }
-        // Words of Go's text/template (upstream); kubectl prints the object behind them, which nobody reads.
+        // Text of Go's text/template (upstream); kubectl prints the object after it, which is not needed here.
         ("base64decode", None) => Err(broken(template, "wrong type for value; expected string; got interface {}")),
         _ => Err(TemplateError::Template),
     }

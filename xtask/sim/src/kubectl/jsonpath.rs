@@ -1,14 +1,9 @@
 //! kubectl's JSONPath templates: `{.items[*].metadata.name}`, `{range …}…{end}`, `{"\n"}`, `[?(@.type=="Ready")]`.
-//! Knows nothing of Kubernetes.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// What a template prints for a value.
-///
-/// # Errors
-/// What is wrong with the template.
 pub fn print(template: &str, value: &Value) -> Result<String, String> {
     let pieces = read(&mut &*template, template, false)?;
     let mut out = String::new();
@@ -23,7 +18,7 @@ enum Piece<'a> {
     Range(&'a str, Vec<Piece<'a>>),
 }
 
-/// The pieces up to the end of the template, or of the range that they are in.
+/// Up to the end of the template, or of the enclosing range.
 fn read<'a>(rest: &mut &'a str, template: &str, inside: bool) -> Result<Vec<Piece<'a>>, String> {
     let mut pieces = Vec::new();
     while let Some(open) = rest.find('{') {
@@ -52,7 +47,7 @@ fn read<'a>(rest: &mut &'a str, template: &str, inside: bool) -> Result<Vec<Piec
     Ok(pieces)
 }
 
-/// The brace that closes the first one; braces inside quotes do not count.
+/// The brace that closes the first one; braces in quotes do not count.
 fn closing(text: &str) -> Option<usize> {
     let mut quoted = false;
     text.char_indices().find_map(|(at, c)| {
@@ -114,7 +109,7 @@ fn values<'a>(at: &[&'a Value], path: &str) -> Result<Vec<&'a Value>, String> {
     Ok(found)
 }
 
-/// A name goes to the next `.` or `[` that has no backslash before it.
+/// A name ends at the next `.` or `[` without a backslash before it.
 fn name_end(text: &str) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices() {

@@ -1,12 +1,10 @@
-//! Kinds of the simulated API server: those built in, and those that CRDs add.
-//! Knows nothing of objects.
+//! Kinds that the API server has built in, and those that CRDs add.
 
 use std::borrow::Cow;
 
 use crate::cluster::{Cluster, Crd};
 use crate::data;
 
-/// A kind that the API server serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kind {
     /// As in manifests: `DaemonSet`.
@@ -19,17 +17,16 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// As kubectl names it in output: `daemonset.apps`.
+    /// As kubectl prints it: `daemonset.apps`.
     pub fn qualified(&self) -> String {
         let kind = self.kind.to_lowercase();
         if self.group.is_empty() { kind } else { format!("{kind}.{}", self.group) }
     }
 }
 
-/// Kinds whose pods are simulated.
 pub const CONTROLLERS: &[&str] = &["DaemonSet", "Deployment", "StatefulSet"];
 
-/// The kind that a resource definition adds; its name is `gateways.gateway.networking.k8s.io`.
+/// By its name: `gateways.gateway.networking.k8s.io`.
 fn from_crd(name: &str, crd: &Crd) -> Kind {
     let (plural, group) = name.split_once('.').unwrap_or((name, ""));
     let own = |text: &str| Cow::Owned(text.to_owned());
@@ -52,7 +49,6 @@ fn built_in_kind(fits: impl Fn(&str, &str, &str, &str, &str) -> bool) -> Option<
     None
 }
 
-/// The kind of a manifest, if the API server knows it.
 pub fn for_manifest(cluster: &Cluster, version: &str, kind: &str) -> Option<Kind> {
     let (group, short) = version.rsplit_once('/').unwrap_or(("", version));
     let built_in = built_in_kind(|of, name, _, _, _| name == kind && of == version);
@@ -66,7 +62,7 @@ pub fn for_manifest(cluster: &Cluster, version: &str, kind: &str) -> Option<Kind
     })
 }
 
-/// The kind that a word on the command line means: `nodes`, `deploy`, `crd`, `gateways.gateway.networking.k8s.io`.
+/// By a word on the command line: `nodes`, `deploy`, `crd`, `gateways.gateway.networking.k8s.io`.
 pub fn for_word(cluster: &Cluster, word: &str) -> Option<Kind> {
     let word = word.to_lowercase();
     let (head, tail) = word.split_once('.').unwrap_or((&word, ""));

@@ -1,21 +1,16 @@
-//! What controllers write beside what was applied: states of policies, the webhooks that Kyverno makes of its policies.
-//! Knows nothing of how anyone asks. All of it follows from releases, so that equal ends stay equal.
-
-use serde_json::{Value, json};
+//! What Kyverno's controllers write: status of policies, and its webhooks. All of it is derived from releases.
 
 use crate::admission;
-use crate::cluster::Cluster;
-use crate::yaml::text;
+use crate::prelude::*;
 
-/// The state of an object, where a controller keeps one.
 pub fn status(object: &Value) -> Option<Value> {
     // The fields of the CRD of kyverno 3.9.
     let ready = || json!({ "conditionStatus": { "ready": true, "message": "", "conditions": [] } });
     (text(object, "/kind") == "ValidatingPolicy").then(ready)
 }
 
-/// The webhooks of Kyverno's configuration: one for all policies that fail closed, one for the others. Names, path and
-/// selector as its controller writes them; `sideEffects` from its sources, not measured.
+/// One webhook for policies that fail closed, one for the others. Names, path and selector as its controller writes
+/// them; `sideEffects` from its sources, not measured.
 pub fn webhooks(cluster: &Cluster) -> Value {
     let Some(release) = cluster.release("kyverno") else { return json!([]) };
     let selector = release.values.pointer("/config/webhooks/namespaceSelector").cloned().unwrap_or_default();
@@ -40,7 +35,6 @@ fn rules(policy: &Value) -> Vec<Value> {
     policy["spec"]["matchConstraints"]["resourceRules"].as_array().cloned().unwrap_or_default()
 }
 
-/// Whether an object is Kyverno's configuration of its webhooks.
 pub fn is_kyvernos(object: &Value) -> bool {
     let name = admission::WEBHOOK.rsplit('/').next().unwrap_or_default();
     text(object, "/kind") == "ValidatingWebhookConfiguration" && text(object, "/metadata/name") == name

@@ -1,25 +1,18 @@
-//! What objects of the simulated API server look like: nodes, releases' Secrets, workloads, CRDs, and what was applied.
-//! Knows nothing of who asks for which.
+//! The shape of objects: nodes, releases' Secrets, workloads, CRDs, and applied objects with their status.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-use serde_json::{Value, json};
 
 use super::kinds::{CONTROLLERS, Kind};
 use super::{kyverno, mesh, pod_endpoints};
-use crate::cluster::{Cluster, Crd, Ready, Revision};
+use crate::cluster::{Crd, Ready, Revision};
 use crate::conditions::Breach;
 use crate::external_secrets;
 use crate::mesh as mesh_model;
-use crate::pki;
-use crate::state::SimState;
+use crate::prelude::*;
 use crate::volumes;
-use crate::workload::{PendingReason, Workload};
-use crate::yaml::text;
+use crate::workload::PendingReason;
 
-/// What was applied is stored; its status is made here.
 pub fn with_status<'a>(
     sim: &SimState,
     cluster: &Cluster,
@@ -44,7 +37,7 @@ pub fn with_status<'a>(
     object
 }
 
-/// The volume of a bound claim, as our storage class makes it (upstream: `createPersistentVolumeSource`).
+/// As our storage class creates it (upstream: `createPersistentVolumeSource`).
 pub fn volume(claim: &Value) -> Option<Value> {
     let node = volumes::selected_node(claim)?;
     let (namespace, name) = (text(claim, "/metadata/namespace"), text(claim, "/metadata/name"));
@@ -58,7 +51,6 @@ fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {
     json!({ "type": kind, "status": status, "reason": reason, "message": message })
 }
 
-/// A node, with what its kubelet reports.
 pub fn node(sim: &SimState, cluster: &Cluster, name: &str, now: Duration) -> Value {
     let member = &cluster.nodes[name];
     let ready = match sim.node_ready(cluster, name, now) {
@@ -77,7 +69,7 @@ pub fn node(sim: &SimState, cluster: &Cluster, name: &str, now: Duration) -> Val
         labels["node-role.kubernetes.io/control-plane"] = json!("");
     }
     let mut spec = json!({});
-    // Handed out within three seconds, or never (measured).
+    // Assigned within three seconds, or never (measured).
     if let Some(net) = member.pod_cidr.filter(|_| member.joined + crate::timings::POD_CIDR <= now) {
         spec = json!({ "podCIDR": net.to_string(), "podCIDRs": [net.to_string()] });
     }
@@ -103,13 +95,12 @@ pub fn node(sim: &SimState, cluster: &Cluster, name: &str, now: Duration) -> Val
     made
 }
 
-/// A namespace.
 pub fn namespace(name: &str, labels: &BTreeMap<String, String>) -> Value {
     json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels },
         "status": { "phase": "Active" } })
 }
 
-/// A release's Secret: chart and values are not in its labels, only what `--labels` put there (measured).
+/// Chart and values are not in its labels, only what `--labels` sets (measured).
 pub fn release_secret(revision: &Revision) -> &Value {
     revision.status.secret(|| {
         let mut labels = json!(revision.labels);
@@ -121,18 +112,15 @@ pub fn release_secret(revision: &Revision) -> &Value {
     })
 }
 
-/// The name of that Secret.
 fn secret_name(revision: &Revision) -> String {
     format!("sh.helm.release.v1.{}.v{}", revision.name, revision.number)
 }
 
-/// Whether that is its name.
 pub fn is_secret_of(revision: &Revision, name: &str) -> bool {
     let rest = name.strip_prefix("sh.helm.release.v1.").and_then(|rest| rest.strip_prefix(revision.name.as_str()));
     rest.and_then(|rest| rest.strip_prefix(".v")).is_some_and(|number| number == revision.number.to_string())
 }
 
-/// A resource definition.
 pub fn crd(name: &str, crd: &Crd, now: Duration) -> Value {
     let (plural, group) = name.split_once('.').unwrap_or((name, ""));
     let versions: Vec<Value> = crd.versions.iter().map(|v| json!({ "name": v, "served": true })).collect();
@@ -149,7 +137,7 @@ pub fn crd(name: &str, crd: &Crd, now: Duration) -> Value {
         "status": { "conditions": [condition("Established", status, "InitialNamesAccepted", "")] } })
 }
 
-/// The range as the API server understands it: masked, whatever was written (measured).
+/// The range as the API server reads it: masked (measured).
 pub fn service_cidr(cluster: &Cluster) -> Value {
     json!({ "apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": { "name": "kubernetes" },
         "spec": { "cidrs": [cluster.services.trunc().to_string()] },
@@ -167,7 +155,7 @@ fn set_status(mut object: Value, status: Value) -> Value {
     object
 }
 
-/// An applied workload is one object for as long as it is there; its generation counts what it was told.
+/// An applied workload keeps its uid; its generation counts changes.
 fn set_identity(sim: &SimState, cluster: &Cluster, mut object: Value) -> Value {
     let key = workload_key(&object);
     object["metadata"]["uid"] = json!(&pki::sha256(format!("{} {key}", cluster.ca).as_bytes())[..32]);
@@ -177,11 +165,10 @@ fn set_identity(sim: &SimState, cluster: &Cluster, mut object: Value) -> Value {
     object
 }
 
-/// The status of a workload.
 fn workload_status(sim: &SimState, cluster: &Cluster, workload: &Workload, now: Duration) -> Value {
     let (wanted, ready) = sim.pods(cluster, workload, now);
     if workload.kind == "DaemonSet" {
-        // A DaemonSet has no condition, only events (measured).
+        // A DaemonSet has no conditions, only events (measured).
         return json!({ "desiredNumberScheduled": wanted, "numberReady": ready, "numberAvailable": ready,
             "updatedNumberScheduled": wanted, "observedGeneration": 1 });
     }
@@ -198,11 +185,9 @@ fn workload_status(sim: &SimState, cluster: &Cluster, workload: &Workload, now: 
     status
 }
 
-/// Pods with a controller that a release made.
 pub fn workload(sim: &SimState, cluster: &Cluster, workload: &Workload, now: Duration) -> Value {
     let mut metadata = json!({ "name": workload.name, "namespace": workload.namespace, "generation": 1 });
     if !workload.release.is_empty() {
-        // Helm marks what it makes.
         metadata["labels"] = json!({ "app.kubernetes.io/managed-by": "Helm" });
         metadata["annotations"] = json!({ "meta.helm.sh/release-name": workload.release,
             "meta.helm.sh/release-namespace": workload.namespace });
@@ -214,7 +199,7 @@ pub fn workload(sim: &SimState, cluster: &Cluster, workload: &Workload, now: Dur
     made
 }
 
-/// What `kubectl get events` shows of pods that are kept from running.
+/// The events of pods that cannot start.
 pub fn event(workload: &Workload) -> Option<Value> {
     let (reason, message) = match &workload.pending {
         PendingReason::None => return None,
@@ -227,7 +212,7 @@ pub fn event(workload: &Workload) -> Option<Value> {
         "involvedObject": object, "metadata": { "name": workload.name, "namespace": workload.namespace } }))
 }
 
-/// The pods of a workload. Names of a Deployment's and a DaemonSet's pods are counted here, not random.
+/// Names of a Deployment's and a DaemonSet's pods are numbered, not random.
 pub fn pods(sim: &SimState, cluster: &Cluster, workload: &Workload, now: Duration) -> Vec<Value> {
     if !workload.admitted {
         return vec![];

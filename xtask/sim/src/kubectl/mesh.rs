@@ -1,31 +1,21 @@
-//! What the API server shows of Cilium and the mesh, and what answers through it and inside the sample's pods.
-//! Knows nothing of why a link is up or not.
-
-use std::time::Duration;
-
-use serde_json::{Value, json};
+//! Cilium's and the mesh's objects, and requests through the API server or inside the sample's pods.
 
 use super::pod_endpoints;
-use crate::argv::Invocation;
-use crate::cluster::Cluster;
 use crate::conditions::Condition;
 use crate::mesh::{self, SAMPLE, platform_with};
-use crate::pki;
-use crate::request::{ToolResult, failure, success};
-use crate::state::SimState;
-use tool::Output;
+use crate::prelude::*;
 
-/// The platform's services on a workload cluster: their release, and the status that they answer with.
+/// The platform's services on a workload cluster: host, release, and the HTTP status that they answer with.
 const SERVICES: [(&str, &str, &str); 3] = [
     ("thanos-receive.monitoring.", "thanos", "404"),
     ("loki.monitoring.", "loki", "200"),
     ("vault.vault.", "vault", "200"),
 ];
 
-/// Kinds of which Cilium makes objects.
+/// Kinds of objects that Cilium creates.
 pub const KINDS: &[&str] = &["ConfigMap", "Secret", "Service", "CiliumNode"];
 
-/// Objects of a kind that Cilium makes, which follow from its release.
+/// Derived from Cilium's release.
 pub fn objects(sim: &SimState, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str) -> bool) -> Vec<Value> {
     let Some(release) = cluster.release("cilium") else { return vec![] };
     let object = |kind: &str, name: &str| {
@@ -76,13 +66,13 @@ pub fn objects(sim: &SimState, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str
     }
 }
 
-/// Whether the Job that makes certificates has ended once: it is a pod and needs a node, and what it made stays.
+/// The Job that issues certificates needs a node once; its result stays.
 fn has_certificate(sim: &SimState, cluster: &Cluster) -> bool {
     let late = sim.conditions(&cluster.name).any(|m| *m == Condition::NoCertificates);
     !late && cluster.objects.contains_key(mesh::CERTIFIED)
 }
 
-/// The status of an object that a controller keeps: a store of secrets is ready when its cluster reaches Vault.
+/// A ClusterSecretStore is ready when its cluster reaches Vault.
 pub fn status(sim: &SimState, cluster: &Cluster, kind: &str, now: Duration) -> Option<Value> {
     let ready = kind == "ClusterSecretStore"
         && platform_with(sim, cluster, "vault", now).is_some_and(|other| !sim.vault_sealed(other))
@@ -94,7 +84,7 @@ pub fn status(sim: &SimState, cluster: &Cluster, kind: &str, now: Duration) -> O
     })
 }
 
-/// Whether Vault would ask the right API server who logs in: it keeps the address that it was told.
+/// Whether Vault checks logins at the right API server: it keeps the address that was configured.
 fn logs_in(sim: &SimState, cluster: &Cluster) -> bool {
     let host = format!("https://{}:6443", cluster.advertise);
     let config = format!("auth/{}/config", cluster.name);
@@ -102,12 +92,11 @@ fn logs_in(sim: &SimState, cluster: &Cluster) -> bool {
     vaults.any(|other| other.vault.paths.get(&config).is_some_and(|config| config["kubernetes_host"] == json!(host)))
 }
 
-/// Whether a release of a cluster is cut off from the platform, whatever carries packets there.
 fn withholds(sim: &SimState, cluster: &Cluster, release: &str) -> bool {
     sim.conditions(&cluster.name).any(|m| *m == Condition::Withholds(release.to_owned()))
 }
 
-/// A Service that is asked through the API server: how much of a cluster's figures arrived here.
+/// A query of Thanos or Loki by the API server's proxy.
 pub fn proxied(sim: &mut SimState, cmd: &Invocation<'_>, path: &str) -> ToolResult<Output> {
     let missing = || failure(1, "Error from server (NotFound): the server could not find the requested resource");
     if let Some(answer) = pod_endpoints::proxied(sim, cmd, path) {
@@ -131,8 +120,8 @@ pub fn proxied(sim: &mut SimState, cmd: &Invocation<'_>, path: &str) -> ToolResu
     Ok(success(json!({ "status": "success", "data": { "resultType": "vector", "result": result } }).to_string()))
 }
 
-/// What Thanos or Loki says of a cluster: how many scrapes of the last seconds it holds, whether it holds any of now,
-/// or a figure that nobody counts here. Nothing is an empty vector.
+/// Scrapes within the last seconds, or whether there are any now, or a fixed number for other queries; None is an empty
+/// vector.
 fn query_result(sim: &SimState, of: &Cluster, path: &str, now: Duration) -> Option<u64> {
     let window = path.split_once("%5B").and_then(|(_, rest)| rest.split_once("s%5D"));
     let received = |seconds| sim.scrapes_received(of, seconds, now).filter(|received| *received > 0);
@@ -143,7 +132,7 @@ fn query_result(sim: &SimState, of: &Cluster, path: &str, now: Duration) -> Opti
     }
 }
 
-/// curl in a pod of the sample, or an agent's own tool; `None` if it is another pod.
+/// curl in a pod of the sample, or an agent's own tool; `None` for another pod.
 pub fn exec(sim: &mut SimState, cmd: &Invocation<'_>) -> Option<ToolResult<Output>> {
     let words = cmd.args.rest.as_slice();
     match ((cmd.namespace(), cmd.args.word(0)), words) {
@@ -158,8 +147,8 @@ pub fn exec(sim: &mut SimState, cmd: &Invocation<'_>) -> Option<ToolResult<Outpu
     }
 }
 
-/// `cilium-health status`: what the agent's prober found last at every node that it knows of, its own cluster's too.
-/// An empty status is a good one (upstream: `api/v1/health/models`).
+/// `cilium-health status`: the last probe of every node that the agent knows of, its own cluster's too. An empty status
+/// is success (upstream: `api/v1/health/models`).
 fn health(sim: &SimState, cmd: &Invocation<'_>) -> ToolResult<Output> {
     let cluster = sim.cluster(&cmd.vm).ok_or_else(|| failure(1, "error: the server is gone"))?;
     if sim.agents(cluster, cmd.now).iter().all(|(_, way)| way.is_none()) {
@@ -185,7 +174,7 @@ fn health(sim: &SimState, cmd: &Invocation<'_>) -> ToolResult<Output> {
     Ok(success(json!({ "local": { "name": format!("{}/{}", cluster.name, cmd.vm) }, "nodes": nodes }).to_string()))
 }
 
-/// The cluster in which a pod with this address runs.
+/// The cluster with a pod at this address.
 fn pod_at<'a>(sim: &'a SimState, url: &str, now: Duration) -> Option<&'a Cluster> {
     let ip = url.strip_prefix("http://")?.split(':').next()?.parse().ok()?;
     let mut clusters = sim.vms.keys().filter_map(|vm| sim.cluster(vm));
@@ -208,7 +197,7 @@ fn curl(sim: &mut SimState, cmd: &Invocation<'_>, words: &[&str]) -> ToolResult<
     let url = words.last().copied().unwrap_or_default();
     if let Some((_, release, status)) = SERVICES.iter().find(|(host, ..)| url.contains(host)) {
         let there = platform_with(sim, cluster, release, cmd.now);
-        // A Vault that is sealed says so (documentation: sys/health).
+        // Documentation: sys/health.
         let sealed = |other: &Cluster| *release == "vault" && sim.vault_sealed(other);
         return there.map(|other| success(if sealed(other) { "503" } else { status })).ok_or_else(lost);
     }
@@ -229,7 +218,7 @@ fn curl(sim: &mut SimState, cmd: &Invocation<'_>, words: &[&str]) -> ToolResult<
         let other = sim.control_plane(name).and_then(|vm| sim.cluster(&vm));
         other.is_some_and(|c| c.workloads.contains_key(SAMPLE)) && sim.pods_reach(cluster, name, cmd.now)
     };
-    // Affinity is to others; without any this side answers itself.
+    // Affinity is to others; without any this cluster answers itself.
     let from = peers.find(has).unwrap_or(&cluster.name);
     Ok(success(json!({ "hostname": "sample-1", "version": "6.14.1", "message": from }).to_string()))
 }

@@ -1,44 +1,33 @@
-//! Which objects of the simulated API server there are, and which of them are asked for.
-//! Knows nothing of what they look like, nor of how they are printed.
+//! Lists objects of the simulated API server.
 
 use std::borrow::Cow;
-use std::time::Duration;
-
-use serde_json::Value;
 
 use super::kinds::{CONTROLLERS, Kind};
 use super::{manifests, mesh};
-use crate::cluster::{Cluster, Revision};
+use crate::cluster::Revision;
 use crate::conditions::Condition;
 use crate::external_secrets;
-use crate::state::SimState;
-use crate::workload::Workload;
-use crate::yaml::text;
+use crate::prelude::*;
 
-/// The key of a plain object.
 pub fn key(kind: &str, namespace: &str, name: &str) -> String {
     [&kind.to_lowercase(), "/", namespace, "/", name].concat()
 }
 
-/// Which objects of a kind are asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Query<'a> {
-    /// Those of this namespace; of all of them if it is left open.
+    /// None: all namespaces.
     pub namespace: Option<&'a str>,
-    /// Those of this name.
     pub name: Option<&'a str>,
-    /// Those whose labels fit.
     pub selector: &'a str,
 }
 
 impl Query<'_> {
-    /// Whether an object of this name may be among them.
     fn fits(&self, name: &str) -> bool {
         self.name.is_none_or(|wanted| wanted == name)
     }
 }
 
-/// The object of that name, or the first of several if the namespace is left open.
+/// If the namespace is open, the first of several.
 pub fn find<'a>(
     sim: &SimState,
     cluster: &'a Cluster,
@@ -50,7 +39,7 @@ pub fn find<'a>(
     list(sim, cluster, kind, wanted, now).into_iter().next()
 }
 
-/// Every object of a kind that is asked for. Those that are not are not even made, where that can be told before.
+/// Objects that the query excludes are not even built, where that can be told before.
 pub fn list<'a>(
     sim: &SimState,
     cluster: &'a Cluster,
@@ -73,7 +62,7 @@ pub fn list<'a>(
     }
     let stored = applied_objects(cluster, kind, wanted).into_iter();
     all.extend(stored.map(|object| manifests::with_status(sim, cluster, kind, object, now)));
-    // What Cilium makes has no labels.
+    // Cilium's objects have no labels.
     if mesh::KINDS.contains(&&*kind.kind) && selector_matches(wanted.selector, |_| None) {
         all.extend(mesh::objects(sim, cluster, &kind.kind, &fits).into_iter().map(Cow::Owned));
     }
@@ -88,20 +77,19 @@ pub fn list<'a>(
     all
 }
 
-/// Whether somebody took an object away behind everyone's back.
+/// Whether a condition hides an object.
 pub fn is_removed(sim: &SimState, cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> bool {
     let gone = |m: &Condition| matches!(m, Condition::Gone(gone) if *gone == key(kind, namespace, name));
     sim.conditions(&cluster.name).any(gone)
 }
 
-/// Namespace and name.
 fn namespace_and_name(object: &Value) -> (&str, &str) {
     let metadata = &object["metadata"];
     let of = |name: &str| metadata[name].as_str().unwrap_or_default();
     (of("namespace"), of("name"))
 }
 
-/// What was applied; one object is found by its key.
+/// One object is found by its key.
 fn applied_objects<'a>(cluster: &'a Cluster, kind: &Kind, wanted: Query<'_>) -> Vec<&'a Value> {
     if let (Some(namespace), Some(name)) = (wanted.namespace, wanted.name) {
         let key = key(&kind.kind, if kind.namespaced { namespace } else { "" }, name);
@@ -111,7 +99,7 @@ fn applied_objects<'a>(cluster: &'a Cluster, kind: &Kind, wanted: Query<'_>) -> 
     cluster.objects_of(&kind.kind.to_lowercase()).filter(|(key, _)| fits(key)).map(|(_, object)| object).collect()
 }
 
-/// Objects that nobody applied: they follow from what else is known of the cluster.
+/// Objects that follow from the state of the cluster.
 fn derived_objects<'a>(
     sim: &SimState,
     cluster: &'a Cluster,

@@ -1,32 +1,18 @@
-//! What pods say of themselves: Cilium's agent, the Prometheus Agent and its volume, Promtail; by `exec` or through the
-//! API server.
-//! Knows nothing of who is right: each tells what it runs with.
+//! What pods answer to `exec` and through the API server's proxy: Cilium's agent, Prometheus Agent, Promtail.
 
-use std::time::Duration;
-
-use serde_json::{Value, json};
-
-use crate::argv::Invocation;
-use crate::cluster::Cluster;
 use crate::conditions::Condition;
 use crate::mesh::platform_with;
-use crate::request::{ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
-use crate::workload::Workload;
-use crate::yaml::text;
-use tool::Output;
+use crate::prelude::*;
 
 /// Bytes a second of an agent that scrapes one app cluster (assumption, the drill's: 800 samples of 12 B a minute).
 const WRITES: u64 = 160;
-/// Samples a minute, likewise.
+/// Samples a minute (assumption, the same).
 const SAMPLES: u64 = 800;
-/// A page of the log (tsdb/wlog).
+/// A page of the WAL (tsdb/wlog).
 const PAGE: u64 = 32 << 10;
-/// Where the Agent's log is.
 const AGENT: &str = "monitoring/statefulset/prometheus-agent";
 
-/// The pod of that name, by its workload and its node.
+/// The workload and node of a pod.
 fn find_pod<'a>(
     sim: &SimState,
     cluster: &'a Cluster,
@@ -44,7 +30,7 @@ fn find_pod<'a>(
     up.then_some((workload, node))
 }
 
-/// A command in a pod of Cilium or in that of the Agent; `None` if it is another pod.
+/// None for other pods.
 pub fn exec(sim: &mut SimState, cmd: &Invocation<'_>) -> Option<ToolResult<Output>> {
     let (space, name, words) = (cmd.namespace(), cmd.args.word(0), &cmd.args.rest);
     let cluster = sim.cluster(&cmd.vm)?;
@@ -77,7 +63,7 @@ pub fn exec(sim: &mut SimState, cmd: &Invocation<'_>) -> Option<ToolResult<Outpu
     }
 }
 
-/// How the agent of a node carries packets: it may run on with what it began with.
+/// An agent may still run with an old protocol.
 fn node_tunnel(sim: &SimState, cluster: &Cluster, node: &str) -> String {
     let own = sim.conditions(&cluster.name).find_map(|m| match m {
         Condition::Agent { node: of, tunnel } if of == node => Some(tunnel.clone()),
@@ -86,7 +72,7 @@ fn node_tunnel(sim: &SimState, cluster: &Cluster, node: &str) -> String {
     own.unwrap_or_else(|| sim.tunnel(cluster))
 }
 
-/// What an agent says of itself (`models.StatusResponse` of Cilium, as far as it is read here).
+/// `models.StatusResponse` of Cilium, as far as it is read.
 fn agent_status(tunnel: &str) -> Value {
     json!({ "cilium": { "state": "Ok", "msg": "1.20.0" },
         "kube-proxy-replacement": { "mode": "True" },
@@ -94,7 +80,7 @@ fn agent_status(tunnel: &str) -> Value {
             "tunnel-protocol": tunnel } })
 }
 
-/// A pod that is asked through the API server: `…/namespaces/NS/pods/NAME:PORT/proxy/PATH`; `None` if it is no pod.
+/// `…/namespaces/NS/pods/NAME:PORT/proxy/PATH`; None if it is no pod.
 pub fn proxied(sim: &SimState, cmd: &Invocation<'_>, path: &str) -> Option<ToolResult<Output>> {
     let rest = path.strip_prefix("/api/v1/namespaces/")?;
     let (space, rest) = rest.split_once("/pods/")?;
@@ -113,7 +99,7 @@ pub fn proxied(sim: &SimState, cmd: &Invocation<'_>, path: &str) -> Option<ToolR
     }
 }
 
-/// The values that the pods of a workload run with.
+/// The values that its pods were started with.
 fn running_values(sim: &SimState, cluster: &Cluster, workload: &Workload) -> Value {
     let release = cluster.release(&workload.release);
     let mut values = release.map(|r| Value::clone(&r.values)).unwrap_or_default();
@@ -128,7 +114,7 @@ fn running_values(sim: &SimState, cluster: &Cluster, workload: &Workload) -> Val
     values
 }
 
-/// Seconds that the Agent has run, and bytes that it wrote meanwhile.
+/// Seconds since the Agent started, and bytes written since.
 fn wal_written(sim: &SimState, cluster: &Cluster, now: Duration) -> (u64, u64) {
     let rate = sim.conditions(&cluster.name).find_map(|m| match m {
         Condition::Writes(rate) => Some(*rate),
@@ -138,8 +124,8 @@ fn wal_written(sim: &SimState, cluster: &Cluster, now: Duration) -> (u64, u64) {
     (age, rate.unwrap_or(WRITES) * age)
 }
 
-/// Figures of an Agent in Prometheus' text format. Names and labels were read off a real one (2.42); it counts whole
-/// pages, and its newest sample is at most a scrape old.
+/// Metrics of an Agent; names and labels from a real one (2.42). It counts whole pages, and its newest sample is at
+/// most a scrape old.
 fn metrics(sim: &SimState, cluster: &Cluster, now: Duration) -> Option<String> {
     let (age, bytes) = wal_written(sim, cluster, now);
     let newest = timings::EPOCH + now.as_secs();
@@ -158,7 +144,7 @@ fn metrics(sim: &SimState, cluster: &Cluster, now: Duration) -> Option<String> {
     Some(sim.agent_send_metrics(cluster, now)? + &rows)
 }
 
-/// The flags that a Prometheus runs with, hidden ones included; one that was not given is `0s` (read off a real one).
+/// The flags that a Prometheus runs with, hidden ones included; an unset one is `0s` (from a real one).
 fn runtime_flags(values: &Value) -> Value {
     let given = values.pointer("/server/defaultFlagsOverride").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut data = json!({ "storage.agent.wal-truncate-frequency": "0s", "storage.agent.retention.max-time": "0s" });
@@ -170,7 +156,7 @@ fn runtime_flags(values: &Value) -> Value {
     json!({ "status": "success", "data": data })
 }
 
-/// Promtail's page of its configuration: YAML, escaped, in one `<pre>` (clients/pkg/promtail/server/ui, grafana/loki).
+/// Promtail's configuration page: escaped YAML in one `<pre>` (clients/pkg/promtail/server/ui, grafana/loki).
 fn config_page(values: &Value) -> String {
     let mut yaml = String::from("clients:\n");
     for client in values.pointer("/config/clients").and_then(Value::as_array).into_iter().flatten() {
@@ -189,7 +175,7 @@ fn config_page(values: &Value) -> String {
     )
 }
 
-/// What a pod shows beyond what every pod does: labels, containers and volumes that are looked at.
+/// Adds labels, container states and volumes.
 pub fn with_container_details(sim: &SimState, cluster: &Cluster, workload: &Workload, mut pod: Value) -> Value {
     let container = match workload.key().as_str() {
         AGENT => "prometheus-server",
@@ -212,7 +198,7 @@ pub fn with_container_details(sim: &SimState, cluster: &Cluster, workload: &Work
     pod["status"]["containerStatuses"] = json!([state]);
     if workload.is("monitoring/daemonset/promtail") {
         let values = running_values(sim, cluster, workload);
-        // Where the values say nothing, the chart mounts a path that a reboot empties.
+        // By default the chart mounts a path that a reboot empties.
         let run = json!([{ "name": "run", "hostPath": { "path": "/run/promtail" } }]);
         let at = json!([{ "name": "run", "mountPath": "/run/promtail" }]);
         let or = |value: &Value, other: &Value| if value.is_null() { other.clone() } else { value.clone() };
@@ -223,7 +209,6 @@ pub fn with_container_details(sim: &SimState, cluster: &Cluster, workload: &Work
     pod
 }
 
-/// Whether an agent is missing on a node where it should be.
 pub fn agent_missing(sim: &SimState, cluster: &Cluster, workload: &Workload, node: Option<&String>) -> bool {
     let away = |m: &Condition| matches!(m, Condition::NoAgentOn(of) if Some(of) == node);
     workload.is("kube-system/daemonset/cilium") && sim.conditions(&cluster.name).any(away)

@@ -1,23 +1,12 @@
-//! `kubectl get`, `wait` and `rollout`: what is there, and waiting for it.
-//! Knows nothing of how it came there.
+//! `kubectl get`, `logs`, `wait` and `rollout`.
 
 use std::borrow::Cow;
-use std::time::Duration;
-
-use serde_json::{Value, json};
 
 use super::kinds::{self, Kind};
 use super::objects::Query;
 use super::{gotemplate, jsonpath, mesh, objects};
-use crate::argv::Invocation;
-use crate::argv::duration;
-use crate::cluster::Cluster;
 use crate::outage;
-use crate::request::{Response, ToolResult, failure, success};
-use crate::state::SimState;
-use crate::timings;
-use crate::yaml::text;
-use tool::Output;
+use crate::prelude::*;
 
 fn cluster<'a>(sim: &'a SimState, cmd: &Invocation<'_>) -> ToolResult<&'a Cluster> {
     sim.cluster(&cmd.vm).ok_or_else(|| failure(1, "error: the server is gone"))
@@ -28,7 +17,7 @@ fn kind(cluster: &Cluster, word: &str) -> ToolResult<Kind> {
         .ok_or_else(|| failure(1, format!("error: the server doesn't have a resource type \"{word}\"")))
 }
 
-/// The objects that words name: `crd NAME…`, `deploy/x ds/y`, `nodes`. With no name, all that the selector fits.
+/// By words: `crd NAME…`, `deploy/x ds/y`, `nodes`. Without names, all that the selector matches.
 fn resolve_objects<'a>(
     sim: &'a SimState,
     cmd: &Invocation<'_>,
@@ -47,7 +36,7 @@ fn resolve_objects<'a>(
                 wanted.push((kind(cluster, word)?, Some(name)));
             }
         }
-        // `a,b`: all of several kinds, one after the other.
+        // `a,b`: all of several kinds.
         [word] => {
             for word in word.split(',') {
                 wanted.push((kind(cluster, word)?, None));
@@ -81,7 +70,7 @@ fn resolve_objects<'a>(
     Ok(found)
 }
 
-/// `kubectl logs` of a workload: the embedded world knows what the drill's probe prints.
+/// Of a workload; only the drill's probe prints anything.
 pub fn logs(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Output> {
     let key = format!("{}/{}", cmd.namespace(), cmd.args.word(0));
     let cluster = cluster(sim, cmd)?;
@@ -101,7 +90,6 @@ pub fn logs(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Output> {
     Ok(success(all.lines().skip(skip).map(|line| format!("{line}\n")).collect::<String>()))
 }
 
-/// `kubectl get`.
 pub fn get(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Output> {
     if let Some(path) = cmd.args.get("raw") {
         // Printed without a newline (measured).
@@ -126,15 +114,13 @@ pub fn get(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Output> {
     }
 }
 
-/// Why nothing is printed.
 enum PrintError {
-    /// As the tool says.
+    /// The tool's own error.
     Tool(Output),
-    /// The embedded world does not know that.
+    /// Unsupported by the simulator.
     Unsupported(Output),
 }
 
-/// Objects in the format that is asked for.
 fn print_objects(cmd: &Invocation<'_>, found: Vec<(Kind, Cow<'_, Value>)>) -> Result<Output, PrintError> {
     let one = cmd.args.words.len() == 2 || cmd.args.word(0).contains('/');
     if one && found.is_empty() {
@@ -171,7 +157,6 @@ fn print_objects(cmd: &Invocation<'_>, found: Vec<(Kind, Cow<'_, Value>)>) -> Re
     }
 }
 
-/// The one object that is asked for, or the list of all.
 fn object_or_list(one: bool, mut found: Vec<(Kind, Cow<'_, Value>)>) -> Cow<'_, Value> {
     match found.pop() {
         Some((_, single)) if one && found.is_empty() => single,
@@ -184,7 +169,7 @@ fn object_or_list(one: bool, mut found: Vec<(Kind, Cow<'_, Value>)>) -> Cow<'_, 
     }
 }
 
-/// Columns three spaces apart, as kubectl's tab writer lays them out.
+/// Columns three spaces apart, as kubectl's tab writer prints them.
 fn table(cmd: &Invocation<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Output {
     let items: Vec<&Value> = found.iter().map(|(_, v)| &**v).collect();
     let all = cmd.args.on("all-namespaces");
@@ -206,7 +191,7 @@ fn table(cmd: &Invocation<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Output {
         let own = |name: &str| Cow::from(metadata[name].as_str().unwrap_or_default());
         let mut row: Vec<Cow<'_, str>> = all.then(|| own("namespace")).into_iter().chain([own("name")]).collect();
         row.extend(extra_columns(item).into_iter().map(|(_, value)| Cow::from(value)));
-        // A label that is not there prints as nothing.
+        // A missing label prints as nothing.
         row.extend(labels.iter().map(|l| Cow::from(metadata["labels"][*l].as_str().unwrap_or_default())));
         rows.push(row);
     }
@@ -224,7 +209,7 @@ fn table(cmd: &Invocation<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Output {
     success(out)
 }
 
-/// The columns between name and labels: their names, and what this object has there.
+/// Columns between name and labels.
 fn extra_columns(item: &Value) -> Vec<(&'static str, &str)> {
     match text(item, "/kind") {
         "Secret" => vec![("TYPE", text(item, "/type")), ("DATA", "1"), ("AGE", "1m")],
@@ -237,12 +222,12 @@ fn extra_columns(item: &Value) -> Vec<(&'static str, &str)> {
     }
 }
 
-/// How long a command that waits may, from its `--timeout`.
+/// From `--timeout`.
 fn timeout(cmd: &Invocation<'_>, default: Duration) -> Duration {
     cmd.args.get("timeout").and_then(duration).unwrap_or(default)
 }
 
-/// Waits, or gives up with this.
+/// Fails when the time is over.
 fn wait_until(cmd: &Invocation<'_>, limit: Duration, stdout: String, stderr: &str) -> Response {
     let over = cmd.request.since + limit;
     if over <= cmd.now {
@@ -251,14 +236,14 @@ fn wait_until(cmd: &Invocation<'_>, limit: Duration, stdout: String, stderr: &st
     Response::Pending(timings::LOOK.min(over - cmd.now))
 }
 
-/// `kubectl wait`: a missing object or an empty selection ends it at once, unless it waits for creation (measured).
+/// A missing object or an empty selection fails at once, except with `--for create` (measured).
 pub fn wait(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Response> {
     let goal = cmd.args.get("for").unwrap_or_default().to_owned();
     let limit = timeout(cmd, Duration::from_secs(30));
     if goal == "create" || goal == "delete" {
         let found = match resolve_objects(sim, cmd, &cmd.args.words, false) {
             Ok(found) => !found.is_empty(),
-            // Of a kind that is not there yet, nothing is there yet.
+            // An unknown kind has no objects.
             Err(_) => false,
         };
         let words = cmd.args.words.join("/");
@@ -288,7 +273,7 @@ pub fn wait(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Response> {
     Ok(Response::Done(success(met)))
 }
 
-/// Whether an object meets `condition=NAME[=STATUS]` or `jsonpath=TEMPLATE[=VALUE]`; `None` is another kind of goal.
+/// `condition=NAME[=STATUS]` or `jsonpath=TEMPLATE[=VALUE]`; None for another goal.
 fn condition_met(object: &Value, goal: &str) -> Option<bool> {
     if let Some(condition) = goal.strip_prefix("condition=") {
         let (kind, status) = condition.split_once('=').unwrap_or((condition, "True"));
@@ -304,7 +289,6 @@ fn condition_met(object: &Value, goal: &str) -> Option<bool> {
     Some(wanted.map_or(!found.is_empty(), |w| found == w))
 }
 
-/// `kubectl rollout status` waits for all pods; `restart` makes new ones.
 pub fn rollout(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Response> {
     let (verb, words) =
         cmd.args.words.split_first().ok_or_else(|| failure(1, "error: required resource not specified"))?;
@@ -328,7 +312,7 @@ pub fn rollout(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Response>
                     let text = format!("{ready} of {wanted} updated pods are available...");
                     let stdout = format!("Waiting for {shown} \"{name}\" rollout to finish: {text}\n");
                     let stderr = "error: timed out waiting for the condition";
-                    // Without --timeout it waits for ever.
+                    // No limit without --timeout.
                     return Ok(wait_until(cmd, timeout(cmd, Duration::from_secs(86_400)), stdout, stderr));
                 }
                 out.push_str(&match shown.as_str() {

@@ -1,26 +1,18 @@
-//! `kubectl apply`, `diff`, `delete`, `label` and `annotate`: what the API server takes and what it refuses.
-//! Knows nothing of Helm or of readiness.
+//! `kubectl apply`, `diff`, `delete`, `label` and `annotate`.
 
 use std::borrow::Cow;
 use std::rc::Rc;
-use std::time::Duration;
-
-use serde_json::Value;
 
 use super::kinds::{self, Kind};
 use super::objects::Query;
 use super::{admit, manifests, objects};
 use crate::admission;
-use crate::argv::Invocation;
-use crate::cluster::Cluster;
-use crate::request::{self, Disk, ToolResult, failure, success};
-use crate::state::SimState;
+use crate::prelude::*;
+use crate::request;
 use crate::vault_store::VaultStore;
-use crate::workload::Workload;
-use crate::yaml::{self, text};
-use tool::Output;
+use crate::yaml;
 
-/// The objects of `--filename`, with where they are from. `-` is standard input.
+/// Objects of `--filename` with their source; `-` is standard input.
 pub(super) fn read_manifests(
     cmd: &Invocation<'_>,
     disk: &dyn Disk,
@@ -57,7 +49,7 @@ pub(super) fn read_manifests(
     Ok(all)
 }
 
-/// What is wrong with an object before anything is sent, or its kind.
+/// An object's kind, or its error before anything is sent.
 pub(super) fn resolve_kind(cluster: &Cluster, from: &str, object: &Value) -> Result<Kind, String> {
     let (version, kind, name) = (text(object, "/apiVersion"), text(object, "/kind"), text(object, "/metadata/name"));
     for (value, field) in [(version, "apiVersion"), (kind, "kind")] {
@@ -89,7 +81,7 @@ pub(super) fn namespace_of<'a>(kind: &Kind, object: &'a Value, cmd: &'a Invocati
     }
 }
 
-/// `kubectl apply --server-side`: goes on behind a refused object, and exits 1 if any was.
+/// Continues after a refused object, and then exits 1.
 pub fn apply(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<Output> {
     let given = read_manifests(cmd, disk, 1)?;
     if !cmd.args.on("server-side") {
@@ -136,7 +128,6 @@ pub fn apply(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolR
     Err(Output { stdout: out, ..failure(1, warned + &bad.join("\n")) })
 }
 
-/// Whether Kyverno answers its webhook.
 pub(super) fn kyverno_up(sim: &SimState, cmd: &Invocation<'_>) -> bool {
     let ready = |cluster: &Cluster| {
         cluster.workloads.get(admission::KYVERNO).is_some_and(|k| sim.rolled_out(cluster, k, cmd.now))
@@ -144,7 +135,7 @@ pub(super) fn kyverno_up(sim: &SimState, cmd: &Invocation<'_>) -> bool {
     sim.cluster(&cmd.vm).is_some_and(ready)
 }
 
-/// `kubectl diff --server-side`: 0 the same, 1 different, above 1 it could not tell (upstream: CheckDiffErr).
+/// Exit 0: the same, 1: different, above 1: it failed (upstream: CheckDiffErr).
 pub fn diff(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<Output> {
     let given = read_manifests(cmd, disk, 2)?;
     let up = kyverno_up(sim, cmd);
@@ -163,7 +154,7 @@ pub fn diff(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolRe
     if out.is_empty() { Ok(success("")) } else { Err(Output { stdout: out, ..failure(1, "exit status 1") }) }
 }
 
-/// Whether a live object already has every field that is applied. The embedded world keeps of a CRD what it needs.
+/// Whether the live object has every applied field. Of a CRD only what is needed is stored.
 fn matches_live(
     sim: &SimState,
     cluster: &Cluster,
@@ -197,7 +188,7 @@ fn is_dropped(value: &Value) -> bool {
     value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
-/// `kubectl delete`, by name, selector or file.
+/// By name, selector or file.
 pub fn delete(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<Output> {
     let Some(cluster) = sim.cluster(&cmd.vm) else { return Err(failure(1, "error: the server is gone")) };
     let mut targets: Vec<(Kind, String, String)> = Vec::new();
@@ -265,7 +256,7 @@ fn remove(cluster: &mut Cluster, kind: &Kind, namespace: &str, name: &str, now: 
     controlled || stored || cluster.releases.len() < releases
 }
 
-/// A pod is deleted, and its controller makes another. Of a StatefulSet all are made anew: they keep their names.
+/// Its controller creates another. Of a StatefulSet all are recreated, with the same names.
 fn delete_pod(cluster: &mut Cluster, namespace: &str, pod: &str, now: Duration) -> bool {
     let own = |w: &&mut Workload| {
         let rest = pod.strip_prefix(w.name.as_str()).and_then(|rest| rest.strip_prefix('-'));
@@ -284,7 +275,6 @@ fn delete_pod(cluster: &mut Cluster, namespace: &str, pod: &str, now: Duration) 
     true
 }
 
-/// `kubectl label` and `annotate`.
 pub fn label_or_annotate(sim: &mut SimState, cmd: &Invocation<'_>, verb: &str) -> ToolResult<Output> {
     let Some(cluster) = sim.cluster_mut(&cmd.vm) else { return Err(failure(1, "error: the server is gone")) };
     let mut words = cmd.args.words.clone();
@@ -309,7 +299,7 @@ pub fn label_or_annotate(sim: &mut SimState, cmd: &Invocation<'_>, verb: &str) -
         return Ok(success(format!("{}/{name} annotated\n", kind.qualified())));
     }
     if kind.kind != "Namespace" || verb != "label" {
-        // What marks mean to other kinds, the embedded world has no use for.
+        // Labels and annotations of other kinds are not stored.
         return Ok(success(format!("{}/{name} {verb}d\n", kind.qualified())));
     }
     let labels = cluster.namespaces.get_mut(name).ok_or_else(absent)?;

@@ -1,5 +1,4 @@
-//! kubeadm in a VM, joins, and what becomes of a control plane whose VM moves.
-//! Knows nothing of the other tools.
+//! kubeadm in a VM, joins, and control planes whose VM changes its address.
 
 use super::*;
 
@@ -15,7 +14,7 @@ fn join(sim: &mut Fixture, secret: &str, pin: &str) -> TaskId {
     sim.start("multipass exec -n app1-w1 -- sudo kubeadm join --config /etc/archipelago/kubeadm-join.yaml", "")
 }
 
-/// A worker beside a control plane that is only prepared, and the pin of its CA.
+/// A worker and a control plane that is only prepared, with the pin of its CA.
 fn pair() -> (Fixture, String) {
     let mut sim = Fixture::with_prepared_vm("10.97.0.0/16");
     assert!(sim.exec("app1-cp", "sudo kubeadm init phase certs ca --config /etc/archipelago/kubeadm-init.yaml").ok());

@@ -1,5 +1,4 @@
 //! kubectl and cilium-cli against a simulated API server.
-//! Knows nothing of the other tools.
 
 use super::*;
 
@@ -43,7 +42,6 @@ fn certificates_of_another_cluster_are_refused() {
     let mut other = Fixture::with_control_plane();
     let old = String::from_utf8(sim.disk.0.borrow().0["app1.yaml"].clone()).unwrap();
     let good = String::from_utf8(other.disk.0.borrow().0["app1.yaml"].clone()).unwrap();
-    // The same story has the same bytes, so the authority is made another by hand.
     assert_eq!(old, good);
     let mut config: serde_json::Value = serde_json::from_str(&good).unwrap();
     let strange = pki::base64(pki::authority("ca-other").as_bytes());

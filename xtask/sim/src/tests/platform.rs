@@ -1,5 +1,4 @@
 //! Vault in its pod, admission, tokens, and what uninstalling leaves.
-//! Knows nothing of plans.
 
 use super::*;
 
@@ -9,7 +8,6 @@ const STATUS: &str = "-- sh -c 'vault status -format=json || [ $? -eq 2 ]'";
 const CLASS: &str = "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: local-path}}";
 const POLICIES: &str = include_str!("../../../../infra/manifests/policies.yaml");
 
-/// A node that is ready, with storage.
 fn fixture() -> Fixture {
     let mut sim = Fixture::with_control_plane();
     sim.pull_cilium();
@@ -60,7 +58,6 @@ fn script(rest: &str) -> String {
     exec(&format!("-- sh -c 'read -r VAULT_TOKEN; export VAULT_TOKEN; {rest}'"))
 }
 
-/// Who looks at a cluster at rest is not kept by going through it; what somebody does there ends the rest.
 #[test]
 fn a_cluster_rests_until_somebody_takes_hold_of_it() {
     let mut sim = fixture();
@@ -221,7 +218,6 @@ fn kyverno_refuses_what_its_policies_deny_where_its_webhook_looks() {
     assert!(sim.run_with_stdin(APPLY, POLICIES).ok());
     let dry = format!("{APPLY} --dry-run=server");
     let latest = with_image("docker.io/library/nginx:latest", "default");
-    // Its webhook is made by Kyverno itself, when it first runs.
     assert!(sim.run_with_stdin(&dry, &latest).ok());
     sim.advance(60);
     sim.fails_with_stdin(
@@ -260,7 +256,6 @@ fn a_token_is_filled_in_for_an_account_that_is_there() {
     assert!(sim.run_with_stdin(APPLY, account).ok());
     let token = sim.ok(&get);
     assert!(token.starts_with("eyJ") && token.split('.').count() == 3 && !token.ends_with('\n'), "{token}");
-    // Applying it again leaves the token alone.
     assert!(sim.run_with_stdin(APPLY, secret).ok());
     assert_eq!(sim.ok(&get), token);
     assert!(sim.run_with_stdin(&APPLY.replace("apply", "diff"), secret).ok());

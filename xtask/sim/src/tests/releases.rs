@@ -1,5 +1,4 @@
-//! Helm 3 and 4: downloads, installs, and what a killed one leaves.
-//! Knows nothing of the other tools.
+//! Helm 3 and 4: downloads, installs, and interrupted runs.
 
 use super::*;
 
@@ -109,7 +108,7 @@ fn killed_in_an_upgrade_rollback_helps_and_labels_stick() {
     assert!(sim.run_with_stdin(UP, "{}").ok());
 }
 
-/// Someone rolls back while an upgrade is under way, and ends first: the newest stays the one in force (upstream).
+/// A rollback starts and ends during an upgrade; the newest revision stays in force (upstream).
 #[test]
 fn an_upgrade_that_ends_late_leaves_a_later_revision_deployed() {
     let mut sim = fixture();
@@ -122,8 +121,7 @@ fn an_upgrade_that_ends_late_leaves_a_later_revision_deployed() {
     assert_eq!(rows.last().unwrap()[1..3], ["3", "deployed"]);
 }
 
-/// Told to stop while it wrote other values: Helm 3 leaves what those wrote, until a rollback takes it off. Helm 4 does
-/// not (both measured).
+/// Helm 3 leaves what a cancelled upgrade wrote until a rollback; Helm 4 does not (both measured).
 #[test]
 fn what_a_cancelled_upgrade_wrote_stays_with_helm_3() {
     for (version, stays) in [("4.1.4", false), ("3.18.0", true)] {
@@ -144,7 +142,7 @@ fn what_a_cancelled_upgrade_wrote_stays_with_helm_3() {
     }
 }
 
-/// A rollback and an uninstall that are killed, however politely, stay where they were (upstream).
+/// Upstream.
 #[test]
 fn a_killed_rollback_or_uninstall_can_be_begun_again() {
     for (verb, left) in [("rollback", "pending-rollback"), ("uninstall", "uninstalling")] {

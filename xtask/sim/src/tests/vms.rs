@@ -1,5 +1,4 @@
 //! Multipass and what runs in its VMs.
-//! Knows nothing of the other tools.
 
 use super::*;
 

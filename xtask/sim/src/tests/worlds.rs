@@ -1,5 +1,4 @@
-//! The world itself: order, faults, saving and loading.
-//! Knows nothing of any one tool.
+//! Order of events, faults, saving and loading.
 
 use super::*;
 
@@ -89,7 +88,6 @@ fn faults_do_what_their_names_say() {
     assert!(sim.world.crashed());
 }
 
-/// Where a crash leaves commands that go on alone, these two leave none.
 #[test]
 fn what_takes_us_and_our_commands_leaves_them_half_done() {
     for (kind, power) in [(Kind::KillGroup, "Running"), (Kind::PowerCut, "Unknown")] {

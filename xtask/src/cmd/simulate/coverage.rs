@@ -1,5 +1,4 @@
-//! The table of failure points: how often each kind of fault was tried and how often all arrived, by tool.
-//! Knows nothing of how trials are played.
+//! The coverage table: injected faults and converged trials by kind of fault and tool.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,35 +8,33 @@ use super::trial_runner::TrialResult;
 use crate::ui::table::table;
 use sim::Kind;
 
-/// Faults that struck, and those after which the trial arrived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Count {
-    tried: usize,
-    arrived: usize,
+    injected: usize,
+    converged: usize,
 }
 
 impl Count {
     /// A number, or two where they differ: `12`, `11 of 12`.
     fn text(self) -> String {
         match self {
-            Count { tried, arrived } if tried == arrived => tried.to_string(),
-            Count { tried, arrived } => format!("{arrived} of {tried}"),
+            Count { injected, converged } if injected == converged => injected.to_string(),
+            Count { injected, converged } => format!("{converged} of {injected}"),
         }
     }
 }
 
-/// Counts by kind and by the program of the command that was struck.
+/// By kind of fault, and by the program that it was injected into.
 #[derive(Debug, Default)]
 pub struct Coverage(BTreeMap<Kind, BTreeMap<String, Count>>);
 
 impl Coverage {
-    /// Takes in one trial, with every fault that struck in it.
-    pub fn add(&mut self, played: &TrialResult) {
-        for injected in &played.injected {
-            let tool = injected.command.split(' ').next().unwrap_or_default().to_owned();
-            let count = self.0.entry(injected.kind).or_default().entry(tool).or_default();
-            count.tried += 1;
-            count.arrived += usize::from(played.verdict.is_none());
+    pub fn add(&mut self, result: &TrialResult) {
+        for fault in &result.injected {
+            let tool = fault.command.split(' ').next().unwrap_or_default().to_owned();
+            let count = self.0.entry(fault.kind).or_default().entry(tool).or_default();
+            count.injected += 1;
+            count.converged += usize::from(result.verdict.is_none());
         }
     }
 
@@ -45,14 +42,14 @@ impl Coverage {
         self.0.values().flat_map(|tools| tools.keys()).map(String::as_str).collect()
     }
 
-    /// For people: a row for each kind, a column for each tool; where not all arrived, both numbers.
+    /// For people: a row for each kind, a column for each tool; both numbers where not all converged.
     pub fn text(&self) -> String {
         let tools = self.tools();
         let heading: Vec<&str> = ["fault", "injected", "converged"].into_iter().chain(tools.iter().copied()).collect();
         let row = |name: String, of: &dyn Fn(&str) -> Count| {
             let all: Vec<Count> = tools.iter().map(|tool| of(tool)).collect();
             let sum = |part: fn(&Count) -> usize| all.iter().map(part).sum::<usize>().to_string();
-            let mut row = vec![name, sum(|c| c.tried), sum(|c| c.arrived)];
+            let mut row = vec![name, sum(|c| c.injected), sum(|c| c.converged)];
             row.extend(all.iter().map(|count| count.text()));
             row
         };
@@ -62,8 +59,8 @@ impl Coverage {
         rows.push(row("all".to_owned(), &|tool| {
             let counts = self.0.values().map(|tools| get(tools, tool));
             counts.fold(Count::default(), |sum, count| Count {
-                tried: sum.tried + count.tried,
-                arrived: sum.arrived + count.arrived,
+                injected: sum.injected + count.injected,
+                converged: sum.converged + count.converged,
             })
         }));
         table(&heading, &rows)
@@ -71,7 +68,7 @@ impl Coverage {
 
     /// For scripts: one event with every kind, and in it every tool.
     pub fn json(&self) -> Value {
-        let count = |count: &Count| json!({ "injected": count.tried, "converged": count.arrived });
+        let count = |count: &Count| json!({ "injected": count.injected, "converged": count.converged });
         let tools = |tools: &BTreeMap<String, Count>| -> BTreeMap<String, Value> {
             tools.iter().map(|(tool, of)| (tool.clone(), count(of))).collect()
         };
@@ -85,9 +82,9 @@ mod tests {
     use super::*;
     use sim::InjectedFault;
 
-    fn played(kind: Kind, command: &str, well: bool) -> TrialResult {
+    fn result(kind: Kind, command: &str, well: bool) -> TrialResult {
         let injected = vec![InjectedFault { point: 7, kind, command: command.into() }];
-        TrialResult { injected, verdict: (!well).then(|| (63, "it does not arrive".into())), ..TrialResult::default() }
+        TrialResult { injected, verdict: (!well).then(|| (63, "it diverges".into())), ..TrialResult::default() }
     }
 
     #[test]
@@ -99,7 +96,7 @@ mod tests {
             (Kind::Fail, "multipass list", false),
             (Kind::Fail, "multipass list", true),
         ] {
-            table.add(&played(kind, command, well));
+            table.add(&result(kind, command, well));
         }
         let want = "\
 fault  injected  converged  helm  multipass

@@ -1,5 +1,4 @@
-//! Watches a run by its notes and says where it contradicts itself.
-//! Knows nothing of what the steps mean.
+//! Checks invariants of the engine while a plan runs.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,27 +7,23 @@ use exec::workspace::Workspace;
 use plan::engine::{Failure, Note, Outcome};
 use plan::{Plan, StepKey};
 
-/// What was seen of one run.
 #[derive(Clone)]
 pub struct Invariants<'a> {
     plan: &'a Plan,
-    steps: BTreeMap<StepKey, Seen>,
-    /// Arguments of every command and texts of every note, one a line: no secret may be in them.
+    steps: BTreeMap<StepKey, Observed>,
+    /// Arguments of every command and texts of every note, one per line: no secret may be in them.
     public: String,
-    /// What should never have been.
     pub violations: Vec<String>,
 }
 
-/// What was seen of one step.
 #[derive(Clone, Copy, Default)]
-struct Seen {
-    asked: bool,
-    so: bool,
-    over: bool,
+struct Observed {
+    checked: bool,
+    satisfied: bool,
+    ended: bool,
 }
 
 impl<'a> Invariants<'a> {
-    /// Before a run of a plan.
     pub fn new(plan: &'a Plan) -> Self {
         Invariants { plan, steps: BTreeMap::new(), public: String::new(), violations: Vec::new() }
     }
@@ -70,61 +65,61 @@ impl<'a> Invariants<'a> {
         }
     }
 
-    /// Looks at a note.
-    pub fn see(&mut self, note: &Note) {
+    pub fn observe(&mut self, note: &Note) {
         self.record_note(note);
         match note {
-            Note::Checking(step) => self.of_mut(step).asked = true,
-            Note::Running { step, mutates: true, command, .. } => self.on_act(step, command),
+            Note::Checking(step) => self.step_mut(step).checked = true,
+            Note::Running { step, mutates: true, command, .. } => self.on_action(step, command),
             Note::Kept(step) | Note::Done { step, .. } => {
-                self.of_mut(step).so = true;
-                self.ends(step);
+                self.step_mut(step).satisfied = true;
+                self.on_end(step);
             }
-            Note::Failed(failure) => self.ends(&failure.step),
-            Note::Blocked(step, _) => self.ends(step),
+            Note::Failed(failure) => self.on_end(&failure.step),
+            Note::Blocked(step, _) => self.on_end(step),
             _ => {}
         }
     }
 
-    fn of(&self, step: &StepKey) -> Seen {
-        self.steps.get(step).copied().unwrap_or_default()
+    fn step(&self, id: &StepKey) -> Observed {
+        self.steps.get(id).copied().unwrap_or_default()
     }
 
-    fn of_mut(&mut self, step: &StepKey) -> &mut Seen {
-        self.steps.entry(step.clone()).or_default()
+    fn step_mut(&mut self, id: &StepKey) -> &mut Observed {
+        self.steps.entry(id.clone()).or_default()
     }
 
-    fn on_act(&mut self, id: &StepKey, command: &str) {
+    fn on_action(&mut self, id: &StepKey, command: &str) {
         let Some(step) = self.plan.step(id) else {
             return self.violations.push(format!("{id} acts and is not in the plan"));
         };
-        let missing = step.needs.iter().filter(|need| !self.of(need).so);
-        let early: Vec<_> = missing.map(|need| format!("{id} acts before {need} is so: {command}")).collect();
+        let missing = step.needs.iter().filter(|need| !self.step(need).satisfied);
+        let early: Vec<_> = missing.map(|need| format!("{id} acts before {need} is satisfied: {command}")).collect();
         self.violations.extend(early);
-        let seen = self.of(id);
-        if !seen.asked {
-            self.violations.push(format!("{id} acts without asking first: {command}"));
+        let observed = self.step(id);
+        if !observed.checked {
+            self.violations.push(format!("{id} acts without a check before: {command}"));
         }
-        if seen.over {
-            self.violations.push(format!("{id} acts after it was over: {command}"));
+        if observed.ended {
+            self.violations.push(format!("{id} acts after it ended: {command}"));
         }
     }
 
-    fn ends(&mut self, id: &StepKey) {
-        if std::mem::replace(&mut self.of_mut(id).over, true) {
+    fn on_end(&mut self, id: &StepKey) {
+        if std::mem::replace(&mut self.step_mut(id).ended, true) {
             self.violations.push(format!("{id} ends twice"));
         }
     }
 
-    /// Compares what was told with what is said at the end. A run that was killed says nothing.
-    pub fn end(&mut self, outcome: &Outcome) {
+    /// Compares the outcome with what was observed.
+    pub fn check_outcome(&mut self, outcome: &Outcome) {
         let good = outcome.done.iter().chain(&outcome.kept);
-        let untrue = good.filter(|id| !self.of(id).so).map(|id| format!("{id} is said to be so, and never was"));
+        let untrue =
+            good.filter(|id| !self.step(id).satisfied).map(|id| format!("{id} counts as satisfied, and never was"));
         self.violations.extend(untrue.collect::<Vec<_>>());
-        let told = outcome.done.len() + outcome.kept.len() + outcome.failed.len() + outcome.blocked.len();
-        if told + outcome.skipped.len() != self.plan.steps.len() && !outcome.interrupted {
-            let all = self.plan.steps.len();
-            self.violations.push(format!("the end tells of {told} of {all} steps"));
+        let listed = outcome.done.len() + outcome.kept.len() + outcome.failed.len() + outcome.blocked.len();
+        let all = self.plan.steps.len();
+        if listed + outcome.skipped.len() != all && !outcome.interrupted {
+            self.violations.push(format!("the outcome lists {listed} of {all} steps"));
         }
     }
 }
@@ -152,46 +147,31 @@ mod tests {
     }
 
     #[test]
-    fn a_good_run_has_no_contradiction() {
+    fn a_good_run_violates_nothing() {
         let plan = plan();
         let mut invariants = Invariants::new(&plan);
         let checking = |id: &str| Note::Checking(id.into());
         for note in [checking("a"), acts("a"), done("a"), checking("b"), Note::Kept("b".into())] {
-            invariants.see(&note);
+            invariants.observe(&note);
         }
-        invariants.end(&Outcome { done: vec!["a".into()], kept: vec!["b".into()], ..Outcome::default() });
+        invariants.check_outcome(&Outcome { done: vec!["a".into()], kept: vec!["b".into()], ..Outcome::default() });
         assert_eq!(invariants.violations, [""; 0]);
     }
 
     #[test]
-    fn secrets_in_arguments_notes_and_journal_are_violations() {
-        let plan = plan();
-        let mut space = Workspace::in_memory();
-        space.journal_add("later-known-value").unwrap();
-        space.keep_secrets(&[("a", "a-secret-value"), ("b", "later-known-value")]).unwrap();
-        let mut invariants = Invariants::new(&plan);
-        invariants.record_args(&["--token".into(), "x=a-secret-value".into()]);
-        invariants.see(&Note::Line("a".into(), "said a-secret-value".into()));
-        invariants.check_secrets(&space);
-        let want =
-            ["x=<secret:a>", "said <secret:a>", "<secret:b>"].map(|line| format!("a secret is in public: {line}"));
-        assert_eq!(invariants.violations, want);
-    }
-
-    #[test]
-    fn every_contradiction_is_named() {
+    fn every_violation_is_reported() {
         let plan = plan();
         let mut invariants = Invariants::new(&plan);
         for note in [acts("b"), done("b"), acts("b"), done("b"), acts("c")] {
-            invariants.see(&note);
+            invariants.observe(&note);
         }
-        invariants.end(&Outcome { done: vec!["a".into()], ..Outcome::default() });
+        invariants.check_outcome(&Outcome { done: vec!["a".into()], ..Outcome::default() });
         let all = invariants.violations.join("\n");
         for part in
-            ["before a is so", "without asking", "after it was over", "ends twice", "not in the plan", "never was"]
+            ["before a is satisfied", "without a check", "after it ended", "ends twice", "not in the plan", "never was"]
         {
             assert!(all.contains(part), "{part}: {all}");
         }
-        assert!(all.ends_with("the end tells of 1 of 2 steps"));
+        assert!(all.ends_with("the outcome lists 1 of 2 steps"));
     }
 }

@@ -1,5 +1,4 @@
-//! What is played for each command: what goes before it, and what comes after, so that two ends can be compared.
-//! Knows nothing of faults.
+//! The scenario of each command: what runs before it, and what after, so that final states can be compared.
 
 use super::super::exit::{Stop, WRONG};
 use super::super::load::Inputs;
@@ -11,10 +10,10 @@ use plan::mesh::{Scope, whole};
 use plan::{Plan, StepKey, power};
 use tool::helm::Helm;
 
-/// The plans of a piece.
+/// The plans of a [`Scenario`].
 pub struct ScenarioPlans {
     before: Vec<Plan>,
-    moved: bool,
+    readdressed: bool,
     plan: Plan,
     repair: Option<Plan>,
     hinted: Option<Plan>,
@@ -22,78 +21,71 @@ pub struct ScenarioPlans {
 }
 
 impl ScenarioPlans {
-    /// The piece, for this many steps at once.
     pub fn scenario(&self, jobs: usize) -> Scenario<'_> {
-        let ScenarioPlans { before, moved, plan, repair, hinted, after } = self;
+        let ScenarioPlans { before, readdressed, plan, repair, hinted, after } = self;
         let (repair, hinted, after) = (repair.as_ref(), hinted.as_ref(), after.as_ref());
-        Scenario { before, moved: *moved, plan, repair, hinted, after, jobs }
+        Scenario { before, readdressed: *readdressed, plan, repair, hinted, after, jobs }
     }
 }
 
-/// The play of a command.
-///
 /// # Errors
-/// Problems of the input; or there is no older version to upgrade from.
+/// Problems of the input; or no older version to upgrade from is known.
 pub fn of(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, Stop> {
     let bootstrap = || inputs.bootstrap(Helm::V4);
     let start = || power::start(&inputs.fleet, bootstrap());
     let stop = || power::stop(&inputs.fleet);
-    let alone = |plan| ScenarioPlans { before: vec![], moved: false, plan, repair: None, hinted: None, after: None };
-    let play = |before, plan| ScenarioPlans { before, ..alone(plan) };
+    let plans =
+        |before, plan| ScenarioPlans { before, readdressed: false, plan, repair: None, hinted: None, after: None };
     Ok(match command {
-        Planned::Bootstrap => alone(bootstrap()),
+        Planned::Bootstrap => plans(vec![], bootstrap()),
         Planned::MeshConnect => {
             let mesh = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
-            ScenarioPlans { repair: Some(bootstrap()), ..play(vec![bootstrap()], mesh) }
+            ScenarioPlans { repair: Some(bootstrap()), ..plans(vec![bootstrap()], mesh) }
         }
-        // What was stopped on the way, and by whom, shows when it is to start again.
-        Planned::Stop => ScenarioPlans { after: Some(start()), ..play(vec![bootstrap()], stop()) },
-        Planned::Start => play(vec![bootstrap(), stop()], start()),
-        Planned::Destroy => play(vec![bootstrap()], power::destroy(&inputs.fleet)),
+        // What else was stopped shows when it is started again.
+        Planned::Stop => ScenarioPlans { after: Some(start()), ..plans(vec![bootstrap()], stop()) },
+        Planned::Start => plans(vec![bootstrap(), stop()], start()),
+        Planned::Destroy => plans(vec![bootstrap()], power::destroy(&inputs.fleet)),
         Planned::Upgrade => {
             let old = older(inputs)?;
-            let mesh = old.mesh(Helm::V4, &Scope::all(&old.fleet))?;
-            // A machine that came back with another address is told to its peers by this alone.
-            let hinted = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
-            ScenarioPlans {
-                hinted: Some(hinted),
-                ..play(vec![old.bootstrap(Helm::V4), mesh], inputs.upgrade(Helm::V4))
-            }
+            let before = vec![old.bootstrap(Helm::V4), old.mesh(Helm::V4, &Scope::all(&old.fleet))?];
+            // Only this configures the peers of a machine that got another address.
+            let hinted = Some(inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?);
+            ScenarioPlans { hinted, ..plans(before, inputs.upgrade(Helm::V4)) }
         }
     })
 }
 
-/// The same where VMs have come back with other addresses, of a command that mends that.
+/// The scenario that starts with changed VM addresses, of a command that repairs them.
 ///
 /// # Errors
-/// Problems of the input; or it is none of that command's business.
-pub fn moved(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, Stop> {
+/// Problems of the input; or the command does not repair addresses.
+pub fn readdressed(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, Stop> {
     let mesh = || inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet));
-    let stop = || power::stop(&inputs.fleet);
-    let play = of(command, inputs)?;
     let bootstrap = || inputs.bootstrap(Helm::V4);
+    let plans = ScenarioPlans { readdressed: true, ..of(command, inputs)? };
     Ok(match command {
-        Planned::Bootstrap => ScenarioPlans { before: vec![bootstrap()], moved: true, ..play },
+        Planned::Bootstrap => ScenarioPlans { before: vec![bootstrap()], ..plans },
         Planned::MeshConnect => {
             let clusters: Vec<String> = inputs.fleet.clusters.iter().map(|c| c.name.clone()).collect();
-            let plan = once_home(inputs.home(Helm::V4, &clusters), mesh()?);
-            ScenarioPlans { before: vec![bootstrap(), mesh()?], moved: true, plan, ..play }
+            let plan = readdress_first(inputs.home(Helm::V4, &clusters), mesh()?);
+            ScenarioPlans { before: vec![bootstrap(), mesh()?], plan, ..plans }
         }
-        // What was connected is so again when `start` has gone on to connect it.
+        // `start` goes on to reconnect what was connected.
         Planned::Start => {
-            ScenarioPlans { before: vec![bootstrap(), mesh()?, stop()], moved: true, after: Some(mesh()?), ..play }
+            let before = vec![bootstrap(), mesh()?, power::stop(&inputs.fleet)];
+            ScenarioPlans { before, after: Some(mesh()?), ..plans }
         }
         Planned::Stop | Planned::Destroy | Planned::Upgrade => {
-            let what = format!("`--readdressed` does not apply to `{}`", play.plan.name);
-            let why = "bootstrap, mesh-connect and start repair changed addresses";
-            return Err(Stop::one(WRONG, Problem::new(what).why(why)));
+            let problem = Problem::new(format!("`--readdressed` does not apply to `{}`", plans.plan.name));
+            return Err(Stop::one(WRONG, problem.why("bootstrap, mesh-connect and start repair changed addresses")));
         }
     })
 }
 
-/// What `mesh-connect` does where nodes have moved, one run after the other as one plan: a cluster is told its peers
-/// when its own nodes are home.
-fn once_home(home: Plan, mesh: Plan) -> Plan {
+/// `mesh-connect` after addresses changed, its two runs as one plan: a cluster's peers are configured once its own
+/// nodes are readdressed.
+fn readdress_first(home: Plan, mesh: Plan) -> Plan {
     let mut plan = whole(home, mesh);
     for step in &mut plan.steps {
         let cluster =
@@ -103,7 +95,7 @@ fn once_home(home: Plan, mesh: Plan) -> Plan {
     plan
 }
 
-/// The same fleet as it was a patch ago: Kubernetes, and every chart that has had a patch.
+/// The fleet one patch earlier: Kubernetes, and every chart with a patch.
 fn older(inputs: &Inputs) -> Result<Inputs, Stop> {
     let (mut fleet, mut releases) = (inputs.fleet.clone(), inputs.releases.clone());
     let versions = &mut fleet.versions;
@@ -119,7 +111,7 @@ fn older(inputs: &Inputs) -> Result<Inputs, Stop> {
     Ok(Inputs { fleet, releases, files, data, tools })
 }
 
-/// A chart of the patch before. Its archive has another digest, which one does not matter here.
+/// The chart one patch earlier. Its archive has another digest; which one does not matter.
 fn age(chart: &mut Chart) {
     let Some((minor, patch)) = chart.version.rsplit_once('.') else { return };
     let Some(patch) = patch.parse::<u64>().ok().and_then(|patch| patch.checked_sub(1)) else { return };

@@ -1,5 +1,4 @@
-//! A run of a plan in a world of its own, all of it in memory: it can be stopped between two turns and copied.
-//! Knows nothing of what goes wrong in it, nor of what is made of its end.
+//! A run of a plan in a simulated world in memory, which can be stopped between two turns and copied.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -14,33 +13,30 @@ use plan::journal;
 use sim::{Faults, SimWorld};
 use tool::{Call, Event, TaskId, World};
 
-/// What is played.
+/// The plans of a trial.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario<'a> {
-    /// What is run first, without any fault.
+    /// Run first, without faults.
     pub before: &'a [Plan],
-    /// Whether VMs have other addresses then: all of them, or those that a seed has bits for.
-    pub moved: bool,
-    /// What the faults strike.
+    /// Then VMs are readdressed: all of them, or those that a seed has bits for.
+    pub readdressed: bool,
+    /// Run with faults.
     pub plan: &'a Plan,
-    /// What a person runs after a disaster, before the same command again.
+    /// Run after faults, before the same plan again.
     pub repair: Option<&'a Plan>,
-    /// What a person runs where even the calm run stops, as its hint says, before the same command once more.
+    /// Run if even the run without faults fails, as its hint tells, before the same plan again.
     pub hinted: Option<&'a Plan>,
-    /// What is run at the end, before ends are compared.
+    /// Run at the end, before final states are compared.
     pub after: Option<&'a Plan>,
-    /// Steps at once.
+    /// Parallel steps.
     pub jobs: usize,
 }
 
 /// A machine and its files, between two runs.
 pub struct Setup {
-    /// The machine.
     pub world: SimWorld,
-    /// The files.
     pub space: Workspace,
-    /// What contradicted itself in a run.
-    pub wrong: Vec<String>,
+    pub violations: Vec<String>,
 }
 
 impl Setup {
@@ -49,22 +45,22 @@ impl Setup {
         let space = Workspace::in_memory();
         let mut world = sim_world::begin(&space, Faults::none(), scenario.plan);
         scenario.before.iter().for_each(|before| sim_world::publish(world.stage_mut(), before));
-        Setup { world, space, wrong: Vec::new() }
+        Setup { world, space, violations: Vec::new() }
     }
 
     fn copy(&self) -> Setup {
         let space = self.space.copy();
-        Setup { world: sim_world::copy(&space, &self.world), space, wrong: self.wrong.clone() }
+        Setup { world: sim_world::copy(&space, &self.world), space, violations: self.violations.clone() }
     }
 
-    /// The next process finds what the last one left; what that had started goes on alone.
-    pub fn again(&mut self) {
+    /// A new process finds the files of the last one, whose commands run on.
+    pub fn restart_process(&mut self) {
         self.world.orphan_children();
         self.space = self.space.beside();
     }
 }
 
-/// A plan, and what it takes to run it often.
+/// A plan, compiled to run often.
 pub struct CompiledRun<'a> {
     plan: &'a Plan,
     digest: String,
@@ -72,18 +68,16 @@ pub struct CompiledRun<'a> {
 }
 
 impl<'a> CompiledRun<'a> {
-    /// Of a plan.
     pub fn new(plan: &'a Plan, jobs: usize) -> Self {
         let engine = Engine::new(plan, plan.ids(), Default::default(), jobs);
         CompiledRun { plan, digest: drive::digest(plan), engine }
     }
 
-    /// The name of the plan.
     pub fn name(&self) -> &'a str {
         self.plan.name
     }
 
-    /// Runs all of it once in that place, as one process would.
+    /// Runs it to its end, as one process would.
     pub fn run(&self, setup: Setup) -> (Setup, Outcome) {
         SimRun::begin(self, setup).finish()
     }
@@ -114,7 +108,7 @@ impl World for WatchedWorld<'_, '_, '_> {
     }
 }
 
-/// A run that is under way, between two turns.
+/// A run between two turns.
 pub struct SimRun<'a> {
     setup: Setup,
     process: ProcessState,
@@ -123,62 +117,56 @@ pub struct SimRun<'a> {
 }
 
 impl<'a> SimRun<'a> {
-    /// A run that begins in that place.
     pub fn begin(run: &CompiledRun<'a>, mut setup: Setup) -> Self {
         let facts = setup.space.journal().map(|text| journal::facts(&text)).unwrap_or_default();
         let course = Course::begin(run.plan, run.engine.knowing(facts), &run.digest, &mut setup.space);
         SimRun { setup, process: ProcessState::default(), course, invariants: Invariants::new(run.plan) }
     }
 
-    /// Commands that a fault could have struck so far.
+    /// Injection points so far.
     pub fn points(&self) -> u64 {
         self.setup.world.points()
     }
 
-    /// VMs come back with other addresses: those whose bits are set, in the order of their names.
+    /// Readdresses the VMs whose bits are set, in the order of their names.
     pub fn readdress(&mut self, which: u64) {
         let now = self.setup.world.now();
         self.setup.world.stage_mut().readdress_all(which, now);
     }
 
-    /// Other faults from here on; points are counted on.
-    pub fn strike(&mut self, faults: Faults) {
+    /// Replaces the faults; injection points are counted on.
+    pub fn set_faults(&mut self, faults: Faults) {
         let points = self.points();
         self.setup.world.with_faults(faults.starting_at(points));
     }
 
-    /// One turn. How the run ended, if it did.
+    /// One turn; the outcome if the run ended.
     pub fn turn(&mut self) -> Option<Outcome> {
         let SimRun { setup: Setup { world, space, .. }, process, course, invariants } = self;
         let crashable = CrashableWorld { world, process: std::mem::take(process) };
         let invariants = RefCell::new(invariants);
         let mut watched = WatchedWorld { crashable, invariants: &invariants };
-        let outcome = course.turn(&mut watched, space, &mut |_, note| invariants.borrow_mut().see(note));
+        let outcome = course.turn(&mut watched, space, &mut |_, note| invariants.borrow_mut().observe(note));
         *process = watched.crashable.process;
         outcome
     }
 
-    /// All turns that are left.
+    /// The remaining turns.
     pub fn finish(mut self) -> (Setup, Outcome) {
-        let outcome = loop {
-            if let Some(outcome) = self.turn() {
-                break outcome;
-            }
-        };
+        let outcome = std::iter::repeat_with(|| self.turn()).flatten().next().unwrap_or_default();
         (self.end(&outcome), outcome)
     }
 
-    /// What is left when it is over. A run that was killed says nothing.
+    /// The setup after the run. A killed run reports nothing to check.
     pub fn end(mut self, outcome: &Outcome) -> Setup {
         self.invariants.check_secrets(&self.setup.space);
         if !self.setup.world.crashed() {
-            self.invariants.end(outcome);
+            self.invariants.check_outcome(outcome);
         }
-        self.setup.wrong.append(&mut self.invariants.violations);
+        self.setup.violations.append(&mut self.invariants.violations);
         self.setup
     }
 
-    /// The same run once more, to go on differently.
     pub fn copy(&self) -> Self {
         let SimRun { setup, process, course, invariants } = self;
         SimRun { setup: setup.copy(), process: process.clone(), course: course.clone(), invariants: invariants.clone() }

@@ -1,22 +1,18 @@
-//! What can be rehearsed by name: the faults of a seed, or one fault alone.
-//! Knows nothing of what comes of it.
+//! A trial: the faults of a seed, or one fault alone.
 
 use std::fmt;
 use std::str::FromStr;
 
 use sim::{Faults, Kind};
 
-/// One rehearsal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trial {
-    /// Many faults, as this number decides.
     Seed(u64),
-    /// At this point, counted from 0, a fault of this kind, and no other.
+    /// The injection point, counted from 0.
     Fault(u64, Kind),
 }
 
 impl Trial {
-    /// What goes wrong in it.
     pub fn faults(self) -> Faults {
         match self {
             Trial::Seed(seed) => Faults::seeded(seed),

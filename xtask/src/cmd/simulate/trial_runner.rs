@@ -1,12 +1,12 @@
-//! One trial in two acts: with faults, where the engine may fail but must not contradict itself; then calm, where the
-//! same command must arrive at the same end as an undisturbed run. Knows nothing of how it is told.
+//! One trial: a run with faults, then a run of the same command without, which must reach the baseline's final state.
 //!
-//! Until its first fault strikes a trial is the undisturbed run. So that run is played once, and each trial goes on
-//! from a copy of it, made before the turn in which its fault strikes.
+//! Until its first fault a trial equals the baseline. So that is run once, and each trial continues from a copy of it,
+//! taken before the turn of its fault.
 
+use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::exit::{CONTRADICTION, CRASH, NO_CONVERGENCE};
 use super::sim_run::{CompiledRun, Scenario, Setup, SimRun};
@@ -14,42 +14,36 @@ use super::trial::Trial;
 use plan::engine::Outcome;
 use sim::{Faults, InjectedFault};
 
-/// A killed process is started again this often before the calm.
-const LIVES: usize = 20;
-/// Every VM.
-const ALL: u64 = u64::MAX;
+/// How often a killed process is started again, at most.
+const MAX_RUNS: usize = 20;
+const ALL_VMS: u64 = u64::MAX;
 
-/// What one trial came to.
 #[derive(Debug, Default)]
 pub struct TrialResult {
-    /// Commands that a fault could have struck.
     pub points: u64,
-    /// Faults that struck.
     pub injected: Vec<InjectedFault>,
-    /// Runs of the engine that the first act took: one, and one more for each time it was killed.
-    pub lives: usize,
-    /// How the first act ended.
-    pub first: Outcome,
-    /// How the second act ended.
-    pub second: Outcome,
-    /// What is wrong: an exit code and the reason.
+    /// Runs with faults: one, and one more for each time the process was killed.
+    pub runs: usize,
+    pub faulty: Outcome,
+    pub recovery: Outcome,
+    /// Exit code and reason of a failure.
     pub verdict: Option<(u8, String)>,
 }
 
-/// A run that nothing disturbed.
+/// A run without faults.
 pub struct Baseline {
-    /// Where the fleet stands afterwards, the measure of all others.
+    /// The final state that every trial must reach.
     pub end: Value,
-    /// Every single fault that could have struck it.
+    /// Every fault that could be injected alone.
     pub possible: Vec<InjectedFault>,
-    /// The turn in which each command was started, by its point.
+    /// The turn in which each command was started, by injection point.
     turns: Vec<u64>,
 }
 
-/// What is played, by whom: scripts are made once and run thousands of times.
+/// The compiled plans of a scenario, which run thousands of times.
 struct TrialPlan<'a> {
     before: Vec<CompiledRun<'a>>,
-    run: CompiledRun<'a>,
+    main: CompiledRun<'a>,
     repair: Option<CompiledRun<'a>>,
     hinted: Option<CompiledRun<'a>>,
     after: Option<CompiledRun<'a>>,
@@ -57,174 +51,177 @@ struct TrialPlan<'a> {
 
 impl<'a> TrialPlan<'a> {
     fn new(scenario: Scenario<'a>) -> Self {
-        let run = |plan| CompiledRun::new(plan, scenario.jobs);
+        let compile = |plan| CompiledRun::new(plan, scenario.jobs);
         TrialPlan {
-            before: scenario.before.iter().map(run).collect(),
-            run: run(scenario.plan),
-            repair: scenario.repair.map(run),
-            hinted: scenario.hinted.map(run),
-            after: scenario.after.map(run),
+            before: scenario.before.iter().map(compile).collect(),
+            main: compile(scenario.plan),
+            repair: scenario.repair.map(compile),
+            hinted: scenario.hinted.map(compile),
+            after: scenario.after.map(compile),
         }
     }
 
-    /// The run that faults shall strike, about to begin.
-    fn open(&self, scenario: Scenario<'a>) -> SimRun<'a> {
-        let mut setup = beside(&self.before, Setup::new(scenario));
-        // Points are counted from here.
+    /// The main run, before its first turn. Injection points are counted from here.
+    fn begin(&self, scenario: Scenario<'a>) -> SimRun<'a> {
+        let mut setup = run_all(&self.before, Setup::new(scenario));
         setup.world.with_faults(Faults::none());
-        SimRun::begin(&self.run, setup)
+        SimRun::begin(&self.main, setup)
     }
 }
 
-/// Runs plans that nothing disturbs.
-fn beside<'s, 'p: 's>(runs: impl IntoIterator<Item = &'s CompiledRun<'p>>, mut setup: Setup) -> Setup {
+/// Runs plans that must finish.
+fn run_all<'s, 'p: 's>(runs: impl IntoIterator<Item = &'s CompiledRun<'p>>, mut setup: Setup) -> Setup {
     for run in runs {
         let outcome;
         (setup, outcome) = run.run(setup);
-        let unfinished = unfinished(&outcome);
-        setup.wrong.extend(unfinished.map(|why| format!("{} beside it does not finish: {why}", run.name())));
+        setup.violations.extend(unfinished(&outcome).map(|why| format!("{} does not finish: {why}", run.name())));
     }
     setup
 }
 
-/// Plays the run that nothing disturbs.
-///
-/// # Errors
-/// Even that run fails, or does not rest; the reason.
-pub fn baseline(scenario: Scenario<'_>) -> Result<Baseline, String> {
-    let plans = TrialPlan::new(scenario);
-    let mut scene = plans.open(scenario);
-    scene.readdress(if scenario.moved { ALL } else { 0 });
-    scene.strike(Faults::scouting());
-    let mut turns = Vec::new();
-    let mut turn = 0;
-    let outcome = loop {
-        let outcome = scene.turn();
-        turns.resize(usize::try_from(scene.points()).unwrap_or(usize::MAX), turn);
-        turn += 1;
-        if let Some(outcome) = outcome {
-            break outcome;
-        }
-    };
-    let mut setup = scene.end(&outcome);
-    setup.wrong.extend(unfinished(&outcome).map(|why| format!("an undisturbed run does not finish: {why}")));
-    let possible = setup.world.faults().struck().to_vec();
-    setup.world.disable_faults();
-    let Setup { mut world, mut wrong, .. } = beside(&plans.after, setup);
-    wrong.extend(world.unknown().iter().map(|line| format!("no simulated tool knows: {line}")));
-    if wrong.is_empty() { Ok(Baseline { end: world.summary(), possible, turns }) } else { Err(wrong.join("\n")) }
+fn unsupported(setup: &Setup) -> Vec<String> {
+    setup.world.unknown().iter().map(|line| format!("unsupported by the simulator: {line}")).collect()
 }
 
-/// Plays trials, each alone. They come in the order of their points, so that one undisturbed run serves them all.
+/// Runs the scenario without faults.
+///
+/// # Errors
+/// Why that run fails.
+pub fn baseline(scenario: Scenario<'_>) -> Result<Baseline, String> {
+    let plans = TrialPlan::new(scenario);
+    let mut run = plans.begin(scenario);
+    run.readdress(if scenario.readdressed { ALL_VMS } else { 0 });
+    run.set_faults(Faults::scouting());
+    let mut turns = Vec::new();
+    let outcome = (0..).find_map(|turn| {
+        let outcome = run.turn();
+        turns.resize(usize::try_from(run.points()).unwrap_or(usize::MAX), turn);
+        outcome
+    });
+    let outcome = outcome.unwrap_or_default();
+    let mut setup = run.end(&outcome);
+    setup.violations.extend(unfinished(&outcome).map(|why| format!("the run without faults does not finish: {why}")));
+    let possible = setup.world.faults().struck().to_vec();
+    setup.world.disable_faults();
+    let mut setup = run_all(&plans.after, setup);
+    setup.violations.extend(unsupported(&setup));
+    match setup.violations.is_empty() {
+        true => Ok(Baseline { end: setup.world.summary(), possible, turns }),
+        false => Err(setup.violations.join("\n")),
+    }
+}
+
+/// Runs trials in the order of their injection points, so that one baseline run serves them all.
 pub struct Worker<'a> {
     plans: TrialPlan<'a>,
     baseline: &'a Baseline,
     leader: SimRun<'a>,
     /// Turns of the leader so far.
     turn: u64,
-    /// Whether VMs are yet to get other addresses.
-    moves: bool,
+    /// VMs are yet to be readdressed.
+    readdress: bool,
 }
 
 impl<'a> Worker<'a> {
-    /// Who has played nothing yet.
     pub fn new(scenario: Scenario<'a>, baseline: &'a Baseline) -> Self {
         let plans = TrialPlan::new(scenario);
-        let mut leader = plans.open(scenario);
-        leader.strike(Faults::none());
-        Worker { plans, baseline, leader, turn: 0, moves: scenario.moved }
+        let mut leader = plans.begin(scenario);
+        leader.set_faults(Faults::none());
+        Worker { plans, baseline, leader, turn: 0, readdress: scenario.readdressed }
     }
 
-    /// Plays one trial. A panic of ours is caught and is a crash.
-    pub fn play(&mut self, trial: Trial) -> TrialResult {
-        let scene = self.before(trial);
-        let played = panic::catch_unwind(AssertUnwindSafe(|| self.both(scene, trial.faults())));
-        played.unwrap_or_else(|cause| {
+    /// Runs one trial; a panic is a crash of the engine.
+    pub fn run(&mut self, trial: Trial) -> TrialResult {
+        let run = match trial {
+            Trial::Seed(seed) => self.before_first_command(seed),
+            Trial::Fault(point, _) => self.before_point(point),
+        };
+        let result = panic::catch_unwind(AssertUnwindSafe(|| self.run_trial(run, trial.faults())));
+        result.unwrap_or_else(|cause| {
             let text = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
-            let reason = text.unwrap_or("it panicked").to_owned();
-            TrialResult { verdict: Some((CRASH, reason)), ..TrialResult::default() }
+            TrialResult { verdict: Some((CRASH, text.unwrap_or("panic").to_owned())), ..TrialResult::default() }
         })
     }
 
-    /// The undisturbed run as it stands before the trial's first fault can strike.
-    fn before(&mut self, trial: Trial) -> SimRun<'a> {
-        let point = match trial {
-            Trial::Seed(seed) => return self.seeded(seed),
-            Trial::Fault(point, _) => point,
-        };
-        if std::mem::take(&mut self.moves) {
-            self.leader.readdress(ALL);
+    fn before_point(&mut self, point: u64) -> SimRun<'a> {
+        if std::mem::take(&mut self.readdress) {
+            self.leader.readdress(ALL_VMS);
         }
-        let wanted = usize::try_from(point).ok().and_then(|point| self.baseline.turns.get(point)).copied();
-        let wanted = wanted.unwrap_or_default();
-        assert!(self.turn <= wanted, "bug: the trials are not in order");
-        while self.turn < wanted {
-            let ended = self.leader.turn();
-            assert!(ended.is_none(), "bug: an undisturbed run ends before point {point}");
+        let turn = usize::try_from(point).ok().and_then(|point| self.baseline.turns.get(point)).copied();
+        let turn = turn.unwrap_or_default();
+        assert!(self.turn <= turn, "bug: the trials are not in order");
+        while self.turn < turn {
+            assert!(self.leader.turn().is_none(), "bug: the baseline ends before point {point}");
             self.turn += 1;
         }
         self.leader.copy()
     }
 
-    /// The run as it stands before its first command. A seed decides by its bits which VMs have other addresses.
-    fn seeded(&self, seed: u64) -> SimRun<'a> {
-        let mut scene = self.leader.copy();
-        scene.readdress(if self.moves { seed } else { 0 });
-        scene
+    /// The bits of the seed choose the VMs that are readdressed.
+    fn before_first_command(&self, seed: u64) -> SimRun<'a> {
+        let mut run = self.leader.copy();
+        run.readdress(if self.readdress { seed } else { 0 });
+        run
     }
 
-    fn both(&self, mut scene: SimRun<'a>, faults: Faults) -> TrialResult {
-        let mut played = TrialResult::default();
-        scene.strike(faults);
+    fn run_trial(&self, mut run: SimRun<'a>, faults: Faults) -> TrialResult {
+        let main = &self.plans.main;
+        let mut result = TrialResult::default();
+        run.set_faults(faults);
         let mut setup;
         loop {
-            (setup, played.first) = scene.finish();
-            played.lives += 1;
-            if !setup.world.crashed() || played.lives == LIVES {
+            (setup, result.faulty) = run.finish();
+            result.runs += 1;
+            if !setup.world.crashed() || result.runs == MAX_RUNS {
                 break;
             }
-            setup.again();
-            scene = SimRun::begin(&self.plans.run, setup);
+            setup.restart_process();
+            run = SimRun::begin(main, setup);
         }
-        played.injected = setup.world.faults().struck().to_vec();
-        played.points = setup.world.points();
-        setup.again();
+        result.injected = setup.world.faults().struck().to_vec();
+        result.points = setup.world.points();
+        setup.restart_process();
         setup.world.disable_faults();
-        (setup, played.second) = self.plans.run.run(beside(&self.plans.repair, setup));
-        if self.plans.hinted.is_some() && unfinished(&played.second).is_some() {
-            (setup, played.second) = self.plans.run.run(beside(&self.plans.hinted, setup));
+        (setup, result.recovery) = main.run(run_all(&self.plans.repair, setup));
+        if self.plans.hinted.is_some() && unfinished(&result.recovery).is_some() {
+            (setup, result.recovery) = main.run(run_all(&self.plans.hinted, setup));
         }
-        played.verdict = self.verdict(setup, &played.second);
-        played
+        result.verdict = self.verdict(setup, &result.recovery).err();
+        result
     }
 
-    fn verdict(&self, mut setup: Setup, second: &Outcome) -> Option<(u8, String)> {
-        setup.wrong.extend(setup.world.unknown().iter().map(|line| format!("no simulated tool knows: {line}")));
-        if !setup.wrong.is_empty() {
-            return Some((CONTRADICTION, setup.wrong.join("\n")));
+    fn verdict(&self, mut setup: Setup, recovery: &Outcome) -> Result<(), (u8, String)> {
+        setup.violations.extend(unsupported(&setup));
+        if !setup.violations.is_empty() {
+            return Err((CONTRADICTION, setup.violations.join("\n")));
         }
-        if let Some(why) = unfinished(second) {
-            return Some((NO_CONVERGENCE, format!("the calm run does not finish: {why}")));
+        let diverged = |why: String| (NO_CONVERGENCE, why);
+        if let Some(why) = unfinished(recovery) {
+            return Err(diverged(format!("the run after the faults does not finish: {why}")));
         }
-        // After a run that found nothing to do, one more would be the same once more.
-        if !second.done.is_empty() {
+        // A run that found nothing to do would find nothing once more.
+        if !recovery.done.is_empty() {
             let third;
-            (setup, third) = self.plans.run.run(setup);
-            let restless = third.done.first().map(|step| format!("a third run finds something to do: {step}"));
-            if let Some(why) = restless.or(unfinished(&third)) {
-                return Some((NO_CONVERGENCE, why));
+            (setup, third) = self.plans.main.run(setup);
+            let pending = third.done.first().map(|step| format!("a third run finds something to do: {step}"));
+            if let Some(why) = pending.or(unfinished(&third)) {
+                return Err(diverged(why));
             }
         }
-        let mut setup = beside(&self.plans.after, setup);
-        if !setup.wrong.is_empty() {
-            return Some((NO_CONVERGENCE, setup.wrong.join("\n")));
+        let mut setup = run_all(&self.plans.after, setup);
+        if !setup.violations.is_empty() {
+            return Err(diverged(setup.violations.join("\n")));
         }
         let (want, got) = (&self.baseline.end, setup.world.summary());
-        (&got != want).then(|| (NO_CONVERGENCE, format!("it arrives elsewhere: {}", difference("", want, &got))))
+        if &got == want {
+            Ok(())
+        } else {
+            Err(diverged(format!("different final state: {}", difference("", want, &got))))
+        }
     }
 }
 
-/// Why an outcome is not the end of it.
+/// Why an outcome is not a success.
 fn unfinished(outcome: &Outcome) -> Option<String> {
     if let Some(failure) = outcome.failed.first() {
         let stderr = failure.output.stderr.lines().last().unwrap_or_default();
@@ -234,13 +231,12 @@ fn unfinished(outcome: &Outcome) -> Option<String> {
     blocked.or(outcome.interrupted.then(|| "it was interrupted".to_owned()))
 }
 
-/// The first place where two ends differ.
+/// The first place where two states differ.
 fn difference(path: &str, want: &Value, got: &Value) -> String {
     if let (Value::Object(want), Value::Object(got)) = (want, got) {
-        let keys: std::collections::BTreeSet<&String> = want.keys().chain(got.keys()).collect();
-        let differing = keys.into_iter().find(|key| want.get(*key) != got.get(*key));
-        if let Some(key) = differing {
-            let side = |map: &serde_json::Map<String, Value>| map.get(key).cloned().unwrap_or(Value::Null);
+        let keys: BTreeSet<&String> = want.keys().chain(got.keys()).collect();
+        if let Some(key) = keys.into_iter().find(|key| want.get(*key) != got.get(*key)) {
+            let side = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or(Value::Null);
             return difference(&format!("{path}/{key}"), &side(want), &side(got));
         }
     }

@@ -1,6 +1,5 @@
-//! Plays many trials on all cores; what comes of them is in their order, whoever was first.
-//! Knows nothing of what a trial is about.
-#![expect(clippy::disallowed_methods, reason = "trials share nothing, so each core plays its own")]
+//! Runs trials on all cores; results are in the order of the trials.
+#![expect(clippy::disallowed_methods, reason = "trials share nothing, so each core runs its own")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -9,27 +8,26 @@ use super::sim_run::Scenario;
 use super::trial::Trial;
 use super::trial_runner::{Baseline, TrialResult, Worker};
 
-/// Trials that are taken at once: those of one command stand side by side and begin from one copy.
-const HANDFUL: usize = 8;
+/// Trials taken at once: those of one command are neighbours and start from one copy.
+const CHUNK: usize = 8;
 
-/// Plays all of them.
-pub fn play(scenario: Scenario<'_>, baseline: &Baseline, trials: Vec<Trial>) -> Vec<(Trial, TrialResult)> {
-    let handfuls: Vec<&[Trial]> = trials.chunks(HANDFUL).collect();
+pub fn run(scenario: Scenario<'_>, baseline: &Baseline, trials: Vec<Trial>) -> Vec<(Trial, TrialResult)> {
+    let chunks: Vec<&[Trial]> = trials.chunks(CHUNK).collect();
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut player = Worker::new(scenario, baseline);
-        let mut played = Vec::new();
-        while let Some(handful) = handfuls.get(next.fetch_add(1, Ordering::Relaxed)) {
-            played.extend(handful.iter().map(|trial| (*trial, player.play(*trial))));
+        let mut worker = Worker::new(scenario, baseline);
+        let mut results = Vec::new();
+        while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            results.extend(chunk.iter().map(|trial| (*trial, worker.run(*trial))));
         }
-        played
+        results
     };
-    let cores = thread::available_parallelism().map_or(1, usize::from).min(handfuls.len().max(1));
+    let cores = thread::available_parallelism().map_or(1, usize::from).min(chunks.len().max(1));
     let mut all = thread::scope(|scope| {
         let others: Vec<_> = (1..cores).map(|_| scope.spawn(work)).collect();
         let mut all = work();
         for other in others {
-            all.extend(other.join().expect("bug: a player panicked outside of a trial"));
+            all.extend(other.join().expect("bug: a worker panicked outside of a trial"));
         }
         all
     });
