@@ -1,7 +1,6 @@
-//! `mesh-connect`: every cluster gets its peers as Helm values, and then the mesh has to prove that it carries traffic.
-//! Knows nothing of which clusters answer; the scope it is given says so.
+//! `mesh-connect`: writes the peers of every cluster in scope as Helm values, then proves that the mesh carries traffic.
 //!
-//! Two plans: [`survey::plan`] only asks, and its answers are judged before anything is changed; [`plan`] connects.
+//! Two plans: [`survey::plan`] only asks, and its answers are diagnosed before [`plan`] changes anything.
 
 use std::collections::BTreeMap;
 
@@ -101,7 +100,6 @@ pub fn whole(survey: Plan, plan: Plan) -> Plan {
     Plan { steps: survey.steps.into_iter().chain(more).collect(), ..plan }
 }
 
-/// Looks for the tools that a mesh takes.
 fn tools(fleet: &Fleet) -> Vec<Step> {
     host::machine_tools(fleet, &["helm", "kubectl", "cilium"])
 }

@@ -1,5 +1,4 @@
-//! `stop`, `start` and `destroy`: the power of the VMs, in the order that suits what runs in them.
-//! Knows nothing of what is installed; `start` is what `bootstrap` does, less the making of VMs.
+//! Plans of `stop`, `start` (`bootstrap` without launches) and `destroy`.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +9,8 @@ use model::fleet::{Cluster, Fleet, Node, Role};
 use render::Files;
 use tool::{Limits, own};
 
-/// Stops every VM that runs. Workers go before their control plane, so that it sees them leave, and workloads before
-/// the platform, which has what they log. The kubelet ends its pods within half a minute (`shutdownGracePeriod`).
-/// Nothing is cordoned: whatever was cordoned by hand stays so.
+/// Workers before their control plane, which then records their shutdown, and workload clusters before the platform, which
+/// stores their logs. The kubelet ends its pods within 30 s (`shutdownGracePeriod`). No node is cordoned or uncordoned.
 pub fn stop(fleet: &Fleet) -> Plan {
     let mut steps = host::machine_tools(fleet, &[]);
     let (last, first): (Vec<&Cluster>, Vec<&Cluster>) = fleet.clusters.iter().partition(|c| c.role == Role::Platform);
@@ -39,8 +37,8 @@ fn stopped(cluster: &Cluster, node: &Node) -> Step {
         .limits(Limits::QUICK.minutes(5).settle(120))
 }
 
-/// Everything that `bootstrap` does, less the making of VMs: it starts them, control planes before workers and the
-/// platform before the rest, and then mends what a new address or a long sleep broke.
+/// `bootstrap` without launches: starts VMs, control planes before workers and the platform before the rest, then repairs
+/// what changed addresses and clocks broke.
 pub fn start(fleet: &Fleet, bootstrap: Plan) -> Plan {
     let mut steps = bootstrap.steps;
     for (cluster, node) in fleet.clusters.iter().flat_map(|c| c.nodes.iter().map(move |n| (c, n))) {
@@ -58,14 +56,14 @@ pub fn start(fleet: &Fleet, bootstrap: Plan) -> Plan {
     Plan { name: "start", steps, ..bootstrap }
 }
 
-/// Launches that go before another: the own control plane's, and the platform's.
+/// Starts before that of a node: its control plane's, and the platform's.
 fn before<'a>(fleet: &'a Fleet, cluster: &'a Cluster, node: &Node) -> impl Iterator<Item = StepKey> + 'a {
     let own = (node != cluster.control_plane()).then(|| launch(cluster, cluster.control_plane()));
     let others = fleet.clusters.iter().filter(|c| c.role == Role::Platform && c.name != cluster.name);
     own.into_iter().chain(others.flat_map(|c| c.nodes.iter().map(move |n| launch(c, n))))
 }
 
-/// A fleet may be written in any order, and a plan waits for earlier steps alone.
+/// The fleet may be in any order, and a step waits for earlier ones alone.
 fn stands_before(steps: &[Step], one: &StepKey, other: &StepKey) -> bool {
     let place = |id: &StepKey| steps.iter().position(|step| step.id == *id);
     place(one).zip(place(other)).is_some_and(|(one, other)| one < other)

@@ -1,14 +1,12 @@
-//! curl command lines, for the downloads that are not charts.
-//! Knows nothing of what is in them; the digest is checked by the plan.
+//! curl command lines, for downloads that are not charts.
 
 use super::{Command, Tool};
 
-/// Its version.
 pub fn version() -> Command {
     Command::ask(Tool::Curl, ["--version"])
 }
 
-/// Downloads a file; leaves nothing behind when it fails.
+/// Leaves no file behind on failure.
 pub fn get(url: &str, to: &str) -> Command {
     let quiet = ["--fail", "--location", "--silent", "--show-error", "--retry", "3", "--remove-on-error"];
     Command::act(Tool::Curl, quiet.iter().copied().chain(["--create-dirs", "--output", to, url]))

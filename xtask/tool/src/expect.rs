@@ -21,7 +21,7 @@ pub use answer::Answer;
 /// Longest piece of an answer that is repeated in an explanation, in characters.
 const QUOTE: usize = 120;
 
-/// What an answer must look like.
+/// What an output must look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Want {
     /// The exit code is this.
@@ -66,31 +66,28 @@ impl Want {
     /// Whatever the answer is.
     pub const ALWAYS: Want = Want::All(vec![]);
 
-    /// The opposite of it.
     #[must_use]
     pub fn negated(self) -> Want {
         Want::Not(Box::new(self))
     }
 
-    /// Whether the answer is the one wanted.
     pub fn holds(&self, output: &Output) -> bool {
         self.fits(&Answer::of(output))
     }
 
-    /// The same of an answer that others are asked about, too.
     pub fn fits(&self, answer: &Answer<'_>) -> bool {
         self.test(answer).is_ok()
     }
 
-    /// Why the answer is not the one wanted: `/state: want "Running", got "Stopped"`.
+    /// The mismatch: `/state: want "Running", got "Stopped"`.
     pub fn explain(&self, output: &Output) -> String {
         self.test(&Answer::of(output)).err().unwrap_or_else(|| "it is as wanted".to_owned())
     }
 
-    /// The want with values in place of its tokens; inside a regular expression a value stands for itself.
+    /// With values in place of its tokens; inside a regular expression a value is literal.
     ///
     /// # Errors
-    /// The tokens for which `value` had nothing, each once, as they are written.
+    /// The tokens without a value, each once, as they are written.
     pub fn complete(&self, mut value: impl FnMut(Token<'_>) -> Option<String>) -> Result<Cow<'_, Want>, Vec<String>> {
         if !self.may_hold_tokens() {
             return Ok(Cow::Borrowed(self));
@@ -160,7 +157,7 @@ impl Want {
         }
     }
 
-    /// `Err` says why not. The one place that knows what a want means.
+    /// `Err` is the mismatch.
     fn test(&self, answer: &Answer<'_>) -> Result<(), String> {
         let output = answer.output;
         match self {
@@ -202,7 +199,7 @@ fn any(results: Vec<Result<(), String>>) -> Result<(), String> {
     })
 }
 
-/// Drops repetitions: five wants of one answer all say that it exited with 1.
+/// Five wants of one answer all mention that it exited with 1.
 fn unique(mut reasons: Vec<String>) -> Vec<String> {
     let mut seen = std::collections::BTreeSet::new();
     reasons.retain(|r| seen.insert(r.clone()));
@@ -242,7 +239,6 @@ fn matches(stream: &str, text: &str, regex: &str) -> Result<(), String> {
     }
 }
 
-/// Every value that the pointer leads to; one entry of the document may be as wrong as all.
 fn is_each(document: &Value, pointer: &str, text: &str) -> Result<(), String> {
     let mut found = vec![document];
     for part in pointer.split('/').skip(1) {
@@ -265,7 +261,7 @@ fn entries<'a>(value: &'a Value, part: &str) -> Vec<&'a Value> {
         Some((key, wanted)) => {
             let named: Vec<&Value> =
                 inside.into_iter().filter(|v| v.get(key).and_then(scalar).as_deref() == Some(wanted)).collect();
-            // Whoever does not know the name at all must not be passed over.
+            // An entry that is missing must not be passed over.
             if named.is_empty() { vec![&Value::Null] } else { named }
         }
         None => vec![value.get(part).unwrap_or(&Value::Null)],
@@ -308,7 +304,7 @@ fn is_version(answer: &Answer<'_>, pointer: &str, range: &str) -> Result<(), Str
     }
 }
 
-/// The first `1.2` or `1.2.3`, with what hangs on it.
+/// The first `1.2` or `1.2.3`, with its suffixes.
 fn first_version(text: &str) -> Option<Version> {
     let regex = r"\b[vV]?(\d+)\.(\d+)(?:\.(\d+)(-[0-9A-Za-z.-]*[0-9A-Za-z])?(\+[0-9A-Za-z.-]*[0-9A-Za-z])?)?";
     let found = pattern(regex).ok()?.captures(text.as_bytes())?;
@@ -342,7 +338,7 @@ fn is_outside(value: &Value, pointer: &str, nets: &[Ipv4Net]) -> Result<(), Stri
 fn newest_matches(table: &str, release: &str, regex: &str) -> Result<(), String> {
     let newest = revisions::newest(table, release).ok_or_else(|| format!("there is no revision of {release}"))?;
     let matched = matches(&format!("newest revision of {release}"), &newest.line(), regex);
-    // Whose it is goes before what it holds: its labels are those of another revision.
+    // Labels of a foreign revision are those of another one, so they explain nothing.
     matched.map_err(|why| match newest.status.as_str() {
         "deployed" | "failed" if !newest.ours => {
             format!("revision {} of {release} is not ours, unless a repair was cut off", newest.number)
@@ -413,7 +409,7 @@ fn list(items: impl Iterator<Item = impl fmt::Display>, between: &str) -> String
     items.map(|i| i.to_string()).collect::<Vec<_>>().join(between)
 }
 
-/// A want inside another: lists of more than one stand in brackets.
+/// Inside another: lists of more than one are in brackets.
 struct Inner<'a>(&'a Want);
 
 impl fmt::Display for Inner<'_> {

@@ -1,5 +1,4 @@
-//! Helm command lines, in the words of the version that is there.
-//! Knows nothing of what a chart holds.
+//! Helm command lines, for versions 3 and 4.
 
 use super::{Command, Tool};
 use model::release::Chart;
@@ -7,34 +6,33 @@ use model::token::fact;
 
 pub mod revisions;
 
-/// The label `archipelago/mesh` of a release whose peers were carried over from the revision before.
+/// Value of the label `archipelago/mesh` if peers are those of the revision before.
 pub const KEPT: &str = "kept";
 
-/// The values given are all there is. Without it an upgrade with no values at all takes those of the last revision
-/// (upstream: `reuseValues`), and with them what somebody set by hand.
+/// Without it an upgrade with no values at all reuses those of the last revision (upstream: `reuseValues`), manual changes
+/// included.
 const WHOLE: &str = "--reset-values";
 
-/// Which Helm: they differ in words and in how they write objects.
+/// The two differ in flags and in how they write objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Helm {
-    /// Client-side merge; overwrites hand edits in silence.
+    /// Client-side merge; overwrites manual changes silently.
     V3,
-    /// Server-side apply; a hand edit is a conflict unless forced (measured on 4.1.4).
+    /// Server-side apply; a manual change is a conflict unless forced (measured on 4.1.4).
     V4,
 }
 
-/// Its version, as `v4.1.4`.
+/// Prints `v4.1.4`.
 pub fn version() -> Command {
     Command::ask(Tool::Helm, ["version", "--template", "{{.Version}}"])
 }
 
-/// Downloads a chart archive into a folder.
 pub fn pull(chart: &Chart, folder: &str) -> Command {
     let rest = ["--version", &chart.version, "--destination", folder].map(str::to_owned);
     Command::act(Tool::Helm, ["pull".to_owned()].into_iter().chain(source(chart)).chain(rest))
 }
 
-/// Where a chart comes from: its name in a repository, or its address in a registry.
+/// Its name in a repository, or its address in a registry.
 fn source(chart: &Chart) -> Vec<String> {
     match chart.repository.starts_with("oci://") {
         true => vec![format!("{}/{}", chart.repository.trim_end_matches('/'), chart.chart)],
@@ -42,24 +40,22 @@ fn source(chart: &Chart) -> Vec<String> {
     }
 }
 
-/// `Chart.yaml` of the newest version where the chart comes from; pre-releases do not count. It works for repositories
-/// and registries, and wants no `helm repo add`.
+/// `Chart.yaml` of the newest version, pre-releases left out. Needs no `helm repo add`.
 pub fn newest(chart: &Chart) -> Command {
     let show = ["show", "chart"].map(str::to_owned);
     Command::ask(Tool::Helm, show.into_iter().chain(source(chart)))
 }
 
-/// `Chart.yaml` of an archive.
 pub fn chart_of(archive: &str) -> Command {
     Command::ask(Tool::Helm, ["show", "chart", archive])
 }
 
-/// The values that an archive's chart begins with, as they are written there, comments too.
+/// Default values of an archive, with their comments.
 pub fn values_of(archive: &str) -> Command {
     Command::ask(Tool::Helm, ["show", "values", archive])
 }
 
-/// What a release would install on a cluster of some version of Kubernetes, with the values fed. Asks no cluster.
+/// Objects of a release for a version of Kubernetes, with these values. Needs no cluster.
 pub fn template(chart: &Chart, archive: &str, kubernetes: &str, values: &str) -> Command {
     let (name, namespace) = (chart.placement.name.as_str(), chart.namespace.as_str());
     let place = ["template", name, archive, "--namespace", namespace, "--kube-version", kubernetes];
@@ -67,16 +63,11 @@ pub fn template(chart: &Chart, archive: &str, kubernetes: &str, values: &str) ->
     Command::ask(Tool::Helm, place.into_iter().chain(rest)).told(values)
 }
 
-/// A release of one cluster.
 #[derive(Debug, Clone)]
 pub struct Release<'a> {
-    /// What to install.
     pub chart: &'a Chart,
-    /// The cluster's name.
     pub cluster: &'a str,
-    /// The cluster's kubeconfig.
     pub kubeconfig: &'a str,
-    /// Which Helm.
     pub helm: Helm,
 }
 
@@ -86,37 +77,36 @@ impl Release<'_> {
         Command::act(Tool::Helm, words.iter().chain(&place).chain(rest).copied())
     }
 
-    /// `NAMESPACE/NAME`, as the table of revisions is asked for it.
+    /// `NAMESPACE/NAME`, as in [`revisions`].
     pub fn id(&self) -> String {
         format!("{}/{}", self.chart.namespace, self.chart.placement.name)
     }
 
-    /// The fact that holds the number of the next revision: what reads the table learns it just before an upgrade.
+    /// The fact with the number of the next revision, captured just before an upgrade.
     pub fn next(&self) -> String {
         format!("{}.{}.revision", self.cluster, self.chart.placement.name)
     }
 
-    /// Installs or upgrades from an archive with the values fed, and labels the revision with what it holds: Helm
-    /// itself would make a new revision each time (measured: 34 s for nothing on mgmt). It is labelled with its own
-    /// number too, since labels are sticky: see [`revisions`].
+    /// Installs or upgrades with values from stdin, and labels the revision with its content: Helm itself would create a
+    /// revision each time (measured: 34 s for nothing on mgmt). It is labelled with its own number too, since labels are
+    /// sticky: see [`revisions`].
     pub fn upgrade(&self, archive: &str, values: &str, digest: &str) -> Command {
         self.upgraded(archive, values, &[("values", digest)], &[WHOLE])
     }
 
-    /// The same of a release that can have peers, by values without any. The label of those that it had goes with
-    /// them: labels are sticky, and what it says would be believed. An empty one is no label to whoever reads the
-    /// table, and an install takes it as well, where `null` would be a word like any other (assumed, from upstream).
+    /// The same for a release that can have peers, with values without any. Labels are sticky, so that of earlier peers is
+    /// emptied; an install accepts an empty one too, where `null` would be an ordinary value (assumed, from upstream).
     pub fn upgrade_without_peers(&self, archive: &str, values: &str, digest: &str) -> Command {
         self.upgraded(archive, values, &[("values", digest), ("mesh", "")], &[WHOLE])
     }
 
-    /// The same with the peers of the mesh among the values; `mesh` is the digest of those alone.
+    /// The same with peers among the values; `mesh` is their digest.
     pub fn upgrade_meshed(&self, archive: &str, values: &str, digest: &str, mesh: &str) -> Command {
         self.upgraded(archive, values, &[("values", digest), ("mesh", mesh)], &[WHOLE])
     }
 
-    /// The same with values that name no peers, for a release that has some: they stay, and so does everything that
-    /// the last values had and these do not. The label says so, and the next `mesh-connect` writes the whole values.
+    /// The same with values without peers for a release that has some: they stay, and so does every other key that only the
+    /// last values had. The label records it, and the next `mesh-connect` writes all values.
     pub fn upgrade_keeping_peers(&self, archive: &str, values: &str, digest: &str) -> Command {
         self.upgraded(archive, values, &[("values", digest), ("mesh", KEPT)], &["--reset-then-reuse-values"])
     }
@@ -141,7 +131,7 @@ impl Release<'_> {
         self.command(&["upgrade", "--install", name, archive], &rest).fed(values)
     }
 
-    /// The values that somebody gave to the newest revision, as JSON: those of the chart are not among them.
+    /// The values given to the newest revision, as JSON, without the chart's defaults.
     pub fn values(&self) -> Command {
         Command {
             mutates: false,
@@ -149,12 +139,12 @@ impl Release<'_> {
         }
     }
 
-    /// Goes back to the revision before: repairs `pending-upgrade` (measured in 3.18 and 4.1).
+    /// Repairs `pending-upgrade` (measured in 3.18 and 4.1).
     pub fn rollback(&self) -> Command {
         self.command(&["rollback", &self.chart.placement.name], &[])
     }
 
-    /// Takes the release away; repairs `pending-install`, where there is nothing to go back to. Volumes stay.
+    /// Repairs `pending-install`, which has no revision to roll back to. Volumes stay.
     pub fn uninstall(&self) -> Command {
         self.command(&["uninstall", &self.chart.placement.name], &["--ignore-not-found"])
     }

@@ -1,9 +1,7 @@
 //! openssl command lines.
-//! Knows nothing of who trusts the certificate.
 
 use super::{Command, Reading, Tool};
 
-/// Its version.
 pub fn version() -> Command {
     Command::ask(Tool::Openssl, ["version"])
 }

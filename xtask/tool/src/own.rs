@@ -1,13 +1,12 @@
-//! Small acts of xtask itself that stand in a plan like any other command: what they are called and what they promise.
-//! Knows nothing of how they are done: the driver does those about what it keeps, the world those about the machine and
-//! what tools left on it.
+//! Commands that xtask itself carries out within a plan: by the driver if they are about its files and secrets, else by
+//! the world.
 //!
 //! | command | does | done by |
 //! |---|---|---|
 //! | `machine` | JSON: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks`, `clock` (seconds since 1970) | world |
 //! | `dial ADDRESS PORT` | opens a TCP connection: exit 0, or 1 with the reason on stderr | world |
-//! | `mint NAME` | makes a random secret of 16 characters, `[a-z][a-z0-9]{15}`, and keeps it | driver |
-//! | `have NAME…` | exit 0 if all these secrets are kept, else 1 and the missing ones on stderr | driver |
+//! | `mint NAME` | creates and stores a random secret, `[a-z][a-z0-9]{15}` | driver |
+//! | `have NAME…` | exit 0 if all these secrets are stored, else 1 and the missing ones on stderr | driver |
 //! | `keep PATH` | writes stdin to a file below `out/`, 0600, atomically | driver |
 //! | `same PATH` | exit 0 if the file below `out/` holds exactly stdin, else 1 | driver |
 //! | `folder PATH` | makes a folder below `out/`, if there is none | driver |
@@ -19,62 +18,51 @@
 
 use super::{Command, Tool};
 
-/// What the machine has.
 pub fn machine() -> Command {
     Command::ask(Tool::Own, ["machine"])
 }
 
-/// Whether a port answers.
 pub fn dial(address: &str, port: u16) -> Command {
     Command::ask(Tool::Own, ["dial".to_owned(), address.to_owned(), port.to_string()])
 }
 
-/// Makes a secret.
 pub fn mint(name: &str) -> Command {
     Command::act(Tool::Own, ["mint", name])
 }
 
-/// Whether secrets are there.
 pub fn have(names: &[&str]) -> Command {
     Command::ask(Tool::Own, std::iter::once("have").chain(names.iter().copied()))
 }
 
-/// Writes a generated file to `out/`.
 pub fn keep(path: &str, file: &str) -> Command {
     Command::act(Tool::Own, ["keep", path]).fed(file)
 }
 
-/// Whether a file in `out/` holds a generated file.
 pub fn same(path: &str, file: &str) -> Command {
     Command::ask(Tool::Own, ["same", path]).fed(file)
 }
 
-/// Makes a folder in `out/`: `helm pull` does not make its destination (measured in 3.18 and 4.1).
+/// `helm pull` does not create its destination (measured in 3.18 and 4.1).
 pub fn folder(path: &str) -> Command {
     Command::act(Tool::Own, ["folder", path])
 }
 
-/// Removes what is kept of a cluster; `.` is everything.
 pub fn forget(cluster: &str) -> Command {
     Command::act(Tool::Own, ["forget", cluster])
 }
 
-/// Whether nothing is kept of a cluster.
 pub fn forgotten(cluster: &str) -> Command {
     Command::ask(Tool::Own, ["forgotten", cluster])
 }
 
-/// The digest of a file in `out/`.
 pub fn sha256(path: &str) -> Command {
     Command::ask(Tool::Own, ["sha256", path])
 }
 
-/// Whether a file in `out/` has this digest: `sha256:…` or `sha512:…`.
 pub fn check(path: &str, digest: &str) -> Command {
     Command::act(Tool::Own, ["check", path, digest])
 }
 
-/// Moves a program within `out/` to where it is run from. It is there whole or not at all.
 pub fn place(from: &str, to: &str) -> Command {
     Command::act(Tool::Own, ["place", from, to])
 }

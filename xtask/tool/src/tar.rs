@@ -1,9 +1,8 @@
-//! tar command lines, with the words that GNU tar and the bsdtar of macOS share.
-//! Knows nothing of what is in an archive, and whether it is the right one.
+//! tar command lines, with the flags that GNU tar and the bsdtar of macOS share.
 
 use super::{Command, Tool};
 
-/// Unpacks one member of a gzipped archive into a folder that is there.
+/// Unpacks one member of a gzipped archive into an existing folder.
 pub fn extract(archive: &str, member: &str, folder: &str) -> Command {
     Command::act(Tool::Tar, ["-xzf", archive, "-C", folder, member])
 }

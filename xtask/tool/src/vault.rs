@@ -1,8 +1,5 @@
-//! Vault command lines, inside its pod.
-//! Knows nothing of policies or roles, only of how a path is read and written.
-//!
-//! Neither keys nor tokens are arguments: they come by standard input. The container's own environment says where its
-//! server is (`VAULT_ADDR`, set by the chart). The exit code of the remote command is that of `kubectl exec`.
+//! Vault command lines, inside its pod. Keys and tokens are passed by stdin, never as arguments. `VAULT_ADDR` is set by
+//! the chart; the exit code is that of the remote command.
 
 use serde_json::Value;
 
@@ -10,17 +7,15 @@ use super::kubectl::Kubectl;
 use super::{Command, Reading};
 use model::token::secret;
 
-/// The secret that unseals. One share: five in one folder would be theatre (ADR-0018).
+/// One share: five in one folder would protect nothing (ADR-0018).
 pub const UNSEAL_KEY: &str = "vault-unseal-key";
-/// The secret that may do everything in Vault.
 pub const ROOT_TOKEN: &str = "vault-root-token";
 
-/// Where the answer of `operator init` stays until it is used; on the volume that the chart mounts.
+/// The output of `operator init` until it is used, on the volume that the chart mounts.
 const ANSWER: &str = "/vault/data/archipelago-init.json";
-/// Takes the token from the first line; `read` of a shell takes no byte more than that line.
+/// Reads the token from the first line; `read` consumes no byte more.
 const TOKEN: &str = "read -r VAULT_TOKEN; export VAULT_TOKEN;";
 
-/// The one server of a Vault.
 #[derive(Debug, Clone)]
 pub struct Vault {
     kubectl: Kubectl,
@@ -52,49 +47,47 @@ impl Vault {
         self.ask(&["sh", "-c", "vault status -format=json || [ $? -eq 2 ]"])
     }
 
-    /// Makes its keys and tells them, once in its life. An answer that is lost on its way would be lost for good, so it
-    /// is on Vault's volume first, until [`Vault::forget`].
+    /// Creates and prints the keys, which is possible once. A lost output would be lost for good, so it is written to Vault's
+    /// volume first, until [`Vault::forget`].
     pub fn init(&self) -> Command {
         let init = "vault operator init -key-shares=1 -key-threshold=1 -format=json";
         let script = format!("umask 077; {init} >{ANSWER}.new && mv {ANSWER}.new {ANSWER} && cat {ANSWER}");
         telling_keys(self.act(&["sh", "-c", &script]))
     }
 
-    /// Tells the keys again, as long as the answer is on the volume. Exit 1 when it is not.
+    /// Prints the keys from the volume; exit 1 if they are not there.
     pub fn keys(&self) -> Command {
         telling_keys(self.ask(&["cat", ANSWER]))
     }
 
-    /// Exit 0 when the keys are not on the volume.
+    /// Exit 0 if the keys are not on the volume.
     pub fn forgotten(&self) -> Command {
         self.ask(&["test", "!", "-e", ANSWER])
     }
 
-    /// Takes the keys off the volume.
     pub fn forget(&self) -> Command {
         self.act(&["rm", "-f", ANSWER])
     }
 
-    /// Opens it. Needs no token.
+    /// Needs no token.
     pub fn unseal(&self) -> Command {
         let key = serde_json::json!({ "key": secret(UNSEAL_KEY) });
         Command { mutates: true, ..self.told(&["vault", "write", "sys/unseal", "-"], format!("{key}\n")) }
     }
 
-    /// What stands at a path, as JSON with `data`. Exit 2 if there is nothing.
+    /// JSON with `data`; exit 2 if there is nothing.
     pub fn read(&self, path: &str) -> Command {
         let script = format!("{TOKEN} exec vault read -format=json {path}");
         self.told(&["sh", "-c", &script], format!("{}\n", secret(ROOT_TOKEN)))
     }
 
-    /// Writes JSON to a path.
     pub fn write(&self, path: &str, value: &Value) -> Command {
         let script = format!("{TOKEN} exec vault write {path} -");
         let input = format!("{}\n{value}\n", secret(ROOT_TOKEN));
         Command { mutates: true, ..self.told(&["sh", "-c", &script], input) }
     }
 
-    /// Reads how an auth mount reaches its Kubernetes API, but only if it trusts this CA (a secret: base64 of PEM).
+    /// The configuration of an auth mount, provided that it trusts this CA (a secret: base64 of PEM).
     pub fn read_trust(&self, mount: &str, ca: &str) -> Command {
         let config = format!("auth/{mount}/config");
         let same = format!(r#"ca="$(base64 -d)"; [ "$(vault read -field=kubernetes_ca_cert {config})" = "$ca" ]"#);
@@ -102,8 +95,8 @@ impl Vault {
         self.told(&["sh", "-c", &script], trust(ca))
     }
 
-    /// Tells an auth mount where its Kubernetes API is and whose certificate it has. The caller's own token is then
-    /// reviewed (`disable_local_ca_jwt` and no reviewer): no credential of that cluster is kept here.
+    /// Configures address and CA of an auth mount's Kubernetes API. The caller's own token is then reviewed
+    /// (`disable_local_ca_jwt` and no reviewer), so Vault keeps no credential of that cluster.
     pub fn write_trust(&self, mount: &str, host: &str, ca: &str) -> Command {
         let values = format!("kubernetes_host={host} disable_local_ca_jwt=true kubernetes_ca_cert=-");
         let script = format!("{TOKEN} base64 -d | vault write auth/{mount}/config {values}");

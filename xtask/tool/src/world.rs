@@ -8,10 +8,9 @@ use crate::{Output, Tool};
 /// One running command.
 pub type TaskId = u64;
 
-/// What the world tells the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Time has passed, nothing else.
+    /// Only time has passed.
     Tick,
     /// A running command printed a line. For the screen; the engine passes it on as a note.
     Line(TaskId, String),
@@ -21,18 +20,15 @@ pub enum Event {
     Digest(String, String),
     /// The digests that [`Action::Recall`] asked for have been told.
     Recalled(TaskId),
-    /// The user said stop (Ctrl-C, SIGTERM). The second one kills.
+    /// Ctrl-C or SIGTERM. The second one kills.
     Interrupt,
 }
 
-/// A command with every token completed, ready to run.
+/// A command with every token interpolated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// Names the run.
     pub task: TaskId,
-    /// The program.
     pub tool: Tool,
-    /// Its arguments.
     pub args: Vec<String>,
     /// What it reads; closed afterwards.
     pub stdin: Vec<u8>,
@@ -40,7 +36,6 @@ pub struct Call {
     pub env: Vec<(String, String)>,
 }
 
-/// Where commands run.
 pub trait World {
     /// Time that has passed for running things. Stands still while the machine sleeps.
     fn now(&self) -> Duration;

@@ -1,23 +1,20 @@
-//! The first steps: is this machine ready? They only check; nothing here changes anything.
-//! Knows nothing of the clusters but what they need of the machine.
+//! Preconditions: checks of this machine and its tools.
 
 use super::super::{Step, StepKey, Want};
 use machines::Driver;
 use model::fleet::Fleet;
 use tool::{Command, cilium, curl, docker, helm, kubectl, openssl, own};
 
-/// All checks of the machine and its tools.
 pub(crate) fn steps(fleet: &Fleet) -> Vec<Step> {
     let tools = tools().into_iter().map(|(name, ask)| tool(fleet, name, ask));
     [machine(fleet), network(fleet), driver(fleet)].into_iter().chain(tools).collect()
 }
 
-/// The ids of all checks, for whoever needs all of them.
 pub(super) fn ids(fleet: &Fleet) -> Vec<StepKey> {
     steps(fleet).into_iter().map(|s| s.id).collect()
 }
 
-/// Docker, for those who want services in it. `env_file` with `required` is known to compose since 2.24.
+/// For services in Docker. Compose has `env_file` with `required` since 2.24.
 pub(super) fn docker() -> Vec<Step> {
     let server = Want::JsonPresent("/Server/Version".into());
     let compose = Want::Version(String::new(), ">=2.24".into());
@@ -39,7 +36,6 @@ fn tools() -> [(&'static str, Command); 5] {
     ]
 }
 
-/// A tool is there and of a version that works. The range stands in `fleet.toml`; a tool without one may be any.
 fn tool(fleet: &Fleet, name: &str, ask: Command) -> Step {
     Step::new(StepKey::host(name), format!("look for {name}"), ask, accepted(fleet, name)).hint(install_hint(name))
 }
@@ -49,7 +45,7 @@ pub(crate) fn look(fleet: &Fleet, name: &str) -> Option<(Command, Want)> {
     tools().into_iter().find(|(tool, _)| *tool == name).map(|(_, ask)| (ask, accepted(fleet, name)))
 }
 
-/// Where a tool's version stands in its answer, as [`Want::Version`] takes it.
+/// Where a tool's version is in its output, for [`Want::Version`].
 pub(crate) fn version_at(name: &str) -> &'static str {
     match name {
         "kubectl" => "/clientVersion/gitVersion",
@@ -86,7 +82,6 @@ pub(crate) fn machine_tools(fleet: &Fleet, tools: &[&str]) -> Vec<Step> {
     steps(fleet).into_iter().filter(wanted).collect()
 }
 
-/// How a tool gets onto this machine.
 pub(crate) fn install_hint(name: &str) -> &'static str {
     match name {
         "helm" => "cargo xtask tools install   # or macOS: brew install helm · Linux: sudo snap install helm --classic",
@@ -99,7 +94,7 @@ pub(crate) fn install_hint(name: &str) -> &'static str {
     }
 }
 
-/// How to get a tool without a download of ours.
+/// The same without `tools install`.
 pub(crate) fn package(name: &str) -> &'static str {
     let install_hint = install_hint(name);
     match name {
@@ -108,7 +103,7 @@ pub(crate) fn package(name: &str) -> &'static str {
     }
 }
 
-/// RAM for every VM and Docker; disk to begin with (images and VMs are sparse files).
+/// RAM of all VMs and Docker; an initial amount of disk (images and VMs are sparse files).
 fn machine(fleet: &Fleet) -> Step {
     let memory = fleet.memory();
     let free = fleet.host.free_disk;

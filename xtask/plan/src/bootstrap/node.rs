@@ -1,5 +1,4 @@
-//! From a VM to a cluster that answers: launch, preparation, certificate authority, init, joins, kubeconfig.
-//! Knows nothing of what is installed on the cluster afterwards.
+//! From machines to a cluster: launch, preparation, certificate authority, init, joins, kubeconfig.
 
 use super::super::{Lane, Step, StepKey, Want};
 use super::{host, kube_path, launch};
@@ -34,7 +33,7 @@ fn ask(cluster: &Cluster, node: &Node) -> Command {
     guest::state(&Machine::of(cluster, node), &cluster.api_name())
 }
 
-/// What kubeadm wrote down is the address that the VM has now. It may change with any boot: no VM keeps its address.
+/// Expects that kubeadm was given the present address, which may change at any boot.
 fn at_home(cluster: &Cluster, node: &Node, fields: &[&str]) -> Want {
     let address = Machine::of(cluster, node).peer_address();
     Want::All(fields.iter().map(|field| state_is(field, &address)).collect())
@@ -61,7 +60,7 @@ fn launched(fleet: &Fleet, cluster: &Cluster, node: &Node, first: Option<&StepKe
         .limits(Limits::QUICK.minutes(20).settle(300).attempts(3, 5))
 }
 
-/// Told apart from everything later, because macOS lets no program into a local network unasked.
+/// A step of its own, because macOS blocks programs from local networks until the user allows them.
 fn ssh_reachable(cluster: &Cluster, node: &Node) -> Step {
     let vm = Machine::of(cluster, node);
     let (address, port) = vm.host_endpoint(22);
@@ -77,7 +76,7 @@ fn ssh_reachable(cluster: &Cluster, node: &Node) -> Step {
     .hint("macOS: allow your terminal in System Settings > Privacy & Security > Local Network")
 }
 
-/// Whether the scripts on the node are those of this checkout; a VM keeps what cloud-init wrote on its first day.
+/// Expects the scripts of this checkout; a VM keeps those of its first boot.
 fn scripts_are_ours() -> Want {
     state_is("scripts", &digest(BUNDLE))
 }
@@ -88,7 +87,7 @@ fn prepared(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Step {
     let first_boot = vm.can(Capability::UserData).then(|| guest::cloud_init(&vm));
     let prepare = first_boot.into_iter().chain([guest::prepare(&vm)]);
     let older = Want::All(vec![Want::Exit(0), scripts_are_ours().negated()]);
-    // A new kubelet before its control plane is of that version: that is for `upgrade` to do in order.
+    // `upgrade` installs kubelets, after their control plane.
     let another = Want::All(vec![state_is("worker", "joined"), marked.clone().negated()]);
     let want = Want::All(vec![marked, scripts_are_ours()]);
     Step::new(StepKey::node(cluster, node, "prep"), format!("prepare {vm}"), ask(cluster, node), want)
@@ -100,7 +99,7 @@ fn prepared(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Step {
         .hint(format!("of another version: cargo xtask upgrade; else: {}", guest::cloud_init_report(&vm)))
 }
 
-/// The scripts alone, whatever the node is prepared with.
+/// The scripts alone, whatever version the node was prepared with.
 pub(crate) fn node_scripts(cluster: &Cluster, node: &Node) -> Step {
     let vm = Machine::of(cluster, node);
     let doing = format!("bring the scripts on {vm} up to date");
@@ -132,7 +131,7 @@ fn init_file(cluster: &Cluster) -> String {
     format!("{}/{}/kubeadm-init.yaml", cluster.name, cluster.control_plane().name)
 }
 
-/// What kubeadm does by the document of a control plane.
+/// A kubeadm command that reads the document of a control plane.
 fn by_init_file(cluster: &Cluster, act: Command) -> Vec<Command> {
     let vm = Machine::of(cluster, cluster.control_plane());
     let file = [guest::keep(&vm, guest::INIT, &init_file(cluster)), guest::validate(&vm, guest::INIT)];

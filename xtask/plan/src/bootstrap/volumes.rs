@@ -1,11 +1,9 @@
-//! Volumes are folders on a node's own disk: they go with their VM, and their claims stay.
-//! Knows nothing of what was in them.
+//! Volumes are folders on a node's disk: they are lost with their VM, and their claims stay.
 //!
-//! Of a VM that was made anew with the same name the volumes are still bound to that node, and nobody makes a folder a
-//! second time: the provisioner made it when the claim was new, and the kubelet mounts a volume of type `local` only if
-//! its path is there (rancher/local-path-provisioner#221). Pods would wait for ever, with every release as wanted. So
-//! each node is asked for the folders of its volumes, and gets those that lack: empty, with the rights that the
-//! provisioner's own script gives.
+//! Volumes of a VM that was replaced under its name are still bound to that node. The provisioner creates a folder only
+//! with its claim, and the kubelet mounts a volume of type `local` only if its path exists
+//! (rancher/local-path-provisioner#221), so pods would wait for ever. Missing folders are therefore created on each node,
+//! empty, with the mode of the provisioner's own script.
 
 use super::super::{Step, StepKey, Want};
 use super::kube_path;
@@ -14,17 +12,16 @@ use model::fleet::{Cluster, Node};
 use tool::kubectl::Kubectl;
 use tool::{Limits, Reading};
 
-/// Two steps per node: which volumes lie there, and whether their folders do.
+/// Two steps per node: list its volumes, create missing folders.
 pub(super) fn steps(cluster: &Cluster) -> Vec<Step> {
     cluster.nodes.iter().flat_map(|node| [claimed(cluster, node), there(cluster, node)]).collect()
 }
 
-/// The last of a node's steps here.
 pub(super) fn id(cluster: &Cluster, node: &Node) -> StepKey {
     StepKey::node(cluster, node, "volumes")
 }
 
-/// Paths below the root, a colon before each: what stands in a fact is one word.
+/// Paths, a colon before each: the value of a fact is one word.
 fn fact(cluster: &Cluster, node: &Node) -> String {
     format!("{}.{}.volumes", cluster.name, node.name)
 }

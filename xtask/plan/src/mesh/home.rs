@@ -1,5 +1,4 @@
-//! Brings nodes home: a VM whose address is no longer the one that its node was made with.
-//! Knows nothing of which nodes those are; the clusters it is given say so.
+//! Readdresses the nodes of clusters whose VMs have other addresses than their nodes were created with.
 //!
 //! The steps are those of `bootstrap`, and of each only what writes an address down (ADR-0010): nothing is made or
 //! replaced. What follows from the address in Cilium's release is then a matter of [`super::plan`].

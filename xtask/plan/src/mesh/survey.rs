@@ -1,7 +1,5 @@
-//! The questions that `mesh-connect` asks before it changes anything, and that `--diagnose` asks alone.
-//! Knows nothing of what the answers mean.
-//!
-//! In the order of causes: whoever does not answer at all is asked nothing more.
+//! Probes of `mesh-connect` before it changes anything, and of `--diagnose`, in the order of causes: a cluster that does
+//! not answer is asked nothing more.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
-//! One node after another: kubeadm, the control plane, then each node drained, given its kubelet, and let in again.
-//! Knows nothing of the other clusters, nor of releases.
+//! Upgrades one node after another: kubeadm, control plane, then drain, kubelet and uncordon for each.
 
 use super::super::bootstrap::kube_path;
 use super::super::bootstrap::node::clock_synced;
@@ -12,23 +11,21 @@ use render::mesh::peers;
 use tool::Limits;
 use tool::kubectl::Kubectl;
 
-/// How long pods may take to leave a node, and to find another place.
+/// Seconds for evicting pods, and for scheduling them elsewhere.
 const DRAIN: u64 = 300;
 /// The release whose write-ahead log a restart empties (ADR-0006).
 const AGENT: &str = "prometheus-agent";
 
-/// The id of a node's step.
 pub fn id(cluster: &Cluster, node: &Node, what: &str) -> StepKey {
     StepKey::node(cluster, node, what)
 }
 
-/// The step of that name of each node, with its node.
 pub fn each<'a>(cluster: &'a Cluster, steps: &'a mut [Step], what: &str) -> Vec<(&'a Node, &'a mut Step)> {
     let node = |step: &Step| cluster.nodes.iter().find(|node| step.id == id(cluster, node, what));
     steps.iter_mut().filter_map(|step| node(step).map(|node| (node, step))).collect()
 }
 
-/// All steps of a cluster's nodes, each behind the one before: the control plane first.
+/// All steps of a cluster's nodes, one after another, the control plane first.
 pub fn chain(fleet: &Fleet, cluster: &Cluster, releases: &Releases) -> Vec<Step> {
     let mut steps: Vec<Step> = vec![];
     let nodes = std::iter::once(cluster.control_plane()).chain(cluster.workers());
@@ -64,7 +61,7 @@ impl Here<'_> {
         id(self.cluster, self.node, what)
     }
 
-    /// A step that asks what the machine is. A kubeadm at work is left to end.
+    /// A step whose probe is the node's state. A running kubeadm is waited for.
     fn machine(&self, what: &str, doing: String, field: &str, value: String) -> Step {
         let state = |field: &str, value: &str| Want::Json(format!("/{field}"), value.to_owned());
         let busy = Want::Any(vec![state("control_plane", "busy"), state("worker", "busy")]);
@@ -82,7 +79,7 @@ impl Here<'_> {
     fn control_plane(&self) -> Step {
         let version = format!("v{}", self.fleet.versions.kubernetes);
         let doing = format!("upgrade the control plane of {} to {version}", self.cluster.name);
-        // Its new certificate is shown to the kubelets of all of them.
+        // Every kubelet will check its new certificate.
         let others = self.cluster.workers().flat_map(|worker| clock_synced(&Machine::of(self.cluster, worker), []));
         self.machine("control-plane", doing, "version", version.clone())
             .act(others.chain(clock_synced(&self.vm, [guest::upgrade(&self.vm, &version)])))
@@ -90,8 +87,8 @@ impl Here<'_> {
             .hint(self.vm.ask(&["sudo", "ls", "/etc/kubernetes/tmp", "/var/lib/archipelago"]).to_string())
     }
 
-    /// The platform has the newest samples of this cluster, so its agent has no backlog that a restart would lose;
-    /// and the platform answers, so that none begins. Of a cluster whose agent sends nowhere there is nothing to ask.
+    /// The platform has the newest samples of this cluster, so a restart of its agent loses no backlog. Only for a cluster
+    /// whose agent has a platform to send to.
     fn delivered(&self, releases: &Releases) -> Option<Step> {
         releases.on(self.cluster.role, AGENT)?;
         let platform = peers(self.fleet, self.cluster).into_iter().find(|peer| peer.role == Role::Platform)?;
@@ -107,7 +104,7 @@ impl Here<'_> {
         Some(step.hint("a restart of the agent would lose what waits: cargo xtask mesh-connect --diagnose"))
     }
 
-    /// The node as the API server knows it; `kubelet` is its version when it is new.
+    /// A step whose probe is the node in the API.
     fn known(&self, what: &str, doing: String, want: Want) -> Step {
         Step::new(self.id(what), doing, self.kubectl.node(self.vm.name()), want)
     }
@@ -116,8 +113,8 @@ impl Here<'_> {
         format!(r"^v{} ", self.fleet.versions.kubeadm.to_string().replace('.', r"\."))
     }
 
-    /// Marked before it is cordoned, so that a later run knows whose cordon it is. What runs on a node that a person
-    /// cordoned is left there: its kubelet is restarted under its pods, and they could not come back.
+    /// Annotated before it is cordoned, so that a later run can tell its own cordon from a manual one. A manually cordoned
+    /// node keeps its pods: its kubelet is restarted under them, and they could not come back.
     fn drained(&self) -> Step {
         let vm = self.vm.name();
         let done = Want::Match(r" upgrade=drained(-cordoned)?$".into());
@@ -132,7 +129,7 @@ impl Here<'_> {
             .hint(format!("kubectl --kubeconfig {} get pdb,pods --all-namespaces", kube_path(self.cluster)))
     }
 
-    /// All packages; the marker that a bootstrap looks for is written last.
+    /// All packages; the marker for `bootstrap` is written last.
     fn kubelet(&self) -> Step {
         let version = &self.fleet.versions.kubeadm;
         let worker = self.node != self.cluster.control_plane();
@@ -155,7 +152,7 @@ impl Here<'_> {
             .hint(guest::kubelet_log(&self.vm).to_string())
     }
 
-    /// Only who cordoned uncordons: a node that a person took out stays out.
+    /// A manually cordoned node stays cordoned.
     fn back(&self) -> Step {
         let vm = self.vm.name();
         let unmark = self.kubectl.mark(vm, None);

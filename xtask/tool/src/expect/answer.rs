@@ -1,4 +1,4 @@
-//! An answer that many wants are asked about.
+//! An output that many expectations are compared with.
 
 use std::cell::OnceCell;
 
@@ -8,7 +8,7 @@ use super::is_exit;
 use crate::Output;
 use crate::reading::json;
 
-/// An answer that several wants are asked about: it is read as JSON once.
+/// Parsed as JSON once.
 #[derive(Debug)]
 pub struct Answer<'a> {
     pub(super) output: &'a Output,
@@ -16,18 +16,17 @@ pub struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// What a command said.
     pub fn of(output: &'a Output) -> Self {
         Answer { output, json: OnceCell::new() }
     }
 
-    /// Its one document, if the command ended well.
+    /// Its JSON document, if the command succeeded.
     pub(super) fn document(&self) -> Result<&Value, String> {
         is_exit(self.output, 0)?;
         self.json.get_or_init(|| json(&self.output.stdout)).as_ref().map_err(Clone::clone)
     }
 
-    /// What stands at the pointer, if that is not null.
+    /// The value at the pointer, unless null.
     pub(super) fn at(&self, pointer: &str) -> Result<&Value, String> {
         match self.document()?.pointer(pointer) {
             Some(value) if !value.is_null() => Ok(value),

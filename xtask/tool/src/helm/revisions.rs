@@ -1,15 +1,14 @@
-//! The table of all Helm revisions of a cluster, and what its rows say of one release.
-//! Knows nothing of how the table was asked for, but for its columns: [`LABELS`].
+//! Reads the table of all Helm revisions of a cluster.
 
-/// What stands behind name, type, data and age, in this order: an empty label prints as nothing, so those that a
-/// revision of ours always has go first.
+/// Columns behind name, type, data and age. An empty label prints as nothing, so those that our revisions always have are
+/// first.
 pub const LABELS: &str = "version,status,archipelago/chart,archipelago/values,archipelago/revision,archipelago/mesh";
 
 /// The newest revision of a release. A failed one carries the labels of the one before it and stands beside it
 /// (measured): only the newest counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
-    /// Its number, from 1.
+    /// From 1.
     pub number: u64,
     /// `deployed`, `pending-upgrade`.
     pub status: String,
@@ -17,15 +16,15 @@ pub struct Revision {
     pub chart: String,
     /// The digest of its values in our label.
     pub values: String,
-    /// Whether it is a revision that we made. Labels are sticky: whoever upgrades or rolls back by hand hands ours on,
-    /// and with them the number of the revision that they were written for.
+    /// Whether its labels were written for it. Labels are sticky: a manual upgrade or rollback copies ours, with the number
+    /// of the revision that they were written for.
     pub ours: bool,
     /// The digest of its peers, [`super::KEPT`], or empty.
     pub mesh: String,
 }
 
 impl Revision {
-    /// As one line that a want is matched against: `7 deployed cilium-1.20.0 DIGEST ours DIGEST`. What is empty is `-`.
+    /// As one line to match: `7 deployed cilium-1.20.0 DIGEST ours DIGEST`. What is empty is `-`.
     pub fn line(&self) -> String {
         let word = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
         let whose = if self.ours { "ours" } else { "foreign" };
@@ -34,12 +33,11 @@ impl Revision {
     }
 }
 
-/// The newest revision of a release, named `NAMESPACE/NAME`.
+/// `release` is `NAMESPACE/NAME`.
 pub fn newest(table: &str, release: &str) -> Option<Revision> {
     table.lines().filter_map(|row| of_row(row, release)).max_by_key(|revision| revision.number)
 }
 
-/// The number that the next revision of a release will have.
 pub fn next(table: &str, release: &str) -> u64 {
     newest(table, release).map_or(1, |revision| revision.number.saturating_add(1))
 }
