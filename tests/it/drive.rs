@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8Path;
+use exec::driver::drive;
 use exec::workspace::Workspace;
-use plan::engine::{Engine, Note, Outcome};
+use plan::engine::{Engine, Outcome, StepEvent};
 use plan::journal;
 use plan::{Lane, Plan, Probe, Step, Want};
 use tool::{Command, Exit, Limits, Reading, Tool, own};
-use xtask::cmd::drive::drive;
 
 use crate::host::{Bench, root_of_parent, say};
 
@@ -51,7 +51,7 @@ pub fn plan(steps: Vec<Step>) -> Plan {
 
 pub struct Ran {
     pub outcome: Outcome,
-    notes: Vec<Note>,
+    notes: Vec<StepEvent>,
     space: Workspace,
 }
 
@@ -60,7 +60,7 @@ pub fn run(bench: &mut Bench, plan: &Plan) -> Ran {
     let facts = journal::read(&space.journal().unwrap()).facts;
     let engine = Engine::new(plan, plan.ids(), facts, 4);
     let mut notes = Vec::new();
-    let mut watch = |_: Duration, note: &Note| notes.push(note.clone());
+    let mut watch = |_: Duration, note: &StepEvent| notes.push(note.clone());
     let outcome = drive(plan, engine, &mut bench.host, &mut space, &mut watch);
     assert_eq!(space.complaints(), []);
     Ran { outcome, notes, space }
@@ -95,8 +95,8 @@ fn second_run_of_a_plan_changes_nothing() {
     assert!(secret.len() == 16 && joined.ends_with("server: 10.0.0.7:6443\n"), "{joined}");
 
     let second = run(&mut bench, &plan);
-    assert_eq!(second.outcome.kept, first.outcome.done);
-    assert!(!second.notes.iter().any(|note| matches!(note, Note::Running { .. })), "nothing is run twice");
+    assert_eq!(second.outcome.unchanged, first.outcome.done);
+    assert!(!second.notes.iter().any(|note| matches!(note, StepEvent::Running { .. })), "nothing is run twice");
 }
 
 #[test]
@@ -163,9 +163,9 @@ fn child_is_interrupted() {
     let plan = plan(vec![step("long", &[], ask("false"), vec![sh("sleep 300 & echo sleeper $!; wait")])]);
     let mut space = Workspace::open(&bench.root, Utf8Path::new("out"));
     let engine = Engine::new(&plan, plan.ids(), BTreeMap::new(), 1);
-    let mut watch = |_: Duration, note: &Note| match note {
-        Note::Line(_, line) => say(&format!("{line}\n")),
-        Note::Stopping => say("stopping\n"),
+    let mut watch = |_: Duration, note: &StepEvent| match note {
+        StepEvent::Line(_, line) => say(&format!("{line}\n")),
+        StepEvent::Stopping => say("stopping\n"),
         _ => {}
     };
     let outcome = drive(&plan, engine, &mut bench.host, &mut space, &mut watch);

@@ -121,7 +121,7 @@ impl Repo {
     /// This machine was suspended for so many seconds, and the clock of one VM has not been set since.
     pub fn delay_clock(&self, vm: &str, seconds: u64) {
         self.edit_json(|stage| {
-            stage["slept"] = json!(seconds);
+            stage["slept_seconds"] = json!(seconds);
             stage["vms"][vm]["lag"] = json!(seconds);
         });
     }

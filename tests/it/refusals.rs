@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use camino::Utf8Path;
+use exec::driver::drive;
 use exec::workspace::Workspace;
 use plan::choose::{Choice, choose};
 use plan::engine::{Engine, Outcome};
@@ -11,7 +12,6 @@ use plan::{Plan, StepKey, Want, bootstrap};
 use sim::{Faults, Machine, SimState, SimWorld};
 use tool::Tool;
 use tool::helm::Helm;
-use xtask::cmd::drive::drive;
 
 use crate::golden::{data, load};
 use crate::workdir::WorkDir;

@@ -135,7 +135,7 @@ fn probes_that_ignore_signals_are_killed() {
         }
         let before = bench.host.now();
         let ran = drive::run(&mut bench, &drive::plan(vec![step]));
-        let kept = ran.outcome.kept == ["ask"];
+        let kept = ran.outcome.unchanged == ["ask"];
         assert_eq!(kept, script.ends_with("exit 0"), "{script}: {:?}", ran.outcome.failed);
         assert!(bench.host.now() - before < Duration::from_secs(60), "{script}");
     }

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8Path;
+use exec::driver::drive;
 use exec::workspace::Workspace;
 use plan::Plan;
 use plan::choose::{Choice, choose};
-use plan::engine::{Engine, Note, Outcome};
+use plan::engine::{Engine, Outcome, StepEvent};
 use serde_json::Value;
 use sim::{Faults, InjectedFault, Kind, Machine, SimState, SimWorld};
 use tool::Event;
 use tool::helm::Helm;
 use tool::{Call, World};
 use tool::{Exit, Tool};
-use xtask::cmd::drive::drive;
 
 use crate::golden;
 use crate::workdir::WorkDir;
@@ -47,9 +47,9 @@ fn run(plan: &Plan, faults: Faults) -> Ran {
     let mut world = SimWorld::new(stage(plan), faults, Box::new(WorkDir(open())));
     let engine = Engine::new(plan, plan.ids(), BTreeMap::new(), 8);
     let mut late = 0;
-    let mut watch = |_: Duration, note: &Note| {
+    let mut watch = |_: Duration, note: &StepEvent| {
         let failure = match note {
-            Note::Retrying { failure, .. } | Note::Failed(failure) => failure,
+            StepEvent::Retrying { failure, .. } | StepEvent::Failed(failure) => failure,
             _ => return,
         };
         late += usize::from(failure.output.exit == Exit::TimedOut);

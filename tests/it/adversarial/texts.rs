@@ -331,7 +331,7 @@ proptest! {
             for learn in &step.done_when.ask.learn {
                 drop(learn.from.read(&output));
             }
-            let state = if ok { State::So } else { State::Not { case: None, why: "x".into() } };
+            let state = if ok { State::Matches } else { State::Differs { case: None, why: "x".into() } };
             let answer = Answer { at: Duration::ZERO, output: Some(output.clone()), state };
             answers.insert(step.id.clone(), answer);
         }

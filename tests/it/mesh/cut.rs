@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
+use exec::driver::drive;
 use exec::workspace::Workspace;
 use plan::Plan;
 use plan::choose::{Choice, choose};
 use plan::engine::{Engine, Outcome};
 use sim::{Faults, Kind, SimWorld};
 use tool::helm::Helm;
-use xtask::cmd::drive::drive;
 
 use crate::fixtures::connected;
 use crate::golden;

@@ -1,5 +1,4 @@
 //! The real world: every command is a process of its own group, every wait blocks on one channel.
-//! Knows nothing of plans, retries or secrets.
 //!
 //! Threads, per command: one reads each stream, one feeds stdin, one waits for the end. All speak into one bounded
 //! channel, so a tool that floods us is slowed by its own pipe instead of filling our memory.

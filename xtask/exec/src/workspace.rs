@@ -1,5 +1,4 @@
 //! The one room that touches the disk: data files in, generated files, secrets, journal, logs and the lock out.
-//! Knows nothing of what the bytes mean.
 //!
 //! Everything written lies below one folder (`out/`, or `out/simulation/` for the embedded world). A file appears there
 //! whole or not at all: it is written to `tmp/`, synced, and renamed into place.

@@ -1,5 +1,4 @@
 //! `bootstrap`: from nothing, or from whatever is there, to every cluster of the fleet with everything on it.
-//! Knows nothing of what has already run: each step asks the world.
 //!
 //! Clusters depend on each other only in the host's checks, the image that the first launch warms, and the mesh CA.
 //! Within a cluster nodes go side by side; workers join while the control plane is still being made (ADR-0010).
@@ -23,7 +22,6 @@ pub(super) mod upgrade;
 mod vault;
 mod volumes;
 
-/// Downloads at once.
 const PULLS: usize = 4;
 
 /// The plan for a fleet. `helm` is the version that `host/helm` finds.
@@ -129,7 +127,6 @@ fn kubeconfig(fleet: &Fleet) -> Step {
     .act([own::keep(KUBECONFIG, file)])
 }
 
-/// The step that launches a node's VM.
 pub(super) fn launch(cluster: &Cluster, node: &Node) -> StepKey {
     StepKey::node(cluster, node, "launch")
 }

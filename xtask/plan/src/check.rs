@@ -1,5 +1,5 @@
 //! Whether a plan can be run as it is written: names, order, limits, read-only probes, and every value known in time.
-//! Knows nothing of what the steps mean. What it finds is a mistake of ours, not of the user: tests call it.
+//! What it finds is a mistake of ours, not of the user: tests call it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,7 +21,7 @@ const MOST_ATTEMPTS: u32 = 10;
 
 /// Everything that is wrong with a plan; empty is good.
 pub fn check(plan: &Plan) -> Vec<String> {
-    let mut wrong = names(plan);
+    let mut wrong = ids(plan);
     let cycles = cycles(plan);
     wrong.extend(if cycles.is_empty() { order(plan) } else { cycles });
     for step in &plan.steps {
@@ -32,7 +32,7 @@ pub fn check(plan: &Plan) -> Vec<String> {
     wrong
 }
 
-fn names(plan: &Plan) -> Vec<String> {
+fn ids(plan: &Plan) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let twice = plan.steps.iter().filter(|s| !seen.insert(&s.id)).map(|s| format!("{}: two steps have this id", s.id));
     let ids = plan.ids();

@@ -1,5 +1,4 @@
 //! Which steps of a plan a run acts on: `--only`, `--skip` and `--until`, as globs over step ids.
-//! Knows nothing of what the steps do.
 //!
 //! In a glob `*` is any run of characters, `/` among them, and `?` is any one character: `app1/*` is everything of
 //! that cluster, and so is `app1`; `*/prep` is the preparation of every node.
@@ -9,18 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Plan, StepKey};
 use model::problem::Problem;
 
-/// What the user asked for. Nothing in a list means no wish.
+/// What the user asked for; an empty list restricts nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Choice {
     /// These, and everything they need.
     pub only: Vec<String>,
-    /// These are never acted on. Where a chosen step needs one it is still asked, and the step goes on if it is so.
+    /// These are never applied. Where a chosen step needs one it is still checked, and must match.
     pub skip: Vec<String>,
-    /// These, everything they need, and all that does not come behind one of them.
+    /// These, everything they need, and all that does not come after one of them.
     pub until: Vec<String>,
 }
 
-/// The steps that a run acts on: those of `--only` that are also of `--until`, without those of `--skip`.
+/// The steps that a run applies: those of `--only` that are also of `--until`, without those of `--skip`.
 ///
 /// # Errors
 /// Every glob that matches no step, with the nearest ids; and a choice that leaves nothing.
@@ -62,33 +61,26 @@ pub fn choose(plan: &Plan, choice: &Choice) -> Result<BTreeSet<StepKey>, Vec<Pro
     Ok(chosen)
 }
 
-/// These steps, and everything they need.
 pub fn needed(plan: &Plan, ids: BTreeSet<StepKey>) -> BTreeSet<StepKey> {
-    closure(ids, &needs(plan))
-}
-
-/// Each step's needs.
-fn needs(plan: &Plan) -> BTreeMap<&str, Vec<&StepKey>> {
-    plan.steps.iter().map(|s| (s.id.as_str(), s.needs.iter().collect())).collect()
+    closure(ids, &plan.steps.iter().map(|s| (&s.id, s.needs.iter().collect())).collect())
 }
 
 /// Each step's direct followers, by need or by order.
-fn followers(plan: &Plan) -> BTreeMap<&str, Vec<&StepKey>> {
-    let mut followers: BTreeMap<&str, Vec<&StepKey>> = BTreeMap::new();
+fn followers(plan: &Plan) -> BTreeMap<&StepKey, Vec<&StepKey>> {
+    let mut followers: BTreeMap<&StepKey, Vec<&StepKey>> = BTreeMap::new();
     for step in &plan.steps {
         for before in step.needs.iter().chain(&step.after) {
-            followers.entry(before.as_str()).or_default().push(&step.id);
+            followers.entry(before).or_default().push(&step.id);
         }
     }
     followers
 }
 
-/// The ids, and all that can be reached from them.
-fn closure(from: BTreeSet<StepKey>, edges: &BTreeMap<&str, Vec<&StepKey>>) -> BTreeSet<StepKey> {
+fn closure(from: BTreeSet<StepKey>, edges: &BTreeMap<&StepKey, Vec<&StepKey>>) -> BTreeSet<StepKey> {
     let mut todo: Vec<StepKey> = from.iter().cloned().collect();
     let mut all = from;
     while let Some(id) = todo.pop() {
-        for next in edges.get(id.as_str()).into_iter().flatten() {
+        for next in edges.get(&id).into_iter().flatten() {
             if all.insert((*next).clone()) {
                 todo.push((*next).clone());
             }
@@ -113,7 +105,7 @@ fn unmatched(plan: &Plan, flag: &str, glob: &str) -> Problem {
     problem.hint(format!("did you mean {}?", quoted.join(" or ")))
 }
 
-/// Up to three ids or scopes that are least and at most a third of the glob's length away from it.
+/// Up to three of the nearest ids or scopes, at most a third of the glob's length away from it.
 fn nearest<'a>(plan: &'a Plan, glob: &str) -> Vec<&'a str> {
     if glob.len() > LONGEST {
         return Vec::new();

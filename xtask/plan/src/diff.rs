@@ -1,5 +1,4 @@
 //! What differs between two plans, step by step, with the generated files that each step uses.
-//! Knows nothing of where the plans came from.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +10,8 @@ use tool::Command;
 /// Lines of unchanged text shown around a change.
 const AROUND: usize = 1;
 
-/// One step that is not the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Which.
     pub step: StepKey,
     /// `+` new, `-` gone, `~` changed.
     pub sign: char,

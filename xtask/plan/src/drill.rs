@@ -1,5 +1,4 @@
 //! The drill `mgmt-outage` on real machines: the platform's VMs stop, workload clusters are disturbed, the VMs return.
-//! Knows nothing of what the answers are worth (`contract::outage` judges), nor of how long the outage lasts.
 //!
 //! Plans in the order in which they run: `ready`, `look`, `stop`, `during`, `look`, `start` as far as it is about the
 //! platform, `after`, `counted`, `look`, `tidy`. From `stop` on, the platform is started again whatever happens, after
@@ -24,9 +23,7 @@ use tool::{Command, Limits, Reading};
 pub use after::{after, counted, tidy};
 pub use look::{LOOKS, look};
 
-/// The namespace of all that is asked.
 pub(super) const SPACE: &str = "sample";
-/// The pod that sends requests.
 pub(super) const ASKER: &str = "deployment/drill-probe";
 /// What is made while the platform is away.
 pub(super) const LATER: &str = "deployment/drill-late";
@@ -36,7 +33,6 @@ const VICTIMS: [(&str, &str, &str, &str); 2] = [
     ("cilium-agent", "kube-system", "k8s-app=cilium", "daemonset/cilium"),
 ];
 
-/// The id of a cluster's step.
 pub fn id(cluster: &Cluster, what: &str) -> StepKey {
     StepKey::cluster(&cluster.name, &format!("drill/{what}"))
 }

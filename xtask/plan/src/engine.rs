@@ -1,65 +1,63 @@
-//! The pure machine that runs a plan: `(now, event) -> actions`.
-//! Knows nothing of threads, clocks, files, terminals, or what a tool means.
+//! The pure state machine that runs a plan: `(now, event) -> actions`.
 
 use std::time::Duration;
 
 use crate::StepKey;
+use crate::journal::Entry;
 use tool::TaskId;
 use tool::{Command, Output};
 
 mod board;
 mod failure;
-mod heard;
 mod judge;
-mod life;
 mod machine;
-mod record;
+mod probe_cache;
+mod probe_sharing;
+mod query;
 #[cfg(test)]
-mod script;
-mod share;
+mod scripted_world;
 mod task;
 #[cfg(test)]
 mod tests;
+mod transitions;
 
 pub use machine::Engine;
 
 /// What the engine wants done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action<'a> {
-    /// Start this command; its end comes back as [`Event::Ended`].
+    /// Start this command; its end comes back as [`tool::Event::Ended`].
     Start {
         /// Names the run of the command.
         task: TaskId,
-        /// For whom.
+        /// For which step.
         step: StepKey,
-        /// What; tokens are completed by the driver from the facts learnt so far.
+        /// What; tokens are completed by the driver from the facts captured so far.
         command: &'a Command,
-        /// Files whose digest the engine must know to judge the answer. The driver sends each as [`Event::Digest`]
+        /// Files whose digest the engine needs to judge the output. The driver sends each as [`tool::Event::Digest`]
         /// before the end of the command; it alone has the secrets that are in them.
         digests: Vec<String>,
     },
-    /// An answer that was given to another step may do for this one (`engine/heard.rs`). The driver sends the digests
-    /// and then [`Event::Recalled`].
+    /// The result of another step's probe may serve this one (`engine/probe_cache.rs`). The driver sends the digests
+    /// and then [`tool::Event::Recalled`].
     Recall {
-        /// Names the recollection, as if it were a command.
+        /// Names the lookup, as if it were a command.
         task: TaskId,
-        /// For whom.
+        /// For which step.
         step: StepKey,
-        /// Who asked the same.
+        /// The step whose probe had the same command.
         asked_by: StepKey,
         /// As in [`Action::Start`].
         digests: Vec<String>,
     },
-    /// End this command: politely, or at once.
+    /// End this command.
     Kill {
-        /// Which.
         task: TaskId,
-        /// At once (SIGKILL) instead of politely (SIGTERM).
+        /// SIGKILL instead of SIGTERM.
         hard: bool,
     },
-    /// A fact or secret was learnt.
+    /// A fact or secret was captured.
     Learnt {
-        /// Its name.
         name: String,
         /// Its value.
         value: String,
@@ -67,32 +65,51 @@ pub enum Action<'a> {
         secret: bool,
     },
     /// Something happened that people and journals want to know.
-    Note(Note),
+    Event(StepEvent),
+}
+
+impl Action<'_> {
+    /// The journal's entry about it, if it is worth one. No secret and no output goes there.
+    pub fn entry(&self) -> Option<Entry> {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Some(match self {
+            Action::Learnt { name, value, secret: false } => Entry::Fact { name: name.clone(), value: value.clone() },
+            Action::Event(StepEvent::Running { step, .. }) => Entry::StepStarted { step: step.to_string() },
+            Action::Event(StepEvent::Unchanged(step)) => Entry::StepKept { step: step.to_string() },
+            Action::Event(StepEvent::Done { step, took, .. }) => {
+                Entry::StepDone { step: step.to_string(), took_ms: millis(*took) }
+            }
+            Action::Event(StepEvent::Failed(failure)) => {
+                Entry::StepFailed { step: failure.step.to_string(), took_ms: millis(failure.took) }
+            }
+            _ => return None,
+        })
+    }
 }
 
 /// What happened to a step. The screen, the event stream and the journal are fed by these alone.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Note {
+pub enum StepEvent {
     /// Its probe is asked for the first time.
     Checking(StepKey),
     /// Nothing to do.
-    Kept(StepKey),
-    /// It is in a state that has its own mend, which begins now.
-    Found {
+    Unchanged(StepKey),
+    /// It is in a state that has its own remedy, which begins now.
+    Diagnosed {
         /// Which step.
         step: StepKey,
-        /// The case of `instead`.
+        /// The name of the remedy.
         case: &'static str,
-        /// What is wanted and what there is.
+        /// What is expected and what there is.
         why: String,
     },
-    /// A command of it begins: attempt (from 1), the case that chose it, and the command as shown.
+    /// A command of it begins.
     Running {
         /// Which step.
         step: StepKey,
         /// Attempt, from 1.
         attempt: u32,
-        /// The case of `instead` that chose the command.
+        /// The remedy that the command belongs to.
         case: Option<&'static str>,
         /// The command as a person would paste it.
         command: String,
@@ -101,14 +118,14 @@ pub enum Note {
     },
     /// A running command printed a line.
     Line(StepKey, String),
-    /// The probe says yes after an act.
+    /// The probe matches after an act.
     Done {
         /// Which step.
         step: StepKey,
-        /// From its first command to the yes.
+        /// From its first command to the match.
         took: Duration,
-        /// A command failed, yet the probe says yes (a launch that "timed out").
-        adopted: bool,
+        /// A command failed, yet the probe matches (a launch that "timed out").
+        already_satisfied: bool,
     },
     /// An attempt failed; the next begins after the pause.
     Retrying {
@@ -127,7 +144,7 @@ pub enum Note {
     Blocked(StepKey, StepKey),
     /// Not chosen, and not needed.
     Skipped(StepKey),
-    /// The user said stop: nothing new starts.
+    /// The user interrupted: nothing new starts.
     Stopping,
 }
 
@@ -142,13 +159,13 @@ pub struct Failure {
     pub attempt: u32,
     /// Of how many.
     pub attempts: u32,
-    /// The command that failed, or the probe that kept saying no.
+    /// The command that failed, or the probe that did not match.
     pub command: Command,
-    /// Its last answer.
+    /// Its last output.
     pub output: Output,
     /// How long it ran.
     pub took: Duration,
-    /// The reason in words: `exit 1`, `timed out after 10m`, `the probe still says no`.
+    /// The reason in words: `exit 1`, `timed out after 10m`.
     pub why: String,
 }
 
@@ -157,9 +174,9 @@ pub struct Failure {
 pub struct Outcome {
     /// Steps brought about now.
     pub done: Vec<StepKey>,
-    /// Steps that were so, or became so, without a command of ours.
-    pub kept: Vec<StepKey>,
-    /// Steps that failed, with the reason; among them those that are needed, not chosen, and not so.
+    /// Steps that matched without a command of this run.
+    pub unchanged: Vec<StepKey>,
+    /// Steps that failed, with the reason; among them those that are needed, not chosen, and do not match.
     pub failed: Vec<Failure>,
     /// Steps that were not tried, because of the second.
     pub blocked: Vec<(StepKey, StepKey)>,
@@ -167,6 +184,6 @@ pub struct Outcome {
     pub skipped: Vec<StepKey>,
     /// Steps that an interrupt left undecided, begun or not: neither done nor failed. The next run asks them first.
     pub stopped: Vec<StepKey>,
-    /// Whether the user stopped it.
+    /// Whether the user interrupted it.
     pub interrupted: bool,
 }

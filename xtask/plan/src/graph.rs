@@ -1,5 +1,4 @@
 //! A plan as a picture: steps and what they need, for whatever draws Mermaid.
-//! Knows nothing of drawing.
 
 use std::collections::BTreeSet;
 

@@ -1,65 +1,54 @@
-//! The journal: one line of JSON for each thing that happened, so that the next run remembers facts and durations.
-//! Knows nothing of files. It is a cache and never the truth: probes decide, and it may be deleted at any time.
+//! The journal: one line of JSON for each thing that happened, so that the next run remembers facts and durations. It
+//! is a cache and never the truth: probes decide, and it may be deleted at any time.
 //!
 //! Secrets never come here, nor any output of a tool. A crash may leave a cut line, and a power loss a run of NULs;
-//! reading takes what is whole and counts the rest.
+//! reader takes what is whole and counts the rest.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The form of the lines. Lines of another version are not understood.
+/// Lines of another version are skipped.
 pub const VERSION: u32 = 1;
 
 /// How each line begins; where a line was cut and the next one begins behind it, this finds it again.
 const START: &str = r#"{"v":"#;
 
-/// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Entry {
-    /// A run began.
     RunStarted {
-        /// The command: `bootstrap`.
+        /// `bootstrap`.
         command: String,
         /// Digest of the plan, to tell whether the same was tried before.
         plan: String,
         /// Milliseconds since 1970, UTC.
         at_ms: u64,
     },
-    /// A command of a step began.
     StepStarted {
-        /// Which step.
         step: String,
     },
-    /// A step was so already.
+    /// A step matched already.
     StepKept {
-        /// Which step.
         step: String,
     },
-    /// A step was brought about.
     StepDone {
-        /// Which step.
         step: String,
-        /// From its first command to the probe's yes.
+        /// From its first command to the match.
         took_ms: u64,
     },
     /// All attempts of a step failed. Why stands in the logs: it may quote a tool, and a tool may say anything.
     StepFailed {
-        /// Which step.
         step: String,
         /// How long its last command ran.
         took_ms: u64,
     },
-    /// A fact was learnt.
     Fact {
-        /// Its name.
         name: String,
-        /// Its value.
         value: String,
     },
-    /// A run came to its end. A run without this line was killed.
+    /// A run without this entry was killed.
     RunEnded {
         /// Whether every chosen step is done or kept.
         ok: bool,
@@ -68,31 +57,27 @@ pub enum Entry {
     },
 }
 
-/// A run, as the journal tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Run {
-    /// The command.
     pub command: String,
     /// Digest of its plan.
     pub plan: String,
-    /// When it began: milliseconds since 1970, UTC.
+    /// Milliseconds since 1970, UTC.
     pub at_ms: u64,
-    /// Steps that began and neither were done nor failed, in the order of their beginning: where a kill struck.
+    /// Steps that began and neither were done nor failed, in the order of their beginning.
     pub open: Vec<String>,
     /// How it ended: all well, and interrupted. `None`: it was killed, or is still running.
     pub ended: Option<(bool, bool)>,
 }
 
-/// What the journal remembers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Journal {
     /// The last value of each fact.
     pub facts: BTreeMap<String, String>,
     /// How long each step took when it was last done.
     pub took: BTreeMap<String, Duration>,
-    /// The last run.
     pub last: Option<Run>,
-    /// Lines that were not understood: cut, garbled, or of another version.
+    /// Lines that were skipped: cut, garbled, or of another version.
     pub broken: usize,
 }
 
@@ -118,19 +103,19 @@ pub fn facts(text: &str) -> BTreeMap<String, String> {
 
 /// Reads a journal in any condition.
 pub fn read(text: &str) -> Journal {
-    let mut reading = Reading::default();
+    let mut reader = Reader::default();
     for line in text.split(['\n', '\0']).map(str::trim).filter(|l| !l.is_empty()) {
         match parse(line) {
-            Some(entry) => reading.take(entry),
+            Some(entry) => reader.take(entry),
             None => {
-                reading.journal.broken += 1;
+                reader.journal.broken += 1;
                 // A line cut by a crash has the next run's first line right behind it.
                 let rest = line.rfind(START).filter(|at| *at > 0).and_then(|at| parse(&line[at..]));
-                rest.into_iter().for_each(|entry| reading.take(entry));
+                rest.into_iter().for_each(|entry| reader.take(entry));
             }
         }
     }
-    reading.end()
+    reader.end()
 }
 
 fn parse(line: &str) -> Option<Entry> {
@@ -138,16 +123,16 @@ fn parse(line: &str) -> Option<Entry> {
     (line.v == VERSION).then_some(line.entry)
 }
 
-/// A journal on its way. A list of open steps would be gone through for each line, and there may be many of both.
+/// A map of open steps, for there may be many of them, and many lines.
 #[derive(Default)]
-struct Reading {
+struct Reader {
     journal: Journal,
-    /// Open steps of the last run, each with the number of steps that began before it.
+    /// Open steps of the last run, each with its number in the order of beginning.
     open: BTreeMap<String, usize>,
     begun: usize,
 }
 
-impl Reading {
+impl Reader {
     fn take(&mut self, entry: Entry) {
         match entry {
             Entry::RunStarted { command, plan, at_ms } => {
@@ -173,7 +158,7 @@ impl Reading {
 
     /// Where the beginning of a run is lost, so are the steps that it left open.
     fn end(self) -> Journal {
-        let Reading { mut journal, open, .. } = self;
+        let Reader { mut journal, open, .. } = self;
         if let Some(run) = &mut journal.last {
             let mut open: Vec<(usize, String)> = open.into_iter().map(|(step, number)| (number, step)).collect();
             open.sort_unstable();

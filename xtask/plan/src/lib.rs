@@ -1,8 +1,7 @@
-//! Plans as values: every step with its question to the world, its exact commands, limits and dependencies.
-//! Knows nothing of time, randomness, the environment, or what has already run.
+//! Plans as values: every step with its probe, its exact commands, limits and dependencies.
 //!
-//! A step asks the world first. If `done_when` holds the step is kept. If a case in `instead` holds, its commands run
-//! in place of `act`. Otherwise `act` runs, and the question is asked again until it is answered or `settle` is over.
+//! A step's probe is asked first. If `done_when` matches, the step is unchanged. If a remedy in `instead` matches, its
+//! commands run in place of `act`. Otherwise `act` runs, and the probe is asked until it matches or `settle` is over.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,30 +42,28 @@ pub enum Lane {
     Pull,
 }
 
-/// The question that a step asks, and the answer that means there is nothing to do.
+/// The command that reads a step's state, and the expectation that means there is nothing to do. Its result is a match,
+/// a difference, or no answer, and on no answer nothing is changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// Changes nothing (`mutates` is false).
     pub ask: Command,
-    /// The answer that says "already so".
     pub want: Want,
 }
 
-/// Commands for a state that the plain act would not mend.
+/// Commands for a state that the plain act would not repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     /// One or two words: `stopped`, `half done`.
     pub name: &'static str,
-    /// The answer that means this state.
     pub when: Want,
-    /// What to do in place of the act. Empty means: wait for the probe, there is nothing to run.
+    /// Run in place of the act. Empty: wait for the probe.
     pub act: Vec<Command>,
 }
 
-/// One thing to bring about.
+/// A state to bring about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// Its name.
     pub id: StepKey,
     /// What it does, as a phrase: `launch VM app1-cp`.
     pub doing: String,
@@ -74,17 +71,13 @@ pub struct Step {
     pub needs: Vec<StepKey>,
     /// Steps that, if they are chosen too, go first: an order, not a need.
     pub after: Vec<StepKey>,
-    /// Which places it takes.
     pub lane: Lane,
-    /// What says that it is done.
     pub done_when: Probe,
-    /// Other states and their mends, first match wins.
+    /// The first match wins.
     pub instead: Vec<Case>,
-    /// What brings it about. Empty: it can only be checked.
+    /// Empty: it can only be checked.
     pub act: Vec<Command>,
-    /// What takes it back.
     pub undo: Vec<Command>,
-    /// How long it may take.
     pub limits: Limits,
     /// What a person can do when it fails.
     pub hint: Option<String>,
@@ -95,11 +88,10 @@ pub struct Step {
 pub struct Plan {
     /// The command it belongs to: `bootstrap`.
     pub name: &'static str,
-    /// The steps, in an order in which they could run one after another.
+    /// In an order in which they could run one after another.
     pub steps: Vec<Step>,
     /// The generated files that the steps read.
     pub files: Files,
-    /// Places per lane.
     pub lanes: BTreeMap<Lane, usize>,
 }
 
@@ -121,35 +113,31 @@ impl Step {
         }
     }
 
-    /// Steps that must be done before.
     #[must_use]
     pub fn needs<K: Into<StepKey>>(mut self, ids: impl IntoIterator<Item = K>) -> Self {
         self.needs.extend(ids.into_iter().map(Into::into));
         self
     }
 
-    /// Steps that go first if they are chosen.
     #[must_use]
     pub fn after<K: Into<StepKey>>(mut self, ids: impl IntoIterator<Item = K>) -> Self {
         self.after.extend(ids.into_iter().map(Into::into));
         self
     }
 
-    /// Which places it takes.
     #[must_use]
     pub fn lane(mut self, lane: Lane) -> Self {
         self.lane = lane;
         self
     }
 
-    /// What brings it about.
     #[must_use]
     pub fn act(mut self, commands: impl IntoIterator<Item = Command>) -> Self {
         self.act.extend(commands);
         self
     }
 
-    /// What to run in another state than the plain one.
+    /// Adds a remedy.
     #[must_use]
     pub fn instead(mut self, name: &'static str, when: Want, act: impl IntoIterator<Item = Command>) -> Self {
         self.instead.push(Case { name, when, act: act.into_iter().collect() });
@@ -162,7 +150,6 @@ impl Step {
         remedies.into_iter().fold(self, |step, (name, when, act)| step.instead(name, when, act))
     }
 
-    /// What takes it back.
     #[must_use]
     pub fn undo(mut self, commands: impl IntoIterator<Item = Command>) -> Self {
         self.undo.extend(commands);
@@ -179,14 +166,12 @@ impl Step {
         self.id.is_host() && self.only_checks()
     }
 
-    /// How long it may take.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// What a person can do when it fails.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -195,12 +180,10 @@ impl Step {
 }
 
 impl Plan {
-    /// The step of that name.
     pub fn step<K: PartialEq<StepKey> + ?Sized>(&self, id: &K) -> Option<&Step> {
         self.steps.iter().find(|s| *id == s.id)
     }
 
-    /// The names of all steps.
     pub fn ids(&self) -> BTreeSet<StepKey> {
         self.steps.iter().map(|s| s.id.clone()).collect()
     }

@@ -1,5 +1,4 @@
 //! The questions of the contract's live tier: each with its exact arguments, and none that changes anything.
-//! Knows nothing of what an answer is worth.
 //!
 //! Whoever does not answer at all is asked nothing more. Names of pods are known to a run alone: where a pod is, is
 //! asked by its node, and what it says itself by the name that this taught.
@@ -16,32 +15,24 @@ use render::Files;
 use tool::kubectl::Kubectl;
 use tool::{Command, Limits, Reading};
 
-/// The namespace of Cilium.
 const SYSTEM: &str = "kube-system";
 /// Where pods are tried: on every cluster, labelled `baseline`, and not left out by Kyverno.
 const TRIED_IN: &str = "default";
 
-/// An object by namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
 }
 
 /// What is looked for by name on a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Targets {
-    /// The StatefulSet of the Prometheus Agent.
     pub agent: Option<Place>,
-    /// The DaemonSet of Promtail.
     pub promtail: Option<Place>,
-    /// Secrets that External Secrets fills.
     pub secrets: Vec<Place>,
 }
 
-/// Every question about these clusters. No step has an act.
 pub fn plan(fleet: &Fleet, clusters: &[String], targets: &BTreeMap<String, Targets>) -> Plan {
     // Their versions stand in the report; a missing one keeps no question from being asked.
     let mut steps = host::machine_tools(fleet, &["helm", "kubectl", "cilium"]);
@@ -55,7 +46,6 @@ pub fn plan(fleet: &Fleet, clusters: &[String], targets: &BTreeMap<String, Targe
     Plan { name: "verify-contract", steps, files: Files::new(), lanes: BTreeMap::new() }
 }
 
-/// The question of that name to a cluster.
 pub fn id(cluster: &str, what: &str) -> StepKey {
     StepKey::cluster(cluster, &format!("live/{what}"))
 }
@@ -67,7 +57,6 @@ fn question(cluster: &Cluster, what: &str, doing: &str, ask: Command, want: Want
     if what == "api" { step } else { step.needs([id(&cluster.name, "api")]) }
 }
 
-/// A list of objects, empty or not.
 fn items() -> Want {
     Want::JsonPresent("/items".into())
 }
@@ -81,7 +70,6 @@ fn kubectl(cluster: &Cluster) -> Kubectl {
     Kubectl::on(&kube_path(cluster))
 }
 
-/// What is asked of every cluster.
 fn of_cluster(cluster: &Cluster) -> Vec<Step> {
     let kubectl = kubectl(cluster);
     let hooks = "validatingwebhookconfigurations,mutatingwebhookconfigurations";
@@ -151,7 +139,6 @@ fn deliveries(cluster: &Cluster) -> Step {
     )
 }
 
-/// What is asked of app clusters alone.
 fn of_apps(cluster: &Cluster, targets: &Targets) -> Vec<Step> {
     let kubectl = kubectl(cluster);
     let all = |kinds: &str| kubectl.list(kinds, &["--all-namespaces"]);
@@ -186,7 +173,6 @@ fn secret(cluster: &Cluster, place: &Place) -> Step {
     )
 }
 
-/// The name of the question about a Secret.
 pub fn secret_of(place: &Place) -> String {
     format!("secret/{}/{}", place.namespace, place.name)
 }

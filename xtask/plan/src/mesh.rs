@@ -41,17 +41,14 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The whole fleet.
     pub fn all(fleet: &Fleet) -> Self {
         Scope { clusters: fleet.clusters.iter().map(|c| c.name.clone()).collect(), elsewhere: Addresses::new() }
     }
 
-    /// Whether a cluster is worked on.
     pub fn has(&self, cluster: &Cluster) -> bool {
         self.clusters.contains(&cluster.name)
     }
 
-    /// The addresses of all clusters that can be peers.
     pub fn addresses(&self, fleet: &Fleet) -> Addresses {
         let here = fleet.clusters.iter().filter(|c| self.has(c)).map(|c| (c.name.clone(), mesh::addresses(c)));
         self.elsewhere.clone().into_iter().chain(here).collect()
@@ -233,7 +230,6 @@ fn counted(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Step {
         .hint("cargo xtask mesh-connect --diagnose")
 }
 
-/// Whether a cluster is the platform.
 fn is_platform(cluster: &Cluster) -> bool {
     cluster.role == Role::Platform
 }

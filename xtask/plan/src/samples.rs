@@ -1,5 +1,4 @@
 //! Small plans for tests: steps that ask `kubectl ask ID` and act by `kubectl act ID`.
-//! Knows nothing of real tools.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

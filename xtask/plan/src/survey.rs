@@ -1,6 +1,5 @@
 //! A plan as questions alone: what each probe says when nothing acts. It is the state of a fleet in the words of the
 //! plan that would bring it about, so whatever a plan learns to make is seen here without another line.
-//! Knows nothing of how questions are asked, or of who reads the answers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,44 +15,52 @@ pub mod overview;
 /// Longest wait for one answer. The slowest one known, of a driver about a VM that hangs, took 34 s.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
-/// What became of a question.
+/// The result of a probe as observers get it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It is as the plan wants it.
-    So,
+    /// The step is as the plan wants it.
+    Matches,
     /// It is not.
-    Not {
-        /// The state it is in, where the plan has a mend for it: `stopped`.
+    Differs {
+        /// The state it is in, where the plan has a remedy for it: `stopped`.
         case: Option<&'static str>,
-        /// What is wanted and what there is.
+        /// What is expected and what there is.
         why: String,
     },
     /// There was no answer, or it cannot be judged.
-    Unknown(String),
-    /// It makes no sense to ask before this step is so.
+    NoAnswer(String),
+    /// This step has to match first.
     NotAsked(StepKey),
 }
 
-/// An answer and its judgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// When the answer came, by the world's clock.
+    /// When it came, by the world's clock.
     pub at: Duration,
-    /// What was said, unless nothing was asked or it must not be seen.
+    /// Unless nothing was asked, or it must not be seen.
     pub output: Option<Output>,
-    /// What it means.
     pub state: State,
 }
 
 impl Answer {
-    /// What was said on stdout, as JSON; null where there is none.
+    /// Takes out what must not be seen: the whole output, or what `redact` finds in its texts.
+    pub fn redact(&mut self, sensitive: bool, redact: impl Fn(&str) -> String) {
+        self.output = self.output.take().filter(|_| !sensitive);
+        for text in self.output.iter_mut().flat_map(|output| [&mut output.stdout, &mut output.stderr]) {
+            *text = redact(text);
+        }
+        if let State::Differs { why, .. } = &mut self.state {
+            *why = redact(why);
+        }
+    }
+
+    /// The stdout as JSON; null where there is none.
     pub fn json(&self) -> serde_json::Value {
         let text = self.output.as_ref().map_or("", |output| output.stdout.as_str());
         serde_json::from_str(text).unwrap_or_default()
     }
 }
 
-/// All answers, by step.
 pub type Answers = BTreeMap<StepKey, Answer>;
 
 /// The plan without anything that acts. Two kinds of needs become mere orders: the machine's checks and downloads,

@@ -1,5 +1,4 @@
 //! A plan as text: the dry run, the snapshot and the documentation in one. One flag per line.
-//! Knows nothing of terminals; the same bytes everywhere.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -21,7 +20,6 @@ pub fn print(plan: &Plan) -> String {
     out
 }
 
-/// One step.
 pub fn print_step(step: &Step) -> String {
     let mut out = String::new();
     let lane = match step.lane {

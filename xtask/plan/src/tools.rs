@@ -1,5 +1,4 @@
 //! `tools install`: pinned helm, kubectl and cilium into `out/bin`, each archive checked before it is unpacked.
-//! Knows nothing of this machine but its platform; a tool without a build for it is only looked for.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +11,6 @@ use tool::{Command, Limits, curl, own, tar};
 
 /// Where archives are kept and unpacked, below `out/`.
 const SHELF: &str = "tools";
-/// Downloads at once.
 const PULLS: usize = 3;
 
 /// The plan for one platform, as `macos-aarch64`.

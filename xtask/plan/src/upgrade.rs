@@ -1,5 +1,4 @@
 //! `upgrade`: from what runs to the versions that the fleet pins, one cluster after another and one node at a time.
-//! Knows nothing of which versions run: each step asks, and one that is of the right version is kept (ADR-0027).
 //!
 //! It is `start` with more in it. Before a cluster's nodes are touched its network is as wanted and its nodes are
 //! ready; what has pods comes after, in the waves of a bootstrap. The next cluster waits for all of it.

@@ -1,5 +1,4 @@
 //! Which tokens a text or command needs, through the files it is fed and the files whose digest it names.
-//! Knows nothing of what the tokens stand for.
 
 use std::collections::BTreeSet;
 
@@ -10,16 +9,13 @@ use tool::{Command, Stdin};
 /// Names that must be known before something can run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Uses {
-    /// Facts, by name.
     pub facts: BTreeSet<String>,
-    /// Secrets, by name.
     pub secrets: BTreeSet<String>,
     /// Generated files that are read, or whose digest is.
     pub files: BTreeSet<String>,
 }
 
 impl Uses {
-    /// What a command needs: in its arguments, environment and input.
     pub fn of_command(command: &Command, files: &Files) -> Uses {
         let mut uses = Uses::default();
         command.texts().for_each(|text| uses.add(text, files));
@@ -29,7 +25,6 @@ impl Uses {
         uses
     }
 
-    /// What a text needs.
     pub fn of_text(text: &str, files: &Files) -> Uses {
         let mut uses = Uses::default();
         uses.add(text, files);

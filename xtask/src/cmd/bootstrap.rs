@@ -2,7 +2,7 @@
 //! Knows nothing of the steps.
 
 use super::exit::{DONE, Ended};
-use super::{Session, cut_off, detect, install, load, place, plan};
+use super::{Session, cut_off, install, load, place, plan, query};
 use tool::helm::Helm;
 
 /// Runs it, or prints what it would run.
@@ -13,7 +13,7 @@ pub fn run(session: &mut Session) -> Ended {
     let inputs = load::inputs(session)?;
     let offered = inputs.bootstrap(Helm::V4);
     place::within(session, Some("bootstrap"), &offered, &mut |session, world| {
-        let plan = inputs.bootstrap(detect::helm(world)?);
+        let plan = inputs.bootstrap(query::helm(world)?);
         if session.flags.dry_run {
             return plan::print(session, plan);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
 use super::load::Inputs;
-use super::{Session, ask, conduct, digests, load, place, plan};
+use super::{Session, conduct, digests, load, place, plan, query};
 use crate::cli::Charts;
 use crate::ui::shell::Tone;
 use crate::ui::words;
@@ -136,7 +136,7 @@ fn fetching(inputs: &Inputs, names: &[String]) -> Plan {
 
 /// The digest of a file in `out/charts`, if it is there.
 fn digest(world: &mut dyn World, file: &str) -> Result<Option<String>, Stop> {
-    let output = ask::one(world, own::sha256(&format!("charts/{file}")), LIMIT)?;
+    let output = query::command(world, own::sha256(&format!("charts/{file}")), LIMIT)?;
     Ok(output.ok().then(|| output.stdout.trim().to_owned()))
 }
 

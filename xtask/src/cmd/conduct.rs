@@ -6,16 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::exit::{DONE, Ended, INTERRUPTED, NOT_READY, REFUSED, Stop, WRONG};
-use super::{Session, complain, drive};
+use super::{Session, complain};
 use crate::cli::Format;
 use crate::ui::events;
 use crate::ui::progress::board::Board;
 use crate::ui::progress::{self, Progress};
 use crate::ui::report::{self, End};
 use crate::ui::shell::Shell;
+use exec::driver::drive;
 use model::problem::Problem;
 use plan::choose::{self, Choice, choose};
-use plan::engine::{Engine, Failure, Note, Outcome};
+use plan::engine::{Engine, Failure, Outcome, StepEvent};
 use plan::journal;
 use plan::{Plan, Scope, StepKey};
 use tool::{Call, World};
@@ -104,7 +105,7 @@ fn preflight(
     let engine = Engine::new(&plan, plan.ids(), facts(session), jobs(session));
     let mut board = Board::new(&plan, &plan.ids());
     let began = world.now();
-    let outcome = drive::drive(&plan, engine, world, &mut session.space, &mut |now, note| board.see(now - began, note));
+    let outcome = drive(&plan, engine, world, &mut session.space, &mut |now, note| board.see(now - began, note));
     (code(&outcome) != DONE).then_some((outcome, board))
 }
 
@@ -135,7 +136,7 @@ fn in_parts(
         look(session, world)?;
     }
     let mut outcome = story.play(session, world, plan, chosen);
-    outcome.kept.retain(|id| !begun.done.contains(id));
+    outcome.unchanged.retain(|id| !begun.done.contains(id));
     outcome.done.splice(0..0, begun.done);
     Ok((outcome, story.close()))
 }
@@ -178,12 +179,12 @@ impl<'a> Story<'a> {
         let told = &self.told;
         let story = RefCell::new((&mut self.progress, shell));
         let mut world = Beating { world, beat: &|now| tell_to(&story, |progress, shell| progress.beat(shell, now)) };
-        let outcome = drive::drive(part, engine, &mut world, space, &mut |now, note| {
+        let outcome = drive(part, engine, &mut world, space, &mut |now, note| {
             if !again(told, note) {
                 tell_to(&story, |progress, shell| progress.see(shell, now, note));
             }
         });
-        self.told.extend(outcome.done.iter().chain(&outcome.kept).cloned());
+        self.told.extend(outcome.done.iter().chain(&outcome.unchanged).cloned());
         outcome
     }
 
@@ -198,9 +199,11 @@ impl<'a> Story<'a> {
 }
 
 /// Whether it says only what was told before: that a step is asked, and is so.
-fn again(told: &BTreeSet<StepKey>, note: &Note) -> bool {
+fn again(told: &BTreeSet<StepKey>, note: &StepEvent) -> bool {
     match note {
-        Note::Checking(step) | Note::Kept(step) | Note::Running { step, mutates: false, .. } => told.contains(step),
+        StepEvent::Checking(step) | StepEvent::Unchanged(step) | StepEvent::Running { step, mutates: false, .. } => {
+            told.contains(step)
+        }
         _ => false,
     }
 }

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::conduct::facts;
-use super::drive::survey::Survey;
 use super::exit::{DONE, Ended, NOT_READY, REFUSED, Stop};
 use super::load::Inputs;
-use super::{Session, conduct, detect, load, place, ready, status};
+use super::{Session, conduct, load, place, query, ready, status};
 use crate::cli::Format;
 use crate::ui::doctor;
 use crate::ui::shell::Tone;
+use exec::query::Survey;
 use model::problem::Problem;
 use plan::StepKey;
 use plan::journal;
@@ -58,13 +58,15 @@ fn of_host(inputs: &Inputs, survey: &Survey) -> Vec<Finding> {
     let plan = inputs.bootstrap(Helm::V4);
     let mut problems = Vec::new();
     for step in plan.steps.iter().filter(|step| step.id.is_host()) {
-        let Some(answer) = survey.answers.get(&step.id).filter(|answer| answer.state != State::So) else { continue };
+        let Some(answer) = survey.answers.get(&step.id).filter(|answer| answer.state != State::Matches) else {
+            continue;
+        };
         let stdout = answer.output.as_ref().map_or("", |output| output.stdout.as_str());
         let meant = ready::meaning(&inputs.fleet, &step.id, stdout);
         if meant.is_empty() {
             let why = match &answer.state {
-                State::Not { why, .. } | State::Unknown(why) => why.clone(),
-                State::So | State::NotAsked(_) => "it was not asked".into(),
+                State::Differs { why, .. } | State::NoAnswer(why) => why.clone(),
+                State::Matches | State::NotAsked(_) => "it was not asked".into(),
             };
             let problem = Problem::new(format!("not so: {}", step.doing)).why(why);
             problems.push(Problem { hint: step.hint.clone(), ..problem });
@@ -113,7 +115,7 @@ fn mend(session: &mut Session, world: &mut dyn World, inputs: &Inputs, survey: &
         return if closed && left == 0 { Ok(DONE) } else { Err(Stop::one(REFUSED, problem)) };
     }
     let clock = survey.answers.get("host/machine").and_then(|answer| answer.json()["clock"].as_u64());
-    let plan = repair(&inputs.bootstrap(detect::helm(world)?), &inputs.fleet, &fixes, clock);
+    let plan = repair(&inputs.bootstrap(query::helm(world)?), &inputs.fleet, &fixes, clock);
     let starts = fixes.iter().any(|step| step.machine().is_some() && step.action() == "launch");
     session.flags.only = fixes.iter().map(StepKey::to_string).collect();
     let code = conduct::run(session, world, &plan, &|failure| ready::problems(&inputs.fleet, failure))?;

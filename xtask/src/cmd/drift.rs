@@ -3,9 +3,9 @@
 
 use super::Session;
 use super::conduct::jobs;
-use super::drive::survey::{self, Survey};
-use super::exit::{INTERRUPTED, Stop};
+use super::exit::Stop;
 use super::load::Inputs;
+use exec::query::{self, Survey};
 use model::token::{self, Token};
 use model::yaml;
 use plan::StepKey;
@@ -23,13 +23,12 @@ pub fn explain(session: &mut Session, world: &mut dyn World, inputs: &Inputs, su
         return Ok(());
     }
     let (facts, jobs) = (survey.facts.clone(), jobs(session));
-    let asked = survey::ask(&plan, facts, world, &mut session.space, jobs);
-    let asked = asked.map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })?;
+    let asked = query::check(&plan, facts, world, &mut session.space, jobs)?;
     for (id, said) in asked.answers {
         let theirs = said.output.filter(|output| output.ok()).and_then(|output| json(&output.stdout).ok());
         let ours = wanted(inputs, survey, &id);
         let state = survey.answers.get_mut(&id).map(|answer| &mut answer.state);
-        if let (Some(theirs), Some(ours), Some(State::Not { why, .. })) = (theirs, ours, state) {
+        if let (Some(theirs), Some(ours), Some(State::Differs { why, .. })) = (theirs, ours, state) {
             *why = format!("{why}; {}", drift::told(&drift::differing(&ours, &theirs)));
         }
     }

@@ -1,6 +1,7 @@
 //! How a command ends: its exit code, and the problems that ended it.
 //! Knows nothing of how they are shown.
 
+use exec::query::Interrupted;
 use model::problem::Problem;
 
 /// Done, or nothing to do, or printed.
@@ -43,6 +44,12 @@ impl Stop {
     /// Stops because of this, for `map_err`.
     pub fn with(code: u8) -> impl Fn(Problem) -> Stop {
         move |problem| Stop::one(code, problem)
+    }
+}
+
+impl From<Interrupted> for Stop {
+    fn from(_: Interrupted) -> Self {
+        Stop { code: INTERRUPTED, problems: vec![] }
     }
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::load::Inputs;
-use super::{Session, conduct, detect, load, place, plan, show};
+use super::{Session, conduct, load, place, plan, query, show};
 use crate::ui::shell::Tone;
 use crate::ui::words;
 use ::plan::mesh::{Scope, pairs, survey};
-use look::{Seen, look, one, patient};
+use look::{Seen, look, patient};
 use mesh::{Finding, Grade, Survey, told};
 use model::fleet::Fleet;
 use model::problem::Problem;
@@ -122,7 +122,7 @@ fn is_away(finding: &Finding) -> bool {
 }
 
 fn connect(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: &Scope, wishes: Wishes) -> Ended {
-    let plan = inputs.mesh(detect::helm(world)?, scope)?;
+    let plan = inputs.mesh(query::helm(world)?, scope)?;
     let code = conduct::run(session, world, &plan, &|_| vec![])?;
     if code == REFUSED {
         explain(session, world, inputs, scope)?;
@@ -143,7 +143,7 @@ fn bring_home(session: &mut Session, world: &mut dyn World, inputs: &Inputs, see
             clusters.push(finding.cluster.clone());
         }
     }
-    let plan = inputs.home(detect::helm(world)?, &clusters);
+    let plan = inputs.home(query::helm(world)?, &clusters);
     let code = conduct::run(session, world, &plan, &|_| vec![])?;
     let rest = "cargo xtask start   # tells what else keeps an address: Argo CD's list of clusters";
     session.shell.status(Tone::Hint, "Later", rest);
@@ -179,8 +179,8 @@ fn explain(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope:
     let name = format!("sysdump-{cluster}");
     let command = cilium().sysdump(&cluster, &format!("out/{name}"));
     let file = format!("{}/{name}", session.out());
-    let output = one(session, world, command, Duration::from_secs(600))?;
-    match output.filter(|o| !o.ok()) {
+    let output = query::command(world, command, Duration::from_secs(600))?;
+    match Some(output).filter(|o| !o.ok()) {
         None => session.shell.status(Tone::Hint, "Kept", &format!("{file}.zip, for whoever looks further")),
         Some(output) => {
             let why = words::tail(&output.stderr, 1).join("");
@@ -204,10 +204,10 @@ fn tested(session: &mut Session, world: &mut dyn World, fleet: &Fleet, scope: &S
         let pair = format!("{} and {}", a.name, b.name);
         session.shell.status(Tone::Dim, "Testing", &format!("connectivity between {pair}"));
         let hint = command.to_string();
-        match one(session, world, command, Duration::from_secs(30 * 60))? {
-            Some(output) if output.ok() => session.shell.status(Tone::Good, "Passed", &pair),
+        match query::command(world, command, Duration::from_secs(30 * 60))? {
+            output if output.ok() => session.shell.status(Tone::Good, "Passed", &pair),
             output => {
-                let why = output.map(|o| words::tail(&o.stderr, 1).join("")).unwrap_or_default();
+                let why = words::tail(&output.stderr, 1).join("");
                 let what = format!("the connectivity test between {pair} fails");
                 problems.push(Problem::new(what).why(format!("{why}; more is in {file}.zip")).hint(hint));
             }

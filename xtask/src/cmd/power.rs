@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
-use super::conduct::{facts, jobs};
-use super::drive::survey;
+use super::conduct::facts;
 use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::load::Inputs;
-use super::{Session, conduct, cut_off, detect, install, load, mesh, place, plan};
+use super::{Session, conduct, cut_off, install, load, mesh, place, plan, query};
 use crate::ui::shell::Tone;
 use crate::ui::words;
 use ::plan::mesh::Scope;
@@ -45,7 +44,7 @@ pub fn run(session: &mut Session, power: Power) -> Ended {
     let code = place::within(session, Some(name), &offered, &mut |session, world| {
         let plan = match power {
             Power::Stop => power::stop(fleet),
-            Power::Start => power::start(fleet, inputs.bootstrap(detect::helm(world)?)),
+            Power::Start => power::start(fleet, inputs.bootstrap(query::helm(world)?)),
             Power::Destroy => power::destroy(fleet),
         };
         if session.flags.dry_run {
@@ -69,9 +68,7 @@ pub fn run(session: &mut Session, power: Power) -> Ended {
 /// Clusters that were connected are so again: peers have each other's addresses, and those may have changed.
 fn linked(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Ended {
     let asked = links::told_questions(&inputs.fleet, plan);
-    let (facts, jobs) = (facts(session), jobs(session));
-    let seen = survey::ask(&asked, facts, world, &mut session.space, jobs);
-    let seen = seen.map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })?;
+    let seen = query::check(session, world, &asked)?;
     let clusters = links::told_clusters(&inputs.fleet, &seen.answers);
     match clusters.len() {
         0 | 1 => Ok(DONE),
@@ -92,10 +89,8 @@ fn consent(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &P
     let chosen = conduct::chosen(session, plan)?;
     let steps = plan.steps.iter().filter(|step| chosen.contains(&step.id) && step.id.action() == "destroy");
     let asked = Plan { steps: steps.cloned().collect(), ..plan.clone() };
-    let (facts, jobs) = (facts(session), jobs(session));
-    let known = known(fleet, &facts);
-    let seen = survey::ask(&asked, facts, world, &mut session.space, jobs);
-    let seen = seen.map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })?;
+    let known = known(fleet, &facts(session));
+    let seen = query::check(session, world, &asked)?;
     let there = doomed(fleet, &seen.answers);
     if there.is_empty() {
         return Ok(());
@@ -139,7 +134,7 @@ fn doomed(fleet: &Fleet, answers: &Answers) -> Vec<(String, String)> {
             state => state.to_string().to_lowercase(),
         };
         let address = info.address.map(|ip| format!(" at {ip}")).unwrap_or_default();
-        (answer.state != State::So).then(|| (vm.to_string(), format!("{state}{address}")))
+        (answer.state != State::Matches).then(|| (vm.to_string(), format!("{state}{address}")))
     });
     there.collect()
 }

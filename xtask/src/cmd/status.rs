@@ -1,16 +1,14 @@
 //! `status`: what there is, beside what is wanted. Asks only; a machine that is down is an answer too.
 //! Knows nothing of what the questions mean.
 
-use super::conduct::{facts, jobs};
-use super::drive::survey::{self, Survey};
-use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
+use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
 use super::load::Inputs;
-use super::{Session, detect, drift, load, place};
+use super::{Session, drift, load, place, query};
 use crate::cli::Format;
 use crate::ui::shell::Tone;
 use crate::ui::status;
 use contract::{self, Evidence};
-use plan::Plan;
+use exec::query::Survey;
 use plan::mesh::Scope;
 use plan::survey::links::{self, LinkView};
 use plan::survey::overview::overview;
@@ -50,7 +48,7 @@ fn linked(
 ) -> Result<Vec<LinkView>, Stop> {
     let connect = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
     let plan = links::questions(&inputs.fleet, &connect, answers);
-    let connected = asked(session, world, &plan)?.answers;
+    let connected = query::check(session, world, &plan)?.answers;
     let mut links = links::links(&inputs.fleet, answers, &connected);
     for LinkView { state, .. } in &mut links {
         if let Some((what, command)) = state.split_once(": ") {
@@ -60,19 +58,14 @@ fn linked(
     Ok(links)
 }
 
-fn asked(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<Survey, Stop> {
-    let (facts, jobs) = (facts(session), jobs(session));
-    survey::ask(plan, facts, world, &mut session.space, jobs).map_err(|_| Stop { code: INTERRUPTED, problems: vec![] })
-}
-
 /// Asks everything that `bootstrap` would ask, and what was changed by hand where something was.
 ///
 /// # Errors
 /// The user said stop.
 pub fn look(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Result<Survey, Stop> {
     session.shell.status(Tone::Dim, "Looking", "at the machine, the VMs and the clusters");
-    let plan = questions(&inputs.bootstrap(detect::helm(world)?));
-    let mut survey = asked(session, world, &plan)?;
+    let plan = questions(&inputs.bootstrap(query::helm(world)?));
+    let mut survey = query::check(session, world, &plan)?;
     drift::explain(session, world, inputs, &mut survey)?;
     Ok(survey)
 }

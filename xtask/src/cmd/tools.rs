@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::exit::{Ended, NOT_READY, Stop};
-use super::{Session, ask, conduct, load, place, plan};
+use super::{Session, conduct, load, place, plan, query};
 use ::plan::{bootstrap, tools};
 use model::problem::Problem;
 use tool::World;
@@ -31,7 +31,7 @@ pub fn install(session: &mut Session) -> Ended {
 
 /// What the machine is, as `macos-aarch64`.
 fn platform(world: &mut dyn World) -> Result<String, Stop> {
-    let output = ask::one(world, own::machine(), LIMIT)?;
+    let output = query::command(world, own::machine(), LIMIT)?;
     let said: serde_json::Value = serde_json::from_str(&output.stdout).unwrap_or_default();
     match (said["os"].as_str(), said["arch"].as_str()) {
         (Some(os), Some(arch)) => Ok(format!("{os}-{arch}")),

@@ -1,11 +1,9 @@
 //! `upgrade`: shows what goes from which version to which, and brings it there.
 //! Knows nothing of the steps.
 
-use std::collections::BTreeMap;
-
 use super::exit::{DONE, Ended, Stop};
 use super::load::Inputs;
-use super::{Session, conduct, detect, install, load, place, plan, survey};
+use super::{Session, install, load, place, plan, query};
 use crate::cli::Format;
 use crate::ui::shell::Tone;
 use crate::ui::words;
@@ -22,7 +20,7 @@ pub fn run(session: &mut Session) -> Ended {
     let inputs = load::inputs(session)?;
     let offered = inputs.bootstrap(Helm::V4);
     place::within(session, Some("upgrade"), &offered, &mut |session, world| {
-        let plan = inputs.upgrade(detect::helm(world)?);
+        let plan = inputs.upgrade(query::helm(world)?);
         if session.flags.dry_run {
             return plan::print(session, plan);
         }
@@ -40,8 +38,7 @@ pub fn run(session: &mut Session) -> Ended {
 fn tell(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Result<(), Stop> {
     session.shell.status(Tone::Dim, "Asking", "which versions run");
     let asked = questions(&inputs.fleet, &inputs.releases, plan);
-    let jobs = conduct::jobs(session);
-    let answers = survey::ask(&mut session.space, world, &asked, &mut BTreeMap::new(), jobs)?;
+    let (answers, _) = query::outputs(session, world, &asked)?;
     let all = changes(&inputs.fleet, &inputs.releases, &answers);
     if session.flags.format == Format::Json {
         let row = |c: &Change| serde_json::json!({ "what": c.what, "from": c.from, "to": c.to });

@@ -30,31 +30,31 @@ use serde_json::{Value, json};
 
 use super::problem::{self, Tally};
 use model::problem::Problem;
-use plan::engine::{Failure, Note};
+use plan::engine::{Failure, StepEvent};
 use plan::{Lane, Plan, Step, StepKey};
 use tool::{Command, Stdin};
 
 /// A note as a line.
-pub fn note(now: Duration, note: &Note) -> String {
+pub fn note(now: Duration, note: &StepEvent) -> String {
     let step = |kind: &str, step: &StepKey| json!({"event": kind, "step": step});
     let mut event = match note {
-        Note::Checking(id) => step("checking", id),
-        Note::Kept(id) => step("kept", id),
-        Note::Skipped(id) => step("skipped", id),
-        Note::Found { step, case, why } => json!({"event": "found", "step": step, "case": case, "why": why}),
-        Note::Running { step, attempt, case, command, mutates } => json!({
+        StepEvent::Checking(id) => step("checking", id),
+        StepEvent::Unchanged(id) => step("kept", id),
+        StepEvent::Skipped(id) => step("skipped", id),
+        StepEvent::Diagnosed { step, case, why } => json!({"event": "found", "step": step, "case": case, "why": why}),
+        StepEvent::Running { step, attempt, case, command, mutates } => json!({
             "event": "running", "step": step, "attempt": attempt, "case": case, "command": command, "mutates": mutates,
         }),
-        Note::Line(id, text) => json!({"event": "line", "step": id, "text": super::words::plain(text)}),
-        Note::Done { step, took, adopted } => {
-            json!({"event": "done", "step": step, "took_ms": ms(*took), "adopted": adopted})
+        StepEvent::Line(id, text) => json!({"event": "line", "step": id, "text": super::words::plain(text)}),
+        StepEvent::Done { step, took, already_satisfied } => {
+            json!({"event": "done", "step": step, "took_ms": ms(*took), "adopted": already_satisfied})
         }
-        Note::Retrying { step, attempt, pause, failure } => json!({
+        StepEvent::Retrying { step, attempt, pause, failure } => json!({
             "event": "retrying", "step": step, "attempt": attempt, "pause_ms": ms(*pause), "failure": failed(failure),
         }),
-        Note::Failed(failure) => json!({"event": "failed", "step": failure.step, "failure": failed(failure)}),
-        Note::Blocked(id, by) => json!({"event": "blocked", "step": id, "by": by}),
-        Note::Stopping => json!({"event": "stopping"}),
+        StepEvent::Failed(failure) => json!({"event": "failed", "step": failure.step, "failure": failed(failure)}),
+        StepEvent::Blocked(id, by) => json!({"event": "blocked", "step": id, "by": by}),
+        StepEvent::Stopping => json!({"event": "stopping"}),
     };
     event["at_ms"] = ms(now).into();
     line(&event)
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_whole() {
-        let told = note(Duration::from_secs(9), &Note::Failed(board::failure("app1/cp/init", 1, 2, 9)));
+        let told = note(Duration::from_secs(9), &StepEvent::Failed(board::failure("app1/cp/init", 1, 2, 9)));
         let event: Value = serde_json::from_str(&told).unwrap();
         assert_eq!((&event["event"], &event["at_ms"]), (&json!("failed"), &json!(9000)));
         assert_eq!(event["failure"]["exit"], json!({"code": 1}));

@@ -11,7 +11,7 @@ use self::bars::Bars;
 use self::board::{Board, Running};
 use super::shell::{self, Shell, Tone, Volume};
 use super::{events, report};
-use plan::engine::Note;
+use plan::engine::StepEvent;
 use plan::{Plan, StepKey};
 
 pub mod bars;
@@ -57,14 +57,14 @@ impl<'a> Progress<'a> {
     }
 
     /// Takes a note, at the time that the driver gives with it. The story's own time begins with the first one.
-    pub fn see(&mut self, shell: &mut Shell, now: Duration, note: &Note) {
+    pub fn see(&mut self, shell: &mut Shell, now: Duration, note: &StepEvent) {
         let now = self.since_begin(now);
         if let Shown::Events = self.shown {
             shell.data(&events::note(now, note));
         }
         let said = self.said(shell, now, note);
         self.board.see(now, note);
-        self.show(shell, now, matches!(note, Note::Failed(_)), &said);
+        self.show(shell, now, matches!(note, StepEvent::Failed(_)), &said);
     }
 
     /// Nothing happened, but time has passed: elapsed times go on, and each minute of a long step is told.
@@ -84,9 +84,9 @@ impl<'a> Progress<'a> {
     }
 
     /// The permanent lines of a note.
-    fn said(&self, shell: &Shell, now: Duration, note: &Note) -> Vec<String> {
+    fn said(&self, shell: &Shell, now: Duration, note: &StepEvent) -> Vec<String> {
         // On a live screen a step that starts can be seen below; only what is over scrolls up.
-        let running = matches!((&self.shown, note), (Shown::Live(_), Note::Running { .. }));
+        let running = matches!((&self.shown, note), (Shown::Live(_), StepEvent::Running { .. }));
         let seen_below = running && shell.volume() < Volume::Verbose;
         let line = if seen_below { None } else { lines::line(&self.board, now, note, shell.volume()) };
         let line = line.map(|line| line.text(shell.paint()));

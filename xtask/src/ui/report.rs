@@ -8,7 +8,7 @@ use super::problem::{self, Tally, Unready};
 use super::shell::{self, Paint, Tone};
 use super::words;
 use model::problem::Problem;
-use plan::engine::{Failure, Note, Outcome};
+use plan::engine::{Failure, Outcome, StepEvent};
 use plan::{Plan, Step, StepKey};
 use tool::Exit;
 
@@ -41,7 +41,7 @@ pub struct End<'a> {
 pub fn tally(outcome: &Outcome) -> Tally {
     Tally {
         done: outcome.done.len(),
-        kept: outcome.kept.len(),
+        kept: outcome.unchanged.len(),
         failed: outcome.failed.len(),
         blocked: outcome.blocked.len(),
         skipped: outcome.skipped.len(),
@@ -153,11 +153,13 @@ pub fn critical_path(plan: &Plan, times: &BTreeMap<StepKey, Duration>) -> Vec<(S
 }
 
 /// Why a step is kept or run: for `--explain`.
-pub fn because(plan: &Plan, note: &Note) -> Option<String> {
+pub fn because(plan: &Plan, note: &StepEvent) -> Option<String> {
     match note {
-        Note::Kept(id) => plan.step(id).map(|step| format!("the answer is: {}", question(step))),
-        Note::Running { step, case: Some(case), mutates: true, .. } => Some(format!("{step} is in state `{case}`")),
-        Note::Running { step, mutates: true, attempt: 1, .. } => {
+        StepEvent::Unchanged(id) => plan.step(id).map(|step| format!("the answer is: {}", question(step))),
+        StepEvent::Running { step, case: Some(case), mutates: true, .. } => {
+            Some(format!("{step} is in state `{case}`"))
+        }
+        StepEvent::Running { step, mutates: true, attempt: 1, .. } => {
             plan.step(step).map(|step| format!("the answer is not yet: {}", question(step)))
         }
         _ => None,
@@ -200,10 +202,10 @@ mod tests {
     #[test]
     fn the_last_line_is_the_answer() {
         let ids = |n: usize| (0..n).map(|i| format!("s{i}").as_str().into()).collect::<Vec<_>>();
-        let done = Outcome { done: ids(12), kept: ids(2), ..Outcome::default() };
+        let done = Outcome { done: ids(12), unchanged: ids(2), ..Outcome::default() };
         assert_eq!(said(&done, false), "    Finished bootstrap in 6m 12s: 12 done, 2 kept");
         assert_eq!(said(&done, true), "   Simulated bootstrap: 12 done, 2 kept; would have taken 6m 12s");
-        let kept = Outcome { kept: ids(2), ..Outcome::default() };
+        let kept = Outcome { unchanged: ids(2), ..Outcome::default() };
         assert_eq!(said(&kept, false), "    Finished bootstrap in 6m 12s: 2 kept, nothing to do");
         let failed = Outcome { failed: vec![*failure("s1", 1, 1, 9)], ..done.clone() };
         let want = "      Failed bootstrap after 6m 12s: 12 done, 2 kept, 1 failed; to go on: cargo xtask bootstrap";
@@ -242,7 +244,7 @@ mod tests {
     #[test]
     fn explaining_names_the_question_and_the_state() {
         let plan = plan();
-        let running = |case, attempt| Note::Running {
+        let running = |case, attempt| StepEvent::Running {
             step: "app1/cp/init".into(),
             attempt,
             case,
@@ -250,7 +252,7 @@ mod tests {
             mutates: true,
         };
         let why = |note| because(&plan, &note);
-        assert!(why(Note::Kept("host/helm".into())).unwrap().ends_with("$ helm version"));
+        assert!(why(StepEvent::Unchanged("host/helm".into())).unwrap().ends_with("$ helm version"));
         assert_eq!(why(running(Some("half done"), 1)).unwrap(), "app1/cp/init is in state `half done`");
         assert!(why(running(None, 1)).unwrap().starts_with("the answer is not yet"));
         assert_eq!(why(running(None, 2)), None);

@@ -45,4 +45,13 @@ pub trait World {
     fn kill(&mut self, task: TaskId, hard: bool);
     /// Blocks until something happens or the time comes. `None` waits for the next event alone.
     fn wait(&mut self, until: Option<Duration>) -> Event;
+    /// Lets time pass until then. `false`: the user interrupted.
+    fn hold(&mut self, end: Duration) -> bool {
+        while self.now() < end {
+            if self.wait(Some(end)) == Event::Interrupt {
+                return false;
+            }
+        }
+        true
+    }
 }

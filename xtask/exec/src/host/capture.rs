@@ -1,5 +1,4 @@
 //! What is kept of a stream: all of it up to a limit, its beginning and its end beyond.
-//! Knows nothing of lines or of where the bytes come from.
 
 /// Up to here everything is kept, so that an answer in JSON is whole.
 const WHOLE: usize = 16 * 1024 * 1024;

@@ -1,5 +1,4 @@
 //! One real command: started in a group of its own, fed, listened to, ended with everything it spawned.
-//! Knows nothing of who waits for it or for how long.
 
 use std::ffi::OsString;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};

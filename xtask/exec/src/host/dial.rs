@@ -1,5 +1,4 @@
 //! `dial ADDRESS PORT`: whether a port answers, and if not, in the system's own words why.
-//! Knows nothing of what listens there.
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! `sha256 PATH` and `check PATH DIGEST`: what a file that a tool downloaded is, and whether it is the right one.
-//! Knows nothing of where a digest comes from.
 #![expect(clippy::disallowed_methods, reason = "a download is the tool's file, not one that workspace wrote")]
 
 use std::fs::File;

@@ -1,5 +1,4 @@
 //! Signals to a command and everything it spawned: its process group, whose id is the leader's pid.
-//! Knows nothing of why a command is to end.
 
 use duct::cmd;
 

@@ -1,5 +1,4 @@
 //! A line from the keyboard, read beside everything else, so that a question can be left by Ctrl-C.
-//! Knows nothing of the question.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver};

@@ -1,5 +1,4 @@
 //! Bytes of a stream as lines for people: valid text, no control characters, no line too long.
-//! Knows nothing of where the bytes come from.
 
 /// Longer lines are cut into pieces of this many bytes.
 pub const LONGEST: usize = 4096;

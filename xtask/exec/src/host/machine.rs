@@ -1,5 +1,4 @@
 //! `machine`: what this computer has, as JSON. What cannot be learnt is left out; it never fails.
-//! Knows nothing of how much is needed.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,5 +1,4 @@
 //! `place FROM TO`: an unpacked program goes to where it is run from, in one step.
-//! Knows nothing of which program it is, and whether it is the right one.
 #![expect(clippy::disallowed_methods, reason = "an unpacked program is the tool's file, not one that workspace wrote")]
 
 use std::fs::{self, Permissions};

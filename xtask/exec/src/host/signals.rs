@@ -1,5 +1,4 @@
 //! Ctrl-C, SIGTERM and SIGHUP as events.
-//! Knows nothing of what follows from them.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;

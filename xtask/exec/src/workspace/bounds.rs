@@ -1,5 +1,4 @@
 //! Reads files to an end: what is no file, or larger than anything of ours, is refused before it fills the memory.
-//! Knows nothing of what the bytes mean.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};

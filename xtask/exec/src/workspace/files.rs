@@ -1,5 +1,4 @@
 //! Files below `out/`: written whole or not at all, compared, digested, and never outside.
-//! Knows nothing of what they hold.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Write};

@@ -1,5 +1,4 @@
 //! Takes away what `out/` holds of clusters that are gone: kubeconfigs, secrets, and at the end the story itself.
-//! Knows nothing of why they are gone.
 
 use camino::Utf8PathBuf;
 

@@ -1,5 +1,4 @@
 //! Generated files: written where they differ, compared, and removed when no longer generated.
-//! Knows nothing of who generates them.
 //!
 //! `out/` holds more than generated files, so a list of those written stands beside them; nothing else is removed.
 

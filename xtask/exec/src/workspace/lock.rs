@@ -1,5 +1,4 @@
 //! One run at a time: a lock that the kernel takes back when its holder dies.
-//! Knows nothing of what the holder does; it says who it is.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};

@@ -1,5 +1,4 @@
 //! Who may read what is private below `out/`: finds files and folders that others may read, and closes them.
-//! Knows nothing of what they hold.
 
 use std::os::unix::fs::PermissionsExt;
 

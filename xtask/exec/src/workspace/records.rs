@@ -1,5 +1,4 @@
 //! Records of a run: the journal, one synced line at a time, and a log for each attempt of each step.
-//! Knows nothing of what the lines say.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};

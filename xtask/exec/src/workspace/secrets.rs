@@ -1,5 +1,4 @@
 //! Secrets: one file each below `out/secrets` (0700), 0600 from the first moment, and out of every log.
-//! Knows nothing of what they open.
 
 use std::borrow::Cow;
 use std::fs::File;

@@ -1,5 +1,4 @@
 //! Files that lie in memory: thousands of trials write the same few, and none of them is read by anybody else.
-//! Knows nothing of what they hold.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

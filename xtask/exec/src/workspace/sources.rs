@@ -1,6 +1,5 @@
-//! Files of the repository itself that a person writes: read as texts, begun anew, and changed only where a
-//! command says so (ADR-0019).
-//! Knows nothing of what they say.
+//! Files of the repository itself that a person writes: read as texts, begun anew, and changed only where a command
+//! says so (ADR-0019).
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};

@@ -1,5 +1,4 @@
 //! Workload clusters become known to Argo CD: the token of their account, and a Secret on the platform (ADR-0001).
-//! Knows nothing of Applications; Argo CD makes those itself, one per registered cluster.
 
 use super::super::{Step, StepKey, Want};
 use super::kube_path;

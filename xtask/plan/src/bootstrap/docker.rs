@@ -1,5 +1,5 @@
-//! The services outside Kubernetes, on the machine's own Docker: Nexus, and Harbor when asked for.
-//! Knows nothing of what they serve. No step of a cluster needs any of these: clusters start while Docker is off.
+//! The services outside Kubernetes, on the machine's own Docker: Nexus, and Harbor when asked for. No step of a cluster
+//! needs any of these: clusters start while Docker is off.
 
 use super::super::{Step, StepKey, Want};
 use super::{host, secrets as minted};
@@ -22,7 +22,6 @@ pub(super) const HARBOR: [&str; 8] = [
 /// Written when Harbor's configuration has been made from the file as it is now.
 const PREPARED: &str = "docker/harbor/prepared.yml";
 
-/// All steps, if the fleet wants these services.
 pub(super) fn steps(fleet: &Fleet) -> Vec<Step> {
     if !fleet.docker.services {
         return vec![];
@@ -36,7 +35,6 @@ pub(super) fn steps(fleet: &Fleet) -> Vec<Step> {
     steps
 }
 
-/// The secrets that these steps use.
 pub(super) fn secrets(fleet: &Fleet) -> Vec<&'static str> {
     if fleet.docker.services && fleet.docker.harbor { vec![ADMIN, DATABASE] } else { vec![] }
 }

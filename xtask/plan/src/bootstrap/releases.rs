@@ -1,5 +1,4 @@
 //! What is installed on a cluster: archives, manifests and Helm releases, in waves, from `charts/releases.toml`.
-//! Knows nothing of any particular chart.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +41,6 @@ pub(crate) fn archive_path(file: &str) -> String {
     format!("out/charts/{file}")
 }
 
-/// The step that downloads a file.
 pub fn archive_step(file: &str) -> StepKey {
     StepKey::charts(file.trim_end_matches(".tgz").trim_end_matches(".yaml"))
 }
@@ -131,7 +129,6 @@ impl Here<'_> {
         needs
     }
 
-    /// The downloads of all that is installed here.
     fn archives(&self) -> BTreeSet<StepKey> {
         let charts = self.releases.charts.iter().filter(|c| self.has(&c.placement)).map(|c| c.archive());
         let manifests = self.releases.manifests.iter().filter(|m| self.has(&m.placement) && m.is_downloaded());

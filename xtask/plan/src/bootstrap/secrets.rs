@@ -1,5 +1,4 @@
 //! Secrets that are made here, once and at random, and kept in `out/secrets`.
-//! Knows nothing of who uses them for what.
 //!
 //! Who needs a secret says so by its name: one without a dot is minted by a step of its own (two in one step would
 //! mean that the loss of one makes the other anew), one with a dot is told by the tool that makes it.
@@ -21,12 +20,10 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases, others: &[&str]) -> Vec<
     names.into_iter().map(minted).collect()
 }
 
-/// The steps that make what is bound here.
 pub(super) fn needs(set: &BTreeMap<String, String>) -> BTreeSet<StepKey> {
     bound(set).map(maker).collect()
 }
 
-/// The step that mints a secret.
 pub(super) fn id(name: &str) -> StepKey {
     StepKey::fleet(&format!("secrets/{name}"))
 }

@@ -1,5 +1,4 @@
 //! One Helm release as a step: when it is as wanted, and what mends each other state that it can be in.
-//! Knows nothing of which releases there are, nor of what a step waits for.
 //!
 //! The states that a killed Helm leaves, and their mends, are measured on 3.18 and 4.1 with real API servers:
 //!
@@ -24,13 +23,9 @@ use tool::helm::{Helm, Release};
 use tool::kubectl::Kubectl;
 use tool::{Command, Reading};
 
-/// A release with everything that its commands are made of.
 pub(crate) struct Upgrade<'a> {
-    /// The release.
     pub release: Release<'a>,
-    /// The archive to install from.
     pub archive: &'a str,
-    /// The generated file with its values.
     pub values: &'a str,
     /// What its labels must be, as the line of a revision has them behind the chart: `DIGEST ours PEERS`.
     pub labels: String,
@@ -60,7 +55,6 @@ impl Upgrade<'_> {
         self.newest(&format!(r"^\d+ {status} {}-{version} {}$", self.chart().chart, self.labels))
     }
 
-    /// It is as wanted.
     pub fn deployed(&self) -> Want {
         self.is("deployed")
     }

@@ -1,5 +1,5 @@
 //! Vault once it is installed: keys, unsealing, its store of secrets, a login for every workload cluster (ADR-0018).
-//! Knows nothing of Vault's chart. These steps are also what says that it is ready: Helm cannot wait for a sealed one.
+//! These steps are also what says that it is ready: Helm cannot wait for a sealed one.
 
 use serde_json::json;
 

@@ -1,5 +1,4 @@
 //! What must have come after an outage once the platform answers: samples that waited, fresh secrets; and cleaning up.
-//! Knows nothing of how it came back.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
 //! What is asked of every workload cluster three times: before the platform goes, before it comes back, and at the end.
-//! Knows nothing of what the answers are worth; no step has an act.
 
 use super::super::{Plan, Step, Want};
 use super::{ASKER, SPACE, apps, id, kube_path, kubectl, plan, tools};

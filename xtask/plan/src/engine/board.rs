@@ -1,5 +1,4 @@
-//! Where each step of a plan stands, who waits for whom, and which lane places are taken.
-//! Knows nothing of commands and answers.
+//! The state of each step of a plan, which step waits for which, and which lane places are taken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -7,37 +6,36 @@ use std::time::Duration;
 
 use crate::{Lane, Plan, StepKey};
 
-/// Where a step stands. The first six are open, the others settled.
+/// The first six are open, the others settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// Steps that it waits for are open, or no job is free yet.
     Waiting,
-    /// Its probe is asked; nothing of this attempt has been run.
+    /// Its probe runs; nothing of this attempt has been applied.
     Asking,
-    /// The probe said no, and its lane is full. It is asked again when it has a place: the answer may be old by then.
+    /// The probe differs, and its lane is full. It is asked again when it has a place: the output may be old by then.
     Queued,
-    /// A command of its act runs. It holds a place of its lane.
+    /// A command of its act runs. It holds a lane place.
     Acting,
-    /// Its act is over, or it only waits: the probe is asked now and then until it says yes or the time is over.
+    /// Its act is over, or it only waits: the probe is repeated until it matches or the time is over.
     Confirming,
     /// An attempt failed, and the next is not due yet.
     Pausing,
     /// Brought about by this run.
     Done,
-    /// So without a command of this run.
-    Kept,
+    /// Matches without a command of this run.
+    Unchanged,
     /// All attempts failed.
     Failed,
-    /// A step that it needs is not so.
+    /// A step that it needs failed.
     Blocked,
     /// Not chosen, and not needed.
     Skipped,
-    /// Undecided when the user said stop.
+    /// Undecided when the user interrupted.
     Stopped,
 }
 
 impl State {
-    /// Whether nothing will happen to it any more.
     pub(super) fn settled(self) -> bool {
         !matches!(
             self,
@@ -47,7 +45,7 @@ impl State {
 
     /// Whether the steps that need it may begin.
     pub(super) fn good(self) -> bool {
-        matches!(self, State::Done | State::Kept)
+        matches!(self, State::Done | State::Unchanged)
     }
 }
 
@@ -68,9 +66,8 @@ pub(super) struct Board {
     due: BTreeSet<usize>,
     /// Confirming or pausing until then.
     timers: BTreeSet<(Duration, usize)>,
-    /// Whether each step holds a place.
     placed: Vec<bool>,
-    /// Free places of each lane.
+    /// Free places.
     places: BTreeMap<Lane, usize>,
 }
 
@@ -111,22 +108,19 @@ impl Board {
         }
     }
 
-    /// Where a step stands.
     pub(super) fn state(&self, i: usize) -> State {
         self.states[i]
     }
 
-    /// All steps in that state, in plan order.
+    /// In plan order.
     pub(super) fn all(&self, state: State) -> impl Iterator<Item = usize> {
         self.states.iter().enumerate().filter(move |(_, s)| **s == state).map(|(i, _)| i)
     }
 
-    /// Whether every step is settled.
     pub(super) fn over(&self) -> bool {
         self.open == 0
     }
 
-    /// Steps that a step needs.
     pub(super) fn needs(&self, i: usize) -> &BTreeSet<usize> {
         &self.ties.needs[i]
     }
@@ -137,8 +131,7 @@ impl Board {
         self.ties.followers[i].iter().copied().filter(waits).collect()
     }
 
-    /// The one setter. A step leaves every queue; the lane place goes back unless it is about to act; those that waited
-    /// for a step that is now settled come nearer to their turn.
+    /// The one setter. A step leaves every queue, and gives back its lane place unless it is about to act.
     pub(super) fn set(&mut self, i: usize, state: State) {
         debug_assert!(!self.states[i].settled(), "BUG: a settled step moved");
         self.ready.remove(&i);

@@ -1,5 +1,4 @@
 //! Failures: the command as it ran, its answer without what must not be seen, and the reason in words.
-//! Knows nothing of when a step counts as failed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -34,8 +33,8 @@ pub(super) fn shown<'a>(command: &'a Command, facts: &BTreeMap<String, String>) 
     Cow::Owned(Command { tool, args, stdin, env, mutates, any_exit, learn: learn.clone() })
 }
 
-/// The answer as it may leave the engine: what a hushed command printed is gone.
-pub(super) fn hushed(command: &Command, output: Output) -> Output {
+/// The output as it may leave the engine.
+pub(super) fn redacted(command: &Command, output: Output) -> Output {
     if command.hushed() { Output { stdout: String::new(), ..output } } else { output }
 }
 

@@ -1,12 +1,11 @@
-//! The machine itself: one method takes an event and gives back what is to be done. All its memory is in one struct.
-//! Knows nothing of threads, clocks, files, terminals, or what a tool means.
+//! The engine: one method takes an event and gives back what is to be done. All its state is in one struct.
 //!
-//! A step's life: *ask* its probe; a yes keeps it. On a no the first matching case of `instead`, or else `act`, says
-//! which commands to run, one after another; then the probe is asked until it says yes (*confirm*) or `settle` is
-//! over. After a failing command it is asked once: what looked like a failure may have worked. An attempt that comes
-//! to nothing is followed by a pause and a new question, so that a half-done state is mended by its own case.
+//! For each step the probe is *asked*; if it matches, the step is unchanged. If it differs, the first matching remedy,
+//! or else `act`, gives the commands to run, one after another; then the probe is asked until it matches (*confirm*)
+//! or `settle` is over. After a failing command it is asked once: what looked like a failure may have worked. A failed
+//! attempt is followed by a pause and a new probe, so that a half-done state gets its own remedy.
 //!
-//! The first question of a step may be answered by what another step was told to the same ([`super::heard`]).
+//! The first probe of a step may be served by another step's ([`super::probe_cache`]).
 //!
 //! A job is one running command of any kind. A lane place is held from the first command of an act to the last.
 
@@ -15,9 +14,10 @@ use std::time::Duration;
 
 use super::board::{Board, State};
 use super::failure::shown;
-use super::heard::Heard;
+use super::probe_cache::ProbeCache;
 use super::task::Task;
-use super::{Action, Failure, Note, Outcome};
+use super::{Action, Failure, Outcome, StepEvent};
+use crate::survey::Answer;
 use crate::uses::Uses;
 use crate::{Plan, Step, StepKey, Want};
 use model::token::{self, Token};
@@ -26,16 +26,16 @@ use tool::{Event, TaskId};
 
 /// What the run may do about a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    /// Chosen: bring it about.
-    Act,
-    /// Needed by a chosen one: ask, never act.
-    Ask,
+pub(super) enum Mode {
+    /// Chosen.
+    Apply,
+    /// Needed by a chosen one, or of a query.
+    CheckOnly,
     /// Neither.
-    Leave,
+    Skip,
 }
 
-/// How far the user's wish to stop has gone.
+/// How often the user interrupted the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     No,
@@ -45,42 +45,44 @@ pub(super) enum Stop {
     Hard,
 }
 
-/// What is remembered of a step on its way.
+/// The progress of a step.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Run<'a> {
     /// Whether it was asked before.
     pub(super) asked: bool,
-    /// Whether it must ask for itself: it did so before, or what others were told did not keep it.
+    /// Whether it must ask for itself: it did so before, or the cache did not show that it matches.
     pub(super) alone: bool,
     /// From 1.
     pub(super) attempt: u32,
-    /// The case that chose the commands.
+    /// The remedy that the commands belong to.
     pub(super) case: Option<&'static str>,
     /// Commands of the attempt that are yet to run.
     pub(super) rest: &'a [Command],
     /// When its first command began.
     pub(super) began: Option<Duration>,
-    /// Until when the probe may say no.
+    /// Until when the probe may differ.
     pub(super) settle_until: Duration,
     /// The command that failed in this attempt.
-    pub(super) slip: Option<Failure>,
+    pub(super) failed: Option<Failure>,
     /// Whether the last act, of this attempt or an earlier one, had a failing command.
-    pub(super) slipped: bool,
+    pub(super) had_failure: bool,
 }
 
-/// Runs a plan. A copy goes on by itself, from where the first stood.
+/// Runs a plan. A copy goes on by itself.
 #[derive(Debug, Clone)]
 pub struct Engine<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) roles: Vec<Role>,
+    pub(super) modes: Vec<Mode>,
     pub(super) board: Board,
     pub(super) runs: Vec<Run<'a>>,
     tasks: BTreeMap<TaskId, Task<'a>>,
-    pub(super) heard: Heard<'a>,
-    /// Steps that wait for the end of a question that another one asked.
-    pub(super) listening: Vec<(TaskId, usize)>,
-    /// Answers that steps are about to be judged by, as soon as their digests are known.
-    pub(super) recalls: BTreeMap<TaskId, (usize, Output)>,
+    pub(super) cache: ProbeCache<'a>,
+    /// Steps that wait for the end of another step's probe.
+    pub(super) waiting: Vec<(TaskId, usize)>,
+    /// Outputs from the cache, and when they came, that steps are judged by as soon as their digests are known.
+    pub(super) hits: BTreeMap<TaskId, (usize, Output, Duration)>,
+    /// Of a query.
+    pub(super) answers: Vec<Option<Answer>>,
     pub(super) last_task: TaskId,
     pub(super) facts: BTreeMap<String, String>,
     pub(super) digests: BTreeMap<String, String>,
@@ -95,19 +97,20 @@ pub struct Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    /// A run that acts on the chosen steps and asks those that they need. `facts` are those of earlier runs, used where
-    /// this run has not learnt better; `jobs` is how many commands may run at once, at least one.
+    /// A run that applies the chosen steps and checks those that they need. `facts` are those of earlier runs, replaced
+    /// by what this run captures; `jobs` is how many commands may run at once, at least one.
     pub fn new(plan: &'a Plan, chosen: BTreeSet<StepKey>, facts: BTreeMap<String, String>, jobs: usize) -> Self {
         let board = Board::new(plan);
         Engine {
-            roles: roles(plan, &chosen, &board),
+            modes: modes(plan, &chosen, &board),
             runs: plan.steps.iter().map(|_| Run { attempt: 1, ..Run::default() }).collect(),
             board,
             plan,
             tasks: BTreeMap::new(),
-            heard: Heard::default(),
-            listening: Vec::new(),
-            recalls: BTreeMap::new(),
+            cache: ProbeCache::default(),
+            waiting: Vec::new(),
+            hits: BTreeMap::new(),
+            answers: Vec::new(),
             last_task: 0,
             facts,
             digests: BTreeMap::new(),
@@ -121,14 +124,21 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// Turns a run that has not begun into a query.
+    pub(super) fn check_only(&mut self) {
+        self.modes.fill(Mode::CheckOnly);
+        self.answers = vec![None; self.plan.steps.len()];
+        self.cache.query = true;
+    }
+
     /// The same run, not begun, with these facts of earlier runs.
     pub fn knowing(&self, facts: BTreeMap<String, String>) -> Self {
         debug_assert!(!self.begun, "BUG: a run that has begun learns by itself");
         Engine { facts, ..self.clone() }
     }
 
-    /// Takes in what happened and says what to do, in this order. The first call begins the run. Events about commands
-    /// that are not running, and events after the end, are ignored.
+    /// Takes in what happened and returns what to do, in this order. The first call begins the run. Events about
+    /// commands that are not running, and events after the end, are ignored.
     pub fn step(&mut self, now: Duration, event: Event) -> Vec<Action<'a>> {
         self.now = self.now.max(now);
         if !self.begun {
@@ -141,7 +151,7 @@ impl<'a> Engine<'a> {
             Event::Line(task, line) => self.line(task, line),
             Event::Ended(task, output) => self.ended(task, output),
             Event::Digest(file, value) => self.digests.extend([(file, value)]),
-            Event::Recalled(task) => self.recalled(task),
+            Event::Recalled(task) => self.use_hit(task),
             Event::Interrupt => self.interrupt(),
         }
         self.expire();
@@ -159,7 +169,7 @@ impl<'a> Engine<'a> {
         let ids = |state| self.board.all(state).map(|i| self.plan.steps[i].id.clone()).collect();
         self.over().then(|| Outcome {
             done: ids(State::Done),
-            kept: ids(State::Kept),
+            unchanged: ids(State::Unchanged),
             failed: self.failures.values().cloned().collect(),
             blocked: self.blocked.iter().map(|(i, root)| (self.plan.steps[*i].id.clone(), root.clone())).collect(),
             skipped: ids(State::Skipped),
@@ -168,7 +178,7 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// All facts known: those of earlier runs and those learnt in this one.
+    /// Facts of earlier runs and of this one.
     pub fn facts(&self) -> &BTreeMap<String, String> {
         &self.facts
     }
@@ -177,8 +187,8 @@ impl<'a> Engine<'a> {
         self.begun && self.board.over()
     }
 
-    pub(super) fn note(&mut self, note: Note) {
-        self.actions.push(Action::Note(note));
+    pub(super) fn emit(&mut self, event: StepEvent) {
+        self.actions.push(Action::Event(event));
     }
 
     pub(super) fn id(&self, i: usize) -> StepKey {
@@ -187,13 +197,16 @@ impl<'a> Engine<'a> {
 
     fn begin(&mut self) {
         for i in 0..self.plan.steps.len() {
-            if self.roles[i] == Role::Leave {
+            if self.modes[i] == Mode::Skip {
                 self.board.set(i, State::Skipped);
-                self.note(Note::Skipped(self.id(i)));
+                self.emit(StepEvent::Skipped(self.id(i)));
             }
         }
+        if self.cache.query {
+            return;
+        }
         for i in self.board.all(State::Waiting).collect::<Vec<_>>() {
-            // A need that is no step of the plan is never met.
+            // A need that is no step of the plan is never met; a query may be a part of a plan.
             let needs = &self.plan.steps[i].needs;
             if self.board.needs(i).len() == needs.len() || self.board.state(i).settled() {
                 continue;
@@ -209,7 +222,7 @@ impl<'a> Engine<'a> {
 
     fn line(&mut self, task: TaskId, line: String) {
         if let Some(task) = self.tasks.get(&task).filter(|t| !t.command.hushed()) {
-            self.note(Note::Line(self.id(task.step), line));
+            self.emit(StepEvent::Line(self.id(task.step), line));
         }
     }
 
@@ -217,7 +230,7 @@ impl<'a> Engine<'a> {
         match self.stop {
             Stop::No => {
                 self.stop = Stop::Soft;
-                self.note(Note::Stopping);
+                self.emit(StepEvent::Stopping);
                 let busy: BTreeSet<usize> = self.tasks.values().map(|t| t.step).collect();
                 for i in (0..self.plan.steps.len()).filter(|i| !busy.contains(i)) {
                     if !self.board.state(i).settled() {
@@ -240,7 +253,7 @@ impl<'a> Engine<'a> {
     fn expire(&mut self) {
         let late: Vec<TaskId> = self.tasks.iter().filter(|(_, t)| t.until <= self.now).map(|(id, _)| *id).collect();
         for id in late {
-            match self.tasks.get_mut(&id).and_then(|t| t.press(self.now)) {
+            match self.tasks.get_mut(&id).and_then(|t| t.escalate(self.now)) {
                 Some(hard) => self.actions.push(Action::Kill { task: id, hard }),
                 None => self.ended(id, Output::of(Exit::TimedOut)),
             }
@@ -249,13 +262,14 @@ impl<'a> Engine<'a> {
 
     fn ended(&mut self, id: TaskId, output: Output) {
         let Some(task) = self.tasks.remove(&id) else { return };
-        let output = task.truth(output);
-        self.heard.end(id, task.command, &output);
+        let output = task.true_output(output);
+        self.cache.end(id, task.command, &output, self.now);
         match self.board.state(task.step) {
             State::Acting => self.acted(&task, output),
+            _ if self.cache.query && self.stop == Stop::No => self.answer(task.step, output, self.now),
             _ => self.answered(&task, output),
         }
-        self.told(id);
+        self.wake_waiting(id);
     }
 
     // ---- starting ----
@@ -264,12 +278,12 @@ impl<'a> Engine<'a> {
         self.board.wake(self.now);
         while self.stop == Stop::No && self.tasks.len() < self.jobs {
             match self.board.next() {
-                Some(i) if self.runs[i].alone || !self.listens(i) => self.ask(i),
+                Some(i) if self.runs[i].alone || !self.shares_probe(i) => self.ask(i),
                 Some(_) => {}
                 None => break,
             }
         }
-        let idle = self.tasks.is_empty() && self.recalls.is_empty();
+        let idle = self.tasks.is_empty() && self.hits.is_empty();
         if self.stop == Stop::No && idle && self.board.next_due().is_none() {
             self.unknot();
         }
@@ -284,7 +298,7 @@ impl<'a> Engine<'a> {
 
     pub(super) fn checking(&mut self, i: usize) {
         if !std::mem::replace(&mut self.runs[i].asked, true) {
-            self.note(Note::Checking(self.id(i)));
+            self.emit(StepEvent::Checking(self.id(i)));
         }
     }
 
@@ -296,7 +310,7 @@ impl<'a> Engine<'a> {
         let plan = self.plan;
         let step = &plan.steps[i];
         let mut digests = digests(step);
-        // What has no token in it stays as it was told before.
+        // The digest of a file without tokens does not change.
         digests.retain(|file| {
             let fixed = plan.files.get(file).is_some_and(|text| !token::may_hold(text));
             !fixed || !self.digests.contains_key(file)
@@ -309,7 +323,7 @@ impl<'a> Engine<'a> {
         self.runs[i].rest = rest;
         self.board.set(i, State::Acting);
         self.runs[i].began.get_or_insert(self.now);
-        self.note(Note::Running {
+        self.emit(StepEvent::Running {
             step: self.id(i),
             attempt: self.runs[i].attempt,
             case: self.runs[i].case,
@@ -321,21 +335,20 @@ impl<'a> Engine<'a> {
     }
 
     fn start(&mut self, i: usize, command: &'a Command, limit: Duration, digests: Vec<String>) {
-        let mut lacking = Uses::of_command(command, &self.plan.files).facts;
-        lacking.retain(|fact| !self.facts.contains_key(fact));
+        let facts = Uses::of_command(command, &self.plan.files).facts;
+        let missing: Vec<_> = facts.iter().filter(|f| !self.facts.contains_key(*f)).map(|f| token::fact(f)).collect();
         let task = Task::new(i, command, self.now, limit);
-        if !lacking.is_empty() {
-            let names: Vec<_> = lacking.iter().map(|f| token::fact(f)).collect();
-            return self.lacks(&task, &names);
+        if !missing.is_empty() {
+            return self.miss_values(&task, &missing);
         }
         let ready = self.board.needs(i).iter().all(|need| self.board.state(*need).good());
         debug_assert!(ready, "BUG: a step began before its needs were done");
-        debug_assert!(self.roles[i] == Role::Act || !command.mutates, "BUG: a step acted that was not chosen");
+        debug_assert!(self.modes[i] == Mode::Apply || !command.mutates, "BUG: a step acted that was not chosen");
         self.last_task += 1;
         if command.mutates {
-            self.heard.act();
-        } else if self.heard.serves(command) {
-            self.heard.begin(self.last_task, i, shown(command, &self.facts), self.now);
+            self.cache.act();
+        } else if self.cache.can_share(command) {
+            self.cache.begin(self.last_task, i, shown(command, &self.facts), self.now);
         }
         self.actions.push(Action::Start { task: self.last_task, step: self.id(i), command, digests });
         self.tasks.insert(self.last_task, task);
@@ -355,18 +368,17 @@ pub(super) fn digests(step: &Step) -> Vec<String> {
     digests.into_iter().map(str::to_owned).collect()
 }
 
-/// Chosen steps act, all that they need is asked, the others are left alone.
-fn roles(plan: &Plan, chosen: &BTreeSet<StepKey>, board: &Board) -> Vec<Role> {
-    let role = |step: &Step| if chosen.contains(&step.id) { Role::Act } else { Role::Leave };
-    let mut roles: Vec<Role> = plan.steps.iter().map(role).collect();
-    let mut todo: Vec<usize> = (0..roles.len()).filter(|i| roles[*i] == Role::Act).collect();
+fn modes(plan: &Plan, chosen: &BTreeSet<StepKey>, board: &Board) -> Vec<Mode> {
+    let mode = |step: &Step| if chosen.contains(&step.id) { Mode::Apply } else { Mode::Skip };
+    let mut modes: Vec<Mode> = plan.steps.iter().map(mode).collect();
+    let mut todo: Vec<usize> = (0..modes.len()).filter(|i| modes[*i] == Mode::Apply).collect();
     while let Some(i) = todo.pop() {
         for need in board.needs(i) {
-            if roles[*need] == Role::Leave {
-                roles[*need] = Role::Ask;
+            if modes[*need] == Mode::Skip {
+                modes[*need] = Mode::CheckOnly;
                 todo.push(*need);
             }
         }
     }
-    roles
+    modes
 }

@@ -1,16 +1,16 @@
-//! Each rule of the engine, told as the log of a scripted run. Knows nothing of real tools.
+//! Each rule of the engine, told as the log of a scripted run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::script::{Outside, Script, ends, fails, hangs, no, says, well, yes};
-use super::{Action, Engine, Note, Outcome};
+use super::scripted_world::{Outside, ScriptedWorld, ends, fails, hangs, no, says, well, yes};
+use super::{Action, Engine, Outcome, StepEvent};
 use crate::samples::{plan, step};
 use crate::{Case, Lane, Plan, Step, StepKey, Want};
 use tool::{Command, Exit, Reading, Tool};
 
+mod cached;
 mod faults;
-mod heard;
 mod order;
 mod small_worlds;
 mod values;
@@ -24,17 +24,17 @@ fn case(name: &'static str, answer: &str, act: &[&str]) -> Case {
 }
 
 /// Runs all steps of a plan with two jobs.
-fn run(plan: &Plan, script: &mut Script) -> Outcome {
+fn run(plan: &Plan, script: &mut ScriptedWorld) -> Outcome {
     script.run(Engine::new(plan, plan.ids(), BTreeMap::new(), 2))
 }
 
-fn run_chosen(plan: &Plan, chosen: &[&str], script: &mut Script) -> Outcome {
+fn run_chosen(plan: &Plan, chosen: &[&str], script: &mut ScriptedWorld) -> Outcome {
     let chosen: BTreeSet<StepKey> = chosen.iter().map(|c| (*c).into()).collect();
     script.run(Engine::new(plan, chosen, BTreeMap::new(), 2))
 }
 
 /// Runs all steps and compares the log.
-fn check(steps: impl IntoIterator<Item = Step>, mut script: Script, log: &[&str]) -> Outcome {
+fn check(steps: impl IntoIterator<Item = Step>, mut script: ScriptedWorld, log: &[&str]) -> Outcome {
     let outcome = run(&plan(steps), &mut script);
     assert_eq!(script.log, log);
     outcome

@@ -14,12 +14,10 @@ use model::token::fact;
 use tool::Limits;
 use tool::kubectl::Kubectl;
 
-/// The step that merges all clusters' kubeconfigs.
 fn merged() -> StepKey {
     StepKey::fleet("kubeconfig")
 }
 
-/// The plan for these clusters, from the one that `bootstrap` has.
 pub fn plan(fleet: &Fleet, bootstrap: Plan, clusters: &[String]) -> Plan {
     let ours: Vec<&Cluster> = fleet.clusters.iter().filter(|c| clusters.contains(&c.name)).collect();
     let wanted: BTreeSet<StepKey> = ours.iter().flat_map(|c| homes(c)).chain([merged()]).collect();

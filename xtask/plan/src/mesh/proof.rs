@@ -1,5 +1,4 @@
 //! Real requests over the mesh, and the platform's own figures of what came over it.
-//! Knows nothing of how clusters were connected.
 
 use super::super::{Step, StepKey, Want, bootstrap};
 use super::{Scope, address_step, id, is_platform, kube_path};

@@ -1,5 +1,4 @@
 //! The last questions of a diagnosis: whether nodes reach nodes, and pods pods, with a small request and a large one.
-//! Knows nothing of what the answers mean.
 
 use super::super::bootstrap::kube_path;
 use super::super::{Step, StepKey, Want};
@@ -104,7 +103,6 @@ pub fn tried<'a>(fleet: &'a Fleet, cluster: &Cluster, scope: &Scope) -> Vec<&'a 
     behind.into_iter().chain(before).take(TRIED_FROM).collect()
 }
 
-/// The question of that name to a cluster.
 pub fn id(cluster: &Cluster, what: &str) -> StepKey {
     StepKey::cluster(&cluster.name, &format!("look/{what}"))
 }

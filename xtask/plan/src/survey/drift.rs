@@ -1,5 +1,5 @@
-//! Releases that somebody changed by hand: one more question about each, and which values differ from ours.
-//! Knows nothing of how questions are asked. Of a value it tells the key alone: it may be a secret.
+//! Releases that somebody changed by hand: one more question about each, and which values differ from ours. Of a value
+//! it tells the key alone: it may be a secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +37,7 @@ fn id(cluster: &Cluster, chart: &Chart) -> StepKey {
 
 fn is_changed(answers: &Answers, id: &StepKey) -> bool {
     let case = answers.get(id).map(|answer| &answer.state);
-    matches!(case, Some(State::Not { case: Some(case), .. }) if case.starts_with(CHANGED))
+    matches!(case, Some(State::Differs { case: Some(case), .. }) if case.starts_with(CHANGED))
 }
 
 /// The keys, dotted and in order, whose values differ. A key without a value is as good as none.

@@ -1,5 +1,4 @@
 //! What a survey found amiss, each with its mend, and the part of the plan that mends what is safe to mend unasked.
-//! Knows nothing of files and of how it is shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +18,6 @@ const FULL: u64 = 85;
 /// States of a step whose mends neither make nor replace anything.
 const SAFE: [&str; 2] = ["moved", "unsealed"];
 
-/// Something amiss.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// What, why, and how to mend it.
@@ -38,15 +36,11 @@ impl Finding {
 
 /// What was seen, and what was known before.
 pub struct Seen<'a> {
-    /// What is wanted.
     pub fleet: &'a Fleet,
-    /// The plan whose questions were asked.
     pub plan: &'a Plan,
-    /// What was said.
     pub answers: &'a Answers,
     /// The same in rows.
     pub overview: &'a Overview,
-    /// Facts of earlier runs.
     pub before: &'a BTreeMap<String, String>,
 }
 
@@ -77,7 +71,7 @@ pub fn findings(seen: &Seen<'_>) -> Vec<Finding> {
 /// Whether there is a control plane, as far as anybody knows. Before that, each step that waits for it would be told.
 fn begun(seen: &Seen<'_>, cluster: &Cluster) -> bool {
     let prep = StepKey::node(cluster, cluster.control_plane(), "prep");
-    let guest = seen.answers.get(&prep).filter(|answer| answer.state == State::So).map(Answer::json);
+    let guest = seen.answers.get(&prep).filter(|answer| answer.state == State::Matches).map(Answer::json);
     guest.is_none_or(|guest| guest["control_plane"] != "none")
 }
 
@@ -168,14 +162,14 @@ fn of_steps(seen: &Seen<'_>, cluster: &Cluster, view: &ClusterView) -> Vec<Findi
 fn of_step(seen: &Seen<'_>, id: &StepKey, answer: &Answer) -> Option<Finding> {
     let step = seen.plan.step(id)?;
     let (why, fix) = match &answer.state {
-        State::So | State::NotAsked(_) => return None,
-        State::Not { case, why } => (why.clone(), is_mild(step, *case)),
-        State::Unknown(why) => (why.clone(), false),
+        State::Matches | State::NotAsked(_) => return None,
+        State::Differs { case, why } => (why.clone(), is_mild(step, *case)),
+        State::NoAnswer(why) => (why.clone(), false),
     };
     let free = is_free(seen, step);
     let problem = Problem::new(format!("not so: {}", step.doing)).why(why);
     let hint = match &answer.state {
-        State::Not { case: Some("another version"), .. } => "cargo xtask upgrade".to_owned(),
+        State::Differs { case: Some("another version"), .. } => "cargo xtask upgrade".to_owned(),
         _ if free => format!("cargo xtask bootstrap --only {id}"),
         _ => format!("cargo xtask bootstrap --until {id}"),
     };
@@ -193,8 +187,8 @@ fn is_free(seen: &Seen<'_>, step: &Step) -> bool {
         for need in step.needs.iter().filter_map(|id| seen.plan.step(id)).filter(|need| been.insert(&need.id)) {
             let told = is_launch(&need.id);
             match seen.answers.get(&need.id).map(|answer| &answer.state) {
-                Some(State::Not { case, .. }) if !told && !is_mild(need, *case) => return false,
-                Some(State::Unknown(_)) if !told => return false,
+                Some(State::Differs { case, .. }) if !told && !is_mild(need, *case) => return false,
+                Some(State::NoAnswer(_)) if !told => return false,
                 _ => left.push(need),
             }
         }
@@ -257,7 +251,7 @@ mod tests {
 
     fn said(at: u64, stdout: &str) -> Answer {
         let output = tool::Output { stdout: stdout.into(), ..tool::Output::of(tool::Exit::Code(0)) };
-        Answer { at: Duration::from_secs(at), output: Some(output), state: State::So }
+        Answer { at: Duration::from_secs(at), output: Some(output), state: State::Matches }
     }
 
     #[test]

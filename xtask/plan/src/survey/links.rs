@@ -1,5 +1,4 @@
 //! Which clusters are linked as the fleet says, a line for each: the question that `mesh-connect` ends with.
-//! Knows nothing of how clusters are connected.
 
 use super::super::{Plan, Step, StepKey};
 use super::{Answers, State};
@@ -7,10 +6,8 @@ use model::fleet::{Cluster, Fleet};
 use render::mesh::{RELEASE, peers};
 use tool::helm::revisions::newest;
 
-/// How a cluster is linked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkView {
-    /// Its name.
     pub cluster: String,
     /// `connected with mgmt, app2`, or what is in the way.
     pub state: String,
@@ -36,7 +33,6 @@ pub fn told_questions(fleet: &Fleet, install: &Plan) -> Plan {
     alone(install, &ids)
 }
 
-/// The clusters that were told their peers.
 pub fn told_clusters(fleet: &Fleet, answers: &Answers) -> Vec<String> {
     fleet.clusters.iter().filter(|c| told(c, answers)).map(|c| c.name.clone()).collect()
 }
@@ -60,14 +56,15 @@ fn told(cluster: &Cluster, answers: &Answers) -> bool {
 
 fn view(fleet: &Fleet, cluster: &Cluster, answers: &Answers, connected: &Answers) -> LinkView {
     let names: Vec<&str> = peers(fleet, cluster).into_iter().map(|peer| peer.name.as_str()).collect();
-    let up =
-        answers.get(&StepKey::cluster(&cluster.name, "kubeconfig")).is_some_and(|answer| answer.state == State::So);
+    let up = answers
+        .get(&StepKey::cluster(&cluster.name, "kubeconfig"))
+        .is_some_and(|answer| answer.state == State::Matches);
     let (state, so) = match connected.get(&id(cluster)).map(|answer| &answer.state) {
-        Some(State::So) => (format!("connected with {}", names.join(", ")), Some(true)),
-        Some(State::Not { .. }) => {
+        Some(State::Matches) => (format!("connected with {}", names.join(", ")), Some(true)),
+        Some(State::Differs { .. }) => {
             ("not as the fleet says: cargo xtask mesh-connect --diagnose".to_owned(), Some(false))
         }
-        Some(State::Unknown(why)) => (why.clone(), Some(false)),
+        Some(State::NoAnswer(why)) => (why.clone(), Some(false)),
         _ if up => ("not connected: cargo xtask mesh-connect".to_owned(), None),
         _ => ("unknown".to_owned(), None),
     };

@@ -1,5 +1,4 @@
 //! One screen's worth of a survey: clusters with their VMs and releases, and what else is not as wanted.
-//! Knows nothing of how it is shown.
 
 use super::drift::CHANGED;
 use super::links::LinkView;
@@ -9,7 +8,6 @@ use machines::{Machine, MachineState};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
 
-/// What is where.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Overview {
     /// In the order of the fleet.
@@ -22,10 +20,8 @@ pub struct Overview {
     pub so: (usize, usize),
 }
 
-/// A cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterView {
-    /// Its name.
     pub name: String,
     /// `platform` or `workload`.
     pub role: &'static str,
@@ -33,14 +29,12 @@ pub struct ClusterView {
     pub api: String,
     /// Its VMs, the control plane first.
     pub nodes: Vec<NodeView>,
-    /// Its Helm releases.
     pub releases: Vec<ReleaseView>,
 }
 
 /// A VM and the node in it. What is not known is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeView {
-    /// The VM's name.
     pub vm: String,
     /// As its driver reports it.
     pub state: MachineState,
@@ -50,26 +44,20 @@ pub struct NodeView {
     pub memory: Option<(u64, u64)>,
     /// Disk in use and in all, bytes.
     pub disk: Option<(u64, u64)>,
-    /// Version of its kubelet.
     pub kubelet: String,
     /// `ready`, `not ready`, `unknown`, or empty if the API does not know it.
     pub node: String,
-    /// Its pod range.
     pub pods: String,
 }
 
-/// A Helm release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseView {
-    /// Its name.
     pub name: String,
-    /// The version that is wanted.
     pub version: String,
     /// `as wanted`, `missing`, `differs`, a half-done state, or `unknown`.
     pub state: String,
 }
 
-/// Puts the answers into rows.
 pub fn overview(fleet: &Fleet, releases: &Releases, answers: &Answers) -> Overview {
     let clusters: Vec<ClusterView> = fleet.clusters.iter().map(|c| cluster(c, releases, answers)).collect();
     let told = |id: &StepKey| fleet.clusters.iter().any(|c| in_rows(c, releases, id));
@@ -77,7 +65,7 @@ pub fn overview(fleet: &Fleet, releases: &Releases, answers: &Answers) -> Overvi
         let state = in_words(&answer.state)?;
         (!matches!(answer.state, State::NotAsked(_))).then(|| (id.clone(), state))
     });
-    let so = answers.values().filter(|answer| answer.state == State::So).count();
+    let so = answers.values().filter(|answer| answer.state == State::Matches).count();
     Overview { clusters, links: vec![], others: open.collect(), so: (so, answers.len()) }
 }
 
@@ -103,9 +91,9 @@ fn in_rows(cluster: &Cluster, releases: &Releases, id: &StepKey) -> bool {
 
 fn in_words(state: &State) -> Option<String> {
     match state {
-        State::So => None,
-        State::Not { case: Some(case), .. } => Some((*case).to_owned()),
-        State::Not { case: None, why } | State::Unknown(why) => Some(why.clone()),
+        State::Matches => None,
+        State::Differs { case: Some(case), .. } => Some((*case).to_owned()),
+        State::Differs { case: None, why } | State::NoAnswer(why) => Some(why.clone()),
         State::NotAsked(need) => Some(format!("waits for {need}")),
     }
 }
@@ -175,13 +163,15 @@ fn node_view(cluster: &Cluster, node: &Node, lines: &str, answers: &Answers) -> 
 fn release(id: &StepKey, answers: &Answers) -> String {
     let Some(answer) = answers.get(id) else { return "unknown".into() };
     // The table is that of all releases.
-    let none = matches!(&answer.state, State::Not { why, .. } if why.starts_with("there is no revision"));
+    let none = matches!(&answer.state, State::Differs { why, .. } if why.starts_with("there is no revision"));
     match &answer.state {
-        State::So => "as wanted".into(),
-        State::Not { .. } if none => "missing".into(),
-        State::Not { case: Some(case), why } if case.starts_with(CHANGED) => format!("{case}: {why}"),
-        State::Not { case: Some(case), .. } => (*case).to_owned(),
-        State::Not { case: None, .. } if answer.output.as_ref().is_some_and(|output| output.ok()) => "differs".into(),
+        State::Matches => "as wanted".into(),
+        State::Differs { .. } if none => "missing".into(),
+        State::Differs { case: Some(case), why } if case.starts_with(CHANGED) => format!("{case}: {why}"),
+        State::Differs { case: Some(case), .. } => (*case).to_owned(),
+        State::Differs { case: None, .. } if answer.output.as_ref().is_some_and(|output| output.ok()) => {
+            "differs".into()
+        }
         _ => "unknown".into(),
     }
 }

@@ -1,5 +1,4 @@
 //! What an upgrade changes, from the answers to its own questions: from which version to which.
-//! Knows nothing of how they were asked, or how it is shown.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +9,12 @@ use model::release::Releases;
 use tool::Output;
 use tool::reading::{json, pattern};
 
-/// One thing that changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// `app1-w1 kubelet`, `app1 kyverno`.
     pub what: String,
     /// The version that is there, or what there is instead.
     pub from: String,
-    /// The version that is wanted.
     pub to: String,
 }
 

@@ -3,7 +3,7 @@
 
 use super::super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
 use super::super::load::{self, Inputs};
-use super::super::{Session, ask};
+use super::super::{Session, query};
 use super::{LIMIT, fetch, fetching, locked, read};
 use crate::ui::shell::Tone;
 use charts::bump::{self, Bumped};
@@ -75,10 +75,10 @@ fn newest(world: &mut dyn World, inputs: &Inputs, name: &str) -> Result<String, 
 
 /// What a chart says of itself.
 fn said(world: &mut dyn World, chart: &Chart, question: Command) -> Result<About, Stop> {
-    let output = ask::one(world, question, LIMIT)?;
+    let output = query::command(world, question, LIMIT)?;
     if !output.ok() {
         let problem = Problem::new(format!("cannot ask what `{}` is", chart.chart));
-        return Err(Stop::one(REFUSED, problem.why(ask::reason(&output))));
+        return Err(Stop::one(REFUSED, problem.why(query::reason(&output))));
     }
     about(&chart.chart, &output.stdout).map_err(Stop::with(REFUSED))
 }

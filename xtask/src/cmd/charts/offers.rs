@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::super::ask;
 use super::super::exit::Stop;
 use super::super::load::Inputs;
+use super::super::query;
 use super::LIMIT;
 use charts::outdated::{About, Part, about};
 use charts::verify::keys::{self, Offer};
@@ -26,7 +26,7 @@ pub fn compare<'a>(
     charts: &[&'a Chart],
 ) -> Result<(Vec<&'a Chart>, Vec<Problem>), Stop> {
     let questions: Vec<_> = charts.iter().flat_map(|c| [helm::values_of(&path(c)), helm::chart_of(&path(c))]).collect();
-    let answers = ask::all(world, &questions, LIMIT)?;
+    let answers = query::commands(world, &questions, LIMIT)?;
     let (mut sound, mut problems) = (Vec::new(), Vec::new());
     for (chart, answer) in charts.iter().zip(answers.chunks(2)) {
         match opened(inputs, chart, answer) {
@@ -56,7 +56,7 @@ fn opened(inputs: &Inputs, chart: &Chart, answers: &[Output]) -> Result<About, P
     };
     let broken = |why: String| problem(format!("the archive of `{name}` cannot be read: `{path}`"), why);
     if let Some(bad) = answers.iter().find(|answer| !answer.ok() || answer.cut) {
-        return Err(broken(if bad.cut { "too long to read".into() } else { ask::reason(bad) }));
+        return Err(broken(if bad.cut { "too long to read".into() } else { query::reason(bad) }));
     }
     let about =
         about(&chart.chart, &answers[1].stdout).map_err(|problem| broken(problem.why.unwrap_or(problem.what)))?;
@@ -92,7 +92,7 @@ fn inside<'a>(
     let member = |part: &Part, name: &str| format!("{}/charts/{}/{name}", chart.chart, part.folder);
     let ask_for =
         |part: &&Part| ["values.yaml", "Chart.yaml"].map(|name| tar::print(&path(chart), &member(part, name)));
-    let answers = ask::all(world, &parts.iter().flat_map(ask_for).collect::<Vec<_>>(), LIMIT)?;
+    let answers = query::commands(world, &parts.iter().flat_map(ask_for).collect::<Vec<_>>(), LIMIT)?;
     let read = |(part, answer): (&'a Part, &[Output])| {
         let (text, said) = (answer[0].ok().then(|| answer[0].stdout.clone())?, &answer[1].stdout);
         let values = yaml::foreign("values.yaml", &text).ok()?.into_iter().next()?;

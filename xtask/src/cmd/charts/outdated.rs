@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::super::exit::{DONE, Ended, REFUSED};
 use super::super::load::Inputs;
-use super::super::{Session, ask, show};
+use super::super::{Session, query, show};
 use super::LIMIT;
 use crate::cli::Format;
 use crate::ui::shell::Tone;
@@ -28,7 +28,7 @@ pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> End
     let mut asked: Vec<Command> = releases.charts.iter().map(helm::newest).collect();
     asked.sort_by(|a, b| a.args.cmp(&b.args));
     asked.dedup();
-    let answers = ask::all(world, &asked, LIMIT)?;
+    let answers = query::commands(world, &asked, LIMIT)?;
     let answer = |chart: &Chart| {
         let question = helm::newest(chart);
         asked.iter().position(|command| *command == question).map(|i| &answers[i])
@@ -55,7 +55,9 @@ fn compare(releases: &Releases, chart: &Chart, output: &Output) -> Result<Row, P
     let name = &chart.placement.name;
     let at = |problem: Problem| problem.at(RELEASES, releases.lines.get(&format!("{name}.repository")).copied());
     if !output.ok() {
-        return Err(at(Problem::new(format!("cannot ask for the newest `{}`", chart.chart)).why(ask::reason(output))));
+        return Err(
+            at(Problem::new(format!("cannot ask for the newest `{}`", chart.chart)).why(query::reason(output))),
+        );
     }
     about(&chart.chart, &output.stdout).map(|newest| row(chart, &newest)).map_err(at)
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::super::conduct::chosen;
 use super::super::exit::{Stop, WRONG};
 use super::super::load::Inputs;
-use super::super::{Session, ask};
+use super::super::{Session, query};
 use super::verify::{Findings, once};
 use super::{LIMIT, digest, templates};
 use crate::ui::shell::Tone;
@@ -44,7 +44,7 @@ pub fn refuse(
             charts.push(chart);
         }
     }
-    if charts.is_empty() || !ask::one(world, helm::version(), LIMIT)?.ok() {
+    if charts.is_empty() || !query::command(world, helm::version(), LIMIT)?.ok() {
         return Ok(tried);
     }
     let what = format!("the values of {} against their charts", words::count(charts.len(), "release"));

@@ -1,9 +1,9 @@
 //! Releases as real Helm renders them, each for each of its clusters.
 //! Knows nothing of what is done with what comes out.
 
-use super::super::ask;
 use super::super::exit::Stop;
 use super::super::load::Inputs;
+use super::super::query;
 use super::{LIMIT, digest};
 use charts::rendered::{Rendered, objects};
 use charts::verify::sampled;
@@ -62,14 +62,14 @@ pub fn all<'a>(
         let values = sampled(values(inputs, cluster, chart));
         helm::template(chart, &format!("out/charts/{}", chart.archive()), &kubernetes, &values)
     };
-    let answers = ask::all(world, &pairs.iter().map(question).collect::<Vec<_>>(), LIMIT)?;
+    let answers = query::commands(world, &pairs.iter().map(question).collect::<Vec<_>>(), LIMIT)?;
     let template = |((cluster, chart), output): ((&'a Cluster, &'a Chart), &tool::Output)| {
         let objects = match output {
             cut if cut.cut => Err("too long to read".into()),
             good if good.ok() => {
                 objects(&chart.placement.name, &good.stdout).map_err(|problem| problem.why.unwrap_or(problem.what))
             }
-            bad => Err(ask::reason(bad)),
+            bad => Err(query::reason(bad)),
         };
         Template { cluster, chart, objects }
     };

@@ -6,16 +6,13 @@ use std::time::Duration;
 
 use super::super::exit::{INTERRUPTED, Stop};
 use super::super::load::Inputs;
-use super::super::survey::{Answers, ask};
-use super::super::{Session, conduct};
+use super::super::{Session, query};
 use crate::ui::shell::Tone;
 use crate::ui::words;
 use mesh::{Finding, Grade, Survey, judge};
+use plan::StepKey;
 use plan::mesh::{Scope, survey};
-use plan::{Plan, Step, Want};
-use tool::Event;
-use tool::World;
-use tool::{Command, Limits, Output};
+use tool::{Output, World};
 
 /// How long to wait for what may pass by itself (a mesh server that starts anew), and how often to look.
 const PATIENCE: (Duration, usize) = (Duration::from_secs(20), 9);
@@ -25,7 +22,7 @@ pub(super) struct Seen {
     /// Everything that is wrong, likeliest cause first.
     pub(super) found: Vec<Finding>,
     /// What it was judged by.
-    pub(super) answers: Answers,
+    pub(super) answers: BTreeMap<StepKey, Output>,
     /// Facts of earlier runs, and those that the answers taught.
     pub(super) facts: BTreeMap<String, String>,
 }
@@ -51,7 +48,6 @@ pub(super) fn look(
     whole: bool,
 ) -> Result<Seen, Stop> {
     let fleet = &inputs.fleet;
-    let mut facts = conduct::facts(session);
     let plan = match whole {
         true => survey::whole(fleet, &inputs.releases, scope),
         false => survey::plan(fleet, scope),
@@ -62,19 +58,9 @@ pub(super) fn look(
         let text = format!("each cluster from {} peers, of all links their ends are asked", survey::TRIED_FROM);
         session.shell.status(Tone::Dim, "Trying", &text);
     }
-    let answers = asked(session, world, &plan, &mut facts)?;
+    let (answers, facts) = query::outputs(session, world, &plan)?;
     let found = judge(&Survey { fleet, scope, answers: &answers, facts: &facts });
     Ok(Seen { found, answers, facts })
-}
-
-fn asked(
-    session: &mut Session,
-    world: &mut dyn World,
-    plan: &Plan,
-    facts: &mut BTreeMap<String, String>,
-) -> Result<Answers, Stop> {
-    let jobs = conduct::jobs(session);
-    ask(&mut session.space, world, plan, facts, jobs)
 }
 
 /// Looks again while all that is in the way may pass by itself.
@@ -92,32 +78,11 @@ pub(super) fn patient(
         if waits(Grade::Blocks) || waits(Grade::Moved) || !waits(Grade::Passing) {
             break;
         }
-        sleep(world, pause)?;
+        let end = world.now() + pause;
+        if !world.hold(end) {
+            return Err(Stop { code: INTERRUPTED, problems: vec![] });
+        }
         seen = look(session, world, inputs, scope, false)?;
     }
     Ok(seen)
-}
-
-fn sleep(world: &mut dyn World, time: Duration) -> Result<(), Stop> {
-    let end = world.now() + time;
-    while world.now() < end {
-        if world.wait(Some(end)) == Event::Interrupt {
-            return Err(Stop { code: INTERRUPTED, problems: vec![] });
-        }
-    }
-    Ok(())
-}
-
-/// Runs one command that belongs to no step.
-pub(super) fn one(
-    session: &mut Session,
-    world: &mut dyn World,
-    command: Command,
-    limit: Duration,
-) -> Result<Option<Output>, Stop> {
-    let limits = Limits { ask: limit, ..Limits::QUICK };
-    let step = Step::new("one".into(), "one command", command, Want::Exit(0)).limits(limits);
-    let plan = Plan { name: "one", steps: vec![step], files: BTreeMap::new(), lanes: BTreeMap::new() };
-    let mut answers = asked(session, world, &plan, &mut BTreeMap::new())?;
-    Ok(answers.remove("one"))
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use exec::workspace::Workspace;
-use plan::engine::{Failure, Note, Outcome};
+use plan::engine::{Failure, Outcome, StepEvent};
 use plan::{Plan, StepKey};
 
 #[derive(Clone)]
@@ -38,12 +38,14 @@ impl<'a> Invariants<'a> {
         self.public.push('\n');
     }
 
-    fn record_note(&mut self, note: &Note) {
+    fn record_note(&mut self, note: &StepEvent) {
         match note {
-            Note::Found { why: text, .. } | Note::Running { command: text, .. } | Note::Line(_, text) => {
+            StepEvent::Diagnosed { why: text, .. }
+            | StepEvent::Running { command: text, .. }
+            | StepEvent::Line(_, text) => {
                 self.record(text);
             }
-            Note::Retrying { failure, .. } | Note::Failed(failure) => {
+            StepEvent::Retrying { failure, .. } | StepEvent::Failed(failure) => {
                 let Failure { command, output, why, .. } = &**failure;
                 for text in [&command.to_string(), &output.stdout, &output.stderr, why] {
                     self.record(text);
@@ -65,17 +67,17 @@ impl<'a> Invariants<'a> {
         }
     }
 
-    pub fn observe(&mut self, note: &Note) {
+    pub fn observe(&mut self, note: &StepEvent) {
         self.record_note(note);
         match note {
-            Note::Checking(step) => self.step_mut(step).checked = true,
-            Note::Running { step, mutates: true, command, .. } => self.on_action(step, command),
-            Note::Kept(step) | Note::Done { step, .. } => {
+            StepEvent::Checking(step) => self.step_mut(step).checked = true,
+            StepEvent::Running { step, mutates: true, command, .. } => self.on_action(step, command),
+            StepEvent::Unchanged(step) | StepEvent::Done { step, .. } => {
                 self.step_mut(step).satisfied = true;
                 self.on_end(step);
             }
-            Note::Failed(failure) => self.on_end(&failure.step),
-            Note::Blocked(step, _) => self.on_end(step),
+            StepEvent::Failed(failure) => self.on_end(&failure.step),
+            StepEvent::Blocked(step, _) => self.on_end(step),
             _ => {}
         }
     }
@@ -112,11 +114,11 @@ impl<'a> Invariants<'a> {
 
     /// Compares the outcome with what was observed.
     pub fn check_outcome(&mut self, outcome: &Outcome) {
-        let good = outcome.done.iter().chain(&outcome.kept);
+        let good = outcome.done.iter().chain(&outcome.unchanged);
         let untrue =
             good.filter(|id| !self.step(id).satisfied).map(|id| format!("{id} counts as satisfied, and never was"));
         self.violations.extend(untrue.collect::<Vec<_>>());
-        let listed = outcome.done.len() + outcome.kept.len() + outcome.failed.len() + outcome.blocked.len();
+        let listed = outcome.done.len() + outcome.unchanged.len() + outcome.failed.len() + outcome.blocked.len();
         let all = self.plan.steps.len();
         if listed + outcome.skipped.len() != all && !outcome.interrupted {
             self.violations.push(format!("the outcome lists {listed} of {all} steps"));
@@ -138,24 +140,43 @@ mod tests {
         Plan { name: "test", steps, files: Default::default(), lanes: Default::default() }
     }
 
-    fn acts(step: &str) -> Note {
-        Note::Running { step: step.into(), attempt: 1, case: None, command: "x".into(), mutates: true }
+    fn acts(step: &str) -> StepEvent {
+        StepEvent::Running { step: step.into(), attempt: 1, case: None, command: "x".into(), mutates: true }
     }
 
-    fn done(step: &str) -> Note {
-        Note::Done { step: step.into(), took: Duration::ZERO, adopted: false }
+    fn done(step: &str) -> StepEvent {
+        StepEvent::Done { step: step.into(), took: Duration::ZERO, already_satisfied: false }
     }
 
     #[test]
     fn a_good_run_violates_nothing() {
         let plan = plan();
         let mut invariants = Invariants::new(&plan);
-        let checking = |id: &str| Note::Checking(id.into());
-        for note in [checking("a"), acts("a"), done("a"), checking("b"), Note::Kept("b".into())] {
+        let checking = |id: &str| StepEvent::Checking(id.into());
+        for note in [checking("a"), acts("a"), done("a"), checking("b"), StepEvent::Unchanged("b".into())] {
             invariants.observe(&note);
         }
-        invariants.check_outcome(&Outcome { done: vec!["a".into()], kept: vec!["b".into()], ..Outcome::default() });
+        invariants.check_outcome(&Outcome {
+            done: vec!["a".into()],
+            unchanged: vec!["b".into()],
+            ..Outcome::default()
+        });
         assert_eq!(invariants.violations, [""; 0]);
+    }
+
+    #[test]
+    fn secrets_in_arguments_events_and_journal_are_violations() {
+        let plan = plan();
+        let mut space = Workspace::in_memory();
+        space.journal_add("later-known-value").unwrap();
+        space.keep_secrets(&[("a", "a-secret-value"), ("b", "later-known-value")]).unwrap();
+        let mut invariants = Invariants::new(&plan);
+        invariants.record_args(&["--token".into(), "x=a-secret-value".into()]);
+        invariants.observe(&StepEvent::Line("a".into(), "said a-secret-value".into()));
+        invariants.check_secrets(&space);
+        let want =
+            ["x=<secret:a>", "said <secret:a>", "<secret:b>"].map(|line| format!("a secret is in public: {line}"));
+        assert_eq!(invariants.violations, want);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use super::super::drive::{self, Course};
 use super::super::sim_world::{self, CrashableWorld, ProcessState};
 use super::invariants::Invariants;
+use exec::driver::{self, Execution};
 use exec::workspace::Workspace;
 use plan::Plan;
 use plan::engine::{Engine, Outcome};
@@ -70,7 +70,7 @@ pub struct CompiledRun<'a> {
 impl<'a> CompiledRun<'a> {
     pub fn new(plan: &'a Plan, jobs: usize) -> Self {
         let engine = Engine::new(plan, plan.ids(), Default::default(), jobs);
-        CompiledRun { plan, digest: drive::digest(plan), engine }
+        CompiledRun { plan, digest: driver::digest(plan), engine }
     }
 
     pub fn name(&self) -> &'a str {
@@ -112,15 +112,15 @@ impl World for WatchedWorld<'_, '_, '_> {
 pub struct SimRun<'a> {
     setup: Setup,
     process: ProcessState,
-    course: Course<'a>,
+    execution: Execution<'a>,
     invariants: Invariants<'a>,
 }
 
 impl<'a> SimRun<'a> {
     pub fn begin(run: &CompiledRun<'a>, mut setup: Setup) -> Self {
         let facts = setup.space.journal().map(|text| journal::facts(&text)).unwrap_or_default();
-        let course = Course::begin(run.plan, run.engine.knowing(facts), &run.digest, &mut setup.space);
-        SimRun { setup, process: ProcessState::default(), course, invariants: Invariants::new(run.plan) }
+        let execution = Execution::begin(run.plan, run.engine.knowing(facts), &run.digest, &mut setup.space);
+        SimRun { setup, process: ProcessState::default(), execution, invariants: Invariants::new(run.plan) }
     }
 
     /// Injection points so far.
@@ -142,11 +142,11 @@ impl<'a> SimRun<'a> {
 
     /// One turn; the outcome if the run ended.
     pub fn turn(&mut self) -> Option<Outcome> {
-        let SimRun { setup: Setup { world, space, .. }, process, course, invariants } = self;
+        let SimRun { setup: Setup { world, space, .. }, process, execution, invariants } = self;
         let crashable = CrashableWorld { world, process: std::mem::take(process) };
         let invariants = RefCell::new(invariants);
         let mut watched = WatchedWorld { crashable, invariants: &invariants };
-        let outcome = course.turn(&mut watched, space, &mut |_, note| invariants.borrow_mut().observe(note));
+        let outcome = execution.turn(&mut watched, space, &mut |_, note| invariants.borrow_mut().observe(note));
         *process = watched.crashable.process;
         outcome
     }
@@ -168,7 +168,12 @@ impl<'a> SimRun<'a> {
     }
 
     pub fn copy(&self) -> Self {
-        let SimRun { setup, process, course, invariants } = self;
-        SimRun { setup: setup.copy(), process: process.clone(), course: course.clone(), invariants: invariants.clone() }
+        let SimRun { setup, process, execution, invariants } = self;
+        SimRun {
+            setup: setup.copy(),
+            process: process.clone(),
+            execution: execution.clone(),
+            invariants: invariants.clone(),
+        }
     }
 }

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use super::super::exit::{DONE, Ended, NOT_READY, Stop};
 use super::super::load::Inputs;
-use super::super::survey::ask;
-use super::super::{Session, conduct, load, place, plan};
+use super::super::{Session, load, place, plan, query};
 use crate::ui::shell::Tone;
 use crate::ui::words;
 use ::plan::{Plan, Scope, StepKey, live as questions};
@@ -66,8 +65,7 @@ pub fn within(
     let plan = questions::plan(fleet, clusters, &live::targets(evidence));
     let asking = format!("{} of {}", words::count(plan.steps.len(), "question"), clusters.join(", "));
     session.shell.status(Tone::Dim, "Asking", &asking);
-    let (mut facts, jobs) = (conduct::facts(session), conduct::jobs(session));
-    let answers = ask(&mut session.space, world, &plan, &mut facts, jobs)?;
+    let (answers, _) = query::outputs(session, world, &plan)?;
     let answers: Answers = answers
         .into_iter()
         .map(|(id, output)| (id, hush::output(&output, &|text| session.space.scrub(text).into_owned())))

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::super::conduct::{conduct, tell};
 use super::super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
 use super::super::load::Inputs;
-use super::super::{Session, cut_off, detect, place, plan as printing, power::is_yes};
+use super::super::{Session, cut_off, place, plan as printing, power::is_yes, query};
 use crate::ui::shell::Tone;
 use crate::ui::verdict::Excused;
 use crate::ui::words;
@@ -100,7 +100,7 @@ pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, Stop> {
     let mut measured = None;
     let begins = session.flags.simulate && !session.space.holds(session.space.out().join("world.json").as_str());
     place::within(session, Some("verify-contract --drill"), &offered, &mut |session, world| {
-        let helm = detect::helm(world)?;
+        let helm = query::helm(world)?;
         let mut play = Play { drill, files: files(drill)?, helm, watch: Watch::new(world) };
         if begins {
             before::bring_up(session, &mut play)?;
@@ -233,7 +233,7 @@ impl Play<'_, '_> {
         clock.interval = drill::Setting::of(self.drill.evidence, &self.drill.report.references)
             .map_or(Duration::from_secs(60), |s| s.interval);
         let counted = steps::counted(fleet, &self.files, clock.window);
-        looks.counted(looks::ask(session, &mut self.watch, &counted)?);
+        looks.counted(query::outputs(session, &mut self.watch, &counted)?.0);
         let last = self.look(session)?;
         looks.last(last);
         if self.watch.heard() > 0 {
@@ -262,7 +262,7 @@ impl Play<'_, '_> {
 
     fn look(&mut self, session: &mut Session) -> Result<Looks, Stop> {
         let plan = steps::look(&self.drill.inputs.fleet, &self.files);
-        looks::ask(session, &mut self.watch, &plan).map(Looks::of)
+        query::outputs(session, &mut self.watch, &plan).map(|(answers, _)| Looks::of(answers))
     }
 
     fn tidy(&mut self, session: &mut Session) {

@@ -5,7 +5,7 @@ use super::super::charts::templates::{self, Template};
 use super::super::charts::{LIMIT, refuse_others};
 use super::super::exit::{DONE, REFUSED, Stop};
 use super::super::load::Inputs;
-use super::super::{Session, ask, place};
+use super::super::{Session, place, query};
 use contract::Evidence;
 use model::release::Chart;
 use plan::bootstrap;
@@ -43,6 +43,6 @@ pub fn add(session: &mut Session, inputs: &Inputs, evidence: &mut Evidence) -> R
 
 /// The Helm that would render, as it calls itself; `None` without one.
 fn version(world: &mut dyn World) -> Result<Option<String>, Stop> {
-    let answer = ask::one(world, helm::version(), LIMIT)?;
+    let answer = query::command(world, helm::version(), LIMIT)?;
     Ok(answer.ok().then(|| answer.stdout.trim().to_owned()).filter(|version| !version.is_empty()))
 }

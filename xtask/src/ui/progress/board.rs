@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::ui::words;
-use plan::engine::Note;
+use plan::engine::StepEvent;
 use plan::{Lane, Plan, Scope, StepKey};
 
 /// What a step that is not over is at.
@@ -107,19 +107,19 @@ impl Board {
     }
 
     /// Takes a note.
-    pub fn see(&mut self, now: Duration, note: &Note) {
+    pub fn see(&mut self, now: Duration, note: &StepEvent) {
         self.end = self.end.max(now);
         match note {
-            Note::Checking(step) => self.begin(step, now),
-            Note::Running { step, mutates: true, .. } => self.at(step, |it| it.act(now)),
-            Note::Running { mutates: false, .. } => {}
-            Note::Line(step, line) => self.at(step, |it| keep_last(&mut it.last, line)),
-            Note::Retrying { step, pause, .. } => self.at(step, |it| it.state = State::Pausing(now + *pause)),
-            Note::Kept(step) => self.over(step, now),
-            Note::Done { step, .. } => self.over(step, now),
-            Note::Failed(failure) => self.lost(&failure.step, now),
-            Note::Blocked(step, _) => self.count(step, |group| group.failed += 1),
-            Note::Found { .. } | Note::Skipped(_) | Note::Stopping => {}
+            StepEvent::Checking(step) => self.begin(step, now),
+            StepEvent::Running { step, mutates: true, .. } => self.at(step, |it| it.act(now)),
+            StepEvent::Running { mutates: false, .. } => {}
+            StepEvent::Line(step, line) => self.at(step, |it| keep_last(&mut it.last, line)),
+            StepEvent::Retrying { step, pause, .. } => self.at(step, |it| it.state = State::Pausing(now + *pause)),
+            StepEvent::Unchanged(step) => self.over(step, now),
+            StepEvent::Done { step, .. } => self.over(step, now),
+            StepEvent::Failed(failure) => self.lost(&failure.step, now),
+            StepEvent::Blocked(step, _) => self.count(step, |group| group.failed += 1),
+            StepEvent::Diagnosed { .. } | StepEvent::Skipped(_) | StepEvent::Stopping => {}
         }
     }
 
@@ -252,34 +252,34 @@ pub(crate) mod tests {
     }
 
     /// A short run: seconds and notes.
-    pub(crate) fn told() -> Vec<(u64, Note)> {
+    pub(crate) fn told() -> Vec<(u64, StepEvent)> {
         let launch = || StepKey::from("app1/cp/launch");
-        let running = |attempt| Note::Running {
+        let running = |attempt| StepEvent::Running {
             step: launch(),
             attempt,
             case: None,
             command: "docker run image".into(),
             mutates: true,
         };
-        let again = Note::Retrying {
+        let again = StepEvent::Retrying {
             step: launch(),
             attempt: 1,
             pause: Duration::from_secs(5),
             failure: failure("app1/cp/launch", 2, 2, 70),
         };
         vec![
-            (0, Note::Checking("host/helm".into())),
-            (0, Note::Kept("host/helm".into())),
-            (0, Note::Checking(launch())),
+            (0, StepEvent::Checking("host/helm".into())),
+            (0, StepEvent::Unchanged("host/helm".into())),
+            (0, StepEvent::Checking(launch())),
             (0, running(1)),
-            (50, Note::Line(launch(), "Waiting for initialization to complete\r\n".into())),
-            (61, Note::Line(launch(), "\n".into())),
+            (50, StepEvent::Line(launch(), "Waiting for initialization to complete\r\n".into())),
+            (61, StepEvent::Line(launch(), "\n".into())),
             (70, again),
             (75, running(2)),
-            (91, Note::Done { step: launch(), took: Duration::from_secs(91), adopted: false }),
-            (91, Note::Checking("app1/cp/init".into())),
-            (100, Note::Failed(failure("app1/cp/init", 1, 1, 9))),
-            (100, Note::Blocked("app1/w1/join".into(), "app1/cp/init".into())),
+            (91, StepEvent::Done { step: launch(), took: Duration::from_secs(91), already_satisfied: false }),
+            (91, StepEvent::Checking("app1/cp/init".into())),
+            (100, StepEvent::Failed(failure("app1/cp/init", 1, 1, 9))),
+            (100, StepEvent::Blocked("app1/w1/join".into(), "app1/cp/init".into())),
         ]
     }
 
@@ -310,11 +310,11 @@ pub(crate) mod tests {
         plan.steps[1].lane = Lane::Launch;
         let mut board = Board::new(&plan, &plan.ids());
         let second = Duration::from_secs;
-        board.see(second(0), &Note::Checking("app1/cp/launch".into()));
+        board.see(second(0), &StepEvent::Checking("app1/cp/launch".into()));
         assert!(board.minutes(second(100)).is_empty() && board.running()[0].waits());
         let (_, running) = told().remove(3);
         board.see(second(100), &running);
-        let done = Note::Done { step: "app1/cp/launch".into(), took: second(9), adopted: false };
+        let done = StepEvent::Done { step: "app1/cp/launch".into(), took: second(9), already_satisfied: false };
         board.see(second(109), &done);
         assert_eq!(board.times()["app1/cp/launch"], second(9));
     }
@@ -323,12 +323,12 @@ pub(crate) mod tests {
     fn a_row_ends_with_what_says_something_about_the_work() {
         let mut board = Board::new(&plan(), &plan().ids());
         let step = || StepKey::from("app1/cp/launch");
-        let mut last = |note: &Note| {
+        let mut last = |note: &StepEvent| {
             board.see(Duration::ZERO, note);
             board.running()[0].last.clone()
         };
-        let line = |line: &str| Note::Line(step(), line.to_owned());
-        assert_eq!(last(&Note::Checking(step())), "");
+        let line = |line: &str| StepEvent::Line(step(), line.to_owned());
+        assert_eq!(last(&StepEvent::Checking(step())), "");
         assert_eq!(last(&line("instance \"app1-cp\" does not exist\n")), "instance \"app1-cp\" does not exist");
         assert_eq!(last(&told()[3].1), "", "it is being made");
         assert_eq!(last(&line("Starting app1-cp\n")), "Starting app1-cp");
@@ -338,7 +338,7 @@ pub(crate) mod tests {
     #[test]
     fn each_minute_is_told_once() {
         let mut board = Board::new(&plan(), &plan().ids());
-        board.see(Duration::ZERO, &Note::Checking("host/helm".into()));
+        board.see(Duration::ZERO, &StepEvent::Checking("host/helm".into()));
         let mut said = |second| board.minutes(Duration::from_secs(second)).len();
         assert_eq!([said(59), said(60), said(61), said(130), said(179)], [0, 1, 0, 1, 0]);
     }

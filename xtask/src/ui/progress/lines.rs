@@ -7,7 +7,7 @@ use super::board::{Board, Running, State};
 use crate::ui::shell::{self, Paint, Tone, Volume};
 use crate::ui::words;
 use plan::StepKey;
-use plan::engine::{Failure, Note};
+use plan::engine::{Failure, StepEvent};
 
 /// How many running steps the live screen shows.
 const ROWS: usize = 8;
@@ -37,28 +37,32 @@ impl Line {
 }
 
 /// What a note says for good. `board` is as it was before the note.
-pub fn line(board: &Board, now: Duration, note: &Note, volume: Volume) -> Option<Line> {
+pub fn line(board: &Board, now: Duration, note: &StepEvent, volume: Volume) -> Option<Line> {
     let verbose = volume == Volume::Verbose;
     match note {
-        Note::Checking(_) | Note::Line(..) => None,
-        Note::Kept(step) => Some(Line::new(Tone::Dim, "Kept", step.as_str())),
-        Note::Found { step, case, why } => Some(Line::new(Tone::Warn, "Found", format!("{step} {case}: {why}"))),
-        Note::Running { step, command, .. } if verbose => {
+        StepEvent::Checking(_) | StepEvent::Line(..) => None,
+        StepEvent::Unchanged(step) => Some(Line::new(Tone::Dim, "Kept", step.as_str())),
+        StepEvent::Diagnosed { step, case, why } => {
+            Some(Line::new(Tone::Warn, "Found", format!("{step} {case}: {why}")))
+        }
+        StepEvent::Running { step, command, .. } if verbose => {
             Some(Line::new(Tone::Dim, "Running", format!("{step}\n             $ {command}")))
         }
-        Note::Running { step, attempt, mutates, .. } => started(board, step, *attempt, *mutates),
-        Note::Done { step, adopted, took } => Some(done(step, *took, *adopted)),
-        Note::Retrying { step, pause, failure, .. } => {
+        StepEvent::Running { step, attempt, mutates, .. } => started(board, step, *attempt, *mutates),
+        StepEvent::Done { step, already_satisfied, took } => Some(done(step, *took, *already_satisfied)),
+        StepEvent::Retrying { step, pause, failure, .. } => {
             let pause = words::duration(*pause);
             Some(Line::new(Tone::Warn, "Retrying", format!("{step} in {pause}: {} ({})", failure.why, tries(failure))))
         }
         // What the machine lacks is told in one piece, at the end.
-        Note::Failed(failure) if failure.precondition => None,
-        Note::Failed(failure) => Some(Line::new(Tone::Bad, "Failed", failed(failure))),
-        Note::Blocked(step, by) if verbose => Some(Line::new(Tone::Warn, "Blocked", format!("{step}: needs {by}"))),
-        Note::Skipped(step) if verbose => Some(Line::new(Tone::Dim, "Skipped", step.as_str())),
-        Note::Blocked(..) | Note::Skipped(_) => None,
-        Note::Stopping => Some(stopping(board, now)),
+        StepEvent::Failed(failure) if failure.precondition => None,
+        StepEvent::Failed(failure) => Some(Line::new(Tone::Bad, "Failed", failed(failure))),
+        StepEvent::Blocked(step, by) if verbose => {
+            Some(Line::new(Tone::Warn, "Blocked", format!("{step}: needs {by}")))
+        }
+        StepEvent::Skipped(step) if verbose => Some(Line::new(Tone::Dim, "Skipped", step.as_str())),
+        StepEvent::Blocked(..) | StepEvent::Skipped(_) => None,
+        StepEvent::Stopping => Some(stopping(board, now)),
     }
 }
 
@@ -69,8 +73,8 @@ fn started(board: &Board, step: &StepKey, attempt: u32, mutates: bool) -> Option
     first.then(|| Line::new(Tone::Good, "Started", format!("{step}: {}", board.doing(step))))
 }
 
-fn done(step: &StepKey, took: Duration, adopted: bool) -> Line {
-    let note = if adopted { " (its command failed, yet it is so)" } else { "" };
+fn done(step: &StepKey, took: Duration, already_satisfied: bool) -> Line {
+    let note = if already_satisfied { " (its command failed, yet it is so)" } else { "" };
     Line::new(Tone::Good, "Done", format!("{step} in {}{note}", words::duration(took)))
 }
 
@@ -157,21 +161,21 @@ mod tests {
     #[test]
     fn no_more_than_eight_rows() {
         let mut board = board(0);
-        (0..10).for_each(|n| board.see(Duration::ZERO, &Note::Checking(format!("app{n}/x").as_str().into())));
+        (0..10).for_each(|n| board.see(Duration::ZERO, &StepEvent::Checking(format!("app{n}/x").as_str().into())));
         let rows = rows(&board, Duration::ZERO, PLAIN);
         assert_eq!((rows.len(), rows[8].trim()), (9, "…and 3 more"));
     }
 
     #[test]
     fn an_adopted_step_says_so() {
-        let note = Note::Done { step: "a/b".into(), took: Duration::from_secs(3), adopted: true };
+        let note = StepEvent::Done { step: "a/b".into(), took: Duration::from_secs(3), already_satisfied: true };
         let said = line(&board(0), Duration::ZERO, &note, Volume::Normal).unwrap();
         assert_eq!(said.text(PLAIN), "        Done a/b in 3s (its command failed, yet it is so)");
     }
 
     #[test]
     fn stopping_says_what_may_end() {
-        let said = line(&board(50), Duration::from_secs(50), &Note::Stopping, Volume::Normal).unwrap();
+        let said = line(&board(50), Duration::from_secs(50), &StepEvent::Stopping, Volume::Normal).unwrap();
         assert_eq!(
             said.text(PLAIN),
             "    Stopping 1 running step may end, the longest runs for 50s; Ctrl-C again kills"
@@ -181,9 +185,9 @@ mod tests {
     #[test]
     fn verbose_shows_commands_and_what_was_left_out() {
         let note = |note| line(&board(0), Duration::ZERO, &note, Volume::Verbose).map(|l| l.text(PLAIN));
-        assert_eq!(note(Note::Blocked("a".into(), "b".into())).unwrap(), "     Blocked a: needs b");
+        assert_eq!(note(StepEvent::Blocked("a".into(), "b".into())).unwrap(), "     Blocked a: needs b");
         assert!(note(told()[3].1.clone()).unwrap().ends_with("\n             $ docker run image"));
-        assert!(note(Note::Failed(failure("a", 1, 1, 9))).is_some());
-        assert!(line(&board(0), Duration::ZERO, &Note::Skipped("a".into()), Volume::Normal).is_none());
+        assert!(note(StepEvent::Failed(failure("a", 1, 1, 9))).is_some());
+        assert!(line(&board(0), Duration::ZERO, &StepEvent::Skipped("a".into()), Volume::Normal).is_none());
     }
 }

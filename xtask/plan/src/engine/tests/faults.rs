@@ -1,17 +1,17 @@
 //! One step and what may go wrong with it.
-//! Knows nothing of other steps.
 
 use super::*;
 
 #[test]
 fn a_step_that_is_so_is_kept() {
-    let outcome = check([step("a", &[])], Script::new().on("ask a", [yes()]), &["0s $ kubectl ask a", "1s kept a"]);
-    assert_eq!(outcome, Outcome { kept: vec!["a".into()], ..Outcome::default() });
+    let outcome =
+        check([step("a", &[])], ScriptedWorld::new().on("ask a", [yes()]), &["0s $ kubectl ask a", "1s unchanged a"]);
+    assert_eq!(outcome, Outcome { unchanged: vec!["a".into()], ..Outcome::default() });
 }
 
 #[test]
 fn a_step_that_is_not_so_is_brought_about_and_asked_again() {
-    let script = Script::new().on("ask a", [no(), no(), yes()]).on("act a", [well()]);
+    let script = ScriptedWorld::new().on("ask a", [no(), no(), yes()]).on("act a", [well()]);
     let log = ["0s $ kubectl ask a", "1s $ kubectl act a", "2s $ kubectl ask a", "5s $ kubectl ask a"];
     let outcome = check([step("a", &[])], script, &[&log[..], &["6s done a in 5s"]].concat());
     assert_eq!(outcome, Outcome { done: vec!["a".into()], ..Outcome::default() });
@@ -19,7 +19,7 @@ fn a_step_that_is_not_so_is_brought_about_and_asked_again() {
 
 #[test]
 fn the_last_question_is_asked_when_settling_is_over_and_pauses_double() {
-    let script = Script::new().on("ask a", [no()]).on("act a", [well()]);
+    let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [well()]);
     let patient = with(step("a", &[]), |s| (s.limits.attempts, s.limits.settle) = (3, Duration::from_secs(4)));
     let still = r#"the probe still says no: stdout: want "yes", got "no""#;
     let outcome = check(
@@ -51,14 +51,14 @@ fn the_last_question_is_asked_when_settling_is_over_and_pauses_double() {
 
 #[test]
 fn pauses_grow_to_eight_times_their_length() {
-    let script = || Script::new().on("ask a", [ends(Exit::Signal(9))]);
+    let script = || ScriptedWorld::new().on("ask a", [ends(Exit::Signal(9))]);
     let mut script = script();
     run(&plan([with(step("a", &[]), |s| s.limits.attempts = 7)]), &mut script);
     let pauses: Vec<u64> = script
         .actions
         .iter()
         .filter_map(|a| match a {
-            Action::Note(Note::Retrying { pause, .. }) => Some(pause.as_secs()),
+            Action::Event(StepEvent::Retrying { pause, .. }) => Some(pause.as_secs()),
             _ => None,
         })
         .collect();
@@ -66,16 +66,17 @@ fn pauses_grow_to_eight_times_their_length() {
 }
 
 #[test]
-fn a_failing_command_whose_effect_is_there_is_adopted() {
-    let script = Script::new().on("ask a", [no(), yes()]).on("act a", [fails()]);
-    let log = ["0s $ kubectl ask a", "1s $ kubectl act a", "2s $ kubectl ask a", "3s done a in 2s, adopted"];
+fn a_failing_command_whose_effect_is_there_is_already_satisfied() {
+    let script = ScriptedWorld::new().on("ask a", [no(), yes()]).on("act a", [fails()]);
+    let log = ["0s $ kubectl ask a", "1s $ kubectl act a", "2s $ kubectl ask a", "3s done a in 2s, already satisfied"];
     check([step("a", &[])], script, &log);
 }
 
 #[test]
 fn a_failing_command_ends_its_attempt_and_the_next_asks_first() {
     let two = with(step("a", &[]), |s| s.act = vec![kubectl("one"), kubectl("two")]);
-    let script = Script::new().on("ask a", [no(), no(), no(), yes()]).on("one", [fails(), well()]).on("two", [well()]);
+    let script =
+        ScriptedWorld::new().on("ask a", [no(), no(), no(), yes()]).on("one", [fails(), well()]).on("two", [well()]);
     let outcome = check(
         [two],
         script,
@@ -98,15 +99,15 @@ fn a_failing_command_ends_its_attempt_and_the_next_asks_first() {
 fn any_exit_is_accepted_where_it_is_said_so_but_no_timeout() {
     let two = with(step("a", &[]), |s| s.act = vec![kubectl("one").any_exit(), kubectl("two")]);
     let log = ["0s $ kubectl ask a", "1s $ kubectl one", "2s $ kubectl two", "3s $ kubectl ask a", "4s done a in 3s"];
-    let script = Script::new().on("ask a", [no(), yes()]).on("one", [fails()]).on("two", [well()]);
+    let script = ScriptedWorld::new().on("ask a", [no(), yes()]).on("one", [fails()]).on("two", [well()]);
     check([two.clone()], script, &log);
-    let mut script = Script::new().on("ask a", [no()]).on("one", [hangs(0)]);
+    let mut script = ScriptedWorld::new().on("ask a", [no()]).on("one", [hangs(0)]);
     assert_eq!(run(&plan([two]), &mut script).failed[0].why, "timed out after 1m");
 }
 
 #[test]
 fn the_last_failure_is_that_of_the_command() {
-    let script = Script::new().on("ask a", [no()]).on("act a", [fails(), says(7, "x")]);
+    let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [fails(), says(7, "x")]);
     let outcome = run(&plan([step("a", &[])]), &mut { script });
     let failure = &outcome.failed[0];
     assert_eq!((failure.why.as_str(), failure.attempt, failure.attempts), ("exit 7", 2, 2));
@@ -118,7 +119,7 @@ fn the_last_failure_is_that_of_the_command() {
 fn a_hanging_command_is_asked_to_end_then_killed_then_given_up() {
     let once = |id| with(step(id, &[]), |s| s.limits.attempts = 1);
     let check_hang = |stubborn, rest: &[&str]| {
-        let script = Script::new().on("ask a", [no()]).on("act a", [hangs(stubborn)]);
+        let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [hangs(stubborn)]);
         check(
             [once("a")],
             script,
@@ -133,14 +134,14 @@ fn a_hanging_command_is_asked_to_end_then_killed_then_given_up() {
 
 #[test]
 fn a_command_that_cannot_be_killed_is_not_run_twice() {
-    let script = Script::new().on("ask a", [no()]).on("act a", [hangs(2)]);
+    let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [hangs(2)]);
     let outcome = run(&plan([with(step("a", &[]), |s| s.limits.attempts = 5)]), &mut { script });
     assert_eq!(outcome.failed[0].attempt, 1);
 }
 
 #[test]
 fn no_answer_is_not_a_no() {
-    let script = Script::new().on("ask a", [hangs(0), ends(Exit::Signal(9))]).on("act a", [well()]);
+    let script = ScriptedWorld::new().on("ask a", [hangs(0), ends(Exit::Signal(9))]).on("act a", [well()]);
     check(
         [step("a", &[])],
         script,
@@ -157,16 +158,16 @@ fn no_answer_is_not_a_no() {
 #[test]
 fn a_case_may_say_what_to_do_about_no_answer() {
     let hung = Case { name: "hung", when: Want::Not(Box::new(Want::Exit(0))), act: vec![kubectl("restart a")] };
-    let script = Script::new().on("ask a", [hangs(0), yes()]).on("restart a", [well()]);
+    let script = ScriptedWorld::new().on("ask a", [hangs(0), yes()]).on("restart a", [well()]);
     let outcome = run(&plan([with(step("a", &[]), |s| s.instead = vec![hung])]), &mut { script });
     assert_eq!(outcome.done, ["a"]);
 }
 
 #[test]
 fn a_missing_program_is_never_retried() {
-    let script = Script::new().on("ask a", [ends(Exit::Missing)]);
+    let script = ScriptedWorld::new().on("ask a", [ends(Exit::Missing)]);
     check([step("a", &[])], script, &["0s $ kubectl ask a", "1s failed a 1/2: no such program on PATH"]);
-    let script = Script::new().on("ask a", [no()]).on("act a", [ends(Exit::Missing)]);
+    let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [ends(Exit::Missing)]);
     let log = ["0s $ kubectl ask a", "1s $ kubectl act a", "2s failed a 1/2: no such program on PATH"];
     check([step("a", &[])], script, &log);
 }
@@ -174,7 +175,7 @@ fn a_missing_program_is_never_retried() {
 #[test]
 fn a_missing_program_can_be_a_case_of_its_own() {
     let absent = Case { when: Want::Absent, ..case("not there", "", &["fetch a"]) };
-    let script = Script::new().on("ask a", [ends(Exit::Missing), yes()]).on("fetch a", [well()]);
+    let script = ScriptedWorld::new().on("ask a", [ends(Exit::Missing), yes()]).on("fetch a", [well()]);
     let outcome = run(&plan([with(step("a", &[]), |s| s.instead = vec![absent])]), &mut { script });
     assert_eq!(outcome.done, ["a"]);
 }
@@ -182,12 +183,12 @@ fn a_missing_program_can_be_a_case_of_its_own() {
 #[test]
 fn the_first_case_that_matches_chooses_the_commands() {
     let cases = vec![case("stopped", "stopped", &["start a"]), case("also", "stopped", &["never"])];
-    let script = Script::new().on("ask a", [says(0, "stopped"), yes()]).on("start a", [well()]);
+    let script = ScriptedWorld::new().on("ask a", [says(0, "stopped"), yes()]).on("start a", [well()]);
     let mut script = script;
     run(&plan([with(step("a", &[]), |s| s.instead = cases)]), &mut script);
     assert!(script.log.contains(&"1s $ kubectl start a".to_owned()));
     let named = script.actions.iter().any(|a| {
-        matches!(a, Action::Note(Note::Running { case: Some("stopped"), attempt: 1, command, mutates: true, .. })
+        matches!(a, Action::Event(StepEvent::Running { case: Some("stopped"), attempt: 1, command, mutates: true, .. })
             if command == "kubectl start a")
     });
     assert!(named);
@@ -196,7 +197,7 @@ fn the_first_case_that_matches_chooses_the_commands() {
 #[test]
 fn a_half_done_state_is_mended_by_its_own_case() {
     let half = with(step("a", &[]), |s| s.instead = vec![case("half", "half", &["reset a", "act a"])]);
-    let script = Script::new()
+    let script = ScriptedWorld::new()
         .on("ask a", [no(), says(0, "half"), says(0, "half"), yes()])
         .on("act a", [fails(), well()])
         .on("reset a", [well()]);
@@ -220,15 +221,15 @@ fn a_half_done_state_is_mended_by_its_own_case() {
 #[test]
 fn a_case_without_commands_waits() {
     let boots = with(step("a", &[]), |s| s.instead = vec![case("boots", "boots", &[])]);
-    let script = Script::new().on("ask a", [says(0, "boots"), says(0, "boots"), yes()]);
-    let log = ["0s $ kubectl ask a", "3s $ kubectl ask a", "6s $ kubectl ask a", "7s kept a"];
+    let script = ScriptedWorld::new().on("ask a", [says(0, "boots"), says(0, "boots"), yes()]);
+    let log = ["0s $ kubectl ask a", "3s $ kubectl ask a", "6s $ kubectl ask a", "7s unchanged a"];
     check([boots], script, &log);
 }
 
 #[test]
 fn after_a_failed_command_a_case_still_has_its_time_to_wait() {
     let boots = with(step("a", &[]), |s| s.instead = vec![case("boots", "boots", &[])]);
-    let script = Script::new().on("ask a", [no(), says(0, "boots"), says(0, "boots"), says(0, "boots"), yes()]);
+    let script = ScriptedWorld::new().on("ask a", [no(), says(0, "boots"), says(0, "boots"), says(0, "boots"), yes()]);
     check(
         [boots],
         script.on("act a", [fails()]),
@@ -240,21 +241,21 @@ fn after_a_failed_command_a_case_still_has_its_time_to_wait() {
             "5s $ kubectl ask a",
             "8s $ kubectl ask a",
             "11s $ kubectl ask a",
-            "12s done a in 11s, adopted",
+            "12s done a in 11s, already satisfied",
         ],
     );
 }
 
 #[test]
 fn without_commands_it_can_only_be_checked() {
-    let script = Script::new().on("ask a", [no()]);
+    let script = ScriptedWorld::new().on("ask a", [no()]);
     let why = r#"1s failed a 1/2: it can only be checked: stdout: want "yes", got "no""#;
     check([with(step("a", &[]), |s| s.act.clear())], script, &["0s $ kubectl ask a", why]);
 }
 
 #[test]
-fn a_step_that_became_so_in_the_pause_is_adopted() {
-    let script = Script::new().on("ask a", [no(), no(), yes()]).on("act a", [fails()]);
+fn a_step_that_became_so_in_the_pause_is_already_satisfied() {
+    let script = ScriptedWorld::new().on("ask a", [no(), no(), yes()]).on("act a", [fails()]);
     let outcome = run(&plan([step("a", &[])]), &mut { script });
     assert_eq!(outcome.done, ["a"]);
 }

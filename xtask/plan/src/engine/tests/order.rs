@@ -1,11 +1,10 @@
 //! Steps among others: needs, order, choice, lanes, jobs and interrupts.
-//! Knows nothing of attempts.
 
 use super::*;
 
 /// Steps that are all brought about at once, their commands after one second.
-fn willing(ids: &[&str]) -> Script {
-    ids.iter().fold(Script::new(), |script, id| {
+fn willing(ids: &[&str]) -> ScriptedWorld {
+    ids.iter().fold(ScriptedWorld::new(), |script, id| {
         script.on(&format!("ask {id}"), [no(), yes()]).on(&format!("act {id}"), [well()])
     })
 }
@@ -20,37 +19,44 @@ fn a_step_begins_when_its_needs_are_done() {
 #[test]
 fn order_without_need_holds_even_after_a_failure() {
     let after = with(step("b", &[]), |s| s.after = vec!["a".into()]);
-    let script = Script::new().on("ask a", [ends(Exit::Missing)]).on("ask b", [yes()]);
+    let script = ScriptedWorld::new().on("ask a", [ends(Exit::Missing)]).on("ask b", [yes()]);
     let outcome = check(
         [step("a", &[]), after],
         script,
-        &["0s $ kubectl ask a", "1s failed a 1/2: no such program on PATH", "1s $ kubectl ask b", "2s kept b"],
+        &["0s $ kubectl ask a", "1s failed a 1/2: no such program on PATH", "1s $ kubectl ask b", "2s unchanged b"],
     );
-    assert_eq!(outcome.kept, ["b"]);
+    assert_eq!(outcome.unchanged, ["b"]);
 }
 
 #[test]
 fn a_failure_blocks_all_behind_it_and_nothing_else() {
     let steps = [step("a", &[]), step("b", &["a"]), step("c", &["b"]), step("d", &[])];
-    let script = Script::new().on("ask a", [ends(Exit::Missing)]).on("ask d", [yes()]);
+    let script = ScriptedWorld::new().on("ask a", [ends(Exit::Missing)]).on("ask d", [yes()]);
     let outcome = run(&plan(steps), &mut { script });
     assert_eq!(outcome.blocked, [("b".into(), "a".into()), ("c".into(), "a".into())]);
-    assert_eq!(outcome.kept, ["d"]);
+    assert_eq!(outcome.unchanged, ["d"]);
 }
 
 #[test]
 fn jobs_limit_running_commands_and_the_plan_gives_the_order() {
     let steps = ["a", "b", "c"].map(|id| step(id, &[]));
-    let mut script = ["a", "b", "c"].iter().fold(Script::new(), |s, id| s.on(&format!("ask {id}"), [yes()]));
+    let mut script = ["a", "b", "c"].iter().fold(ScriptedWorld::new(), |s, id| s.on(&format!("ask {id}"), [yes()]));
     run(&plan(steps), &mut script);
-    let log = ["0s $ kubectl ask a", "0s $ kubectl ask b", "1s kept a", "1s $ kubectl ask c", "1s kept b", "2s kept c"];
+    let log = [
+        "0s $ kubectl ask a",
+        "0s $ kubectl ask b",
+        "1s unchanged a",
+        "1s $ kubectl ask c",
+        "1s unchanged b",
+        "2s unchanged c",
+    ];
     assert_eq!(script.log, log);
 }
 
 #[test]
 fn a_lane_place_is_held_for_the_act_and_asked_anew_when_it_was_waited_for() {
     let launch = |id| with(step(id, &[]), |s| s.lane = Lane::Launch);
-    let mut script = Script::new()
+    let mut script = ScriptedWorld::new()
         .on("ask a", [no(), yes()])
         .on("act a", [well().after(5)])
         .on("ask b", [no(), no(), yes()])
@@ -77,7 +83,7 @@ fn a_lane_place_is_held_for_the_act_and_asked_anew_when_it_was_waited_for() {
 #[test]
 fn a_lane_place_is_free_while_its_step_pauses() {
     let launch = |id| with(step(id, &[]), |s| (s.lane, s.limits.pause) = (Lane::Launch, Duration::from_secs(60)));
-    let mut script = Script::new()
+    let mut script = ScriptedWorld::new()
         .on("ask a", [no(), no(), yes()])
         .on("act a", [fails()])
         .on("ask b", [no(), no(), yes()])
@@ -91,10 +97,10 @@ fn a_lane_place_is_free_while_its_step_pauses() {
 #[test]
 fn what_is_needed_and_not_chosen_is_only_asked() {
     let steps = || plan([step("a", &[]), step("b", &["a"]), step("c", &[])]);
-    let mut script = Script::new().on("ask a", [yes()]).on("ask b", [yes()]);
+    let mut script = ScriptedWorld::new().on("ask a", [yes()]).on("ask b", [yes()]);
     let outcome = run_chosen(&steps(), &["b"], &mut script);
-    assert_eq!((outcome.kept, outcome.skipped), (vec!["a".into(), "b".into()], vec!["c".into()]));
-    let mut script = Script::new().on("ask a", [no()]);
+    assert_eq!((outcome.unchanged, outcome.skipped), (vec!["a".into(), "b".into()], vec!["c".into()]));
+    let mut script = ScriptedWorld::new().on("ask a", [no()]);
     let outcome = run_chosen(&steps(), &["b"], &mut script);
     let why = r#"it is needed, not chosen, and not so: stdout: want "yes", got "no""#;
     assert_eq!(outcome.failed[0].why, why);
@@ -103,14 +109,14 @@ fn what_is_needed_and_not_chosen_is_only_asked() {
 
 #[test]
 fn nothing_chosen_is_over_at_once() {
-    let outcome = run_chosen(&plan([step("a", &[])]), &[], &mut Script::new());
+    let outcome = run_chosen(&plan([step("a", &[])]), &[], &mut ScriptedWorld::new());
     assert_eq!(outcome.skipped, ["a"]);
-    assert_eq!(run(&plan([]), &mut Script::new()), Outcome::default());
+    assert_eq!(run(&plan([]), &mut ScriptedWorld::new()), Outcome::default());
 }
 
 #[test]
 fn a_plan_in_a_knot_still_has_an_end() {
-    let outcome = run(&plan([step("a", &["b"]), step("b", &["a"]), step("c", &["x"])]), &mut Script::new());
+    let outcome = run(&plan([step("a", &["b"]), step("b", &["a"]), step("c", &["x"])]), &mut ScriptedWorld::new());
     assert_eq!(outcome.blocked.len(), 3);
     assert_eq!(outcome.blocked[2], ("c".into(), "x".into()));
 }
@@ -118,7 +124,7 @@ fn a_plan_in_a_knot_still_has_an_end() {
 #[test]
 fn one_interrupt_lets_the_running_command_end_and_starts_nothing() {
     let two = with(step("a", &[]), |s| s.act = vec![kubectl("one").learn("x", Reading::Stdout), kubectl("two")]);
-    let script = Script::new().on("ask a", [no()]).on("one", [says(0, "1").after(9)]).at(3, Outside::Interrupt);
+    let script = ScriptedWorld::new().on("ask a", [no()]).on("one", [says(0, "1").after(9)]).at(3, Outside::Interrupt);
     let outcome = check(
         [two, step("b", &["a"])],
         script,
@@ -130,14 +136,15 @@ fn one_interrupt_lets_the_running_command_end_and_starts_nothing() {
 
 #[test]
 fn an_interrupted_question_still_counts() {
-    let script = Script::new().on("ask a", [yes().after(5)]).on("ask b", [no().after(5)]).at(3, Outside::Interrupt);
+    let script =
+        ScriptedWorld::new().on("ask a", [yes().after(5)]).on("ask b", [no().after(5)]).at(3, Outside::Interrupt);
     let outcome = run(&plan([step("a", &[]), step("b", &[])]), &mut { script });
-    assert_eq!((outcome.kept, outcome.stopped), (vec!["a".into()], vec!["b".into()]));
+    assert_eq!((outcome.unchanged, outcome.stopped), (vec!["a".into()], vec!["b".into()]));
 }
 
 #[test]
 fn an_interrupted_command_has_no_more_than_its_time() {
-    let script = Script::new().on("ask a", [no()]).on("act a", [hangs(0)]).at(3, Outside::Interrupt);
+    let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [hangs(0)]).at(3, Outside::Interrupt);
     let log = ["0s $ kubectl ask a", "1s $ kubectl act a", "3s stopping", "61s kill kubectl act a"];
     check([step("a", &[])], script, &log);
 }
@@ -145,7 +152,7 @@ fn an_interrupted_command_has_no_more_than_its_time() {
 #[test]
 fn two_interrupts_kill() {
     for (stubborn, end) in [(1, 4), (2, 9)] {
-        let script = Script::new().on("ask a", [no()]).on("act a", [hangs(stubborn)]);
+        let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [hangs(stubborn)]);
         let mut script = script.at(3, Outside::Interrupt).at(4, Outside::Interrupt);
         let outcome = run(&plan([step("a", &[])]), &mut script);
         assert_eq!(script.log[2..], ["3s stopping", "4s kill hard kubectl act a"]);
@@ -155,7 +162,7 @@ fn two_interrupts_kill() {
 
 #[test]
 fn an_interrupt_in_a_pause_is_an_end() {
-    let script = Script::new().on("ask a", [no()]).on("act a", [fails()]).at(4, Outside::Interrupt);
+    let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [fails()]).at(4, Outside::Interrupt);
     let outcome = run(&plan([step("a", &[])]), &mut { script });
     assert_eq!(outcome.stopped, ["a"]);
 }

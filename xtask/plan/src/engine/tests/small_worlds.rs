@@ -1,5 +1,4 @@
 //! Every small plan, with every fate of its steps and an interrupt at every moment: what must hold in all of them.
-//! Knows nothing of words: it looks at actions and outcomes.
 
 use super::*;
 use tool::Output;
@@ -145,13 +144,13 @@ impl<'a> World<'a> {
                     let killed = self.running.iter_mut().find(|r| r.task == *task);
                     killed.expect("what is killed runs").ends = Some(now);
                 }
-                Action::Note(Note::Kept(id) | Note::Done { step: id, .. }) => {
+                Action::Event(StepEvent::Unchanged(id) | StepEvent::Done { step: id, .. }) => {
                     let i = self.place(id);
                     assert!(self.so[i], "{id} is not so");
                     self.good[i] = true;
                 }
                 Action::Recall { step, .. } => panic!("{step} asks what nobody else asks"),
-                Action::Note(_) | Action::Learnt { .. } => {}
+                Action::Event(_) | Action::Learnt { .. } => {}
             }
             self.actions.push(action);
         }
@@ -188,7 +187,7 @@ impl<'a> World<'a> {
         assert_eq!(outcome.interrupted, self.interrupted);
         let failed = outcome.failed.iter().map(|f| &f.step);
         let blocked = outcome.blocked.iter().map(|(id, _)| id);
-        let lists = [&outcome.done, &outcome.kept, &outcome.skipped, &outcome.stopped];
+        let lists = [&outcome.done, &outcome.unchanged, &outcome.skipped, &outcome.stopped];
         let mut all: Vec<&StepKey> = lists.into_iter().flatten().chain(failed).chain(blocked).collect();
         all.sort();
         let ids: Vec<&StepKey> = self.plan.steps.iter().map(|s| &s.id).collect();
@@ -207,7 +206,7 @@ impl<'a> World<'a> {
             let tried = step.needs.iter().all(|need| good.contains(need));
             let list = match self.fates[i] {
                 _ if !tried => outcome.blocked.iter().any(|(id, _)| *id == step.id),
-                Fate::Kept => outcome.kept.contains(&step.id),
+                Fate::Kept => outcome.unchanged.contains(&step.id),
                 Fate::Done | Fate::FailsOnce => outcome.done.contains(&step.id),
                 Fate::Fails | Fate::Hangs => outcome.failed.iter().any(|f| f.step == step.id && f.attempt == 2),
             };

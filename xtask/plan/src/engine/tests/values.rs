@@ -1,5 +1,4 @@
 //! Facts, secrets and digests on their way through a run.
-//! Knows nothing of attempts and order.
 
 use super::*;
 
@@ -15,18 +14,18 @@ fn a_fact_learnt_by_a_probe_is_known_behind_it() {
         s.done_when.want = Want::Stdout("<fact:ip>".into());
         s.act = vec![kubectl("act <fact:ip>")];
     });
-    let script = Script::new()
+    let script = ScriptedWorld::new()
         .on("ask a", [says(0, "yes\nip=10.0.0.1")])
         .on("ask b", [no(), says(0, "10.0.0.1")])
         .on("act <fact:ip>", [well()]);
     let mut script = script;
     run(&plan([learns(step("a", &[]), "ip"), uses]), &mut script);
-    assert_eq!(script.log[1..3], ["1s learnt ip=10.0.0.1", "1s kept a"]);
+    assert_eq!(script.log[1..3], ["1s learnt ip=10.0.0.1", "1s unchanged a"]);
     assert_eq!(script.log.last().map(String::as_str), Some("4s done b in 2s"));
     let shown = script
         .actions
         .iter()
-        .any(|a| matches!(a, Action::Note(Note::Running { command, .. }) if command == "kubectl act 10.0.0.1"));
+        .any(|a| matches!(a, Action::Event(StepEvent::Running { command, .. }) if command == "kubectl act 10.0.0.1"));
     assert!(shown, "people see the command with its facts");
 }
 
@@ -35,7 +34,7 @@ fn an_unknown_fact_is_a_failure_that_names_it() {
     let lacking = |change: fn(&mut Step)| {
         let mut plan = plan([with(step("a", &[]), change)]);
         plan.files.insert("f".into(), "<fact:x>".into());
-        let mut script = Script::new().on("ask a", [no()]).on("act a", [well()]);
+        let mut script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [well()]);
         let outcome = run(&plan, &mut script);
         assert_eq!(outcome.failed[0].attempt, 1);
         outcome.failed[0].why.clone()
@@ -61,10 +60,10 @@ fn facts_of_earlier_runs_are_known_until_better_is_learnt() {
 
 #[test]
 fn a_yes_that_lacks_its_fact_is_waited_for_and_nothing_is_run() {
-    let script = Script::new().on("ask a", [says(0, "yes"), says(0, "yes ip=7")]);
-    let log = ["0s $ kubectl ask a", "3s $ kubectl ask a", "4s learnt ip=7", "4s kept a"];
+    let script = ScriptedWorld::new().on("ask a", [says(0, "yes"), says(0, "yes ip=7")]);
+    let log = ["0s $ kubectl ask a", "3s $ kubectl ask a", "4s learnt ip=7", "4s unchanged a"];
     check([learns(step("a", &[]), "ip")], script, &log);
-    let script = Script::new().on("ask a", [says(0, "yes")]);
+    let script = ScriptedWorld::new().on("ask a", [says(0, "yes")]);
     let once = with(learns(step("a", &[]), "ip"), |s| s.limits.attempts = 1);
     let outcome = run(&plan([once]), &mut { script });
     assert_eq!(outcome.failed[0].why, "the probe says yes, but its answer has no ip");
@@ -76,7 +75,7 @@ fn a_command_that_does_not_teach_what_it_should_has_failed() {
         s.act[0] = s.act[0].clone().learn("x", Reading::Pointer("/x".into()));
         s.limits.attempts = 1;
     });
-    let script = Script::new().on("ask a", [no()]).on("act a", [says(0, "{}")]);
+    let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [says(0, "{}")]);
     assert_eq!(run(&plan([once]), &mut { script }).failed[0].why, "its answer has no x");
 }
 
@@ -88,7 +87,7 @@ fn secrets_leave_by_learnt_alone() {
         s.done_when.ask = s.done_when.ask.clone().learn_secret("u", Reading::Stdout);
         s.limits.attempts = 1;
     });
-    let mut script = Script::new()
+    let mut script = ScriptedWorld::new()
         .on("ask a", [says(0, "hunter1")])
         .on("mint", [says(0, "hunter2")])
         .on("hushed", [says(0, "hunter3").after(5)])
@@ -115,14 +114,14 @@ fn a_hushed_probe_says_only_what_was_wanted() {
         s.done_when.ask = s.done_when.ask.clone().learn_secret("u", Reading::Stdout);
         s.act.clear();
     });
-    let outcome = run(&plan([only_checked]), &mut Script::new().on("ask a", [says(0, "hunter1")]));
+    let outcome = run(&plan([only_checked]), &mut ScriptedWorld::new().on("ask a", [says(0, "hunter1")]));
     assert_eq!(outcome.failed[0].why, r#"it can only be checked: want stdout = "yes"; the answer is secret"#);
     assert_eq!(outcome.failed[0].output.stdout, "");
 }
 
 #[test]
 fn lines_are_passed_on() {
-    let mut script = Script::new().on("ask a", [yes().after(5)]).at(2, Outside::Lines);
+    let mut script = ScriptedWorld::new().on("ask a", [yes().after(5)]).at(2, Outside::Lines);
     run(&plan([step("a", &[])]), &mut script);
     assert_eq!(script.log[1], "2s a prints a line");
 }
@@ -131,13 +130,14 @@ fn lines_are_passed_on() {
 fn the_driver_is_asked_for_the_digests_in_a_want() {
     let mut plan = plan([with(step("a", &[]), |s| s.done_when.want = Want::Match("v=<digest:f>$".into()))]);
     plan.files.insert("f".into(), "text".into());
-    let mut script = Script::new().on("ask a", [says(0, "v=abc")]).digest("f", "abc");
-    assert_eq!(run(&plan, &mut script).kept, ["a"]);
+    let mut script = ScriptedWorld::new().on("ask a", [says(0, "v=abc")]).digest("f", "abc");
+    assert_eq!(run(&plan, &mut script).unchanged, ["a"]);
 }
 
 #[test]
 fn a_run_leaves_its_story_in_the_journal() {
-    let script = Script::new().on("ask a", [says(0, "yes ip=7")]).on("ask b", [no(), yes()]).on("act b", [well()]);
+    let script =
+        ScriptedWorld::new().on("ask a", [says(0, "yes ip=7")]).on("ask b", [no(), yes()]).on("act b", [well()]);
     let mut script = script.on("ask c", [no()]).on("act c", [hangs(0)]).at(10, Outside::Interrupt);
     run(&plan([learns(step("a", &[]), "ip"), step("b", &["a"]), step("c", &["b"])]), &mut script);
     let start = crate::journal::Entry::RunStarted { command: "sample".into(), plan: "d".into(), at_ms: 0 };

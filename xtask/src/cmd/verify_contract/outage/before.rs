@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
-use super::super::super::drive;
 use super::super::super::exit::{INTERRUPTED, REFUSED, Stop};
 use super::super::super::power::is_yes;
-use super::super::super::{Session, conduct, cut_off, survey};
+use super::super::super::{Session, conduct, cut_off, query};
 use super::super::live;
 use super::watch::Watch;
 use super::{Play, failed};
 use crate::ui::shell::Tone;
 use crate::ui::verdict;
 use contract::Finding;
+use exec::driver::drive;
 use mesh::{self, Survey};
 use model::fleet::Fleet;
 use model::problem::Problem;
@@ -37,7 +37,7 @@ pub fn bring_up(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), St
 
 fn quietly(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<(), Stop> {
     let engine = Engine::new(plan, plan.ids(), conduct::facts(session), conduct::jobs(session));
-    let outcome = drive::drive(plan, engine, world, &mut session.space, &mut |_, _| {});
+    let outcome = drive(plan, engine, world, &mut session.space, &mut |_, _| {});
     if !failed(&outcome) {
         return Ok(());
     }
@@ -91,9 +91,7 @@ fn running(session: &mut Session, play: &mut Play<'_, '_>) -> Result<Vec<Problem
 
 fn meshed(session: &mut Session, fleet: &Fleet, watch: &mut Watch<'_>) -> Result<Vec<mesh::Finding>, Stop> {
     let scope = Scope::all(fleet);
-    let mut facts = conduct::facts(session);
-    let jobs = conduct::jobs(session);
-    let answers = survey::ask(&mut session.space, watch, &questions(fleet, &scope), &mut facts, jobs)?;
+    let (answers, facts) = query::outputs(session, watch, &questions(fleet, &scope))?;
     Ok(mesh::judge(&Survey { fleet, scope: &scope, answers: &answers, facts: &facts }))
 }
 

@@ -4,23 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::super::exit::Stop;
-use super::super::super::survey::{self, Answers};
-use super::super::super::{Session, conduct};
-use super::watch::Watch;
 use contract::outage::{App, Said};
 use model::fleet::{Cluster, Fleet};
-use plan::{Plan, StepKey, drill as steps};
+use plan::{StepKey, drill as steps};
 use tool::Output;
 
-/// Asks every question of a plan.
-///
-/// # Errors
-/// The user said stop.
-pub fn ask(session: &mut Session, watch: &mut Watch<'_>, plan: &Plan) -> Result<Answers, Stop> {
-    let (mut facts, jobs) = (conduct::facts(session), conduct::jobs(session));
-    survey::ask(&mut session.space, watch, plan, &mut facts, jobs)
-}
+type Answers = BTreeMap<StepKey, Output>;
 
 /// Everything that was answered.
 #[derive(Debug, Default)]

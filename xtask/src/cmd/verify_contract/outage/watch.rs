@@ -22,16 +22,6 @@ impl<'w> Watch<'w> {
     pub fn heard(&self) -> u32 {
         self.heard
     }
-
-    /// Lets time go by until then; whether nobody said stop.
-    pub fn hold(&mut self, end: Duration) -> bool {
-        while self.now() < end {
-            if self.wait(Some(end)) == Event::Interrupt {
-                return false;
-            }
-        }
-        true
-    }
 }
 
 impl World for Watch<'_> {

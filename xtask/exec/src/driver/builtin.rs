@@ -1,14 +1,13 @@
-//! Small acts of our own about `out/`: `mint`, `have`, `keep`, `same`, `forget`, `folder`, answered like commands.
-//! Knows nothing of the acts that are about the machine; those are the world's.
+//! Built-in commands about `out/`; those that are about the machine are the world's.
 
-use super::said;
-use exec::workspace::Workspace;
+use super::one_line;
+use crate::workspace::Workspace;
 use model::problem::Problem;
 use tool::Call;
 use tool::{Exit, Output};
 
-/// The answer, or nothing if the act is the world's.
-pub fn answer(call: &Call, space: &mut Workspace) -> Option<Output> {
+/// The output, or nothing if the command is the world's.
+pub fn run(call: &Call, space: &mut Workspace) -> Option<Output> {
     let words: Vec<&str> = call.args.iter().map(String::as_str).collect();
     let answer = match words[..] {
         ["mint", name] => space.mint(name).map(|()| yes("")),
@@ -23,7 +22,7 @@ pub fn answer(call: &Call, space: &mut Workspace) -> Option<Output> {
         }),
         _ => return None,
     };
-    Some(answer.unwrap_or_else(|problem| no(&said(problem))))
+    Some(answer.unwrap_or_else(|problem| no(&one_line(problem))))
 }
 
 fn have(names: &[&str], space: &mut Workspace) -> Result<Output, Problem> {
@@ -51,7 +50,7 @@ mod tests {
 
     fn check(space: &mut Workspace, command: Command, stdin: &str) -> Option<Output> {
         let stdin = stdin.as_bytes().to_vec();
-        answer(&Call { task: 1, tool: command.tool, args: command.args, stdin, env: vec![] }, space)
+        run(&Call { task: 1, tool: command.tool, args: command.args, stdin, env: vec![] }, space)
     }
 
     #[test]

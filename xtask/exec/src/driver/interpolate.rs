@@ -1,10 +1,9 @@
-//! Tokens become values: a command of the plan becomes a call that a world can run.
-//! Knows nothing of where values come from but the journal's facts, `out/secrets` and the plan's own files.
+//! Replaces tokens by values: facts, secrets of `out/secrets`, and digests of the plan's files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::said;
-use exec::workspace::{Workspace, sha256_of};
+use super::one_line;
+use crate::workspace::{Workspace, sha256_of};
 use model::token::{self, Token};
 use render::Files;
 use tool::Call;
@@ -94,7 +93,7 @@ impl Values<'_> {
 
     fn secret(&mut self, name: &str) -> Option<String> {
         self.space.secret(name).unwrap_or_else(|problem| {
-            self.troubles.insert(said(problem).trim_end().to_owned());
+            self.troubles.insert(one_line(problem).trim_end().to_owned());
             None
         })
     }

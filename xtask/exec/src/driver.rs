@@ -1,5 +1,4 @@
-//! The loop that runs a plan: what the engine wants is done by the world, and what the world says goes to the engine.
-//! Knows nothing of which plan it is, which world, or who watches.
+//! Runs a plan: starts what the engine wants in a world, and hands the world's events to the engine.
 //!
 //! This is the one place where tokens become values. Nothing leaves it for a log, the journal or the screen with a
 //! secret in it.
@@ -9,18 +8,17 @@ use std::time::Duration;
 
 use tool::{Event, TaskId};
 
-use exec::workspace::{Workspace, clock, sha256_of};
+use crate::workspace::{Workspace, clock, sha256_of};
 use model::problem::Problem;
-use plan::engine::{Action, Engine, Failure, Note, Outcome};
+use plan::engine::{Action, Engine, Failure, Outcome, StepEvent};
 use plan::journal::{self, Entry};
 use plan::{Plan, StepKey};
 use tool::World;
 use tool::expect::ending;
 use tool::{Command, Exit, Output, Tool};
 
-pub(super) mod complete;
-mod own;
-pub mod survey;
+mod builtin;
+mod interpolate;
 
 /// Runs a plan to its end, or to the point where nothing more can be done.
 ///
@@ -30,11 +28,11 @@ pub fn drive(
     engine: Engine<'_>,
     world: &mut dyn World,
     space: &mut Workspace,
-    watch: &mut dyn FnMut(Duration, &Note),
+    watch: &mut dyn FnMut(Duration, &StepEvent),
 ) -> Outcome {
-    let mut course = Course::begin(plan, engine, &digest(plan), space);
+    let mut execution = Execution::begin(plan, engine, &digest(plan), space);
     loop {
-        if let Some(outcome) = course.turn(world, space, watch) {
+        if let Some(outcome) = execution.turn(world, space, watch) {
             return outcome;
         }
     }
@@ -45,32 +43,43 @@ pub fn digest(plan: &Plan) -> String {
     sha256_of(format!("{:?}", plan.steps).as_bytes())[..32].to_owned()
 }
 
-/// A run between two turns: a value, so that a rehearsal can go on from it more than once.
+/// A run between two turns: a value, so that a simulation can go on from it more than once.
 #[derive(Clone)]
-pub struct Course<'a> {
+pub struct Execution<'a> {
     plan: &'a Plan,
     engine: Engine<'a>,
-    /// What the engine hears next.
+    /// The next event for the engine.
     event: Event,
-    books: Books,
+    state: ExecutionState,
 }
 
-impl<'a> Course<'a> {
-    /// A run that begins. The journal says so, with the [`digest`] of the plan.
+impl<'a> Execution<'a> {
+    /// A run that begins, with an entry in the journal that has the [`digest`] of the plan.
     pub fn begin(plan: &'a Plan, engine: Engine<'a>, digest: &str, space: &mut Workspace) -> Self {
-        begins(plan, digest, space);
-        Course { plan, engine, event: Event::Tick, books: Books::default() }
+        let (command, digest) = (plan.name.to_owned(), digest.to_owned());
+        record(space, &Entry::RunStarted { command, plan: digest, at_ms: clock::now_ms() });
+        Execution { plan, engine, event: Event::Tick, state: ExecutionState::default() }
     }
 
-    /// Tells the engine what happened, does what it wants, and waits for what happens next. How it ended, if it did.
+    /// A query: nothing of it is written down, and an interrupt ends it at once.
+    pub(crate) fn query(plan: &'a Plan, facts: BTreeMap<String, String>, jobs: usize) -> Self {
+        let state = ExecutionState { query: true, ..ExecutionState::default() };
+        Execution { plan, engine: Engine::query(plan, facts, jobs), event: Event::Tick, state }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine<'a> {
+        &self.engine
+    }
+
+    /// Hands the engine what happened, does what it wants, and waits for what happens next. How it ended, if it did.
     pub fn turn(
         &mut self,
         world: &mut dyn World,
         space: &mut Workspace,
-        watch: &mut dyn FnMut(Duration, &Note),
+        watch: &mut dyn FnMut(Duration, &StepEvent),
     ) -> Option<Outcome> {
-        let books = std::mem::take(&mut self.books);
-        let mut driver = Driver { plan: self.plan, world, space, watch, books };
+        let state = std::mem::take(&mut self.state);
+        let mut driver = Driver { plan: self.plan, world, space, watch, state };
         let event = std::mem::replace(&mut self.event, Event::Tick);
         let actions = self.engine.step(driver.world.now(), event);
         driver.perform(actions, self.engine.facts());
@@ -78,26 +87,27 @@ impl<'a> Course<'a> {
             return Some(driver.finish(outcome));
         }
         self.event = driver.next(self.engine.deadline());
-        self.books = driver.books;
+        self.state = driver.state;
         None
     }
 }
 
-/// One turn of the loop: what it speaks to.
 struct Driver<'a> {
     plan: &'a Plan,
     world: &'a mut dyn World,
     space: &'a mut Workspace,
-    watch: &'a mut dyn FnMut(Duration, &Note),
-    books: Books,
+    watch: &'a mut dyn FnMut(Duration, &StepEvent),
+    state: ExecutionState,
 }
 
-/// What the loop knows beside the engine.
+/// What is kept between turns beside the engine.
 #[derive(Clone, Default)]
-struct Books {
+struct ExecutionState {
+    /// Whether the run is a query.
+    query: bool,
     /// Commands that run in the world.
     runs: BTreeMap<TaskId, Run>,
-    /// Ends of what was done at once.
+    /// Events that come before the world's.
     ready: VecDeque<Event>,
     /// The attempt that each step is at.
     attempts: BTreeMap<StepKey, u32>,
@@ -109,29 +119,32 @@ struct Books {
 struct Run {
     step: StepKey,
     hushed: bool,
-    /// Whether it was heard while it ran. Own acts, and all in the embedded world, say everything at their end.
-    heard: bool,
+    /// Whether it printed lines while it ran. Built-in commands and simulated ones print everything at their end.
+    streamed: bool,
     began: Duration,
 }
 
 impl Driver<'_> {
     fn finish(&mut self, mut outcome: Outcome) -> Outcome {
+        if self.state.query {
+            return outcome;
+        }
         let ok = outcome.failed.is_empty() && outcome.blocked.is_empty() && !outcome.interrupted;
-        self.record(&Entry::RunEnded { ok, interrupted: outcome.interrupted });
+        record(self.space, &Entry::RunEnded { ok, interrupted: outcome.interrupted });
         outcome.failed.iter_mut().for_each(|failure| self.scrub(failure));
         outcome
     }
 
-    /// Does what the engine wants, in its order. Secrets that come together are kept together.
+    /// Does what the engine wants, in its order. Secrets that are captured together are kept together.
     fn perform(&mut self, actions: Vec<Action<'_>>, facts: &BTreeMap<String, String>) {
         let mut secrets = Vec::new();
         for action in actions {
-            self.remember(&action);
+            self.journal(&action);
             if let Action::Learnt { name, value, secret: true } = action {
                 secrets.push((name, value));
                 continue;
             }
-            self.keep(&mut secrets);
+            self.keep_secrets(&mut secrets);
             match action {
                 Action::Start { task, step, command, digests } => {
                     self.digest(digests, facts);
@@ -140,29 +153,29 @@ impl Driver<'_> {
                 Action::Recall { task, step, asked_by, digests } => {
                     self.log(&step, || format!("{} what was said to {asked_by} a moment ago will do", clock::now()));
                     self.digest(digests, facts);
-                    self.books.ready.push_back(Event::Recalled(task));
+                    self.state.ready.push_back(Event::Recalled(task));
                 }
-                Action::Kill { task, hard } if self.books.runs.contains_key(&task) => self.world.kill(task, hard),
+                Action::Kill { task, hard } if self.state.runs.contains_key(&task) => self.world.kill(task, hard),
                 Action::Kill { .. } | Action::Learnt { .. } => {}
-                Action::Note(note) => self.note(note),
+                Action::Event(note) => self.note(note),
             }
         }
-        self.keep(&mut secrets);
+        self.keep_secrets(&mut secrets);
     }
 
-    /// The next event for the engine: what was done here first, else what the world says.
+    /// The next event for the engine.
     fn next(&mut self, deadline: Option<Duration>) -> Event {
         loop {
-            if let Some(event) = self.books.ready.pop_front() {
+            if let Some(event) = self.state.ready.pop_front() {
                 return event;
             }
-            assert!(deadline.is_some() || !self.books.runs.is_empty(), "bug: nothing runs and nothing is due");
+            assert!(deadline.is_some() || !self.state.runs.is_empty(), "bug: nothing runs and nothing is due");
             match self.world.wait(deadline) {
                 Event::Line(task, line) => {
                     if let Some(line) = self.line(task, &line) {
                         return Event::Line(task, line);
                     }
-                    // A tool that never stops talking leaves no quiet moment in which its time could be over.
+                    // A tool that prints without a pause leaves no quiet moment in which its time could be over.
                     if deadline.is_some_and(|deadline| deadline <= self.world.now()) {
                         return Event::Tick;
                     }
@@ -171,17 +184,21 @@ impl Driver<'_> {
                     self.ended(task, &output);
                     return Event::Ended(task, output);
                 }
+                Event::Interrupt if self.state.query => {
+                    // The second one kills what runs.
+                    self.state.ready.push_back(Event::Interrupt);
+                    return Event::Interrupt;
+                }
                 event => return event,
             }
         }
     }
 
-    /// Tells the engine what it needs to judge the coming answer. A file that cannot be completed has no digest yet,
-    /// and the engine says so.
+    /// Hands the engine what it needs to judge the coming output. A file that cannot be completed has no digest yet.
     fn digest(&mut self, files: Vec<String>, facts: &BTreeMap<String, String>) {
         for file in files {
-            if let Some(digest) = complete::digest(&file, &self.plan.files, facts, self.space) {
-                self.books.ready.push_back(Event::Digest(file, digest));
+            if let Some(digest) = interpolate::digest(&file, &self.plan.files, facts, self.space) {
+                self.state.ready.push_back(Event::Digest(file, digest));
             }
         }
     }
@@ -189,11 +206,11 @@ impl Driver<'_> {
     fn start(&mut self, task: TaskId, step: StepKey, command: &Command, facts: &BTreeMap<String, String>) {
         self.log(&step, || format!("{} $ {command}", clock::now()));
         let began = self.world.now();
-        self.books.runs.insert(task, Run { step, hushed: command.hushed(), heard: false, began });
-        let call = complete::call(task, command, &self.plan.files, facts, self.space);
+        self.state.runs.insert(task, Run { step, hushed: command.hushed(), streamed: false, began });
+        let call = interpolate::call(task, command, &self.plan.files, facts, self.space);
         let output = match call {
             Err(reason) => Some(Output::of(Exit::NotStarted(reason))),
-            Ok(call) if call.tool == Tool::Own => own::answer(&call, self.space).or_else(|| {
+            Ok(call) if call.tool == Tool::Own => builtin::run(&call, self.space).or_else(|| {
                 self.world.start(call);
                 None
             }),
@@ -204,25 +221,25 @@ impl Driver<'_> {
         };
         if let Some(output) = output {
             self.ended(task, &output);
-            self.books.ready.push_back(Event::Ended(task, output));
+            self.state.ready.push_back(Event::Ended(task, output));
         }
     }
 
     /// A line as it may be shown; nothing if it must not be.
     fn line(&mut self, task: TaskId, line: &str) -> Option<String> {
-        let run = self.books.runs.get_mut(&task).filter(|run| !run.hushed)?;
-        run.heard = true;
+        let run = self.state.runs.get_mut(&task).filter(|run| !run.hushed)?;
+        run.streamed = true;
         let (step, line) = (run.step.clone(), self.space.scrub(line).into_owned());
         self.log(&step, || line.clone());
         Some(line)
     }
 
     fn ended(&mut self, task: TaskId, output: &Output) {
-        let Some(run) = self.books.runs.remove(&task) else { return };
+        let Some(run) = self.state.runs.remove(&task) else { return };
         let left: &[&String] = match run {
             Run { hushed: true, .. } if output.ok() => &[],
             Run { hushed: true, .. } => &[&output.stderr],
-            Run { heard: true, .. } => &[],
+            Run { streamed: true, .. } => &[],
             _ => &[&output.stdout, &output.stderr],
         };
         for line in left.iter().flat_map(|text| text.lines()) {
@@ -232,10 +249,11 @@ impl Driver<'_> {
         self.log(&run.step, || format!("{} {} after {took:.1}s", clock::now(), ending(&output.exit)));
     }
 
-    fn keep(&mut self, secrets: &mut Vec<(String, String)>) {
+    fn keep_secrets(&mut self, secrets: &mut Vec<(String, String)>) {
         let batch: Vec<(&str, &str)> = secrets.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        // The step that needs them will ask whether they are there; this says why they are not.
+        // The step that needs them will find them missing; this says why.
         if !batch.is_empty()
+            && !self.state.query
             && let Err(problem) = self.space.keep_secrets(&batch)
         {
             self.space.complain(problem);
@@ -243,21 +261,21 @@ impl Driver<'_> {
         secrets.clear();
     }
 
-    fn note(&mut self, mut note: Note) {
+    fn note(&mut self, mut note: StepEvent) {
         match &mut note {
-            Note::Running { step, attempt, .. } => drop(self.books.attempts.insert(step.clone(), *attempt)),
-            Note::Retrying { failure, .. } | Note::Failed(failure) => self.scrub(failure),
-            Note::Found { why, .. } => *why = self.space.scrub(why).into_owned(),
+            StepEvent::Running { step, attempt, .. } => drop(self.state.attempts.insert(step.clone(), *attempt)),
+            StepEvent::Retrying { failure, .. } | StepEvent::Failed(failure) => self.scrub(failure),
+            StepEvent::Diagnosed { why, .. } => *why = self.space.scrub(why).into_owned(),
             _ => {}
         }
         (self.watch)(self.world.now(), &note);
     }
 
     /// Writes into the journal what belongs there; that a step began, once.
-    fn remember(&mut self, action: &Action<'_>) {
-        match action.entry() {
-            Some(Entry::StepStarted { step }) if !self.books.begun.insert(step.clone()) => {}
-            Some(entry) => self.record(&entry),
+    fn journal(&mut self, action: &Action<'_>) {
+        match action.entry().filter(|_| !self.state.query) {
+            Some(Entry::StepStarted { step }) if !self.state.begun.insert(step.clone()) => {}
+            Some(entry) => record(self.space, &entry),
             None => {}
         }
     }
@@ -271,22 +289,13 @@ impl Driver<'_> {
         }
     }
 
-    fn record(&mut self, entry: &Entry) {
-        record(self.space, entry);
-    }
-
     fn log(&mut self, step: &StepKey, line: impl FnOnce() -> String) {
-        if !self.space.keeps_logs() {
+        if self.state.query || !self.space.keeps_logs() {
             return;
         }
-        let attempt = self.books.attempts.get(step).copied().unwrap_or(1);
+        let attempt = self.state.attempts.get(step).copied().unwrap_or(1);
         self.space.log(step.as_str(), attempt, &line());
     }
-}
-
-fn begins(plan: &Plan, digest: &str, space: &mut Workspace) {
-    let (command, plan) = (plan.name.to_owned(), digest.to_owned());
-    record(space, &Entry::RunStarted { command, plan, at_ms: clock::now_ms() });
 }
 
 fn record(space: &mut Workspace, entry: &Entry) {
@@ -296,7 +305,7 @@ fn record(space: &mut Workspace, entry: &Entry) {
 }
 
 /// A problem as a tool would print it: one line.
-fn said(problem: Problem) -> String {
+fn one_line(problem: Problem) -> String {
     match problem.why {
         Some(why) => format!("{}: {why}\n", problem.what),
         None => format!("{}\n", problem.what),

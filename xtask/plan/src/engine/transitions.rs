@@ -1,16 +1,15 @@
-//! What the end of a command means for its step, from the first answer to the last.
-//! Knows nothing of when commands are started, nor of other steps but those that it blocks.
+//! What the end of a command means for its step.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::board::State;
-use super::failure::{end, hushed, shown};
-use super::judge::{Verdict, explain, judge, read};
-use super::machine::{Engine, Role, Stop};
+use super::failure::{end, redacted, shown};
+use super::judge::{Captured, NoAnswer, ProbeResult, capture, explain, judge};
+use super::machine::{Engine, Mode, Stop};
 use super::task::{Stage, Task};
-use super::{Action, Failure, Note};
-use crate::StepKey;
+use super::{Action, Failure, StepEvent};
+use crate::{Case, StepKey};
 use model::token::Token;
 use tool::{Exit, Learn, Output};
 
@@ -23,34 +22,40 @@ impl<'a> Engine<'a> {
     pub(super) fn answered(&mut self, task: &Task<'a>, output: Output) {
         let i = task.step;
         let confirming = self.board.state(i) == State::Confirming;
-        match judge(&self.plan.steps[i], &output, |t| value(&self.facts, &self.digests, t)) {
-            Verdict::Yes(learnt) => {
-                self.learn(learnt);
-                self.is_so(i);
+        let plan = self.plan;
+        match judge(&plan.steps[i], &output, |t| value(&self.facts, &self.digests, t)) {
+            ProbeResult::Matches(captured) if captured.missing.is_empty() => {
+                self.learn(captured.values);
+                self.satisfied(i);
             }
             _ if self.stop != Stop::No => self.board.set(i, State::Stopped),
-            Verdict::Lacking(names) => self.lacks(task, &names),
-            Verdict::Missing => self.fail(i, self.failure(task, output, end)),
-            verdict if confirming => self.not_yet(task, output, &verdict),
-            Verdict::Unread(_) => self.wait(i),
-            Verdict::Silent => self.attempt_over(i, self.failure(task, output, silence)),
-            Verdict::No(case) => self.act_on(task, output, case),
+            ProbeResult::NoAnswer(NoAnswer::MissingValues(names)) => self.miss_values(task, &names),
+            ProbeResult::NoAnswer(NoAnswer::NoProgram) => self.fail(i, self.failure(task, output, end)),
+            result if confirming => self.not_yet(task, output, &result),
+            ProbeResult::Matches(_) => self.wait(i),
+            ProbeResult::NoAnswer(NoAnswer::NotEnded) => {
+                self.end_attempt(i, self.failure(task, output, no_answer));
+            }
+            ProbeResult::Differs(case) => self.act_on(task, output, case),
         }
     }
 
-    /// Whether another's answer to the same question says that a step is so. It then is kept.
-    pub(super) fn kept_by(&mut self, i: usize, output: &Output) -> bool {
-        let verdict = judge(&self.plan.steps[i], output, |t| value(&self.facts, &self.digests, t));
-        let Verdict::Yes(learnt) = verdict else { return false };
-        self.learn(learnt);
-        self.is_so(i);
-        true
+    /// Whether the output of another step's probe shows that a step matches.
+    pub(super) fn matches_by(&mut self, i: usize, output: &Output) -> bool {
+        match judge(&self.plan.steps[i], output, |t| value(&self.facts, &self.digests, t)) {
+            ProbeResult::Matches(captured) if captured.missing.is_empty() => {
+                self.learn(captured.values);
+                self.satisfied(i);
+                true
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn acted(&mut self, task: &Task<'a>, output: Output) {
         let i = task.step;
-        let (learnt, unread) = if output.ok() { read(task.command, &output) } else { (vec![], vec![]) };
-        self.learn(learnt);
+        let captured = if output.ok() { capture(task.command, &output) } else { Captured::default() };
+        self.learn(captured.values);
         let accepted = output.ok() || task.command.any_exit && matches!(output.exit, Exit::Code(_));
         let hopeless = output.exit == Exit::Missing || task.stage == Stage::Lost;
         if self.stop != Stop::No {
@@ -58,37 +63,34 @@ impl<'a> Engine<'a> {
         } else if hopeless {
             self.fail(i, self.failure(task, output, end));
         } else if !accepted {
-            self.slip(i, self.failure(task, output, end));
-        } else if !unread.is_empty() && !task.command.any_exit {
-            let why = format!("its answer has no {}", unread.join(", "));
-            self.slip(i, self.failure(task, output, |_, _| why));
+            self.act_failed(i, self.failure(task, output, end));
+        } else if !captured.missing.is_empty() && !task.command.any_exit {
+            let why = format!("its answer has no {}", captured.missing.join(", "));
+            self.act_failed(i, self.failure(task, output, |_, _| why));
         } else {
             self.run_next(i);
         }
     }
 
-    /// The probe said no, and nothing of this attempt has been run.
-    fn act_on(&mut self, task: &Task<'a>, output: Output, case: Option<usize>) {
+    /// The probe differs, and nothing of this attempt has been run.
+    fn act_on(&mut self, task: &Task<'a>, output: Output, case: Option<&'a Case>) {
         let i = task.step;
-        let plan = self.plan;
-        let step = &plan.steps[i];
-        let case = case.map(|place| &step.instead[place]);
-        let commands = case.map_or(&step.act, |c| &c.act);
-        let no = match (self.roles[i], case, commands.is_empty()) {
-            (Role::Ask | Role::Leave, ..) => "it is needed, not chosen, and not so",
-            (Role::Act, None, true) => "it can only be checked",
-            (Role::Act, Some(_), true) => return self.wait(i),
-            (Role::Act, _, false) => {
+        let commands = case.map_or(&self.plan.steps[i].act, |case| &case.act);
+        let no = match (self.modes[i], case, commands.is_empty()) {
+            (Mode::CheckOnly | Mode::Skip, ..) => "it is needed, not chosen, and not so",
+            (Mode::Apply, None, true) => "it can only be checked",
+            (Mode::Apply, Some(_), true) => return self.wait(i),
+            (Mode::Apply, _, false) => {
                 let case = case.map(|c| c.name);
                 if !self.board.place(i) {
                     return self.board.set(i, State::Queued);
                 }
                 if let Some(case) = case {
                     let why = self.explain(i, &output);
-                    self.note(Note::Found { step: self.id(i), case, why });
+                    self.emit(StepEvent::Diagnosed { step: self.id(i), case, why });
                 }
                 let run = &mut self.runs[i];
-                (run.rest, run.case, run.slipped) = (commands, case, false);
+                (run.rest, run.case, run.had_failure) = (commands, case, false);
                 return self.run_next(i);
             }
         };
@@ -96,11 +98,11 @@ impl<'a> Engine<'a> {
         self.fail(i, self.failure(task, output, |_, _| why));
     }
 
-    /// A command failed: the rest of its attempt is dropped, and the probe is the judge.
-    fn slip(&mut self, i: usize, failure: Failure) {
+    /// A command failed: the rest of its attempt is dropped, and the probe decides.
+    fn act_failed(&mut self, i: usize, failure: Failure) {
         self.runs[i].rest = &[];
-        self.runs[i].slip = Some(failure);
-        self.runs[i].slipped = true;
+        self.runs[i].failed = Some(failure);
+        self.runs[i].had_failure = true;
         self.confirm(i);
     }
 
@@ -109,7 +111,7 @@ impl<'a> Engine<'a> {
         self.ask(i);
     }
 
-    /// Waits for the probe to say yes, without a command.
+    /// Waits for the probe to match, without a command.
     fn wait(&mut self, i: usize) {
         self.settle(i);
         self.rest(i);
@@ -120,30 +122,32 @@ impl<'a> Engine<'a> {
         self.runs[i].settle_until = self.now.saturating_add(self.plan.steps[i].limits.settle);
     }
 
-    /// The last question is asked when the time is over, not before.
+    /// The last probe is asked when the time is over, not before.
     fn rest(&mut self, i: usize) {
         let pause = self.plan.steps[i].limits.pause.max(SHORTEST_PAUSE);
         self.board.rest(i, self.now.saturating_add(pause).min(self.runs[i].settle_until));
     }
 
-    fn not_yet(&mut self, task: &Task<'a>, output: Output, verdict: &Verdict) {
+    fn not_yet(&mut self, task: &Task<'a>, output: Output, result: &ProbeResult<'_>) {
         let i = task.step;
-        if let Some(slip) = self.runs[i].slip.take() {
-            self.attempt_over(i, slip);
+        if let Some(failure) = self.runs[i].failed.take() {
+            self.end_attempt(i, failure);
         } else if task.began < self.runs[i].settle_until {
-            // Asked before the time was over: the answer says nothing of its end.
+            // Asked before the time was over: the output shows nothing of its end.
             self.rest(i);
         } else {
-            let why = match verdict {
-                Verdict::Unread(names) => format!("the probe says yes, but its answer has no {}", names.join(", ")),
-                Verdict::Silent => silence(task, &output),
+            let why = match result {
+                ProbeResult::Matches(captured) => {
+                    format!("the probe says yes, but its answer has no {}", captured.missing.join(", "))
+                }
+                ProbeResult::NoAnswer(_) => no_answer(task, &output),
                 _ => format!("the probe still says no: {}", self.explain(i, &output)),
             };
-            self.attempt_over(i, self.failure(task, output, |_, _| why));
+            self.end_attempt(i, self.failure(task, output, |_, _| why));
         }
     }
 
-    fn attempt_over(&mut self, i: usize, failure: Failure) {
+    fn end_attempt(&mut self, i: usize, failure: Failure) {
         let limits = self.plan.steps[i].limits;
         let attempt = self.runs[i].attempt;
         if attempt >= limits.attempts {
@@ -151,7 +155,7 @@ impl<'a> Engine<'a> {
         }
         let longer = 2u32.saturating_pow(attempt - 1).min(LONGEST_PAUSE);
         let pause = limits.pause.saturating_mul(longer);
-        self.note(Note::Retrying { step: self.id(i), attempt, pause, failure: Box::new(failure) });
+        self.emit(StepEvent::Retrying { step: self.id(i), attempt, pause, failure: Box::new(failure) });
         self.runs[i].attempt += 1;
         self.board.set(i, State::Pausing);
         self.board.rest(i, self.now.saturating_add(pause));
@@ -159,20 +163,23 @@ impl<'a> Engine<'a> {
 
     // ---- ends of steps ----
 
-    fn is_so(&mut self, i: usize) {
+    fn satisfied(&mut self, i: usize) {
         let run = &self.runs[i];
         let (state, note) = match run.began {
-            None => (State::Kept, Note::Kept(self.id(i))),
+            None => (State::Unchanged, StepEvent::Unchanged(self.id(i))),
             Some(began) => {
-                let (took, adopted) = (self.now.saturating_sub(began), run.slipped);
-                (State::Done, Note::Done { step: self.id(i), took, adopted })
+                let (took, already_satisfied) = (self.now.saturating_sub(began), run.had_failure);
+                (State::Done, StepEvent::Done { step: self.id(i), took, already_satisfied })
             }
         };
         self.board.set(i, state);
-        self.note(note);
+        self.emit(note);
     }
 
-    pub(super) fn lacks(&mut self, task: &Task<'a>, names: &[String]) {
+    pub(super) fn miss_values(&mut self, task: &Task<'a>, names: &[String]) {
+        if self.cache.query {
+            return self.answer_without_values(task.step, names);
+        }
         let why = format!("it uses {}, which no step has learnt", names.join(", "));
         let output = Output::of(Exit::NotStarted(why.clone()));
         self.fail(task.step, self.failure(task, output, |_, _| why));
@@ -180,7 +187,7 @@ impl<'a> Engine<'a> {
 
     fn fail(&mut self, i: usize, failure: Failure) {
         self.board.set(i, State::Failed);
-        self.note(Note::Failed(Box::new(failure.clone())));
+        self.emit(StepEvent::Failed(Box::new(failure.clone())));
         self.failures.insert(i, failure);
         self.block_behind(i, &self.id(i));
     }
@@ -188,7 +195,7 @@ impl<'a> Engine<'a> {
     /// Blocks a step for want of another, which is at the root of it.
     pub(super) fn block(&mut self, i: usize, root: StepKey) {
         self.board.set(i, State::Blocked);
-        self.note(Note::Blocked(self.id(i), root.clone()));
+        self.emit(StepEvent::Blocked(self.id(i), root.clone()));
         self.blocked.insert(i, root);
     }
 
@@ -203,7 +210,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn learn(&mut self, learnt: Vec<(Learn, String)>) {
+    pub(super) fn learn(&mut self, learnt: Vec<(Learn, String)>) {
         for (Learn { name, secret, .. }, value) in learnt {
             if !secret {
                 self.facts.insert(name.clone(), value.clone());
@@ -224,18 +231,22 @@ impl<'a> Engine<'a> {
             attempt: self.runs[task.step].attempt,
             attempts: self.plan.steps[task.step].limits.attempts,
             command: shown(task.command, &self.facts).into_owned(),
-            output: hushed(task.command, output),
+            output: redacted(task.command, output),
             took: self.now.saturating_sub(task.began),
             why,
         }
     }
 }
 
-fn silence(task: &Task<'_>, output: &Output) -> String {
+fn no_answer(task: &Task<'_>, output: &Output) -> String {
     format!("the probe gave no answer: {}", end(task, output))
 }
 
-fn value(facts: &BTreeMap<String, String>, digests: &BTreeMap<String, String>, token: Token<'_>) -> Option<String> {
+pub(super) fn value(
+    facts: &BTreeMap<String, String>,
+    digests: &BTreeMap<String, String>,
+    token: Token<'_>,
+) -> Option<String> {
     match token {
         Token::Fact(name) => facts.get(name).cloned(),
         Token::Digest(file) => digests.get(file).cloned(),

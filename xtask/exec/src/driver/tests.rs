@@ -1,8 +1,6 @@
 //! What the driver lets through and what it keeps, shown on a world that answers from a list.
-//! Knows nothing of how the engine decides.
 
 use super::*;
-use exec::workspace::Workspace;
 use plan::Plan;
 use tool::Call;
 use tool::{Reading, own};
@@ -36,7 +34,7 @@ impl World for Script {
 struct Seen {
     world: Script,
     space: Workspace,
-    notes: Vec<Note>,
+    notes: Vec<StepEvent>,
     _dir: tempfile::TempDir,
 }
 
@@ -50,10 +48,10 @@ fn check(says: Vec<Event>, actions: Vec<Action<'_>>) -> (Vec<Event>, Seen) {
     let plan = Plan { name: "bootstrap", steps: vec![], files, lanes: BTreeMap::new() };
     let mut world = Script { says: says.into(), ..Script::default() };
     let mut notes = Vec::new();
-    let mut watch = |_: Duration, note: &Note| notes.push(note.clone());
-    begins(&plan, &digest(&plan), &mut space);
-    let books = Books::default();
-    let mut driver = Driver { plan: &plan, world: &mut world, space: &mut space, watch: &mut watch, books };
+    let mut watch = |_: Duration, note: &StepEvent| notes.push(note.clone());
+    Execution::begin(&plan, Engine::new(&plan, plan.ids(), BTreeMap::new(), 1), &digest(&plan), &mut space);
+    let state = ExecutionState::default();
+    let mut driver = Driver { plan: &plan, world: &mut world, space: &mut space, watch: &mut watch, state };
     driver.perform(actions, &BTreeMap::from([("a.ip".to_owned(), "10.0.0.1".to_owned())]));
     let mut events = Vec::new();
     loop {
@@ -138,11 +136,11 @@ fn a_hushed_command_is_not_heard() {
         took: Duration::from_secs(1),
         why: "exit 1".into(),
     };
-    let note = Action::Note(Note::Failed(Box::new(failure)));
+    let note = Action::Event(StepEvent::Failed(Box::new(failure)));
     let (events, seen) = check(says, vec![start(1, &command), note]);
     assert_eq!(events, [Event::Ended(1, failed)], "the engine alone may see it, to learn from it");
     assert!(!seen.log().contains("PRIVATE") && seen.log().contains("unable to load <secret:kept>"));
-    let Note::Failed(shown) = &seen.notes[0] else { panic!("{:?}", seen.notes) };
+    let StepEvent::Failed(shown) = &seen.notes[0] else { panic!("{:?}", seen.notes) };
     assert_eq!(shown.output, answer("", "unable to load <secret:kept>\n", Exit::Code(1)));
 }
 
@@ -164,10 +162,10 @@ fn what_is_learnt_is_kept_where_it_belongs() {
 #[test]
 fn the_journal_tells_the_run() {
     let running =
-        |mutates| Note::Running { step: "a/b".into(), attempt: 2, case: None, command: "helm".into(), mutates };
-    let done = Note::Done { step: "a/b".into(), took: Duration::from_secs(3), adopted: false };
-    let notes = [Note::Kept("x".into()), running(false), running(true), done];
-    let (_, seen) = check(vec![], notes.iter().cloned().map(Action::Note).collect());
+        |mutates| StepEvent::Running { step: "a/b".into(), attempt: 2, case: None, command: "helm".into(), mutates };
+    let done = StepEvent::Done { step: "a/b".into(), took: Duration::from_secs(3), already_satisfied: false };
+    let notes = [StepEvent::Unchanged("x".into()), running(false), running(true), done];
+    let (_, seen) = check(vec![], notes.iter().cloned().map(Action::Event).collect());
     assert_eq!(seen.notes, notes);
     let text = seen.space.journal().unwrap();
     let events: Vec<&str> = text.lines().map(|l| l.split('"').nth(5).unwrap()).collect();

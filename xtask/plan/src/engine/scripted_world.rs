@@ -1,10 +1,9 @@
 //! A scripted world for tests: the text of a command to its answers, in virtual time, and a log of what the engine did.
-//! Knows nothing of plans.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{Action, Engine, Note, Outcome};
+use super::{Action, Engine, Outcome, StepEvent};
 use tool::{Event, Exit, Output, TaskId};
 
 /// One answer: after how many seconds, and what. Without a time it hangs.
@@ -71,7 +70,7 @@ pub(crate) enum Outside {
 
 /// The world.
 #[derive(Debug, Default)]
-pub(crate) struct Script {
+pub(crate) struct ScriptedWorld {
     answers: BTreeMap<String, VecDeque<Answer>>,
     outside: BTreeMap<Duration, Outside>,
     digests: BTreeMap<String, String>,
@@ -82,26 +81,26 @@ pub(crate) struct Script {
     pub(crate) actions: Vec<Action<'static>>,
 }
 
-impl Script {
+impl ScriptedWorld {
     /// Nothing is known; an unknown command is a mistake of the test.
-    pub(crate) fn new() -> Script {
-        Script::default()
+    pub(crate) fn new() -> ScriptedWorld {
+        ScriptedWorld::default()
     }
 
     /// Answers to `kubectl COMMAND`, one after another; the last again and again.
-    pub(crate) fn on(mut self, command: &str, answers: impl IntoIterator<Item = Answer>) -> Script {
+    pub(crate) fn on(mut self, command: &str, answers: impl IntoIterator<Item = Answer>) -> ScriptedWorld {
         self.answers.insert(format!("kubectl {command}"), answers.into_iter().collect());
         self
     }
 
     /// Something from outside at that second, before any end.
-    pub(crate) fn at(mut self, second: u64, what: Outside) -> Script {
+    pub(crate) fn at(mut self, second: u64, what: Outside) -> ScriptedWorld {
         self.outside.insert(Duration::from_secs(second), what);
         self
     }
 
     /// The digest of a file.
-    pub(crate) fn digest(mut self, file: &str, digest: &str) -> Script {
+    pub(crate) fn digest(mut self, file: &str, digest: &str) -> ScriptedWorld {
         self.digests.insert(file.to_owned(), digest.to_owned());
         self
     }
@@ -161,7 +160,7 @@ impl Script {
                 let known = |file: &String| Event::Digest(file.clone(), self.digests[file].clone());
                 inbox.extend(digests.iter().map(known));
                 inbox.push_back(Event::Recalled(*task));
-                format!("{step} hears what was said to {asked_by}")
+                format!("{step} reuses the result of {asked_by}")
             }
             Action::Kill { task, hard } => {
                 let (text, at, answer) = self.running.get_mut(task).expect("a kill of what does not run");
@@ -173,7 +172,7 @@ impl Script {
             Action::Learnt { name, value, secret } => {
                 format!("learnt {}{name}={value}", if *secret { "secret " } else { "" })
             }
-            Action::Note(note) => match told(note) {
+            Action::Event(note) => match told(note) {
                 Some(said) => said,
                 None => return,
             },
@@ -197,27 +196,27 @@ fn lasting(action: Action<'_>) -> Option<Action<'static>> {
         Action::Recall { task, step, asked_by, digests } => Action::Recall { task, step, asked_by, digests },
         Action::Kill { task, hard } => Action::Kill { task, hard },
         Action::Learnt { name, value, secret } => Action::Learnt { name, value, secret },
-        Action::Note(note) => Action::Note(note),
+        Action::Event(note) => Action::Event(note),
     })
 }
 
 /// Notes in a few words; those that only repeat the commands are left out.
-fn told(note: &Note) -> Option<String> {
+fn told(note: &StepEvent) -> Option<String> {
     Some(match note {
-        Note::Checking(_) | Note::Found { .. } | Note::Running { .. } => return None,
-        Note::Kept(step) => format!("kept {step}"),
-        Note::Line(step, line) => format!("{step} prints {line}"),
-        Note::Done { step, took, adopted } => {
-            format!("done {step} in {}s{}", took.as_secs(), if *adopted { ", adopted" } else { "" })
+        StepEvent::Checking(_) | StepEvent::Diagnosed { .. } | StepEvent::Running { .. } => return None,
+        StepEvent::Unchanged(step) => format!("unchanged {step}"),
+        StepEvent::Line(step, line) => format!("{step} prints {line}"),
+        StepEvent::Done { step, took, already_satisfied } => {
+            format!("done {step} in {}s{}", took.as_secs(), if *already_satisfied { ", already satisfied" } else { "" })
         }
-        Note::Retrying { step, attempt, pause, failure } => {
+        StepEvent::Retrying { step, attempt, pause, failure } => {
             format!("retry {step} after {attempt} in {}s: {}", pause.as_secs(), failure.why)
         }
-        Note::Failed(failure) => {
+        StepEvent::Failed(failure) => {
             format!("failed {} {}/{}: {}", failure.step, failure.attempt, failure.attempts, failure.why)
         }
-        Note::Blocked(step, root) => format!("blocked {step} by {root}"),
-        Note::Skipped(step) => format!("skipped {step}"),
-        Note::Stopping => "stopping".to_owned(),
+        StepEvent::Blocked(step, root) => format!("blocked {step} by {root}"),
+        StepEvent::Skipped(step) => format!("skipped {step}"),
+        StepEvent::Stopping => "stopping".to_owned(),
     })
 }

@@ -1,5 +1,4 @@
 //! The same question about the same unchanged place is asked once: who may be kept by another's answer, and who not.
-//! Knows nothing of what is asked.
 
 use super::*;
 
@@ -16,25 +15,26 @@ fn alike(ids: &[(&str, &[&str])]) -> Vec<Step> {
 
 #[test]
 fn one_answer_keeps_all_that_ask_the_same() {
-    let script = Script::new().on("ask all", [says(0, "a\nb\nc")]);
+    let script = ScriptedWorld::new().on("ask all", [says(0, "a\nb\nc")]);
     let log = [
         "0s $ kubectl ask all",
-        "1s kept a",
-        "1s b hears what was said to a",
-        "1s kept b",
-        "1s c hears what was said to a",
-        "1s kept c",
+        "1s unchanged a",
+        "1s b reuses the result of a",
+        "1s unchanged b",
+        "1s c reuses the result of a",
+        "1s unchanged c",
     ];
     check(alike(&[("a", &[]), ("b", &[]), ("c", &["b"])]), script, &log);
 }
 
 #[test]
 fn nobody_acts_upon_what_another_was_told() {
-    let script = Script::new().on("ask all", [says(0, "a"), says(0, "a"), says(0, "a\nb")]).on("act b", [well()]);
+    let script =
+        ScriptedWorld::new().on("ask all", [says(0, "a"), says(0, "a"), says(0, "a\nb")]).on("act b", [well()]);
     let log = [
         "0s $ kubectl ask all",
-        "1s kept a",
-        "1s b hears what was said to a",
+        "1s unchanged a",
+        "1s b reuses the result of a",
         "1s $ kubectl ask all",
         "2s $ kubectl act b",
         "3s $ kubectl ask all",
@@ -46,18 +46,18 @@ fn nobody_acts_upon_what_another_was_told() {
 #[test]
 fn an_act_makes_every_answer_from_before_worthless() {
     let acts = with(step("x", &[]), |s| s.needs = vec!["a".into()]);
-    let script = Script::new().on("ask all", [says(0, "a\nb")]).on("ask x", [no(), yes()]).on("act x", [well()]);
+    let script = ScriptedWorld::new().on("ask all", [says(0, "a\nb")]).on("ask x", [no(), yes()]).on("act x", [well()]);
     let mut steps = alike(&[("a", &[]), ("b", &["x"])]);
     steps.insert(1, acts);
     let log = [
         "0s $ kubectl ask all",
-        "1s kept a",
+        "1s unchanged a",
         "1s $ kubectl ask x",
         "2s $ kubectl act x",
         "3s $ kubectl ask x",
         "4s done x in 2s",
         "4s $ kubectl ask all",
-        "5s kept b",
+        "5s unchanged b",
     ];
     check(steps, script, &log);
 }
@@ -66,7 +66,8 @@ fn an_act_makes_every_answer_from_before_worthless() {
 fn nothing_is_shared_while_something_acts_or_may_still_act() {
     // The act is ended by us: what it began inside a VM may go on for the rest of the run.
     let hung = with(step("x", &[]), |s| (s.limits.attempts, s.limits.act) = (1, Duration::from_secs(3)));
-    let script = Script::new().on("ask x", [no()]).on("act x", [hangs(0)]).on("ask all", [says(0, "a\nb\nc").after(2)]);
+    let script =
+        ScriptedWorld::new().on("ask x", [no()]).on("act x", [hangs(0)]).on("ask all", [says(0, "a\nb\nc").after(2)]);
     let mut steps = alike(&[("a", &[]), ("b", &["a"]), ("c", &["b"])]);
     steps.insert(0, hung);
     let mut script = script;
@@ -80,7 +81,7 @@ fn an_answer_grows_old() {
     let late = with(step("x", &["a"]), |s| s.limits.ask = Duration::from_secs(60));
     let mut steps = alike(&[("a", &[]), ("b", &["x"])]);
     steps.insert(1, late);
-    let script = |seconds| Script::new().on("ask all", [says(0, "a\nb")]).on("ask x", [yes().after(seconds)]);
+    let script = |seconds| ScriptedWorld::new().on("ask all", [says(0, "a\nb")]).on("ask x", [yes().after(seconds)]);
     for (seconds, asked) in [(28, 1), (29, 2)] {
         let mut script = script(seconds);
         run(&plan(steps.clone()), &mut script);
@@ -90,7 +91,7 @@ fn an_answer_grows_old() {
 
 #[test]
 fn after_a_failure_the_next_asks_for_itself_and_the_others_wait_for_that() {
-    let script = Script::new().on("ask all", [fails(), says(0, "a\nb\nc")]).on("act a", [well()]);
+    let script = ScriptedWorld::new().on("ask all", [fails(), says(0, "a\nb\nc")]).on("act a", [well()]);
     let mut steps = alike(&[("a", &[]), ("b", &[]), ("c", &[])]);
     // It has nothing to run: what others ask meanwhile serves.
     steps[0].act.clear();
@@ -100,12 +101,12 @@ fn after_a_failure_the_next_asks_for_itself_and_the_others_wait_for_that() {
         "0s $ kubectl ask all",
         "1s failed a 1/2: it can only be checked: want exit 0, got exit 1",
         "1s $ kubectl ask all",
-        "2s kept b",
-        "2s c hears what was said to b",
-        "2s kept c",
+        "2s unchanged b",
+        "2s c reuses the result of b",
+        "2s unchanged c",
     ];
     assert_eq!(script.log, log);
-    assert_eq!(outcome.kept, ["b", "c"]);
+    assert_eq!(outcome.unchanged, ["b", "c"]);
 }
 
 #[test]
@@ -116,19 +117,19 @@ fn who_waits_for_a_probe_asks_each_time() {
     });
     let mut steps = alike(&[("a", &[])]);
     steps.push(waits);
-    let script = Script::new().on("ask all", [says(0, "a"), says(0, "a"), says(0, "a"), says(0, "a\nb")]);
+    let script = ScriptedWorld::new().on("ask all", [says(0, "a"), says(0, "a"), says(0, "a"), says(0, "a\nb")]);
     let mut script = script;
     let outcome = run(&plan(steps), &mut script);
     assert_eq!(script.log.iter().filter(|line| line.ends_with("ask all")).count(), 4, "{:#?}", script.log);
-    assert_eq!(outcome.kept, ["a", "b"]);
+    assert_eq!(outcome.unchanged, ["a", "b"]);
 }
 
 #[test]
 fn digests_are_those_of_the_one_who_listens() {
     let mut steps = alike(&[("a", &[]), ("b", &["a"])]);
     steps[1].done_when.want = Want::Match("^b <digest:f>$".into());
-    let script = Script::new().on("ask all", [says(0, "a\nb 77")]).digest("f", "77");
-    check(steps, script, &["0s $ kubectl ask all", "1s kept a", "1s b hears what was said to a", "1s kept b"]);
+    let script = ScriptedWorld::new().on("ask all", [says(0, "a\nb 77")]).digest("f", "77");
+    check(steps, script, &["0s $ kubectl ask all", "1s unchanged a", "1s b reuses the result of a", "1s unchanged b"]);
 }
 
 #[test]
@@ -137,7 +138,7 @@ fn what_is_fed_to_a_question_makes_it_another_one() {
     for step in &mut steps {
         step.done_when.ask = step.done_when.ask.clone().told("<fact:x>");
     }
-    let mut script = Script::new().on("ask all", [says(0, "a\nb")]);
+    let mut script = ScriptedWorld::new().on("ask all", [says(0, "a\nb")]);
     let facts = BTreeMap::from([("x".to_owned(), "1".to_owned())]);
     let plan = plan(steps);
     script.run(Engine::new(&plan, plan.ids(), facts, 2));
@@ -146,7 +147,7 @@ fn what_is_fed_to_a_question_makes_it_another_one() {
 
 #[test]
 fn an_interrupt_leaves_those_who_listen_undecided() {
-    let script = Script::new().on("ask all", [says(0, "a\nb").after(5)]).at(2, Outside::Interrupt);
+    let script = ScriptedWorld::new().on("ask all", [says(0, "a\nb").after(5)]).at(2, Outside::Interrupt);
     let outcome = run(&plan(alike(&[("a", &[]), ("b", &[])])), &mut { script });
     assert_eq!(outcome.stopped, ["b"]);
     assert!(outcome.interrupted);

@@ -1,0 +1,110 @@
+//! A run that only asks: every step is checked, none is applied, and each gets an answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::board::State;
+use super::judge::{NoAnswer, ProbeResult, explain, judge};
+use super::machine::Engine;
+use super::transitions::value;
+use crate::survey::{Answer, Answers, State as Found};
+use crate::{Plan, Step};
+use model::token;
+use tool::{Exit, Output};
+
+impl<'a> Engine<'a> {
+    /// A run that asks every probe of the plan. A command that exits with an error is asked again, up to the step's
+    /// attempts; steps whose needs do not match are not asked.
+    pub fn query(plan: &'a Plan, facts: BTreeMap<String, String>, jobs: usize) -> Self {
+        let mut engine = Engine::new(plan, plan.ids(), facts, jobs);
+        engine.check_only();
+        engine
+    }
+
+    /// The answers of a query that is over.
+    pub fn answers(&self) -> Answers {
+        let steps = || self.plan.steps.iter().zip(&self.answers);
+        let asked = |(step, answer): (&Step, &Option<Answer>)| Some((step.id.clone(), answer.clone()?));
+        let mut answers: Answers = steps().filter_map(asked).collect();
+        // A query may be of a plan whose steps are in no order.
+        loop {
+            let open = steps().filter(|(step, _)| !answers.contains_key(&step.id));
+            let unasked = |(step, _): (&Step, _)| Some((step.id.clone(), self.unasked(step, &answers)?));
+            let more: Answers = open.filter_map(unasked).collect();
+            if more.is_empty() {
+                return answers;
+            }
+            answers.extend(more);
+        }
+    }
+
+    /// Of a step that was not asked: the first one of its needs, from near or far, that does not match.
+    fn unasked(&self, step: &Step, answers: &Answers) -> Option<Answer> {
+        let mut needs = step.needs.iter().filter_map(|need| Some((need, &answers.get(need)?.state)));
+        let (need, state) = needs.find(|(_, state)| **state != Found::Matches)?;
+        let root = if let Found::NotAsked(root) = state { root } else { need };
+        Some(Answer { at: self.now, output: None, state: Found::NotAsked(root.clone()) })
+    }
+
+    /// A step has an output, of its own or of another step's probe.
+    pub(super) fn answer(&mut self, i: usize, output: Output, at: Duration) {
+        let plan = self.plan;
+        let step = &plan.steps[i];
+        let result = judge(step, &output, |token| value(&self.facts, &self.digests, token));
+        let state = match result {
+            ProbeResult::Matches(captured) => {
+                self.learn(captured.values);
+                Found::Matches
+            }
+            _ if matches!(output.exit, Exit::TimedOut | Exit::Stopped) => Found::NoAnswer("no answer in time".into()),
+            ProbeResult::NoAnswer(NoAnswer::MissingValues(names)) => {
+                Found::NoAnswer(format!("nobody knows {}", names.join(", ")))
+            }
+            ProbeResult::NoAnswer(_) => Found::NoAnswer(self.mismatch(step, &output)),
+            ProbeResult::Differs(_) if matches!(output.exit, Exit::Code(code) if code != 0) && self.asks_again(i) => {
+                return;
+            }
+            ProbeResult::Differs(case) => {
+                Found::Differs { case: case.map(|case| case.name), why: self.mismatch(step, &output) }
+            }
+        };
+        self.settle_answer(i, Answer { at, output: Some(output), state });
+    }
+
+    /// A step uses values that no step has taught.
+    pub(super) fn answer_without_values(&mut self, i: usize, names: &[String]) {
+        let names: BTreeSet<&String> = names.iter().collect();
+        let why = names.iter().map(|name| format!("{name} is not known")).collect::<Vec<_>>().join("; ");
+        let output = Output { stderr: why.clone(), ..Output::of(Exit::NotStarted("a value is not known".into())) };
+        self.settle_answer(i, Answer { at: self.now, output: Some(output), state: Found::NoAnswer(why) });
+    }
+
+    fn settle_answer(&mut self, i: usize, answer: Answer) {
+        let matches = answer.state == Found::Matches;
+        self.answers[i] = Some(answer);
+        self.board.set(i, if matches { State::Unchanged } else { State::Failed });
+        if !matches {
+            self.block_behind(i, &self.id(i));
+        }
+    }
+
+    /// A single failure may be the network's.
+    fn asks_again(&mut self, i: usize) -> bool {
+        let limits = &self.plan.steps[i].limits;
+        let again = self.runs[i].attempt < limits.attempts;
+        if again {
+            self.runs[i].attempt += 1;
+            self.runs[i].alone = true;
+            self.board.set(i, State::Pausing);
+            self.board.rest(i, self.now.saturating_add(limits.pause));
+        }
+        again
+    }
+
+    fn mismatch(&self, step: &Step, output: &Output) -> String {
+        match step.done_when.ask.hushed() {
+            true => "the answer is secret".to_owned(),
+            false => explain(step, output, |token: token::Token<'_>| value(&self.facts, &self.digests, token)),
+        }
+    }
+}
