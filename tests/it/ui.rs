@@ -64,13 +64,13 @@ impl Repo {
         let vars = BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
         Env {
             root: self.root().to_owned(),
-            here: self.root().to_owned(),
+            cwd: self.root().to_owned(),
             vars,
             out,
             err,
             screen: None,
             keyboard: None,
-            door: |host| Box::new(host),
+            world_factory: |host| Box::new(host),
         }
     }
 
@@ -88,15 +88,15 @@ impl Repo {
     }
 
     /// Runs a command line in another world than this machine's.
-    pub fn run_through(&self, line: &str, door: cmd::Door) -> Ran {
-        self.run_in("/nowhere", &line.split(' ').collect::<Vec<_>>(), door)
+    pub fn run_through(&self, line: &str, world_factory: cmd::WorldFactory) -> Ran {
+        self.run_in("/nowhere", &line.split(' ').collect::<Vec<_>>(), world_factory)
     }
 
-    fn run_in(&self, path: &str, words: &[&str], door: cmd::Door) -> Ran {
+    fn run_in(&self, path: &str, words: &[&str], world_factory: cmd::WorldFactory) -> Ran {
         let (out, err) = (Page::default(), Page::default());
         let args = std::iter::once("xtask").chain(words.iter().copied()).map(Into::into);
         let env = self.env(path, Box::new(out.clone()), Box::new(err.clone()));
-        let code = cmd::run(args, Env { door, ..env });
+        let code = cmd::run(args, Env { world_factory, ..env });
         let text = |page: Page| String::from_utf8(page.0.borrow().clone()).expect("UTF-8");
         Ran { code, out: text(out), err: text(err) }
     }
@@ -267,7 +267,7 @@ fn broken_pipe_is_success() {
 fn fleet_path_is_relative_to_the_current_folder() {
     let repo = Repo::new();
     let mut env = repo.env("/nowhere", Box::new(io::sink()), Box::new(io::sink()));
-    env.here = Utf8PathBuf::from_path_buf(golden::root().join("tests/fleets")).expect("UTF-8");
+    env.cwd = Utf8PathBuf::from_path_buf(golden::root().join("tests/fleets")).expect("UTF-8");
     assert_eq!(cmd::run(["xtask", "fleet", "check", "--fleet", "one.toml"].map(Into::into), env), 0);
 }
 

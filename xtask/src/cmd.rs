@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use self::exit::{Ended, REFUSED, Stop, WRONG};
+use self::exit::{CmdError, CmdResult, FAILED, USAGE};
 use self::power::Power;
 use crate::cli::{self, Command, Flags, Format};
 use crate::ui::progress::Screen;
@@ -26,10 +26,10 @@ mod charts;
 mod ci;
 mod completions;
 mod conduct;
-mod cut_off;
 mod digests;
 mod doctor;
 mod drift;
+mod drill_marker;
 pub mod exit;
 mod explain;
 mod fleet;
@@ -55,7 +55,7 @@ mod verify_contract;
 
 /// What commands work with in place of the real world. `main` gives back what it gets; a test may put something around
 /// it, and everything else about a run is then still the real thing.
-pub type Door = fn(Host) -> Box<dyn World>;
+pub type WorldFactory = fn(Host) -> Box<dyn World>;
 
 /// Begins to read one line, which comes when it has been typed.
 pub type Keyboard = fn() -> Receiver<String>;
@@ -65,7 +65,7 @@ pub struct Env {
     /// The repository.
     pub root: Utf8PathBuf,
     /// Where the user stands: relative paths on the command line begin here.
-    pub here: Utf8PathBuf,
+    pub cwd: Utf8PathBuf,
     /// The environment.
     pub vars: BTreeMap<String, String>,
     /// Gets the data.
@@ -77,7 +77,7 @@ pub struct Env {
     /// Begins to read a line from the keyboard that questions are answered on, if there is one.
     pub keyboard: Option<Keyboard>,
     /// The way to the real world.
-    pub door: Door,
+    pub world_factory: WorldFactory,
 }
 
 /// What every command works with.
@@ -87,9 +87,9 @@ pub struct Session {
     /// The flags.
     pub flags: Flags,
     /// The disk: `out/`, or `out/simulation/` in a simulation.
-    pub space: Workspace,
+    pub workspace: Workspace,
     /// Where the user stands.
-    pub here: Utf8PathBuf,
+    pub cwd: Utf8PathBuf,
     /// The environment.
     pub vars: BTreeMap<String, String>,
     /// The terminal, until a command takes it.
@@ -97,15 +97,15 @@ pub struct Session {
     /// The keyboard, if there is one.
     pub keyboard: Option<Keyboard>,
     /// The way to the real world.
-    pub door: Door,
+    pub world_factory: WorldFactory,
     /// The command as it was typed, to be shown where one can go on with it.
-    pub typed: String,
+    pub invocation: String,
 }
 
 impl Session {
     /// The folder that is written to, as a person names it.
     pub fn out(&self) -> String {
-        self.space.shown(self.space.out()).to_owned()
+        self.workspace.shown(self.workspace.out()).to_owned()
     }
 }
 
@@ -123,18 +123,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     let colour = flags.color.decide(env.screen.is_some(), env.vars.get("NO_COLOR").map(String::as_str));
     shell.set(colour, volume(&flags));
     let out = Utf8Path::new(if flags.simulate { "out/simulation" } else { "out" });
-    let space = Workspace::open(&env.root, out);
-    let space = if flags.simulate { space.fleeting() } else { space };
-    let typed = typed(&args);
-    let Env { here, vars, screen, keyboard, door, .. } = env;
-    let mut session = Session { shell, flags, space, here, vars, screen, keyboard, door, typed };
-    cut_off::warn(&mut session, &command);
+    let workspace = Workspace::open(&env.root, out);
+    let workspace = if flags.simulate { workspace.fleeting() } else { workspace };
+    let invocation = invocation(&args);
+    let Env { cwd, vars, screen, keyboard, world_factory, .. } = env;
+    let mut session = Session { shell, flags, workspace, cwd, vars, screen, keyboard, world_factory, invocation };
+    drill_marker::warn(&mut session, &command);
     let code = dispatch(&mut session, &command).unwrap_or_else(|stop| stopped(&mut session, &stop));
-    complain(&mut session);
+    warn_deferred(&mut session);
     last(&mut session.shell, code)
 }
 
-fn dispatch(session: &mut Session, command: &Command) -> Ended {
+fn dispatch(session: &mut Session, command: &Command) -> CmdResult {
     match command {
         Command::Bootstrap(_) => bootstrap::run(session),
         Command::MeshConnect(asked) => mesh::run(session, mesh::Wishes { diagnose: asked.diagnose, full: asked.full }),
@@ -166,10 +166,10 @@ fn dispatch(session: &mut Session, command: &Command) -> Ended {
 fn usage(shell: &mut Shell, error: &clap::Error) -> u8 {
     let text = error.to_string();
     if error.use_stderr() {
-        shell.tell(&text);
-        return WRONG;
+        shell.message(&text);
+        return USAGE;
     }
-    shell.data(&text);
+    shell.result(&text);
     exit::DONE
 }
 
@@ -182,12 +182,12 @@ fn volume(flags: &Flags) -> Volume {
     }
 }
 
-fn typed(args: &[OsString]) -> String {
+fn invocation(args: &[OsString]) -> String {
     let words = args.iter().skip(1).map(|arg| tool::quoted(&arg.to_string_lossy()).into_owned());
     std::iter::once("cargo xtask".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
-fn stopped(session: &mut Session, stop: &Stop) -> u8 {
+fn stopped(session: &mut Session, stop: &CmdError) -> u8 {
     show(session, &stop.problems);
     stop.code
 }
@@ -196,15 +196,15 @@ fn stopped(session: &mut Session, stop: &Stop) -> u8 {
 pub(crate) fn show(session: &mut Session, problems: &[Problem]) {
     let problems: Vec<Problem> = problems.iter().map(|problem| session.flags.problem(problem.clone())).collect();
     if session.flags.format == Format::Json {
-        problems.iter().for_each(|problem| session.shell.data(&events::problem(problem)));
+        problems.iter().for_each(|problem| session.shell.result(&events::problem(problem)));
     }
-    let text = problem::all(&problems, session.shell.paint());
-    session.shell.tell(&text);
+    let text = problem::all(&problems, session.shell.style());
+    session.shell.message(&text);
 }
 
 /// Troubles that did not stop the command are told at its end.
-fn complain(session: &mut Session) {
-    let complaints = session.space.complaints();
+fn warn_deferred(session: &mut Session) {
+    let complaints = session.workspace.complaints();
     if !complaints.is_empty() {
         show(session, &complaints);
     }
@@ -214,6 +214,6 @@ fn complain(session: &mut Session) {
 fn last(shell: &mut Shell, code: u8) -> u8 {
     let Some(error) = shell.lost() else { return code };
     let problem = Problem::new("cannot write to stdout").why(error.to_string());
-    shell.tell(&problem::one(&problem, shell.paint()));
-    if code == exit::DONE { REFUSED } else { code }
+    shell.message(&problem::one(&problem, shell.style()));
+    if code == exit::DONE { FAILED } else { code }
 }

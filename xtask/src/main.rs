@@ -12,9 +12,9 @@ use xtask::cmd::{self, Env};
 use xtask::ui;
 
 fn main() -> ExitCode {
-    let here = std::env::current_dir().ok().and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok()).unwrap_or_default();
+    let cwd = std::env::current_dir().ok().and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok()).unwrap_or_default();
     let built = Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let root = match workspace::find_root(&[&here, &built]) {
+    let root = match workspace::find_root(&[&cwd, &built]) {
         Ok(root) => root,
         Err(problem) => return lost(&problem),
     };
@@ -22,12 +22,12 @@ fn main() -> ExitCode {
     let screen = ui::progress::screen::stderr();
     let keyboard = io::stdin().is_terminal().then_some(keyboard::line as cmd::Keyboard);
     let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
-    let env = Env { root, here, vars, out, err, screen, keyboard, door: |host| Box::new(host) };
+    let env = Env { root, cwd, vars, out, err, screen, keyboard, world_factory: |host| Box::new(host) };
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }
 
 fn lost(problem: &model::problem::Problem) -> ExitCode {
     let mut shell = ui::shell::Shell::new(Box::new(io::stdout()), Box::new(io::stderr()));
-    shell.tell(&ui::problem::one(problem, ui::shell::Paint::default()));
-    ExitCode::from(cmd::exit::WRONG)
+    shell.message(&ui::problem::one(problem, ui::shell::Style::default()));
+    ExitCode::from(cmd::exit::USAGE)
 }

@@ -6,6 +6,7 @@
 
 pub mod doctor;
 pub mod events;
+pub mod format;
 pub mod problem;
 pub mod progress;
 pub mod report;
@@ -13,4 +14,3 @@ pub mod shell;
 pub mod status;
 pub mod table;
 pub mod verdict;
-pub mod words;

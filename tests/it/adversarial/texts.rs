@@ -20,7 +20,7 @@ use serde_json::Value;
 use tool::helm::Helm;
 use tool::{Exit, Output, Reading};
 use xtask::ui::problem;
-use xtask::ui::shell::Paint;
+use xtask::ui::shell::Style;
 
 use crate::golden;
 
@@ -166,7 +166,7 @@ pub(super) fn named(problems: &[Problem], file: &str, text: &str) {
 }
 
 fn shown(problems: &[Problem]) {
-    let said = problem::all(problems, Paint::default());
+    let said = problem::all(problems, Style::default());
     assert!(!said.contains(|c: char| c.is_control() && c != '\n' || c == '\u{202e}'), "{said:?}");
 }
 

@@ -104,13 +104,13 @@ impl Repository {
         let vars = BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())]);
         let env = Env {
             root: self.root.clone(),
-            here: self.root.clone(),
+            cwd: self.root.clone(),
             vars,
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
             screen: None,
             keyboard: None,
-            door: |host| Box::new(host),
+            world_factory: |host| Box::new(host),
         };
         let code = run(format!("xtask {line}").split(' ').map(OsString::from), env);
         let text = |page: Page| String::from_utf8(page.0.borrow().clone()).unwrap();

@@ -41,13 +41,13 @@ pub(super) fn run_on(root: &Utf8Path, args: &[&str], path: &str) -> (u8, String,
     let (out, err) = (Sink::default(), Sink::default());
     let env = Env {
         root: root.to_owned(),
-        here: root.to_owned(),
+        cwd: root.to_owned(),
         vars: BTreeMap::from([("PATH".to_owned(), path.to_owned())]),
         out: Box::new(out.clone()),
         err: Box::new(err.clone()),
         screen: None,
         keyboard: None,
-        door: |host| Box::new(host),
+        world_factory: |host| Box::new(host),
     };
     let args = std::iter::once("xtask").chain(args.iter().copied()).map(OsString::from);
     (cmd::run(args, env), out.text(), err.text())

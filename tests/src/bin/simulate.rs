@@ -12,12 +12,12 @@ use xtask::cmd::{self, Env};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let here = std::env::current_dir().ok().and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok()).unwrap_or_default();
+    let cwd = std::env::current_dir().ok().and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok()).unwrap_or_default();
     let built = Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let root = exec::workspace::find_root(&[&here, &built]).unwrap_or(built);
+    let root = exec::workspace::find_root(&[&cwd, &built]).unwrap_or(built);
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
     let (out, err) = (Box::new(std::io::stdout()), Box::new(std::io::stderr()));
-    let env = Env { root, here, vars, out, err, screen: None, keyboard: None, door: |host| Box::new(host) };
+    let env = Env { root, cwd, vars, out, err, screen: None, keyboard: None, world_factory: |host| Box::new(host) };
     let args = ["xtask", "simulate"].map(OsString::from).into_iter().chain(std::env::args_os().skip(1));
     ExitCode::from(cmd::run(args, env))
 }

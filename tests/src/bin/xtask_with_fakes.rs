@@ -69,12 +69,12 @@ fn pace() -> u32 {
 }
 
 fn main() -> ExitCode {
-    let here = std::env::current_dir().ok().and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok()).unwrap_or_default();
+    let cwd = std::env::current_dir().ok().and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok()).unwrap_or_default();
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
     let (out, err): (Box<dyn Write>, Box<dyn Write>) = (Box::new(io::stdout()), Box::new(io::stderr()));
-    let door = |host| -> Box<dyn World> { Box::new(Around { host, ready: VecDeque::new(), pace: pace() }) };
+    let world_factory = |host| -> Box<dyn World> { Box::new(Around { host, ready: VecDeque::new(), pace: pace() }) };
     let screen = ui::progress::screen::stderr();
     let keyboard = io::stdin().is_terminal().then_some(keyboard::line as cmd::Keyboard);
-    let env = Env { root: here.clone(), here, vars, out, err, screen, keyboard, door };
+    let env = Env { root: cwd.clone(), cwd, vars, out, err, screen, keyboard, world_factory };
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }

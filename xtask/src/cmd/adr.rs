@@ -2,10 +2,10 @@
 //! Knows nothing of what makes a record good: `contract::adr` does.
 
 use super::Session;
-use super::exit::{DONE, Ended, Stop, WRONG};
+use super::exit::{CmdError, CmdResult, DONE, USAGE};
 use crate::cli::{Adr, Format};
-use crate::ui::shell::Tone;
-use crate::ui::words;
+use crate::ui::format;
+use crate::ui::shell::Severity;
 use contract::adr::{self, Record};
 use contract::{Clause, pairing};
 use exec::workspace::clock;
@@ -20,8 +20,8 @@ const TESTS: &str = "tests/it";
 ///
 /// # Errors
 /// Records that are wrong or cannot be read.
-pub fn run(session: &mut Session, command: &Adr) -> Ended {
-    let texts = session.space.texts(FOLDER).map_err(Stop::all(WRONG))?;
+pub fn run(session: &mut Session, command: &Adr) -> CmdResult {
+    let texts = session.workspace.texts(FOLDER).map_err(CmdError::all(USAGE))?;
     match command {
         Adr::List => list(session, &texts),
         Adr::New { title } => new(session, &texts, title),
@@ -29,17 +29,17 @@ pub fn run(session: &mut Session, command: &Adr) -> Ended {
     }
 }
 
-fn records(session: &Session, texts: &Data) -> Result<Vec<Record>, Stop> {
-    adr::check(texts, &|path| session.space.holds(path)).map_err(Stop::all(WRONG))
+fn records(session: &Session, texts: &Data) -> Result<Vec<Record>, CmdError> {
+    adr::check(texts, &|path| session.workspace.holds(path)).map_err(CmdError::all(USAGE))
 }
 
-fn list(session: &mut Session, texts: &Data) -> Ended {
+fn list(session: &mut Session, texts: &Data) -> CmdResult {
     let records = records(session, texts)?;
     let text = match session.flags.format {
         Format::Text => table(&records),
         Format::Json => records.iter().map(|r| format!("{}\n", json(r))).collect(),
     };
-    session.shell.data(&text);
+    session.shell.result(&text);
     Ok(DONE)
 }
 
@@ -59,30 +59,30 @@ fn json(record: &Record) -> serde_json::Value {
     })
 }
 
-fn new(session: &mut Session, texts: &Data, title: &str) -> Ended {
+fn new(session: &mut Session, texts: &Data, title: &str) -> CmdResult {
     let now = clock::now();
     let day = now.split('T').next().unwrap_or_default();
-    let (file, text) = adr::draft(adr::next(texts), title, day).map_err(Stop::with(WRONG))?;
-    session.space.begin(&file, &text).map_err(Stop::with(WRONG))?;
-    session.shell.status(Tone::Good, "Began", "a record to be filled in");
-    session.shell.data(&format!("{file}\n"));
+    let (file, text) = adr::draft(adr::next(texts), title, day).map_err(CmdError::with(USAGE))?;
+    session.workspace.begin(&file, &text).map_err(CmdError::with(USAGE))?;
+    session.shell.status(Severity::Success, "Began", "a record to be filled in");
+    session.shell.result(&format!("{file}\n"));
     Ok(DONE)
 }
 
-fn check(session: &mut Session, texts: &Data) -> Ended {
+fn check(session: &mut Session, texts: &Data) -> CmdResult {
     let records = records(session, texts)?;
     // A copy of the repository without its tests has nothing to pair.
-    let unpaired = match session.space.holds(TESTS) {
-        true => pairing::check(&records, &session.space.texts(TESTS).map_err(Stop::all(WRONG))?),
+    let unpaired = match session.workspace.holds(TESTS) {
+        true => pairing::check(&records, &session.workspace.texts(TESTS).map_err(CmdError::all(USAGE))?),
         false => Vec::new(),
     };
     if !unpaired.is_empty() {
-        return Err(Stop { code: WRONG, problems: unpaired });
+        return Err(CmdError { code: USAGE, problems: unpaired });
     }
-    let number = words::count(records.len(), "record");
-    let clauses = words::count(Clause::ALL.len(), "clause");
-    let paired = if session.space.holds(TESTS) { format!(", {clauses} paired with tests") } else { String::new() };
+    let number = format::count(records.len(), "record");
+    let clauses = format::count(Clause::ALL.len(), "clause");
+    let paired = if session.workspace.holds(TESTS) { format!(", {clauses} paired with tests") } else { String::new() };
     let said = format!("{number} in {FOLDER}/{paired}");
-    session.shell.status(Tone::Good, "Checked", &said);
+    session.shell.status(Severity::Success, "Checked", &said);
     Ok(DONE)
 }

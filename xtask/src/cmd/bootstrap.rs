@@ -1,15 +1,15 @@
 //! `bootstrap`: every cluster of the fleet with everything on it, here or in the embedded world.
 //! Knows nothing of the steps.
 
-use super::exit::{DONE, Ended};
-use super::{Session, cut_off, install, load, place, plan, query};
+use super::exit::{CmdResult, DONE};
+use super::{Session, drill_marker, install, load, place, plan, query};
 use tool::helm::Helm;
 
 /// Runs it, or prints what it would run.
 ///
 /// # Errors
 /// Problems of the input, the choice or the machine.
-pub fn run(session: &mut Session) -> Ended {
+pub fn run(session: &mut Session) -> CmdResult {
     let inputs = load::inputs(session)?;
     let offered = inputs.bootstrap(Helm::V4);
     place::within(session, Some("bootstrap"), &offered, &mut |session, world| {
@@ -19,7 +19,7 @@ pub fn run(session: &mut Session) -> Ended {
         }
         let code = install::run(session, world, &inputs, &plan)?;
         if code == DONE && session.flags.selects_all() {
-            cut_off::back(session)?;
+            drill_marker::back(session)?;
         }
         Ok(code)
     })

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
+use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::load::Inputs;
 use super::{Session, conduct, digests, load, place, plan, query};
 use crate::cli::Charts;
-use crate::ui::shell::Tone;
-use crate::ui::words;
+use crate::ui::format;
+use crate::ui::shell::Severity;
 use ::plan::{Plan, StepKey, bootstrap};
 use charts::lock;
 use model::problem::Problem;
@@ -31,7 +31,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// Problems of the input, of what was downloaded, or of what was found.
-pub fn run(session: &mut Session, command: &Charts) -> Ended {
+pub fn run(session: &mut Session, command: &Charts) -> CmdResult {
     let inputs = load::inputs(session)?;
     let offered = bootstrap::downloads(&inputs.fleet, &inputs.releases);
     let lock = match command {
@@ -49,7 +49,7 @@ pub fn run(session: &mut Session, command: &Charts) -> Ended {
     })
 }
 
-fn pull(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Ended {
+fn pull(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> CmdResult {
     let plan = bootstrap::downloads(&inputs.fleet, &inputs.releases);
     if session.flags.dry_run {
         return plan::print(session, plan);
@@ -63,34 +63,34 @@ fn pull(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Ended 
 fn say_unlocked(session: &mut Session, releases: &Releases) {
     let open = lock::unlocked(releases);
     if !open.is_empty() {
-        let line = format!("{}: cargo xtask charts lock", words::list(&open));
-        session.shell.status(Tone::Warn, "Unlocked", &line);
+        let line = format!("{}: cargo xtask charts lock", format::list(&open));
+        session.shell.status(Severity::Warning, "Unlocked", &line);
     }
 }
 
 /// Learns the digests that are missing and writes them into the list.
-fn learn(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Ended {
+fn learn(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> CmdResult {
     let open = lock::unlocked(&inputs.releases);
     let plan = fetching(inputs, &open);
     if session.flags.dry_run {
         return plan::print(session, plan);
     }
     if open.is_empty() {
-        session.shell.status(Tone::Good, "Locked", &format!("{RELEASES}: every download has its digest"));
+        session.shell.status(Severity::Success, "Locked", &format!("{RELEASES}: every download has its digest"));
         return Ok(DONE);
     }
     let code = fetch(session, world, inputs, &plan)?;
     let old = read(session, RELEASES)?;
     let (text, left) = locked(session, world, inputs, &open, old.clone())?;
     if text != old {
-        session.space.rewrite(RELEASES, &old, &text).map_err(Stop::with(WRONG))?;
+        session.workspace.rewrite(RELEASES, &old, &text).map_err(CmdError::with(USAGE))?;
     }
     if left.is_empty() {
         return Ok(code);
     }
-    let problem = Problem::new(format!("{} still unlocked: {}", words::count(left.len(), "release"), left.join(", ")));
-    let code = if code == DONE { REFUSED } else { code };
-    Err(Stop::one(code, problem.at(RELEASES, None).hint("cargo xtask charts lock")))
+    let problem = Problem::new(format!("{} still unlocked: {}", format::count(left.len(), "release"), left.join(", ")));
+    let code = if code == DONE { FAILED } else { code };
+    Err(CmdError::new(code, problem.at(RELEASES, None).hint("cargo xtask charts lock")))
 }
 
 /// The list with the digest of each of these whose archive is there, and the names of the others.
@@ -100,7 +100,7 @@ fn locked(
     inputs: &Inputs,
     names: &[String],
     mut text: String,
-) -> Result<(String, Vec<String>), Stop> {
+) -> Result<(String, Vec<String>), CmdError> {
     let mut left = Vec::new();
     for name in names {
         let digest = match digests::file(&inputs.releases, name) {
@@ -112,8 +112,8 @@ fn locked(
             continue;
         };
         let releases = load::releases(&text, &inputs.fleet)?;
-        text = lock::lock(&text, &releases, &inputs.fleet, name, &digest).map_err(Stop::with(WRONG))?;
-        session.shell.status(Tone::Good, "Locked", &format!("{name} sha256 {digest}"));
+        text = lock::lock(&text, &releases, &inputs.fleet, name, &digest).map_err(CmdError::with(USAGE))?;
+        session.shell.status(Severity::Success, "Locked", &format!("{name} sha256 {digest}"));
     }
     Ok((text, left))
 }
@@ -135,7 +135,7 @@ fn fetching(inputs: &Inputs, names: &[String]) -> Plan {
 }
 
 /// The digest of a file in `out/charts`, if it is there.
-fn digest(world: &mut dyn World, file: &str) -> Result<Option<String>, Stop> {
+fn digest(world: &mut dyn World, file: &str) -> Result<Option<String>, CmdError> {
     let output = query::command(world, own::sha256(&format!("charts/{file}")), LIMIT)?;
     Ok(output.ok().then(|| output.stdout.trim().to_owned()))
 }
@@ -144,21 +144,21 @@ fn digest(world: &mut dyn World, file: &str) -> Result<Option<String>, Stop> {
 ///
 /// # Errors
 /// There is one, or the user said stop.
-pub fn refuse_others(world: &mut dyn World, releases: &Releases) -> Result<(), Stop> {
+pub fn refuse_others(world: &mut dyn World, releases: &Releases) -> Result<(), CmdError> {
     let mut problems = Vec::new();
     for (name, file, want) in digests::pinned(releases) {
         if let Some(got) = digest(world, &file)?.filter(|got| got != want) {
             problems.push(digests::other(releases, name, &got));
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(Stop { code: REFUSED, problems }) }
+    if problems.is_empty() { Ok(()) } else { Err(CmdError { code: FAILED, problems }) }
 }
 
 /// Runs the downloads of a plan.
-fn fetch(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Ended {
+fn fetch(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> CmdResult {
     conduct::run(session, world, plan, &|failure| digests::problems(&inputs.releases, failure))
 }
 
-fn read(session: &Session, file: &str) -> Result<String, Stop> {
-    session.space.read(file.into()).map_err(Stop::with(WRONG))
+fn read(session: &Session, file: &str) -> Result<String, CmdError> {
+    session.workspace.read(file.into()).map_err(CmdError::with(USAGE))
 }

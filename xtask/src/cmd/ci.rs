@@ -4,9 +4,9 @@
 use xshell::{Cmd, cmd};
 
 use super::Session;
-use super::exit::{DONE, Ended, REFUSED, Stop};
-use crate::ui::shell::{Shell, Tone};
-use crate::ui::words;
+use super::exit::{CmdError, CmdResult, DONE, FAILED};
+use crate::ui::format;
+use crate::ui::shell::{Severity, Shell};
 use model::problem::Problem;
 
 /// Lines of a failed check that are printed at the end.
@@ -23,19 +23,19 @@ struct Failed {
 ///
 /// # Errors
 /// A check could not be started.
-pub fn run(session: &mut Session) -> Ended {
+pub fn run(session: &mut Session) -> CmdResult {
     let sh = xshell::Shell::new().map_err(|e| cannot(e.to_string()))?;
-    sh.change_dir(session.space.root());
+    sh.change_dir(session.workspace.root());
     let checks = checks(&sh);
     let mut failed = Vec::new();
     let all = checks.len();
     for (name, check) in checks {
         let command = check.to_string();
-        session.shell.status(Tone::Dim, "Running", &command);
+        session.shell.status(Severity::Dim, "Running", &command);
         match one(check)? {
-            None => session.shell.status(Tone::Good, "Passed", name),
+            None => session.shell.status(Severity::Success, "Passed", name),
             Some(said) => {
-                session.shell.status(Tone::Bad, "Failed", name);
+                session.shell.status(Severity::Error, "Failed", name);
                 failed.push(Failed { name, command, said });
             }
         }
@@ -60,7 +60,7 @@ fn checks(sh: &xshell::Shell) -> Vec<(&'static str, Cmd<'_>)> {
 }
 
 /// What a check said if it failed. It reads nothing, so none of them waits for an answer.
-fn one(check: Cmd<'_>) -> Result<Option<String>, Stop> {
+fn one(check: Cmd<'_>) -> Result<Option<String>, CmdError> {
     let name = check.to_string();
     let output = check.quiet().ignore_status().stdin("").output();
     let output = output.map_err(|e| cannot(format!("cannot start `{name}`: {e}")))?;
@@ -70,21 +70,21 @@ fn one(check: Cmd<'_>) -> Result<Option<String>, Stop> {
 
 fn answer(shell: &mut Shell, all: usize, failed: &[Failed]) -> u8 {
     for Failed { name, command, said } in failed {
-        let tail = words::tail(said, TAIL).join("\n");
-        shell.tell(&format!("\n== {name}: {command}\n{tail}"));
+        let tail = format::tail(said, TAIL).join("\n");
+        shell.message(&format!("\n== {name}: {command}\n{tail}"));
     }
-    let checks = words::count(all, "check");
+    let checks = format::count(all, "check");
     if failed.is_empty() {
-        shell.status(Tone::Good, "Finished", &format!("ci: {checks} passed"));
+        shell.status(Severity::Success, "Finished", &format!("ci: {checks} passed"));
         return DONE;
     }
     let names: Vec<String> = failed.iter().map(|f| f.name.to_owned()).collect();
-    shell.tell(&format!("      Failed ci: {} of {checks}: {}", failed.len(), words::list(&names)));
-    REFUSED
+    shell.message(&format!("      Failed ci: {} of {checks}: {}", failed.len(), format::list(&names)));
+    FAILED
 }
 
-fn cannot(why: String) -> Stop {
-    Stop::one(super::exit::NOT_READY, Problem::new("cannot run the checks").why(why))
+fn cannot(why: String) -> CmdError {
+    CmdError::new(super::exit::PRECONDITION, Problem::new("cannot run the checks").why(why))
 }
 
 #[cfg(test)]
@@ -98,7 +98,7 @@ mod tests {
         let mut shell = Shell::new(Box::new(std::io::sink()), Box::new(err.clone()));
         let failed = |name, said: &str| Failed { name, command: format!("cargo {name}"), said: said.to_owned() };
         let code = answer(&mut shell, 6, &[failed("fmt", "Diff in x\n"), failed("test", "boom\n\n")]);
-        assert_eq!(code, REFUSED);
+        assert_eq!(code, FAILED);
         let want = "\n== fmt: cargo fmt\nDiff in x\n\n== test: cargo test\nboom\n      Failed ci: 2 of 6 checks: fmt \
                     and test\n";
         assert_eq!(err.text(), want);

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::exit::{DONE, Ended, INTERRUPTED, NOT_READY, REFUSED, Stop, WRONG};
-use super::{Session, complain};
+use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, PRECONDITION, USAGE};
+use super::{Session, warn_deferred};
 use crate::cli::Format;
 use crate::ui::events;
 use crate::ui::progress::board::Board;
@@ -35,10 +35,10 @@ pub type Meaning<'a> = dyn Fn(&Failure) -> Vec<Problem> + 'a;
 ///
 /// # Errors
 /// A pattern that matches nothing, or nothing left.
-pub fn chosen(session: &Session, plan: &Plan) -> Result<BTreeSet<StepKey>, Stop> {
+pub fn chosen(session: &Session, plan: &Plan) -> Result<BTreeSet<StepKey>, CmdError> {
     let flags = &session.flags;
     let choice = Choice { only: flags.only.clone(), skip: flags.skip.clone(), until: flags.until.clone() };
-    choose(plan, &choice).map_err(Stop::all(WRONG))
+    choose(plan, &choice).map_err(CmdError::all(USAGE))
 }
 
 /// Steps at once.
@@ -48,7 +48,7 @@ pub fn jobs(session: &Session) -> usize {
 
 /// What earlier runs learnt. A journal that cannot be read is no obstacle: probes learn it all again.
 pub fn facts(session: &Session) -> BTreeMap<String, String> {
-    session.space.journal().map(|text| journal::facts(&text)).unwrap_or_default()
+    session.workspace.journal().map(|text| journal::facts(&text)).unwrap_or_default()
 }
 
 /// Steps that come before all others of a run, and a look at what they brought.
@@ -60,13 +60,13 @@ pub struct First<'a> {
 }
 
 /// A look at the world between two parts of a run.
-pub type Look<'a> = &'a mut dyn FnMut(&mut Session, &mut dyn World) -> Result<(), Stop>;
+pub type Look<'a> = &'a mut dyn FnMut(&mut Session, &mut dyn World) -> Result<(), CmdError>;
 
 /// Runs them: first the checks of the machine, and if those hold all of it.
 ///
 /// # Errors
 /// Problems of the choice.
-pub fn run(session: &mut Session, world: &mut dyn World, plan: &Plan, meaning: &Meaning<'_>) -> Ended {
+pub fn run(session: &mut Session, world: &mut dyn World, plan: &Plan, meaning: &Meaning<'_>) -> CmdResult {
     run_after(session, world, plan, None, meaning)
 }
 
@@ -80,10 +80,10 @@ pub fn run_after(
     plan: &Plan,
     first: Option<First<'_>>,
     meaning: &Meaning<'_>,
-) -> Ended {
+) -> CmdResult {
     let chosen = chosen(session, plan)?;
     if session.flags.format == Format::Json {
-        session.shell.data(&events::started(plan.name, chosen.len(), session.flags.simulate));
+        session.shell.result(&events::started(plan.name, chosen.len(), session.flags.simulate));
     }
     let (outcome, board) = match preflight(session, world, plan, &chosen) {
         Some(refusal) => refusal,
@@ -105,7 +105,7 @@ fn preflight(
     let engine = Engine::new(&plan, plan.ids(), facts(session), jobs(session));
     let mut board = Board::new(&plan, &plan.ids());
     let began = world.now();
-    let outcome = drive(&plan, engine, world, &mut session.space, &mut |now, note| board.see(now - began, note));
+    let outcome = drive(&plan, engine, world, &mut session.workspace, &mut |now, note| board.see(now - began, note));
     (code(&outcome) != DONE).then_some((outcome, board))
 }
 
@@ -122,7 +122,7 @@ fn in_parts(
     plan: &Plan,
     chosen: BTreeSet<StepKey>,
     first: Option<First<'_>>,
-) -> Result<(Outcome, Board), Stop> {
+) -> Result<(Outcome, Board), CmdError> {
     let mut story = Story::begin(session, plan, &chosen);
     let mut begun = Outcome::default();
     if let Some(First { scope, look }) = first {
@@ -175,7 +175,7 @@ impl<'a> Story<'a> {
         chosen: BTreeSet<StepKey>,
     ) -> Outcome {
         let engine = Engine::new(part, chosen, facts(session), jobs(session));
-        let Session { shell, space, .. } = session;
+        let Session { shell, workspace: space, .. } = session;
         let told = &self.told;
         let story = RefCell::new((&mut self.progress, shell));
         let mut world = Beating { world, beat: &|now| tell_to(&story, |progress, shell| progress.beat(shell, now)) };
@@ -251,37 +251,37 @@ impl World for Beating<'_> {
 
 /// The end of the story; its last line is the answer.
 pub fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board, meaning: &Meaning<'_>) {
-    complain(session);
-    let space = &session.space;
+    warn_deferred(session);
+    let space = &session.workspace;
     let log = |failure: &Failure| {
         let path = space.log_path(failure.step.as_str(), failure.attempt);
         space.holds(&path).then_some(path)
     };
-    let (rehearsed, again) = (session.flags.simulate, session.typed.as_str());
+    let (rehearsed, again) = (session.flags.simulate, session.invocation.as_str());
     let (times, took) = (board.times(), board.took());
     let flags = &session.flags;
     let meaning = |failure: &Failure| meaning(failure).into_iter().map(|problem| flags.problem(problem)).collect();
     let hint = |failure: &Failure| plan.step(&failure.step)?.hint.as_deref().map(|hint| flags.hint(hint));
     let end = End { plan, outcome, times, took, rehearsed, again, meaning: &meaning, hint: &hint, log: &log };
     let shell = &mut session.shell;
-    let paint = shell.paint();
-    let failures = report::failures(&end, paint);
+    let style = shell.style();
+    let failures = report::failures(&end, style);
     if !failures.is_empty() {
-        shell.tell(&failures);
+        shell.message(&failures);
     }
-    let path = report::path(&end, paint);
+    let path = report::path(&end, style);
     if !path.is_empty() && session.flags.format == Format::Text {
-        shell.say(&path);
+        shell.progress(&path);
     }
-    let answer = report::answer(&end, paint);
+    let answer = report::answer(&end, style);
     if code(outcome) == DONE {
-        shell.say(&answer)
+        shell.progress(&answer)
     } else {
-        shell.tell(&answer)
+        shell.message(&answer)
     }
     if session.flags.format == Format::Json {
         let chain = report::critical_path(plan, board.times());
-        shell.data(&events::finished(report::tally(outcome), outcome.interrupted, board.took(), &chain));
+        shell.result(&events::finished(report::tally(outcome), outcome.interrupted, board.took(), &chain));
     }
 }
 
@@ -289,8 +289,8 @@ pub fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board
 pub fn code(outcome: &Outcome) -> u8 {
     match outcome {
         Outcome { interrupted: true, .. } => INTERRUPTED,
-        Outcome { failed, .. } if failed.iter().any(|failure| failure.precondition) => NOT_READY,
-        Outcome { failed, blocked, .. } if !failed.is_empty() || !blocked.is_empty() => REFUSED,
+        Outcome { failed, .. } if failed.iter().any(|failure| failure.precondition) => PRECONDITION,
+        Outcome { failed, blocked, .. } if !failed.is_empty() || !blocked.is_empty() => FAILED,
         _ => DONE,
     }
 }

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::conduct::facts;
-use super::exit::{DONE, Ended, NOT_READY, REFUSED, Stop};
+use super::exit::{CmdError, CmdResult, DONE, FAILED, PRECONDITION};
 use super::load::Inputs;
 use super::{Session, conduct, load, place, query, ready, status};
 use crate::cli::Format;
 use crate::ui::doctor;
-use crate::ui::shell::Tone;
+use crate::ui::shell::Severity;
 use exec::query::Survey;
 use model::problem::Problem;
 use plan::StepKey;
@@ -24,14 +24,14 @@ use tool::helm::Helm;
 ///
 /// # Errors
 /// Problems of the input.
-pub fn run(session: &mut Session, fix: bool) -> Ended {
+pub fn run(session: &mut Session, fix: bool) -> CmdResult {
     let inputs = load::inputs(session)?;
     place::within(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
         examine(session, world, &inputs, fix)
     })
 }
 
-fn examine(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: bool) -> Ended {
+fn examine(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: bool) -> CmdResult {
     let before = facts(session);
     let survey = status::look(session, world, inputs)?;
     let mut found = of_host(inputs, &survey);
@@ -45,11 +45,11 @@ fn examine(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: b
         Format::Text => doctor::text(&found, survey.answers.len()),
         Format::Json => doctor::json(&found, survey.answers.len()),
     };
-    session.shell.data(&text);
+    session.shell.result(&text);
     match found.is_empty() {
         true => Ok(DONE),
         false if fix => mend(session, world, inputs, &survey, &found),
-        false => Ok(if ready { REFUSED } else { NOT_READY }),
+        false => Ok(if ready { FAILED } else { PRECONDITION }),
     }
 }
 
@@ -79,15 +79,15 @@ fn of_host(inputs: &Inputs, survey: &Survey) -> Vec<Finding> {
 /// What lies below `out/`: another run at work, a run that was killed, and what others may read.
 fn of_folder(session: &mut Session) -> Vec<Finding> {
     let mut problems: Vec<(Problem, Option<StepKey>)> = Vec::new();
-    let busy = session.space.lock("doctor").err();
-    let last = session.space.journal().ok().and_then(|text| journal::read(&text).last);
+    let busy = session.workspace.lock("doctor").err();
+    let last = session.workspace.journal().ok().and_then(|text| journal::read(&text).last);
     if let Some(run) = last.filter(|run| busy.is_none() && run.ended.is_none()) {
         let at = run.open.first().map_or("it had begun nothing".to_owned(), |step| format!("it was at {step}"));
         let problem = Problem::new(format!("the last `{}` was killed", run.command)).why(at);
         problems.push((problem.hint(format!("cargo xtask {}", run.command)), None));
     }
     problems.extend(busy.map(|problem| (problem, None)));
-    for path in session.space.loose() {
+    for path in session.workspace.loose() {
         let problem = Problem::new(format!("others may read `{path}`")).hint("cargo xtask doctor --fix");
         problems.push((problem, Some(MODES.into())));
     }
@@ -104,15 +104,21 @@ fn of_fleet(inputs: &Inputs, survey: &Survey, before: &BTreeMap<String, String>)
     findings(&Seen { fleet, plan: &plan, answers, overview: &overview, before })
 }
 
-fn mend(session: &mut Session, world: &mut dyn World, inputs: &Inputs, survey: &Survey, found: &[Finding]) -> Ended {
-    let _lock = session.space.lock("doctor").map_err(Stop::with(NOT_READY))?;
-    session.space.close_loose().map_err(Stop::all(REFUSED))?;
+fn mend(
+    session: &mut Session,
+    world: &mut dyn World,
+    inputs: &Inputs,
+    survey: &Survey,
+    found: &[Finding],
+) -> CmdResult {
+    let _lock = session.workspace.lock("doctor").map_err(CmdError::with(PRECONDITION))?;
+    session.workspace.close_loose().map_err(CmdError::all(FAILED))?;
     let mut fixes: BTreeSet<StepKey> = found.iter().filter_map(|finding| finding.fix.clone()).collect();
     let closed = fixes.remove(MODES);
     let left = found.iter().filter(|finding| finding.fix.is_none()).count();
     if fixes.is_empty() {
         let problem = Problem::new("nothing here is safe to mend unasked").why("each finding names its mend");
-        return if closed && left == 0 { Ok(DONE) } else { Err(Stop::one(REFUSED, problem)) };
+        return if closed && left == 0 { Ok(DONE) } else { Err(CmdError::new(FAILED, problem)) };
     }
     let clock = survey.answers.get("host/machine").and_then(|answer| answer.json()["clock"].as_u64());
     let plan = repair(&inputs.bootstrap(query::helm(world)?), &inputs.fleet, &fixes, clock);
@@ -121,7 +127,7 @@ fn mend(session: &mut Session, world: &mut dyn World, inputs: &Inputs, survey: &
     let code = conduct::run(session, world, &plan, &|failure| ready::problems(&inputs.fleet, failure))?;
     if starts && code == DONE {
         let next = session.flags.hint("cargo xtask start   # brings back what lives in the VMs");
-        session.shell.status(Tone::Hint, "Next", &next);
+        session.shell.status(Severity::Hint, "Next", &next);
     }
-    Ok(if code == DONE && left > 0 { REFUSED } else { code })
+    Ok(if code == DONE && left > 0 { FAILED } else { code })
 }

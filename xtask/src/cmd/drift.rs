@@ -3,7 +3,7 @@
 
 use super::Session;
 use super::conduct::jobs;
-use super::exit::Stop;
+use super::exit::CmdError;
 use super::load::Inputs;
 use exec::query::{self, Survey};
 use model::token::{self, Token};
@@ -17,13 +17,18 @@ use tool::reading::json;
 ///
 /// # Errors
 /// The user said stop.
-pub fn explain(session: &mut Session, world: &mut dyn World, inputs: &Inputs, survey: &mut Survey) -> Result<(), Stop> {
+pub fn explain(
+    session: &mut Session,
+    world: &mut dyn World,
+    inputs: &Inputs,
+    survey: &mut Survey,
+) -> Result<(), CmdError> {
     let plan = drift::questions(&inputs.fleet, &inputs.releases, &survey.answers);
     if plan.steps.is_empty() {
         return Ok(());
     }
     let (facts, jobs) = (survey.facts.clone(), jobs(session));
-    let asked = query::check(&plan, facts, world, &mut session.space, jobs)?;
+    let asked = query::check(&plan, facts, world, &mut session.workspace, jobs)?;
     for (id, said) in asked.answers {
         let theirs = said.output.filter(|output| output.ok()).and_then(|output| json(&output.stdout).ok());
         let ours = wanted(inputs, survey, &id);

@@ -1,6 +1,6 @@
 //! `explain`: which ADR and which contract check a configuration line belongs to.
 
-use super::exit::{DONE, Ended, Stop, WRONG};
+use super::exit::{CmdError, CmdResult, DONE, USAGE};
 use super::{Session, load};
 use crate::cli::Format;
 use contract::why::{self, Answer};
@@ -11,20 +11,20 @@ use model::problem::{Problem, nearest};
 ///
 /// # Errors
 /// Problems of the input, or a query that nothing fits.
-pub fn run(session: &mut Session, query: &str) -> Ended {
+pub fn run(session: &mut Session, query: &str) -> CmdResult {
     let inputs = load::inputs(session)?;
-    let adrs = session.space.texts("adr").map_err(Stop::all(WRONG))?;
+    let adrs = session.workspace.texts("adr").map_err(CmdError::all(USAGE))?;
     let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
-    let report = contract::check(&evidence.map_err(Stop::all(WRONG))?);
+    let report = contract::check(&evidence.map_err(CmdError::all(USAGE))?);
     let answers = why::ask(query, &inputs.data, &adrs, &report.reads);
     if answers.is_empty() {
-        return Err(Stop::one(WRONG, unknown(query, inputs.data.contains_key(query), &report.reads)));
+        return Err(CmdError::new(USAGE, unknown(query, inputs.data.contains_key(query), &report.reads)));
     }
     let text: String = match session.flags.format {
         Format::Text => answers.iter().map(text).collect::<Vec<_>>().join("\n"),
         Format::Json => answers.iter().map(|a| format!("{}\n", json(a))).collect(),
     };
-    session.shell.data(&text);
+    session.shell.result(&text);
     Ok(DONE)
 }
 

@@ -1,17 +1,17 @@
 //! `fleet check`: every problem of the input at once.
 //! Knows nothing of the rules.
 
-use super::exit::{DONE, Ended};
+use super::exit::{CmdResult, DONE};
 use super::{Session, load};
 use crate::cli::Fleet;
-use crate::ui::shell::Tone;
-use crate::ui::words;
+use crate::ui::format;
+use crate::ui::shell::Severity;
 
 /// Does one of them.
 ///
 /// # Errors
 /// All problems of the input.
-pub fn run(session: &mut Session, command: &Fleet) -> Ended {
+pub fn run(session: &mut Session, command: &Fleet) -> CmdResult {
     let Fleet::Check = command;
     let inputs = load::inputs(session)?;
     let fleet = &inputs.fleet;
@@ -20,11 +20,11 @@ pub fn run(session: &mut Session, command: &Fleet) -> Ended {
     let said = format!(
         "{}: {}, {}, {} of {} planned",
         fleet.file,
-        words::count(fleet.clusters.len(), "cluster"),
-        words::count(nodes, "node"),
-        words::size(memory),
-        words::size(fleet.host.usable.0),
+        format::count(fleet.clusters.len(), "cluster"),
+        format::count(nodes, "node"),
+        format::size(memory),
+        format::size(fleet.host.usable.0),
     );
-    session.shell.status(Tone::Good, "Checked", &said);
+    session.shell.status(Severity::Success, "Checked", &said);
     Ok(DONE)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::charts::slips;
 use super::conduct::{self, First};
-use super::exit::Ended;
+use super::exit::CmdResult;
 use super::load::Inputs;
 use super::{Session, digests, ready};
 use model::problem::Problem;
@@ -18,7 +18,7 @@ use tool::World;
 ///
 /// # Errors
 /// Problems of the choice, or of the values.
-pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Ended {
+pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> CmdResult {
     let tried = slips::refuse(session, world, inputs, plan, BTreeSet::new())?;
     let look = &mut |session: &mut Session, world: &mut dyn World| {
         slips::refuse(session, world, inputs, plan, tried.clone()).map(drop)

@@ -2,8 +2,8 @@
 //! Knows nothing of what is in it.
 
 use super::Session;
-use super::exit::{DONE, Ended, REFUSED, Stop};
-use crate::ui::shell::Tone;
+use super::exit::{CmdError, CmdResult, DONE, FAILED};
+use crate::ui::shell::Severity;
 use model::problem::Problem;
 use plan::bootstrap::KUBECONFIG;
 
@@ -11,13 +11,13 @@ use plan::bootstrap::KUBECONFIG;
 ///
 /// # Errors
 /// There is none yet.
-pub fn run(session: &mut Session) -> Ended {
-    let path = session.space.out().join(KUBECONFIG);
-    if !session.space.holds(path.as_str()) {
-        let problem = Problem::new("there is no kubeconfig yet").at(session.space.shown(&path), None);
-        return Err(Stop::one(REFUSED, problem.hint("cargo xtask bootstrap")));
+pub fn run(session: &mut Session) -> CmdResult {
+    let path = session.workspace.out().join(KUBECONFIG);
+    if !session.workspace.holds(path.as_str()) {
+        let problem = Problem::new("there is no kubeconfig yet").at(session.workspace.shown(&path), None);
+        return Err(CmdError::new(FAILED, problem.hint("cargo xtask bootstrap")));
     }
-    session.shell.status(Tone::Hint, "Use", "export KUBECONFIG=$(cargo xtask kubeconfig)");
-    session.shell.data(&format!("{path}\n"));
+    session.shell.status(Severity::Hint, "Use", "export KUBECONFIG=$(cargo xtask kubeconfig)");
+    session.shell.result(&format!("{path}\n"));
     Ok(DONE)
 }

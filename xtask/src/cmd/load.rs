@@ -4,7 +4,7 @@
 use camino::Utf8Path;
 
 use super::Session;
-use super::exit::{Stop, WRONG};
+use super::exit::{CmdError, USAGE};
 use super::git::Git;
 use charts::verify::namespaces;
 use model::fleet::binaries::{self, Binary};
@@ -51,10 +51,10 @@ impl Inputs {
     ///
     /// # Errors
     /// A data file names peers.
-    pub fn mesh(&self, helm: Helm, scope: &Scope) -> Result<Plan, Stop> {
+    pub fn mesh(&self, helm: Helm, scope: &Scope) -> Result<Plan, CmdError> {
         let peers = render::mesh::files(&self.fleet, &scope.addresses(&self.fleet), &self.files);
         let mut files = self.files.clone();
-        files.extend(peers.map_err(Stop::all(WRONG))?);
+        files.extend(peers.map_err(CmdError::all(USAGE))?);
         Ok(mesh::plan(&self.fleet, &self.releases, files, helm, scope))
     }
 
@@ -67,7 +67,7 @@ impl Inputs {
     ///
     /// # Errors
     /// As for [`Inputs::mesh`].
-    pub fn mesh_whole(&self, helm: Helm, scope: &Scope) -> Result<Plan, Stop> {
+    pub fn mesh_whole(&self, helm: Helm, scope: &Scope) -> Result<Plan, CmdError> {
         let before = mesh::whole(mesh::survey::plan(&self.fleet, scope), self.home(helm, &scope.clusters));
         Ok(mesh::whole(before, self.mesh(helm, scope)?))
     }
@@ -77,28 +77,28 @@ impl Inputs {
 ///
 /// # Errors
 /// All problems of the first stage that has any: files, fleet, releases, rendering.
-pub fn inputs(session: &Session) -> Result<Inputs, Stop> {
+pub fn inputs(session: &Session) -> Result<Inputs, CmdError> {
     let now = || {
-        let data = session.space.data()?;
+        let data = session.workspace.data()?;
         let (file, text) = fleet_text(session).map_err(|problem| vec![problem])?;
         all(data, &file, &text)
     };
-    now().map_err(Stop::all(WRONG))
+    now().map_err(CmdError::all(USAGE))
 }
 
 /// Everything as it would be with other texts of the fleet and of the list of releases.
 ///
 /// # Errors
 /// As for [`inputs`].
-pub fn with(session: &Session, fleet: &str, releases: &str) -> Result<Inputs, Stop> {
+pub fn with(session: &Session, fleet: &str, releases: &str) -> Result<Inputs, CmdError> {
     let read = || {
-        let mut data = session.space.data()?;
+        let mut data = session.workspace.data()?;
         data.insert(RELEASES.to_owned(), releases.to_owned());
         let (file, _) = fleet_text(session).map_err(|problem| vec![problem])?;
         // Of the fleet only what the flag names counts, wherever it lies.
         all(data, &file, fleet)
     };
-    read().map_err(Stop::all(WRONG))
+    read().map_err(CmdError::all(USAGE))
 }
 
 /// Reads everything as it would be with more text at the end of the fleet's file.
@@ -107,14 +107,14 @@ pub fn with(session: &Session, fleet: &str, releases: &str) -> Result<Inputs, St
 /// All problems of the first stage that has any.
 pub fn with_more(session: &Session, more: &str) -> Result<Inputs, Vec<Problem>> {
     let (file, text) = fleet_text(session).map_err(|problem| vec![problem])?;
-    all(session.space.data()?, &file, &format!("{text}{more}"))
+    all(session.workspace.data()?, &file, &format!("{text}{more}"))
 }
 
 /// The clusters that `--cluster` names, or all, in the order of the fleet.
 ///
 /// # Errors
 /// Every name that the fleet does not have.
-pub fn clusters(session: &Session, fleet: &Fleet) -> Result<Vec<String>, Stop> {
+pub fn clusters(session: &Session, fleet: &Fleet) -> Result<Vec<String>, CmdError> {
     let given = &session.flags.clusters;
     let known = || fleet.clusters.iter().map(|cluster| cluster.name.as_str());
     let problem = |name: &String| {
@@ -126,7 +126,7 @@ pub fn clusters(session: &Session, fleet: &Fleet) -> Result<Vec<String>, Stop> {
     };
     let problems: Vec<Problem> = given.iter().filter(|name| !known().any(|k| k == *name)).map(problem).collect();
     if !problems.is_empty() {
-        return Err(Stop { code: WRONG, problems });
+        return Err(CmdError { code: USAGE, problems });
     }
     Ok(known().filter(|name| given.is_empty() || given.iter().any(|g| g == name)).map(str::to_owned).collect())
 }
@@ -135,23 +135,23 @@ pub fn clusters(session: &Session, fleet: &Fleet) -> Result<Vec<String>, Stop> {
 ///
 /// # Errors
 /// All problems that it has.
-pub fn releases(text: &str, fleet: &Fleet) -> Result<Releases, Stop> {
-    release::load(RELEASES, text, fleet).map_err(Stop::all(WRONG))
+pub fn releases(text: &str, fleet: &Fleet) -> Result<Releases, CmdError> {
+    release::load(RELEASES, text, fleet).map_err(CmdError::all(USAGE))
 }
 
 /// Reads everything as a commit has it.
 ///
 /// # Errors
 /// No such commit, a fleet that it does not have, or its problems.
-pub fn inputs_at(session: &Session, commit: &str) -> Result<Inputs, Stop> {
+pub fn inputs_at(session: &Session, commit: &str) -> Result<Inputs, CmdError> {
     let then = || {
-        let git = Git::at(session.space.root(), commit).map_err(|problem| vec![problem])?;
+        let git = Git::at(session.workspace.root(), commit).map_err(|problem| vec![problem])?;
         let data = git.texts(&["infra", "charts"]).map_err(|problem| vec![problem])?;
-        let file = session.space.shown(&session.flags.fleet).to_owned();
+        let file = session.workspace.shown(&session.flags.fleet).to_owned();
         let text = git.text(&file).map_err(|problem| vec![problem])?;
         all(data, &file, &text)
     };
-    then().map_err(Stop::all(WRONG))
+    then().map_err(CmdError::all(USAGE))
 }
 
 fn all(data: Data, file: &str, text_of_fleet: &str) -> Result<Inputs, Vec<Problem>> {
@@ -167,10 +167,10 @@ fn all(data: Data, file: &str, text_of_fleet: &str) -> Result<Inputs, Vec<Proble
 /// The fleet's file as the user named it: from where they stand, or from the repository if it is only there.
 fn fleet_text(session: &Session) -> Result<(String, String), Problem> {
     let named = &session.flags.fleet;
-    let from_here = session.here.join(named);
-    let path = if session.space.holds(from_here.as_str()) { from_here.as_path() } else { named.as_path() };
-    let text = session.space.read_written(path)?;
-    Ok((session.space.shown(path).to_owned(), text))
+    let from_here = session.cwd.join(named);
+    let path = if session.workspace.holds(from_here.as_str()) { from_here.as_path() } else { named.as_path() };
+    let text = session.workspace.read_written(path)?;
+    Ok((session.workspace.shown(path).to_owned(), text))
 }
 
 fn text<'a>(data: &'a Data, file: &str) -> Result<&'a str, Vec<Problem>> {

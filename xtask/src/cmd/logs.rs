@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 
-use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
+use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::{Session, load, plan};
-use crate::ui::shell::Tone;
+use crate::ui::shell::Severity;
 use ::plan::{Plan, StepKey};
 use model::problem::{Problem, nearest};
 
@@ -18,32 +18,32 @@ const ATTEMPTS: u32 = 100;
 ///
 /// # Errors
 /// There is no log of that step.
-pub fn run(session: &mut Session, step: &str) -> Ended {
+pub fn run(session: &mut Session, step: &str) -> CmdResult {
     let mut any = false;
     for attempt in 1..=ATTEMPTS {
-        let path = session.space.log_path(step, attempt);
-        let Ok(text) = session.space.read(Utf8Path::new(&path)) else { break };
-        session.shell.status(Tone::Dim, "Log", &path);
-        session.shell.data(&text);
+        let path = session.workspace.log_path(step, attempt);
+        let Ok(text) = session.workspace.read(Utf8Path::new(&path)) else { break };
+        session.shell.status(Severity::Dim, "Log", &path);
+        session.shell.result(&text);
         any = true;
     }
     if any { Ok(DONE) } else { Err(missing(session, step)) }
 }
 
 /// A step that is in no plan was misspelt; one that is has run no command yet.
-fn missing(session: &Session, step: &str) -> Stop {
-    let path = session.space.log_path(step, 1);
+fn missing(session: &Session, step: &str) -> CmdError {
+    let path = session.workspace.log_path(step, 1);
     let problem = Problem::new(format!("no log of step `{step}`")).at(path, None);
     let known = known(session);
     if known.is_empty() || known.contains(step) {
-        return Stop::one(REFUSED, problem.why("it has run no command yet"));
+        return CmdError::new(FAILED, problem.why("it has run no command yet"));
     }
     let problem = problem.why("no plan has a step of that name");
     let hint = match nearest(step, known.iter().map(StepKey::as_str)) {
         Some(near) => format!("cargo xtask logs {near}"),
         None => "cargo xtask plan bootstrap   # lists its steps; so do the other plans".to_owned(),
     };
-    Stop::one(WRONG, problem.hint(hint))
+    CmdError::new(USAGE, problem.hint(hint))
 }
 
 /// The steps of every plan, as far as the input can be read.

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
+use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::load::Inputs;
 use super::{Session, conduct, load, place, plan, query, show};
-use crate::ui::shell::Tone;
-use crate::ui::words;
+use crate::ui::format;
+use crate::ui::shell::Severity;
 use ::plan::mesh::{Scope, pairs, survey};
 use look::{Seen, look, patient};
 use mesh::{Finding, Grade, Survey, told};
@@ -34,7 +34,7 @@ pub struct Wishes {
 ///
 /// # Errors
 /// Problems of the input, the choice or the machine.
-pub fn run(session: &mut Session, wishes: Wishes) -> Ended {
+pub fn run(session: &mut Session, wishes: Wishes) -> CmdResult {
     let inputs = load::inputs(session)?;
     let scope = wanted(session, &inputs.fleet)?;
     if session.flags.dry_run {
@@ -50,7 +50,7 @@ pub fn run(session: &mut Session, wishes: Wishes) -> Ended {
 ///
 /// # Errors
 /// A data file names peers.
-pub fn printed(session: &mut Session, inputs: &Inputs, scope: &Scope, wishes: Wishes) -> Ended {
+pub fn printed(session: &mut Session, inputs: &Inputs, scope: &Scope, wishes: Wishes) -> CmdResult {
     let plan = match wishes.diagnose {
         true => survey::whole(&inputs.fleet, &inputs.releases, scope),
         false => inputs.mesh_whole(Helm::V4, scope)?,
@@ -62,28 +62,34 @@ pub fn printed(session: &mut Session, inputs: &Inputs, scope: &Scope, wishes: Wi
 ///
 /// # Errors
 /// An unknown cluster, fewer than two clusters, or no link between them.
-pub fn wanted(session: &Session, fleet: &Fleet) -> Result<Scope, Stop> {
+pub fn wanted(session: &Session, fleet: &Fleet) -> Result<Scope, CmdError> {
     let scope = Scope { clusters: load::clusters(session, fleet)?, ..Scope::default() };
     if scope.clusters.len() < 2 {
-        return Err(Stop::one(WRONG, Problem::new("a mesh needs two clusters").at(&fleet.file, None)));
+        return Err(CmdError::new(USAGE, Problem::new("a mesh needs two clusters").at(&fleet.file, None)));
     }
     if pairs(fleet, &scope).is_empty() {
-        let what = format!("the fleet links none of {} with another one of them", words::list(&scope.clusters));
-        return Err(Stop::one(WRONG, Problem::new(what).at(&fleet.file, None).hint("[mesh] links")));
+        let what = format!("the fleet links none of {} with another one of them", format::list(&scope.clusters));
+        return Err(CmdError::new(USAGE, Problem::new(what).at(&fleet.file, None).hint("[mesh] links")));
     }
     Ok(scope)
 }
 
 /// Names of clusters, or how many there are where nobody would read them.
 fn names(clusters: &[String]) -> String {
-    if clusters.len() > 8 { words::count(clusters.len(), "cluster") } else { clusters.join(", ") }
+    if clusters.len() > 8 { format::count(clusters.len(), "cluster") } else { clusters.join(", ") }
 }
 
 /// Looks, connects and proves, in a world that somebody else has opened and locked.
 ///
 /// # Errors
 /// Problems of the input, or the user said stop.
-pub fn within(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: Scope, wishes: Wishes) -> Ended {
+pub fn within(
+    session: &mut Session,
+    world: &mut dyn World,
+    inputs: &Inputs,
+    scope: Scope,
+    wishes: Wishes,
+) -> CmdResult {
     if wishes.diagnose {
         let seen = look(session, world, inputs, &scope, true)?;
         return Ok(report::diagnosed(session, &seen.found));
@@ -101,17 +107,17 @@ pub fn within(session: &mut Session, world: &mut dyn World, inputs: &Inputs, sco
         let told = seen.found.iter().filter(|f| f.grade < Grade::Open && f.grade != Grade::Away);
         show(session, &told.map(|f| f.problem.clone()).collect::<Vec<_>>());
         let what = if moved { "nothing but addresses was changed" } else { "nothing was changed" };
-        session.shell.status(Tone::Bad, "Refused", what);
-        return Ok(REFUSED);
+        session.shell.status(Severity::Error, "Refused", what);
+        return Ok(FAILED);
     }
     let away: Vec<&Finding> = seen.found.iter().filter(|f| is_away(f)).collect();
     let scope = without(session, inputs, scope, &seen, &away);
     for finding in &away {
-        session.shell.status(Tone::Warn, "Skipping", &finding.problem.what);
+        session.shell.status(Severity::Warning, "Skipping", &finding.problem.what);
     }
     if scope.clusters.len() < 2 {
         show(session, &away.iter().map(|f| f.problem.clone()).collect::<Vec<_>>());
-        return Ok(REFUSED);
+        return Ok(FAILED);
     }
     connect(session, world, inputs, &scope, wishes)
 }
@@ -121,10 +127,10 @@ fn is_away(finding: &Finding) -> bool {
     finding.grade == Grade::Away || finding.grade == Grade::Moved && finding.check == "API servers"
 }
 
-fn connect(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: &Scope, wishes: Wishes) -> Ended {
+fn connect(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: &Scope, wishes: Wishes) -> CmdResult {
     let plan = inputs.mesh(query::helm(world)?, scope)?;
     let code = conduct::run(session, world, &plan, &|_| vec![])?;
-    if code == REFUSED {
+    if code == FAILED {
         explain(session, world, inputs, scope)?;
     }
     if code != DONE {
@@ -135,10 +141,10 @@ fn connect(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope:
 }
 
 /// Readdresses the nodes that moved. Where that fails it says so, and their cluster is then one that does not answer.
-fn bring_home(session: &mut Session, world: &mut dyn World, inputs: &Inputs, seen: &Seen) -> Ended {
+fn bring_home(session: &mut Session, world: &mut dyn World, inputs: &Inputs, seen: &Seen) -> CmdResult {
     let mut clusters: Vec<String> = Vec::new();
     for finding in seen.of(Grade::Moved) {
-        session.shell.status(Tone::Warn, "Moved", &finding.problem.what);
+        session.shell.status(Severity::Warning, "Moved", &finding.problem.what);
         if !clusters.contains(&finding.cluster) {
             clusters.push(finding.cluster.clone());
         }
@@ -146,7 +152,7 @@ fn bring_home(session: &mut Session, world: &mut dyn World, inputs: &Inputs, see
     let plan = inputs.home(query::helm(world)?, &clusters);
     let code = conduct::run(session, world, &plan, &|_| vec![])?;
     let rest = "cargo xtask start   # tells what else keeps an address: Argo CD's list of clusters";
-    session.shell.status(Tone::Hint, "Later", rest);
+    session.shell.status(Severity::Hint, "Later", rest);
     Ok(code)
 }
 
@@ -164,14 +170,14 @@ fn without(session: &mut Session, inputs: &Inputs, mut scope: Scope, seen: &Seen
         let addresses = if all { addresses(cluster) } else { looked_for.clone() };
         if !addresses.is_empty() {
             scope.elsewhere.insert(cluster.name.clone(), addresses);
-            session.shell.status(Tone::Dim, "Leaving", &format!("{} the peer that it is", cluster.name));
+            session.shell.status(Severity::Dim, "Leaving", &format!("{} the peer that it is", cluster.name));
         }
     }
     scope
 }
 
 /// After a failure: the most likely cause, and where more is kept.
-fn explain(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: &Scope) -> Result<(), Stop> {
+fn explain(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: &Scope) -> Result<(), CmdError> {
     let found = look(session, world, inputs, scope, true)?.found;
     report::cause(session, &found);
     let named = found.first().map(|f| f.cluster.clone()).filter(|c| !c.is_empty());
@@ -181,10 +187,10 @@ fn explain(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope:
     let file = format!("{}/{name}", session.out());
     let output = query::command(world, command, Duration::from_secs(600))?;
     match Some(output).filter(|o| !o.ok()) {
-        None => session.shell.status(Tone::Hint, "Kept", &format!("{file}.zip, for whoever looks further")),
+        None => session.shell.status(Severity::Hint, "Kept", &format!("{file}.zip, for whoever looks further")),
         Some(output) => {
-            let why = words::tail(&output.stderr, 1).join("");
-            session.shell.status(Tone::Warn, "Not kept", &format!("{file}.zip: {why}"));
+            let why = format::tail(&output.stderr, 1).join("");
+            session.shell.status(Severity::Warning, "Not kept", &format!("{file}.zip: {why}"));
         }
     }
     Ok(())
@@ -195,24 +201,24 @@ fn cilium() -> Cilium {
 }
 
 /// The long test, one pair after another: each makes its own namespaces in both clusters.
-fn tested(session: &mut Session, world: &mut dyn World, fleet: &Fleet, scope: &Scope) -> Ended {
+fn tested(session: &mut Session, world: &mut dyn World, fleet: &Fleet, scope: &Scope) -> CmdResult {
     let mut problems = Vec::new();
     for (a, b) in pairs(fleet, scope) {
         let name = format!("sysdump-{}-{}", a.name, b.name);
         let command = cilium().connectivity(&a.name, &b.name, &format!("out/{name}"));
         let file = format!("{}/{name}", session.out());
         let pair = format!("{} and {}", a.name, b.name);
-        session.shell.status(Tone::Dim, "Testing", &format!("connectivity between {pair}"));
+        session.shell.status(Severity::Dim, "Testing", &format!("connectivity between {pair}"));
         let hint = command.to_string();
         match query::command(world, command, Duration::from_secs(30 * 60))? {
-            output if output.ok() => session.shell.status(Tone::Good, "Passed", &pair),
+            output if output.ok() => session.shell.status(Severity::Success, "Passed", &pair),
             output => {
-                let why = words::tail(&output.stderr, 1).join("");
+                let why = format::tail(&output.stderr, 1).join("");
                 let what = format!("the connectivity test between {pair} fails");
                 problems.push(Problem::new(what).why(format!("{why}; more is in {file}.zip")).hint(hint));
             }
         }
     }
     show(session, &problems);
-    Ok(if problems.is_empty() { DONE } else { REFUSED })
+    Ok(if problems.is_empty() { DONE } else { FAILED })
 }

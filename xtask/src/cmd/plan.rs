@@ -5,11 +5,11 @@ use clap::ValueEnum;
 
 use super::Session;
 use super::conduct::chosen;
-use super::exit::{DONE, Ended, Stop};
+use super::exit::{CmdError, CmdResult, DONE};
 use super::load::{self, Inputs};
 use crate::cli::{Format, Graph, Planned};
-use crate::ui::shell::Tone;
-use crate::ui::{events, words};
+use crate::ui::shell::Severity;
+use crate::ui::{events, format};
 use plan::mesh::Scope;
 use plan::{Plan, StepKey, diff, graph, power, text};
 use tool::helm::Helm;
@@ -18,13 +18,13 @@ use tool::helm::Helm;
 ///
 /// # Errors
 /// Problems of the input or of the choice.
-pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Option<Graph>) -> Ended {
+pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Option<Graph>) -> CmdResult {
     let plan = planned(&load::inputs(session)?, of)?;
     match (since, graph) {
         (Some(commit), _) => changes(session, plan, of, commit),
         (None, Some(Graph::Mermaid)) => {
             let plan = narrow(session, plan)?;
-            session.shell.data(&graph::mermaid(&plan));
+            session.shell.result(&graph::mermaid(&plan));
             Ok(DONE)
         }
         (None, None) => print(session, plan),
@@ -37,7 +37,7 @@ pub(super) fn every(inputs: &Inputs) -> Vec<Plan> {
 }
 
 /// The whole plan of a command, in the words of the newest Helm.
-fn planned(inputs: &Inputs, of: Planned) -> Result<Plan, Stop> {
+fn planned(inputs: &Inputs, of: Planned) -> Result<Plan, CmdError> {
     match of {
         Planned::Bootstrap => Ok(inputs.bootstrap(Helm::V4)),
         Planned::MeshConnect => inputs.mesh_whole(Helm::V4, &Scope::all(&inputs.fleet)),
@@ -49,15 +49,15 @@ fn planned(inputs: &Inputs, of: Planned) -> Result<Plan, Stop> {
 }
 
 /// Prints what differs from the plan that a commit would have made, with the code of today.
-fn changes(session: &mut Session, plan: Plan, of: Planned, commit: &str) -> Ended {
+fn changes(session: &mut Session, plan: Plan, of: Planned, commit: &str) -> CmdResult {
     let then = planned(&load::inputs_at(session, commit)?, of)?;
     let chosen = chosen(session, &plan)?;
     let there = |step: &StepKey| chosen.contains(step) || plan.step(step).is_none();
     let changes: Vec<_> = diff::diff(&then, &plan).into_iter().filter(|change| there(&change.step)).collect();
-    session.shell.data(&diff::print(&changes));
-    let steps = words::count(changes.len(), "step");
+    session.shell.result(&diff::print(&changes));
+    let steps = format::count(changes.len(), "step");
     let differ = if changes.len() == 1 { "differs" } else { "differ" };
-    session.shell.status(Tone::Good, "Compared", &format!("with `{commit}`: {steps} {differ}"));
+    session.shell.status(Severity::Success, "Compared", &format!("with `{commit}`: {steps} {differ}"));
     Ok(DONE)
 }
 
@@ -65,18 +65,18 @@ fn changes(session: &mut Session, plan: Plan, of: Planned, commit: &str) -> Ende
 ///
 /// # Errors
 /// Problems of the choice.
-pub fn print(session: &mut Session, plan: Plan) -> Ended {
+pub fn print(session: &mut Session, plan: Plan) -> CmdResult {
     let plan = narrow(session, plan)?;
     let text = match session.flags.format {
         Format::Text => text::print(&plan),
         Format::Json => events::plan(&plan),
     };
-    session.shell.data(&text);
+    session.shell.result(&text);
     Ok(DONE)
 }
 
 /// The plan with the chosen steps alone.
-fn narrow(session: &Session, mut plan: Plan) -> Result<Plan, Stop> {
+fn narrow(session: &Session, mut plan: Plan) -> Result<Plan, CmdError> {
     let chosen = chosen(session, &plan)?;
     plan.steps.retain(|step| chosen.contains(&step.id));
     Ok(plan)

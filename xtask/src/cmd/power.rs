@@ -6,11 +6,11 @@ use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
 use super::conduct::facts;
-use super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
+use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::load::Inputs;
-use super::{Session, conduct, cut_off, install, load, mesh, place, plan, query};
-use crate::ui::shell::Tone;
-use crate::ui::words;
+use super::{Session, conduct, drill_marker, install, load, mesh, place, plan, query};
+use crate::ui::format;
+use crate::ui::shell::Severity;
 use ::plan::mesh::Scope;
 use ::plan::survey::{Answers, State, links};
 use ::plan::{Plan, StepKey, power};
@@ -36,7 +36,7 @@ pub enum Power {
 ///
 /// # Errors
 /// Problems of the input, the choice or the machine; or nobody said yes.
-pub fn run(session: &mut Session, power: Power) -> Ended {
+pub fn run(session: &mut Session, power: Power) -> CmdResult {
     let inputs = load::inputs(session)?;
     let offered = inputs.bootstrap(Helm::V4);
     let (fleet, name) = (&inputs.fleet, name(power));
@@ -57,16 +57,16 @@ pub fn run(session: &mut Session, power: Power) -> Ended {
         if power == Power::Start && code == DONE && all { linked(session, world, &inputs, &plan) } else { Ok(code) }
     })?;
     if power == Power::Start && code == DONE && all && !session.flags.dry_run {
-        cut_off::back(session)?;
+        drill_marker::back(session)?;
     }
     if power == Power::Destroy && code == DONE && all && !session.flags.dry_run {
-        session.space.forget_story().map_err(Stop::with(REFUSED))?;
+        session.workspace.forget_story().map_err(CmdError::with(FAILED))?;
     }
     Ok(code)
 }
 
 /// Clusters that were connected are so again: peers have each other's addresses, and those may have changed.
-fn linked(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Ended {
+fn linked(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> CmdResult {
     let asked = links::told_questions(&inputs.fleet, plan);
     let seen = query::check(session, world, &asked)?;
     let clusters = links::told_clusters(&inputs.fleet, &seen.answers);
@@ -85,7 +85,7 @@ fn name(power: Power) -> &'static str {
 }
 
 /// Shows what is there and would go. Where nothing is, nobody needs to be asked.
-fn consent(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &Plan) -> Result<(), Stop> {
+fn consent(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &Plan) -> Result<(), CmdError> {
     let chosen = conduct::chosen(session, plan)?;
     let steps = plan.steps.iter().filter(|step| chosen.contains(&step.id) && step.id.action() == "destroy");
     let asked = Plan { steps: steps.cloned().collect(), ..plan.clone() };
@@ -100,20 +100,28 @@ fn consent(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &P
     for (vm, state) in &there {
         let strange = if strangers.contains(&vm.as_str()) { "; no run from here has seen it" } else { "" };
         let line = format!("{vm}, {state}{strange}");
-        session.shell.tell(&crate::ui::shell::status(session.shell.paint(), Tone::Warn, "Deletes", &line));
+        session.shell.message(&crate::ui::shell::status_line(
+            session.shell.style(),
+            Severity::Warning,
+            "Deletes",
+            &line,
+        ));
     }
     let secrets = "with their disks, their kubeconfigs and secrets below out/";
-    let what = format!("{}, {secrets}", words::count(there.len(), "VM"));
+    let what = format!("{}, {secrets}", format::count(there.len(), "VM"));
     if session.flags.yes && !strangers.is_empty() {
         let problem = Problem::new(format!("not in the journal: {}", strangers.join(", ")));
         let why = "a VM of that name may be somebody else's; `--yes` is for those that a run from here has seen";
-        return Err(Stop::one(WRONG, problem.why(why).hint("cargo xtask start   # sees them; or answer the question")));
+        return Err(CmdError::new(
+            USAGE,
+            problem.why(why).hint("cargo xtask start   # sees them; or answer the question"),
+        ));
     }
     if session.flags.yes || is_yes(session, world, &format!("Delete {what}?"))? {
         return Ok(());
     }
     let problem = Problem::new("nothing was deleted: nobody said yes").why(what);
-    Err(Stop::one(WRONG, problem.hint(format!("{} --yes", session.typed))))
+    Err(CmdError::new(USAGE, problem.hint(format!("{} --yes", session.invocation))))
 }
 
 /// VMs that the journal knows: a run from here has read their address.
@@ -146,9 +154,9 @@ const GLANCE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// It was answered by Ctrl-C, or the window was closed.
-pub(super) fn is_yes(session: &mut Session, world: &mut dyn World, question: &str) -> Result<bool, Stop> {
+pub(super) fn is_yes(session: &mut Session, world: &mut dyn World, question: &str) -> Result<bool, CmdError> {
     let Some(keyboard) = session.keyboard else { return Ok(false) };
-    session.shell.tell(&format!("{question} Type yes:"));
+    session.shell.message(&format!("{question} Type yes:"));
     let line = keyboard();
     loop {
         match line.try_recv() {
@@ -158,7 +166,7 @@ pub(super) fn is_yes(session: &mut Session, world: &mut dyn World, question: &st
         }
         let soon = world.now() + GLANCE;
         if world.wait(Some(soon)) == Event::Interrupt {
-            return Err(Stop::one(INTERRUPTED, Problem::new("stopped at the question: nothing was done")));
+            return Err(CmdError::new(INTERRUPTED, Problem::new("stopped at the question: nothing was done")));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use semver::Version;
 
-use super::exit::Stop;
+use super::exit::CmdError;
 use super::{Session, conduct};
 use exec::query::{self, Survey};
 pub use exec::query::{command, commands};
@@ -23,18 +23,18 @@ pub type Outputs = (BTreeMap<StepKey, Output>, BTreeMap<String, String>);
 ///
 /// # Errors
 /// The user interrupted.
-pub fn check(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<Survey, Stop> {
+pub fn check(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<Survey, CmdError> {
     let (facts, jobs) = (conduct::facts(session), conduct::jobs(session));
-    Ok(query::check(plan, facts, world, &mut session.space, jobs)?)
+    Ok(query::check(plan, facts, world, &mut session.workspace, jobs)?)
 }
 
 /// Asks every probe of a plan for its output.
 ///
 /// # Errors
 /// The user interrupted.
-pub fn outputs(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<Outputs, Stop> {
+pub fn outputs(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<Outputs, CmdError> {
     let (mut facts, jobs) = (conduct::facts(session), conduct::jobs(session));
-    let outputs = query::outputs(plan, &mut facts, world, &mut session.space, jobs)?;
+    let outputs = query::outputs(plan, &mut facts, world, &mut session.workspace, jobs)?;
     Ok((outputs, facts))
 }
 
@@ -42,7 +42,7 @@ pub fn outputs(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Res
 ///
 /// # Errors
 /// The user interrupted.
-pub fn helm(world: &mut dyn World) -> Result<Helm, Stop> {
+pub fn helm(world: &mut dyn World) -> Result<Helm, CmdError> {
     Ok(major(&query::command(world, helm::version(), LIMIT)?).unwrap_or(Helm::V4))
 }
 

@@ -1,10 +1,10 @@
 //! `render`: writes every generated file under `out/`, or says where they differ.
 //! Knows nothing of what is in them.
 
-use super::exit::{DONE, Ended, NOT_READY, REFUSED, Stop};
+use super::exit::{CmdError, CmdResult, DONE, FAILED, PRECONDITION};
 use super::{Session, load, show};
-use crate::ui::shell::Tone;
-use crate::ui::words;
+use crate::ui::format;
+use crate::ui::shell::Severity;
 use exec::workspace::Drift;
 use model::problem::Problem;
 use render::Files;
@@ -13,14 +13,14 @@ use render::Files;
 ///
 /// # Errors
 /// Problems of the input, or of the disk.
-pub fn run(session: &mut Session, check: bool) -> Ended {
+pub fn run(session: &mut Session, check: bool) -> CmdResult {
     let inputs = load::inputs(session)?;
     if check { compare(session, &inputs.files) } else { write(session, &inputs.files) }
 }
 
-fn write(session: &mut Session, files: &Files) -> Ended {
-    let _lock = session.space.lock("render").map_err(Stop::with(NOT_READY))?;
-    let written = session.space.write_generated(files).map_err(Stop::all(NOT_READY))?;
+fn write(session: &mut Session, files: &Files) -> CmdResult {
+    let _lock = session.workspace.lock("render").map_err(CmdError::with(PRECONDITION))?;
+    let written = session.workspace.write_generated(files).map_err(CmdError::all(PRECONDITION))?;
     let mut parts = vec![];
     if !written.changed.is_empty() {
         parts.push(format!("{} changed", written.changed.len()));
@@ -29,20 +29,20 @@ fn write(session: &mut Session, files: &Files) -> Ended {
         parts.push(format!("{} removed", written.removed.len()));
     }
     let parts = if parts.is_empty() { "nothing changed".to_owned() } else { parts.join(", ") };
-    let said = format!("{} to {}/ ({parts})", words::count(files.len(), "file"), session.out());
-    session.shell.status(Tone::Good, "Rendered", &said);
+    let said = format!("{} to {}/ ({parts})", format::count(files.len(), "file"), session.out());
+    session.shell.status(Severity::Success, "Rendered", &said);
     Ok(DONE)
 }
 
-fn compare(session: &mut Session, files: &Files) -> Ended {
-    let drifts = session.space.compare_generated(files).map_err(Stop::all(NOT_READY))?;
+fn compare(session: &mut Session, files: &Files) -> CmdResult {
+    let drifts = session.workspace.compare_generated(files).map_err(CmdError::all(PRECONDITION))?;
     if drifts.is_empty() {
-        let said = format!("{} in {}/, all as rendered", words::count(files.len(), "file"), session.out());
-        session.shell.status(Tone::Good, "Checked", &said);
+        let said = format!("{} in {}/, all as rendered", format::count(files.len(), "file"), session.out());
+        session.shell.status(Severity::Success, "Checked", &said);
         return Ok(DONE);
     }
     show(session, &[problem(&session.out(), &drifts)]);
-    Ok(REFUSED)
+    Ok(FAILED)
 }
 
 fn problem(out: &str, drifts: &[Drift]) -> Problem {
@@ -52,7 +52,7 @@ fn problem(out: &str, drifts: &[Drift]) -> Problem {
         Drift::Stale(path) => format!("stale    {out}/{path}"),
     };
     let are = if drifts.len() == 1 { "is" } else { "are" };
-    Problem::new(format!("{} {are} not as rendered", words::count(drifts.len(), "generated file")))
+    Problem::new(format!("{} {are} not as rendered", format::count(drifts.len(), "generated file")))
         .why(drifts.iter().map(row).collect::<Vec<_>>().join("\n"))
         .hint("cargo xtask render")
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
+use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::verify_contract::record::{self, ANSWERS};
 use super::verify_contract::{drilled, rendered};
 use super::{Session, load, show};
-use crate::ui::shell::Tone;
+use crate::ui::shell::Severity;
 use crate::ui::verdict::{self, Excused, Told};
 use contract::{self, Evidence};
 use exec::workspace::sha256_of;
@@ -18,8 +18,8 @@ use model::problem::Problem;
 ///
 /// # Errors
 /// There is no report, or the input is wrong.
-pub fn verify(session: &mut Session, folder: Option<&str>) -> Ended {
-    let newest = session.space.reports().pop();
+pub fn verify(session: &mut Session, folder: Option<&str>) -> CmdResult {
+    let newest = session.workspace.reports().pop();
     let Some(name) = folder.map(str::to_owned).or(newest) else {
         let hint = match session.flags.simulate {
             true => "cargo xtask verify-contract --simulate --drill mgmt-outage",
@@ -28,26 +28,26 @@ pub fn verify(session: &mut Session, folder: Option<&str>) -> Ended {
             }
         };
         let what = format!("there is no report in {}/reports", session.out());
-        return Err(Stop::one(WRONG, Problem::new(what).hint(hint)));
+        return Err(CmdError::new(USAGE, Problem::new(what).hint(hint)));
     };
-    let folder = session.space.out().join("reports").join(&name);
-    let read = |file: &str| session.space.read(&folder.join(file)).map_err(Stop::with(WRONG));
+    let folder = session.workspace.out().join("reports").join(&name);
+    let read = |file: &str| session.workspace.read(&folder.join(file)).map_err(CmdError::with(USAGE));
     let (text, page, sums) = (read("report.json")?, read("report.html")?, read("SHA256SUMS")?);
     let log = if sums.contains(ANSWERS) { Some(read(ANSWERS)?) } else { None };
-    let shown = session.space.shown(&folder).to_owned();
+    let shown = session.workspace.shown(&folder).to_owned();
     let files = [("report.json", Some(&text)), ("report.html", Some(&page)), (ANSWERS, log.as_ref())];
     let files: Vec<(&str, &str)> = files.into_iter().filter_map(|(name, text)| Some((name, text?.as_str()))).collect();
     let mut wrong = changed(&shown, &sums, &files);
     let record: Value = serde_json::from_str(&text).map_err(|e| {
-        Stop::one(WRONG, Problem::new(format!("no JSON: {e}")).at(format!("{shown}/report.json"), None))
+        CmdError::new(USAGE, Problem::new(format!("no JSON: {e}")).at(format!("{shown}/report.json"), None))
     })?;
     wrong.extend(differs(session, &shown, &record, log.as_deref())?);
     if wrong.is_empty() {
-        session.shell.status(Tone::Good, "Verified", &format!("{shown}: digests and verdicts are as today's"));
+        session.shell.status(Severity::Success, "Verified", &format!("{shown}: digests and verdicts are as today's"));
         return Ok(DONE);
     }
     show(session, &wrong);
-    Ok(REFUSED)
+    Ok(FAILED)
 }
 
 /// Files whose digest is not the one that was written beside them.
@@ -61,10 +61,10 @@ fn changed(folder: &str, sums: &str, files: &[(&str, &str)]) -> Vec<Problem> {
 }
 
 /// What the same data and the same answers give today: every file whose digest differs, and every verdict.
-fn differs(session: &mut Session, folder: &str, record: &Value, log: Option<&str>) -> Result<Vec<Problem>, Stop> {
+fn differs(session: &mut Session, folder: &str, record: &Value, log: Option<&str>) -> Result<Vec<Problem>, CmdError> {
     let inputs = load::inputs(session)?;
     let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
-    let mut evidence = evidence.map_err(Stop::all(WRONG))?;
+    let mut evidence = evidence.map_err(CmdError::all(USAGE))?;
     if !record["contract"]["rendered"].is_null() {
         rendered::add(session, &inputs, &mut evidence)?;
     }

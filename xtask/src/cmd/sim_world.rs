@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Session;
-use super::exit::{NOT_READY, Stop};
+use super::exit::{CmdError, PRECONDITION};
 use exec::workspace::Workspace;
 use model::problem::Problem;
 use plan::{Plan, Probe, Want};
@@ -21,17 +21,17 @@ const MAX_WAITS: u64 = 2_000_000;
 ///
 /// # Errors
 /// The saved state cannot be read.
-pub fn open(session: &Session, plan: &Plan) -> Result<SimWorld, Stop> {
+pub fn open(session: &Session, plan: &Plan) -> Result<SimWorld, CmdError> {
     let faults = session.flags.seed.map_or_else(Faults::none, Faults::seeded);
-    let path = session.space.out().join(STATE_FILE);
-    if !session.space.holds(path.as_str()) {
-        return Ok(begin(&session.space, faults, plan));
+    let path = session.workspace.out().join(STATE_FILE);
+    if !session.workspace.holds(path.as_str()) {
+        return Ok(begin(&session.workspace, faults, plan));
     }
-    let saved = session.space.read(&path).map_err(Stop::with(NOT_READY))?;
-    let mut world = resume(&session.space, &saved).map_err(|reason| {
+    let saved = session.workspace.read(&path).map_err(CmdError::with(PRECONDITION))?;
+    let mut world = resume(&session.workspace, &saved).map_err(|reason| {
         let problem =
-            Problem::new("the state of the last simulation cannot be read").at(session.space.shown(&path), None);
-        Stop::one(NOT_READY, problem.why(reason).hint(format!("rm -r {}", session.out())))
+            Problem::new("the state of the last simulation cannot be read").at(session.workspace.shown(&path), None);
+        CmdError::new(PRECONDITION, problem.why(reason).hint(format!("rm -r {}", session.out())))
     })?;
     world.with_faults(faults);
     publish(world.stage_mut(), plan);
@@ -39,8 +39,8 @@ pub fn open(session: &Session, plan: &Plan) -> Result<SimWorld, Stop> {
 }
 
 /// Saves the state for the next simulation.
-pub fn close(session: &Session, world: &SimWorld) -> Result<(), Stop> {
-    session.space.keep(STATE_FILE, world.save().as_bytes()).map_err(Stop::with(NOT_READY))
+pub fn close(session: &Session, world: &SimWorld) -> Result<(), CmdError> {
+    session.workspace.keep(STATE_FILE, world.save().as_bytes()).map_err(CmdError::with(PRECONDITION))
 }
 
 /// Addresses of charts that a plan fetches and the simulator does not know: `https://charts.test/tiny`.

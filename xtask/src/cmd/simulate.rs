@@ -13,11 +13,11 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::conduct::jobs;
-use super::exit::{CRASH, DONE, Ended, Stop, WRONG};
+use super::exit::{CmdError, CmdResult, DONE, STUCK, USAGE};
 use super::{Session, load};
 use crate::cli::{Format, Planned, Simulate};
-use crate::ui::shell::{Tone, Volume};
-use crate::ui::words;
+use crate::ui::format;
+use crate::ui::shell::{Severity, Volume};
 use exec::workspace::clock;
 use model::problem::Problem;
 use trial::Trial;
@@ -33,9 +33,9 @@ struct Totals {
 }
 
 /// Runs the trials, each in its own world.
-pub fn run(session: &mut Session, wanted: &Simulate) -> Ended {
+pub fn run(session: &mut Session, wanted: &Simulate) -> CmdResult {
     let began = clock::now_ms();
-    let named = named_trials(wanted).map_err(Stop::with(WRONG))?;
+    let named = named_trials(wanted).map_err(CmdError::with(USAGE))?;
     let inputs = load::inputs(session)?;
     let command = wanted.command;
     let plans =
@@ -47,7 +47,7 @@ pub fn run(session: &mut Session, wanted: &Simulate) -> Ended {
     };
     flags.push_str(if wanted.readdressed { " --readdressed" } else { "" });
     let baseline = trial_runner::baseline(scenario)
-        .map_err(|reason| Stop::one(CRASH, Problem::new("a simulation without faults fails").why(reason)))?;
+        .map_err(|reason| CmdError::new(STUCK, Problem::new("a simulation without faults fails").why(reason)))?;
     let possible = &baseline.possible;
     let single = || possible.iter().step_by(wanted.exhaustive.unwrap_or(1)).map(|s| Trial::Fault(s.point, s.kind));
     let trials = named.unwrap_or_else(|| single().collect());
@@ -63,7 +63,7 @@ pub fn run(session: &mut Session, wanted: &Simulate) -> Ended {
     }
     if !only {
         let json = session.flags.format == Format::Json;
-        session.shell.data(&if json { format!("{}\n", totals.coverage.json()) } else { totals.coverage.text() });
+        session.shell.result(&if json { format!("{}\n", totals.coverage.json()) } else { totals.coverage.text() });
     }
     let summary = summary(&totals, possible.len(), Duration::from_millis(clock::now_ms().saturating_sub(began)));
     Ok(conclude(session, &flags, &totals, &summary))
@@ -94,26 +94,30 @@ fn range(text: &str) -> Result<std::ops::RangeInclusive<u64>, Problem> {
 /// Details if the trial failed, is the only one, or with `--verbose`.
 fn report(session: &mut Session, flags: &str, trial: Trial, result: &TrialResult, only: bool) {
     if session.flags.format == Format::Json {
-        session.shell.data(&format!("{}\n", json(trial, result)));
+        session.shell.result(&format!("{}\n", json(trial, result)));
     }
     if only || session.shell.volume() == Volume::Verbose || result.verdict.is_some() {
         for fault in &result.injected {
-            let line =
-                format!("{} at injection point {}: $ {}", fault.kind, fault.point, words::cut(&fault.command, 90));
-            session.shell.status(Tone::Warn, "Injected", &line);
+            let line = format!(
+                "{} at injection point {}: $ {}",
+                fault.kind,
+                fault.point,
+                format::truncate(&fault.command, 90)
+            );
+            session.shell.status(Severity::Warning, "Injected", &line);
         }
         let tally = |outcome| crate::ui::report::tally(outcome).words();
         let (faulty, recovery) = (tally(&result.faulty), tally(&result.recovery));
         let line =
-            format!("{trial}: {} with faults: {faulty}; then without: {recovery}", words::count(result.runs, "run"));
-        session.shell.status(Tone::Dim, "Ran", &line);
+            format!("{trial}: {} with faults: {faulty}; then without: {recovery}", format::count(result.runs, "run"));
+        session.shell.status(Severity::Dim, "Ran", &line);
     }
     if let Some((_, reason)) = &result.verdict {
         let problem = Problem::new(format!("simulation with {trial} failed"))
             .why(reason.clone())
             .hint(format!("reproduce: cargo xtask simulate{flags} {}", trial.flag()));
-        let text = crate::ui::problem::one(&problem, session.shell.paint());
-        session.shell.tell(&text);
+        let text = crate::ui::problem::one(&problem, session.shell.style());
+        session.shell.message(&text);
     }
 }
 
@@ -128,22 +132,22 @@ fn json(trial: Trial, result: &TrialResult) -> serde_json::Value {
 
 fn summary(totals: &Totals, possible: usize, took: Duration) -> String {
     let Totals { seeds, points, injected, .. } = totals;
-    let (faults, took) = (words::count(*injected, "fault"), words::duration(took));
+    let (faults, took) = (format::count(*injected, "fault"), format::duration(took));
     match seeds {
         0 => format!("{faults} of {possible} in {took}, one at a time"),
-        _ => format!("{} in {took}: {points} injection points, {faults}", words::count(*seeds, "seed")),
+        _ => format!("{} in {took}: {points} injection points, {faults}", format::count(*seeds, "seed")),
     }
 }
 
 fn conclude(session: &mut Session, flags: &str, totals: &Totals, summary: &str) -> u8 {
     let Some((first, code)) = totals.failing.first() else {
-        session.shell.status(Tone::Good, "Simulated", &format!("{summary}, all converged"));
+        session.shell.status(Severity::Success, "Simulated", &format!("{summary}, all converged"));
         return DONE;
     };
     let reproduce = format!("reproduce: cargo xtask simulate{flags} {}", first.flag());
     let line = format!("{summary}, {} failing; {reproduce}", totals.failing.len());
-    let line = crate::ui::shell::status(session.shell.paint(), Tone::Bad, "Failed", &line);
-    session.shell.tell(&line);
+    let line = crate::ui::shell::status_line(session.shell.style(), Severity::Error, "Failed", &line);
+    session.shell.message(&line);
     *code
 }
 

@@ -1,11 +1,11 @@
 //! `status`: what there is, beside what is wanted. Asks only; a machine that is down is an answer too.
 //! Knows nothing of what the questions mean.
 
-use super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
+use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::load::Inputs;
 use super::{Session, drift, load, place, query};
 use crate::cli::Format;
-use crate::ui::shell::Tone;
+use crate::ui::shell::Severity;
 use crate::ui::status;
 use contract::{self, Evidence};
 use exec::query::Survey;
@@ -20,22 +20,22 @@ use tool::helm::Helm;
 ///
 /// # Errors
 /// Problems of the input.
-pub fn run(session: &mut Session) -> Ended {
+pub fn run(session: &mut Session) -> CmdResult {
     let inputs = load::inputs(session)?;
     place::within(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
         let survey = look(session, world, &inputs)?;
         let links = linked(session, world, &inputs, &survey.answers)?;
         let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers).linked(links);
         let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
-        let report = contract::check(&evidence.map_err(Stop::all(WRONG))?);
+        let report = contract::check(&evidence.map_err(CmdError::all(USAGE))?);
         let again = session.flags.hint("cargo xtask doctor");
         let text = match session.flags.format {
             Format::Text => status::text(&overview, &report, &again),
             Format::Json => status::json(&overview, &report),
         };
-        session.shell.data(&text);
+        session.shell.result(&text);
         let holds = report.verdicts.iter().all(|verdict| verdict.findings.is_empty());
-        Ok(if holds && overview.so.0 == overview.so.1 { DONE } else { REFUSED })
+        Ok(if holds && overview.so.0 == overview.so.1 { DONE } else { FAILED })
     })
 }
 
@@ -45,7 +45,7 @@ fn linked(
     world: &mut dyn World,
     inputs: &Inputs,
     answers: &Answers,
-) -> Result<Vec<LinkView>, Stop> {
+) -> Result<Vec<LinkView>, CmdError> {
     let connect = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
     let plan = links::questions(&inputs.fleet, &connect, answers);
     let connected = query::check(session, world, &plan)?.answers;
@@ -62,8 +62,8 @@ fn linked(
 ///
 /// # Errors
 /// The user said stop.
-pub fn look(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Result<Survey, Stop> {
-    session.shell.status(Tone::Dim, "Looking", "at the machine, the VMs and the clusters");
+pub fn look(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Result<Survey, CmdError> {
+    session.shell.status(Severity::Dim, "Looking", "at the machine, the VMs and the clusters");
     let plan = questions(&inputs.bootstrap(query::helm(world)?));
     let mut survey = query::check(session, world, &plan)?;
     drift::explain(session, world, inputs, &mut survey)?;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::exit::{Ended, NOT_READY, Stop};
+use super::exit::{CmdError, CmdResult, PRECONDITION};
 use super::{Session, conduct, load, place, plan, query};
 use ::plan::{bootstrap, tools};
 use model::problem::Problem;
@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// Problems of the input, or of the choice.
-pub fn install(session: &mut Session) -> Ended {
+pub fn install(session: &mut Session) -> CmdResult {
     let inputs = load::inputs(session)?;
     let offered = bootstrap::downloads(&inputs.fleet, &inputs.releases);
     place::within(session, Some("tools install"), &offered, &mut |session, world| {
@@ -30,11 +30,11 @@ pub fn install(session: &mut Session) -> Ended {
 }
 
 /// What the machine is, as `macos-aarch64`.
-fn platform(world: &mut dyn World) -> Result<String, Stop> {
+fn platform(world: &mut dyn World) -> Result<String, CmdError> {
     let output = query::command(world, own::machine(), LIMIT)?;
     let said: serde_json::Value = serde_json::from_str(&output.stdout).unwrap_or_default();
     match (said["os"].as_str(), said["arch"].as_str()) {
         (Some(os), Some(arch)) => Ok(format!("{os}-{arch}")),
-        _ => Err(Stop::one(NOT_READY, Problem::new("this machine does not say what it is").why(output.stderr))),
+        _ => Err(CmdError::new(PRECONDITION, Problem::new("this machine does not say what it is").why(output.stderr))),
     }
 }

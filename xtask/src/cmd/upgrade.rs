@@ -1,12 +1,12 @@
 //! `upgrade`: shows what goes from which version to which, and brings it there.
 //! Knows nothing of the steps.
 
-use super::exit::{DONE, Ended, Stop};
+use super::exit::{CmdError, CmdResult, DONE};
 use super::load::Inputs;
 use super::{Session, install, load, place, plan, query};
 use crate::cli::Format;
-use crate::ui::shell::Tone;
-use crate::ui::words;
+use crate::ui::format;
+use crate::ui::shell::Severity;
 use ::plan::Plan;
 use ::plan::upgrade::changes::{Change, changes, questions};
 use tool::World;
@@ -16,7 +16,7 @@ use tool::helm::Helm;
 ///
 /// # Errors
 /// Problems of the input, the choice or the machine.
-pub fn run(session: &mut Session) -> Ended {
+pub fn run(session: &mut Session) -> CmdResult {
     let inputs = load::inputs(session)?;
     let offered = inputs.bootstrap(Helm::V4);
     place::within(session, Some("upgrade"), &offered, &mut |session, world| {
@@ -28,34 +28,34 @@ pub fn run(session: &mut Session) -> Ended {
         let code = install::run(session, world, &inputs, &plan)?;
         if code == DONE && session.flags.format == Format::Text {
             let next = session.flags.hint("cargo xtask mesh-connect   # if the clusters were connected");
-            session.shell.status(Tone::Hint, "Next", &next);
+            session.shell.status(Severity::Hint, "Next", &next);
         }
         Ok(code)
     })
 }
 
 /// What changes, as far as it can be asked now. A machine that is off says nothing: it is asked again when it is on.
-fn tell(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Result<(), Stop> {
-    session.shell.status(Tone::Dim, "Asking", "which versions run");
+fn tell(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Result<(), CmdError> {
+    session.shell.status(Severity::Dim, "Asking", "which versions run");
     let asked = questions(&inputs.fleet, &inputs.releases, plan);
     let (answers, _) = query::outputs(session, world, &asked)?;
     let all = changes(&inputs.fleet, &inputs.releases, &answers);
     if session.flags.format == Format::Json {
         let row = |c: &Change| serde_json::json!({ "what": c.what, "from": c.from, "to": c.to });
         let rows: Vec<_> = all.iter().map(row).collect();
-        session.shell.data(&format!("{}\n", serde_json::json!({ "event": "changes", "changes": rows })));
+        session.shell.result(&format!("{}\n", serde_json::json!({ "event": "changes", "changes": rows })));
     }
     let width = all.iter().map(|c| c.what.len()).max().unwrap_or(0);
     for Change { what, from, to } in &all {
-        session.shell.status(Tone::Warn, "Changes", &format!("{what:width$}  {from} -> {to}"));
+        session.shell.status(Severity::Warning, "Changes", &format!("{what:width$}  {from} -> {to}"));
     }
     if all.is_empty() {
         let silent = asked.steps.iter().filter(|step| !answers.get(&step.id).is_some_and(|o| o.ok())).count();
         let said = match silent {
             0 => "everything is of the version that is pinned".to_owned(),
-            n => format!("{} got no answer yet", words::count(n, "question")),
+            n => format!("{} got no answer yet", format::count(n, "question")),
         };
-        session.shell.status(Tone::Dim, "Asked", &said);
+        session.shell.status(Severity::Dim, "Asked", &said);
     }
     Ok(())
 }

@@ -9,11 +9,11 @@ pub mod rendered;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::exit::{DONE, Ended, NOT_READY, REFUSED, Stop, WRONG};
+use super::exit::{CmdError, CmdResult, DONE, FAILED, PRECONDITION, USAGE};
 use super::load::Inputs;
 use super::{Session, load};
 use crate::cli::{Format, VerifyContract};
-use crate::ui::shell::Tone;
+use crate::ui::shell::Severity;
 use crate::ui::verdict::drill::Drill;
 use crate::ui::verdict::{self, Excused, Told};
 use contract::{self, Clause, Evidence, Report};
@@ -26,18 +26,18 @@ use model::problem::Problem;
 /// # Errors
 /// Problems of the input, a clause that is not there, clusters that were never brought up, a report that cannot be
 /// written.
-pub fn run(session: &mut Session, asked: &VerifyContract) -> Ended {
+pub fn run(session: &mut Session, asked: &VerifyContract) -> CmdResult {
     let wanted = clauses(&asked.clauses)?;
     let excused = excuses(asked)?;
     let length = outage::length(&asked.outage)?;
     // The one combination of flags that clap cannot refuse.
     if session.flags.dry_run && asked.live && asked.drill.is_some() {
         let problem = Problem::new("`--dry-run` prints the plan of one tier: `--live` or `--drill`");
-        return Err(Stop::one(WRONG, problem.hint("cargo xtask verify-contract --live --dry-run")));
+        return Err(CmdError::new(USAGE, problem.hint("cargo xtask verify-contract --live --dry-run")));
     }
     let inputs = load::inputs(session)?;
     let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
-    let mut evidence = evidence.map_err(Stop::all(WRONG))?;
+    let mut evidence = evidence.map_err(CmdError::all(USAGE))?;
     if !session.flags.dry_run {
         rendered::add(session, &inputs, &mut evidence)?;
     }
@@ -60,23 +60,27 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> Ended {
     let live = looked.as_ref().map(|l| &l.live);
     let told = Told { report: &report, live, drill: drill.as_ref(), excused: &excused };
     say(session, asked, &told)?;
-    Ok(if told.broken() { REFUSED } else { DONE })
+    Ok(if told.broken() { FAILED } else { DONE })
 }
 
 /// The drill: as a model, and then on machines. A model of what is broken is worth looking at; machines of it are not
 /// stopped, not even simulated ones.
-fn played(session: &mut Session, plot: &outage::Drill<'_>) -> Result<Drill, Stop> {
+fn played(session: &mut Session, plot: &outage::Drill<'_>) -> Result<Drill, CmdError> {
     let model = drilled::play(plot.evidence, plot.report)?;
     let broken = session.flags.simulate && verdict::breached(plot.report, plot.excused).next().is_some();
     if broken {
-        session.shell.status(Tone::Warn, "Skipping", "the machines: the contract does not hold as it is rendered");
+        session.shell.status(
+            Severity::Warning,
+            "Skipping",
+            "the machines: the contract does not hold as it is rendered",
+        );
     }
     let measured = if broken { None } else { Some(outage::run(session, plot)?) };
     Ok(Drill { measured, ..model })
 }
 
 /// Says it all, in the form that was asked for.
-fn say(session: &mut Session, asked: &VerifyContract, told: &Told<'_>) -> Result<(), Stop> {
+fn say(session: &mut Session, asked: &VerifyContract, told: &Told<'_>) -> Result<(), CmdError> {
     if let Some(path) = &asked.junit {
         let report = with_measured(told.report, told.drill);
         write(session, path, &verdict::junit::report(&Told { report: &report, ..*told }))?;
@@ -88,7 +92,7 @@ fn say(session: &mut Session, asked: &VerifyContract, told: &Told<'_>) -> Result
         }
         Format::Json => lines(told, rehearsed),
     };
-    session.shell.data(&text);
+    session.shell.result(&text);
     Ok(())
 }
 
@@ -117,20 +121,20 @@ fn lines(told: &Told<'_>, rehearsed: bool) -> String {
 }
 
 /// The folder of evidence, with every clause in it.
-fn leave(session: &mut Session, inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>) -> Result<(), Stop> {
+fn leave(session: &mut Session, inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>) -> Result<(), CmdError> {
     let report = record::report(inputs, told, looked, (&clock::now(), session.flags.simulate));
-    let folder = record::leave(&session.space, &report, told, looked).map_err(Stop::with(NOT_READY))?;
+    let folder = record::leave(&session.workspace, &report, told, looked).map_err(CmdError::with(PRECONDITION))?;
     let said = format!("{}/{folder}/report.html", session.out());
-    session.shell.status(Tone::Good, "Wrote", &said);
+    session.shell.status(Severity::Success, "Wrote", &said);
     Ok(())
 }
 
 /// The clauses of these names; all of them for none.
-fn clauses(names: &[String]) -> Result<Vec<Clause>, Stop> {
+fn clauses(names: &[String]) -> Result<Vec<Clause>, CmdError> {
     let unknown: Vec<Problem> =
         names.iter().filter(|name| Clause::named(name).is_none()).map(|n| no_clause(n)).collect();
     if !unknown.is_empty() {
-        return Err(Stop { code: WRONG, problems: unknown });
+        return Err(CmdError { code: USAGE, problems: unknown });
     }
     let known: Vec<Clause> = names.iter().filter_map(|name| Clause::named(name)).collect();
     Ok(if known.is_empty() { Clause::ALL.to_vec() } else { known })
@@ -141,23 +145,23 @@ fn no_clause(name: &str) -> Problem {
 }
 
 /// What is excused, with the one reason that was given.
-fn excuses(asked: &VerifyContract) -> Result<Excused, Stop> {
+fn excuses(asked: &VerifyContract) -> Result<Excused, CmdError> {
     let because = asked.because.clone().unwrap_or_default();
     if asked.allow.is_empty() {
         return Ok(Excused::new());
     }
     if because.trim().is_empty() {
         let problem = Problem::new("`--allow` needs a reason").hint("--allow C3 --because \"Vault moves this week\"");
-        return Err(Stop::one(WRONG, problem));
+        return Err(CmdError::new(USAGE, problem));
     }
     Ok(clauses(&asked.allow)?.into_iter().map(|clause| (clause, because.clone())).collect())
 }
 
 /// Writes where the user said, from where they stand.
-fn write(session: &mut Session, path: &Utf8PathBuf, text: &str) -> Result<(), Stop> {
-    let path: &Utf8Path = &session.here.join(path);
-    session.space.hand_out(path, text).map_err(Stop::with(WRONG))?;
-    let said = session.space.shown(path).to_owned();
-    session.shell.status(Tone::Good, "Wrote", &said);
+fn write(session: &mut Session, path: &Utf8PathBuf, text: &str) -> Result<(), CmdError> {
+    let path: &Utf8Path = &session.cwd.join(path);
+    session.workspace.hand_out(path, text).map_err(CmdError::with(USAGE))?;
+    let said = session.workspace.shown(path).to_owned();
+    session.shell.status(Severity::Success, "Wrote", &said);
     Ok(())
 }

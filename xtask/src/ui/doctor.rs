@@ -3,27 +3,27 @@
 
 use serde_json::json;
 
-use super::shell::Paint;
-use super::{problem, words};
+use super::shell::Style;
+use super::{format, problem};
 use plan::survey::findings::Finding;
 
 /// All findings, and the answer. It is data, so it has no colour.
 pub fn text(findings: &[Finding], asked: usize) -> String {
     let mut out = String::new();
     for finding in findings {
-        out.push_str(problem::one(&finding.problem, Paint::default()).trim_end());
+        out.push_str(problem::one(&finding.problem, Style::default()).trim_end());
         out.push_str("\n\n");
     }
     out + &answer(findings, asked)
 }
 
 fn answer(findings: &[Finding], asked: usize) -> String {
-    let asked = words::count(asked, "question");
+    let asked = format::count(asked, "question");
     let mended = findings.iter().filter(|finding| finding.fix.is_some()).count();
     match (findings.len(), mended) {
         (0, _) => format!("nothing is amiss ({asked})\n"),
-        (all, 0) => format!("{} ({asked})\n", words::count(all, "finding")),
-        (all, some) => format!("{} ({asked}); --fix mends {some}\n", words::count(all, "finding")),
+        (all, 0) => format!("{} ({asked})\n", format::count(all, "finding")),
+        (all, some) => format!("{} ({asked}); --fix mends {some}\n", format::count(all, "finding")),
     }
 }
 

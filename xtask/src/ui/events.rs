@@ -45,7 +45,7 @@ pub fn note(now: Duration, note: &StepEvent) -> String {
         StepEvent::Running { step, attempt, case, command, mutates } => json!({
             "event": "running", "step": step, "attempt": attempt, "case": case, "command": command, "mutates": mutates,
         }),
-        StepEvent::Line(id, text) => json!({"event": "line", "step": id, "text": super::words::plain(text)}),
+        StepEvent::Line(id, text) => json!({"event": "line", "step": id, "text": super::format::strip_controls(text)}),
         StepEvent::Done { step, took, already_satisfied } => {
             json!({"event": "done", "step": step, "took_ms": ms(*took), "adopted": already_satisfied})
         }

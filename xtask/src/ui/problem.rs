@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::shell::{Paint, Tone};
-use super::words;
+use super::format;
+use super::shell::{Severity, Style};
 use model::problem::Problem;
 use plan::engine::Failure;
 use tool::Output;
@@ -17,13 +17,13 @@ const MOST: usize = 100;
 const WIDE: usize = 40;
 
 /// All problems of a stage, and one line that counts them if there is more than one.
-pub fn all(problems: &[Problem], paint: Paint) -> String {
-    let mut text = problems.iter().take(MOST).map(|p| one(p, paint)).collect::<Vec<_>>().join("\n");
+pub fn all(problems: &[Problem], style: Style) -> String {
+    let mut text = problems.iter().take(MOST).map(|p| one(p, style)).collect::<Vec<_>>().join("\n");
     if problems.len() > 1 {
         text.push('\n');
         let rest = problems.len().saturating_sub(MOST);
         let shown = if rest > 0 { format!("; {rest} are not shown") } else { String::new() };
-        text.push_str(&error(&format!("{}{shown}", summary(problems)), paint));
+        text.push_str(&error(&format!("{}{shown}", summary(problems)), style));
     }
     text
 }
@@ -31,48 +31,48 @@ pub fn all(problems: &[Problem], paint: Paint) -> String {
 /// `3 problems in infra/fleet.toml`.
 fn summary(problems: &[Problem]) -> String {
     let files: BTreeSet<&str> = problems.iter().filter_map(|p| p.at.as_ref()).map(|at| at.file.as_str()).collect();
-    let number = words::count(problems.len(), "problem");
+    let number = format::count(problems.len(), "problem");
     match files.len() {
         0 => number,
-        1..=3 => format!("{number} in {}", words::list(&files.into_iter().map(str::to_owned).collect::<Vec<_>>())),
+        1..=3 => format!("{number} in {}", format::list(&files.into_iter().map(str::to_owned).collect::<Vec<_>>())),
         many => format!("{number} in {many} files"),
     }
 }
 
 /// One problem, in the anatomy that every message has.
-pub fn one(problem: &Problem, paint: Paint) -> String {
+pub fn one(problem: &Problem, style: Style) -> String {
     // A file, or a name in it, may hold anything; what is said is one line.
-    let mut text = error(&words::harmless(&problem.what).replace('\n', "\\n"), paint);
+    let mut text = error(&format::escape_controls(&problem.what).replace('\n', "\\n"), style);
     if let Some(at) = &problem.at {
-        labelled(&mut text, "-->", &paint.tone(Tone::Hint, &words::harmless(&at.to_string())), paint);
+        labelled(&mut text, "-->", &style.apply(Severity::Hint, &format::escape_controls(&at.to_string())), style);
     }
     if let Some(why) = &problem.why {
-        labelled(&mut text, "why:", &words::harmless(why), paint);
+        labelled(&mut text, "why:", &format::escape_controls(why), style);
     }
     if let Some(hint) = &problem.hint {
-        text.push_str(&way_on(&words::harmless(hint), paint));
+        text.push_str(&way_on(&format::escape_controls(hint), style));
     }
     text
 }
 
 /// `error: what`.
-pub fn error(what: &str, paint: Paint) -> String {
-    format!("{} {what}\n", paint.tone(Tone::Bad, "error:"))
+pub fn error(what: &str, style: Style) -> String {
+    format!("{} {what}\n", style.apply(Severity::Error, "error:"))
 }
 
 /// `  hint: one thing that can be pasted`.
-pub fn way_on(hint: &str, paint: Paint) -> String {
+pub fn way_on(hint: &str, style: Style) -> String {
     let mut text = String::new();
-    labelled(&mut text, "hint:", hint, paint);
+    labelled(&mut text, "hint:", hint, style);
     text
 }
 
 /// A label that ends in column 7 (`-->` in column 5), then text whose further lines stand below its first.
-fn labelled(text: &mut String, label: &str, value: &str, paint: Paint) {
-    let tone = if label == "hint:" { Tone::Hint } else { Tone::Dim };
+fn labelled(text: &mut String, label: &str, value: &str, style: Style) {
+    let tone = if label == "hint:" { Severity::Hint } else { Severity::Dim };
     let (width, gap) = if label == "-->" { (5, 6) } else { (7, 8) };
     let value = value.lines().collect::<Vec<_>>().join(&format!("\n{:gap$}", ""));
-    text.push_str(&format!("{} {value}\n", paint.tone(tone, &format!("{label:>width$}"))));
+    text.push_str(&format!("{} {value}\n", style.apply(tone, &format!("{label:>width$}"))));
 }
 
 /// One tool that is not ready, and in which way.
@@ -87,17 +87,17 @@ pub struct Unready {
 }
 
 /// `error: 2 tools are not ready`, a table of them with where to get each, and a way on.
-pub fn unready(tools: &[Unready], hint: &str, paint: Paint) -> String {
+pub fn unready(tools: &[Unready], hint: &str, style: Style) -> String {
     let are = if tools.len() == 1 { "is" } else { "are" };
-    let mut text = error(&format!("{} {are} not ready", words::count(tools.len(), "tool")), paint);
+    let mut text = error(&format!("{} {are} not ready", format::count(tools.len(), "tool")), style);
     let width = tools.iter().map(|t| t.tool.len()).max().unwrap_or(0).max(9) + 2;
     let states = tools.iter().map(|t| t.state.chars().count()).max().unwrap_or(0).min(WIDE);
     for Unready { tool, state, mend } in tools {
-        let mend = paint.tone(Tone::Hint, mend.as_deref().unwrap_or_default());
+        let mend = style.apply(Severity::Hint, mend.as_deref().unwrap_or_default());
         text.push_str(format!("  {tool:<width$}{state:<states$}  {mend}").trim_end());
         text.push('\n');
     }
-    text + &way_on(hint, paint)
+    text + &way_on(hint, style)
 }
 
 /// How many steps ended in which way.
@@ -131,25 +131,25 @@ impl Tally {
 }
 
 /// A failed step: the command, how it ended, its last words, where the rest is, and how to go on.
-pub fn step(failure: &Failure, log: Option<&str>, hint: &str, paint: Paint) -> String {
+pub fn step(failure: &Failure, log: Option<&str>, hint: &str, style: Style) -> String {
     let Failure { step, attempt, attempts, command, output, took, why, .. } = failure;
     let tried = format!("attempt {attempt} of {attempts}");
-    let mut text = error(&format!("step `{step}` failed: {} ({tried})", words::after(why, *took)), paint);
+    let mut text = error(&format!("step `{step}` failed: {} ({tried})", format::with_duration(why, *took)), style);
     text.push_str(&format!("  $ {command}\n"));
     for line in last_words(output, command.hushed()) {
-        text.push_str(format!("  | {}", words::plain(line)).trim_end());
+        text.push_str(format!("  | {}", format::strip_controls(line)).trim_end());
         text.push('\n');
     }
     if let Some(log) = log {
-        text.push_str(&format!("  {}   {}\n", paint.tone(Tone::Dim, "log"), paint.tone(Tone::Hint, log)));
+        text.push_str(&format!("  {}   {}\n", style.apply(Severity::Dim, "log"), style.apply(Severity::Hint, log)));
     }
-    text + &way_on(hint, paint)
+    text + &way_on(hint, style)
 }
 
 /// The end of stderr, or of stdout if that is all there is. A hushed command's stdout may hold a secret.
 pub fn last_words(output: &Output, hushed: bool) -> Vec<&str> {
-    let lines = words::tail(&output.stderr, TAIL);
-    if lines.is_empty() && !hushed { words::tail(&output.stdout, TAIL) } else { lines }
+    let lines = format::tail(&output.stderr, TAIL);
+    if lines.is_empty() && !hushed { format::tail(&output.stdout, TAIL) } else { lines }
 }
 
 #[cfg(test)]
@@ -158,7 +158,7 @@ mod tests {
     use std::time::Duration;
     use tool::{Command, Exit, Tool};
 
-    const PLAIN: Paint = Paint { on: false };
+    const PLAIN: Style = Style { on: false };
 
     #[test]
     fn a_problem_has_one_anatomy() {
@@ -170,7 +170,7 @@ mod tests {
                     --> infra/fleet.toml:23\n   why: mesh routes pods by address,\n        so each cluster needs its \
                     own range\n  hint: pod_cidr = \"10.11.0.0/16\"\n";
         assert_eq!(one(&p, PLAIN), want);
-        assert!(one(&p, Paint { on: true }).starts_with("\x1b[1;31merror:\x1b[0m pod"));
+        assert!(one(&p, Style { on: true }).starts_with("\x1b[1;31merror:\x1b[0m pod"));
     }
 
     #[test]

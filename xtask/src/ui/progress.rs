@@ -9,7 +9,7 @@ pub use indicatif::ProgressDrawTarget as Screen;
 
 use self::bars::Bars;
 use self::board::{Board, Running};
-use super::shell::{self, Shell, Tone, Volume};
+use super::shell::{self, Severity, Shell, Volume};
 use super::{events, report};
 use plan::engine::StepEvent;
 use plan::{Plan, StepKey};
@@ -20,7 +20,7 @@ pub mod lines;
 pub mod screen;
 
 /// How the story is shown.
-pub enum Face {
+pub enum OutputMode {
     /// Bars and running steps at the bottom of a terminal, finished steps scrolling up above them.
     Live(Screen),
     /// A line at the start and the end of each step, and one a minute while it runs. No carriage returns.
@@ -46,12 +46,12 @@ pub struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// Begins the story of the chosen steps of a plan. `explain` adds why each step runs or is kept.
-    pub fn new(plan: &'a Plan, chosen: &BTreeSet<StepKey>, face: Face, explain: bool) -> Self {
+    pub fn new(plan: &'a Plan, chosen: &BTreeSet<StepKey>, face: OutputMode, explain: bool) -> Self {
         let board = Board::new(plan, chosen);
         let shown = match face {
-            Face::Live(target) => Shown::Live(Bars::new(&board, target)),
-            Face::Lines => Shown::Lines,
-            Face::Events => Shown::Events,
+            OutputMode::Live(target) => Shown::Live(Bars::new(&board, target)),
+            OutputMode::Lines => Shown::Lines,
+            OutputMode::Events => Shown::Events,
         };
         Progress { plan, board, shown, explain, began: None }
     }
@@ -60,7 +60,7 @@ impl<'a> Progress<'a> {
     pub fn see(&mut self, shell: &mut Shell, now: Duration, note: &StepEvent) {
         let now = self.since_begin(now);
         if let Shown::Events = self.shown {
-            shell.data(&events::note(now, note));
+            shell.result(&events::note(now, note));
         }
         let said = self.said(shell, now, note);
         self.board.see(now, note);
@@ -74,7 +74,7 @@ impl<'a> Progress<'a> {
             Shown::Live(_) => vec![],
             Shown::Lines | Shown::Events => self.board.minutes(now),
         };
-        let line = |(it, minutes): &(Running, u64)| lines::still(it, *minutes).text(shell.paint());
+        let line = |(it, minutes): &(Running, u64)| lines::still(it, *minutes).text(shell.style());
         let said: Vec<String> = said.iter().map(line).collect();
         self.show(shell, now, false, &said);
     }
@@ -89,14 +89,14 @@ impl<'a> Progress<'a> {
         let running = matches!((&self.shown, note), (Shown::Live(_), StepEvent::Running { .. }));
         let seen_below = running && shell.volume() < Volume::Verbose;
         let line = if seen_below { None } else { lines::line(&self.board, now, note, shell.volume()) };
-        let line = line.map(|line| line.text(shell.paint()));
+        let line = line.map(|line| line.text(shell.style()));
         let because = if self.explain { report::because(self.plan, note) } else { None };
-        let because = because.map(|why| shell::status(shell.paint(), Tone::Dim, "because", &why));
+        let because = because.map(|why| shell::status_line(shell.style(), Severity::Dim, "because", &why));
         line.into_iter().chain(because).collect()
     }
 
     fn show(&mut self, shell: &mut Shell, now: Duration, loud: bool, said: &[String]) {
-        let mut speak = || said.iter().for_each(|line| if loud { shell.tell(line) } else { shell.say(line) });
+        let mut speak = || said.iter().for_each(|line| if loud { shell.message(line) } else { shell.progress(line) });
         match &mut self.shown {
             Shown::Live(bars) => {
                 if !said.is_empty() {
@@ -125,11 +125,11 @@ impl<'a> Progress<'a> {
 }
 
 /// The face that suits flags and terminal: events if asked for, else live where there is a screen and it is not quiet.
-pub fn face(json: bool, screen: Option<Screen>, volume: Volume) -> Face {
+pub fn face(json: bool, screen: Option<Screen>, volume: Volume) -> OutputMode {
     match screen {
-        _ if json => Face::Events,
-        Some(target) if volume > Volume::Quiet => Face::Live(target),
-        _ => Face::Lines,
+        _ if json => OutputMode::Events,
+        Some(target) if volume > Volume::Quiet => OutputMode::Live(target),
+        _ => OutputMode::Lines,
     }
 }
 
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use crate::ui::shell::tests::Page;
 
-    fn story(face: Face, volume: Volume) -> (String, String) {
+    fn story(face: OutputMode, volume: Volume) -> (String, String) {
         let (out, err) = (Page::default(), Page::default());
         let mut shell = Shell::new(Box::new(out.clone()), Box::new(err.clone()));
         shell.set(false, volume);
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn without_a_terminal_there_are_plain_lines() {
-        let (out, err) = story(Face::Lines, Volume::Normal);
+        let (out, err) = story(OutputMode::Lines, Volume::Normal);
         assert_eq!(out, "");
         assert!(!err.contains('\r') && !err.contains('\u{1b}'));
         let lines: Vec<&str> = err.lines().collect();
@@ -176,20 +176,20 @@ mod tests {
 
     #[test]
     fn the_live_screen_says_the_same_when_steps_end() {
-        let (_, err) = story(Face::Live(Screen::hidden()), Volume::Normal);
+        let (_, err) = story(OutputMode::Live(Screen::hidden()), Volume::Normal);
         assert_eq!(err.lines().count(), 4, "{err}");
         assert!(err.contains("        Done app1/cp/launch in 1m 31s\n"));
     }
 
     #[test]
     fn quiet_tells_failures_alone() {
-        let (_, err) = story(Face::Lines, Volume::Quiet);
+        let (_, err) = story(OutputMode::Lines, Volume::Quiet);
         assert_eq!(err, "      Failed app1/cp/init: exit 1 after 9s (attempt 1 of 1)\n");
     }
 
     #[test]
     fn events_are_whole_lines_of_json_on_stdout() {
-        let (out, _) = story(Face::Events, Volume::Quiet);
+        let (out, _) = story(OutputMode::Events, Volume::Quiet);
         assert_eq!(out.lines().count(), told().len());
         for line in out.lines() {
             let event: serde_json::Value = serde_json::from_str(line).unwrap();

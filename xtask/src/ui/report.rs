@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::format;
 use super::problem::{self, Tally, Unready};
-use super::shell::{self, Paint, Tone};
-use super::words;
+use super::shell::{self, Severity, Style};
 use model::problem::Problem;
 use plan::engine::{Failure, Outcome, StepEvent};
 use plan::{Plan, Step, StepKey};
@@ -49,20 +49,20 @@ pub fn tally(outcome: &Outcome) -> Tally {
 }
 
 /// The failed steps: tools that are not ready in one table, any other with its command and last words.
-pub fn failures(end: &End<'_>, paint: Paint) -> String {
+pub fn failures(end: &End<'_>, style: Style) -> String {
     let (tools, others): (Vec<_>, Vec<_>) = end.outcome.failed.iter().partition(|f| tool(end, f).is_some());
     let block = |failure: &Failure| {
         let problems = (end.meaning)(failure);
         if !problems.is_empty() {
-            return problem::all(&problems, paint);
+            return problem::all(&problems, style);
         }
         let own = (end.hint)(failure);
-        problem::step(failure, (end.log)(failure).as_deref(), own.as_deref().unwrap_or(end.again), paint)
+        problem::step(failure, (end.log)(failure).as_deref(), own.as_deref().unwrap_or(end.again), style)
     };
     let mut texts: Vec<String> = others.into_iter().map(block).collect();
     let unready: Vec<Unready> = tools.into_iter().filter_map(|failure| tool(end, failure)).collect();
     if !unready.is_empty() {
-        texts.push(problem::unready(&unready, "`cargo xtask bootstrap --simulate` needs none of them", paint));
+        texts.push(problem::unready(&unready, "`cargo xtask bootstrap --simulate` needs none of them", style));
     }
     texts.join("\n")
 }
@@ -96,38 +96,42 @@ fn command(end: &End<'_>, failure: &Failure) -> String {
 }
 
 /// The last line: what happened, and how to go on if it is not finished.
-pub fn answer(end: &End<'_>, paint: Paint) -> String {
-    let (name, counts, took) = (end.plan.name, tally(end.outcome).words(), words::duration(end.took));
+pub fn answer(end: &End<'_>, style: Style) -> String {
+    let (name, counts, took) = (end.plan.name, tally(end.outcome).words(), format::duration(end.took));
     let (tone, verb, rest) = match end {
         End { outcome, .. } if outcome.interrupted => {
-            (Tone::Warn, "Stopped", format!("{name} after {took}: {counts}; to go on: {}", end.again))
+            (Severity::Warning, "Stopped", format!("{name} after {took}: {counts}; to go on: {}", end.again))
         }
         End { outcome, .. } if !outcome.failed.is_empty() || !outcome.blocked.is_empty() => {
-            (Tone::Bad, "Failed", format!("{name} after {took}: {counts}; to go on: {}", next(end)))
+            (Severity::Error, "Failed", format!("{name} after {took}: {counts}; to go on: {}", next(end)))
         }
         End { outcome, rehearsed: true, .. } if outcome.done.is_empty() => {
-            (Tone::Good, "Simulated", format!("{name}: {counts}, nothing to do"))
+            (Severity::Success, "Simulated", format!("{name}: {counts}, nothing to do"))
         }
-        End { rehearsed: true, .. } => (Tone::Good, "Simulated", format!("{name}: {counts}; would have taken {took}")),
+        End { rehearsed: true, .. } => {
+            (Severity::Success, "Simulated", format!("{name}: {counts}; would have taken {took}"))
+        }
         End { outcome, .. } if outcome.done.is_empty() => {
-            (Tone::Good, "Finished", format!("{name} in {took}: {counts}, nothing to do"))
+            (Severity::Success, "Finished", format!("{name} in {took}: {counts}, nothing to do"))
         }
-        _ => (Tone::Good, "Finished", format!("{name} in {took}: {counts}")),
+        _ => (Severity::Success, "Finished", format!("{name} in {took}: {counts}")),
     };
-    shell::status(paint, tone, verb, &rest)
+    shell::status_line(style, tone, verb, &rest)
 }
 
 /// Where the time went: the steps of the longest chain, one per line. Empty if nothing took long enough to matter.
-pub fn path(end: &End<'_>, paint: Paint) -> String {
+pub fn path(end: &End<'_>, style: Style) -> String {
     let chain = critical_path(end.plan, end.times);
     let sum: Duration = chain.iter().map(|(_, took)| *took).sum();
     if sum < NOTABLE * 2 || end.outcome.done.is_empty() {
         return String::new();
     }
-    let head = format!("chain of steps: {} of {}", words::duration(sum), words::duration(end.took));
-    let mut lines = vec![shell::status(paint, Tone::Hint, "Longest", &head)];
+    let head = format!("chain of steps: {} of {}", format::duration(sum), format::duration(end.took));
+    let mut lines = vec![shell::status_line(style, Severity::Hint, "Longest", &head)];
     let notable = chain.iter().filter(|(_, took)| *took >= NOTABLE);
-    lines.extend(notable.map(|(id, took)| shell::status(paint, Tone::Dim, &words::duration(*took), id.as_str())));
+    lines.extend(
+        notable.map(|(id, took)| shell::status_line(style, Severity::Dim, &format::duration(*took), id.as_str())),
+    );
     lines.join("\n")
 }
 
@@ -175,7 +179,7 @@ mod tests {
     use super::super::progress::board::tests::{failure, plan, step};
     use super::*;
 
-    const PLAIN: Paint = Paint { on: false };
+    const PLAIN: Style = Style { on: false };
 
     fn seconds(times: &[(&str, u64)]) -> BTreeMap<StepKey, Duration> {
         times.iter().map(|(id, s)| ((*id).into(), Duration::from_secs(*s))).collect()

@@ -40,15 +40,15 @@ pub enum Volume {
 
 /// What colour would repeat of the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub enum Severity {
     /// Nothing.
     Plain,
     /// It is so.
-    Good,
+    Success,
     /// One should look.
-    Warn,
+    Warning,
     /// It is not so.
-    Bad,
+    Error,
     /// A way on, or a place.
     Hint,
     /// Of less weight.
@@ -57,36 +57,36 @@ pub enum Tone {
 
 /// Puts colour around text, or leaves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Paint {
+pub struct Style {
     /// Whether there is colour.
     pub on: bool,
 }
 
-impl Paint {
+impl Style {
     /// The text in a tone.
-    pub fn tone(self, tone: Tone, text: &str) -> String {
+    pub fn apply(self, tone: Severity, text: &str) -> String {
         let code = match tone {
-            Tone::Plain => "",
-            Tone::Good => "\x1b[1;32m",
-            Tone::Warn => "\x1b[1;33m",
-            Tone::Bad => "\x1b[1;31m",
-            Tone::Hint => "\x1b[36m",
-            Tone::Dim => "\x1b[2m",
+            Severity::Plain => "",
+            Severity::Success => "\x1b[1;32m",
+            Severity::Warning => "\x1b[1;33m",
+            Severity::Error => "\x1b[1;31m",
+            Severity::Hint => "\x1b[36m",
+            Severity::Dim => "\x1b[2m",
         };
         if self.on && !code.is_empty() { format!("{code}{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 
 /// `        Done app1/cp/launch in 41s`: the verb right-aligned in 12 columns, as cargo does.
-pub fn status(paint: Paint, tone: Tone, verb: &str, rest: &str) -> String {
-    format!("{} {rest}", paint.tone(tone, &format!("{verb:>12}"))).trim_end().to_owned()
+pub fn status_line(style: Style, tone: Severity, verb: &str, rest: &str) -> String {
+    format!("{} {rest}", style.apply(tone, &format!("{verb:>12}"))).trim_end().to_owned()
 }
 
 /// Both streams and how to write to them.
 pub struct Shell {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
-    paint: Paint,
+    style: Style,
     volume: Volume,
     closed: bool,
     lost: Option<io::Error>,
@@ -95,18 +95,18 @@ pub struct Shell {
 impl Shell {
     /// A shell over two writers.
     pub fn new(out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
-        Shell { out, err, paint: Paint::default(), volume: Volume::default(), closed: false, lost: None }
+        Shell { out, err, style: Style::default(), volume: Volume::default(), closed: false, lost: None }
     }
 
     /// Sets colour and volume, once the flags are known.
     pub fn set(&mut self, colour: bool, volume: Volume) {
-        self.paint = Paint { on: colour };
+        self.style = Style { on: colour };
         self.volume = volume;
     }
 
     /// The colour of the story. Data has none: it is the same bytes on a terminal and in a file.
-    pub fn paint(&self) -> Paint {
-        self.paint
+    pub fn style(&self) -> Style {
+        self.style
     }
 
     /// How much is told.
@@ -115,7 +115,7 @@ impl Shell {
     }
 
     /// Data, as it is. A reader that has gone away (`| head`) is no error: the rest is dropped.
-    pub fn data(&mut self, text: &str) {
+    pub fn result(&mut self, text: &str) {
         if self.closed || self.lost.is_some() {
             return;
         }
@@ -127,19 +127,19 @@ impl Shell {
     }
 
     /// A part of the story, unless quiet.
-    pub fn say(&mut self, text: &str) {
+    pub fn progress(&mut self, text: &str) {
         if self.volume > Volume::Quiet {
-            self.tell(text);
+            self.message(text);
         }
     }
 
     /// A status line, unless quiet.
-    pub fn status(&mut self, tone: Tone, verb: &str, rest: &str) {
-        self.say(&status(self.paint, tone, verb, rest));
+    pub fn status(&mut self, tone: Severity, verb: &str, rest: &str) {
+        self.progress(&status_line(self.style, tone, verb, rest));
     }
 
     /// A part of the story that is told however quiet it shall be: failures. If stderr is gone, nobody hears.
-    pub fn tell(&mut self, text: &str) {
+    pub fn message(&mut self, text: &str) {
         let line = if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
         let _ = self.err.write_all(line.as_bytes()).and_then(|()| self.err.flush());
     }
@@ -197,8 +197,8 @@ pub(crate) mod tests {
         let (out, err) = (Page::default(), Page::default());
         let mut shell = Shell::new(Box::new(out.clone()), Box::new(err.clone()));
         shell.set(true, Volume::Normal);
-        shell.data("a: 1\n");
-        shell.status(Tone::Good, "Done", "app1/cp/launch in 41s");
+        shell.result("a: 1\n");
+        shell.status(Severity::Success, "Done", "app1/cp/launch in 41s");
         assert_eq!(out.text(), "a: 1\n");
         assert_eq!(err.text(), "\x1b[1;32m        Done\x1b[0m app1/cp/launch in 41s\n");
     }
@@ -208,18 +208,18 @@ pub(crate) mod tests {
         let err = Page::default();
         let mut shell = Shell::new(Box::new(io::sink()), Box::new(err.clone()));
         shell.set(false, Volume::Quiet);
-        shell.status(Tone::Good, "Done", "x");
-        shell.tell("error: y");
+        shell.status(Severity::Success, "Done", "x");
+        shell.message("error: y");
         assert_eq!(err.text(), "error: y\n");
     }
 
     #[test]
     fn a_reader_that_left_is_no_error_but_a_full_disk_is() {
         let mut shell = Shell::new(Box::new(Broken(ErrorKind::BrokenPipe)), Box::new(io::sink()));
-        shell.data("x");
+        shell.result("x");
         assert!(shell.closed() && shell.lost().is_none());
         let mut shell = Shell::new(Box::new(Broken(ErrorKind::StorageFull)), Box::new(io::sink()));
-        shell.data("x");
+        shell.result("x");
         assert!(shell.lost().is_some());
     }
 

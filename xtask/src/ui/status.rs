@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::words;
+use super::format;
 use contract::Report;
 use plan::survey::overview::{ClusterView, NodeView, Overview};
 
@@ -22,7 +22,7 @@ pub fn text(overview: &Overview, report: &Report, again: &str) -> String {
         out.push_str("mesh\n");
     }
     for link in &overview.links {
-        let _ = writeln!(out, "  {:<32} {}", link.cluster, words::cut(&link.state, 90));
+        let _ = writeln!(out, "  {:<32} {}", link.cluster, format::truncate(&link.state, 90));
     }
     let _ = writeln!(out, "contract, by every rendered byte\n  {}\n", contract(report));
     if !overview.others.is_empty() {
@@ -31,7 +31,7 @@ pub fn text(overview: &Overview, report: &Report, again: &str) -> String {
     let others = || overview.others.iter().take(OTHERS);
     let width = others().map(|(step, _)| step.as_str().chars().count()).max().unwrap_or(0).max(32);
     for (step, state) in others() {
-        let _ = writeln!(out, "  {step:<width$} {}", words::cut(state, 80));
+        let _ = writeln!(out, "  {step:<width$} {}", format::truncate(state, 80));
     }
     if let Some(more) = overview.others.len().checked_sub(OTHERS).filter(|more| *more > 0) {
         let _ = writeln!(out, "  and {more} more");
@@ -61,7 +61,7 @@ fn answer(overview: &Overview, again: &str) -> String {
 }
 
 fn block(out: &mut String, cluster: &ClusterView) {
-    let _ = writeln!(out, "{} ({}), API {}", cluster.name, cluster.role, words::cut(&cluster.api, 90));
+    let _ = writeln!(out, "{} ({}), API {}", cluster.name, cluster.role, format::truncate(&cluster.api, 90));
     let rows: Vec<[String; 7]> = cluster.nodes.iter().map(row).collect();
     let widths = [0, 1, 2, 3, 4, 5, 6].map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0));
     for row in &rows {
@@ -78,7 +78,10 @@ fn block(out: &mut String, cluster: &ClusterView) {
 fn row(node: &NodeView) -> [String; 7] {
     let dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     let used = |what: &str, of: Option<(u64, u64)>| {
-        of.map_or_else(|| "-".to_owned(), |(used, all)| format!("{what} {} of {}", words::size(used), words::size(all)))
+        of.map_or_else(
+            || "-".to_owned(),
+            |(used, all)| format!("{what} {} of {}", format::size(used), format::size(all)),
+        )
     };
     let api = if node.node.is_empty() { "no node".to_owned() } else { format!("node {}", node.node) };
     [

@@ -11,7 +11,7 @@ pub mod page;
 
 use std::collections::BTreeMap;
 
-use super::words;
+use super::format;
 use contract::live::Live;
 use contract::{Clause, Finding, Report, Verdict};
 
@@ -97,12 +97,12 @@ fn reasoning(out: &mut String, verdict: &Verdict, read: &str) {
     for step in because {
         out.push_str(&format!("      - {step}\n"));
     }
-    out.push_str(&format!("      {} read; why: {}\n", words::count(*reads, read), clause.adr()));
+    out.push_str(&format!("      {} read; why: {}\n", format::count(*reads, read), clause.adr()));
 }
 
 fn finding(out: &mut String, finding: &Finding) {
     let Finding { clause, rule, clusters, subject, want, got, at, hint } = finding;
-    out.push_str(&format!("  x {subject} on {} ({rule})\n", words::list(clusters)));
+    out.push_str(&format!("  x {subject} on {} ({rule})\n", format::list(clusters)));
     let rows =
         [("want", want), ("got", got), ("at", &at.to_string()), ("why", &clause.adr().to_owned()), ("hint", hint)];
     for (label, value) in rows {
@@ -114,14 +114,14 @@ fn finding(out: &mut String, finding: &Finding) {
 fn last(report: &Report, excused: &Excused) -> String {
     let broken: Vec<String> = breached(report, excused).map(|v| v.clause.to_string()).collect();
     let held = report.verdicts.iter().filter(|v| v.findings.is_empty()).count();
-    let reads = words::count(report.verdicts.iter().map(|v| v.reads).sum(), "value");
+    let reads = format::count(report.verdicts.iter().map(|v| v.reads).sum(), "value");
     let basis = format!("{}; {reads} read", basis(report));
     match broken.len() {
         0 => format!("{held} of {} clauses hold ({basis})", report.verdicts.len()),
         _ => format!(
             "the contract is broken: {} with {} ({basis})",
-            words::list(&broken),
-            words::count(report.findings().count(), "finding")
+            format::list(&broken),
+            format::count(report.findings().count(), "finding")
         ),
     }
 }
@@ -129,10 +129,10 @@ fn last(report: &Report, excused: &Excused) -> String {
 /// What the static tier looked at.
 pub fn basis(report: &Report) -> String {
     let Some(rendering) = &report.rendering else { return "static: values and manifests".to_owned() };
-    let (charts, objects) = (rendering.releases.len(), words::count(rendering.objects, "object"));
+    let (charts, objects) = (rendering.releases.len(), format::count(rendering.objects, "object"));
     let charts = match charts == rendering.of {
-        true => words::count(charts, "chart"),
-        false => format!("{charts} of {}", words::count(rendering.of, "chart")),
+        true => format::count(charts, "chart"),
+        false => format!("{charts} of {}", format::count(rendering.of, "chart")),
     };
     format!("static: values, manifests and {objects} that {charts} render (helm {})", rendering.helm)
 }

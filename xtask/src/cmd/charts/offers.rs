@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::super::exit::Stop;
+use super::super::exit::CmdError;
 use super::super::load::Inputs;
 use super::super::query;
 use super::LIMIT;
@@ -24,7 +24,7 @@ pub fn compare<'a>(
     world: &mut dyn World,
     inputs: &Inputs,
     charts: &[&'a Chart],
-) -> Result<(Vec<&'a Chart>, Vec<Problem>), Stop> {
+) -> Result<(Vec<&'a Chart>, Vec<Problem>), CmdError> {
     let questions: Vec<_> = charts.iter().flat_map(|c| [helm::values_of(&path(c)), helm::chart_of(&path(c))]).collect();
     let answers = query::commands(world, &questions, LIMIT)?;
     let (mut sound, mut problems) = (Vec::new(), Vec::new());
@@ -82,7 +82,7 @@ fn inside<'a>(
     inputs: &Inputs,
     chart: &Chart,
     about: &'a About,
-) -> Result<Vec<Inside<'a>>, Stop> {
+) -> Result<Vec<Inside<'a>>, CmdError> {
     let written = inputs.data.get(&file(chart)).map_or("", String::as_str);
     let spoken = |part: &&Part| {
         let set = |key: &String| key.split('.').next() == Some(part.name.as_str());

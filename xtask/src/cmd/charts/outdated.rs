@@ -3,14 +3,14 @@
 
 use serde_json::json;
 
-use super::super::exit::{DONE, Ended, REFUSED};
+use super::super::exit::{CmdResult, DONE, FAILED};
 use super::super::load::Inputs;
 use super::super::{Session, query, show};
 use super::LIMIT;
 use crate::cli::Format;
-use crate::ui::shell::Tone;
+use crate::ui::format;
+use crate::ui::shell::Severity;
 use crate::ui::table::table;
-use crate::ui::words;
 use charts::outdated::{Row, about, row};
 use model::problem::Problem;
 use model::release::RELEASES;
@@ -22,7 +22,7 @@ use tool::{Command, Output, helm};
 ///
 /// # Errors
 /// The user said stop.
-pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Ended {
+pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> CmdResult {
     let releases = &inputs.releases;
     // Two releases of one chart are one question.
     let mut asked: Vec<Command> = releases.charts.iter().map(helm::newest).collect();
@@ -48,7 +48,7 @@ pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> End
         return Ok(DONE);
     }
     show(session, &problems);
-    Ok(REFUSED)
+    Ok(FAILED)
 }
 
 fn compare(releases: &Releases, chart: &Chart, output: &Output) -> Result<Row, Problem> {
@@ -67,16 +67,16 @@ fn tell(session: &mut Session, rows: &[Row]) {
         for row in rows {
             let line = json!({"event": "chart", "release": row.release, "pinned": row.pinned, "newest": row.newest,
                 "behind": row.behind, "note": row.note});
-            session.shell.data(&format!("{line}\n"));
+            session.shell.result(&format!("{line}\n"));
         }
         return;
     }
     let cells = |row: &Row| vec![row.release.clone(), row.pinned.clone(), row.newest.clone(), row.note.clone()];
     let text = table(&["release", "pinned", "newest", "note"], &rows.iter().map(cells).collect::<Vec<_>>());
-    session.shell.data(&text);
+    session.shell.result(&text);
     let behind = rows.iter().filter(|row| row.behind).count();
-    let said = format!("{} behind, of {}", behind, words::count(rows.len(), "release"));
-    session.shell.status(Tone::Good, "Compared", &said);
+    let said = format!("{} behind, of {}", behind, format::count(rows.len(), "release"));
+    session.shell.status(Severity::Success, "Compared", &said);
 }
 
 /// What was not looked at is said, so that nobody takes silence for "newest".
@@ -84,7 +84,7 @@ fn unasked(session: &mut Session, releases: &Releases) {
     let urls = releases.manifests.iter().filter(|m| m.is_downloaded());
     let names: Vec<String> = urls.map(|m| m.placement.name.clone()).collect();
     if !names.is_empty() {
-        let said = format!("{}: downloaded by address, look for newer ones yourself", words::list(&names));
-        session.shell.status(Tone::Dim, "Left out", &said);
+        let said = format!("{}: downloaded by address, look for newer ones yourself", format::list(&names));
+        session.shell.status(Severity::Dim, "Left out", &said);
     }
 }

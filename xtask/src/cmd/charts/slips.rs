@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use super::super::conduct::chosen;
-use super::super::exit::{Stop, WRONG};
+use super::super::exit::{CmdError, USAGE};
 use super::super::load::Inputs;
 use super::super::{Session, query};
 use super::verify::{Findings, once};
 use super::{LIMIT, digest, templates};
-use crate::ui::shell::Tone;
-use crate::ui::words;
+use crate::ui::format;
+use crate::ui::shell::Severity;
 use model::fleet::Cluster;
 use model::release::Chart;
 use plan::{Plan, StepKey};
@@ -29,7 +29,7 @@ pub fn refuse(
     inputs: &Inputs,
     plan: &Plan,
     mut tried: BTreeSet<String>,
-) -> Result<BTreeSet<String>, Stop> {
+) -> Result<BTreeSet<String>, CmdError> {
     let steps = chosen(session, plan)?;
     let installed = |cluster: &Cluster, chart: &Chart| {
         let here = chart.placement.clusters.contains(&cluster.role);
@@ -39,7 +39,7 @@ pub fn refuse(
     for chart in &inputs.releases.charts {
         let wanted = inputs.fleet.clusters.iter().any(|cluster| installed(cluster, chart));
         // Before a first run's downloads nothing is there, and the world is asked nothing.
-        let there = session.space.holds(session.space.out().join("charts").join(chart.archive()).as_str());
+        let there = session.workspace.holds(session.workspace.out().join("charts").join(chart.archive()).as_str());
         if wanted && there && !tried.contains(&chart.placement.name) && is_pinned(world, chart)? {
             charts.push(chart);
         }
@@ -47,20 +47,20 @@ pub fn refuse(
     if charts.is_empty() || !query::command(world, helm::version(), LIMIT)?.ok() {
         return Ok(tried);
     }
-    let what = format!("the values of {} against their charts", words::count(charts.len(), "release"));
-    session.shell.status(Tone::Dim, "Checking", &what);
+    let what = format!("the values of {} against their charts", format::count(charts.len(), "release"));
+    session.shell.status(Severity::Dim, "Checking", &what);
     let mut findings = Findings::default();
     let sound = findings.offers(world, inputs, &charts)?;
     findings.refusals(inputs, &templates::all(world, inputs, &sound, &installed)?);
     let problems = once(findings.problems);
     if !problems.is_empty() {
-        return Err(Stop { code: WRONG, problems });
+        return Err(CmdError { code: USAGE, problems });
     }
     tried.extend(charts.iter().map(|chart| chart.placement.name.clone()));
     Ok(tried)
 }
 
-fn is_pinned(world: &mut dyn World, chart: &Chart) -> Result<bool, Stop> {
+fn is_pinned(world: &mut dyn World, chart: &Chart) -> Result<bool, CmdError> {
     let got = digest(world, &chart.archive())?;
     Ok(got.is_some_and(|got| chart.sha256.as_ref().is_none_or(|want| *want == got)))
 }

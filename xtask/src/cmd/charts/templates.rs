@@ -1,7 +1,7 @@
 //! Releases as real Helm renders them, each for each of its clusters.
 //! Knows nothing of what is done with what comes out.
 
-use super::super::exit::Stop;
+use super::super::exit::CmdError;
 use super::super::load::Inputs;
 use super::super::query;
 use super::{LIMIT, digest};
@@ -31,7 +31,7 @@ pub struct Template<'a> {
 pub fn present<'a>(
     world: &mut dyn World,
     charts: impl Iterator<Item = &'a Chart>,
-) -> Result<(Vec<&'a Chart>, Vec<&'a Chart>), Stop> {
+) -> Result<(Vec<&'a Chart>, Vec<&'a Chart>), CmdError> {
     let (mut there, mut missing) = (Vec::new(), Vec::new());
     for chart in charts {
         match digest(world, &chart.archive())? {
@@ -51,7 +51,7 @@ pub fn all<'a>(
     inputs: &'a Inputs,
     charts: &[&'a Chart],
     wanted: &dyn Fn(&Cluster, &Chart) -> bool,
-) -> Result<Vec<Template<'a>>, Stop> {
+) -> Result<Vec<Template<'a>>, CmdError> {
     let kubernetes = inputs.fleet.versions.kubernetes.to_string();
     let clusters = inputs.fleet.clusters.iter();
     let pairs: Vec<(&Cluster, &Chart)> = clusters

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::exit::{DONE, Ended, REFUSED, Stop, WRONG};
+use super::super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::super::load::Inputs;
 use super::super::{Session, show};
 use super::templates::{self, Template, values};
 use super::{offers, refuse_others, say_unlocked};
 use crate::cli::Format;
-use crate::ui::shell::Tone;
+use crate::ui::format;
+use crate::ui::shell::Severity;
 use crate::ui::table::table;
-use crate::ui::words;
 use charts::rendered::{Workload, workload, workloads};
 use charts::verify::memory::{self, Need, Row};
 use charts::verify::namespaces;
@@ -31,7 +31,7 @@ const KUBELET: &str = "infra/kubeadm/init.yaml";
 ///
 /// # Errors
 /// The user said stop, or an archive is another file than the list says.
-pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, values_only: bool) -> Ended {
+pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, values_only: bool) -> CmdResult {
     let mut findings = Findings::default();
     let all = inputs.releases.charts.iter();
     let (charts, missing) = match values_only {
@@ -63,23 +63,23 @@ pub(super) fn once(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems
 }
 
-fn ending(session: &mut Session, inputs: &Inputs, problems: Vec<Problem>, values_only: bool) -> Ended {
+fn ending(session: &mut Session, inputs: &Inputs, problems: Vec<Problem>, values_only: bool) -> CmdResult {
     let problems = once(problems);
     if !problems.is_empty() {
         show(session, &problems);
-        return Ok(REFUSED);
+        return Ok(FAILED);
     }
-    let releases = words::count(inputs.releases.charts.len(), "release");
-    let clusters = words::count(inputs.fleet.clusters.len(), "cluster");
+    let releases = format::count(inputs.releases.charts.len(), "release");
+    let clusters = format::count(inputs.fleet.clusters.len(), "cluster");
     say_unlocked(session, &inputs.releases);
     let how = if values_only { ", by their values alone: keys, namespaces and images were not looked at" } else { "" };
-    session.shell.status(Tone::Good, "Verified", &format!("{releases} on {clusters}{how}"));
+    session.shell.status(Severity::Success, "Verified", &format!("{releases} on {clusters}{how}"));
     Ok(DONE)
 }
 
 fn not_there(missing: &[&Chart]) -> Problem {
     let files: Vec<String> = missing.iter().map(|c| format!("out/charts/{}", c.archive())).collect();
-    let what = format!("{} not there, so memory alone was judged, by values", words::count(files.len(), "archive"));
+    let what = format!("{} not there, so memory alone was judged, by values", format::count(files.len(), "archive"));
     Problem::new(what).why(files.join("\n")).hint("cargo xtask charts pull")
 }
 
@@ -103,7 +103,7 @@ impl Findings {
         world: &mut dyn World,
         inputs: &Inputs,
         charts: &[&'a Chart],
-    ) -> Result<Vec<&'a Chart>, Stop> {
+    ) -> Result<Vec<&'a Chart>, CmdError> {
         let (sound, problems) = offers::compare(world, inputs, charts)?;
         self.problems.extend(problems);
         Ok(sound)
@@ -122,7 +122,7 @@ impl Findings {
     }
 
     /// Renders each release for each of its clusters, and judges what comes out.
-    fn renders(&mut self, world: &mut dyn World, inputs: &Inputs, charts: &[&Chart]) -> Result<(), Stop> {
+    fn renders(&mut self, world: &mut dyn World, inputs: &Inputs, charts: &[&Chart]) -> Result<(), CmdError> {
         let templates = templates::all(world, inputs, charts, &|_, _| true)?;
         self.refusals(inputs, &templates);
         for Template { cluster, chart, objects } in &templates {
@@ -135,7 +135,7 @@ impl Findings {
     }
 
     /// Judges what the plain manifests make, as each cluster gets them.
-    fn manifests(&mut self, inputs: &Inputs) -> Result<(), Stop> {
+    fn manifests(&mut self, inputs: &Inputs) -> Result<(), CmdError> {
         for cluster in &inputs.fleet.clusters {
             for manifest in inputs.releases.manifests.iter().filter(|m| m.placement.clusters.contains(&cluster.role)) {
                 let Source::File(file) = &manifest.source else { continue };
@@ -156,8 +156,8 @@ impl Findings {
         name: &str,
         file: &str,
         found: &[Workload],
-    ) -> Result<Vec<Need>, Stop> {
-        let levels = namespaces::of(&inputs.releases, &inputs.data, cluster).map_err(Stop::with(WRONG))?;
+    ) -> Result<Vec<Need>, CmdError> {
+        let levels = namespaces::of(&inputs.releases, &inputs.data, cluster).map_err(CmdError::with(USAGE))?;
         self.problems.extend(namespaces::forbidden(name, found, &levels));
         self.problems.extend(images::moving(name, file, found));
         let needs: Vec<Need> = found.iter().map(|workload| memory::need(name, workload)).collect();
@@ -174,7 +174,7 @@ impl Findings {
     }
 
     /// Counts by its values what cannot be rendered.
-    fn estimates(&mut self, inputs: &Inputs, charts: &[&Chart]) -> Result<(), Stop> {
+    fn estimates(&mut self, inputs: &Inputs, charts: &[&Chart]) -> Result<(), CmdError> {
         for cluster in &inputs.fleet.clusters {
             for chart in charts.iter().filter(|chart| chart.placement.clusters.contains(&cluster.role)) {
                 let documents = documents("values.yaml", values(inputs, cluster, chart))?;
@@ -186,7 +186,7 @@ impl Findings {
     }
 
     /// The table of memory, of every cluster.
-    fn spread(&mut self, inputs: &Inputs) -> Result<Vec<Row>, Stop> {
+    fn spread(&mut self, inputs: &Inputs) -> Result<Vec<Row>, CmdError> {
         let kubelet = documents(KUBELET, inputs.data.get(KUBELET).map_or("", String::as_str))?;
         let kubelet = kubelet.iter().map(|d| &d.value).find(|v| v["kind"] == "KubeletConfiguration");
         let reserve = memory::reserve(kubelet.unwrap_or(&Value::Null));
@@ -202,8 +202,8 @@ impl Findings {
     }
 }
 
-fn documents(file: &str, text: &str) -> Result<Vec<Document>, Stop> {
-    yaml::foreign(file, text).map_err(Stop::with(WRONG))
+fn documents(file: &str, text: &str) -> Result<Vec<Document>, CmdError> {
+    yaml::foreign(file, text).map_err(CmdError::with(USAGE))
 }
 
 fn tell(session: &mut Session, rows: &[Row], paths: &[HostPath]) {
@@ -211,11 +211,11 @@ fn tell(session: &mut Session, rows: &[Row], paths: &[HostPath]) {
         for row in rows {
             let line = json!({"event": "memory", "node": row.node, "memory": row.memory, "fixed": row.fixed,
                 "allocatable": row.allocatable, "floating": row.floating, "free": row.free()});
-            session.shell.data(&format!("{line}\n"));
+            session.shell.result(&format!("{line}\n"));
         }
         for (release, workload, path) in paths {
             let line = json!({"event": "host-path", "release": release, "workload": workload, "path": path});
-            session.shell.data(&format!("{line}\n"));
+            session.shell.result(&format!("{line}\n"));
         }
         return;
     }
@@ -225,10 +225,10 @@ fn tell(session: &mut Session, rows: &[Row], paths: &[HostPath]) {
         [row.node.clone()].into_iter().chain(numbers).chain([(row.free() >> 20).to_string()]).collect()
     };
     let heading = ["node, MiB", "memory", "for pods", "on every node", "anywhere", "left"];
-    session.shell.data(&table(&heading, &rows.iter().map(cells).collect::<Vec<_>>()));
+    session.shell.result(&table(&heading, &rows.iter().map(cells).collect::<Vec<_>>()));
     if !paths.is_empty() {
         let cells = |(release, workload, path): &HostPath| vec![path.clone(), release.clone(), workload.clone()];
         let text = table(&["path of the node", "release", "workload"], &paths.iter().map(cells).collect::<Vec<_>>());
-        session.shell.data(&format!("\n{text}"));
+        session.shell.result(&format!("\n{text}"));
     }
 }

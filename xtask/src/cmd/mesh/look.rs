@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::exit::{INTERRUPTED, Stop};
+use super::super::exit::{CmdError, INTERRUPTED};
 use super::super::load::Inputs;
 use super::super::{Session, query};
-use crate::ui::shell::Tone;
-use crate::ui::words;
+use crate::ui::format;
+use crate::ui::shell::Severity;
 use mesh::{Finding, Grade, Survey, judge};
 use plan::StepKey;
 use plan::mesh::{Scope, survey};
@@ -46,17 +46,17 @@ pub(super) fn look(
     inputs: &Inputs,
     scope: &Scope,
     whole: bool,
-) -> Result<Seen, Stop> {
+) -> Result<Seen, CmdError> {
     let fleet = &inputs.fleet;
     let plan = match whole {
         true => survey::whole(fleet, &inputs.releases, scope),
         false => survey::plan(fleet, scope),
     };
-    let asking = format!("{} about {}", words::count(plan.steps.len(), "question"), super::names(&scope.clusters));
-    session.shell.status(Tone::Dim, "Asking", &asking);
+    let asking = format!("{} about {}", format::count(plan.steps.len(), "question"), super::names(&scope.clusters));
+    session.shell.status(Severity::Dim, "Asking", &asking);
     if scope.clusters.len() > survey::TRIED_FROM + 1 {
         let text = format!("each cluster from {} peers, of all links their ends are asked", survey::TRIED_FROM);
-        session.shell.status(Tone::Dim, "Trying", &text);
+        session.shell.status(Severity::Dim, "Trying", &text);
     }
     let (answers, facts) = query::outputs(session, world, &plan)?;
     let found = judge(&Survey { fleet, scope, answers: &answers, facts: &facts });
@@ -69,7 +69,7 @@ pub(super) fn patient(
     world: &mut dyn World,
     inputs: &Inputs,
     scope: &Scope,
-) -> Result<Seen, Stop> {
+) -> Result<Seen, CmdError> {
     let (pause, times) = PATIENCE;
     let mut seen = look(session, world, inputs, scope, false)?;
     for _ in 0..times {
@@ -80,7 +80,7 @@ pub(super) fn patient(
         }
         let end = world.now() + pause;
         if !world.hold(end) {
-            return Err(Stop { code: INTERRUPTED, problems: vec![] });
+            return Err(CmdError { code: INTERRUPTED, problems: vec![] });
         }
         seen = look(session, world, inputs, scope, false)?;
     }

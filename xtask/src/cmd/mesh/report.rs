@@ -3,11 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::exit::{DONE, REFUSED};
+use super::super::exit::{DONE, FAILED};
 use super::super::{Session, conduct, show};
 use crate::cli::Format;
-use crate::ui::shell::Tone;
-use crate::ui::words;
+use crate::ui::format;
+use crate::ui::shell::Severity;
 use mesh::{CHECKS, Finding};
 use model::fleet::Fleet;
 use model::problem::Problem;
@@ -21,20 +21,23 @@ pub(super) fn diagnosed(session: &mut Session, found: &[Finding]) -> u8 {
             json!({ "check": f.check, "cluster": f.cluster, "what": what, "why": why, "hint": hint })
         };
         let event = json!({ "event": "diagnosed", "findings": found.iter().map(one).collect::<Vec<_>>() });
-        session.shell.data(&format!("{event}\n"));
+        session.shell.result(&format!("{event}\n"));
     }
     for check in CHECKS {
         let of: Vec<&str> = found.iter().filter(|f| f.check == check).map(|f| f.problem.what.as_str()).collect();
-        let (tone, said) =
-            if of.is_empty() { (Tone::Good, "nothing found".to_owned()) } else { (Tone::Bad, of.join("; ")) };
+        let (tone, said) = if of.is_empty() {
+            (Severity::Success, "nothing found".to_owned())
+        } else {
+            (Severity::Error, of.join("; "))
+        };
         session.shell.status(tone, "Looked", &format!("at {check}: {said}"));
     }
     cause(session, found);
     if found.is_empty() {
-        session.shell.status(Tone::Good, "Diagnosed", "the mesh is as the fleet says");
+        session.shell.status(Severity::Success, "Diagnosed", "the mesh is as the fleet says");
         DONE
     } else {
-        REFUSED
+        FAILED
     }
 }
 
@@ -61,14 +64,14 @@ pub(super) fn told(session: &mut Session, fleet: &Fleet, scope: &Scope) {
         };
         let clusters: Map<String, Value> = all.iter().map(|(name, known)| (name.clone(), figures(known))).collect();
         let event = json!({ "event": "mesh", "clusters": scope.clusters, "links": links, "figures": clusters });
-        session.shell.data(&format!("{event}\n"));
+        session.shell.result(&format!("{event}\n"));
     }
     for (name, known) in &all {
         let parts: Vec<String> = known.iter().map(|(value, of)| figure(value, of)).collect();
-        session.shell.status(Tone::Dim, "Arrived", &format!("from {name}: {}", parts.join(", ")));
+        session.shell.status(Severity::Dim, "Arrived", &format!("from {name}: {}", parts.join(", ")));
     }
-    let what = format!("{}: {}", super::names(&scope.clusters), words::count(links, "link"));
-    session.shell.status(Tone::Good, "Connected", &what);
+    let what = format!("{}: {}", super::names(&scope.clusters), format::count(links, "link"));
+    session.shell.status(Severity::Success, "Connected", &what);
 }
 
 /// A count, or what a condition says: `True`.

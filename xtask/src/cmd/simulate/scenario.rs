@@ -1,6 +1,6 @@
 //! The scenario of each command: what runs before it, and what after, so that final states can be compared.
 
-use super::super::exit::{Stop, WRONG};
+use super::super::exit::{CmdError, USAGE};
 use super::super::load::Inputs;
 use super::sim_run::Scenario;
 use crate::cli::Planned;
@@ -30,7 +30,7 @@ impl ScenarioPlans {
 
 /// # Errors
 /// Problems of the input; or no older version to upgrade from is known.
-pub fn of(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, Stop> {
+pub fn of(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, CmdError> {
     let bootstrap = || inputs.bootstrap(Helm::V4);
     let start = || power::start(&inputs.fleet, bootstrap());
     let stop = || power::stop(&inputs.fleet);
@@ -60,7 +60,7 @@ pub fn of(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, Stop> {
 ///
 /// # Errors
 /// Problems of the input; or the command does not repair addresses.
-pub fn readdressed(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, Stop> {
+pub fn readdressed(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, CmdError> {
     let mesh = || inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet));
     let bootstrap = || inputs.bootstrap(Helm::V4);
     let plans = ScenarioPlans { readdressed: true, ..of(command, inputs)? };
@@ -78,7 +78,10 @@ pub fn readdressed(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, S
         }
         Planned::Stop | Planned::Destroy | Planned::Upgrade => {
             let problem = Problem::new(format!("`--readdressed` does not apply to `{}`", plans.plan.name));
-            return Err(Stop::one(WRONG, problem.why("bootstrap, mesh-connect and start repair changed addresses")));
+            return Err(CmdError::new(
+                USAGE,
+                problem.why("bootstrap, mesh-connect and start repair changed addresses"),
+            ));
         }
     })
 }
@@ -96,17 +99,17 @@ fn readdress_first(home: Plan, mesh: Plan) -> Plan {
 }
 
 /// The fleet one patch earlier: Kubernetes, and every chart with a patch.
-fn older(inputs: &Inputs) -> Result<Inputs, Stop> {
+fn older(inputs: &Inputs) -> Result<Inputs, CmdError> {
     let (mut fleet, mut releases) = (inputs.fleet.clone(), inputs.releases.clone());
     let versions = &mut fleet.versions;
     let Some(patch) = versions.kubernetes.patch.checked_sub(1) else {
         let why = format!("there is no patch before Kubernetes {}", versions.kubernetes);
-        return Err(Stop::one(WRONG, Problem::new("no upgrade scenario: no older version is known").why(why)));
+        return Err(CmdError::new(USAGE, Problem::new("no upgrade scenario: no older version is known").why(why)));
     };
     versions.kubernetes.patch = patch;
     versions.kubeadm = versions.kubernetes.clone();
     releases.charts.iter_mut().for_each(age);
-    let files = render::files(&fleet, &releases, &inputs.data).map_err(Stop::all(WRONG))?;
+    let files = render::files(&fleet, &releases, &inputs.data).map_err(CmdError::all(USAGE))?;
     let (data, tools) = (inputs.data.clone(), inputs.tools.clone());
     Ok(Inputs { fleet, releases, files, data, tools })
 }

@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use serde_json::{Map, Value};
 
-use super::super::exit::{CONTRADICTION, CRASH, NO_CONVERGENCE};
+use super::super::exit::{DIVERGED, INVARIANT_VIOLATED, STUCK};
 use super::sim_run::{CompiledRun, Scenario, Setup, SimRun};
 use super::trial::Trial;
 use plan::engine::Outcome;
@@ -139,7 +139,7 @@ impl<'a> Worker<'a> {
         let result = panic::catch_unwind(AssertUnwindSafe(|| self.run_trial(run, trial.faults())));
         result.unwrap_or_else(|cause| {
             let text = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
-            TrialResult { verdict: Some((CRASH, text.unwrap_or("panic").to_owned())), ..TrialResult::default() }
+            TrialResult { verdict: Some((STUCK, text.unwrap_or("panic").to_owned())), ..TrialResult::default() }
         })
     }
 
@@ -193,9 +193,9 @@ impl<'a> Worker<'a> {
     fn verdict(&self, mut setup: Setup, recovery: &Outcome) -> Result<(), (u8, String)> {
         setup.violations.extend(unsupported(&setup));
         if !setup.violations.is_empty() {
-            return Err((CONTRADICTION, setup.violations.join("\n")));
+            return Err((INVARIANT_VIOLATED, setup.violations.join("\n")));
         }
-        let diverged = |why: String| (NO_CONVERGENCE, why);
+        let diverged = |why: String| (DIVERGED, why);
         if let Some(why) = unfinished(recovery) {
             return Err(diverged(format!("the run after the faults does not finish: {why}")));
         }

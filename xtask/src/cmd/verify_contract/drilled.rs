@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::super::exit::{Stop, WRONG};
+use super::super::exit::{CmdError, USAGE};
 use crate::ui::verdict::drill::Drill;
 use contract::c2_buffer::NEED;
 use contract::drill::{self, Setting};
@@ -14,11 +14,11 @@ use model::problem::Problem;
 ///
 /// # Errors
 /// There is nothing to play: no agent on any app cluster.
-pub fn play(evidence: &Evidence, report: &Report) -> Result<Drill, Stop> {
+pub fn play(evidence: &Evidence, report: &Report) -> Result<Drill, CmdError> {
     let Some(setting) = Setting::of(evidence, &report.references) else {
         let problem = Problem::new("nothing to drill: no app cluster has an agent with a truncate period")
             .hint("cargo xtask verify-contract C2");
-        return Err(Stop::one(WRONG, problem));
+        return Err(CmdError::new(USAGE, problem));
     };
     let need = drill::play(&setting, NEED, Duration::ZERO);
     let sweep = drill::sweep(&setting);

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::exit::{DONE, Ended, NOT_READY, Stop};
+use super::super::exit::{CmdError, CmdResult, DONE, PRECONDITION};
 use super::super::load::Inputs;
 use super::super::{Session, load, place, plan, query};
-use crate::ui::shell::Tone;
-use crate::ui::words;
+use crate::ui::format;
+use crate::ui::shell::Severity;
 use ::plan::{Plan, Scope, StepKey, live as questions};
 use contract::Evidence;
 use contract::live::{self, Answers, Live, hush};
@@ -31,7 +31,7 @@ pub struct Looked {
 ///
 /// # Errors
 /// An unknown cluster.
-pub fn printed(session: &mut Session, inputs: &Inputs, evidence: &Evidence) -> Ended {
+pub fn printed(session: &mut Session, inputs: &Inputs, evidence: &Evidence) -> CmdResult {
     let clusters = load::clusters(session, &inputs.fleet)?;
     plan::print(session, questions::plan(&inputs.fleet, &clusters, &live::targets(evidence)))
 }
@@ -40,7 +40,7 @@ pub fn printed(session: &mut Session, inputs: &Inputs, evidence: &Evidence) -> E
 ///
 /// # Errors
 /// No cluster was ever brought up from here, or the user said stop.
-pub fn look(session: &mut Session, inputs: &Inputs, evidence: &Evidence) -> Result<Looked, Stop> {
+pub fn look(session: &mut Session, inputs: &Inputs, evidence: &Evidence) -> Result<Looked, CmdError> {
     let clusters = load::clusters(session, &inputs.fleet)?;
     reachable(session, &clusters)?;
     let mut looked = None;
@@ -48,7 +48,7 @@ pub fn look(session: &mut Session, inputs: &Inputs, evidence: &Evidence) -> Resu
         looked = Some(within(session, world, &inputs.fleet, evidence, &clusters)?);
         Ok(DONE)
     })?;
-    looked.ok_or_else(|| Stop::one(NOT_READY, Problem::new("the clusters were not asked")))
+    looked.ok_or_else(|| CmdError::new(PRECONDITION, Problem::new("the clusters were not asked")))
 }
 
 /// The same in a world that is open already: a drill looks before and after.
@@ -61,29 +61,29 @@ pub fn within(
     fleet: &Fleet,
     evidence: &Evidence,
     clusters: &[String],
-) -> Result<Looked, Stop> {
+) -> Result<Looked, CmdError> {
     let plan = questions::plan(fleet, clusters, &live::targets(evidence));
-    let asking = format!("{} of {}", words::count(plan.steps.len(), "question"), clusters.join(", "));
-    session.shell.status(Tone::Dim, "Asking", &asking);
+    let asking = format!("{} of {}", format::count(plan.steps.len(), "question"), clusters.join(", "));
+    session.shell.status(Severity::Dim, "Asking", &asking);
     let (answers, _) = query::outputs(session, world, &plan)?;
     let answers: Answers = answers
         .into_iter()
-        .map(|(id, output)| (id, hush::output(&output, &|text| session.space.scrub(text).into_owned())))
+        .map(|(id, output)| (id, hush::output(&output, &|text| session.workspace.scrub(text).into_owned())))
         .collect();
     let live = live::judge(evidence, clusters, &answers);
     Ok(Looked { plan, answers, live })
 }
 
 /// Somebody must have brought a cluster up: without any kubeconfig there is nothing to be asked.
-fn reachable(session: &Session, clusters: &[String]) -> Result<(), Stop> {
-    let file = |name: &String| session.space.out().join(format!("kube/{name}.yaml"));
-    if clusters.iter().any(|name| session.space.holds(file(name).as_str())) {
+fn reachable(session: &Session, clusters: &[String]) -> Result<(), CmdError> {
+    let file = |name: &String| session.workspace.out().join(format!("kube/{name}.yaml"));
+    if clusters.iter().any(|name| session.workspace.holds(file(name).as_str())) {
         return Ok(());
     }
     let problem = Problem::new(format!("there are no running clusters to ask: {}", clusters.join(", ")))
         .why(format!("no kubeconfig of theirs is in {}/kube", session.out()))
         .hint("cargo xtask bootstrap && cargo xtask mesh-connect");
-    Err(Stop::one(NOT_READY, problem))
+    Err(CmdError::new(PRECONDITION, problem))
 }
 
 /// Versions of the tools of this machine and of the API servers, by name; what did not answer is `not there`.

@@ -1,7 +1,7 @@
 //! The drill on machines, real or of the embedded world: looks, asks for consent, stops the platform, watches, and
 //! brings it back whatever happens. Knows nothing of the steps, nor of what the answers are worth.
 //!
-//! From the first VM that stops until the platform answers, a mark on the disk says so ([`cut_off`]). Ctrl-C once ends
+//! From the first VM that stops until the platform answers, a mark on the disk says so ([`drill_marker`]). Ctrl-C once ends
 //! the outage early; twice ends this process, and the mark stays.
 
 mod before;
@@ -11,12 +11,12 @@ mod watch;
 use std::time::Duration;
 
 use super::super::conduct::{conduct, tell};
-use super::super::exit::{DONE, Ended, INTERRUPTED, REFUSED, Stop, WRONG};
+use super::super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::super::load::Inputs;
-use super::super::{Session, cut_off, place, plan as printing, power::is_yes, query};
-use crate::ui::shell::Tone;
+use super::super::{Session, drill_marker, place, plan as printing, power::is_yes, query};
+use crate::ui::format;
+use crate::ui::shell::Severity;
 use crate::ui::verdict::Excused;
-use crate::ui::words;
 use contract::outage::{self, Clock, Measured};
 use contract::{Evidence, Report, drill};
 use looks::Looks;
@@ -49,11 +49,11 @@ pub struct Drill<'a> {
 ///
 /// # Errors
 /// No duration, or one beyond the limits.
-pub fn length(text: &str) -> Result<Duration, Stop> {
+pub fn length(text: &str) -> Result<Duration, CmdError> {
     let (least, most) = LENGTHS;
     model::units::parse_duration(text).filter(|l| (least..=most).contains(l)).ok_or_else(|| {
         let what = format!("no length of an outage: `{text}`");
-        Stop::one(WRONG, Problem::new(what).why("it is between 1m and 24h").hint("--outage 10m"))
+        CmdError::new(USAGE, Problem::new(what).why("it is between 1m and 24h").hint("--outage 10m"))
     })
 }
 
@@ -61,7 +61,7 @@ pub fn length(text: &str) -> Result<Duration, Stop> {
 ///
 /// # Errors
 /// Problems of the input.
-pub fn print(session: &mut Session, drill: &Drill<'_>) -> Ended {
+pub fn print(session: &mut Session, drill: &Drill<'_>) -> CmdResult {
     let (fleet, files) = (&drill.inputs.fleet, files(drill)?);
     let start = power::start(fleet, drill.inputs.bootstrap(Helm::V4));
     let back = steps::back(fleet, &start);
@@ -80,25 +80,26 @@ pub fn print(session: &mut Session, drill: &Drill<'_>) -> Ended {
         return parts.into_iter().try_fold(DONE, |_, part| printing::print(session, part));
     }
     let text = parts.iter().map(text::print).collect::<Vec<_>>().join("\n");
-    session.shell.data(&text);
+    session.shell.result(&text);
     Ok(DONE)
 }
 
-fn files(drill: &Drill<'_>) -> Result<Files, Stop> {
-    render::drill::files(&drill.inputs.data).map_err(Stop::all(WRONG))
+fn files(drill: &Drill<'_>) -> Result<Files, CmdError> {
+    render::drill::files(&drill.inputs.data).map_err(CmdError::all(USAGE))
 }
 
 /// Plays it and judges it.
 ///
 /// # Errors
 /// It is refused, nobody said yes, it was stopped, or the platform did not come back.
-pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, Stop> {
+pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, CmdError> {
     if let Some(why) = steps::missing(&drill.inputs.fleet, &drill.inputs.releases) {
-        return Err(Stop::one(WRONG, Problem::new("there is nothing to drill").why(why)));
+        return Err(CmdError::new(USAGE, Problem::new("there is nothing to drill").why(why)));
     }
     let offered = drill.inputs.bootstrap(Helm::V4);
     let mut measured = None;
-    let begins = session.flags.simulate && !session.space.holds(session.space.out().join("world.json").as_str());
+    let begins =
+        session.flags.simulate && !session.workspace.holds(session.workspace.out().join("world.json").as_str());
     place::within(session, Some("verify-contract --drill"), &offered, &mut |session, world| {
         let helm = query::helm(world)?;
         let mut play = Play { drill, files: files(drill)?, helm, watch: Watch::new(world) };
@@ -111,16 +112,16 @@ pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, Stop> {
         measured = Some(play.whole(session)?);
         Ok(DONE)
     })?;
-    measured.ok_or(Stop { code: INTERRUPTED, problems: vec![] })
+    measured.ok_or(CmdError { code: INTERRUPTED, problems: vec![] })
 }
 
 /// Says what will happen, and asks.
-fn consent(session: &mut Session, world: &mut dyn World, drill: &Drill<'_>) -> Result<(), Stop> {
+fn consent(session: &mut Session, world: &mut dyn World, drill: &Drill<'_>) -> Result<(), CmdError> {
     let fleet = &drill.inputs.fleet;
     let Some(platform) = steps::platform(fleet) else { return Ok(()) };
     let vms: Vec<String> = platform.nodes.iter().map(|n| platform.vm(n)).collect();
     let apps: Vec<String> = steps::apps(fleet).map(|c| c.name.clone()).collect();
-    let (vms, apps) = (words::list(&vms), words::list(&apps));
+    let (vms, apps) = (format::list(&vms), format::list(&apps));
     let long = model::units::format_hours(drill.length);
     let lines = [
         ("Stops", format!("{vms} for {long}, and starts them again whatever happens; Ctrl-C ends it early")),
@@ -128,13 +129,13 @@ fn consent(session: &mut Session, world: &mut dyn World, drill: &Drill<'_>) -> R
         ("Kills", format!("a sample pod and then a Cilium agent on {apps} meanwhile, and makes a pod there")),
     ];
     for (word, line) in &lines {
-        session.shell.tell(&crate::ui::shell::status(session.shell.paint(), Tone::Warn, word, line));
+        session.shell.message(&crate::ui::shell::status_line(session.shell.style(), Severity::Warning, word, line));
     }
     if session.flags.simulate || session.flags.yes || is_yes(session, world, &format!("Stop {vms}?"))? {
         return Ok(());
     }
     let problem = Problem::new("nothing was stopped: nobody said yes");
-    Err(Stop::one(WRONG, problem.hint(format!("{} --yes", session.typed))))
+    Err(CmdError::new(USAGE, problem.hint(format!("{} --yes", session.invocation))))
 }
 
 /// A drill under way.
@@ -146,7 +147,7 @@ struct Play<'a, 'w> {
 }
 
 impl Play<'_, '_> {
-    fn whole(&mut self, session: &mut Session) -> Result<Measured, Stop> {
+    fn whole(&mut self, session: &mut Session) -> Result<Measured, CmdError> {
         let fleet = &self.drill.inputs.fleet;
         let ready = self.act(session, &steps::ready(fleet, &self.files), true);
         let before = if ready { self.look(session)? } else { Looks::default() };
@@ -157,7 +158,7 @@ impl Play<'_, '_> {
             return Err(before::refused(self.watch.heard() > 0, unready));
         }
         let platform = steps::platform(fleet).map_or("the platform", |p| p.name.as_str());
-        cut_off::leave(&session.space, platform).map_err(Stop::with(REFUSED))?;
+        drill_marker::leave(&session.workspace, platform).map_err(CmdError::with(FAILED))?;
         let began = self.watch.now();
         let mut looks = before;
         let away = self.away(session, began, &mut looks);
@@ -182,7 +183,7 @@ impl Play<'_, '_> {
         looks.failures(self.tried(session, &steps::during(fleet, &self.files)));
         let end = began + self.drill.length;
         let left = model::units::format_hours(end.saturating_sub(self.watch.now()));
-        session.shell.status(Tone::Dim, "Waiting", &format!("the outage goes on for {left}"));
+        session.shell.status(Severity::Dim, "Waiting", &format!("the outage goes on for {left}"));
         if self.watch.heard() > 0 || !self.watch.hold(end) {
             return false;
         }
@@ -194,7 +195,7 @@ impl Play<'_, '_> {
     }
 
     /// Starts the platform as `start` does. When it answers.
-    fn back(&mut self, session: &mut Session) -> Result<Duration, Stop> {
+    fn back(&mut self, session: &mut Session) -> Result<Duration, CmdError> {
         let fleet = &self.drill.inputs.fleet;
         if self.watch.heard() > 1 {
             return Err(left_behind(session, INTERRUPTED));
@@ -204,10 +205,10 @@ impl Play<'_, '_> {
         let (outcome, board) = conduct(session, &mut self.watch, &start, chosen);
         if failed(&outcome) {
             tell(session, &start, &outcome, &board, &|_| vec![]);
-            let code = if outcome.interrupted { INTERRUPTED } else { REFUSED };
+            let code = if outcome.interrupted { INTERRUPTED } else { FAILED };
             return Err(left_behind(session, code));
         }
-        cut_off::back(session)?;
+        drill_marker::back(session)?;
         Ok(self.watch.now())
     }
 
@@ -218,7 +219,7 @@ impl Play<'_, '_> {
         (began, ended): (Duration, Duration),
         mut clock: Clock,
         mut looks: Looks,
-    ) -> Result<Measured, Stop> {
+    ) -> Result<Measured, CmdError> {
         let (fleet, files) = (&self.drill.inputs.fleet, &self.files);
         let green = before::until_green(session, fleet, &mut self.watch)?;
         clock.green = green.as_ref().ok().map(|at| *at - ended);
@@ -260,7 +261,7 @@ impl Play<'_, '_> {
         outcome.failed.iter().map(|f| (f.step.clone(), why(f))).collect()
     }
 
-    fn look(&mut self, session: &mut Session) -> Result<Looks, Stop> {
+    fn look(&mut self, session: &mut Session) -> Result<Looks, CmdError> {
         let plan = steps::look(&self.drill.inputs.fleet, &self.files);
         query::outputs(session, &mut self.watch, &plan).map(|(answers, _)| Looks::of(answers))
     }
@@ -270,10 +271,10 @@ impl Play<'_, '_> {
         self.act(session, &plan, true);
     }
 
-    fn cut_short(&self) -> Stop {
-        let code = if self.watch.heard() > 0 { INTERRUPTED } else { REFUSED };
+    fn cut_short(&self) -> CmdError {
+        let code = if self.watch.heard() > 0 { INTERRUPTED } else { FAILED };
         let problem = Problem::new("the drill was cut short: the platform is back, and nothing is judged");
-        Stop::one(code, problem)
+        CmdError::new(code, problem)
     }
 }
 
@@ -288,7 +289,7 @@ fn why(failure: &plan::engine::Failure) -> String {
 }
 
 /// The platform is not back; the mark stays.
-fn left_behind(session: &Session, code: u8) -> Stop {
-    let problem = cut_off::left(session).unwrap_or_else(|| Problem::new("the platform did not come back"));
-    Stop::one(code, problem)
+fn left_behind(session: &Session, code: u8) -> CmdError {
+    let problem = drill_marker::left(session).unwrap_or_else(|| Problem::new("the platform did not come back"));
+    CmdError::new(code, problem)
 }

@@ -3,7 +3,7 @@
 
 use super::super::charts::templates::{self, Template};
 use super::super::charts::{LIMIT, refuse_others};
-use super::super::exit::{DONE, REFUSED, Stop};
+use super::super::exit::{CmdError, DONE, FAILED};
 use super::super::load::Inputs;
 use super::super::{Session, place, query};
 use contract::Evidence;
@@ -17,8 +17,8 @@ use tool::helm;
 ///
 /// # Errors
 /// An archive is another file than the list says, Helm refuses a chart, or the user said stop.
-pub fn add(session: &mut Session, inputs: &Inputs, evidence: &mut Evidence) -> Result<(), Stop> {
-    let pulled = |chart: &&Chart| session.space.holds(&format!("{}/charts/{}", session.out(), chart.archive()));
+pub fn add(session: &mut Session, inputs: &Inputs, evidence: &mut Evidence) -> Result<(), CmdError> {
+    let pulled = |chart: &&Chart| session.workspace.holds(&format!("{}/charts/{}", session.out(), chart.archive()));
     let charts: Vec<&Chart> = inputs.releases.charts.iter().filter(pulled).collect();
     if charts.is_empty() || session.flags.simulate {
         return Ok(());
@@ -36,13 +36,13 @@ pub fn add(session: &mut Session, inputs: &Inputs, evidence: &mut Evidence) -> R
             rendering.helm.clone_from(&version);
             rendering.of = inputs.releases.charts.len();
         }
-        if problems.is_empty() { Ok(DONE) } else { Err(Stop { code: REFUSED, problems }) }
+        if problems.is_empty() { Ok(DONE) } else { Err(CmdError { code: FAILED, problems }) }
     });
     done.map(|_| ())
 }
 
 /// The Helm that would render, as it calls itself; `None` without one.
-fn version(world: &mut dyn World) -> Result<Option<String>, Stop> {
+fn version(world: &mut dyn World) -> Result<Option<String>, CmdError> {
     let answer = query::command(world, helm::version(), LIMIT)?;
     Ok(answer.ok().then(|| answer.stdout.trim().to_owned()).filter(|version| !version.is_empty()))
 }

@@ -7,7 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::board::{Board, Group};
 use super::lines;
-use crate::ui::shell::Paint;
+use crate::ui::shell::Style;
 
 /// Bars and rows on a terminal.
 pub struct Bars {
@@ -35,7 +35,7 @@ impl Bars {
             bar.set_position((group.over + group.failed) as u64);
             bar.set_message(state(group));
         }
-        let texts = lines::rows(board, now, Paint { on: false });
+        let texts = lines::rows(board, now, Style { on: false });
         self.fit(texts.len());
         self.rows.iter().zip(texts).for_each(|(row, text)| row.set_message(text));
     }

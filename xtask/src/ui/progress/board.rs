@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::ui::words;
+use crate::ui::format;
 use plan::engine::StepEvent;
 use plan::{Lane, Plan, Scope, StepKey};
 
@@ -210,7 +210,7 @@ impl Board {
 
 /// Empty lines say nothing, and JSON says it to programs, so the line before them stays.
 fn keep_last(last: &mut String, line: &str) {
-    let line = words::plain(line);
+    let line = format::strip_controls(line);
     let line = line.trim();
     if !line.is_empty() && !line.starts_with(['{', '[', '}', ']']) {
         line.clone_into(last);

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::board::{Board, Running, State};
-use crate::ui::shell::{self, Paint, Tone, Volume};
-use crate::ui::words;
+use crate::ui::format;
+use crate::ui::shell::{self, Severity, Style, Volume};
 use plan::StepKey;
 use plan::engine::{Failure, StepEvent};
 
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// The colour of its verb.
-    pub tone: Tone,
+    pub tone: Severity,
     /// One word.
     pub verb: &'static str,
     /// The rest.
@@ -26,13 +26,13 @@ pub struct Line {
 }
 
 impl Line {
-    fn new(tone: Tone, verb: &'static str, rest: impl Into<String>) -> Self {
+    fn new(tone: Severity, verb: &'static str, rest: impl Into<String>) -> Self {
         Line { tone, verb, rest: rest.into() }
     }
 
     /// As it is written.
-    pub fn text(&self, paint: Paint) -> String {
-        shell::status(paint, self.tone, self.verb, &self.rest)
+    pub fn text(&self, style: Style) -> String {
+        shell::status_line(style, self.tone, self.verb, &self.rest)
     }
 }
 
@@ -41,26 +41,30 @@ pub fn line(board: &Board, now: Duration, note: &StepEvent, volume: Volume) -> O
     let verbose = volume == Volume::Verbose;
     match note {
         StepEvent::Checking(_) | StepEvent::Line(..) => None,
-        StepEvent::Unchanged(step) => Some(Line::new(Tone::Dim, "Kept", step.as_str())),
+        StepEvent::Unchanged(step) => Some(Line::new(Severity::Dim, "Kept", step.as_str())),
         StepEvent::Diagnosed { step, case, why } => {
-            Some(Line::new(Tone::Warn, "Found", format!("{step} {case}: {why}")))
+            Some(Line::new(Severity::Warning, "Found", format!("{step} {case}: {why}")))
         }
         StepEvent::Running { step, command, .. } if verbose => {
-            Some(Line::new(Tone::Dim, "Running", format!("{step}\n             $ {command}")))
+            Some(Line::new(Severity::Dim, "Running", format!("{step}\n             $ {command}")))
         }
         StepEvent::Running { step, attempt, mutates, .. } => started(board, step, *attempt, *mutates),
         StepEvent::Done { step, already_satisfied, took } => Some(done(step, *took, *already_satisfied)),
         StepEvent::Retrying { step, pause, failure, .. } => {
-            let pause = words::duration(*pause);
-            Some(Line::new(Tone::Warn, "Retrying", format!("{step} in {pause}: {} ({})", failure.why, tries(failure))))
+            let pause = format::duration(*pause);
+            Some(Line::new(
+                Severity::Warning,
+                "Retrying",
+                format!("{step} in {pause}: {} ({})", failure.why, tries(failure)),
+            ))
         }
         // What the machine lacks is told in one piece, at the end.
         StepEvent::Failed(failure) if failure.precondition => None,
-        StepEvent::Failed(failure) => Some(Line::new(Tone::Bad, "Failed", failed(failure))),
+        StepEvent::Failed(failure) => Some(Line::new(Severity::Error, "Failed", failed(failure))),
         StepEvent::Blocked(step, by) if verbose => {
-            Some(Line::new(Tone::Warn, "Blocked", format!("{step}: needs {by}")))
+            Some(Line::new(Severity::Warning, "Blocked", format!("{step}: needs {by}")))
         }
-        StepEvent::Skipped(step) if verbose => Some(Line::new(Tone::Dim, "Skipped", step.as_str())),
+        StepEvent::Skipped(step) if verbose => Some(Line::new(Severity::Dim, "Skipped", step.as_str())),
         StepEvent::Blocked(..) | StepEvent::Skipped(_) => None,
         StepEvent::Stopping => Some(stopping(board, now)),
     }
@@ -70,16 +74,16 @@ pub fn line(board: &Board, now: Duration, note: &StepEvent, volume: Volume) -> O
 fn started(board: &Board, step: &StepKey, attempt: u32, mutates: bool) -> Option<Line> {
     let fresh = board.running().iter().any(|it| it.step == *step && it.state == State::Checking);
     let first = mutates && attempt == 1 && fresh;
-    first.then(|| Line::new(Tone::Good, "Started", format!("{step}: {}", board.doing(step))))
+    first.then(|| Line::new(Severity::Success, "Started", format!("{step}: {}", board.doing(step))))
 }
 
 fn done(step: &StepKey, took: Duration, already_satisfied: bool) -> Line {
     let note = if already_satisfied { " (its command failed, yet it is so)" } else { "" };
-    Line::new(Tone::Good, "Done", format!("{step} in {}{note}", words::duration(took)))
+    Line::new(Severity::Success, "Done", format!("{step} in {}{note}", format::duration(took)))
 }
 
 fn failed(failure: &Failure) -> String {
-    format!("{}: {} ({})", failure.step, words::after(&failure.why, failure.took), tries(failure))
+    format!("{}: {} ({})", failure.step, format::with_duration(&failure.why, failure.took), tries(failure))
 }
 
 fn tries(failure: &Failure) -> String {
@@ -93,24 +97,25 @@ fn stopping(board: &Board, now: Duration) -> Line {
         0 => "nothing runs".to_owned(),
         n => format!(
             "{} may end, the longest runs for {}; Ctrl-C again kills",
-            words::count(n, "running step"),
-            words::duration(longest)
+            format::count(n, "running step"),
+            format::duration(longest)
         ),
     };
-    Line::new(Tone::Warn, "Stopping", rest)
+    Line::new(Severity::Warning, "Stopping", rest)
 }
 
 /// What is said of a step each minute where there is no live screen.
 pub fn still(running: &Running, minutes: u64) -> Line {
-    let time = words::duration(Duration::from_secs(60 * minutes));
-    let last = if running.last.is_empty() { String::new() } else { format!(" ({})", words::cut(&running.last, 80)) };
-    Line::new(Tone::Dim, "Still", format!("running {time}: {}{last}", running.step))
+    let time = format::duration(Duration::from_secs(60 * minutes));
+    let last =
+        if running.last.is_empty() { String::new() } else { format!(" ({})", format::truncate(&running.last, 80)) };
+    Line::new(Severity::Dim, "Still", format!("running {time}: {}{last}", running.step))
 }
 
 /// The running steps as the live screen shows them: at most eight, then `…and 3 more`.
-pub fn rows(board: &Board, now: Duration, paint: Paint) -> Vec<String> {
+pub fn rows(board: &Board, now: Duration, style: Style) -> Vec<String> {
     let running = board.running();
-    let mut rows: Vec<String> = running.iter().take(ROWS).map(|it| row(it, now, paint)).collect();
+    let mut rows: Vec<String> = running.iter().take(ROWS).map(|it| row(it, now, style)).collect();
     if running.len() > ROWS {
         rows.push(format!("{:13}…and {} more", "", running.len() - ROWS));
     }
@@ -118,19 +123,19 @@ pub fn rows(board: &Board, now: Duration, paint: Paint) -> Vec<String> {
 }
 
 /// `             app1/cp/launch  launch VM app1-cp  12s  last line`; seconds only from the second on.
-fn row(it: &Running, now: Duration, paint: Paint) -> String {
+fn row(it: &Running, now: Duration, style: Style) -> String {
     let elapsed = now.saturating_sub(it.since);
     let mut text = format!("{:13}{}  {}", "", it.step, it.doing);
     if elapsed >= Duration::from_secs(2) && !it.waits() {
-        text.push_str(&format!("  {}", words::duration(elapsed)));
+        text.push_str(&format!("  {}", format::duration(elapsed)));
     }
     let last = match it.state {
-        State::Pausing(until) => format!("again in {}", words::duration(until.saturating_sub(now))),
+        State::Pausing(until) => format!("again in {}", format::duration(until.saturating_sub(now))),
         State::Checking if it.waits() && elapsed >= PATIENCE => "waits for its turn".to_owned(),
         State::Checking | State::Acting => it.last.clone(),
     };
     if !last.is_empty() {
-        text.push_str(&format!("  {}", paint.tone(Tone::Dim, &last)));
+        text.push_str(&format!("  {}", style.apply(Severity::Dim, &last)));
     }
     text
 }
@@ -140,7 +145,7 @@ mod tests {
     use super::super::board::tests::{failure, plan, told};
     use super::*;
 
-    const PLAIN: Paint = Paint { on: false };
+    const PLAIN: Style = Style { on: false };
 
     fn board(until: u64) -> Board {
         let mut board = Board::new(&plan(), &plan().ids());

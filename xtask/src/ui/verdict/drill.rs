@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::words;
+use super::super::format;
 use contract::drill::{Moment, Outcome, Row, Sweep};
 use contract::outage::Measured;
 use contract::{Clause, drill};
@@ -35,7 +35,7 @@ pub fn text(drill: &Drill) -> String {
         need.scraped,
         need.lost,
         need.backlog,
-        words::size(need.log),
+        format::size(need.log),
         format_hours(need.caught_up)
     ));
     let (oldest, fresh) = need.secret;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::json::{clause as clause_json, reference};
 use super::{Excused, Told, WORD, basis, finding, reasoning};
-use crate::ui::words;
+use crate::ui::format;
 use contract::live::{Live, Silence};
 use contract::{Clause, Verdict};
 
@@ -82,17 +82,17 @@ fn last(told: &Told<'_>, live: &Live) -> String {
         let all = told.report.verdicts.iter().map(|v| v.clause);
         all.filter(|c| both(told, live, *c) == wanted).map(|c| c.to_string()).collect()
     };
-    let answers = words::count(live.answers, "answer");
-    let basis = format!("{}; live: {answers} of {}", basis(told.report), words::list(&live.asked));
+    let answers = format::count(live.answers, "answer");
+    let basis = format!("{}; live: {answers} of {}", basis(told.report), format::list(&live.asked));
     let (broken, unknown) = (with("BROKEN"), with("UNKNOWN"));
     let held = with("holds").len();
     match (broken.is_empty(), unknown.is_empty()) {
         (true, true) => format!("{held} of {} clauses hold ({basis})", told.report.verdicts.len()),
-        (true, false) => format!("not everything could be asked: {} ({basis})", words::list(&unknown)),
+        (true, false) => format!("not everything could be asked: {} ({basis})", format::list(&unknown)),
         _ => {
             let found = told.report.findings().count() + live.verdicts.iter().flat_map(|v| &v.findings).count();
-            let found = words::count(found, "finding");
-            format!("the contract is broken: {} with {found} ({basis})", words::list(&broken))
+            let found = format::count(found, "finding");
+            format!("the contract is broken: {} with {found} ({basis})", format::list(&broken))
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::words::duration;
+use super::super::format::duration;
 use super::figure::figure;
 use super::junit::escaped;
 use contract::Finding;

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use super::super::super::exit::{INTERRUPTED, REFUSED, Stop};
+use super::super::super::exit::{CmdError, FAILED, INTERRUPTED};
 use super::super::super::power::is_yes;
-use super::super::super::{Session, conduct, cut_off, query};
+use super::super::super::{Session, conduct, drill_marker, query};
 use super::super::live;
 use super::watch::Watch;
 use super::{Play, failed};
-use crate::ui::shell::Tone;
+use crate::ui::shell::Severity;
 use crate::ui::verdict;
 use contract::Finding;
 use exec::driver::drive;
@@ -28,44 +28,44 @@ use tool::helm::Helm;
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(900), Duration::from_secs(10));
 
 /// A rehearsal that begins with nothing first brings up what a drill takes.
-pub fn bring_up(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Stop> {
+pub fn bring_up(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), CmdError> {
     let inputs = play.drill.inputs;
-    session.shell.status(Tone::Dim, "Preparing", "the clusters and their mesh in the embedded world");
+    session.shell.status(Severity::Dim, "Preparing", "the clusters and their mesh in the embedded world");
     let plans = [inputs.bootstrap(play.helm), inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?];
     plans.iter().try_for_each(|plan| quietly(session, &mut play.watch, plan))
 }
 
-fn quietly(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<(), Stop> {
+fn quietly(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<(), CmdError> {
     let engine = Engine::new(plan, plan.ids(), conduct::facts(session), conduct::jobs(session));
-    let outcome = drive(plan, engine, world, &mut session.space, &mut |_, _| {});
+    let outcome = drive(plan, engine, world, &mut session.workspace, &mut |_, _| {});
     if !failed(&outcome) {
         return Ok(());
     }
-    let code = if outcome.interrupted { INTERRUPTED } else { REFUSED };
+    let code = if outcome.interrupted { INTERRUPTED } else { FAILED };
     let what = format!("the rehearsal cannot begin: {} does not finish", plan.name);
-    Err(Stop::one(code, Problem::new(what).hint(format!("cargo xtask {}", plan.name))))
+    Err(CmdError::new(code, Problem::new(what).hint(format!("cargo xtask {}", plan.name))))
 }
 
 /// Brings back what an earlier drill has left stopped, if it is allowed to.
-pub fn finish(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Stop> {
-    let Some(left) = cut_off::left(session) else { return Ok(()) };
+pub fn finish(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), CmdError> {
+    let Some(left) = drill_marker::left(session) else { return Ok(()) };
     let question = format!("{}. Start it and go on?", left.what);
     let may = session.flags.yes || session.flags.simulate;
     if !may && !is_yes(session, &mut play.watch, &question)? {
-        return Err(Stop::one(REFUSED, left));
+        return Err(CmdError::new(FAILED, left));
     }
-    session.shell.status(Tone::Warn, "Finishing", &left.what);
+    session.shell.status(Severity::Warning, "Finishing", &left.what);
     play.back(session)?;
     play.tidy(session);
     Ok(())
 }
 
 /// The rendered contract, the mesh, and the contract as running clusters answer for it.
-pub fn green(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Stop> {
+pub fn green(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), CmdError> {
     let drill = play.drill;
     let broken = verdict::breached(drill.report, drill.excused).flat_map(|v| &v.findings);
     let mut problems: Vec<Problem> = broken.map(problem).collect();
-    session.shell.status(Tone::Dim, "Looking", "whether the mesh is green");
+    session.shell.status(Severity::Dim, "Looking", "whether the mesh is green");
     problems.extend(meshed(session, &drill.inputs.fleet, &mut play.watch)?.into_iter().map(|f| f.problem));
     if problems.is_empty() {
         problems = running(session, play)?;
@@ -73,11 +73,11 @@ pub fn green(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Stop>
     if problems.is_empty() {
         return Ok(());
     }
-    Err(Stop { code: REFUSED, problems: [problems, vec![nothing_stopped()]].concat() })
+    Err(CmdError { code: FAILED, problems: [problems, vec![nothing_stopped()]].concat() })
 }
 
 /// The live tier. Of what could not be asked nobody knows whether it is green.
-fn running(session: &mut Session, play: &mut Play<'_, '_>) -> Result<Vec<Problem>, Stop> {
+fn running(session: &mut Session, play: &mut Play<'_, '_>) -> Result<Vec<Problem>, CmdError> {
     let drill = play.drill;
     let clusters: Vec<String> = drill.inputs.fleet.clusters.iter().map(|c| c.name.clone()).collect();
     let looked = live::within(session, &mut play.watch, &drill.inputs.fleet, drill.evidence, &clusters)?;
@@ -89,7 +89,7 @@ fn running(session: &mut Session, play: &mut Play<'_, '_>) -> Result<Vec<Problem
     Ok(found.chain(silent).collect())
 }
 
-fn meshed(session: &mut Session, fleet: &Fleet, watch: &mut Watch<'_>) -> Result<Vec<mesh::Finding>, Stop> {
+fn meshed(session: &mut Session, fleet: &Fleet, watch: &mut Watch<'_>) -> Result<Vec<mesh::Finding>, CmdError> {
     let scope = Scope::all(fleet);
     let (answers, facts) = query::outputs(session, watch, &questions(fleet, &scope))?;
     Ok(mesh::judge(&Survey { fleet, scope: &scope, answers: &answers, facts: &facts }))
@@ -103,10 +103,10 @@ pub fn until_green(
     session: &mut Session,
     fleet: &Fleet,
     watch: &mut Watch<'_>,
-) -> Result<Result<Duration, String>, Stop> {
+) -> Result<Result<Duration, String>, CmdError> {
     let (patience, pause) = PATIENCE;
     let end = watch.now() + patience;
-    session.shell.status(Tone::Dim, "Waiting", "for the mesh to be green again");
+    session.shell.status(Severity::Dim, "Waiting", "for the mesh to be green again");
     loop {
         let Some(first) = meshed(session, fleet, watch)?.into_iter().next() else { return Ok(Ok(watch.now())) };
         if watch.now() > end {
@@ -114,7 +114,7 @@ pub fn until_green(
         }
         let next = watch.now() + pause;
         if !watch.hold(next) {
-            return Err(Stop { code: INTERRUPTED, problems: vec![] });
+            return Err(CmdError { code: INTERRUPTED, problems: vec![] });
         }
     }
 }
@@ -130,10 +130,10 @@ fn nothing_stopped() -> Problem {
 }
 
 /// What ends a drill before anything was stopped.
-pub fn refused(stopped: bool, unready: Vec<Finding>) -> Stop {
+pub fn refused(stopped: bool, unready: Vec<Finding>) -> CmdError {
     if stopped {
-        return Stop { code: INTERRUPTED, problems: vec![] };
+        return CmdError { code: INTERRUPTED, problems: vec![] };
     }
     let problems = unready.iter().map(problem).chain([nothing_stopped()]).collect();
-    Stop { code: REFUSED, problems }
+    CmdError { code: FAILED, problems }
 }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::Session;
-use super::exit::{REFUSED, Stop};
+use super::exit::{CmdError, FAILED};
 use crate::cli::Command;
 use crate::ui::problem;
 use exec::workspace::{Workspace, clock};
@@ -26,13 +26,13 @@ pub fn leave(space: &Workspace, cluster: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// The disk says no.
-pub fn back(session: &Session) -> Result<(), Stop> {
-    session.space.lift(MARK).map_err(Stop::with(REFUSED))
+pub fn back(session: &Session) -> Result<(), CmdError> {
+    session.workspace.lift(MARK).map_err(CmdError::with(FAILED))
 }
 
 /// What an earlier drill left; nothing if none was cut off.
 pub fn left(session: &Session) -> Option<Problem> {
-    let text = session.space.read(&session.space.out().join(MARK)).ok()?;
+    let text = session.workspace.read(&session.workspace.out().join(MARK)).ok()?;
     // Cut in the middle it still means the same.
     let mark: Value = serde_json::from_str(&text).unwrap_or_default();
     let cluster = mark["stopped"].as_str().unwrap_or("the platform");
@@ -45,11 +45,11 @@ pub fn left(session: &Session) -> Option<Problem> {
 pub fn warn(session: &mut Session, command: &Command) {
     let mends =
         matches!(command, Command::Start(_)) || matches!(command, Command::VerifyContract(v) if v.drill.is_some());
-    if mends || session.space.is_locked() {
+    if mends || session.workspace.is_locked() {
         return;
     }
     if let Some(left) = left(session) {
-        let text = problem::one(&left, session.shell.paint());
-        session.shell.tell(&text);
+        let text = problem::one(&left, session.shell.style());
+        session.shell.message(&text);
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 /// `exit 1 after 9s`; a limit that was reached has said so itself.
-pub fn after(why: &str, took: Duration) -> String {
+pub fn with_duration(why: &str, took: Duration) -> String {
     if why.contains("timed out after ") { why.to_owned() } else { format!("{why} after {}", duration(took)) }
 }
 
@@ -56,7 +56,7 @@ pub fn list(items: &[String]) -> String {
 }
 
 /// At most `width` characters, the last one `…` where something was cut off.
-pub fn cut(text: &str, width: usize) -> String {
+pub fn truncate(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
@@ -71,7 +71,7 @@ pub fn tail(text: &str, lines: usize) -> Vec<&str> {
 }
 
 /// A text that somebody wrote, with what a terminal would obey or hide made visible: `\u{1b}`. Lines stay lines.
-pub fn harmless(text: &str) -> Cow<'_, str> {
+pub fn escape_controls(text: &str) -> Cow<'_, str> {
     let obeyed = |c: char| c.is_control() && c != '\n' || turns(c);
     if !text.contains(obeyed) {
         return Cow::Borrowed(text);
@@ -87,7 +87,7 @@ fn turns(c: char) -> bool {
 
 /// A line of a tool's output as it may go to a terminal: what an own rewrite of the line left (after the last carriage
 /// return), without escape sequences or other control characters.
-pub fn plain(line: &str) -> String {
+pub fn strip_controls(line: &str) -> String {
     let last = line.trim_end().rsplit('\r').next().unwrap_or_default();
     let mut out = String::with_capacity(last.len());
     let mut rest = last.chars();
@@ -116,8 +116,8 @@ mod tests {
     #[test]
     fn how_long_it_took_is_said_once() {
         let minute = Duration::from_secs(60);
-        assert_eq!(after("exit 1", minute), "exit 1 after 1m");
-        assert_eq!(after("no answer: timed out after 1m", minute), "no answer: timed out after 1m");
+        assert_eq!(with_duration("exit 1", minute), "exit 1 after 1m");
+        assert_eq!(with_duration("no answer: timed out after 1m", minute), "no answer: timed out after 1m");
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn cutting_counts_characters_and_marks_the_cut() {
         assert_eq!(
-            [cut("überall", 7), cut("überall", 5), cut("a b c", 3), cut("x", 0)],
+            [truncate("überall", 7), truncate("überall", 5), truncate("a b c", 3), truncate("x", 0)],
             ["überall", "über…", "a…", ""]
         );
     }
@@ -157,12 +157,12 @@ mod tests {
 
     #[test]
     fn what_somebody_wrote_cannot_move_the_cursor_either() {
-        assert_eq!(harmless("ok é\nas it is"), "ok é\nas it is");
-        assert_eq!(harmless("a\x1b[2J\rb\u{202e}c\0"), r"a\u{1b}[2J\rb\u{202e}c\u{0}");
+        assert_eq!(escape_controls("ok é\nas it is"), "ok é\nas it is");
+        assert_eq!(escape_controls("a\x1b[2J\rb\u{202e}c\0"), r"a\u{1b}[2J\rb\u{202e}c\u{0}");
     }
 
     #[test]
     fn output_cannot_move_the_cursor() {
-        assert_eq!(plain("10%\r20%\r\x1b[1;32mdone\x1b[0m\x07 \tok\r\n"), "done  ok");
+        assert_eq!(strip_controls("10%\r20%\r\x1b[1;32mdone\x1b[0m\x07 \tok\r\n"), "done  ok");
     }
 }
