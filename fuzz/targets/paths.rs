@@ -22,13 +22,13 @@ static PLACE: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
 
 fuzz_target!(|path: &str| {
     let root = Utf8Path::from_path(PLACE.path()).expect("UTF-8").join("root");
-    let mut space = Workspace::open(&root, Utf8Path::new("out")).fleeting();
-    let _ = space.keep(path, b"ours");
-    let _ = space.publish(path, "ours");
-    let _ = space.make(path);
-    let _ = space.same(path, b"theirs");
-    let _ = space.keep_secrets(&[(path, "ours")]);
-    let _ = space.forget(path);
+    let mut space = Workspace::open(&root, Utf8Path::new("out")).without_fsync();
+    let _ = space.write(path, b"ours");
+    let _ = space.write_public(path, "ours");
+    let _ = space.create_dir(path);
+    let _ = space.file_matches(path, b"theirs");
+    let _ = space.store_secrets(&[(path, "ours")]);
+    let _ = space.remove_cluster_files(path);
     space.log(path, 1, "ours");
     let outside = fs::read_dir(PLACE.path().join("outside")).expect("a folder").count();
     assert!(outside == 1 && fs::read_dir(PLACE.path()).expect("a folder").count() == 2, "{path:?}");

@@ -62,7 +62,7 @@ pub fn run(bench: &mut Bench, plan: &Plan) -> Ran {
     let mut notes = Vec::new();
     let mut watch = |_: Duration, note: &StepEvent| notes.push(note.clone());
     let outcome = drive(plan, engine, &mut bench.host, &mut space, &mut watch);
-    assert_eq!(space.complaints(), []);
+    assert_eq!(space.deferred_warnings(), []);
     Ran { outcome, notes, space }
 }
 
@@ -158,7 +158,7 @@ fn child_is_interrupted() {
         return;
     }
     let mut bench = Bench::new();
-    bench.host.heed_signals().unwrap();
+    bench.host.listen_for_signals().unwrap();
     say(&format!("\npid {}\n", std::process::id()));
     let plan = plan(vec![step("long", &[], ask("false"), vec![sh("sleep 300 & echo sleeper $!; wait")])]);
     let mut space = Workspace::open(&bench.root, Utf8Path::new("out"));

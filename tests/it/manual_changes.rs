@@ -22,7 +22,7 @@ use crate::ui::Repo;
 use crate::workdir::WorkDir;
 
 fn space(repo: &Repo) -> Workspace {
-    Workspace::open(repo.root(), Utf8Path::new("out/simulation")).fleeting()
+    Workspace::open(repo.root(), Utf8Path::new("out/simulation")).without_fsync()
 }
 
 fn world(repo: &Repo) -> SimWorld {

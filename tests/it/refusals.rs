@@ -50,7 +50,7 @@ fn run(plan: &Plan, only: &str, helm: &str) -> (Outcome, Duration) {
 /// The same where the outside world is not as it should be.
 fn run_in(plan: &Plan, only: &str, helm: &str, change: impl FnOnce(SimState) -> SimState) -> (Outcome, Duration) {
     let folder = tempfile::tempdir().unwrap();
-    let open = || Workspace::open(Utf8Path::from_path(folder.path()).unwrap(), Utf8Path::new("out")).fleeting();
+    let open = || Workspace::open(Utf8Path::from_path(folder.path()).unwrap(), Utf8Path::new("out")).without_fsync();
     let mut machine = Machine::default();
     machine.tools.insert("helm".into(), helm.into());
     let mut stage = SimState::new(machine);

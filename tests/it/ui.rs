@@ -239,7 +239,7 @@ fn render_check_detects_changed_files() {
     let check = repo.run("render --check");
     assert!(check.code == 0 && check.err.contains("all as rendered"), "{}", check.err);
     let space = exec::workspace::Workspace::open(repo.root(), Utf8Path::new("out"));
-    space.keep("app1/cp/kubeadm-init.yaml", b"other").expect("written");
+    space.write("app1/cp/kubeadm-init.yaml", b"other").expect("written");
     let check = repo.run("render --check");
     assert!(check.code == 1 && check.err.contains("differs  out/app1/cp/kubeadm-init.yaml"), "{}", check.err);
     assert!(repo.run("render").err.contains("(1 changed)"));

@@ -11,10 +11,10 @@ pub struct WorkDir(pub Workspace);
 impl Disk for WorkDir {
     fn read(&self, path: &str) -> Option<Rc<Vec<u8>>> {
         let path = self.0.out().join(path.strip_prefix("out/").unwrap_or(path));
-        self.0.lent(&path)
+        self.0.read_shared(&path)
     }
 
     fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
-        self.0.keep(path.strip_prefix("out/").unwrap_or(path), bytes).map_err(|problem| problem.what)
+        self.0.write(path.strip_prefix("out/").unwrap_or(path), bytes).map_err(|problem| problem.what)
     }
 }

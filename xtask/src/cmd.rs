@@ -124,7 +124,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     shell.set(colour, volume(&flags));
     let out = Utf8Path::new(if flags.simulate { "out/simulation" } else { "out" });
     let workspace = Workspace::open(&env.root, out);
-    let workspace = if flags.simulate { workspace.fleeting() } else { workspace };
+    let workspace = if flags.simulate { workspace.without_fsync() } else { workspace };
     let invocation = invocation(&args);
     let Env { cwd, vars, screen, keyboard, world_factory, .. } = env;
     let mut session = Session { shell, flags, workspace, cwd, vars, screen, keyboard, world_factory, invocation };
@@ -204,7 +204,7 @@ pub(crate) fn show(session: &mut Session, problems: &[Problem]) {
 
 /// Troubles that did not stop the command are told at its end.
 fn warn_deferred(session: &mut Session) {
-    let complaints = session.workspace.complaints();
+    let complaints = session.workspace.deferred_warnings();
     if !complaints.is_empty() {
         show(session, &complaints);
     }

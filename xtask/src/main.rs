@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     };
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
     let screen = ui::progress::screen::stderr();
-    let keyboard = io::stdin().is_terminal().then_some(keyboard::line as cmd::Keyboard);
+    let keyboard = io::stdin().is_terminal().then_some(keyboard::read_line as cmd::Keyboard);
     let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
     let env = Env { root, cwd, vars, out, err, screen, keyboard, world_factory: |host| Box::new(host) };
     ExitCode::from(cmd::run(std::env::args_os(), env))

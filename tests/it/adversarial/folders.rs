@@ -54,18 +54,18 @@ impl Yard {
 /// Everything that a run does to `out/`; what it says is somebody else's test.
 fn do_everything(space: &mut Workspace) {
     drop(space.lock("bootstrap"));
-    let _ = space.journal_add("{}");
+    let _ = space.append_journal("{}");
     let _ = space.journal();
     space.log("a/b", 1, "line");
-    let _ = space.keep("kube/app1.yaml", b"ours");
-    let _ = space.keep_secrets(&[("a", "oursours")]);
-    let _ = space.mint("b");
-    let _ = space.publish("reports/x/report.json", "ours");
+    let _ = space.write("kube/app1.yaml", b"ours");
+    let _ = space.store_secrets(&[("a", "oursours")]);
+    let _ = space.generate_secret("b");
+    let _ = space.write_public("reports/x/report.json", "ours");
     let _ = space.write_generated(&[("app1/x.yaml".to_owned(), "ours".to_owned())].into());
-    let _ = space.make("charts");
-    let _ = space.close_loose();
-    let _ = space.forget(".");
-    let _ = space.forget_story();
+    let _ = space.create_dir("charts");
+    let _ = space.restrict_permissions();
+    let _ = space.remove_cluster_files(".");
+    let _ = space.reset_state();
 }
 
 #[test]
@@ -136,13 +136,13 @@ proptest! {
         let yard = Yard::new();
         symlink(yard.theirs(), yard.out().join("a")).unwrap();
         let path = if long == 0 { path.repeat(400) } else { path };
-        let mut space = yard.space().fleeting();
-        for done in [space.keep(&path, b"x").is_ok(), space.publish(&path, "x").is_ok()] {
+        let mut space = yard.space().without_fsync();
+        for done in [space.write(&path, b"x").is_ok(), space.write_public(&path, "x").is_ok()] {
             let real = |path: Utf8PathBuf| path.canonicalize_utf8().unwrap();
             prop_assert!(!done || real(yard.out().join(&path)).starts_with(real(yard.out())));
         }
-        let _ = (space.make(&path), space.same(&path, b"theirs"), space.forget(&path));
-        let _ = space.keep_secrets(&[(&path, "ours")]);
+        let _ = (space.create_dir(&path), space.file_matches(&path, b"theirs"), space.remove_cluster_files(&path));
+        let _ = space.store_secrets(&[(&path, "ours")]);
         space.log(&path, 1, "ours");
         yard.untouched(&path);
     }
@@ -150,7 +150,7 @@ proptest! {
 
 #[test]
 fn overlong_name_is_a_problem() {
-    let problem = Yard::new().space().keep(&"x".repeat(5_000), b"").unwrap_err();
+    let problem = Yard::new().space().write(&"x".repeat(5_000), b"").unwrap_err();
     assert_eq!(problem.why.as_deref(), Some("file name too long"));
 }
 
@@ -196,14 +196,14 @@ fn damaged_journal_is_read_and_appended_to() {
         let yard = Yard::new();
         fs::write(yard.out().join("journal.jsonl"), [good.clone(), bytes].concat()).unwrap();
         let space = yard.space();
-        space.journal_add(&String::from_utf8(fact("later")).unwrap()).unwrap();
+        space.append_journal(&String::from_utf8(fact("later")).unwrap()).unwrap();
         let read = journal::read(&space.journal().unwrap());
         assert_eq!(read.facts.into_keys().collect::<Vec<_>>(), ["good", "later"], "{case}");
     }
     let yard = Yard::new();
     let file = fs::File::create(yard.out().join("journal.jsonl")).unwrap();
     file.set_len(64 << 30).unwrap();
-    yard.space().journal_add(&String::from_utf8(fact("later")).unwrap()).unwrap();
+    yard.space().append_journal(&String::from_utf8(fact("later")).unwrap()).unwrap();
     let read = journal::read(&yard.space().journal().unwrap());
     assert_eq!(read.facts.into_keys().collect::<Vec<_>>(), ["later"], "of 64 GiB the end is read");
 }

@@ -43,7 +43,7 @@ fn stage(plan: &Plan) -> SimState {
 
 fn run(plan: &Plan, faults: Faults) -> Ran {
     let folder = tempfile::tempdir().unwrap();
-    let open = || Workspace::open(Utf8Path::from_path(folder.path()).unwrap(), "out".into()).fleeting();
+    let open = || Workspace::open(Utf8Path::from_path(folder.path()).unwrap(), "out".into()).without_fsync();
     let mut world = SimWorld::new(stage(plan), faults, Box::new(WorkDir(open())));
     let engine = Engine::new(plan, plan.ids(), BTreeMap::new(), 8);
     let mut late = 0;
@@ -91,7 +91,7 @@ fn suspend_during_a_long_step_counts_as_no_time() {
 /// clock of the control plane is then right, the worker's is not.
 fn apart(plan: &Plan, first: &str, boots: fn(&mut SimWorld)) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
-    let open = || Workspace::open(Utf8Path::from_path(folder.path()).unwrap(), "out".into()).fleeting();
+    let open = || Workspace::open(Utf8Path::from_path(folder.path()).unwrap(), "out".into()).without_fsync();
     let mut world = SimWorld::new(stage(plan), Faults::none(), Box::new(WorkDir(open())));
     let first = Choice { only: vec![first.to_owned()], ..Choice::default() };
     let run = |world: &mut SimWorld, chosen| {

@@ -60,10 +60,10 @@ fn killed_writer_leaves_a_whole_private_file() {
 fn child_writes_for_ever() {
     let Some(root) = root_of_parent() else { return };
     let space = space_of(&root);
-    space.keep("kube/app1.yaml", &vec![b'a'; 1 << 20]).unwrap();
+    space.write("kube/app1.yaml", &vec![b'a'; 1 << 20]).unwrap();
     say("\nwriting\n");
     for byte in (b'a'..=b'z').cycle() {
-        space.keep("kube/app1.yaml", &vec![byte; 1 << 20]).unwrap();
+        space.write("kube/app1.yaml", &vec![byte; 1 << 20]).unwrap();
     }
 }
 
@@ -73,11 +73,11 @@ fn unwritable_folder_is_named() {
     let out = bench.root.join("out");
     std::fs::create_dir_all(&out).unwrap();
     std::fs::set_permissions(&out, std::fs::Permissions::from_mode(0o555)).unwrap();
-    let kept = space_of(&bench.root).keep("kube/app1.yaml", b"");
+    let kept = space_of(&bench.root).write("kube/app1.yaml", b"");
     std::fs::set_permissions(&out, std::fs::Permissions::from_mode(0o755)).unwrap();
     // Root may write anywhere.
     if let Err(problem) = kept {
-        assert_eq!(problem.what, "cannot make folder `out/kube`");
+        assert_eq!(problem.what, "cannot create folder `out/kube`");
         assert_eq!(problem.why.as_deref(), Some("permission denied"));
     }
 }

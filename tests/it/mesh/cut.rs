@@ -19,7 +19,7 @@ use crate::workdir::WorkDir;
 /// Brings up the Cilium release of one cluster, with what goes wrong.
 fn installs(repo: &Repo, plan: &Plan, story: &str, faults: Faults) -> (SimWorld, Outcome) {
     let out = Utf8Path::new("out/simulation");
-    let open = || Workspace::open(repo.root(), out).fleeting();
+    let open = || Workspace::open(repo.root(), out).without_fsync();
     let mut world = SimWorld::load(story, Box::new(WorkDir(open()))).expect("a story");
     world.with_faults(faults);
     let only = Choice { only: vec!["app1/cilium".to_owned()], ..Choice::default() };

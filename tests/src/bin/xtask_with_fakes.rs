@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     let (out, err): (Box<dyn Write>, Box<dyn Write>) = (Box::new(io::stdout()), Box::new(io::stderr()));
     let world_factory = |host| -> Box<dyn World> { Box::new(Around { host, ready: VecDeque::new(), pace: pace() }) };
     let screen = ui::progress::screen::stderr();
-    let keyboard = io::stdin().is_terminal().then_some(keyboard::line as cmd::Keyboard);
+    let keyboard = io::stdin().is_terminal().then_some(keyboard::read_line as cmd::Keyboard);
     let env = Env { root: cwd.clone(), cwd, vars, out, err, screen, keyboard, world_factory };
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }

@@ -22,7 +22,7 @@ mod interpolate;
 
 /// Runs a plan to its end, or to the point where nothing more can be done.
 ///
-/// What could not be recorded (a full disk under a log) is left with [`Workspace::complaints`].
+/// What could not be recorded (a full disk under a log) is left with [`Workspace::deferred_warnings`].
 pub fn drive(
     plan: &Plan,
     engine: Engine<'_>,
@@ -131,7 +131,7 @@ impl Driver<'_> {
         }
         let ok = outcome.failed.is_empty() && outcome.blocked.is_empty() && !outcome.interrupted;
         record(self.space, &Entry::RunEnded { ok, interrupted: outcome.interrupted });
-        outcome.failed.iter_mut().for_each(|failure| self.scrub(failure));
+        outcome.failed.iter_mut().for_each(|failure| self.redact(failure));
         outcome
     }
 
@@ -144,7 +144,7 @@ impl Driver<'_> {
                 secrets.push((name, value));
                 continue;
             }
-            self.keep_secrets(&mut secrets);
+            self.store_secrets(&mut secrets);
             match action {
                 Action::Start { task, step, command, digests } => {
                     self.digest(digests, facts);
@@ -160,7 +160,7 @@ impl Driver<'_> {
                 Action::Event(note) => self.note(note),
             }
         }
-        self.keep_secrets(&mut secrets);
+        self.store_secrets(&mut secrets);
     }
 
     /// The next event for the engine.
@@ -229,7 +229,7 @@ impl Driver<'_> {
     fn line(&mut self, task: TaskId, line: &str) -> Option<String> {
         let run = self.state.runs.get_mut(&task).filter(|run| !run.hushed)?;
         run.streamed = true;
-        let (step, line) = (run.step.clone(), self.space.scrub(line).into_owned());
+        let (step, line) = (run.step.clone(), self.space.redact(line).into_owned());
         self.log(&step, || line.clone());
         Some(line)
     }
@@ -249,14 +249,14 @@ impl Driver<'_> {
         self.log(&run.step, || format!("{} {} after {took:.1}s", clock::now(), ending(&output.exit)));
     }
 
-    fn keep_secrets(&mut self, secrets: &mut Vec<(String, String)>) {
+    fn store_secrets(&mut self, secrets: &mut Vec<(String, String)>) {
         let batch: Vec<(&str, &str)> = secrets.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         // The step that needs them will find them missing; this says why.
         if !batch.is_empty()
             && !self.state.query
-            && let Err(problem) = self.space.keep_secrets(&batch)
+            && let Err(problem) = self.space.store_secrets(&batch)
         {
-            self.space.complain(problem);
+            self.space.warn_deferred(problem);
         }
         secrets.clear();
     }
@@ -264,8 +264,8 @@ impl Driver<'_> {
     fn note(&mut self, mut note: StepEvent) {
         match &mut note {
             StepEvent::Running { step, attempt, .. } => drop(self.state.attempts.insert(step.clone(), *attempt)),
-            StepEvent::Retrying { failure, .. } | StepEvent::Failed(failure) => self.scrub(failure),
-            StepEvent::Diagnosed { why, .. } => *why = self.space.scrub(why).into_owned(),
+            StepEvent::Retrying { failure, .. } | StepEvent::Failed(failure) => self.redact(failure),
+            StepEvent::Diagnosed { why, .. } => *why = self.space.redact(why).into_owned(),
             _ => {}
         }
         (self.watch)(self.world.now(), &note);
@@ -280,17 +280,17 @@ impl Driver<'_> {
         }
     }
 
-    fn scrub(&self, failure: &mut Failure) {
+    fn redact(&self, failure: &mut Failure) {
         if failure.command.hushed() {
             failure.output.stdout.clear();
         }
         for text in [&mut failure.output.stdout, &mut failure.output.stderr, &mut failure.why] {
-            *text = self.space.scrub(text).into_owned();
+            *text = self.space.redact(text).into_owned();
         }
     }
 
     fn log(&mut self, step: &StepKey, line: impl FnOnce() -> String) {
-        if self.state.query || !self.space.keeps_logs() {
+        if self.state.query || !self.space.writes_logs() {
             return;
         }
         let attempt = self.state.attempts.get(step).copied().unwrap_or(1);
@@ -299,8 +299,8 @@ impl Driver<'_> {
 }
 
 fn record(space: &mut Workspace, entry: &Entry) {
-    if let Err(problem) = space.journal_add(&journal::line(entry)) {
-        space.complain(problem);
+    if let Err(problem) = space.append_journal(&journal::line(entry)) {
+        space.warn_deferred(problem);
     }
 }
 

@@ -1,8 +1,8 @@
-//! The real world: every command is a process of its own group, every wait blocks on one channel.
+//! The `World` of real processes: each command has its own process group, each wait blocks on one channel.
 //!
-//! Threads, per command: one reads each stream, one feeds stdin, one waits for the end. All speak into one bounded
-//! channel, so a tool that floods us is slowed by its own pipe instead of filling our memory.
-#![expect(clippy::disallowed_methods, reason = "this is the room that starts processes and threads, and tells time")]
+//! Threads, per command: one reads each stream, one writes stdin, one waits for the exit. All send to one bounded
+//! channel, so a tool that prints too much is blocked by its own pipe instead of filling our memory.
+#![expect(clippy::disallowed_methods, reason = "this module starts processes and threads, and reads the clock")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
@@ -13,59 +13,56 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use model::problem::Problem;
-use tool::{Call, World};
-use tool::{Event, TaskId};
-use tool::{Exit, Output, Tool};
+use tool::{Call, Event, Exit, Output, TaskId, Tool, World};
 
 mod capture;
 mod child;
-mod dial;
 mod digest;
 mod group;
+mod install;
 pub mod keyboard;
 mod lines;
 mod machine;
-mod place;
 mod signals;
+mod tcp;
 
-use child::{Child, Setting};
+use child::{Child, Environment};
 
-/// Events that may wait to be heard. A line has at most [`lines::LONGEST`] bytes, so this bounds their memory at 4 MiB.
-const CHANNEL: usize = 1024;
-/// How long a dropped `Host` waits for what it has killed.
-const LAST_WAIT: Duration = Duration::from_secs(2);
+/// Capacity of the channel. A line has at most [`lines::MAX_LINE`] bytes, so this bounds its memory at 4 MiB.
+const CHANNEL_CAPACITY: usize = 1024;
+/// How long a dropped `Host` waits for the processes that it killed.
+const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Real processes in real time.
 pub struct Host {
     began: Instant,
-    setting: Setting,
-    /// `None` only while it is dropped.
+    environment: Environment,
+    /// `None` only in `drop`.
     events: Option<Receiver<Event>>,
     sender: SyncSender<Event>,
-    /// What was decided without a thread, such as a program that does not exist.
+    /// Events without a thread, such as the end of a program that does not exist.
     ready: VecDeque<Event>,
     running: BTreeMap<TaskId, Running>,
-    /// Ended commands whose descendants still held their pipes.
+    /// Ended commands with descendants that still hold their pipes.
     leftovers: Vec<Child>,
     signals: Option<signals::Listener>,
 }
 
 enum Running {
     Process(Child),
-    /// A small act of our own on a thread. It ends by itself within seconds.
+    /// A builtin command on a thread. It ends by itself within seconds.
     Thread,
-    /// Its end already lies in `ready`.
-    Over,
+    /// Its end is in `ready`.
+    Finished,
 }
 
 impl Host {
-    /// A world whose commands run in `root`. Programs are looked up in `bin` first, then in `path` (the
-    /// value of `PATH`).
+    /// Commands run in `root`. Programs are searched in `bin` first, then in `path` (the value of `PATH`).
     pub fn new(root: &Utf8Path, bin: &Utf8Path, path: &str) -> Self {
-        let (sender, events) = mpsc::sync_channel(CHANNEL);
+        let (sender, events) = mpsc::sync_channel(CHANNEL_CAPACITY);
         Host {
             began: Instant::now(),
-            setting: Setting { root: root.to_owned(), path: search_path(&root.join(bin), path) },
+            environment: Environment { root: root.to_owned(), path: search_path(&root.join(bin), path) },
             events: Some(events),
             sender,
             ready: VecDeque::new(),
@@ -75,74 +72,71 @@ impl Host {
         }
     }
 
-    /// From now on Ctrl-C, SIGTERM and SIGHUP are events instead of the end of this process.
-    ///
-    /// # Errors
-    /// The system refuses to say when a signal arrives.
-    pub fn heed_signals(&mut self) -> Result<(), Problem> {
+    /// From now on Ctrl-C, SIGTERM and SIGHUP are events and do not end this process.
+    pub fn listen_for_signals(&mut self) -> Result<(), Problem> {
         let listener = signals::Listener::new(self.sender.clone())
             .map_err(|e| Problem::new("cannot listen to signals").why(e.to_string()))?;
         self.signals = Some(listener);
         Ok(())
     }
 
-    /// Where a program would be found.
     pub fn find(&self, tool: Tool) -> Option<Utf8PathBuf> {
-        self.setting.find(tool)
+        self.environment.find(tool)
     }
 
-    fn own(&mut self, task: TaskId, args: &[String]) -> Running {
+    fn builtin(&mut self, task: TaskId, args: &[String]) -> Running {
         let words: Vec<&str> = args.iter().map(String::as_str).collect();
+        let out = self.environment.root.join("out");
         match words[..] {
             ["machine"] => {
-                let setting = self.setting.clone();
-                self.thread(task, move || machine::answer(&setting))
+                let environment = self.environment.clone();
+                self.thread(task, move || machine::report(&environment))
             }
             ["dial", address, port] => {
                 let (address, port) = (address.to_owned(), port.to_owned());
-                self.thread(task, move || dial::answer(&address, &port))
+                self.thread(task, move || tcp::connect(&address, &port))
             }
             ["sha256", path] => {
-                let path = self.setting.root.join("out").join(path);
-                self.thread(task, move || digest::answer(&path))
+                let path = out.join(path);
+                self.thread(task, move || digest::print(&path))
             }
             ["check", path, digest] => {
-                let (path, digest) = (self.setting.root.join("out").join(path), digest.to_owned());
+                let (path, digest) = (out.join(path), digest.to_owned());
                 self.thread(task, move || digest::check(&path, &digest))
             }
             ["place", from, to] => {
-                let (out, from, to) = (self.setting.root.join("out"), from.to_owned(), to.to_owned());
-                self.thread(task, move || place::answer(&out, &from, &to))
+                let (from, to) = (from.to_owned(), to.to_owned());
+                self.thread(task, move || install::move_binary(&out, &from, &to))
             }
-            _ => self.over(task, Exit::NotStarted(format!("no such act of our own: {}", words.join(" ")))),
+            _ => self.finished(task, Exit::NotStarted(format!("unknown builtin command: {}", words.join(" ")))),
         }
     }
 
-    fn thread(&mut self, task: TaskId, act: impl FnOnce() -> Output + Send + 'static) -> Running {
+    fn thread(&mut self, task: TaskId, run: impl FnOnce() -> Output + Send + 'static) -> Running {
         let sender = self.sender.clone();
         let spawned = thread::Builder::new().spawn(move || {
-            // Nobody listens any more once the world is dropped.
-            let _ = sender.send(Event::Ended(task, act()));
+            // The receiver is gone once the world is dropped.
+            let _ = sender.send(Event::Ended(task, run()));
         });
         match spawned {
             Ok(_) => Running::Thread,
-            Err(e) => self.over(task, Exit::NotStarted(e.to_string())),
+            Err(e) => self.finished(task, Exit::NotStarted(e.to_string())),
         }
     }
 
-    fn over(&mut self, task: TaskId, exit: Exit) -> Running {
+    fn finished(&mut self, task: TaskId, exit: Exit) -> Running {
         self.ready.push_back(Event::Ended(task, Output::of(exit)));
-        Running::Over
+        Running::Finished
     }
 
-    /// The next event, as it comes from the threads.
+    /// The next event of any thread.
     fn next(&mut self, until: Option<Duration>) -> Event {
         if let Some(event) = self.ready.pop_front() {
             return event;
         }
         let left = until.map(|until| until.saturating_sub(self.began.elapsed()));
-        let events = self.events.as_ref().expect("bug: a dropped world is asked");
-        // `self.sender` keeps the channel open, so an error can only mean that the time is over.
+        let events = self.events.as_ref().expect("bug: the world is dropped");
+        // `self.sender` keeps the channel open, so an error can only be the timeout.
         match left {
             Some(left) => events.recv_timeout(left).unwrap_or(Event::Tick),
             None => events.recv().unwrap_or(Event::Tick),
@@ -158,11 +152,11 @@ impl World for Host {
     fn start(&mut self, call: Call) {
         let task = call.task;
         let running = if call.tool == Tool::Own {
-            self.own(task, &call.args)
+            self.builtin(task, &call.args)
         } else {
-            match Child::start(call, &self.setting, self.sender.clone()) {
+            match Child::start(call, &self.environment, self.sender.clone()) {
                 Ok(child) => Running::Process(child),
-                Err(exit) => self.over(task, exit),
+                Err(exit) => self.finished(task, exit),
             }
         };
         self.running.insert(task, running);
@@ -172,11 +166,11 @@ impl World for Host {
         match self.running.get_mut(&task) {
             Some(Running::Process(child)) => child.kill(hard),
             Some(Running::Thread) => {
-                // The thread cannot be ended; what it says later is not heard.
-                let over = self.over(task, Exit::Signal(if hard { group::KILL } else { group::TERM }));
-                self.running.insert(task, over);
+                // The thread cannot be ended; its own end is ignored.
+                let finished = self.finished(task, Exit::Signal(if hard { group::KILL } else { group::TERM }));
+                self.running.insert(task, finished);
             }
-            Some(Running::Over) | None => {}
+            Some(Running::Finished) | None => {}
         }
     }
 
@@ -189,37 +183,37 @@ impl World for Host {
                 Event::Ended(task, _) => {
                     if let Some(running) = self.running.remove(task) {
                         if let Running::Process(child) = running
-                            && child.left_something()
+                            && child.has_descendants()
                         {
                             self.leftovers.push(child);
                         }
                         return event;
                     }
                 }
-                // Late words of a command that is over; digests come from the driver, not from a world.
+                // Late lines of an ended command; digests come from the driver, not from a world.
                 _ => {}
             }
         }
     }
 }
 
-/// Nothing outlives its world: not a command, not what an ended command left behind.
+/// Kills every command that still runs, and the descendants of ended ones.
 impl Drop for Host {
     fn drop(&mut self) {
-        // Threads that are about to speak must not wait for a listener.
+        // Threads that are about to send must not block.
         self.events = None;
         let running = std::mem::take(&mut self.running).into_values();
         let mut children: Vec<Child> = std::mem::take(&mut self.leftovers);
         children.extend(running.filter_map(|r| if let Running::Process(child) = r { Some(child) } else { None }));
         children.iter_mut().for_each(|child| child.kill(true));
-        let end = Instant::now() + LAST_WAIT;
+        let end = Instant::now() + DROP_TIMEOUT;
         children.iter().for_each(|child| child.wait_until(end));
     }
 }
 
 fn search_path(bin: &Utf8Path, path: &str) -> OsString {
-    // Also if it is not there yet: this very run may place tools in it.
-    let places = std::iter::once(bin.as_std_path().to_owned()).chain(std::env::split_paths(path));
-    // A place with a colon in its name cannot be joined; such a `PATH` is taken as it is.
-    std::env::join_paths(places).unwrap_or_else(|_| path.into())
+    // Also if it does not exist yet: this run may install tools in it.
+    let folders = std::iter::once(bin.as_std_path().to_owned()).chain(std::env::split_paths(path));
+    // A folder with a colon in its name cannot be joined; then `PATH` is used as it is.
+    std::env::join_paths(folders).unwrap_or_else(|_| path.into())
 }

@@ -1,5 +1,4 @@
-//! Everything that touches the machine: processes, the files below `out/`, secrets, locks and the clock; the driver
-//! that runs plans, and queries.
+//! All I/O: processes, files below `out/`, secrets, locks and the clock; the driver that runs plans, and queries.
 
 pub mod driver;
 pub mod host;

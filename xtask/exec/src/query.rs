@@ -45,7 +45,7 @@ pub fn check(
     let (mut answers, facts) = ask(&plan, facts, world, space, jobs)?;
     for step in &plan.steps {
         let Some(answer) = answers.get_mut(&step.id) else { continue };
-        answer.redact(step.done_when.ask.hushed(), |text| space.scrub(text).into_owned());
+        answer.redact(step.done_when.ask.hushed(), |text| space.redact(text).into_owned());
     }
     Ok(Survey { answers, facts })
 }

@@ -1,8 +1,8 @@
-//! The one room that touches the disk: data files in, generated files, secrets, journal, logs and the lock out.
+//! Disk access: data files in; generated files, secrets, journal, logs and the lock out.
 //!
-//! Everything written lies below one folder (`out/`, or `out/simulation/` for the embedded world). A file appears there
-//! whole or not at all: it is written to `tmp/`, synced, and renamed into place.
-#![expect(clippy::disallowed_methods, reason = "this is the room that touches the disk and reads the wall clock")]
+//! Everything is written below one folder (`out/`, or `out/simulation/` for the simulator), atomically: to `tmp/`,
+//! synced, and renamed into place.
+#![expect(clippy::disallowed_methods, reason = "this module accesses the disk and reads the wall clock")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -12,26 +12,27 @@ use camino::{Utf8Path, Utf8PathBuf};
 use model::problem::Problem;
 use render::Data;
 
-mod bounds;
 pub mod clock;
 mod files;
-mod forget;
-mod fresh;
 mod generated;
 mod lock;
-mod modes;
+mod memory_fs;
+mod permissions;
 mod records;
+mod replacement;
+mod reset;
 mod secrets;
-mod shelf;
+mod size_limits;
 mod sources;
 
+pub(crate) use files::hex;
 pub use files::sha256_of;
 pub use generated::{Drift, Written};
 pub use lock::Lock;
 
 /// Folders whose files are [`Data`].
 const DATA_FOLDERS: [&str; 2] = ["charts", "infra"];
-/// Deeper than any folder of ours; ends the walk where links form a circle.
+/// Deeper than any folder of ours; ends the walk where links form a cycle.
 const DATA_DEPTH: usize = 12;
 
 /// The repository on disk and the folder that everything is written to.
@@ -39,46 +40,44 @@ const DATA_DEPTH: usize = 12;
 pub struct Workspace {
     root: Utf8PathBuf,
     out: Utf8PathBuf,
-    /// Whether what is written must survive a power cut.
-    lasting: bool,
-    /// Where files lie, if not on the disk.
-    shelf: Option<shelf::Shelf>,
-    /// Every secret value seen so far, by value: what must not show up in a log.
-    seen: BTreeMap<String, String>,
-    /// The log that each step writes to now.
+    /// Whether files must survive a power failure.
+    fsync: bool,
+    /// In place of the disk.
+    memory: Option<memory_fs::MemoryFs>,
+    /// Names of all registered secrets, by value.
+    secrets: BTreeMap<String, String>,
+    /// The current log of each step.
     logs: BTreeMap<String, records::Log>,
-    /// Troubles that did not stop the run.
-    complaints: BTreeSet<Problem>,
+    warnings: BTreeSet<Problem>,
 }
 
 impl Workspace {
     /// The workspace of a repository. `out` is relative to `root` unless it is absolute. Writes nothing.
     pub fn open(root: &Utf8Path, out: &Utf8Path) -> Self {
-        let mut space = Workspace::unseen(root, out);
-        space.see_kept_secrets();
+        let mut space = Workspace::unloaded(root, out);
+        space.load_secrets();
         space
     }
 
-    /// One that has not looked at the disk.
-    fn unseen(root: &Utf8Path, out: &Utf8Path) -> Self {
+    /// Without the secrets of earlier runs.
+    fn unloaded(root: &Utf8Path, out: &Utf8Path) -> Self {
         Workspace {
             root: root.to_owned(),
             out: root.join(out),
-            lasting: true,
-            shelf: None,
-            seen: BTreeMap::new(),
+            fsync: true,
+            memory: None,
+            secrets: BTreeMap::new(),
             logs: BTreeMap::new(),
-            complaints: BTreeSet::new(),
+            warnings: BTreeSet::new(),
         }
     }
 
-    /// The same for a rehearsal, which can be had again: nothing waits for the disk (measured: 4 of 5 seconds).
+    /// The same for a simulated run, which can be repeated: `fsync` takes 4 of its 5 seconds (measured).
     #[must_use]
-    pub fn fleeting(self) -> Self {
-        Workspace { lasting: false, ..self }
+    pub fn without_fsync(self) -> Self {
+        Workspace { fsync: false, ..self }
     }
 
-    /// The repository.
     pub fn root(&self) -> &Utf8Path {
         &self.root
     }
@@ -93,10 +92,21 @@ impl Workspace {
     /// # Errors
     /// Every file or folder that cannot be read, or is not UTF-8.
     pub fn data(&self) -> Result<Data, Vec<Problem>> {
-        let mut data = Data::new();
-        let mut problems = Vec::new();
-        for folder in DATA_FOLDERS {
-            self.walk(Utf8Path::new(folder), DATA_DEPTH, &mut data, &mut problems);
+        self.read_folders(&DATA_FOLDERS)
+    }
+
+    /// The same of one folder.
+    ///
+    /// # Errors
+    /// As for [`Workspace::data`].
+    pub fn texts(&self, folder: &str) -> Result<Data, Vec<Problem>> {
+        self.read_folders(&[folder])
+    }
+
+    fn read_folders(&self, folders: &[&str]) -> Result<Data, Vec<Problem>> {
+        let (mut data, mut problems) = (Data::new(), Vec::new());
+        for folder in folders {
+            self.read_folder(Utf8Path::new(folder), DATA_DEPTH, &mut data, &mut problems);
         }
         if problems.is_empty() { Ok(data) } else { Err(problems) }
     }
@@ -104,52 +114,49 @@ impl Workspace {
     /// A text file that the user named, relative to the repository.
     ///
     /// # Errors
-    /// It is not there, not readable, not UTF-8, or larger than anything of ours.
+    /// It does not exist, is not readable, not UTF-8, or larger than 128 MiB.
     pub fn read(&self, path: &Utf8Path) -> Result<String, Problem> {
-        self.text_within(path, bounds::KEPT)
+        self.read_text(path, size_limits::ANY)
     }
 
-    /// The same of a text that a person writes, which is never longer than a mebibyte.
-    ///
-    /// # Errors
-    /// As for [`Workspace::read`].
-    pub fn read_written(&self, path: &Utf8Path) -> Result<String, Problem> {
-        self.text_within(path, bounds::WRITTEN)
+    /// As [`Workspace::read`], of a file that a person writes: at most 1 MiB.
+    pub fn read_input(&self, path: &Utf8Path) -> Result<String, Problem> {
+        self.read_text(path, size_limits::INPUT)
     }
 
-    fn text_within(&self, path: &Utf8Path, bound: u64) -> Result<String, Problem> {
-        let text = match &self.shelf {
-            Some(shelf) => shelf.text(&self.root.join(path)),
-            None => bounds::whole(&self.root.join(path), bound).and_then(text),
+    fn read_text(&self, path: &Utf8Path, limit: u64) -> Result<String, Problem> {
+        let text = match &self.memory {
+            Some(memory) => memory.text(&self.root.join(path)),
+            None => size_limits::read(&self.root.join(path), limit).and_then(text),
         };
-        text.map_err(|e| trouble("read", path.as_str(), &e))
+        text.map_err(|e| io_problem("read", path.as_str(), &e))
     }
 
-    /// Troubles that did not stop the run (a log that could not be written), each once. Empties the list.
-    pub fn complaints(&mut self) -> Vec<Problem> {
-        std::mem::take(&mut self.complaints).into_iter().collect()
+    /// Problems that did not stop the run (a log that could not be written), each once. Empties the list.
+    pub fn deferred_warnings(&mut self) -> Vec<Problem> {
+        std::mem::take(&mut self.warnings).into_iter().collect()
     }
 
-    /// Notes a trouble that need not stop the run.
-    pub fn complain(&mut self, problem: Problem) {
-        self.complaints.insert(problem);
+    /// Records a problem that need not stop the run, to be shown at its end.
+    pub fn warn_deferred(&mut self, problem: Problem) {
+        self.warnings.insert(problem);
     }
 
-    /// A path as the user knows it: relative to the repository where it lies in it.
+    /// A path as the user would type it: relative to the repository where it is inside.
     pub fn shown<'a>(&self, path: &'a Utf8Path) -> &'a str {
         path.strip_prefix(&self.root).unwrap_or(path).as_str()
     }
 
-    fn walk(&self, folder: &Utf8Path, depth: usize, data: &mut Data, problems: &mut Vec<Problem>) {
+    fn read_folder(&self, folder: &Utf8Path, depth: usize, data: &mut Data, problems: &mut Vec<Problem>) {
         let entries = match self.root.join(folder).read_dir_utf8() {
             Ok(entries) => entries,
-            Err(e) => return problems.push(trouble("read folder", folder.as_str(), &e)),
+            Err(e) => return problems.push(io_problem("read folder", folder.as_str(), &e)),
         };
         for entry in entries {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(e) => {
-                    problems.push(trouble("read folder", folder.as_str(), &e));
+                    problems.push(io_problem("read folder", folder.as_str(), &e));
                     continue;
                 }
             };
@@ -159,29 +166,26 @@ impl Workspace {
             }
             if entry.path().is_dir() {
                 match depth.checked_sub(1) {
-                    Some(depth) => self.walk(&path, depth, data, problems),
+                    Some(depth) => self.read_folder(&path, depth, data, problems),
                     None => problems.push(Problem::new(format!("folders are nested too deep: `{path}`"))),
                 }
             } else {
-                match bounds::regular(entry.path(), bounds::WRITTEN).and_then(text) {
+                match size_limits::read_regular(entry.path(), size_limits::INPUT).and_then(text) {
                     Ok(text) => drop(data.insert(path.into_string(), text)),
-                    Err(e) => problems.push(trouble("read", path.as_str(), &e)),
+                    Err(e) => problems.push(io_problem("read", path.as_str(), &e)),
                 }
             }
         }
     }
 }
 
-/// The repository that holds one of these places: the nearest folder above it with an `infra/fleet.toml`.
-///
-/// # Errors
-/// None of the places lies in a repository of this kind.
-pub fn find_root(places: &[&Utf8Path]) -> Result<Utf8PathBuf, Problem> {
+/// The repository of one of these folders: the nearest one at or above it with an `infra/fleet.toml`.
+pub fn find_root(folders: &[&Utf8Path]) -> Result<Utf8PathBuf, Problem> {
     let is_root = |folder: &&Utf8Path| folder.join("infra/fleet.toml").is_file();
-    places.iter().find_map(|place| place.ancestors().find(is_root)).map(Utf8Path::to_owned).ok_or_else(|| {
-        let places: Vec<String> = places.iter().map(|p| format!("`{p}`")).collect();
+    folders.iter().find_map(|folder| folder.ancestors().find(is_root)).map(Utf8Path::to_owned).ok_or_else(|| {
+        let folders: Vec<String> = folders.iter().map(|p| format!("`{p}`")).collect();
         Problem::new("cannot find the repository")
-            .why(format!("no folder at or above {} holds `infra/fleet.toml`", places.join(" or ")))
+            .why(format!("no folder at or above {} contains `infra/fleet.toml`", folders.join(" or ")))
     })
 }
 
@@ -189,9 +193,9 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
-/// What the user is told when the disk says no.
-fn trouble(doing: &str, path: &str, error: &io::Error) -> Problem {
-    let problem = Problem::new(format!("cannot {doing} `{path}`")).why(reason(error));
+/// The problem of a failed access to a file or folder.
+fn io_problem(action: &str, path: &str, error: &io::Error) -> Problem {
+    let problem = Problem::new(format!("cannot {action} `{path}`")).why(reason(error));
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => problem.hint("df -h ."),
         io::ErrorKind::PermissionDenied => problem.hint(format!("ls -ld {path}")),
@@ -212,7 +216,7 @@ mod tests {
     use super::*;
 
     /// An empty repository that is removed at the end of the test.
-    pub(super) fn scratch() -> (tempfile::TempDir, Workspace) {
+    pub(super) fn temp_workspace() -> (tempfile::TempDir, Workspace) {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
         std::fs::create_dir_all(root.join("infra/node")).unwrap();
@@ -222,8 +226,8 @@ mod tests {
     }
 
     #[test]
-    fn data_are_all_visible_texts_by_relative_path() {
-        let (_dir, space) = scratch();
+    fn data_are_visible_text_files_by_relative_path() {
+        let (_dir, space) = temp_workspace();
         std::fs::write(space.root.join("infra/node/a.conf"), "a").unwrap();
         std::fs::write(space.root.join("infra/.hidden"), [0xff]).unwrap();
         let data = space.data().unwrap();
@@ -232,8 +236,8 @@ mod tests {
     }
 
     #[test]
-    fn every_unreadable_data_file_is_named() {
-        let (_dir, space) = scratch();
+    fn every_unreadable_data_file_is_reported() {
+        let (_dir, space) = temp_workspace();
         std::fs::write(space.root.join("infra/one.bin"), [0xff, 0xfe]).unwrap();
         std::fs::write(space.root.join("charts/two.bin"), [0xff, 0xfe]).unwrap();
         let problems = space.data().unwrap_err();
@@ -242,22 +246,22 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_of_links_ends() {
-        let (_dir, space) = scratch();
+    fn walk_ends_on_a_cycle_of_links() {
+        let (_dir, space) = temp_workspace();
         std::os::unix::fs::symlink(space.root.join("infra"), space.root.join("infra/node/up")).unwrap();
         assert!(space.data().unwrap_err().iter().any(|p| p.what.contains("too deep")));
     }
 
     #[test]
-    fn the_root_is_found_upward() {
-        let (_dir, space) = scratch();
+    fn root_is_found_in_a_parent_folder() {
+        let (_dir, space) = temp_workspace();
         let inside = space.root.join("infra/node");
         assert_eq!(find_root(&[Utf8Path::new("/nowhere"), &inside]).unwrap(), space.root);
         assert!(find_root(&[Utf8Path::new("/nowhere")]).unwrap_err().why.unwrap().contains("`/nowhere`"));
     }
 
     #[test]
-    fn a_reason_is_a_phrase() {
+    fn io_errors_are_lowercase_phrases() {
         assert_eq!(reason(&io::Error::from_raw_os_error(28)), "no space left on device");
     }
 }

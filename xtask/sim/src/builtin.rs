@@ -58,7 +58,7 @@ fn check(path: &str, want: &str, disk: &dyn Disk) -> ToolResult<Output> {
     if curl::is_tool_archive(path, &bytes) {
         return Ok(success(""));
     }
-    Err(failure(1, format!("{path} is another file\nwant {want}\ngot  sha256:{}", pki::sha256(&bytes))))
+    Err(failure(1, format!("digest mismatch for {path}\nwant {want}\ngot  sha256:{}", pki::sha256(&bytes))))
 }
 
 /// Installs a program: from now on it is there in the version of its archive.

@@ -30,7 +30,7 @@ pub fn run(session: &mut Session, command: &Adr) -> CmdResult {
 }
 
 fn records(session: &Session, texts: &Data) -> Result<Vec<Record>, CmdError> {
-    adr::check(texts, &|path| session.workspace.holds(path)).map_err(CmdError::all(USAGE))
+    adr::check(texts, &|path| session.workspace.exists(path)).map_err(CmdError::all(USAGE))
 }
 
 fn list(session: &mut Session, texts: &Data) -> CmdResult {
@@ -63,7 +63,7 @@ fn new(session: &mut Session, texts: &Data, title: &str) -> CmdResult {
     let now = clock::now();
     let day = now.split('T').next().unwrap_or_default();
     let (file, text) = adr::draft(adr::next(texts), title, day).map_err(CmdError::with(USAGE))?;
-    session.workspace.begin(&file, &text).map_err(CmdError::with(USAGE))?;
+    session.workspace.create(&file, &text).map_err(CmdError::with(USAGE))?;
     session.shell.status(Severity::Success, "Began", "a record to be filled in");
     session.shell.result(&format!("{file}\n"));
     Ok(DONE)
@@ -72,7 +72,7 @@ fn new(session: &mut Session, texts: &Data, title: &str) -> CmdResult {
 fn check(session: &mut Session, texts: &Data) -> CmdResult {
     let records = records(session, texts)?;
     // A copy of the repository without its tests has nothing to pair.
-    let unpaired = match session.workspace.holds(TESTS) {
+    let unpaired = match session.workspace.exists(TESTS) {
         true => pairing::check(&records, &session.workspace.texts(TESTS).map_err(CmdError::all(USAGE))?),
         false => Vec::new(),
     };
@@ -81,7 +81,7 @@ fn check(session: &mut Session, texts: &Data) -> CmdResult {
     }
     let number = format::count(records.len(), "record");
     let clauses = format::count(Clause::ALL.len(), "clause");
-    let paired = if session.workspace.holds(TESTS) { format!(", {clauses} paired with tests") } else { String::new() };
+    let paired = if session.workspace.exists(TESTS) { format!(", {clauses} paired with tests") } else { String::new() };
     let said = format!("{number} in {FOLDER}/{paired}");
     session.shell.status(Severity::Success, "Checked", &said);
     Ok(DONE)

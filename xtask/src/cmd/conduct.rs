@@ -255,7 +255,7 @@ pub fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board
     let space = &session.workspace;
     let log = |failure: &Failure| {
         let path = space.log_path(failure.step.as_str(), failure.attempt);
-        space.holds(&path).then_some(path)
+        space.exists(&path).then_some(path)
     };
     let (rehearsed, again) = (session.flags.simulate, session.invocation.as_str());
     let (times, took) = (board.times(), board.took());

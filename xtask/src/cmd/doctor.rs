@@ -87,7 +87,7 @@ fn of_folder(session: &mut Session) -> Vec<Finding> {
         problems.push((problem.hint(format!("cargo xtask {}", run.command)), None));
     }
     problems.extend(busy.map(|problem| (problem, None)));
-    for path in session.workspace.loose() {
+    for path in session.workspace.world_readable() {
         let problem = Problem::new(format!("others may read `{path}`")).hint("cargo xtask doctor --fix");
         problems.push((problem, Some(MODES.into())));
     }
@@ -112,7 +112,7 @@ fn mend(
     found: &[Finding],
 ) -> CmdResult {
     let _lock = session.workspace.lock("doctor").map_err(CmdError::with(PRECONDITION))?;
-    session.workspace.close_loose().map_err(CmdError::all(FAILED))?;
+    session.workspace.restrict_permissions().map_err(CmdError::all(FAILED))?;
     let mut fixes: BTreeSet<StepKey> = found.iter().filter_map(|finding| finding.fix.clone()).collect();
     let closed = fixes.remove(MODES);
     let left = found.iter().filter(|finding| finding.fix.is_none()).count();

@@ -19,7 +19,7 @@ const MARK: &str = "drill.json";
 /// The disk says no; then nothing may be stopped.
 pub fn leave(space: &Workspace, cluster: &str) -> Result<(), Problem> {
     let mark = json!({ "drill": "mgmt-outage", "since": clock::now(), "stopped": cluster });
-    space.keep(MARK, format!("{mark}\n").as_bytes())
+    space.write(MARK, format!("{mark}\n").as_bytes())
 }
 
 /// Takes it away: the platform answers.
@@ -27,7 +27,7 @@ pub fn leave(space: &Workspace, cluster: &str) -> Result<(), Problem> {
 /// # Errors
 /// The disk says no.
 pub fn back(session: &Session) -> Result<(), CmdError> {
-    session.workspace.lift(MARK).map_err(CmdError::with(FAILED))
+    session.workspace.remove(MARK).map_err(CmdError::with(FAILED))
 }
 
 /// What an earlier drill left; nothing if none was cut off.

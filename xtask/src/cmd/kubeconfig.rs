@@ -13,7 +13,7 @@ use plan::bootstrap::KUBECONFIG;
 /// There is none yet.
 pub fn run(session: &mut Session) -> CmdResult {
     let path = session.workspace.out().join(KUBECONFIG);
-    if !session.workspace.holds(path.as_str()) {
+    if !session.workspace.exists(path.as_str()) {
         let problem = Problem::new("there is no kubeconfig yet").at(session.workspace.shown(&path), None);
         return Err(CmdError::new(FAILED, problem.hint("cargo xtask bootstrap")));
     }

@@ -168,8 +168,8 @@ fn all(data: Data, file: &str, text_of_fleet: &str) -> Result<Inputs, Vec<Proble
 fn fleet_text(session: &Session) -> Result<(String, String), Problem> {
     let named = &session.flags.fleet;
     let from_here = session.cwd.join(named);
-    let path = if session.workspace.holds(from_here.as_str()) { from_here.as_path() } else { named.as_path() };
-    let text = session.workspace.read_written(path)?;
+    let path = if session.workspace.exists(from_here.as_str()) { from_here.as_path() } else { named.as_path() };
+    let text = session.workspace.read_input(path)?;
     Ok((session.workspace.shown(path).to_owned(), text))
 }
 

@@ -35,7 +35,7 @@ fn real(session: &mut Session, work: Work<'_>) -> CmdResult {
     let path = session.vars.get("PATH").cloned().unwrap_or_default();
     let mut host = Host::new(session.workspace.root(), Utf8Path::new(BIN), &path);
     if !session.flags.dry_run {
-        host.heed_signals().map_err(CmdError::with(PRECONDITION))?;
+        host.listen_for_signals().map_err(CmdError::with(PRECONDITION))?;
     }
     let mut world = (session.world_factory)(host);
     work(session, world.as_mut())
@@ -50,7 +50,7 @@ fn rehearsed(session: &mut Session, offered: &Plan, work: Work<'_>) -> CmdResult
     let code = work(session, &mut CrashableWorld::new(&mut world));
     if world.crashed() {
         let problem = Problem::new("a fault of this seed killed the process itself");
-        session.workspace.complain(problem.hint(format!("{}   # goes on from here", session.invocation)));
+        session.workspace.warn_deferred(problem.hint(format!("{}   # goes on from here", session.invocation)));
     }
     if !session.flags.dry_run {
         sim_world::close(session, &world)?;

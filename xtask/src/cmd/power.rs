@@ -60,7 +60,7 @@ pub fn run(session: &mut Session, power: Power) -> CmdResult {
         drill_marker::back(session)?;
     }
     if power == Power::Destroy && code == DONE && all && !session.flags.dry_run {
-        session.workspace.forget_story().map_err(CmdError::with(FAILED))?;
+        session.workspace.reset_state().map_err(CmdError::with(FAILED))?;
     }
     Ok(code)
 }

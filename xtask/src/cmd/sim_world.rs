@@ -24,7 +24,7 @@ const MAX_WAITS: u64 = 2_000_000;
 pub fn open(session: &Session, plan: &Plan) -> Result<SimWorld, CmdError> {
     let faults = session.flags.seed.map_or_else(Faults::none, Faults::seeded);
     let path = session.workspace.out().join(STATE_FILE);
-    if !session.workspace.holds(path.as_str()) {
+    if !session.workspace.exists(path.as_str()) {
         return Ok(begin(&session.workspace, faults, plan));
     }
     let saved = session.workspace.read(&path).map_err(CmdError::with(PRECONDITION))?;
@@ -40,7 +40,7 @@ pub fn open(session: &Session, plan: &Plan) -> Result<SimWorld, CmdError> {
 
 /// Saves the state for the next simulation.
 pub fn close(session: &Session, world: &SimWorld) -> Result<(), CmdError> {
-    session.workspace.keep(STATE_FILE, world.save().as_bytes()).map_err(CmdError::with(PRECONDITION))
+    session.workspace.write(STATE_FILE, world.save().as_bytes()).map_err(CmdError::with(PRECONDITION))
 }
 
 /// Addresses of charts that a plan fetches and the simulator does not know: `https://charts.test/tiny`.
@@ -99,7 +99,7 @@ pub fn copy(space: &Workspace, world: &SimWorld) -> SimWorld {
 }
 
 fn disk(space: &Workspace) -> Box<dyn Disk> {
-    Box::new(Folder(space.beside().fleeting()))
+    Box::new(Folder(space.reopen().without_fsync()))
 }
 
 /// The simulated tools' files. What plans call `out/…` is in the simulation's folder.
@@ -113,11 +113,11 @@ impl Folder {
 
 impl Disk for Folder {
     fn read(&self, path: &str) -> Option<Rc<Vec<u8>>> {
-        self.0.lent(&self.0.out().join(Folder::below(path)))
+        self.0.read_shared(&self.0.out().join(Folder::below(path)))
     }
 
     fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
-        self.0.keep(Folder::below(path), bytes).map_err(|problem| problem.what)
+        self.0.write(Folder::below(path), bytes).map_err(|problem| problem.what)
     }
 }
 

@@ -160,7 +160,7 @@ fn excuses(asked: &VerifyContract) -> Result<Excused, CmdError> {
 /// Writes where the user said, from where they stand.
 fn write(session: &mut Session, path: &Utf8PathBuf, text: &str) -> Result<(), CmdError> {
     let path: &Utf8Path = &session.cwd.join(path);
-    session.workspace.hand_out(path, text).map_err(CmdError::with(USAGE))?;
+    session.workspace.write_to(path, text).map_err(CmdError::with(USAGE))?;
     let said = session.workspace.shown(path).to_owned();
     session.shell.status(Severity::Success, "Wrote", &said);
     Ok(())

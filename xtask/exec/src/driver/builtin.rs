@@ -10,13 +10,15 @@ use tool::{Exit, Output};
 pub fn run(call: &Call, space: &mut Workspace) -> Option<Output> {
     let words: Vec<&str> = call.args.iter().map(String::as_str).collect();
     let answer = match words[..] {
-        ["mint", name] => space.mint(name).map(|()| yes("")),
+        ["mint", name] => space.generate_secret(name).map(|()| yes("")),
         ["have", ref names @ ..] => have(names, space),
-        ["keep", path] => space.keep(path, &call.stdin).map(|()| yes("")),
-        ["same", path] => space.same(path, &call.stdin).map(|same| if same { yes("") } else { no("it differs\n") }),
-        ["folder", path] => space.make(path).map(|()| yes("")),
-        ["forget", name] => space.forget(name).map(|()| yes("")),
-        ["forgotten", name] => Ok(match space.kept_of(name) {
+        ["keep", path] => space.write(path, &call.stdin).map(|()| yes("")),
+        ["same", path] => {
+            space.file_matches(path, &call.stdin).map(|same| if same { yes("") } else { no("it differs\n") })
+        }
+        ["folder", path] => space.create_dir(path).map(|()| yes("")),
+        ["forget", name] => space.remove_cluster_files(name).map(|()| yes("")),
+        ["forgotten", name] => Ok(match space.files_of_cluster(name) {
             kept if kept.is_empty() => yes(""),
             kept => no(&format!("{}\n", kept.join("\n"))),
         }),

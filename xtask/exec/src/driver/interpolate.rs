@@ -130,7 +130,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = camino::Utf8Path::from_path(dir.path()).unwrap();
         let mut space = Workspace::open(root, "out".into());
-        space.keep_secrets(&[("key", "aHVzaA==")]).unwrap();
+        space.store_secrets(&[("key", "aHVzaA==")]).unwrap();
         call(7, command, &files(), &facts(), &mut space)
     }
 

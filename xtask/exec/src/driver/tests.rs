@@ -43,7 +43,7 @@ fn check(says: Vec<Event>, actions: Vec<Action<'_>>) -> (Vec<Event>, Seen) {
     let dir = tempfile::tempdir().unwrap();
     let root = camino::Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
     let mut space = Workspace::open(&root, "out".into());
-    space.keep_secrets(&[("kept", "topsecretvalue")]).unwrap();
+    space.store_secrets(&[("kept", "topsecretvalue")]).unwrap();
     let files = [("f.yaml".to_owned(), "key: <secret:kept>".to_owned())].into();
     let plan = Plan { name: "bootstrap", steps: vec![], files, lanes: BTreeMap::new() };
     let mut world = Script { says: says.into(), ..Script::default() };

@@ -1,33 +1,33 @@
-//! `sha256 PATH` and `check PATH DIGEST`: what a file that a tool downloaded is, and whether it is the right one.
-#![expect(clippy::disallowed_methods, reason = "a download is the tool's file, not one that workspace wrote")]
+//! `sha256 PATH` and `check PATH DIGEST`: prints or verifies the digest of a download.
+#![expect(clippy::disallowed_methods, reason = "downloads are written by tools, not by workspace")]
 
 use std::fs::File;
 use std::io::{self, Read};
 
 use camino::Utf8Path;
+
+use crate::workspace::hex;
 use tool::{Exit, Output};
 
 /// Exit 0 and the digest in hexadecimal, or 1 and the reason on stderr.
-pub fn answer(path: &Utf8Path) -> Output {
+pub fn print(path: &Utf8Path) -> Output {
     match sha256(path) {
         Ok(digest) => Output { stdout: format!("{digest}\n"), ..Output::of(Exit::Code(0)) },
         Err(e) => failed(format!("{path}: {e}")),
     }
 }
 
-/// Exit 0 if the file has this digest, `sha256:…` or `sha512:…`, else 1 and both on stderr.
-pub fn check(path: &Utf8Path, want: &str) -> Output {
-    let (kind, hex) = want.split_once(':').unwrap_or(("", want));
+/// Exit 0 if the file has this digest, `sha256:…` or `sha512:…`, otherwise 1 and both on stderr.
+pub fn check(path: &Utf8Path, expected: &str) -> Output {
+    let (kind, hex) = expected.split_once(':').unwrap_or(("", expected));
     let got = match kind {
         "sha256" => sha256(path),
         "sha512" => sha512(path),
-        _ => return failed(format!("no kind of digest that is known here: `{want}`")),
+        _ => return failed(format!("unsupported digest, not sha256 or sha512: `{expected}`")),
     };
     match got {
         Ok(got) if got == hex => Output::of(Exit::Code(0)),
-        Ok(got) => {
-            failed(format!("{path} is another file than the one that was reviewed\nwant {want}\ngot  {kind}:{got}"))
-        }
+        Ok(got) => failed(format!("digest mismatch for {path}\nwant {expected}\ngot  {kind}:{got}")),
         Err(e) => failed(format!("{path}: {e}")),
     }
 }
@@ -46,10 +46,6 @@ fn sha512(path: &Utf8Path) -> io::Result<String> {
     let mut hash = hmac_sha512::Hash::new();
     read(path, &mut |bytes| hash.update(bytes))?;
     Ok(hex(&hash.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn read(path: &Utf8Path, update: &mut dyn FnMut(&[u8])) -> io::Result<()> {
@@ -78,13 +74,13 @@ mod tests {
         file.write_all(b"abc").unwrap();
         let path = Utf8Path::from_path(file.path()).unwrap();
         let want = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n";
-        assert_eq!(answer(path).stdout, want);
-        assert_eq!(answer(&path.join("../../x")).exit, Exit::Code(1));
-        assert!(answer(Utf8Path::new("/nowhere")).stderr.contains("No such file"));
+        assert_eq!(print(path).stdout, want);
+        assert_eq!(print(&path.join("../../x")).exit, Exit::Code(1));
+        assert!(print(Utf8Path::new("/nowhere")).stderr.contains("No such file"));
     }
 
     #[test]
-    fn another_digest_is_refused_with_both() {
+    fn digest_mismatch_reports_both() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"abc").unwrap();
         let path = Utf8Path::from_path(file.path()).unwrap();

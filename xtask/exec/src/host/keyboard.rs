@@ -1,18 +1,18 @@
-//! A line from the keyboard, read beside everything else, so that a question can be left by Ctrl-C.
+//! Reads a line from stdin on a thread, so that a prompt can be cancelled by Ctrl-C.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-/// Begins to read a line. Whoever is not answered leaves the reader alone; it ends with the process.
-pub fn line() -> Receiver<String> {
-    let (tell, heard) = mpsc::channel();
-    // Without a thread there is no line, and nobody said anything.
+/// Starts to read a line. The thread may outlive the prompt; it ends with the process.
+pub fn read_line() -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    // Without a thread the receiver is disconnected, as at the end of stdin.
     let _ = thread::Builder::new().spawn(move || {
         let mut line = String::new();
         if io::stdin().read_line(&mut line).is_ok() {
-            let _ = tell.send(line);
+            let _ = sender.send(line);
         }
     });
-    heard
+    receiver
 }

@@ -1,4 +1,4 @@
-//! `machine`: what this computer has, as JSON. What cannot be learnt is left out; it never fails.
+//! `machine`: facts about this computer as JSON. Those that cannot be determined are left out; it never fails.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,15 +7,15 @@ use duct::cmd;
 use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
-use super::child::Setting;
+use super::child::Environment;
 use tool::{Exit, Output};
 
-/// None of the programs asked takes longer than milliseconds, unless something is very wrong.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Limit of each program, which normally takes milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The answer: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks`, `clock`.
-pub fn answer(setting: &Setting) -> Output {
-    let ask = |words: &[&str]| ask(setting, words);
+/// The facts: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks`, `clock`.
+pub fn report(environment: &Environment) -> Output {
+    let run = |words: &[&str]| run(environment, words);
     let mut facts = json!({ "os": std::env::consts::OS, "arch": std::env::consts::ARCH });
     let mut add = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -23,12 +23,12 @@ pub fn answer(setting: &Setting) -> Output {
         }
     };
     add("cpus", std::thread::available_parallelism().ok().map(|n| json!(n.get())));
-    let memory = || ask(&["sysctl", "-n", "hw.memsize"])?.trim().parse().ok();
+    let memory = || run(&["sysctl", "-n", "hw.memsize"])?.trim().parse().ok();
     add("memory_bytes", read("/proc/meminfo").and_then(|t| meminfo(&t)).or_else(memory).map(|n: u64| json!(n)));
-    add("free_disk_bytes", ask(&["df", "-Pk", "."]).and_then(|text| free_disk(&text)).map(|n| json!(n)));
-    let networks = ask(&["ip", "-j", "-4", "addr"])
+    add("free_disk_bytes", run(&["df", "-Pk", "."]).and_then(|text| free_disk(&text)).map(|n| json!(n)));
+    let networks = run(&["ip", "-j", "-4", "addr"])
         .and_then(|text| ip_networks(&text))
-        .or_else(|| ask(&["ifconfig"]).map(|text| ifconfig_networks(&text)))
+        .or_else(|| run(&["ifconfig"]).map(|text| ifconfig_networks(&text)))
         .or_else(|| read("/proc/net/route").map(|text| route_networks(&text)));
     add("networks", networks.map(distinct));
     add("clock", SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|now| json!(now.as_secs())));
@@ -39,14 +39,14 @@ fn read(path: &str) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
 
-/// What a program of the system prints, if it is there and succeeds.
-fn ask(setting: &Setting, words: &[&str]) -> Option<String> {
+/// The stdout of a program of the system, if it exists and succeeds.
+fn run(environment: &Environment, words: &[&str]) -> Option<String> {
     let (program, args) = words.split_first()?;
-    let program = which::which_in(program, Some(&setting.path), &setting.root).ok()?;
-    let command = cmd(program, args).dir(&setting.root).stdin_null().stderr_null().stdout_capture();
+    let program = which::which_in(program, Some(&environment.path), &environment.root).ok()?;
+    let command = cmd(program, args).dir(&environment.root).stdin_null().stderr_null().stdout_capture();
     let handle = command.start().ok()?;
-    match handle.wait_timeout(PATIENCE) {
-        Ok(Some(answer)) => String::from_utf8(answer.stdout.clone()).ok(),
+    match handle.wait_timeout(TIMEOUT) {
+        Ok(Some(output)) => String::from_utf8(output.stdout.clone()).ok(),
         Ok(None) => {
             let _ = handle.kill();
             None
@@ -61,7 +61,7 @@ fn meminfo(text: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// The "available" column of `df -Pk`, in bytes. It stands before the percentage; names may hold blanks.
+/// The "available" column of `df -Pk`, in bytes. It is the one before the percentage; names may contain blanks.
 fn free_disk(text: &str) -> Option<u64> {
     let words: Vec<&str> = text.lines().nth(1)?.split_whitespace().collect();
     let percent = words.iter().position(|word| word.ends_with('%'))?;
@@ -107,7 +107,7 @@ fn route_networks(text: &str) -> Vec<Ipv4Net> {
     text.lines().skip(1).filter_map(network).collect()
 }
 
-/// Networks in order, each once.
+/// Sorted, without duplicates.
 fn distinct(mut networks: Vec<Ipv4Net>) -> Value {
     networks.iter_mut().for_each(|network| *network = network.trunc());
     networks.sort();
@@ -120,24 +120,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_is_known() {
+    fn facts_of_this_machine_are_complete() {
         let path = "/usr/bin:/bin:/usr/sbin:/sbin".into();
-        let answer = answer(&Setting { root: "/".into(), path });
-        let facts: Value = serde_json::from_str(&answer.stdout).unwrap();
+        let output = report(&Environment { root: "/".into(), path });
+        let facts: Value = serde_json::from_str(&output.stdout).unwrap();
         assert!(facts["memory_bytes"].as_u64().unwrap() > 1 << 20);
         assert!(facts["free_disk_bytes"].is_u64() && facts["cpus"].as_u64().unwrap() > 0);
         assert!(facts["networks"].as_array().unwrap().iter().all(|n| n.as_str().unwrap().parse::<Ipv4Net>().is_ok()));
     }
 
     #[test]
-    fn without_any_program_the_rest_is_still_said() {
-        let answer = answer(&Setting { root: "/".into(), path: "/nowhere".into() });
-        let facts: Value = serde_json::from_str(&answer.stdout).unwrap();
-        assert!(answer.ok() && facts["os"].is_string() && facts.get("free_disk_bytes").is_none());
+    fn facts_that_need_no_program_are_reported_without_any() {
+        let output = report(&Environment { root: "/".into(), path: "/nowhere".into() });
+        let facts: Value = serde_json::from_str(&output.stdout).unwrap();
+        assert!(output.ok() && facts["os"].is_string() && facts.get("free_disk_bytes").is_none());
     }
 
     #[test]
-    fn linux_is_read() {
+    fn parses_linux_outputs() {
         assert_eq!(meminfo("MemTotal:       65536000 kB\nMemFree: 1 kB\n"), Some(65_536_000 * 1024));
         let ip = r#"[{"ifname":"lo","addr_info":[{"family":"inet","local":"127.0.0.1","prefixlen":8}]},
             {"ifname":"mpqemubr0","addr_info":[{"family":"inet","local":"10.97.0.1","prefixlen":24}]},{}]"#;
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn macos_is_read() {
+    fn parses_macos_outputs() {
         let ifconfig = "lo0: flags=8049<UP>\n\tinet 127.0.0.1 netmask 0xff000000\n\tinet6 ::1 prefixlen 128\n\
             bridge100: flags=8a63<UP>\n\tinet 192.168.64.1 netmask 0xffffff00 broadcast 192.168.64.255\n\
             utun4: flags=8051<UP>\n\tinet 100.64.0.2 --> 100.64.0.2 netmask 0xffffffff\n";

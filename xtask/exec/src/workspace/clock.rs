@@ -1,10 +1,10 @@
-//! The wall clock, for records that people read: UTC, ISO 8601, to the second.
-//! Limits of steps follow the world's own clock instead.
+//! The wall clock, for records that people read. Limits of steps follow the clock of the `World` instead.
 
-use model::units::format_utc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Now, as `2026-11-22T14:02:07Z`. A clock before 1970 shows the first second of that year.
+use model::units::format_utc;
+
+/// Now in UTC, ISO 8601, to the second: `2026-11-22T14:02:07Z`. A clock before 1970 shows the first second of that year.
 pub fn now() -> String {
     format_utc(since_1970().as_secs())
 }

@@ -1,107 +1,87 @@
-//! Files of the repository itself that a person writes: read as texts, begun anew, and changed only where a command
-//! says so (ADR-0019).
+//! Files of the repository that a person writes: created, and changed in place by the commands meant for it (ADR-0019).
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 
 use camino::Utf8Path;
 
-use super::files::Access;
-use super::fresh::Fresh;
-use super::{DATA_DEPTH, Workspace, trouble};
+use super::files::{Access, sync_folder};
+use super::replacement::Replacement;
+use super::{Workspace, io_problem};
 use model::problem::Problem;
-use render::Data;
 
 impl Workspace {
-    /// Texts of all files in a folder, by path relative to the repository. Hidden files are left out.
-    ///
-    /// # Errors
-    /// Every file or folder that cannot be read, or is not UTF-8.
-    pub fn texts(&self, folder: &str) -> Result<Data, Vec<Problem>> {
-        let mut texts = Data::new();
-        let mut problems = Vec::new();
-        self.walk(Utf8Path::new(folder), DATA_DEPTH, &mut texts, &mut problems);
-        if problems.is_empty() { Ok(texts) } else { Err(problems) }
-    }
-
     /// Whether there is something at a path of the repository.
-    pub fn holds(&self, path: &str) -> bool {
+    pub fn exists(&self, path: &str) -> bool {
         self.root.join(path).exists()
     }
 
-    /// Puts a new text in place of one that was read, in one step and with the same permissions.
+    /// Atomically replaces a text that was read, with the same permissions.
     ///
     /// # Errors
-    /// Somebody else has changed the file since, or the disk says no; it is then as it was.
+    /// The file was changed since, or cannot be written; it is then as it was.
     pub fn rewrite(&self, path: &str, old: &str, new: &str) -> Result<(), Problem> {
         if self.read(Utf8Path::new(path))? != old {
-            let why = "somebody else wrote it in the meantime";
+            let why = "file was modified concurrently";
             return Err(Problem::new(format!("refused to change `{path}`")).at(path, None).why(why));
         }
         let file = self.root.join(path);
         let write = || {
             let folder = file.parent().unwrap_or(&self.root);
-            let mut fresh = Fresh::within(folder, 0o600)?;
-            fresh.file.write_all(new.as_bytes())?;
-            fresh.file.set_permissions(file.metadata()?.permissions())?;
-            fresh.file.sync_all()?;
-            fresh.replace(&file)?;
-            super::files::sync_folder(folder)
+            let mut replacement = Replacement::create_in(folder, 0o600)?;
+            replacement.file.write_all(new.as_bytes())?;
+            replacement.file.set_permissions(file.metadata()?.permissions())?;
+            replacement.file.sync_all()?;
+            replacement.replace(&file)?;
+            sync_folder(folder)
         };
-        write().map_err(|e| trouble("write", path, &e))
+        write().map_err(|e| io_problem("write", path, &e))
     }
 
-    /// Begins a file of the repository.
+    /// Creates a file of the repository.
     ///
     /// # Errors
-    /// There is one already, or the disk says no.
-    pub fn begin(&self, path: &str, text: &str) -> Result<(), Problem> {
+    /// It exists already, or cannot be written.
+    pub fn create(&self, path: &str, text: &str) -> Result<(), Problem> {
         let open = OpenOptions::new().write(true).create_new(true).open(self.root.join(path));
-        match open.and_then(|mut file| file.write_all(text.as_bytes())) {
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-                Err(Problem::new(format!("there is one already: `{path}`")).at(path, None))
-            }
-            other => other.map_err(|e| trouble("write", path, &e)),
-        }
+        open.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|e| match e.kind() {
+            ErrorKind::AlreadyExists => Problem::new(format!("`{path}` already exists")).at(path, None),
+            _ => io_problem("write", path, &e),
+        })
     }
 
-    /// Writes a file below `out/` that anybody may read.
+    /// Writes a file below `out/` that other users may read.
     ///
     /// # Errors
-    /// The path leads out of `out/`, or the disk says no.
-    pub fn publish(&self, path: &str, text: &str) -> Result<(), Problem> {
-        self.put(&self.below(path)?, text.as_bytes(), Access::Open)
+    /// The path leads out of `out/`, or the file cannot be written.
+    pub fn write_public(&self, path: &str, text: &str) -> Result<(), Problem> {
+        self.write_file(&self.checked_path(path)?, text.as_bytes(), Access::Public)
     }
 
     /// Names of the folders in `out/reports`, oldest first.
     pub fn reports(&self) -> Vec<String> {
-        let entries = self.out.join("reports").read_dir_utf8();
-        let names = entries.into_iter().flatten().flatten().map(|e| e.file_name().to_owned());
-        let mut names: Vec<String> = names.collect();
+        let mut names = self.file_names(&self.out.join("reports"));
         names.sort();
         names
     }
 
-    /// Writes a file where the user asked for it, over what is there.
-    ///
-    /// # Errors
-    /// The disk says no.
-    pub fn hand_out(&self, path: &Utf8Path, text: &str) -> Result<(), Problem> {
-        std::fs::write(path, text).map_err(|e| trouble("write", self.shown(path), &e))
+    /// Writes a file at a path that the user chose, over what is there.
+    pub fn write_to(&self, path: &Utf8Path, text: &str) -> Result<(), Problem> {
+        std::fs::write(path, text).map_err(|e| io_problem("write", self.shown(path), &e))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::scratch;
+    use super::super::tests::temp_workspace;
 
     #[test]
-    fn only_what_was_read_is_replaced() {
-        let (_dir, space) = scratch();
-        space.begin("charts/a.toml", "1").unwrap();
+    fn rewrite_replaces_only_the_text_that_was_read() {
+        let (_dir, space) = temp_workspace();
+        space.create("charts/a.toml", "1").unwrap();
         space.rewrite("charts/a.toml", "1", "2").unwrap();
         let why = space.rewrite("charts/a.toml", "1", "3").unwrap_err().why.unwrap();
-        assert_eq!(why, "somebody else wrote it in the meantime");
+        assert_eq!(why, "file was modified concurrently");
         assert_eq!(
             space.texts("charts").unwrap().into_iter().collect::<Vec<_>>(),
             [("charts/a.toml".into(), "2".into())]
@@ -109,12 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_not_written_over() {
-        let (_dir, space) = scratch();
-        space.begin("infra/new.md", "1").unwrap();
-        assert!(space.begin("infra/new.md", "2").unwrap_err().what.contains("already"));
+    fn create_refuses_an_existing_file() {
+        let (_dir, space) = temp_workspace();
+        space.create("infra/new.md", "1").unwrap();
+        assert_eq!(space.create("infra/new.md", "2").unwrap_err().what, "`infra/new.md` already exists");
         assert_eq!(space.texts("infra").unwrap()["infra/new.md"], "1");
-        assert!(space.holds("infra/new.md") && !space.holds("infra/old.md"));
+        assert!(space.exists("infra/new.md") && !space.exists("infra/old.md"));
         assert!(space.texts("adr").is_err());
     }
 }

@@ -39,7 +39,7 @@ pub fn refuse(
     for chart in &inputs.releases.charts {
         let wanted = inputs.fleet.clusters.iter().any(|cluster| installed(cluster, chart));
         // Before a first run's downloads nothing is there, and the world is asked nothing.
-        let there = session.workspace.holds(session.workspace.out().join("charts").join(chart.archive()).as_str());
+        let there = session.workspace.exists(session.workspace.out().join("charts").join(chart.archive()).as_str());
         if wanted && there && !tried.contains(&chart.placement.name) && is_pinned(world, chart)? {
             charts.push(chart);
         }

@@ -60,8 +60,8 @@ impl<'a> Invariants<'a> {
     pub fn check_secrets(&mut self, space: &Workspace) {
         let journal = space.journal().unwrap_or_default();
         for text in [&self.public, &journal] {
-            if let Cow::Owned(_) = space.scrub(text) {
-                let lines = text.lines().map(|line| space.scrub(line)).filter(|line| matches!(line, Cow::Owned(_)));
+            if let Cow::Owned(_) = space.redact(text) {
+                let lines = text.lines().map(|line| space.redact(line)).filter(|line| matches!(line, Cow::Owned(_)));
                 self.violations.extend(lines.map(|line| format!("a secret is in public: {line}")));
             }
         }
@@ -168,8 +168,8 @@ mod tests {
     fn secrets_in_arguments_events_and_journal_are_violations() {
         let plan = plan();
         let mut space = Workspace::in_memory();
-        space.journal_add("later-known-value").unwrap();
-        space.keep_secrets(&[("a", "a-secret-value"), ("b", "later-known-value")]).unwrap();
+        space.append_journal("later-known-value").unwrap();
+        space.store_secrets(&[("a", "a-secret-value"), ("b", "later-known-value")]).unwrap();
         let mut invariants = Invariants::new(&plan);
         invariants.record_args(&["--token".into(), "x=a-secret-value".into()]);
         invariants.observe(&StepEvent::Line("a".into(), "said a-secret-value".into()));

@@ -56,7 +56,7 @@ impl Setup {
     /// A new process finds the files of the last one, whose commands run on.
     pub fn restart_process(&mut self) {
         self.world.orphan_children();
-        self.space = self.space.beside();
+        self.space = self.space.reopen();
     }
 }
 

@@ -68,7 +68,7 @@ pub fn within(
     let (answers, _) = query::outputs(session, world, &plan)?;
     let answers: Answers = answers
         .into_iter()
-        .map(|(id, output)| (id, hush::output(&output, &|text| session.workspace.scrub(text).into_owned())))
+        .map(|(id, output)| (id, hush::output(&output, &|text| session.workspace.redact(text).into_owned())))
         .collect();
     let live = live::judge(evidence, clusters, &answers);
     Ok(Looked { plan, answers, live })
@@ -77,7 +77,7 @@ pub fn within(
 /// Somebody must have brought a cluster up: without any kubeconfig there is nothing to be asked.
 fn reachable(session: &Session, clusters: &[String]) -> Result<(), CmdError> {
     let file = |name: &String| session.workspace.out().join(format!("kube/{name}.yaml"));
-    if clusters.iter().any(|name| session.workspace.holds(file(name).as_str())) {
+    if clusters.iter().any(|name| session.workspace.exists(file(name).as_str())) {
         return Ok(());
     }
     let problem = Problem::new(format!("there are no running clusters to ask: {}", clusters.join(", ")))

@@ -99,7 +99,7 @@ pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, CmdErro
     let offered = drill.inputs.bootstrap(Helm::V4);
     let mut measured = None;
     let begins =
-        session.flags.simulate && !session.workspace.holds(session.workspace.out().join("world.json").as_str());
+        session.flags.simulate && !session.workspace.exists(session.workspace.out().join("world.json").as_str());
     place::within(session, Some("verify-contract --drill"), &offered, &mut |session, world| {
         let helm = query::helm(world)?;
         let mut play = Play { drill, files: files(drill)?, helm, watch: Watch::new(world) };

@@ -18,7 +18,7 @@ use tool::helm;
 /// # Errors
 /// An archive is another file than the list says, Helm refuses a chart, or the user said stop.
 pub fn add(session: &mut Session, inputs: &Inputs, evidence: &mut Evidence) -> Result<(), CmdError> {
-    let pulled = |chart: &&Chart| session.workspace.holds(&format!("{}/charts/{}", session.out(), chart.archive()));
+    let pulled = |chart: &&Chart| session.workspace.exists(&format!("{}/charts/{}", session.out(), chart.archive()));
     let charts: Vec<&Chart> = inputs.releases.charts.iter().filter(pulled).collect();
     if charts.is_empty() || session.flags.simulate {
         return Ok(());

@@ -1,4 +1,4 @@
-//! A new file that takes the place of another in one step, and is removed if it does not get there.
+//! A new file that atomically replaces another, and is removed if it does not get there.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -9,21 +9,21 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-pub(super) struct Fresh {
+pub(super) struct Replacement {
     pub(super) file: File,
     path: Utf8PathBuf,
 }
 
-impl Fresh {
+impl Replacement {
     /// `mode`: its permissions, less the umask.
-    pub(super) fn within(folder: &Utf8Path, mode: u32) -> io::Result<Self> {
+    pub(super) fn create_in(folder: &Utf8Path, mode: u32) -> io::Result<Self> {
         loop {
-            // A process that was killed may have left one of this name.
+            // A killed process may have left one of this name.
             let name = format!(".new-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
             let path = folder.join(name);
             match OpenOptions::new().write(true).create_new(true).mode(mode).open(&path) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                opened => return Ok(Fresh { file: opened?, path }),
+                opened => return Ok(Replacement { file: opened?, path }),
             }
         }
     }
@@ -33,9 +33,9 @@ impl Fresh {
     }
 }
 
-impl Drop for Fresh {
+impl Drop for Replacement {
     fn drop(&mut self) {
-        // After `replace` there is nothing of this name any more.
+        // After `replace` there is no file of this name.
         let _ = std::fs::remove_file(&self.path);
     }
 }

@@ -1,25 +1,25 @@
-//! `place FROM TO`: an unpacked program goes to where it is run from, in one step.
-#![expect(clippy::disallowed_methods, reason = "an unpacked program is the tool's file, not one that workspace wrote")]
+//! `place FROM TO`: atomically moves an unpacked program to where it is run from.
+#![expect(clippy::disallowed_methods, reason = "unpacked programs are written by tools, not by workspace")]
 
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 
-use camino::Utf8Path;
+use camino::{Utf8Component, Utf8Path};
 
 use tool::{Exit, Output};
 
-/// Moves a file within `out`: what stood there before is replaced, and a run that starts it meanwhile gets one of both.
-pub fn answer(out: &Utf8Path, from: &str, to: &str) -> Output {
-    match moved(out, Utf8Path::new(from), Utf8Path::new(to)) {
+/// Moves a file within `out` and makes it executable. A run that starts the program meanwhile gets the old or the new one.
+pub fn move_binary(out: &Utf8Path, from: &str, to: &str) -> Output {
+    match move_file(out, Utf8Path::new(from), Utf8Path::new(to)) {
         Ok(()) => Output::of(Exit::Code(0)),
         Err(e) => Output { stderr: format!("{from} to {to}: {e}\n"), ..Output::of(Exit::Code(1)) },
     }
 }
 
-fn moved(out: &Utf8Path, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
-    let plain = |path: &Utf8Path| path.components().all(|p| matches!(p, camino::Utf8Component::Normal(_)));
-    if !plain(from) || !plain(to) {
+fn move_file(out: &Utf8Path, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    let mut parts = from.components().chain(to.components());
+    if !parts.all(|part| matches!(part, Utf8Component::Normal(_))) {
         return Err(io::ErrorKind::InvalidFilename.into());
     }
     let (from, to) = (out.join(from), out.join(to));
@@ -36,15 +36,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_moved_and_can_be_run_and_nothing_else_is() {
+    fn only_a_plain_file_within_the_folder_is_moved() {
         let folder = tempfile::tempdir().unwrap();
         let out = Utf8Path::from_path(folder.path()).unwrap();
         fs::write(out.join("helm"), "#!/bin/sh").unwrap();
-        assert_eq!(answer(out, "helm", "bin/helm").exit, Exit::Code(0));
+        assert_eq!(move_binary(out, "helm", "bin/helm").exit, Exit::Code(0));
         assert_eq!(fs::metadata(out.join("bin/helm")).unwrap().permissions().mode() & 0o777, 0o755);
         std::os::unix::fs::symlink(out.join("bin/helm"), out.join("link")).unwrap();
         for (from, to) in [("helm", "bin/helm"), ("bin", "x"), ("link", "x"), ("../x", "x"), ("bin/helm", "/tmp/x")] {
-            assert_eq!(answer(out, from, to).exit, Exit::Code(1), "{from} to {to}");
+            assert_eq!(move_binary(out, from, to).exit, Exit::Code(1), "{from} to {to}");
         }
     }
 }
