@@ -142,7 +142,7 @@ fn destroy_deletes_only_the_fleet_and_its_records() {
     assert_eq!(part.code, 0, "{}", part.err);
     let story = repo.root().join("out/simulation/world.json");
     let vms = || -> Value { serde_json::from_str(&std::fs::read_to_string(&story).expect("a story")).expect("JSON") };
-    let names: Vec<String> = vms()["stage"]["vms"].as_object().expect("VMs").keys().cloned().collect();
+    let names: Vec<String> = vms()["state"]["vms"].as_object().expect("VMs").keys().cloned().collect();
     assert_eq!(names, ["app2-cp", "app2-w1", "mgmt-cp", "mgmt-w1", "mine", "mine-deleted"]);
     assert!(!repo.root().join("out/simulation/kube/app1.yaml").exists());
     assert!(repo.root().join("out/simulation/kube/app2.yaml").exists());

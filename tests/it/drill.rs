@@ -83,23 +83,23 @@ fn words(page: &str) -> String {
 fn breach_of_each_clause_is_reported() {
     let place = connected();
     let cases = [
-        (Breach::Tied, "x C1: way local on app1: 5", "requests failed"),
-        (Breach::Routed, "x C1: way mesh on app1: 5", "s without an answer"),
-        (Breach::Touched, "x C1: Deployment/sample on app1: from generation 1 to 2", "the same Deployment while"),
-        (Breach::Forgets, "x C2: prometheus-agent on app1: it was started anew", "scrapes are missing"),
-        (Breach::Revoked, "x C3: Secret/sample-credentials on app1: it is gone", "it does not: "),
-        (Breach::Stale, "x C3: Secret/sample-credentials on app1: it is not: ", "read from Vault again"),
-        (Breach::Lenient, "x C4: Kyverno on app1: it is let in", "is denied while the platform is away"),
-        (Breach::Rerouted, "x C5: cilium on app1: tunnel geneve", "agents that tunnel by vxlan"),
+        (Breach::SampleFails, "x C1: way local on app1: 5", "requests failed"),
+        (Breach::MeshFails, "x C1: way mesh on app1: 5", "s without an answer"),
+        (Breach::SampleChanged, "x C1: Deployment/sample on app1: from generation 1 to 2", "the same Deployment while"),
+        (Breach::AgentRestarts, "x C2: prometheus-agent on app1: it was started anew", "scrapes are missing"),
+        (Breach::SecretDeleted, "x C3: Secret/sample-credentials on app1: it is gone", "it does not: "),
+        (Breach::SecretNotSynced, "x C3: Secret/sample-credentials on app1: it is not: ", "read from Vault again"),
+        (Breach::AdmitsEverything, "x C4: Kyverno on app1: it is let in", "is denied while the platform is away"),
+        (Breach::TunnelChanged, "x C5: cilium on app1: tunnel geneve", "agents that tunnel by vxlan"),
     ];
     for (breach, first, second) in cases {
         let place = place.copy();
-        place.edit_json(|stage| stage["conditions"] = json!({ "app1": [{ "away": breach }] }));
+        place.edit_json(|stage| stage["conditions"] = json!({ "app1": [{ "during-outage": breach }] }));
         let ran = place.run(DRILL);
         assert!(ran.code == 1 && ran.out.contains(first) && ran.out.contains(second), "{breach:?}: {}", ran.out);
         // Whoever carries packets another way cannot be reached either.
-        assert!(breach == Breach::Rerouted || !ran.out.contains("on app2:"), "{breach:?}: {}", ran.out);
-        if breach != Breach::Tied {
+        assert!(breach == Breach::TunnelChanged || !ran.out.contains("on app2:"), "{breach:?}: {}", ran.out);
+        if breach != Breach::SampleFails {
             continue;
         }
         let hint = ["--allow", "C1", "--allow", "C2", "--allow", "C3", "--allow", "C4", "--allow", "C5"].join(" ");
@@ -121,8 +121,8 @@ fn drill_is_refused_unless_the_fleet_is_healthy() {
     let place = connected();
     let cases: [(&str, Value); 3] = [
         ("tunnel geneve on app2", json!({ "app2": [{ "tunnel": "geneve" }] })),
-        ("app1", json!({ "app1": ["lossy"] })),
-        ("app1", json!({ "app1": ["deaf"] })),
+        ("app1", json!({ "app1": ["packets-lost"] })),
+        ("app1", json!({ "app1": ["disconnected"] })),
     ];
     for (sentence, mishaps) in cases {
         let place = place.copy();

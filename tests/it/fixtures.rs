@@ -104,7 +104,7 @@ impl Repo {
 
     pub fn edit_json(&self, change: impl FnOnce(&mut Value)) {
         let mut state = self.state_json();
-        change(&mut state["stage"]);
+        change(&mut state["state"]);
         self.set_state(&state.to_string());
     }
 
@@ -114,7 +114,7 @@ impl Repo {
 
     pub fn edit_stage(&self, change: impl FnOnce(&mut SimState)) {
         let mut world = SimWorld::load(&self.state(), Box::new(MemoryDisk::default())).expect("a simulated state");
-        change(world.stage_mut());
+        change(world.state_mut());
         self.set_state(&world.save());
     }
 

@@ -57,13 +57,13 @@ fn second_bootstrap_lists_releases_once_per_cluster() {
     let repo = bootstrapped();
     let plan = golden::plan("infra/fleet.toml", Helm::V4);
     let (mut world, mut space) = (world(&repo), space(&repo));
-    world.with_faults(Faults::scouting());
+    world.with_faults(Faults::recording());
     let facts = journal::read(&space.journal().expect("a journal")).facts;
     let engine = Engine::new(&plan, plan.ids(), facts, 8);
     let outcome = drive(&plan, engine, &mut world, &mut space, &mut |_, _| {});
     assert_eq!(outcome.unchanged.len(), plan.steps.len(), "{:#?}", outcome.failed.first());
     let mut asked: BTreeMap<&str, std::collections::BTreeSet<u64>> = BTreeMap::new();
-    for struck in world.faults().struck() {
+    for struck in world.faults().injected() {
         for cluster in ["mgmt", "app1", "app2"] {
             let its = struck.command.contains(&format!("out/kube/{cluster}.yaml"));
             if its && struck.command.contains("owner=helm,status!=superseded") {

@@ -117,7 +117,7 @@ impl Repo {
 
     fn peers(&self, cluster: &str) -> Vec<String> {
         let state = self.state_json();
-        let releases = &state["stage"]["vms"][format!("{cluster}-cp")]["guest"]["control"]["Made"]["releases"];
+        let releases = &state["state"]["vms"][format!("{cluster}-cp")]["guest"]["control"]["Made"]["releases"];
         let cilium = releases.as_array().expect("releases").iter().filter(|r| r["name"] == "cilium");
         let newest = cilium.max_by_key(|r| r["number"].as_u64()).expect("a release");
         let peers = newest["values"]["clustermesh"]["config"]["clusters"].as_object();

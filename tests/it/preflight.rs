@@ -10,7 +10,7 @@ fn on(change: impl FnOnce(&mut Value)) -> (u8, String) {
     assert_eq!(repo.run("bootstrap --simulate --only host/machine").code, 0);
     repo.edit_json(|stage| change(&mut stage["machine"]));
     let ran = repo.run("bootstrap --simulate");
-    assert_eq!(repo.state_json()["stage"]["vms"], json!({}), "nothing was begun");
+    assert_eq!(repo.state_json()["state"]["vms"], json!({}), "nothing was begun");
     // The last line tells how long the looking took.
     let told: Vec<&str> = ran.err.lines().filter(|line| !line.contains("Failed bootstrap after")).collect();
     (ran.code, told.join("\n"))

@@ -139,7 +139,7 @@ fn manually_cordoned_node_stays_cordoned() {
     let has = |part: &str| acts.iter().any(|(_, command)| command.contains(part));
     assert!(has(" drain app1-cp") && !has(" drain app1-w1") && !has("uncordon app1-w1"), "{acts:?}");
     let story = repo.state_json();
-    let cluster = &story["stage"]["vms"]["app1-cp"]["guest"]["control"]["Made"];
+    let cluster = &story["state"]["vms"]["app1-cp"]["guest"]["control"]["Made"];
     assert_eq!((&cluster["cordoned"], &cluster["marks"]), (&json!(["app1-w1"]), &json!({})));
 }
 

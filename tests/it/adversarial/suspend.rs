@@ -55,7 +55,7 @@ fn run(plan: &Plan, faults: Faults) -> Ran {
         late += usize::from(failure.output.exit == Exit::TimedOut);
     };
     let outcome = drive(plan, engine, &mut world, &mut open(), &mut watch);
-    let (took, struck) = (world.now(), world.faults().struck().to_vec());
+    let (took, struck) = (world.now(), world.faults().injected().to_vec());
     Ran { outcome, took, struck, end: world.summary(), late }
 }
 
@@ -72,7 +72,7 @@ fn kinds(struck: &[InjectedFault]) -> Vec<&InjectedFault> {
 #[test]
 fn suspend_during_a_long_step_counts_as_no_time() {
     let plan = golden::plan(FLEET, Helm::V4);
-    let calm = run(&plan, Faults::scouting());
+    let calm = run(&plan, Faults::recording());
     assert!(calm.outcome.failed.is_empty(), "{:?}", calm.outcome.failed.first());
     let points = kinds(&calm.struck);
     assert!(points.len() >= 5, "{points:?}");
@@ -100,7 +100,7 @@ fn apart(plan: &Plan, first: &str, boots: fn(&mut SimWorld)) -> Outcome {
     };
     let outcome = run(&mut world, choose(plan, &first).unwrap());
     assert!(outcome.failed.is_empty(), "{:?}", outcome.failed.first());
-    world.stage_mut().sleep(6 * 3600);
+    world.state_mut().sleep(6 * 3600);
     boots(&mut world);
     run(&mut world, plan.ids())
 }
@@ -115,7 +115,7 @@ fn reboots(world: &mut SimWorld) {
 
 fn moves(world: &mut SimWorld) {
     let now = world.now();
-    world.stage_mut().readdress("mgmt-cp", now);
+    world.state_mut().readdress("mgmt-cp", now);
 }
 
 /// As with real kubeadm, the join is refused by a certificate that is not valid yet.

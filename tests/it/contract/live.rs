@@ -60,7 +60,7 @@ fn c1_to_c5_hold_live_and_catch_each_breach() {
 #[test]
 fn unreachable_cluster_is_neither_a_pass_nor_a_breach() {
     let repo = fixtures::connected();
-    repo.edit_stage(|s| s.switch_off("mgmt-cp"));
+    repo.edit_stage(|s| s.power_off_vm("mgmt-cp"));
     let ran = repo.run("verify-contract --simulate --live");
     assert_eq!(ran.code, 1, "{}", ran.out);
     assert!(ran.out.contains("? mgmt could not be asked (c5)\n      at    mgmt/live/api: "), "{}", ran.out);
@@ -115,7 +115,7 @@ fn edit(path: &camino::Utf8Path, change: impl FnOnce(String) -> String) -> Strin
 #[test]
 fn live_report_is_verified_from_its_outputs() {
     let repo = fixtures::connected();
-    repo.edit_stage(|s| s.befall("app1", Condition::Killed("OOMKilled".into())));
+    repo.edit_stage(|s| s.inject("app1", Condition::AgentKilled("OOMKilled".into())));
     let ran = repo.run("--format json verify-contract --simulate --live --junit junit.xml");
     assert_eq!(ran.code, 1, "{}", ran.err);
     let lines: Vec<Value> = ran.out.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();

@@ -115,7 +115,7 @@ fn brought_up() -> (Repo, String) {
 
 fn platform_runs(scene: &Scene) -> bool {
     let story: Value = serde_json::from_str(&scene.world.save()).expect("JSON");
-    ["mgmt-cp", "mgmt-w1"].iter().all(|vm| story["stage"]["vms"][*vm]["power"] == "Running")
+    ["mgmt-cp", "mgmt-w1"].iter().all(|vm| story["state"]["vms"][*vm]["power"] == "Running")
 }
 
 /// Every moment at which something is about to stop or has stopped, three of the outage, one before and one after.

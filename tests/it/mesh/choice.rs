@@ -6,7 +6,7 @@ use crate::golden;
 #[test]
 fn unreachable_cluster_is_skipped_and_joins_later() {
     let repo = bootstrapped();
-    repo.edit_stage(|s| s.switch_off("app2-cp"));
+    repo.edit_stage(|s| s.power_off_vm("app2-cp"));
     let ran = repo.must("mesh-connect --simulate");
     assert!(ran.err.contains("Skipping app2 is away"), "{}", ran.err);
     assert!(ran.err.contains("Connected mgmt, app1: 1 link"), "{}", ran.err);
@@ -18,7 +18,7 @@ fn unreachable_cluster_is_skipped_and_joins_later() {
 #[test]
 fn unreachable_peer_stays_configured() {
     let repo = connected();
-    repo.edit_stage(|s| s.switch_off("app2-cp"));
+    repo.edit_stage(|s| s.power_off_vm("app2-cp"));
     let ran = repo.must("mesh-connect --simulate");
     assert!(ran.err.contains("Leaving app2 the peer that it is") && ran.err.contains("nothing to do"), "{}", ran.err);
     repo.must("bootstrap --simulate");

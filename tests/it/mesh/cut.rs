@@ -30,7 +30,7 @@ fn installs(repo: &Repo, plan: &Plan, story: &str, faults: Faults) -> (SimWorld,
 
 fn tables(world: &SimWorld) -> Vec<u64> {
     let asks = |command: &str| command.contains("kube/app1.yaml") && command.contains("get secrets");
-    let struck = world.faults().struck().iter();
+    let struck = world.faults().injected().iter();
     let points: Vec<u64> = struck.filter(|s| s.kind == Kind::Cut && asks(&s.command)).map(|s| s.point).collect();
     assert!(!points.is_empty(), "nobody asks");
     points
@@ -39,7 +39,7 @@ fn tables(world: &SimWorld) -> Vec<u64> {
 /// The story with nothing but Cilium's own rows in the table of a cluster, so that a cut goes through them.
 fn alone(story: &str) -> String {
     let mut story: serde_json::Value = serde_json::from_str(story).expect("JSON");
-    let releases = &mut story["stage"]["vms"]["app1-cp"]["guest"]["control"]["Made"]["releases"];
+    let releases = &mut story["state"]["vms"]["app1-cp"]["guest"]["control"]["Made"]["releases"];
     releases.as_array_mut().expect("releases").retain(|release| release["name"] == "cilium");
     story.to_string()
 }
@@ -50,7 +50,7 @@ fn truncated_output_removes_no_peer_unnoticed() {
     let repo = connected();
     let (plan, whole) = (golden::plan("infra/fleet.toml", Helm::V4), repo.state());
     let story = alone(&whole);
-    let (calm, outcome) = installs(&repo, &plan, &story, Faults::scouting());
+    let (calm, outcome) = installs(&repo, &plan, &story, Faults::recording());
     assert!(outcome.done.is_empty() && outcome.failed.is_empty(), "{outcome:?}");
     for point in tables(&calm) {
         let (world, _) = installs(&repo, &plan, &story, Faults::single(point, Kind::Cut));
@@ -65,7 +65,7 @@ fn truncated_output_removes_no_peer_unnoticed() {
 fn missing_output_triggers_no_upgrade() {
     let repo = connected();
     let (plan, story) = (golden::plan("infra/fleet.toml", Helm::V4), repo.state());
-    let (calm, _) = installs(&repo, &plan, &story, Faults::scouting());
+    let (calm, _) = installs(&repo, &plan, &story, Faults::recording());
     for point in tables(&calm) {
         for kind in [Kind::Fail, Kind::FailDone, Kind::Signal, Kind::Hang] {
             let (_, outcome) = installs(&repo, &plan, &story, Faults::single(point, kind));

@@ -10,36 +10,36 @@ type Fault = (fn(&mut SimState), &'static str, &'static str);
 /// Faults that stop a run before it changes anything.
 const IN_THE_WAY: [Fault; 9] = [
     (
-        |s| s.befall("app2", Condition::OtherAuthority),
+        |s| s.inject("app2", Condition::OtherAuthority),
         "mgmt and app2 trust different authorities",
         ", app2 BA:E1:D6:3B:41:A6:B5:21; neither takes the other's",
     ),
     (
-        |s| s.befall("app1", Condition::ClusterId(0)),
+        |s| s.inject("app1", Condition::ClusterId(0)),
         "app1 runs with cluster id 0, the fleet says 2",
         "no mesh connects",
     ),
     (
-        |s| s.befall("app2", Condition::PodRanges("10.101.0.0/16".parse().expect("a network"))),
+        |s| s.inject("app2", Condition::PodRanges("10.101.0.0/16".parse().expect("a network"))),
         "pod ranges overlap: 10.101.0.0/24 of app1-cp and 10.101.0.0/24 of app2-cp",
         "routes by pod address",
     ),
-    (|s| s.befall("app1", Condition::Port(32379)), "mgmt and app1 have the same mesh port: 32379", "cilium#24692"),
+    (|s| s.inject("app1", Condition::MeshPort(32379)), "mgmt and app1 have the same mesh port: 32379", "cilium#24692"),
     (
-        |s| s.befall("app2", Condition::Tunnel("geneve".into())),
+        |s| s.inject("app2", Condition::Tunnel("geneve".into())),
         "clusters carry packets in different ways: tunnel geneve on app2; tunnel vxlan on mgmt, app1",
         "cilium-cli does not compare this",
     ),
     // cilium-cli says of it, exit 0: "All 0 nodes are connected to all clusters".
-    (|s| s.befall("app1", Condition::NoAgents), "app1 has no Cilium agent", "All 0 nodes are connected"),
-    (|s| s.befall("app2", Condition::Clock(300)), "clocks are 30", "more than 60 s"),
+    (|s| s.inject("app1", Condition::NoAgents), "app1 has no Cilium agent", "All 0 nodes are connected"),
+    (|s| s.inject("app2", Condition::ClockAhead(300)), "clocks are 30", "more than 60 s"),
     (
-        |s| s.befall("app2", Condition::NoCertificates),
+        |s| s.inject("app2", Condition::NoCertificates),
         "app2 has no certificates for its peers yet",
         "the Job clustermesh-apiserver-generate-certs has not finished",
     ),
     (
-        |s| s.befall("app1", Condition::OldCertificates),
+        |s| s.inject("app1", Condition::ExpiredCertificates),
         "the mesh certificates of app1 are not valid now",
         " d ago by the clock of app1-cp",
     ),
@@ -47,58 +47,62 @@ const IN_THE_WAY: [Fault; 9] = [
 
 /// Faults that a run gets around, mends or shows.
 const OTHERS: [Fault; 14] = [
-    (|s| s.switch_off("app2-cp"), "app2 is away: its API server does not answer", "VM app2-cp is stopped"),
+    (|s| s.power_off_vm("app2-cp"), "app2 is away: its API server does not answer", "VM app2-cp is stopped"),
     (
-        |s| s.interrupt_upgrade("app1", "cilium"),
+        |s| s.leave_pending_upgrade("app1", "cilium"),
         "the Cilium release of app1 is stuck: pending-upgrade",
         "a Helm was killed at revision 3",
     ),
-    (|s| s.move_worker("app1-w1"), "mgmt looks for app1 at an old address: ", "it is at "),
-    (|s| s.drift("app1-w1"), "app1-w1 has moved: its kubelet is told ", "its node is not ready until both agree"),
-    (|s| s.drift("app1-cp"), "app1-cp has moved: its control plane is made for ", "etcd and the API server's"),
+    (|s| s.change_worker_address("app1-w1"), "mgmt looks for app1 at an old address: ", "it is at "),
     (
-        |s| s.befall("app1", Condition::Deaf),
+        |s| s.change_lease("app1-w1"),
+        "app1-w1 has moved: its kubelet is told ",
+        "its node is not ready until both agree",
+    ),
+    (|s| s.change_lease("app1-cp"), "app1-cp has moved: its control plane is made for ", "etcd and the API server's"),
+    (
+        |s| s.inject("app1", Condition::Disconnected),
         "KVStoreMesh of app1 is not connected with mgmt",
         "0 of 1: Waiting for initial connection to be established",
     ),
     // One link of three.
     (
-        |s| s.befall("app1", Condition::DeafTo("app2".into())),
+        |s| s.inject("app1", Condition::DisconnectedFrom("app2".into())),
         "KVStoreMesh of app1 is not connected with app2",
         "0 of 1: Waiting for initial connection to be established",
     ),
     (
-        |s| s.befall("app2", Condition::Unsynced),
+        |s| s.inject("app2", Condition::Unsynced),
         "the agents of app2 are still copying from mgmt",
         "0 of 2: synchronization in progress for endpoints",
     ),
     (
-        |s| s.befall("app2", Condition::Forgets),
+        |s| s.inject("app2", Condition::MissingRemoteNode),
         "agents of app2 know 1 of the 2 nodes of mgmt",
         "packets to the others go nowhere",
     ),
     (
-        |s| s.befall("app2", Condition::Closed(4240)),
+        |s| s.inject("app2", Condition::ClosedPort(4240)),
         "an agent of mgmt does not reach app2/app2-cp at 192.168.252.",
         "Connection timed out",
     ),
     (
-        |s| s.befall("app2", Condition::Closed(8472)),
+        |s| s.inject("app2", Condition::ClosedPort(8472)),
         "an agent of mgmt does not reach pods on app2/app2-cp through the tunnel, port 8472/udp",
         "Connection timed out",
     ),
     (
-        |s| s.befall("app2", Condition::Lossy),
+        |s| s.inject("app2", Condition::PacketsLost),
         "a pod of app1 does not reach a pod of app2",
         "Connection timed out after 5001 milliseconds",
     ),
     (
-        |s| s.befall("mgmt", Condition::SmallOnly),
+        |s| s.inject("mgmt", Condition::FullSizePacketsLost),
         "small requests from app1 reach mgmt, and one of 1400 bytes does not",
         "(MTU)",
     ),
     (
-        |s| s.befall("app1", Condition::NoServer),
+        |s| s.inject("app1", Condition::NoMeshServer),
         "mgmt-cp does not reach the mesh port of app1: 192.168.252.",
         "Connection refused",
     ),
@@ -141,8 +145,8 @@ fn blocking_faults_are_reported_before_any_change() {
 #[test]
 fn diagnosis_runs_in_order_and_prints_json() {
     let repo = connected();
-    repo.edit_stage(|s| s.befall("app2", Condition::Lossy));
-    repo.edit_stage(|s| s.befall("app1", Condition::DeafTo("app2".into())));
+    repo.edit_stage(|s| s.inject("app2", Condition::PacketsLost));
+    repo.edit_stage(|s| s.inject("app1", Condition::DisconnectedFrom("app2".into())));
     let ran = repo.run("mesh-connect --simulate --diagnose --format json");
     let event: serde_json::Value = serde_json::from_str(ran.out.lines().next().expect("a line")).expect("JSON");
     let checks: Vec<&str> =

@@ -11,8 +11,8 @@ type Way = fn(&mut SimState, &str);
 /// A lease that was not renewed while the VM ran, and a boot after a long time off. Other clusters and other VMs are
 /// covered by `simulate --command mesh-connect --readdressed`.
 const CASES: [(&[&str], bool, Way); 3] = [
-    (&["cp"], true, SimState::drift),
-    (&["w1"], true, SimState::drift),
+    (&["cp"], true, SimState::change_lease),
+    (&["w1"], true, SimState::change_lease),
     (&["cp", "w1"], false, |s, vm| s.readdress(vm, Duration::ZERO)),
 ];
 
@@ -48,7 +48,7 @@ fn readdressed_cluster_is_connected_again() {
 fn all_readdressed_clusters_are_repaired_in_one_run() {
     let repo = connected();
     let all = ["mgmt", "app1", "app2"].into_iter().flat_map(|c| [format!("{c}-cp"), format!("{c}-w1")]);
-    repo.edit_stage(|s| all.for_each(|vm| s.drift(&vm)));
+    repo.edit_stage(|s| all.for_each(|vm| s.change_lease(&vm)));
     let ran = repo.must("mesh-connect --simulate");
     assert!(ran.err.contains("cargo xtask start "), "{}", ran.err);
     repo.unchanged("mesh-connect --simulate");
@@ -62,8 +62,8 @@ fn all_readdressed_clusters_are_repaired_in_one_run() {
 fn node_that_cannot_be_repaired_does_not_block_others() {
     let repo = bootstrapped();
     repo.edit_stage(|s| {
-        s.drift("app2-cp");
-        s.befall("app2", Condition::Jammed);
+        s.change_lease("app2-cp");
+        s.inject("app2", Condition::ReaddressFails);
     });
     let ran = repo.must("mesh-connect --simulate");
     assert!(ran.err.contains("Skipping app2-cp has moved: "), "{}", ran.err);
@@ -73,7 +73,7 @@ fn node_that_cannot_be_repaired_does_not_block_others() {
 #[test]
 fn interrupted_upgrade_is_repaired() {
     let repo = connected();
-    repo.edit_stage(|s| s.interrupt_upgrade("app1", "cilium"));
+    repo.edit_stage(|s| s.leave_pending_upgrade("app1", "cilium"));
     let ran = repo.must("mesh-connect --simulate");
     assert!(ran.err.contains("app1/mesh/peers in "), "{}", ran.err);
     repo.unchanged("mesh-connect --simulate");

@@ -9,12 +9,12 @@ use crate::fixtures::{bootstrapped, connected};
 type Withheld = (fn(&mut SimState), &'static str);
 
 const WITHHELD: [Withheld; 6] = [
-    (|s| s.befall("app1", Condition::Withholds("external-secrets".into())), "app1/mesh/secrets"),
-    (|s| s.befall("app2", Condition::Withholds("prometheus-agent".into())), "app2/mesh/metrics"),
-    (|s| s.befall("app1", Condition::Withholds("promtail".into())), "app1/mesh/logs"),
-    (|s| s.befall("app2", Condition::Lossy), "app2/mesh/to-vault"),
-    (|s| s.befall("app2", Condition::Forgets), "app2/mesh/nodes"),
-    (|s| s.befall("app1", Condition::Unsynced), "app1/mesh/connected"),
+    (|s| s.inject("app1", Condition::CutOff("external-secrets".into())), "app1/mesh/secrets"),
+    (|s| s.inject("app2", Condition::CutOff("prometheus-agent".into())), "app2/mesh/metrics"),
+    (|s| s.inject("app1", Condition::CutOff("promtail".into())), "app1/mesh/logs"),
+    (|s| s.inject("app2", Condition::PacketsLost), "app2/mesh/to-vault"),
+    (|s| s.inject("app2", Condition::MissingRemoteNode), "app2/mesh/nodes"),
+    (|s| s.inject("app1", Condition::Unsynced), "app1/mesh/connected"),
 ];
 
 #[test]
@@ -54,7 +54,7 @@ fn figures_are_printed_for_each_workload_cluster() {
 #[test]
 fn full_test_names_its_log() {
     let repo = connected();
-    repo.edit_stage(|s| s.befall("app2", Condition::FullTest));
+    repo.edit_stage(|s| s.inject("app2", Condition::ConnectivityTestFails));
     let ran = repo.run("mesh-connect --simulate --full");
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(ran.err.contains("Passed mgmt and app1"), "{}", ran.err);

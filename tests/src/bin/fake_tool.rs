@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sim::{Answer, Ask, Disk, Machine, SimState};
+use sim::{Disk, Machine, Request, Response, SimState};
 use tool::{Exit, Output, Tool};
 
 /// How much faster than real time commands are, if `FAKE_TOOL_PACE` says nothing else.
@@ -95,7 +95,7 @@ impl Book {
     }
 
     /// Notes a command line, for tests to read.
-    fn note(&self, ask: &Ask) -> Result<()> {
+    fn note(&self, ask: &Request) -> Result<()> {
         let line = json!({ "pid": std::process::id(), "tool": ask.tool, "args": ask.args, "env": ask.env });
         let mut file = File::options().append(true).create(true).open(self.file.with_extension("asked"))?;
         Ok(file.write_all(format!("{line}\n").as_bytes())?)
@@ -153,7 +153,7 @@ fn run() -> Result<Output> {
     let (tool, args, stdin) = (tool(&name)?, args.collect(), stdin()?);
     let env = std::env::var("KUBECONFIG").map(|value| ("KUBECONFIG".to_owned(), value)).into_iter().collect();
     let pace = setting("FAKE_TOOL_PACE", PACE);
-    let mut ask = Ask { run: 0, tool, args, stdin, env, since: Duration::ZERO };
+    let mut ask = Request { run: 0, tool, args, stdin, env, since: Duration::ZERO };
     book.note(&ask)?;
     // No command is answered at once: until then the state, which is large, is not even read.
     ask.since = book.now()?;
@@ -167,14 +167,14 @@ fn run() -> Result<Output> {
                 ask.run = page.stage.next_run();
             }
             let answer = page.stage.answer(&ask, page.now, &mut RealDisk);
-            if let Answer::Pending(after) = &answer {
+            if let Response::Pending(after) = &answer {
                 due = page.now + *after;
             }
             Ok(answer)
         })?;
         match answer {
-            Answer::Done(output) => return Ok(output),
-            Answer::Pending(after) => std::thread::sleep(after / pace),
+            Response::Done(output) => return Ok(output),
+            Response::Pending(after) => std::thread::sleep(after / pace),
         }
     }
 }

@@ -105,7 +105,8 @@ fn remote_clusters(sim: &SimState, cluster: &Cluster, now: Duration) -> Value {
             return json!({ "name": peer, "status": "Waiting for initial connection to be established" });
         }
         let there = sim.control_plane(peer).and_then(|vm| sim.cluster(&vm));
-        let lost = sim.conditions(&cluster.name).filter(|m| **m == crate::conditions::Condition::Forgets).count();
+        let lost =
+            sim.conditions(&cluster.name).filter(|m| **m == crate::conditions::Condition::MissingRemoteNode).count();
         let nodes = there.map_or(0, |c| c.nodes.len()).saturating_sub(lost);
         json!({ "name": peer, "connected": true, "ready": true, "num-nodes": nodes })
     };
@@ -128,7 +129,7 @@ fn mesh_status(sim: &SimState, cluster: &Cluster, now: Duration) -> Output {
         all["connectivity"] = connectivity(sim, cluster, &names, now, |link| link.agents);
     }
     let server = cluster.workloads.get(crate::mesh::SERVER);
-    let gone = sim.conditions(&cluster.name).any(|m| *m == crate::conditions::Condition::NoServer);
+    let gone = sim.conditions(&cluster.name).any(|m| *m == crate::conditions::Condition::NoMeshServer);
     if !gone && server.is_some_and(|w| sim.runs_on(cluster, w, now).is_some()) {
         all["kvstoremesh"]["status"] = connectivity(sim, cluster, &["clustermesh-apiserver-0"], now, |link| link.cache);
     }
@@ -178,7 +179,7 @@ fn connectivity(
 /// A real test takes minutes; here it depends on whether packets arrive.
 fn connectivity_test(sim: &SimState, cluster: &Cluster, args: &Args, now: Duration, disk: &mut dyn Disk) -> Output {
     let peer = args.get("multi-cluster").unwrap_or_default();
-    let fails = |name: &str| sim.conditions(name).any(|m| *m == crate::conditions::Condition::FullTest);
+    let fails = |name: &str| sim.conditions(name).any(|m| *m == crate::conditions::Condition::ConnectivityTestFails);
     if sim.pods_reach(cluster, peer, now) && !fails(peer) && !fails(&cluster.name) {
         return success("✅ All 78 tests (412 actions) successful, 49 tests skipped, 1 scenarios skipped.\n");
     }

@@ -18,64 +18,64 @@ pub enum Condition {
     /// Its pod ranges are in this network.
     PodRanges(Ipv4Net),
     /// Its mesh server listens on this port.
-    Port(u16),
+    MeshPort(u16),
     /// Its agents use this protocol.
     Tunnel(String),
     NoAgents,
     /// Its KVStoreMesh connects to no cluster.
-    Deaf,
+    Disconnected,
     /// Its KVStoreMesh does not connect to this cluster.
-    DeafTo(String),
+    DisconnectedFrom(String),
     /// Its agents miss a node of each peer.
-    Forgets,
+    MissingRemoteNode,
     /// Its agents are connected and never finish synchronising.
     Unsynced,
     /// Its nodes accept nothing on this port from other machines (4240: cilium-health, 8472: tunnel).
-    Closed(u16),
+    ClosedPort(u16),
     /// Its full-size packets to other clusters are lost.
-    SmallOnly,
+    FullSizePacketsLost,
     /// What this release sends to the platform does not arrive, or it cannot use what it receives.
-    Withholds(String),
+    CutOff(String),
     /// The agent of this node uses an old address until agents restart.
-    Held {
+    StaleAgentAddress {
         node: String,
         ip: Ipv4Addr,
         /// When agents started last.
         since: Duration,
     },
     /// Its clocks are ahead by this many seconds.
-    Clock(u64),
+    ClockAhead(u64),
     NoCertificates,
     /// Its certificates expired before [`crate::timings::EPOCH`].
-    OldCertificates,
+    ExpiredCertificates,
     /// Its mesh server has no pod.
-    NoServer,
+    NoMeshServer,
     /// A test of `cilium connectivity test` fails.
-    FullTest,
+    ConnectivityTestFails,
     /// `node-readdress` fails on its control plane.
-    Jammed,
+    ReaddressFails,
     /// Its packets to other clusters are lost.
-    Lossy,
+    PacketsLost,
     /// The agent of one node runs with another tunnel protocol than configured.
-    Agent {
+    AgentTunnel {
         node: String,
         tunnel: String,
     },
     NoAgentOn(String),
     /// Its Prometheus Agent was killed, for a reason as the kubelet writes it: `OOMKilled`.
-    Killed(String),
+    AgentKilled(String),
     /// Its Prometheus Agent writes this many bytes a second.
-    Writes(u64),
+    WalBytesPerSecond(u64),
     /// Pods of a release run with another value than its values have.
-    Runs {
+    RunsWith {
         release: String,
         pointer: String,
         value: serde_json::Value,
     },
     /// An object was deleted: `secret/sample/sample-credentials`.
-    Gone(String),
+    Removed(String),
     /// This breaks while the platform is down, against the contract.
-    Away(Breach),
+    DuringOutage(Breach),
 }
 
 /// What an outage of the platform breaks on a workload cluster.
@@ -83,19 +83,19 @@ pub enum Condition {
 #[serde(rename_all = "kebab-case")]
 pub enum Breach {
     /// C1: its sample needs the platform.
-    Tied,
+    SampleFails,
     /// C1: its route to other workload clusters leads through the platform.
-    Routed,
+    MeshFails,
     /// C1: its sample is changed.
-    Touched,
+    SampleChanged,
     /// C2: its agent restarts, and queued samples are lost.
-    Forgets,
+    AgentRestarts,
     /// C3: its Secret is deleted.
-    Revoked,
+    SecretDeleted,
     /// C3: its Secret is never synced again.
-    Stale,
+    SecretNotSynced,
     /// C4: Kyverno admits everything.
-    Lenient,
+    AdmitsEverything,
     /// C5: its agents use another tunnel protocol.
-    Rerouted,
+    TunnelChanged,
 }

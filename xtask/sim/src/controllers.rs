@@ -12,7 +12,7 @@ impl SimState {
         let Some(cluster) = self.cluster(vm) else { return };
         let kyverno = cluster.workloads.get(KYVERNO).filter(|_| awaits_webhook(cluster));
         let webhook = kyverno.is_some_and(|k| self.rolled_out(cluster, k, now));
-        let lenient = self.breach_active(cluster, Breach::Lenient);
+        let lenient = self.breach_active(cluster, Breach::AdmitsEverything);
         let Some(cluster) = self.cluster_mut(vm) else { return };
         if lenient {
             cluster.objects.remove(WEBHOOK);

@@ -28,8 +28,9 @@ impl SyncedSecret {
 impl SimState {
     pub(super) fn reconcile_external_secrets(&mut self, vm: &str, now: Duration) {
         let Some(cluster) = self.cluster(vm) else { return };
-        let stale = self.breach_active(cluster, Breach::Stale) || self.breach_happened(cluster, Breach::Stale);
-        let revoked = self.breach_active(cluster, Breach::Revoked);
+        let stale = self.breach_active(cluster, Breach::SecretNotSynced)
+            || self.breach_happened(cluster, Breach::SecretNotSynced);
+        let revoked = self.breach_active(cluster, Breach::SecretDeleted);
         let wanted: Vec<(String, Duration)> = cluster
             .objects_of("externalsecret")
             .map(|(_, object)| (target(object), refresh_interval(object)))

@@ -151,10 +151,10 @@ pub struct Faults {
     random: u64,
     single: Option<(u64, Kind)>,
     /// Records every fault that could be injected, and injects none.
-    scouting: bool,
+    recording: bool,
     disabled: bool,
     points: u64,
-    struck: Vec<InjectedFault>,
+    injected: Vec<InjectedFault>,
 }
 
 impl Faults {
@@ -164,10 +164,10 @@ impl Faults {
             per_mille: 0,
             random: 0,
             single: None,
-            scouting: false,
+            recording: false,
             disabled: true,
             points: 0,
-            struck: vec![],
+            injected: vec![],
         }
     }
 
@@ -195,9 +195,9 @@ impl Faults {
         Faults { points, ..self }
     }
 
-    /// Injects nothing; [`Faults::struck`] then lists every fault that could be injected alone.
-    pub fn scouting() -> Self {
-        Faults { scouting: true, ..Faults::none() }
+    /// Injects nothing; [`Faults::injected`] then lists every fault that could be injected alone.
+    pub fn recording() -> Self {
+        Faults { recording: true, ..Faults::none() }
     }
 
     pub fn disable(&mut self) {
@@ -209,17 +209,17 @@ impl Faults {
         self.points
     }
 
-    pub fn struck(&self) -> &[InjectedFault] {
-        &self.struck
+    pub fn injected(&self) -> &[InjectedFault] {
+        &self.injected
     }
 
     /// A command starts: the fault that is injected into it.
     pub(super) fn next_fault(&mut self, request: &Request) -> Option<Kind> {
         let point = self.points;
         self.points += 1;
-        if self.scouting {
+        if self.recording {
             let fit = KINDS.iter().copied().filter(|kind| kind.applies_to(request));
-            self.struck.extend(fit.map(|kind| InjectedFault { point, kind, command: request.line() }));
+            self.injected.extend(fit.map(|kind| InjectedFault { point, kind, command: request.line() }));
         }
         if self.disabled {
             return None;
@@ -229,7 +229,7 @@ impl Faults {
             None => (self.random_below(1000) < self.per_mille).then(|| self.choose_kind(request)).flatten(),
         };
         let kind = kind.filter(|kind| kind.applies_to(request))?;
-        self.struck.push(InjectedFault { point, kind, command: request.line() });
+        self.injected.push(InjectedFault { point, kind, command: request.line() });
         Some(kind)
     }
 
@@ -276,7 +276,7 @@ mod tests {
         let request = request(Tool::Kubectl, "get nodes");
         let mut faults = Faults::single(2, Kind::Fail);
         assert_eq!([(); 4].map(|()| faults.next_fault(&request)), [None, None, Some(Kind::Fail), None]);
-        assert_eq!((faults.points(), faults.struck().len()), (4, 1));
+        assert_eq!((faults.points(), faults.injected().len()), (4, 1));
         let mut faults = Faults::single(0, Kind::Fail);
         faults.disable();
         assert_eq!(faults.next_fault(&request), None);
@@ -285,9 +285,9 @@ mod tests {
     #[test]
     fn a_scout_names_what_could_strike_and_strikes_nothing() {
         let request = request(Tool::Curl, "--version");
-        let mut faults = Faults::scouting();
+        let mut faults = Faults::recording();
         assert_eq!([faults.next_fault(&request), faults.next_fault(&request)], [None, None]);
-        let found: Vec<_> = faults.struck().iter().map(|s| (s.point, s.kind)).collect();
+        let found: Vec<_> = faults.injected().iter().map(|s| (s.point, s.kind)).collect();
         assert!(found.contains(&(0, Kind::Download)) && found.contains(&(1, Kind::Crash)), "{found:?}");
         assert!(!found.contains(&(0, Kind::Reboot)));
     }

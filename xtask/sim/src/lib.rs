@@ -47,8 +47,8 @@ mod world;
 mod yaml;
 
 pub use catalog::is_known as is_known_chart;
-pub use conditions::{Breach, Condition, Condition as Mishap};
-pub use faults::{Faults, InjectedFault, InjectedFault as Struck, KINDS, Kind};
-pub use request::{Disk, MemoryDisk, Request, Request as Ask, Response, Response as Answer};
-pub use state::{Machine, SimState, SimState as Stage};
-pub use world::{SimWorld, SimWorld as Rehearsal};
+pub use conditions::{Breach, Condition};
+pub use faults::{Faults, InjectedFault, KINDS, Kind};
+pub use request::{Disk, MemoryDisk, Request, Response};
+pub use state::{Machine, SimState};
+pub use world::SimWorld;

@@ -28,12 +28,12 @@ pub struct Link {
 }
 
 impl SimState {
-    pub fn befall(&mut self, cluster: &str, condition: Condition) {
+    pub fn inject(&mut self, cluster: &str, condition: Condition) {
         self.conditions.entry(cluster.to_owned()).or_default().push(condition);
     }
 
     /// As if Helm was killed during an upgrade.
-    pub fn interrupt_upgrade(&mut self, cluster: &str, release: &str) {
+    pub fn leave_pending_upgrade(&mut self, cluster: &str, release: &str) {
         let Some(vm) = self.control_plane(cluster) else { return };
         let Some(cluster) = self.cluster_mut(&vm) else { return };
         if let Some(last) = cluster.release(release).cloned() {
@@ -42,12 +42,12 @@ impl SimState {
         }
     }
 
-    pub fn switch_off(&mut self, vm: &str) {
+    pub fn power_off_vm(&mut self, vm: &str) {
         self.power_off(vm, Duration::ZERO);
     }
 
     /// A worker's address changed and the node was readdressed; its peers still have the old one.
-    pub fn move_worker(&mut self, vm: &str) {
+    pub fn change_worker_address(&mut self, vm: &str) {
         let ip = self.next_address();
         if let Some(machine) = self.vms.get_mut(vm) {
             machine.ip = ip;
@@ -61,7 +61,7 @@ impl SimState {
 
     /// The address of a running VM changes (its lease was not renewed). Nothing inside has reacted: kubelet, control
     /// plane and, until it restarts, the agent use the old one.
-    pub fn drift(&mut self, vm: &str) {
+    pub fn change_lease(&mut self, vm: &str) {
         let ip = self.next_address();
         let Some(machine) = self.vms.get_mut(vm) else { return };
         let old = std::mem::replace(&mut machine.ip, ip);
@@ -70,7 +70,7 @@ impl SimState {
             Some((cluster.name.clone(), node, cluster.workloads.get(CILIUM_AGENT)?.since))
         });
         if let Some((cluster, node, since)) = agents {
-            self.befall(&cluster, Condition::Held { node, ip: old, since });
+            self.inject(&cluster, Condition::StaleAgentAddress { node, ip: old, since });
         }
     }
 
@@ -78,7 +78,7 @@ impl SimState {
     pub(super) fn stale_agent_ip(&self, cluster: &Cluster, node: &str) -> Option<Ipv4Addr> {
         let started = cluster.workloads.get(CILIUM_AGENT)?.since;
         self.conditions(&cluster.name).find_map(|condition| match condition {
-            Condition::Held { node: of, ip, since } if of == node && *since == started => Some(*ip),
+            Condition::StaleAgentAddress { node: of, ip, since } if of == node && *since == started => Some(*ip),
             _ => None,
         })
     }
@@ -109,7 +109,7 @@ impl SimState {
             cluster.is_some_and(|c| c.nodes.values().any(|member| member.vm == vm))
         };
         let ahead =
-            |condition: &Condition| if let Condition::Clock(seconds) = condition { Some(*seconds) } else { None };
+            |condition: &Condition| if let Condition::ClockAhead(seconds) = condition { Some(*seconds) } else { None };
         self.conditions.iter().filter(|(name, _)| of(name)).flat_map(|(_, all)| all).find_map(ahead).unwrap_or(0)
     }
 
@@ -139,11 +139,11 @@ impl SimState {
         let ids = [self.cluster_id(cluster), self.cluster_id(other)];
         let trusted = self.mesh_ca(cluster) == self.mesh_ca(other);
         let uncertified = |c: &Cluster| {
-            self.conditions(&c.name).any(|m| matches!(m, Condition::NoCertificates | Condition::OldCertificates))
+            self.conditions(&c.name).any(|m| matches!(m, Condition::NoCertificates | Condition::ExpiredCertificates))
         };
         let deaf = self
             .conditions(&cluster.name)
-            .any(|m| matches!(m, Condition::Deaf) || *m == Condition::DeafTo(peer.to_owned()));
+            .any(|m| matches!(m, Condition::Disconnected) || *m == Condition::DisconnectedFrom(peer.to_owned()));
         let silent = deaf || uncertified(cluster) || uncertified(other);
         let fits = reached && known && port && trusted && !silent && !ids.contains(&0) && ids[0] != ids[1];
         let server = |c: &Cluster| c.workloads.get(SERVER).map(|w| (w.since, w.clone()));
@@ -153,7 +153,7 @@ impl SimState {
     }
 
     fn has_server(&self, cluster: &Cluster, server: &Workload) -> bool {
-        let gone = self.conditions(&cluster.name).any(|m| *m == Condition::NoServer);
+        let gone = self.conditions(&cluster.name).any(|m| *m == Condition::NoMeshServer);
         server.admitted && !server.placed.is_empty() && !cluster.nodes.is_empty() && !gone
     }
 
@@ -161,7 +161,7 @@ impl SimState {
     pub(super) fn pods_reach(&self, cluster: &Cluster, peer: &str, now: Duration) -> bool {
         let Some(other) = self.control_plane(peer).and_then(|vm| self.cluster(&vm)) else { return false };
         let up = |a: &Cluster, b: &str| self.link(a, b, now).is_some_and(|l| l.cache.is_ok() && l.agents.is_ok());
-        let lost = |m: &Condition| [Condition::Lossy, Condition::Closed(TUNNEL)].contains(m);
+        let lost = |m: &Condition| [Condition::PacketsLost, Condition::ClosedPort(TUNNEL)].contains(m);
         let lossy = |c: &Cluster| self.conditions(&c.name).any(lost) || self.has_stale_agent(c);
         let ranges = |c: &Cluster| self.pod_ranges(c).into_values().flatten().collect::<Vec<_>>();
         let apart = ranges(cluster).iter().all(|a| ranges(other).iter().all(|b| !a.contains(b) && !b.contains(a)));
@@ -176,13 +176,13 @@ impl SimState {
     }
 
     pub(super) fn large_packets_reach(&self, cluster: &Cluster, peer: &str, now: Duration) -> bool {
-        let small = |name: &str| self.conditions(name).any(|m| *m == Condition::SmallOnly);
+        let small = |name: &str| self.conditions(name).any(|m| *m == Condition::FullSizePacketsLost);
         self.pods_reach(cluster, peer, now) && !small(&cluster.name) && !small(peer)
     }
 
     /// Whether nodes of a cluster accept packets on a port.
     pub(super) fn port_open(&self, cluster: &str, port: u16) -> bool {
-        self.conditions(cluster).all(|m| *m != Condition::Closed(port))
+        self.conditions(cluster).all(|m| *m != Condition::ClosedPort(port))
     }
 
     /// The pod range of each node, as its agent published it.
@@ -200,7 +200,7 @@ impl SimState {
             .conditions(&cluster.name)
             .find_map(|m| if let Condition::Tunnel(t) = m { Some(t.clone()) } else { None });
         let configured = cluster.release("cilium").map(|r| text(&r.values, "/tunnelProtocol").to_owned());
-        let rerouted = self.breach_active(cluster, Breach::Rerouted).then(|| "geneve".to_owned());
+        let rerouted = self.breach_active(cluster, Breach::TunnelChanged).then(|| "geneve".to_owned());
         rerouted.or(other).or(configured).filter(|t| !t.is_empty()).unwrap_or_else(|| "vxlan".into())
     }
 
@@ -213,8 +213,9 @@ impl SimState {
     }
 
     pub(super) fn mesh_port(&self, cluster: &Cluster) -> u16 {
-        let other =
-            self.conditions(&cluster.name).find_map(|m| if let Condition::Port(port) = m { Some(*port) } else { None });
+        let other = self
+            .conditions(&cluster.name)
+            .find_map(|m| if let Condition::MeshPort(port) = m { Some(*port) } else { None });
         let configured = cluster
             .release("cilium")
             .and_then(|r| r.values["clustermesh"]["apiserver"]["service"]["nodePort"].as_u64());
@@ -239,7 +240,7 @@ impl SimState {
         here.any(|c| {
             let server = c.workloads.get(SERVER);
             let runs = server.is_some_and(|w| self.runs_on(c, w, now).is_some());
-            self.mesh_port(c) == port && runs && self.conditions(&c.name).all(|m| *m != Condition::NoServer)
+            self.mesh_port(c) == port && runs && self.conditions(&c.name).all(|m| *m != Condition::NoMeshServer)
         })
     }
 

@@ -31,12 +31,12 @@ impl SimState {
 
     /// During the outage.
     pub(super) fn breach_active(&self, cluster: &Cluster, breach: Breach) -> bool {
-        self.conditions(&cluster.name).any(|m| *m == Condition::Away(breach)) && self.platform_away()
+        self.conditions(&cluster.name).any(|m| *m == Condition::DuringOutage(breach)) && self.platform_away()
     }
 
     /// In an outage that the probe recorded.
     pub(super) fn breach_happened(&self, cluster: &Cluster, breach: Breach) -> bool {
-        self.conditions(&cluster.name).any(|m| *m == Condition::Away(breach))
+        self.conditions(&cluster.name).any(|m| *m == Condition::DuringOutage(breach))
             && cluster.reachability.iter().any(|s| !s.thanos)
     }
 
@@ -65,8 +65,8 @@ impl SimState {
         };
         Reachability {
             from: now,
-            local: serves(cluster) && !self.breach_active(cluster, Breach::Tied),
-            mesh: peers.filter(|name| other(name)).count() > 0 && !self.breach_active(cluster, Breach::Routed),
+            local: serves(cluster) && !self.breach_active(cluster, Breach::SampleFails),
+            mesh: peers.filter(|name| other(name)).count() > 0 && !self.breach_active(cluster, Breach::MeshFails),
             thanos: platform_with(self, cluster, "thanos", now).is_some(),
         }
     }
@@ -95,7 +95,7 @@ impl SimState {
     pub(super) fn agent_started(&self, cluster: &Cluster) -> Option<u64> {
         let own = |w: &&Workload| w.release == "prometheus-agent" && w.name == "prometheus-agent";
         let agent = cluster.workloads.values().find(own)?;
-        let forgot = self.breach_happened(cluster, Breach::Forgets);
+        let forgot = self.breach_happened(cluster, Breach::AgentRestarts);
         let lost =
             cluster.reachability.iter().find(|s| !s.thanos).filter(|_| forgot).map(|s| s.from.as_secs() + 2 * SCRAPE);
         Some(lost.unwrap_or(agent.since.as_secs()))

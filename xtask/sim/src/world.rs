@@ -28,7 +28,6 @@ struct Running {
 struct Saved {
     now: Duration,
     order: u64,
-    #[serde(rename = "stage")]
     state: SimState,
     faults: Faults,
     running: Vec<Running>,
@@ -76,11 +75,11 @@ impl SimWorld {
         self.ended.clear();
     }
 
-    pub fn stage(&self) -> &SimState {
+    pub fn state(&self) -> &SimState {
         &self.saved.state
     }
 
-    pub fn stage_mut(&mut self) -> &mut SimState {
+    pub fn state_mut(&mut self) -> &mut SimState {
         &mut self.saved.state
     }
 

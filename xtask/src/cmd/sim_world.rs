@@ -34,7 +34,7 @@ pub fn open(session: &Session, plan: &Plan) -> Result<SimWorld, CmdError> {
         CmdError::new(PRECONDITION, problem.why(reason).hint(format!("rm -r {}", session.out())))
     })?;
     world.with_faults(faults);
-    publish(world.stage_mut(), plan);
+    publish(world.state_mut(), plan);
     Ok(world)
 }
 

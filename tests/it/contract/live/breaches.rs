@@ -25,7 +25,7 @@ fn deployment(image: &str, volumes: &Value) -> Value {
 }
 
 fn runs(release: &str, pointer: &str, value: Value) -> Condition {
-    Condition::Runs { release: release.into(), pointer: pointer.into(), value }
+    Condition::RunsWith { release: release.into(), pointer: pointer.into(), value }
 }
 
 pub const BREACHES: [Breach; 24] = [
@@ -46,19 +46,19 @@ pub const BREACHES: [Breach; 24] = [
     ),
     (
         "a workload of ours is gone",
-        |s| s.befall("app1", Condition::Gone("deployment/sample/sample".into())),
+        |s| s.inject("app1", Condition::Removed("deployment/sample/sample".into())),
         "C1",
         "Deployment/sample on app1 (c1.ready)|want  the workload is there",
     ),
     (
         "Promtail gives up after ten tries",
-        |s| s.befall("app1", runs("promtail", "/config/clients/0/backoff_config/max_retries", json!(10))),
+        |s| s.inject("app1", runs("promtail", "/config/clients/0/backoff_config/max_retries", json!(10))),
         "C1",
         "promtail on app1 (c1.logs)|got   given up after 10 tries",
     ),
     (
         "Promtail's positions are on a tmpfs",
-        |s| s.befall("app2", runs("promtail", "/config/positions/filename", json!("/run/positions.yaml"))),
+        |s| s.inject("app2", runs("promtail", "/config/positions/filename", json!("/run/positions.yaml"))),
         "C1",
         "promtail on app2 (c1.logs)|got   /run/positions.yaml on no lasting path of the node",
     ),
@@ -75,19 +75,19 @@ pub const BREACHES: [Breach; 24] = [
     ),
     (
         "the agent was killed",
-        |s| s.befall("app1", Condition::Killed("OOMKilled".into())),
+        |s| s.inject("app1", Condition::AgentKilled("OOMKilled".into())),
         "C2",
         "prometheus-agent on app1 (c2.restarts)|last by OOMKilled (exit 137)",
     ),
     (
         "the agent has no pod",
-        |s| s.befall("app2", Condition::Gone("pod/monitoring/prometheus-agent-0".into())),
+        |s| s.inject("app2", Condition::Removed("pod/monitoring/prometheus-agent-0".into())),
         "C2",
         "prometheus-agent on app2 (c2.restarts)|got   it has no pod",
     ),
     (
         "the log grows faster than promised",
-        |s| s.befall("app1", Condition::Writes(60 << 10)),
+        |s| s.inject("app1", Condition::WalBytesPerSecond(60 << 10)),
         "C2",
         "prometheus-agent on app1 (c2.measured)|want  no loss for 2.7 h: less than 36.41 KiB/s written",
     ),
@@ -95,20 +95,20 @@ pub const BREACHES: [Breach; 24] = [
         "the agent runs with older flags",
         |s| {
             let flags = json!(["--agent", "--storage.agent.wal-truncate-frequency=1h"]);
-            s.befall("app2", runs("prometheus-agent", "/server/defaultFlagsOverride", flags));
+            s.inject("app2", runs("prometheus-agent", "/server/defaultFlagsOverride", flags));
         },
         "C2",
         "prometheus-agent on app2 (c2.flags)|got   1 h",
     ),
     (
         "the Secret is gone",
-        |s| s.befall("app1", Condition::Gone("secret/sample/sample-credentials".into())),
+        |s| s.inject("app1", Condition::Removed("secret/sample/sample-credentials".into())),
         "C3",
         "Secret/sample-credentials on app1 (c3.present)|got   nothing",
     ),
     (
         "the ExternalSecret is gone",
-        |s| s.befall("app1", Condition::Gone("externalsecret/sample/sample-credentials".into())),
+        |s| s.inject("app1", Condition::Removed("externalsecret/sample/sample-credentials".into())),
         "C3",
         "(c3.present)|got   nothing",
     ),
@@ -125,7 +125,7 @@ pub const BREACHES: [Breach; 24] = [
     ),
     (
         "the store does not reach Vault",
-        |s| s.befall("app1", Condition::Lossy),
+        |s| s.inject("app1", Condition::PacketsLost),
         "C3",
         "ClusterSecretStore/vault on app1 (c3.store)|got   InvalidProviderConfig",
     ),
@@ -165,7 +165,7 @@ pub const BREACHES: [Breach; 24] = [
     ),
     (
         "a policy is gone",
-        |s| s.befall("app1", Condition::Gone("validatingpolicy//image-tags".into())),
+        |s| s.inject("app1", Condition::Removed("validatingpolicy//image-tags".into())),
         "C4",
         "ValidatingPolicy/image-tags on app1 (c4.enforced)|want  the policy is there",
     ),
@@ -173,7 +173,7 @@ pub const BREACHES: [Breach; 24] = [
         "the webhook is gone",
         |s| {
             let name = "validatingwebhookconfiguration//kyverno-resource-validating-webhook-cfg";
-            s.befall("app2", Condition::Gone(name.into()));
+            s.inject("app2", Condition::Removed(name.into()));
         },
         "C4",
         "kyverno on app2 (c4.webhook)|got   none",
@@ -192,13 +192,13 @@ pub const BREACHES: [Breach; 24] = [
     ),
     (
         "the ConfigMap says vxlan, an agent runs geneve",
-        |s| s.befall("app1", Condition::Agent { node: "app1-w1".into(), tunnel: "geneve".into() }),
+        |s| s.inject("app1", Condition::AgentTunnel { node: "app1-w1".into(), tunnel: "geneve".into() }),
         "C5",
         "agent on app1-w1 on app1 (c5.agents)|says: tunnel geneve",
     ),
     (
         "a node without an agent",
-        |s| s.befall("mgmt", Condition::NoAgentOn("mgmt-cp".into())),
+        |s| s.inject("mgmt", Condition::NoAgentOn("mgmt-cp".into())),
         "C5",
         "mgmt-cp on mgmt (c5.agents)|want  one agent of Cilium on the node",
     ),

@@ -11,7 +11,7 @@ pub fn readdress(sim: &mut SimState, vm: &str, ip: &str, request: &Request, now:
     let Some(ip) = ip.parse().ok().filter(|ip| machine.ip == *ip) else {
         return Err(failure(1, format!("node-readdress: {ip} is not an address of this node")));
     };
-    let jammed = sim.cluster(vm).is_some_and(|c| sim.conditions(&c.name).any(|m| *m == Condition::Jammed));
+    let jammed = sim.cluster(vm).is_some_and(|c| sim.conditions(&c.name).any(|m| *m == Condition::ReaddressFails));
     if jammed {
         return Err(failure(1, format!("node-readdress: the API server does not answer on {ip}")));
     }

@@ -159,7 +159,7 @@ fn set_status(mut object: Value, status: Value) -> Value {
 fn set_identity(sim: &SimState, cluster: &Cluster, mut object: Value) -> Value {
     let key = workload_key(&object);
     object["metadata"]["uid"] = json!(&pki::sha256(format!("{} {key}", cluster.ca).as_bytes())[..32]);
-    if key == mesh_model::SAMPLE && sim.breach_happened(cluster, Breach::Touched) {
+    if key == mesh_model::SAMPLE && sim.breach_happened(cluster, Breach::SampleChanged) {
         object["metadata"]["generation"] = json!(2);
     }
     object

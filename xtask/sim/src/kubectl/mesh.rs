@@ -34,7 +34,7 @@ pub fn objects(sim: &SimState, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str
         "Secret" if fits("cilium-ca") || fits("clustermesh-apiserver-remote-cert") => {
             let mut authority = object(kind, "cilium-ca");
             authority["data"] = json!({ "ca.crt": sim.mesh_ca(cluster) });
-            let old = sim.conditions(&cluster.name).any(|m| *m == Condition::OldCertificates);
+            let old = sim.conditions(&cluster.name).any(|m| *m == Condition::ExpiredCertificates);
             let (from, until) = if old { ("24", "25") } else { ("25", "35") };
             let certificate = pki::leaf(&format!("{from}0101000000Z"), &format!("{until}0101000000Z"));
             let made = has_certificate(sim, cluster).then(|| {
@@ -93,7 +93,7 @@ fn logs_in(sim: &SimState, cluster: &Cluster) -> bool {
 }
 
 fn withholds(sim: &SimState, cluster: &Cluster, release: &str) -> bool {
-    sim.conditions(&cluster.name).any(|m| *m == Condition::Withholds(release.to_owned()))
+    sim.conditions(&cluster.name).any(|m| *m == Condition::CutOff(release.to_owned()))
 }
 
 /// A query of Thanos or Loki by the API server's proxy.

@@ -79,7 +79,7 @@ pub fn list<'a>(
 
 /// Whether a condition hides an object.
 pub fn is_removed(sim: &SimState, cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> bool {
-    let gone = |m: &Condition| matches!(m, Condition::Gone(gone) if *gone == key(kind, namespace, name));
+    let gone = |m: &Condition| matches!(m, Condition::Removed(gone) if *gone == key(kind, namespace, name));
     sim.conditions(&cluster.name).any(gone)
 }
 

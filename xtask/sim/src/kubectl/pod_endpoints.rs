@@ -66,7 +66,7 @@ pub fn exec(sim: &mut SimState, cmd: &Invocation<'_>) -> Option<ToolResult<Outpu
 /// An agent may still run with an old protocol.
 fn node_tunnel(sim: &SimState, cluster: &Cluster, node: &str) -> String {
     let own = sim.conditions(&cluster.name).find_map(|m| match m {
-        Condition::Agent { node: of, tunnel } if of == node => Some(tunnel.clone()),
+        Condition::AgentTunnel { node: of, tunnel } if of == node => Some(tunnel.clone()),
         _ => None,
     });
     own.unwrap_or_else(|| sim.tunnel(cluster))
@@ -104,7 +104,7 @@ fn running_values(sim: &SimState, cluster: &Cluster, workload: &Workload) -> Val
     let release = cluster.release(&workload.release);
     let mut values = release.map(|r| Value::clone(&r.values)).unwrap_or_default();
     for condition in sim.conditions(&cluster.name) {
-        if let Condition::Runs { release, pointer, value } = condition
+        if let Condition::RunsWith { release, pointer, value } = condition
             && *release == workload.release
             && let Some(place) = values.pointer_mut(pointer)
         {
@@ -117,7 +117,7 @@ fn running_values(sim: &SimState, cluster: &Cluster, workload: &Workload) -> Val
 /// Seconds since the Agent started, and bytes written since.
 fn wal_written(sim: &SimState, cluster: &Cluster, now: Duration) -> (u64, u64) {
     let rate = sim.conditions(&cluster.name).find_map(|m| match m {
-        Condition::Writes(rate) => Some(*rate),
+        Condition::WalBytesPerSecond(rate) => Some(*rate),
         _ => None,
     });
     let age = sim.agent_started(cluster).map_or(0, |began| now.as_secs().saturating_sub(began));
@@ -188,7 +188,7 @@ pub fn with_container_details(sim: &SimState, cluster: &Cluster, workload: &Work
     let ready = pod.pointer("/status/conditions/0/status") == Some(&json!("True"));
     let mut state = json!({ "name": container, "ready": ready, "started": ready, "restartCount": 0, "lastState": {} });
     let killed = sim.conditions(&cluster.name).find_map(|m| match m {
-        Condition::Killed(why) => Some(why),
+        Condition::AgentKilled(why) => Some(why),
         _ => None,
     });
     if let Some(why) = killed.filter(|_| workload.is(AGENT)) {

@@ -28,7 +28,7 @@ fn the_ways_not_to_reach_a_server_have_their_texts() {
     assert_eq!(sim.ok(&format!("{K} get --raw /readyz")), "ok");
     sim.fails("kubectl --kubeconfig none.yaml get nodes", 1, "error: stat none.yaml: no such file or directory");
     sim.fails("kubectl --kubeconfig app1.yaml --context x get nodes", 1, "context \"x\" does not exist");
-    sim.world.stage_mut().apply_vm_fault(Kind::Refuse, 0, Duration::from_secs(1_000_000));
+    sim.world.state_mut().apply_vm_fault(Kind::Refuse, 0, Duration::from_secs(1_000_000));
     sim.fails(&format!("{K} get --raw /readyz"), 1, "was refused - did you specify the right host or port?");
     sim.ok("multipass stop app1-cp");
     sim.fails(&format!("{K} get --raw /readyz"), 1, "Unable to connect to the server: dial tcp");

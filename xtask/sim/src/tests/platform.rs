@@ -64,7 +64,7 @@ fn a_cluster_rests_until_somebody_takes_hold_of_it() {
     let nodes = format!("{K} get pods --all-namespaces --output 'jsonpath={{.items[*].spec.nodeName}}'");
     sim.advance(120);
     let before = sim.ok(&nodes);
-    let idle = |sim: &Fixture| sim.world.stage().idle.len();
+    let idle = |sim: &Fixture| sim.world.state().idle.len();
     assert_eq!(idle(&sim), 1, "{before}");
     let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, namespace: default}, \
         spec: {replicas: 2, template: {spec: {containers: [{name: a, image: a}]}}}}";

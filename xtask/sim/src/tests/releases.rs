@@ -126,7 +126,7 @@ fn an_upgrade_that_ends_late_leaves_a_later_revision_deployed() {
 fn what_a_cancelled_upgrade_wrote_stays_with_helm_3() {
     for (version, stays) in [("4.1.4", false), ("3.18.0", true)] {
         let mut sim = fixture();
-        sim.world.stage_mut().machine.tools.insert("helm".into(), version.into());
+        sim.world.state_mut().machine.tools.insert("helm".into(), version.into());
         assert!(sim.run_with_stdin(UP, "{}").ok());
         let task = sim.start(UP, "{nodeSelector: {gone: 'yes'}}");
         sim.advance(3);
@@ -179,7 +179,7 @@ fn the_server_may_go_away_under_a_running_helm() {
     let task = sim.start(UP, "{}");
     sim.advance(2);
     let now = sim.world.now();
-    sim.world.stage_mut().power_off("app1-cp", now);
+    sim.world.state_mut().power_off("app1-cp", now);
     let output = sim.wait_for(task);
     assert!(output.stderr.contains("kubernetes cluster unreachable"), "{output:?}");
     sim.ok("multipass start app1-cp");

@@ -28,7 +28,7 @@ fn a_name_is_taken_until_it_is_purged() {
     sim.ok("multipass delete --purge app1-cp");
     sim.fails("multipass info app1-cp --format json", 2, "instance \"app1-cp\" does not exist");
     assert!(sim.launch("app1-cp").ok());
-    assert_eq!(sim.world.stage().launches()["app1-cp"], 2);
+    assert_eq!(sim.world.state().launches()["app1-cp"], 2);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn with(point: u64, kind: Kind) -> Fixture {
 fn faults_do_what_their_names_say() {
     let mut sim = with(0, Kind::Fail);
     assert_eq!(sim.launch("a").exit, Exit::Code(1));
-    assert!(sim.world.stage().launches().is_empty());
+    assert!(sim.world.state().launches().is_empty());
     let mut sim = with(0, Kind::FailDone);
     assert_eq!(sim.launch("a").exit, Exit::Code(1));
     assert_ne!(sim.ip("a"), "");
@@ -144,7 +144,7 @@ fn half_a_release_stays_pending_and_half_an_init_partial() {
     sim.world.with_faults(Faults::single(0, Kind::Half));
     assert!(!sim.exec("app1-cp", "sudo kubeadm init --config /etc/archipelago/kubeadm-init.yaml").ok());
     assert_eq!(sim.state("app1-cp")["control_plane"], "partial");
-    assert_eq!(sim.world.faults().struck().len(), 1);
+    assert_eq!(sim.world.faults().injected().len(), 1);
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Setup {
     pub fn new(scenario: Scenario<'_>) -> Setup {
         let space = Workspace::in_memory();
         let mut world = sim_world::begin(&space, Faults::none(), scenario.plan);
-        scenario.before.iter().for_each(|before| sim_world::publish(world.stage_mut(), before));
+        scenario.before.iter().for_each(|before| sim_world::publish(world.state_mut(), before));
         Setup { world, space, violations: Vec::new() }
     }
 
@@ -131,7 +131,7 @@ impl<'a> SimRun<'a> {
     /// Readdresses the VMs whose bits are set, in the order of their names.
     pub fn readdress(&mut self, which: u64) {
         let now = self.setup.world.now();
-        self.setup.world.stage_mut().readdress_all(which, now);
+        self.setup.world.state_mut().readdress_all(which, now);
     }
 
     /// Replaces the faults; injection points are counted on.

@@ -91,7 +91,7 @@ pub fn baseline(scenario: Scenario<'_>) -> Result<Baseline, String> {
     let plans = TrialPlan::new(scenario);
     let mut run = plans.begin(scenario);
     run.readdress(if scenario.readdressed { ALL_VMS } else { 0 });
-    run.set_faults(Faults::scouting());
+    run.set_faults(Faults::recording());
     let mut turns = Vec::new();
     let outcome = (0..).find_map(|turn| {
         let outcome = run.turn();
@@ -101,7 +101,7 @@ pub fn baseline(scenario: Scenario<'_>) -> Result<Baseline, String> {
     let outcome = outcome.unwrap_or_default();
     let mut setup = run.end(&outcome);
     setup.violations.extend(unfinished(&outcome).map(|why| format!("the run without faults does not finish: {why}")));
-    let possible = setup.world.faults().struck().to_vec();
+    let possible = setup.world.faults().injected().to_vec();
     setup.world.disable_faults();
     let mut setup = run_all(&plans.after, setup);
     setup.violations.extend(unsupported(&setup));
@@ -178,7 +178,7 @@ impl<'a> Worker<'a> {
             setup.restart_process();
             run = SimRun::begin(main, setup);
         }
-        result.injected = setup.world.faults().struck().to_vec();
+        result.injected = setup.world.faults().injected().to_vec();
         result.points = setup.world.points();
         setup.restart_process();
         setup.world.disable_faults();
