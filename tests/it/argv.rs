@@ -8,8 +8,9 @@ use std::process::Stdio;
 
 use ::tool::helm::Helm;
 use ::tool::{Command, Stdin, Tool};
+use contract::drill;
 use model::token;
-use plan::{Plan, drill};
+use plan::Plan;
 use render::Files;
 
 use crate::golden::{self, plan, root};
@@ -145,7 +146,7 @@ fn kubectl_understands_every_command_of_a_drill() {
     let files = render::drill::files(&golden::data()).expect("they render");
     let time = std::time::Duration::from_secs(600);
     let mut plan = drill::ready(&fleet, &files);
-    for part in [drill::look(&fleet, &files), drill::during(&fleet, &files), drill::tidy(&fleet, &files)] {
+    for part in [drill::observe(&fleet, &files), drill::during(&fleet, &files), drill::tidy(&fleet, &files)] {
         plan.steps.extend(part.steps);
     }
     plan.steps.extend(drill::after(&fleet, &files, time).steps);

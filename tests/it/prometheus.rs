@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use contract::wal::{Bound, Wal};
+use contract::clauses::c2_buffer::wal::{Bound, Wal};
 use model::yaml;
 use serde_json::{Value, json};
 

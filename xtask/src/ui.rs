@@ -4,6 +4,7 @@
 //! stdout carries the data that was asked for, stderr the story. [`shell::Shell`] is the only writer; everything else
 //! here is a pure function from values to text, so that what is shown can be tested without a terminal.
 
+pub mod contract;
 pub mod doctor;
 pub mod events;
 pub mod format;
@@ -13,4 +14,3 @@ pub mod report;
 pub mod shell;
 pub mod status;
 pub mod table;
-pub mod verdict;

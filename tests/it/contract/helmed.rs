@@ -124,7 +124,7 @@ fn story(helm: &str, major: &str) {
 }
 
 const WANT: [&str; 2] = [
-    "c1.references Pod/tiny of tiny on app1,app2: mgmt-api",
+    "c1.dependencies Pod/tiny of tiny on app1,app2: mgmt-api",
     "c4.placement ValidatingWebhookConfiguration/tiny of tiny on mgmt: webhook pods.tiny.test is asked about them",
 ];
 

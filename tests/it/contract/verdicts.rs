@@ -1,4 +1,4 @@
-//! Output and exit codes of `verify-contract` and `why`.
+//! Output and exit codes of `verify-contract` and `explain`.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -76,12 +76,13 @@ pub(super) fn broken(file: &str, from: &str, to: &str) -> (tempfile::TempDir, Ut
 fn shipped_contract_holds_and_prints_its_figures() {
     let (code, out, err) = run(here(), &["verify-contract"]);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
-    for figure in ["guaranteed 6 h", "36.41 KiB/s", "0 fatal", "3 of 3 clusters", "asked every 1 h", "3 policies deny"]
+    for figure in
+        ["guaranteed 6 h", "36.41 KiB/s", "0 fatal", "3 of 3 clusters", "refreshed every 1 h", "3 policies deny"]
     {
         assert!(out.contains(figure), "{figure} in\n{out}");
     }
     let (code, out, _) = run(here(), &["verify-contract", "--explain", "C2"]);
-    assert!(code == 0 && out.contains("it is a cliff") && !out.contains("C1  "), "{out}");
+    assert!(code == 0 && out.contains("loss is all-or-nothing") && !out.contains("C1  "), "{out}");
     let (_, out, _) = run(here(), &["--format", "json", "verify-contract"]);
     let report: Value = serde_json::from_str(&out).expect("one object on one line");
     assert_eq!((&report["holds"], report["clauses"].as_array().map(Vec::len)), (&Value::Bool(true), Some(5)));
@@ -137,7 +138,10 @@ fn simulated_drill_and_its_report_are_verified() {
     assert!(code == 0 && err.contains("Verified"), "{err}");
     change(&root.join("charts/cilium/values.yaml"), "vxlan", "geneve");
     let (code, _, err) = run(&root, &["report", "verify", "--simulate"]);
-    assert!(code == 1 && err.contains("charts/cilium/values.yaml") && err.contains("verdict on C5"), "{err}");
+    assert!(
+        code == 1 && err.contains("charts/cilium/values.yaml") && err.contains("C5 differs from the report"),
+        "{err}"
+    );
     let reports = root.join("out/simulation/reports");
     let name = reports.read_dir_utf8().expect("a folder").next().expect("a report").expect("an entry");
     change(&name.path().join("report.html"), "holds", "HOLDS");

@@ -17,7 +17,7 @@ pub(super) fn adrs(files: &[File]) -> Vec<Finding> {
     let texts = |folder| files.iter().filter(move |f| f.below(&[folder])).map(|f| (f.path.clone(), f.text.clone()));
     let records = texts("adr/").filter(|(path, _)| path.ends_with(".md")).collect();
     let problems = match contract::adr::check(&records, &|path| leads_somewhere(files, path)) {
-        Ok(records) => contract::pairing::check(&records, &texts("tests/it/contract").collect()),
+        Ok(records) => contract::adr_links::check(&records),
         Err(problems) => problems,
     };
     let finding = |problem: Problem| {

@@ -1,5 +1,4 @@
 //! The records of decisions in `adr/`: how one is written, and what is wrong with those that are there.
-//! Knows nothing of the disk: it is given texts by their path.
 //!
 //! A record is `adr/0007-short-name.md`: front matter (`status`, `date`, `checks`), `# 0007: Title`, and the sections
 //! Context, Decision and Consequences, in this order and none of them empty.

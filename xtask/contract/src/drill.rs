@@ -1,267 +1,230 @@
-//! The drill `mgmt-outage` in virtual time: agents write, apps answer, secrets age, the platform goes and comes back.
-//! Knows nothing of real clusters: what it plays follows from what is rendered, and from the assumptions named here.
+//! The drill `mgmt-outage` on real machines: the platform's VMs stop, workload clusters are disturbed, the VMs return.
 //!
-//! It is a second way to C2: where `wal` computes the bound, this plays every scrape and every truncation, and the two
-//! must agree. Requests fail here for one reason only, a reference that nothing survives; that they are served in
-//! truth is for a drill on real machines to show.
+//! Plans in the order in which they run: `ready`, `observe`, `stop`, `during`, `observe`, `start` as far as it is about
+//! the platform, `after`, `counted`, `observe`, `tidy`. From `stop` on, the platform is started again whatever happens, after
+//! a failure and after Ctrl-C too (ADR-0024). Requests are sent by a pod inside each workload cluster
+//! (`infra/drill/probe`), so no answer depends on this machine.
 
-mod log;
-mod setting;
+mod after;
 
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::wal::{SEGMENT, Wal};
-use log::Log;
-pub use setting::Setting;
+use crate::Clause;
+use model::fleet::{Cluster, Fleet, Node, Role};
+use model::release::Releases;
+use model::token::fact;
+use plan::bootstrap::{host, kube_path};
+use plan::{Plan, Step, StepKey, Want, power};
+use render::Files;
+use render::drill::{LATE, PROBE};
+use tool::kubectl::Kubectl;
+use tool::{Command, Limits, Reading, Tool};
 
-/// Truncations before the outage, so that the log is in its steady state.
-const WARM: u64 = 8;
-/// How much faster than it writes an agent catches up. Assumed: two shards of 500 samples against some ten a second.
-pub const PACE: u64 = 10;
+pub use after::{after, counted, tidy};
 
-/// How soon after the platform's return secrets are fresh: the longest that C3 lets a silent store wait, and a bit.
-const FRESH: Duration = Duration::from_secs(960);
+/// The namespace of all that is asked.
+pub(crate) const SPACE: &str = "sample";
+/// The pod that sends requests.
+pub(crate) const ASKER: &str = "deployment/drill-probe";
+/// What is made while the platform is away.
+pub(super) const LATER: &str = "deployment/drill-late";
+/// Pods that die in the drill: what they are called in step ids, namespace, label, and their owner.
+const VICTIMS: [(&str, &str, &str, &str); 2] = [
+    ("sample-pod", SPACE, "app=sample", "deployment/sample"),
+    ("cilium-agent", "kube-system", "k8s-app=cilium", "daemonset/cilium"),
+];
 
-/// One moment of a drill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// Seconds since the outage began; before it negative.
-    pub at: i64,
-    /// Samples that wait to be sent, counted in scrapes.
-    pub backlog: u64,
-    /// Bytes in the log.
-    pub log: u64,
-    /// Seconds since the secret was last read from Vault.
-    pub secret: u64,
-    /// Requests that were sent to the sample workloads so far, and those that failed.
-    pub requests: (u64, u64),
+/// The id of a cluster's step.
+pub fn id(cluster: &Cluster, what: &str) -> StepKey {
+    StepKey::cluster(&cluster.name, &format!("drill/{what}"))
 }
 
-/// What one outage came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// How long the platform was away.
-    pub outage: Duration,
-    /// How long after a truncation it went.
-    pub phase: Duration,
-    /// Scrapes during the outage.
-    pub scraped: u64,
-    /// Of those, how many never arrived.
-    pub lost: u64,
-    /// From the platform's return to an empty backlog.
-    pub caught_up: Duration,
-    /// The most that waited, in scrapes.
-    pub backlog: u64,
-    /// The most bytes in the log.
-    pub log: u64,
-    /// Requests sent and failed.
-    pub requests: (u64, u64),
-    /// The oldest that the secret got, and how long after the return it was fresh.
-    pub secret: (Duration, Duration),
-    /// Some of its moments, for a picture.
-    pub moments: Vec<Moment>,
+/// The `what` of the [`id`] of a cluster's step.
+pub fn what<'a>(cluster: &Cluster, id: &'a StepKey) -> Option<&'a str> {
+    id.action().strip_prefix("drill/").filter(|_| id.is_in(cluster))
 }
 
-/// Plays one outage.
-pub fn play(setting: &Setting, outage: Duration, phase: Duration) -> Outcome {
-    let step = setting.interval.as_secs().max(1);
-    let period = setting.period.as_secs().max(step);
-    let (began, length) = (WARM * period + phase.as_secs(), outage.as_secs());
-    let end = began + length;
-    let stop = end + length / PACE + 2 * setting.refresh.as_secs();
-    let every = ((stop + period - began) / step / 240).max(1) * step;
-    let mut log = Log::new(setting.interval_bytes, setting.window.as_secs() / step);
-    let mut out = Outcome {
-        outage,
-        phase,
-        scraped: 0,
-        lost: 0,
-        caught_up: Duration::ZERO,
-        backlog: 0,
-        log: 0,
-        requests: (0, 0),
-        secret: (Duration::ZERO, Duration::ZERO),
-        moments: Vec::new(),
-    };
-    let mut read = 0u64;
-    let mut due = setting.refresh.as_secs();
-    for now in (step..=stop).step_by(step as usize) {
-        let away = now > began && now <= end;
-        log.scrape();
-        if now % period < step {
-            out.lost += log.truncate();
-        }
-        if !away {
-            out.lost += log.send(PACE + 1);
-        }
-        if now >= due {
-            if away {
-                due = now + setting.requeue.as_secs();
-            } else {
-                (read, due) = (now, now + setting.refresh.as_secs());
-            }
-        }
-        if now + period < began {
-            continue;
-        }
-        out.scraped += u64::from(away);
-        out.requests.0 += setting.paths;
-        out.requests.1 += if away { setting.failing } else { 0 };
-        (out.backlog, out.log) = (out.backlog.max(log.backlog()), out.log.max(log.bytes()));
-        let age = now - read.min(now);
-        out.secret.0 = out.secret.0.max(Duration::from_secs(age));
-        if now > end && log.backlog() > 1 {
-            out.caught_up = Duration::from_secs(now - end);
-        }
-        if now > end && read <= end {
-            out.secret.1 = Duration::from_secs(now - end);
-        }
-        if now % every < step {
-            out.moments.push(Moment {
-                at: now as i64 - began as i64,
-                backlog: log.backlog(),
-                log: log.bytes(),
-                secret: age,
-                requests: out.requests,
-            });
-        }
-    }
-    out
+/// Clusters that must live on.
+pub fn apps(fleet: &Fleet) -> impl Iterator<Item = &Cluster> {
+    fleet.clusters.iter().filter(|c| c.role == Role::Workload)
 }
 
-/// How many moments of beginning lose samples, for one length of outage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// The length.
-    pub outage: Duration,
-    /// Moments that lost something, and how many were played.
-    pub losing: (usize, usize),
-    /// The worst loss, in per cent of what was scraped.
-    pub worst: u64,
+/// The cluster that goes away.
+pub fn platform(fleet: &Fleet) -> Option<&Cluster> {
+    fleet.clusters.iter().find(|c| c.role == Role::Platform)
 }
 
-/// The whole sweep.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sweep {
-    /// One row per length, growing.
-    pub rows: Vec<Row>,
-    /// The longest outage that lost nothing at any moment.
-    pub safe: Duration,
-    /// The shortest that lost something at every moment.
-    pub doomed: Option<Duration>,
-    /// What `wal` computes for the same log.
-    pub computed: Duration,
-    /// Outages that were played.
-    pub played: usize,
-    /// Hours that went by in them.
-    pub hours: u64,
+/// What a fleet must have for a drill, and lacks: a sentence.
+pub fn missing(fleet: &Fleet, releases: &Releases) -> Option<&'static str> {
+    if platform(fleet).is_none() || apps(fleet).next().is_none() {
+        return Some("it takes a platform that goes away and a workload cluster that stays");
+    }
+    let held = |name| releases.manifest_on(Role::Workload, name);
+    (!held("sample") || !held("secret-stores")).then_some("workload clusters have no sample that could be asked")
 }
 
-/// Plays outages of every length, each beginning at every moment of two periods.
-pub fn sweep(setting: &Setting) -> Sweep {
-    let bound = Wal { period: setting.period, bytes: setting.period_bytes() }.bound();
-    let step = setting.period / 6;
-    let phases: Vec<Duration> = (0..12).map(|i| step * i).collect();
-    let lengths = (1..).map(|i| step * i).take_while(|length| *length <= bound.longest + setting.period);
-    let mut rows = Vec::new();
-    let mut seconds = 0;
-    for outage in lengths {
-        let played: Vec<Outcome> = phases.iter().map(|phase| play(setting, outage, *phase)).collect();
-        let losing = played.iter().filter(|o| o.lost > 0).count();
-        let worst = played.iter().map(|o| (o.lost * 100).div_ceil(o.scraped.max(1)).min(100)).max().unwrap_or(0);
-        seconds += played.len() as u64 * (outage + setting.period * WARM as u32).as_secs();
-        rows.push(Row { outage, losing: (losing, phases.len()), worst });
-    }
-    let safe = rows.iter().take_while(|r| r.losing.0 == 0).last().map_or(Duration::ZERO, |r| r.outage);
-    let doomed = rows.iter().find(|r| r.losing.0 == r.losing.1).map(|r| r.outage);
-    let played = rows.len() * phases.len();
-    Sweep { rows, safe, doomed, computed: bound.shortest, played, hours: seconds / 3600 }
+pub(crate) fn kubectl(cluster: &Cluster) -> Kubectl {
+    Kubectl::on(&kube_path(cluster))
 }
 
-/// What a drill must come to, and did not: a sentence each.
-pub fn failings(need: &Outcome, sweep: &Sweep) -> Vec<(super::Clause, String)> {
-    use super::Clause::{C1, C2, C3};
-    let mut out = Vec::new();
-    if need.requests.1 > 0 {
-        out.push((
-            C1,
-            format!("{} of {} requests failed while the platform was away", need.requests.1, need.requests.0),
-        ));
-    }
-    if sweep.safe < need.outage {
-        let safe = model::units::format_hours(sweep.safe);
-        out.push((
-            C2,
-            format!(
-                "samples are lost in outages longer than {safe}, {} is promised",
-                model::units::format_hours(need.outage)
-            ),
-        ));
-    }
-    if need.secret.1 > FRESH {
-        out.push((
-            C3,
-            format!("the secret was fresh only {} after the return", model::units::format_hours(need.secret.1)),
-        ));
-    }
-    out
+fn plan(steps: Vec<Step>, files: &Files) -> Plan {
+    Plan { name: "drill", steps, files: files.clone(), lanes: BTreeMap::new() }
 }
 
-impl Setting {
-    /// Bytes in one truncate period.
-    pub fn period_bytes(&self) -> u64 {
-        self.interval_bytes * (self.period.as_secs() / self.interval.as_secs().max(1))
-    }
-
-    /// The segments that this fills in one period, at least one.
-    pub fn segments(&self) -> u64 {
-        self.period_bytes().div_ceil(SEGMENT).max(1)
-    }
+/// The checks of the tools that a drill takes.
+fn tools(fleet: &Fleet) -> Vec<Step> {
+    host::machine_tools(fleet, &["kubectl", "cilium"])
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A node that a pod is taken from: a worker if there is one.
+fn victim_node(cluster: &Cluster) -> &Node {
+    cluster.workers().next().unwrap_or_else(|| cluster.control_plane())
+}
 
-    fn setting(period: u64, mib: u64) -> Setting {
-        let scrapes = period * 60;
-        Setting {
-            interval: Duration::from_secs(60),
-            period: Duration::from_secs(period * 3600),
-            interval_bytes: (mib << 20) / scrapes,
-            window: Duration::from_secs(48 * 3600),
-            refresh: Duration::from_secs(3600),
-            requeue: Duration::from_secs(300),
-            paths: 4,
-            failing: 0,
-        }
-    }
+/// Whether a cluster has another one that its requests can go to.
+pub fn has_peer(fleet: &Fleet, cluster: &Cluster) -> bool {
+    render::mesh::peers(fleet, cluster).iter().any(|peer| peer.role == Role::Workload)
+}
 
-    /// Scrape by scrape it comes to what the arithmetic says, at every rate and period.
-    #[test]
-    fn what_is_played_is_what_is_computed() {
-        for (period, mib) in [(2, 50), (2, 200), (3, 20), (3, 120), (3, 300), (3, 600), (4, 90)] {
-            let sweep = sweep(&setting(period, mib));
-            let apart = sweep.computed.abs_diff(sweep.safe);
-            assert!(apart <= Duration::from_secs(period * 600), "{period} h, {mib} MiB: {sweep:?}");
-        }
+/// Probes that are answered on every way. Nothing of the clusters' own is changed.
+pub fn ready(fleet: &Fleet, files: &Files) -> Plan {
+    let mut steps = tools(fleet);
+    for cluster in apps(fleet) {
+        steps.extend([probe(cluster), asking(fleet, cluster)]);
     }
+    plan(steps, files)
+}
 
-    #[test]
-    fn past_the_bound_nearly_everything_is_lost() {
-        let setting = setting(3, 40);
-        let kept = play(&setting, Duration::from_secs(5 * 3600), Duration::ZERO);
-        assert_eq!((kept.lost, kept.scraped), (0, 300));
-        let gone = play(&setting, Duration::from_secs(13 * 3600), Duration::ZERO);
-        assert!(gone.lost * 2 > gone.scraped, "{} of {}", gone.lost, gone.scraped);
-        assert!(kept.caught_up > Duration::ZERO && kept.secret.1 <= Duration::from_secs(360));
-        assert!(kept.secret.0 >= Duration::from_secs(5 * 3600), "it grew old and stayed: {:?}", kept.secret);
-    }
+/// Whether a step is about the platform, or checks this machine.
+fn is_of_platform(fleet: &Fleet, id: &StepKey) -> bool {
+    id.is_host() || platform(fleet).is_some_and(|platform| id.is_in(platform))
+}
 
-    #[test]
-    fn a_receiver_that_refuses_old_samples_loses_them() {
-        let narrow = Setting { window: Duration::from_secs(3600), ..setting(3, 40) };
-        let outcome = play(&narrow, Duration::from_secs(3 * 3600), Duration::ZERO);
-        assert!((110..=125).contains(&outcome.lost), "{}", outcome.lost);
+/// The platform's VMs stop, as `stop` stops them.
+pub fn stop(fleet: &Fleet, files: &Files) -> Plan {
+    let mut steps = power::stop(fleet).steps;
+    steps.retain(|step| is_of_platform(fleet, &step.id));
+    let ids: BTreeSet<StepKey> = steps.iter().map(|s| s.id.clone()).collect();
+    steps.iter_mut().for_each(|step| step.after.retain(|id| ids.contains(id)));
+    plan(steps, files)
+}
+
+fn fed(command: Command, file: &str) -> Command {
+    command.fed(file)
+}
+
+fn applied(cluster: &Cluster, what: &str, doing: String, file: &str) -> Step {
+    let kubectl = kubectl(cluster);
+    Step::new(id(cluster, what), doing, fed(kubectl.diff("-"), file), Want::Exit(0))
+        .act([fed(kubectl.apply("-"), file)])
+        .limits(Limits::QUICK.attempts(3, 5))
+}
+
+fn probe(cluster: &Cluster) -> Step {
+    applied(cluster, "probe", format!("put a pod into {} that asks the sample", cluster.name), PROBE)
+        .needs(["host/kubectl"])
+}
+
+/// Both ways must be green before anything stops; the last lines say so. A line comes every quarter of a minute.
+fn asking(fleet: &Fleet, cluster: &Cluster) -> Step {
+    let good = |way: &str| Want::Match(format!(r"^\d+ {way} [1-9]\d* 0 \d+$"));
+    let ways = [Some("local"), has_peer(fleet, cluster).then_some("mesh")];
+    let want = Want::All(ways.into_iter().flatten().map(good).collect());
+    let doing = format!("wait until every way from {} is answered", cluster.name);
+    Step::new(id(cluster, "asking"), doing, kubectl(cluster).logs(SPACE, ASKER, Some(4)), want)
+        .needs([id(cluster, "probe")])
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(180).attempts(1, 5))
+        .hint(format!("kubectl --kubeconfig {} --namespace {SPACE} logs {ASKER}", kube_path(cluster)))
+}
+
+fn victim(cluster: &Cluster, what: &str) -> String {
+    format!("{}.drill.{what}", cluster.name)
+}
+
+fn found(cluster: &Cluster, (what, space, label, _): &(&str, &str, &str, &str)) -> Step {
+    let node = cluster.vm(victim_node(cluster));
+    let ask = kubectl(cluster).pods_on(&node, space, label, "{.items[0].metadata.name}");
+    let ask = ask.learn(victim(cluster, what), Reading::Stdout);
+    Step::new(id(cluster, what), format!("find a {what} on {node}"), ask, Want::Match(r"^\S+$".into()))
+        .needs(["host/kubectl"])
+}
+
+/// What a platform that is away must not be needed for. Every step here is one that the contract says works.
+pub fn during(fleet: &Fleet, files: &Files) -> Plan {
+    let mut steps = tools(fleet);
+    steps.extend(platform(fleet).map(silent));
+    for cluster in apps(fleet) {
+        let [sample, agent] = &VICTIMS;
+        steps.extend([found(cluster, sample), killed(cluster, sample), replaced(cluster, sample)]);
+        let doing = format!("make a workload on {} that mounts the secret", cluster.name);
+        steps.push(applied(cluster, "late", doing, LATE).needs(["host/kubectl"]));
+        let doing = format!("wait until it runs on {}", cluster.name);
+        let waits = rolled_out(cluster, "late-runs", doing, SPACE, LATER);
+        steps.push(waits.needs([id(cluster, "late")]));
+        // One after the other: while an agent is away its node does not hear of pods that come and go.
+        let calm = ["sample-pod-replaced", "late-runs"].map(|what| id(cluster, what));
+        steps.extend([found(cluster, agent), killed(cluster, agent).after(calm), replaced(cluster, agent)]);
     }
+    plan(steps, files)
+}
+
+/// The object that copies the secret: when it last did so, and whether that went well.
+pub(crate) fn external_secret(cluster: &Cluster) -> Command {
+    let template = r#"{.status.refreshTime} {.status.conditions[?(@.type=="Ready")].status}"#;
+    kubectl(cluster).read(SPACE, &["externalsecrets.external-secrets.io", "sample-credentials"], template)
+}
+
+/// What every app cluster is asked before the outage, during it, and at the end: the observations of all clauses.
+pub fn observe(fleet: &Fleet, files: &Files) -> Plan {
+    let mut steps = tools(fleet);
+    for cluster in apps(fleet) {
+        steps.extend(Clause::all().flat_map(|clause| (clause.definition().observations)(cluster)));
+    }
+    plan(steps, files)
+}
+
+/// One observation. Its step has no act.
+pub(crate) fn observation(cluster: &Cluster, what: &str, title: &str, ask: Command) -> Step {
+    let tool = if ask.tool == Tool::Cilium { "host/cilium" } else { "host/kubectl" };
+    Step::new(id(cluster, what), format!("{title} {}", cluster.name), ask, Want::Exit(0))
+        .needs([tool])
+        .limits(Limits::QUICK.attempts(1, 2))
+        .hint(format!("kubectl --kubeconfig {} get pods --all-namespaces", kube_path(cluster)))
+}
+
+fn silent(platform: &Cluster) -> Step {
+    let doing = format!("make sure that the API of {} is silent", platform.name);
+    Step::new(id(platform, "silent"), doing, kubectl(platform).ready(), Want::Exit(0).negated())
+        .needs(["host/kubectl"])
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(60).attempts(1, 5))
+}
+
+fn killed(cluster: &Cluster, (what, space, ..): &(&str, &str, &str, &str)) -> Step {
+    let pod = fact(&victim(cluster, what));
+    let there = kubectl(cluster).present(space, &["pod", &pod]);
+    let doing = format!("kill a {what} of {}", cluster.name);
+    Step::new(id(cluster, &format!("{what}-killed")), doing, there, Want::Stdout(String::new()))
+        .needs([id(cluster, what)])
+        .act([kubectl(cluster).delete_pod(space, &pod)])
+        .limits(Limits::QUICK.settle(120))
+}
+
+fn replaced(cluster: &Cluster, (what, space, _, owner): &(&str, &str, &str, &str)) -> Step {
+    let doing = format!("wait for the {what} that takes its place on {}", cluster.name);
+    rolled_out(cluster, &format!("{what}-replaced"), doing, space, owner)
+        .needs([id(cluster, &format!("{what}-killed"))])
+}
+
+fn rolled_out(cluster: &Cluster, what: &str, doing: String, space: &str, owner: &str) -> Step {
+    Step::new(id(cluster, what), doing, kubectl(cluster).rolled_out(space, owner), Want::Exit(0))
+        .instead("not yet", Want::ALWAYS, [])
+        .limits(Limits::QUICK.settle(300).attempts(1, 5))
+        .hint(format!("kubectl --kubeconfig {} --namespace {space} describe {owner}", kube_path(cluster)))
+}
+
+/// The platform comes back as `start` brings it back: these steps of that plan.
+pub fn back(fleet: &Fleet, start: &Plan) -> BTreeSet<StepKey> {
+    start.steps.iter().filter(|s| is_of_platform(fleet, &s.id)).map(|s| s.id.clone()).collect()
 }

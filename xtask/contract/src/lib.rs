@@ -1,158 +1,139 @@
-//! The contract: five clauses that hold whatever else changes, and what shows that each of them does.
-//! Knows nothing of the disk, of how probes are run, or of how a report is written.
+//! The architecture contract: clauses, each in its folder below `clauses/`, and the tiers that loop over them.
 //!
-//! The static tier judges [`Evidence`]: every value that Helm is given and every object that is applied, merged as they
-//! are rendered, each with the line of the file that decides it. Nothing else is needed: no tool, no cluster. Where
-//! charts could be rendered, their objects are evidence too, and rules look at them beside the values.
-//! Each clause is one file; its rules are named there, read through a [`Case`], and each read is noted. So what a rule
-//! looks at is never written twice, and `why` can say which rules guard a line.
+//! The static tier judges [`RenderedState`]: every Helm value and every applied object, merged as they are rendered, each
+//! with the line of the file that decides it; where charts were rendered, their objects too. The live tier judges answers
+//! of running clusters, the outage tier what clusters answered while the platform was stopped. Rules read values through
+//! a context that notes each read, so `explain` can show which rules guard a line.
 
 pub mod adr;
-mod c1_independence;
-pub mod c2_buffer;
-mod c3_secrets;
-mod c4_policy;
-mod c5_vxlan;
-pub mod case;
-mod degradation;
+pub mod adr_links;
+pub mod clauses;
+mod context;
 pub mod drill;
-pub mod evidence;
+pub mod explain;
 pub mod live;
 pub mod outage;
-pub mod pairing;
-pub mod references;
-pub mod wal;
-pub mod why;
+pub mod outage_model;
+pub mod rendered_state;
 
 use std::fmt;
 
-pub use case::Case;
-pub use evidence::{Evidence, Rendering};
+pub use clauses::c1_independence::dependencies::{Class, Dependency};
+use clauses::{CLAUSES, Definition};
+pub use context::ClauseContext;
 use model::problem::At;
-pub use references::{Class, Reference};
+pub use rendered_state::{RenderedState, Rendering};
 
-/// A clause of the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Clause {
-    /// App workloads run while the platform is down.
-    C1,
-    /// The Prometheus Agent buffers an outage.
-    C2,
-    /// Secrets are at most an hour behind and stay through an outage.
-    C3,
-    /// Kyverno enforces on app clusters and is nowhere else; Pod Security is baseline everywhere.
-    C4,
-    /// Cilium tunnels by VXLAN.
-    C5,
-}
+/// A clause of the contract, by its place in the registry.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Clause(usize);
 
 impl Clause {
-    /// All of them, in order.
-    pub const ALL: [Clause; 5] = [Clause::C1, Clause::C2, Clause::C3, Clause::C4, Clause::C5];
-
-    /// What it promises, in one line.
-    pub fn says(self) -> &'static str {
-        match self {
-            Clause::C1 => "app workloads run while the platform is down",
-            Clause::C2 => "the Prometheus Agent buffers an outage of 2.7 h",
-            Clause::C3 => "secrets are at most 1 h behind and stay through an outage",
-            Clause::C4 => "Kyverno enforces on app clusters alone, Pod Security everywhere",
-            Clause::C5 => "Cilium tunnels by VXLAN on every cluster",
-        }
+    /// Every clause, in order.
+    pub fn all() -> impl Iterator<Item = Clause> {
+        (0..CLAUSES.len()).map(Clause)
     }
 
-    /// The record that founds it.
+    /// Its row of the registry.
+    pub fn definition(self) -> &'static Definition {
+        CLAUSES[self.0]
+    }
+
+    /// What it promises, in one line.
+    pub fn title(self) -> &'static str {
+        self.definition().title
+    }
+
+    /// The record that decides it.
     pub fn adr(self) -> &'static str {
-        match self {
-            Clause::C1 | Clause::C3 => "adr/0001-platform-in-mgmt.md",
-            Clause::C2 => "adr/0006-observability-agents.md",
-            Clause::C4 => "adr/0003-psa-and-kyverno.md",
-            Clause::C5 => "adr/0005-cilium-vxlan.md",
-        }
+        self.definition().adr
     }
 
     /// The clause of a name such as `C2` or `c2`.
     pub fn named(name: &str) -> Option<Clause> {
-        Clause::ALL.into_iter().find(|c| c.to_string().eq_ignore_ascii_case(name))
+        Clause::all().find(|c| c.to_string().eq_ignore_ascii_case(name))
+    }
+
+    /// `c2.guarantee`.
+    fn rule(self, name: &str) -> String {
+        format!("{}.{name}", self.to_string().to_lowercase())
     }
 }
 
+/// `C2`.
 impl fmt::Display for Clause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        write!(f, "C{}", self.0 + 1)
+    }
+}
+
+impl fmt::Debug for Clause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
 /// A breach of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
-    /// The clause that is broken.
     pub clause: Clause,
-    /// The rule that saw it: `c2.guarantee`.
+    /// The rule that is broken: `c2.guarantee`.
     pub rule: String,
-    /// Clusters on which it is so.
     pub clusters: Vec<String>,
-    /// What it is about: a release, or an object as `Deployment/sample`.
+    /// A release, or an object as `Deployment/sample`.
     pub subject: String,
-    /// What the clause asks for.
     pub want: String,
-    /// What stands there.
     pub got: String,
     /// Where that is written; of something missing, where it would stand.
     pub at: At,
-    /// One way to mend it.
+    /// One fix.
     pub hint: String,
 }
 
-/// A number or a word that a clause came to.
+/// A number or a word that supports a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Figure {
-    /// What it is: `guaranteed outage`.
+pub struct Metric {
+    /// `guaranteed outage`.
     pub name: String,
     /// With its unit.
     pub value: String,
 }
 
-/// What one clause came to.
+/// The verdict of one tier on one clause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// Which.
     pub clause: Clause,
-    /// One line with the figures that matter most.
-    pub headline: String,
-    /// Every breach. None: it holds.
+    /// One line with the metrics that matter most.
+    pub summary: String,
+    /// Every breach. None: the clause holds.
     pub findings: Vec<Finding>,
-    /// Its figures.
-    pub figures: Vec<Figure>,
-    /// The reasoning, step by step, with its numbers.
-    pub because: Vec<String>,
-    /// How many values were read to come to this.
+    pub metrics: Vec<Metric>,
+    /// The reasoning, step by step.
+    pub rationale: Vec<String>,
+    /// How many values or answers were read.
     pub reads: usize,
 }
 
-/// A value that a rule looked at: the thread from a line to the decision behind it.
+/// A value that a rule read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Read {
-    /// Where it is written.
     pub at: At,
     /// Its path in that file.
     pub path: String,
-    /// For which clause.
     pub clause: Clause,
-    /// By which rule.
     pub rule: String,
 }
 
-/// What the static tier came to.
+/// The result of the static tier.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// One per clause, in order.
     pub verdicts: Vec<Verdict>,
-    /// Every reference from an app cluster to the platform, with its class.
-    pub references: Vec<Reference>,
-    /// Every value that was looked at.
+    /// Every dependency of an app cluster on the platform.
+    pub dependencies: Vec<Dependency>,
+    /// Every value that was read.
     pub reads: Vec<Read>,
-    /// What charts rendered of it, if they were asked.
+    /// What charts rendered, if they were rendered.
     pub rendering: Option<Rendering>,
 }
 
@@ -163,26 +144,16 @@ impl Report {
     }
 }
 
-/// The static tier.
-pub fn check(evidence: &Evidence) -> Report {
-    let references = references::walk(evidence);
-    let mut verdicts = Vec::new();
-    let mut reads = Vec::new();
-    for clause in Clause::ALL {
-        let mut case = Case::new(clause);
-        match clause {
-            Clause::C1 => {
-                c1_independence::judge(evidence, &references, &mut case);
-                degradation::judge(evidence, &mut case);
-            }
-            Clause::C2 => c2_buffer::judge(evidence, &mut case),
-            Clause::C3 => c3_secrets::judge(evidence, &mut case),
-            Clause::C4 => c4_policy::judge(evidence, &mut case),
-            Clause::C5 => c5_vxlan::judge(evidence, &mut case),
-        }
-        let (verdict, some) = case.close();
-        verdicts.push(verdict);
-        reads.extend(some);
+/// Runs the static tier.
+pub fn check(state: &RenderedState) -> Report {
+    let mut report = Report { rendering: state.rendering.clone(), ..Report::default() };
+    for clause in Clause::all() {
+        let mut ctx = ClauseContext::new(clause);
+        (clause.definition().check)(state, &mut ctx);
+        report.dependencies.append(&mut ctx.dependencies);
+        let (verdict, mut reads) = ctx.finish();
+        report.verdicts.push(verdict);
+        report.reads.append(&mut reads);
     }
-    Report { verdicts, references, reads, rendering: evidence.rendering.clone() }
+    report
 }

@@ -1,50 +1,39 @@
-//! The live tier: what running clusters answer, judged by the same clauses.
-//! Knows nothing of how they were asked: answers go in, recorded or fresh, and the same verdicts come out.
+//! The live tier: questions to running clusters, and their answers judged by the same clauses.
 //!
-//! A question without an answer is neither a pass nor a breach: it is told as what could not be asked. Objects that are
-//! live go through the very rules that rendered ones go through, and then through those that only a running cluster
-//! can answer.
+//! A question without an answer is neither a pass nor a breach: it is reported as unanswered. Live objects go through
+//! the rules that rendered ones go through, and then through those that only a running cluster can answer.
 
-mod bench;
-mod buffer;
-mod deliveries;
-pub mod hush;
-mod pods;
-mod policy;
-mod secrets;
-mod tunnel;
-mod workloads;
+mod context;
+pub mod probes;
+pub mod redact;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::evidence::{Evidence, Ground};
-use super::{Clause, Reference, Verdict};
-use bench::Bench;
-use model::fleet::Role;
+use super::rendered_state::{ClusterManifests, RenderedState};
+use super::{Clause, Dependency, Verdict};
+pub use context::LiveContext;
+pub(crate) use context::{Site, UNASKED, reason};
 use plan::StepKey;
-use plan::live::{Place, Targets};
+pub use probes::{id, plan};
 use tool::{Exit, Output};
 
 /// Answers by the step that asked.
 pub type Answers = BTreeMap<StepKey, Output>;
 
-/// Something that nobody answered.
+/// A question without an answer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Silence {
-    /// The clause that it leaves open.
+pub struct Unanswered {
     pub clause: Clause,
-    /// The cluster that was asked.
     pub cluster: String,
-    /// The question, by its step.
+    /// The id of its step.
     pub question: String,
-    /// Why there is no answer.
     pub why: String,
 }
 
-/// What the live tier came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The result of the live tier.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
     /// The clusters that were asked.
     pub asked: Vec<String>,
@@ -52,88 +41,64 @@ pub struct Live {
     pub answers: usize,
     /// One per clause, in order.
     pub verdicts: Vec<Verdict>,
-    /// References to the platform in the objects that are there.
-    pub references: Vec<Reference>,
-    /// What could not be asked.
-    pub silent: Vec<Silence>,
+    /// Dependencies on the platform in live objects.
+    pub dependencies: Vec<Dependency>,
+    pub unanswered: Vec<Unanswered>,
 }
 
 impl Live {
-    /// The verdict on a clause.
     pub fn verdict(&self, clause: Clause) -> Option<&Verdict> {
         self.verdicts.iter().find(|v| v.clause == clause)
     }
 
-    /// What could not be asked for a clause.
-    pub fn silent(&self, clause: Clause) -> impl Iterator<Item = &Silence> {
-        self.silent.iter().filter(move |s| s.clause == clause)
+    pub fn unanswered(&self, clause: Clause) -> impl Iterator<Item = &Unanswered> {
+        self.unanswered.iter().filter(move |s| s.clause == clause)
     }
 
-    /// Leaves these clauses alone.
+    /// Keeps these clauses alone.
     pub fn narrow(&mut self, wanted: &[Clause]) {
         self.verdicts.retain(|v| wanted.contains(&v.clause));
-        self.silent.retain(|s| wanted.contains(&s.clause));
-    }
-
-    /// Whether every clause holds and everything was answered.
-    pub fn whole(&self) -> bool {
-        self.silent.is_empty() && self.verdicts.iter().all(|v| v.findings.is_empty())
+        self.unanswered.retain(|s| wanted.contains(&s.clause));
     }
 }
 
-/// Judges the answers of these clusters. `evidence` says what was rendered for them.
-pub fn judge(evidence: &Evidence, clusters: &[String], answers: &Answers) -> Live {
-    let grounds = evidence.grounds.iter().map(|g| as_it_is(g, clusters, answers)).collect();
-    let live = Evidence { grounds, rendering: None };
-    let mut told = Live {
-        asked: clusters.to_vec(),
-        answers: answers.values().filter(|a| matches!(a.exit, Exit::Code(_))).count(),
-        verdicts: Vec::new(),
-        references: Vec::new(),
-        silent: Vec::new(),
-    };
-    for clause in Clause::ALL {
-        let mut bench = Bench::new(clause, evidence, &live, clusters, answers);
-        match clause {
-            Clause::C1 => {
-                told.references = workloads::judge(&mut bench);
-                pods::judge(&mut bench);
-                deliveries::judge(&mut bench);
-            }
-            Clause::C2 => buffer::judge(&mut bench),
-            Clause::C3 => secrets::judge(&mut bench),
-            Clause::C4 => policy::judge(&mut bench),
-            Clause::C5 => tunnel::judge(&mut bench),
-        }
-        let (verdict, silent) = bench.close();
-        told.verdicts.push(verdict);
-        told.silent.extend(silent);
-    }
-    told
-}
-
-/// A cluster with the objects that it answered with, each kind at the question that asked for it. The platform keeps
-/// what was rendered for it where it was not asked: references to it are known by that.
-fn as_it_is(ground: &Ground, clusters: &[String], answers: &Answers) -> Ground {
-    let asks: &[&str] = match ground.role {
-        Role::Platform => &["namespaces", "deliveries"],
-        Role::Workload => {
-            &["namespaces", "workloads", "services", "webhooks", "policies", "stores", "external-secrets"]
-        }
-    };
-    let mut live = ground.live(&[], "");
-    for what in asks {
-        let question = plan::live::id(&ground.name, what);
-        let output = answers.get(&question).filter(|o| o.ok() && clusters.contains(&ground.name));
-        let list: Value = output.and_then(|o| serde_json::from_str(&o.stdout).ok()).unwrap_or_default();
-        let items: Vec<Value> = list["items"].as_array().into_iter().flatten().map(wanted).collect();
-        live.sheets.extend(ground.live(&items, question.as_str()).sheets);
+/// Judges the answers of these clusters beside what was rendered for them.
+pub fn judge(state: &RenderedState, clusters: &[String], answers: &Answers) -> Live {
+    let actual = state.clusters.iter().map(|g| live_manifests(g, clusters, answers)).collect();
+    let actual = RenderedState { clusters: actual, rendering: None };
+    let answered = answers.values().filter(|a| matches!(a.exit, Exit::Code(_))).count();
+    let mut live = Live { asked: clusters.to_vec(), answers: answered, ..Live::default() };
+    for clause in Clause::all() {
+        let mut ctx = LiveContext::new(clause, (state, &actual), clusters, answers);
+        (clause.definition().live)(&mut ctx);
+        live.dependencies.append(&mut ctx.dependencies);
+        live.unanswered.append(&mut ctx.unanswered);
+        live.verdicts.push(ctx.base.finish().0);
     }
     live
 }
 
-/// An object without what others write into it: a state, and copies of itself.
-fn wanted(object: &Value) -> Value {
+/// A cluster with the objects that it answered with, each kind at the question that asked for it.
+fn live_manifests(cluster: &ClusterManifests, clusters: &[String], answers: &Answers) -> ClusterManifests {
+    let mut live = cluster.live(&[], "");
+    let mut questions: Vec<StepKey> = Vec::new();
+    for what in Clause::all().flat_map(|clause| clause.definition().objects) {
+        let question = id(&cluster.name, what);
+        if !questions.contains(&question) {
+            questions.push(question);
+        }
+    }
+    for question in questions {
+        let output = answers.get(&question).filter(|o| o.ok() && clusters.contains(&cluster.name));
+        let list: Value = output.and_then(|o| serde_json::from_str(&o.stdout).ok()).unwrap_or_default();
+        let items: Vec<Value> = list["items"].as_array().into_iter().flatten().map(desired).collect();
+        live.documents.extend(cluster.live(&items, question.as_str()).documents);
+    }
+    live
+}
+
+/// An object without what controllers and kubectl write into it: its status, and copies of itself.
+fn desired(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(fields) = object.as_object_mut() {
         fields.remove("status");
@@ -145,23 +110,4 @@ fn wanted(object: &Value) -> Value {
         }
     }
     object
-}
-
-/// What is looked for by name on each app cluster, from what was rendered for it.
-pub fn targets(evidence: &Evidence) -> BTreeMap<String, Targets> {
-    evidence.apps().map(|ground| (ground.name.clone(), targets_of(ground))).collect()
-}
-
-fn targets_of(ground: &Ground) -> Targets {
-    let place = |namespace: &str, name: &str| Place { namespace: namespace.to_owned(), name: name.to_owned() };
-    let agent = super::c2_buffer::agent_of(ground).map(|agent| {
-        let name = Some(agent.word("server.fullnameOverride")).filter(|name| !name.is_empty());
-        place(agent.namespace(), name.unwrap_or(&agent.name))
-    });
-    let promtail = ground.releases().find(|s| s.chart() == Some("promtail"));
-    let secrets = ground.objects("ExternalSecret").map(|s| match s.word("spec.target.name") {
-        "" => place(s.namespace(), s.word("metadata.name")),
-        name => place(s.namespace(), name),
-    });
-    Targets { agent, promtail: promtail.map(|p| place(p.namespace(), &p.name)), secrets: secrets.collect() }
 }

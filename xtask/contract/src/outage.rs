@@ -1,75 +1,64 @@
-//! What an outage on real machines came to: the answers of three looks become figures, and breaches where they must.
-//! Knows nothing of how anything was asked, nor of what was done meanwhile.
+//! The outage tier: what clusters answered before, during and after an outage on machines, judged clause by clause.
 //!
-//! `contract::drill` plays the same in a model; this judges what was measured. An answer that is missing proves
-//! nothing and is a breach, never a pass.
+//! [`outage_model`](crate::outage_model) simulates the same; this judges what was measured. A missing answer is a breach,
+//! never a pass.
 
-mod packets;
-mod requests;
-mod samples;
-mod secrets;
 #[cfg(test)]
 mod tests;
-mod untouched;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use super::{Clause, Finding, Report};
 use model::problem::At;
+use tool::Output;
 
-pub use requests::{GAP, Mark, Way};
-pub use samples::Samples;
-
-/// What a look at one cluster brought. Nothing where no good answer came.
+/// Answers of one cluster by observation: `secret`, `requests`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Said {
-    /// Identity and version of the Secret.
-    pub secret: Option<String>,
-    /// When External Secrets last read it, and whether that went well: `2026-11-23T02:49:28Z True`.
-    pub store: Option<String>,
-    /// What `cilium status` printed.
-    pub agents: Option<String>,
-    /// What was said to a pod that must be refused: whether it was let in, and the words.
-    pub offered: Option<(bool, String)>,
-    /// The metrics page of the agent.
-    pub metrics: Option<String>,
-    /// Identity and generation of the sample.
-    pub workload: Option<String>,
-    /// What the probe printed.
-    pub requests: Option<String>,
+pub struct ClusterSnapshot(pub BTreeMap<String, Output>);
+
+impl ClusterSnapshot {
+    /// What a successful command printed, without white space around it.
+    pub(crate) fn text(&self, what: &str) -> Option<&str> {
+        self.0.get(what).filter(|o| o.ok()).map(|o| o.stdout.trim())
+    }
+
+    /// The same of an object's identity: nothing where there is no such object.
+    pub(crate) fn object(&self, what: &str) -> Option<&str> {
+        self.text(what).filter(|text| !text.is_empty())
+    }
 }
 
-/// One workload cluster through the outage.
+/// One app cluster through the outage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct App {
-    /// Its name.
     pub name: String,
     /// How many nodes it has.
     pub nodes: usize,
-    /// Whether it has another workload cluster to ask.
+    /// Whether it has another app cluster to send requests to.
     pub linked: bool,
-    /// Before the platform went.
-    pub before: Said,
-    /// Before it came back.
-    pub during: Said,
-    /// At the end.
-    pub after: Said,
-    /// Scrapes of it that Thanos holds, of the window.
-    pub scrapes: Option<u64>,
-    /// Until it had sent what waited, from the platform's return.
-    pub caught_up: Option<Duration>,
-    /// What should have worked and did not: the last part of the step's name, and why.
+    pub before: ClusterSnapshot,
+    /// Right before the platform is started again.
+    pub during: ClusterSnapshot,
+    pub after: ClusterSnapshot,
+    /// What the platform holds of it, once everything was sent.
+    pub counts: ClusterSnapshot,
+    /// From the platform's return until each step of the recovery was over.
+    pub times: BTreeMap<String, Duration>,
+    /// Steps that should have succeeded: the last part of the step's id, and why.
     pub failed: Vec<(String, String)>,
 }
 
-/// How long it all took.
+/// How long each part of the drill took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Clock {
     /// From the first VM that stopped to the first that was started again.
     pub outage: Duration,
-    /// From there until the platform answered, Vault among it.
+    /// From there until the platform answered, Vault included.
     pub answered: Duration,
-    /// From there until the mesh was as it was; nothing if it never was.
+    /// From there until the mesh was healthy; nothing if it never was.
     pub green: Option<Duration>,
     /// From the first stop to the count of samples.
     pub window: Duration,
@@ -77,102 +66,127 @@ pub struct Clock {
     pub interval: Duration,
 }
 
-/// What was measured, and what of it breaks the contract.
+/// A quarter of a minute of an outage, as a picture shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Seconds since the last line before the outage.
+    pub at: u64,
+    /// Requests sent since the mark before.
+    pub sent: u64,
+    pub failed: u64,
+    /// The longest time without a good answer, in seconds.
+    pub gap: u64,
+}
+
+/// A measurement of one clause on one cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measurement {
+    pub clause: Clause,
+    /// `app1 local`.
+    pub name: String,
+    /// One line for people.
+    pub text: String,
+    /// The same for scripts.
+    pub fields: Value,
+    /// Its course over the outage, where a picture shows one.
+    pub marks: Vec<Mark>,
+    /// Whether it is within the bound.
+    pub good: bool,
+}
+
+/// What was measured, and which of it breaks the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measured {
-    /// How long it took.
     pub clock: Clock,
-    /// Every way that was asked.
-    pub ways: Vec<Way>,
-    /// The samples of every cluster.
-    pub samples: Vec<Samples>,
+    pub measurements: Vec<Measurement>,
     /// Breaches, in the order of the clauses.
     pub findings: Vec<Finding>,
 }
 
-/// Judges an outage. `report` says where what decides is written.
-pub fn judge(apps: &[App], clock: Clock, report: &Report) -> Measured {
-    let mut measured = Measured { clock, ways: vec![], samples: vec![], findings: vec![] };
-    for app in apps {
-        let court = Court { app, report };
-        let (ways, found) = requests::judge(&court);
-        measured.ways.extend(ways);
-        measured.findings.extend(found);
-        let (samples, found) = samples::judge(&court, clock);
-        measured.samples.extend(samples);
-        measured.findings.extend(found);
-        measured.findings.extend(secrets::judge(&court));
-        // Once: what was touched meanwhile is still another one afterwards.
-        let away = untouched::judge(&court, &app.during, "while the platform is away");
-        let back = || untouched::judge(&court, &app.after, "after its return");
-        measured.findings.extend(away.or_else(back));
-        measured.findings.extend(packets::enforced(&court, &app.during, "while the platform is away"));
-        measured.findings.extend(packets::enforced(&court, &app.after, "after its return"));
-        measured.findings.extend(packets::tunnelled(&court, &app.during, "while the platform is away"));
-        measured.findings.extend(packets::tunnelled(&court, &app.after, "after its return"));
+/// Judges an outage. `mesh` is when the mesh was healthy again, or why not; `report` shows where what decides is written.
+pub fn judge(apps: &[App], clock: Clock, mesh: &Result<Duration, String>, report: &Report) -> Measured {
+    let mut measured = Measured { clock, measurements: vec![], findings: vec![] };
+    for clause in Clause::all() {
+        for app in apps {
+            let mut ctx = OutageContext::new(clause, app, clock, report);
+            (clause.definition().outage)(&mut ctx);
+            measured.measurements.append(&mut ctx.measurements);
+            measured.findings.append(&mut ctx.findings);
+        }
+        let fleet = App { name: "the fleet".to_owned(), ..App::default() };
+        let mut ctx = OutageContext::new(clause, &fleet, clock, report);
+        (clause.definition().recovery)(&mut ctx, mesh);
+        measured.findings.append(&mut ctx.findings);
     }
-    measured.findings.sort_by_key(|f| f.clause);
     measured
 }
 
-/// What does not hold before anything is stopped: a drill would prove nothing then.
+/// What does not hold before anything is stopped: a drill would prove nothing.
 pub fn unready(apps: &[App], report: &Report) -> Vec<Finding> {
     let mut found = Vec::new();
-    for app in apps {
-        let court = Court { app, report };
-        found.extend(samples::unready(&court));
-        found.extend(secrets::unready(&court));
-        found.extend(packets::enforced(&court, &app.before, "before the drill"));
-        found.extend(packets::tunnelled(&court, &app.before, "before the drill"));
+    for (app, clause) in apps.iter().flat_map(|app| Clause::all().map(move |clause| (app, clause))) {
+        let mut ctx = OutageContext::new(clause, app, Clock::default(), report);
+        (clause.definition().ready)(&mut ctx);
+        found.append(&mut ctx.findings);
     }
     found
 }
 
-/// C1 also says that nothing is lost for good: the mesh is as before once the platform is back.
-pub fn unmeshed(why: String, report: &Report) -> Finding {
-    let app = App { name: "the fleet".to_owned(), ..App::default() };
-    let want = "a mesh that is green again within a quarter of an hour".to_owned();
-    let hint = "cargo xtask mesh-connect --diagnose".to_owned();
-    Court { app: &app, report }.breach((Clause::C1, "recovered"), "replicas", "mesh", [want, why, hint])
-}
-
-/// One cluster on trial, and the way from a clause to the line that decides it.
-struct Court<'a> {
-    app: &'a App,
+/// The work on one clause and one app cluster.
+#[derive(Debug)]
+pub struct OutageContext<'a> {
+    pub(crate) clause: Clause,
+    pub(crate) app: &'a App,
+    pub(crate) clock: Clock,
     report: &'a Report,
+    findings: Vec<Finding>,
+    measurements: Vec<Measurement>,
 }
 
-impl Court<'_> {
-    /// A breach. `key` ends the path of the value that decides.
-    fn breach(&self, rule: (Clause, &str), key: &str, subject: &str, [want, got, hint]: [String; 3]) -> Finding {
-        let (clause, name) = rule;
-        Finding {
-            clause,
-            rule: format!("{}.{name}", clause.to_string().to_lowercase()),
-            clusters: vec![self.app.name.clone()],
-            subject: subject.to_owned(),
-            want,
-            got,
-            at: self.at(clause, key),
-            hint,
-        }
+impl<'a> OutageContext<'a> {
+    fn new(clause: Clause, app: &'a App, clock: Clock, report: &'a Report) -> Self {
+        OutageContext { clause, app, clock, report, findings: vec![], measurements: vec![] }
     }
 
-    /// Where that value stands; else what else the clause rests on.
-    fn at(&self, clause: Clause, key: &str) -> At {
-        let of = |r: &&super::Read| r.clause == clause;
+    /// Records a breach. `key` ends the path of the value that decides.
+    pub(crate) fn breach(&mut self, rule: &str, key: &str, subject: &str, want: &str, got: &str, hint: &str) {
+        self.findings.push(Finding {
+            clause: self.clause,
+            rule: self.clause.rule(rule),
+            clusters: vec![self.app.name.clone()],
+            subject: subject.to_owned(),
+            want: want.to_owned(),
+            got: got.to_owned(),
+            at: self.at(key),
+            hint: hint.to_owned(),
+        });
+    }
+
+    pub(crate) fn measure(&mut self, what: &str, text: String, fields: Value, marks: Vec<Mark>, good: bool) {
+        let name = format!("{} {what}", self.app.name);
+        self.measurements.push(Measurement { clause: self.clause, name, text, fields, marks, good });
+    }
+
+    /// Where that value stands; else another one that the clause read.
+    fn at(&self, key: &str) -> At {
+        let of = |r: &&super::Read| r.clause == self.clause;
         let exact = self.report.reads.iter().filter(of).find(|r| r.path.ends_with(key));
         let read = exact.or_else(|| self.report.reads.iter().find(of));
-        read.map_or_else(|| At { file: clause.adr().to_owned(), line: None }, |r| r.at.clone())
+        read.map_or_else(|| At { file: self.clause.adr().to_owned(), line: None }, |r| r.at.clone())
     }
 
     /// Why a step failed, if it did.
-    fn failure(&self, step: &str) -> Option<&str> {
+    pub(crate) fn failure(&self, step: &str) -> Option<&'a str> {
         self.app.failed.iter().find(|(what, _)| what == step).map(|(_, why)| why.as_str())
     }
 
-    /// Where to look on this cluster.
-    fn look(&self, what: &str) -> String {
-        format!("kubectl --kubeconfig out/kube/{}.yaml {what}", self.app.name)
+    /// `kubectl` on this cluster, for hints.
+    pub(crate) fn kubectl(&self, words: &str) -> String {
+        format!("kubectl --kubeconfig out/kube/{}.yaml {words}", self.app.name)
+    }
+
+    /// The two moments at which the contract must hold, with what was observed then.
+    pub(crate) fn moments(&self) -> [(&'a ClusterSnapshot, &'static str); 2] {
+        [(&self.app.during, "while the platform is down"), (&self.app.after, "after its return")]
     }
 }

@@ -70,6 +70,21 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(millis as u64))
 }
 
+/// `850ms`, `41s`, `6m 12s`, `1h 5m`: at most two units, rounded down.
+pub fn format_duration(time: Duration) -> String {
+    let two = |large: u64, unit: &str, small: u64, sub: &str| match small {
+        0 => format!("{large}{unit}"),
+        _ => format!("{large}{unit} {small}{sub}"),
+    };
+    match time.as_secs() {
+        0 if time.is_zero() => "0s".to_owned(),
+        0 => format!("{}ms", time.as_millis().max(1)),
+        seconds @ 1..60 => format!("{seconds}s"),
+        seconds @ 60..3600 => two(seconds / 60, "m", seconds % 60, "s"),
+        seconds => two(seconds / 3600, "h", seconds % 3600 / 60, "m"),
+    }
+}
+
 /// `6 h`, `2.7 h`, `45 min`, `60 s`: one number in one unit.
 pub fn format_hours(time: Duration) -> String {
     let (number, unit) = match time.as_secs_f64() {
@@ -149,6 +164,10 @@ mod tests {
         assert!(["", "h", "2", "2x", "-1h", "1h 2m", "é"].iter().all(|t| parse_duration(t).is_none()));
         let written = [9720, 21600, 2700, 90].map(|s| format_hours(Duration::from_secs(s)));
         assert_eq!(written, ["2.7 h", "6 h", "45 min", "90 s"]);
+        let written = |ms| format_duration(Duration::from_millis(ms));
+        assert_eq!([written(0), written(850), written(41_900), written(60_000)], ["0s", "850ms", "41s", "1m"]);
+        assert_eq!([written(372_000), written(3_600_000), written(3_900_000)], ["6m 12s", "1h", "1h 5m"]);
+        assert_eq!(format_duration(Duration::from_nanos(1)), "1ms");
     }
 
     #[test]

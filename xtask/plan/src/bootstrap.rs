@@ -14,7 +14,7 @@ use tool::{openssl, own};
 
 mod argocd;
 mod docker;
-pub(super) mod host;
+pub mod host;
 pub(super) mod node;
 pub(super) mod releases;
 mod secrets;
@@ -132,6 +132,6 @@ pub(super) fn launch(cluster: &Cluster, node: &Node) -> StepKey {
 }
 
 /// The kubeconfig that the steps of a cluster use, below the repository.
-pub(super) fn kube_path(cluster: &Cluster) -> String {
+pub fn kube_path(cluster: &Cluster) -> String {
     format!("out/kube/{}.yaml", cluster.name)
 }

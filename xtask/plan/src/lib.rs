@@ -13,12 +13,10 @@ pub mod bootstrap;
 pub mod check;
 pub mod choose;
 pub mod diff;
-pub mod drill;
 pub mod engine;
 pub mod graph;
 pub mod journal;
 mod key;
-pub mod live;
 pub mod mesh;
 pub mod power;
 #[cfg(test)]

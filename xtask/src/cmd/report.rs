@@ -1,4 +1,4 @@
-//! `report verify`: whether a report is unmodified, and re-evaluating it gives the same verdicts.
+//! `report verify`: checks a report's digests, and that re-evaluating the recorded data gives the same verdicts.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::verify_contract::record::{self, ANSWERS};
-use super::verify_contract::{drilled, rendered};
+use super::verify_contract::{model as drill_model, rendered};
 use super::{Session, load, show};
+use crate::ui::contract::{Excused, Results, json as verdicts};
 use crate::ui::shell::Severity;
-use crate::ui::verdict::{self, Excused, Told};
-use contract::{self, Evidence};
+use contract::{RenderedState, Report};
 use exec::workspace::sha256_of;
 use model::problem::Problem;
 
@@ -24,10 +24,10 @@ pub fn verify(session: &mut Session, folder: Option<&str>) -> CmdResult {
         let hint = match session.flags.simulate {
             true => "cargo xtask verify-contract --simulate --drill mgmt-outage",
             false => {
-                "cargo xtask report verify --simulate   # if it was a simulation; --live and --drill write reports"
+                "cargo xtask report verify --simulate   # reports of the simulator; --live and --drill write reports"
             }
         };
-        let what = format!("there is no report in {}/reports", session.out());
+        let what = format!("no report in {}/reports", session.out());
         return Err(CmdError::new(USAGE, Problem::new(what).hint(hint)));
     };
     let folder = session.workspace.out().join("reports").join(&name);
@@ -43,14 +43,18 @@ pub fn verify(session: &mut Session, folder: Option<&str>) -> CmdResult {
     })?;
     wrong.extend(differs(session, &shown, &record, log.as_deref())?);
     if wrong.is_empty() {
-        session.shell.status(Severity::Success, "Verified", &format!("{shown}: digests and verdicts are as today's"));
+        session.shell.status(
+            Severity::Success,
+            "Verified",
+            &format!("{shown}: digests match, and re-evaluation gives the same verdicts"),
+        );
         return Ok(DONE);
     }
     show(session, &wrong);
     Ok(FAILED)
 }
 
-/// Files whose digest is not the one that was written beside them.
+/// Files that do not match the digests beside them.
 fn changed(folder: &str, sums: &str, files: &[(&str, &str)]) -> Vec<Problem> {
     let known = |name: &str, text: &str| sums.lines().any(|l| l == format!("{}  {name}", sha256_of(text.as_bytes())));
     let wrong = files.iter().filter(|(name, text)| !known(name, text));
@@ -60,29 +64,30 @@ fn changed(folder: &str, sums: &str, files: &[(&str, &str)]) -> Vec<Problem> {
     wrong.map(say).collect()
 }
 
-/// What the same data and the same answers give today: every file whose digest differs, and every verdict.
+/// Every file that has changed since the report, and every verdict that re-evaluation gives differently.
 fn differs(session: &mut Session, folder: &str, record: &Value, log: Option<&str>) -> Result<Vec<Problem>, CmdError> {
     let inputs = load::inputs(session)?;
-    let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
-    let mut evidence = evidence.map_err(CmdError::all(USAGE))?;
+    let state = RenderedState::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
+    let mut state = state.map_err(CmdError::all(USAGE))?;
     if !record["contract"]["rendered"].is_null() {
-        rendered::add(session, &inputs, &mut evidence)?;
+        rendered::add(session, &inputs, &mut state)?;
     }
-    let report = contract::check(&evidence);
-    let drill = record.get("drill").map(|_| drilled::play(&evidence, &report)).transpose()?;
-    let told = Told { report: &report, live: None, drill: drill.as_ref(), excused: &Excused::new() };
-    let today = record::report(&inputs, &told, None, ("", session.flags.simulate));
+    let report = contract::check(&state);
+    let drill = record.get("drill").map(|_| drill_model::simulate(&state, &report)).transpose()?;
+    let excused = Excused::new();
+    let results = Results { report: &report, live: None, drill: drill.as_ref(), excused: &excused };
+    let today = record::report(&inputs, &results, None, ("", session.flags.simulate));
     let at = format!("{folder}/report.json");
     let mut wrong = files_that_differ(record, &today);
     if record["digests"]["plan"] != today["digests"]["plan"] {
-        wrong.push(Problem::new("the plan is not the one that was reported on").at(&at, None));
+        wrong.push(Problem::new("the plan has changed since the report").at(&at, None));
     }
-    wrong.extend(verdicts_that_differ("verdict", &record["contract"], &today["contract"], &at));
+    wrong.extend(verdicts_that_differ("static tier", &record["contract"], &today["contract"], &at));
     if record["drill"] != today["drill"] {
-        wrong.push(Problem::new("the drill comes to something else today").at(&at, None));
+        wrong.push(Problem::new("re-evaluating the drill differs from the report").at(&at, None));
     }
     if record.get("live").is_some() {
-        wrong.extend(answers_that_differ(&evidence, record, log.unwrap_or_default(), &at));
+        wrong.extend(answers_that_differ(&state, &report, record, log.unwrap_or_default(), &at));
     }
     Ok(wrong)
 }
@@ -92,29 +97,31 @@ fn files_that_differ(record: &Value, today: &Value) -> Vec<Problem> {
     let (then, now) = (digests(record), digests(today));
     let all: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
     let differs = all.into_iter().filter(|file| then.get(*file) != now.get(*file));
-    differs.map(|file| Problem::new("a file is not the one that was reported on").at(file.as_str(), None)).collect()
+    differs.map(|file| Problem::new("the file has changed since the report").at(file.as_str(), None)).collect()
 }
 
 fn verdicts_that_differ(what: &str, then: &Value, today: &Value, at: &str) -> Vec<Problem> {
     let mut wrong = Vec::new();
     for (i, clause) in today["clauses"].as_array().into_iter().flatten().enumerate() {
         let then = &then["clauses"][i];
-        if ["findings", "figures", "could_not_be_asked"].iter().any(|key| then[key] != clause[key]) {
+        if ["findings", "metrics", "unanswered"].iter().any(|key| then[key] != clause[key]) {
             let name = clause["clause"].as_str().unwrap_or_default();
-            wrong.push(Problem::new(format!("the {what} on {name} is another one today")).at(at, None));
+            wrong.push(Problem::new(format!("re-evaluating {name} differs from the report ({what})")).at(at, None));
         }
     }
     wrong
 }
 
-/// The answers that were recorded, judged again.
-fn answers_that_differ(evidence: &Evidence, record: &Value, log: &str, at: &str) -> Vec<Problem> {
+/// The recorded answers, judged again.
+fn answers_that_differ(state: &RenderedState, report: &Report, record: &Value, log: &str, at: &str) -> Vec<Problem> {
     let answers = match record::recorded(log) {
         Ok(answers) => answers,
         Err(problem) => return vec![problem],
     };
     let asked = record["live"]["asked"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let asked: Vec<String> = asked.map(str::to_owned).collect();
-    let live = verdict::live::json(&contract::live::judge(evidence, &asked, &answers), &Excused::new());
-    verdicts_that_differ("live verdict", &record["live"], &live, at)
+    let (live, excused) = (contract::live::judge(state, &asked, &answers), Excused::new());
+    let results = Results { report, live: Some(&live), drill: None, excused: &excused };
+    let live = verdicts::live(&results).unwrap_or_default();
+    verdicts_that_differ("live tier", &record["live"], &live, at)
 }

@@ -7,7 +7,7 @@ use super::{Session, drift, load, place, query};
 use crate::cli::Format;
 use crate::ui::shell::Severity;
 use crate::ui::status;
-use contract::{self, Evidence};
+use contract::{self, RenderedState};
 use exec::query::Survey;
 use plan::mesh::Scope;
 use plan::survey::links::{self, LinkView};
@@ -26,8 +26,8 @@ pub fn run(session: &mut Session) -> CmdResult {
         let survey = look(session, world, &inputs)?;
         let links = linked(session, world, &inputs, &survey.answers)?;
         let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers).linked(links);
-        let evidence = Evidence::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
-        let report = contract::check(&evidence.map_err(CmdError::all(USAGE))?);
+        let state = RenderedState::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
+        let report = contract::check(&state.map_err(CmdError::all(USAGE))?);
         let again = session.flags.hint("cargo xtask doctor");
         let text = match session.flags.format {
             Format::Text => status::text(&overview, &report, &again),

@@ -4,25 +4,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+pub use model::units::format_duration as duration;
+
 /// `exit 1 after 9s`; a limit that was reached has said so itself.
 pub fn with_duration(why: &str, took: Duration) -> String {
     if why.contains("timed out after ") { why.to_owned() } else { format!("{why} after {}", duration(took)) }
-}
-
-/// `850ms`, `41s`, `6m 12s`, `1h 5m`: at most two units, rounded down, as a person would say it.
-pub fn duration(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0 if time.is_zero() => "0s".to_owned(),
-        0 => format!("{}ms", time.as_millis().max(1)),
-        1..60 => format!("{seconds}s"),
-        60..3600 => two(seconds / 60, "m", seconds % 60, "s"),
-        _ => two(seconds / 3600, "h", seconds % 3600 / 60, "m"),
-    }
-}
-
-fn two(large: u64, unit: &str, small: u64, sub: &str) -> String {
-    if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit} {small}{sub}") }
 }
 
 /// `512 MiB`, `4 GiB`, `1.5 GiB`: powers of 1024, one decimal where it says something.
@@ -118,14 +104,6 @@ mod tests {
         let minute = Duration::from_secs(60);
         assert_eq!(with_duration("exit 1", minute), "exit 1 after 1m");
         assert_eq!(with_duration("no answer: timed out after 1m", minute), "no answer: timed out after 1m");
-    }
-
-    #[test]
-    fn durations_have_at_most_two_units() {
-        let said = |ms| duration(Duration::from_millis(ms));
-        assert_eq!([said(0), said(850), said(41_900), said(60_000)], ["0s", "850ms", "41s", "1m"]);
-        assert_eq!([said(372_000), said(3_600_000), said(3_900_000)], ["6m 12s", "1h", "1h 5m"]);
-        assert_eq!(duration(Duration::from_nanos(1)), "1ms");
     }
 
     #[test]

@@ -76,7 +76,7 @@ fn driver(fleet: &Fleet) -> Step {
 }
 
 /// The check of the machines' driver and those of the tools named.
-pub(crate) fn machine_tools(fleet: &Fleet, tools: &[&str]) -> Vec<Step> {
+pub fn machine_tools(fleet: &Fleet, tools: &[&str]) -> Vec<Step> {
     let driver = Driver::of(fleet).program();
     let wanted = |step: &Step| step.id.action() == driver || tools.contains(&step.id.action());
     steps(fleet).into_iter().filter(wanted).collect()

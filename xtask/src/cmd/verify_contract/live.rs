@@ -1,5 +1,4 @@
-//! The live tier: running clusters are asked, of this machine or of the embedded world, and their answers judged.
-//! Knows nothing of what is asked and of what an answer is worth.
+//! The live tier: asks running clusters, real or simulated, and judges their answers.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +7,9 @@ use super::super::load::Inputs;
 use super::super::{Session, load, place, plan, query};
 use crate::ui::format;
 use crate::ui::shell::Severity;
-use ::plan::{Plan, Scope, StepKey, live as questions};
-use contract::Evidence;
-use contract::live::{self, Answers, Live, hush};
+use ::plan::{Plan, Scope, StepKey};
+use contract::RenderedState;
+use contract::live::{self, Answers, Live, redact};
 use model::fleet::Fleet;
 use model::problem::Problem;
 use tool::World;
@@ -21,72 +20,72 @@ use tool::reading::pattern;
 pub struct Looked {
     /// The questions.
     pub plan: Plan,
-    /// The answers, without what must not be seen.
+    /// The redacted answers.
     pub answers: Answers,
     /// The verdicts.
     pub live: Live,
 }
 
-/// Prints what would be asked.
+/// Prints the questions.
 ///
 /// # Errors
 /// An unknown cluster.
-pub fn printed(session: &mut Session, inputs: &Inputs, evidence: &Evidence) -> CmdResult {
+pub fn printed(session: &mut Session, inputs: &Inputs, state: &RenderedState) -> CmdResult {
     let clusters = load::clusters(session, &inputs.fleet)?;
-    plan::print(session, questions::plan(&inputs.fleet, &clusters, &live::targets(evidence)))
+    plan::print(session, live::plan(&inputs.fleet, &clusters, state))
 }
 
 /// Opens the world that the flags say, asks there, and judges.
 ///
 /// # Errors
-/// No cluster was ever brought up from here, or the user said stop.
-pub fn look(session: &mut Session, inputs: &Inputs, evidence: &Evidence) -> Result<Looked, CmdError> {
+/// No cluster was brought up from here, or the run was interrupted.
+pub fn look(session: &mut Session, inputs: &Inputs, state: &RenderedState) -> Result<Looked, CmdError> {
     let clusters = load::clusters(session, &inputs.fleet)?;
     reachable(session, &clusters)?;
     let mut looked = None;
     place::within(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
-        looked = Some(within(session, world, &inputs.fleet, evidence, &clusters)?);
+        looked = Some(within(session, world, &inputs.fleet, state, &clusters)?);
         Ok(DONE)
     })?;
     looked.ok_or_else(|| CmdError::new(PRECONDITION, Problem::new("the clusters were not asked")))
 }
 
-/// The same in a world that is open already: a drill looks before and after.
+/// The same in a world that is open already: a drill asks before it stops anything.
 ///
 /// # Errors
-/// The user said stop.
+/// The run was interrupted.
 pub fn within(
     session: &mut Session,
     world: &mut dyn World,
     fleet: &Fleet,
-    evidence: &Evidence,
+    state: &RenderedState,
     clusters: &[String],
 ) -> Result<Looked, CmdError> {
-    let plan = questions::plan(fleet, clusters, &live::targets(evidence));
+    let plan = live::plan(fleet, clusters, state);
     let asking = format!("{} of {}", format::count(plan.steps.len(), "question"), clusters.join(", "));
     session.shell.status(Severity::Dim, "Asking", &asking);
     let (answers, _) = query::outputs(session, world, &plan)?;
     let answers: Answers = answers
         .into_iter()
-        .map(|(id, output)| (id, hush::output(&output, &|text| session.workspace.redact(text).into_owned())))
+        .map(|(id, output)| (id, redact::output(&output, &|text| session.workspace.redact(text).into_owned())))
         .collect();
-    let live = live::judge(evidence, clusters, &answers);
+    let live = live::judge(state, clusters, &answers);
     Ok(Looked { plan, answers, live })
 }
 
-/// Somebody must have brought a cluster up: without any kubeconfig there is nothing to be asked.
+/// A cluster must have been brought up: without any kubeconfig there is nothing to ask.
 fn reachable(session: &Session, clusters: &[String]) -> Result<(), CmdError> {
     let file = |name: &String| session.workspace.out().join(format!("kube/{name}.yaml"));
     if clusters.iter().any(|name| session.workspace.exists(file(name).as_str())) {
         return Ok(());
     }
-    let problem = Problem::new(format!("there are no running clusters to ask: {}", clusters.join(", ")))
-        .why(format!("no kubeconfig of theirs is in {}/kube", session.out()))
+    let problem = Problem::new(format!("no running clusters to ask: {}", clusters.join(", ")))
+        .why(format!("none has a kubeconfig in {}/kube", session.out()))
         .hint("cargo xtask bootstrap && cargo xtask mesh-connect");
     Err(CmdError::new(PRECONDITION, problem))
 }
 
-/// Versions of the tools of this machine and of the API servers, by name; what did not answer is `not there`.
+/// Versions of the tools of this machine and of the API servers, by name; what did not answer is `not found`.
 pub fn versions(answers: &Answers) -> BTreeMap<String, String> {
     let named = |id: &StepKey| match (id.scope(), id.action()) {
         (Scope::Host, tool) => Some(tool.to_owned()),
@@ -101,8 +100,8 @@ pub fn versions(answers: &Answers) -> BTreeMap<String, String> {
     let known = answers.iter().filter_map(|(id, output)| Some((named(id)?, output)));
     known
         .map(|(name, output)| {
-            let said = version(&output.stdout).filter(|_| output.ok());
-            (name, said.unwrap_or_else(|| "not there".to_owned()))
+            let text = version(&output.stdout).filter(|_| output.ok());
+            (name, text.unwrap_or_else(|| "not found".to_owned()))
         })
         .collect()
 }

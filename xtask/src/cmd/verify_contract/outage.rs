@@ -1,28 +1,30 @@
-//! The drill on machines, real or of the embedded world: looks, asks for consent, stops the platform, watches, and
-//! brings it back whatever happens. Knows nothing of the steps, nor of what the answers are worth.
+//! The drill on machines, real or simulated: checks, asks for confirmation, stops the platform, observes, and starts it
+//! again whatever happens.
 //!
 //! From the first VM that stops until the platform answers, a mark on the disk says so ([`drill_marker`]). Ctrl-C once ends
 //! the outage early; twice ends this process, and the mark stays.
 
 mod before;
-mod looks;
+mod observations;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::conduct::{conduct, tell};
 use super::super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::super::load::Inputs;
 use super::super::{Session, drill_marker, place, plan as printing, power::is_yes, query};
+use crate::ui::contract::Excused;
 use crate::ui::format;
 use crate::ui::shell::Severity;
-use crate::ui::verdict::Excused;
+use contract::live::Answers;
 use contract::outage::{self, Clock, Measured};
-use contract::{Evidence, Report, drill};
-use looks::Looks;
+use contract::{RenderedState, Report, drill as steps, outage_model};
 use model::problem::Problem;
+use observations::Observations;
 use plan::engine::Outcome;
-use plan::{Plan, StepKey, drill as steps, power, text};
+use plan::{Plan, StepKey, power, text};
 use render::{self, Files};
 use tool::World;
 use tool::helm::Helm;
@@ -33,15 +35,13 @@ const LENGTHS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_s
 
 /// What a drill is about.
 pub struct Drill<'a> {
-    /// What is wanted.
     pub inputs: &'a Inputs,
-    /// What is rendered.
-    pub evidence: &'a Evidence,
-    /// What the static tier says of it.
+    pub state: &'a RenderedState,
+    /// The result of the static tier.
     pub report: &'a Report,
     /// Clauses that may be broken.
     pub excused: &'a Excused,
-    /// How long the platform stays away.
+    /// How long the platform stays down.
     pub length: Duration,
 }
 
@@ -52,7 +52,7 @@ pub struct Drill<'a> {
 pub fn length(text: &str) -> Result<Duration, CmdError> {
     let (least, most) = LENGTHS;
     model::units::parse_duration(text).filter(|l| (least..=most).contains(l)).ok_or_else(|| {
-        let what = format!("no length of an outage: `{text}`");
+        let what = format!("`{text}` is not the length of an outage");
         CmdError::new(USAGE, Problem::new(what).why("it is between 1m and 24h").hint("--outage 10m"))
     })
 }
@@ -68,7 +68,7 @@ pub fn print(session: &mut Session, drill: &Drill<'_>) -> CmdResult {
     let start = Plan { steps: start.steps.into_iter().filter(|s| back.contains(&s.id)).collect(), ..start };
     let parts = [
         steps::ready(fleet, &files),
-        steps::look(fleet, &files),
+        steps::observe(fleet, &files),
         steps::stop(fleet, &files),
         steps::during(fleet, &files),
         start,
@@ -88,13 +88,13 @@ fn files(drill: &Drill<'_>) -> Result<Files, CmdError> {
     render::drill::files(&drill.inputs.data).map_err(CmdError::all(USAGE))
 }
 
-/// Plays it and judges it.
+/// Runs it and judges it.
 ///
 /// # Errors
-/// It is refused, nobody said yes, it was stopped, or the platform did not come back.
+/// It is refused, not confirmed, interrupted, or the platform did not come back.
 pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, CmdError> {
     if let Some(why) = steps::missing(&drill.inputs.fleet, &drill.inputs.releases) {
-        return Err(CmdError::new(USAGE, Problem::new("there is nothing to drill").why(why)));
+        return Err(CmdError::new(USAGE, Problem::new("no cluster qualifies for this drill").why(why)));
     }
     let offered = drill.inputs.bootstrap(Helm::V4);
     let mut measured = None;
@@ -115,7 +115,7 @@ pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, CmdErro
     measured.ok_or(CmdError { code: INTERRUPTED, problems: vec![] })
 }
 
-/// Says what will happen, and asks.
+/// Prints what will happen, and asks for confirmation.
 fn consent(session: &mut Session, world: &mut dyn World, drill: &Drill<'_>) -> Result<(), CmdError> {
     let fleet = &drill.inputs.fleet;
     let Some(platform) = steps::platform(fleet) else { return Ok(()) };
@@ -125,16 +125,16 @@ fn consent(session: &mut Session, world: &mut dyn World, drill: &Drill<'_>) -> R
     let long = model::units::format_hours(drill.length);
     let lines = [
         ("Stops", format!("{vms} for {long}, and starts them again whatever happens; Ctrl-C ends it early")),
-        ("Asks", format!("the sample on {apps} once a second all the while, its own and its peers'")),
+        ("Asks", format!("the sample on {apps} once a second throughout, its own and its peers'")),
         ("Kills", format!("a sample pod and then a Cilium agent on {apps} meanwhile, and makes a pod there")),
     ];
     for (word, line) in &lines {
         session.shell.message(&crate::ui::shell::status_line(session.shell.style(), Severity::Warning, word, line));
     }
-    if session.flags.simulate || session.flags.yes || is_yes(session, world, &format!("Stop {vms}?"))? {
+    if session.flags.simulate || session.flags.yes || is_yes(session, world, &format!("CmdError {vms}?"))? {
         return Ok(());
     }
-    let problem = Problem::new("nothing was stopped: nobody said yes");
+    let problem = Problem::new("aborted: not confirmed; nothing was stopped");
     Err(CmdError::new(USAGE, problem.hint(format!("{} --yes", session.invocation))))
 }
 
@@ -150,54 +150,54 @@ impl Play<'_, '_> {
     fn whole(&mut self, session: &mut Session) -> Result<Measured, CmdError> {
         let fleet = &self.drill.inputs.fleet;
         let ready = self.act(session, &steps::ready(fleet, &self.files), true);
-        let before = if ready { self.look(session)? } else { Looks::default() };
-        let mut unready = outage::unready(&before.apps(fleet), self.drill.report);
+        let answers = if ready { self.observe(session)? } else { BTreeMap::new() };
+        let mut seen = Observations { before: answers, ..Observations::default() };
+        let mut unready = outage::unready(&seen.apps(fleet), self.drill.report);
         unready.retain(|finding| !self.drill.excused.contains_key(&finding.clause));
-        if !ready || !unready.is_empty() || self.watch.heard() > 0 {
+        if !ready || !unready.is_empty() || self.watch.interrupts() > 0 {
             self.tidy(session);
-            return Err(before::refused(self.watch.heard() > 0, unready));
+            return Err(before::refused(self.watch.interrupts() > 0, unready));
         }
         let platform = steps::platform(fleet).map_or("the platform", |p| p.name.as_str());
         drill_marker::leave(&session.workspace, platform).map_err(CmdError::with(FAILED))?;
         let began = self.watch.now();
-        let mut looks = before;
-        let away = self.away(session, began, &mut looks);
+        let complete = self.outage(session, began, &mut seen);
         let ended = self.watch.now();
         let answered = self.back(session)?;
-        if !away {
+        if !complete {
             self.tidy(session);
-            return Err(self.cut_short());
+            return Err(self.interrupted());
         }
         let clock = Clock { outage: ended - began, answered: answered - ended, ..Clock::default() };
-        let measured = self.settled(session, (began, ended), clock, looks);
+        let measured = self.recover(session, (began, ended), clock, seen);
         self.tidy(session);
         measured
     }
 
     /// The outage; whether it went as planned, so that there is something to judge.
-    fn away(&mut self, session: &mut Session, began: Duration, looks: &mut Looks) -> bool {
+    fn outage(&mut self, session: &mut Session, began: Duration, seen: &mut Observations) -> bool {
         let fleet = &self.drill.inputs.fleet;
         if !self.act(session, &steps::stop(fleet, &self.files), true) {
             return false;
         }
-        looks.failures(self.tried(session, &steps::during(fleet, &self.files)));
+        seen.failed.extend(self.tried(session, &steps::during(fleet, &self.files)));
         let end = began + self.drill.length;
         let left = model::units::format_hours(end.saturating_sub(self.watch.now()));
         session.shell.status(Severity::Dim, "Waiting", &format!("the outage goes on for {left}"));
-        if self.watch.heard() > 0 || !self.watch.hold(end) {
+        if self.watch.interrupts() > 0 || !self.watch.hold(end) {
             return false;
         }
-        match self.look(session) {
-            Ok(seen) => looks.middle(seen),
+        match self.observe(session) {
+            Ok(answers) => seen.during = answers,
             Err(_) => return false,
         }
-        self.watch.heard() == 0
+        self.watch.interrupts() == 0
     }
 
     /// Starts the platform as `start` does. When it answers.
     fn back(&mut self, session: &mut Session) -> Result<Duration, CmdError> {
         let fleet = &self.drill.inputs.fleet;
-        if self.watch.heard() > 1 {
+        if self.watch.interrupts() > 1 {
             return Err(left_behind(session, INTERRUPTED));
         }
         let start = power::start(fleet, self.drill.inputs.bootstrap(self.helm));
@@ -213,12 +213,12 @@ impl Play<'_, '_> {
     }
 
     /// The platform answers: what must come after it does, is counted, and judged.
-    fn settled(
+    fn recover(
         &mut self,
         session: &mut Session,
         (began, ended): (Duration, Duration),
         mut clock: Clock,
-        mut looks: Looks,
+        mut seen: Observations,
     ) -> Result<Measured, CmdError> {
         let (fleet, files) = (&self.drill.inputs.fleet, &self.files);
         let green = before::until_green(session, fleet, &mut self.watch)?;
@@ -226,24 +226,18 @@ impl Play<'_, '_> {
         let since = self.watch.now();
         let after = steps::after(fleet, files, self.drill.length);
         let (outcome, board) = conduct(session, &mut self.watch, &after, after.ids());
-        looks.failures(outcome.failed.iter().map(|f| (f.step.clone(), why(f))).collect());
-        for (step, took) in board.times() {
-            looks.took(step, since - ended + *took);
-        }
+        seen.failed.extend(outcome.failed.iter().map(|f| (f.step.clone(), why(f))));
+        seen.times = board.times().iter().map(|(step, took)| (step.clone(), since - ended + *took)).collect();
         clock.window = self.watch.now() - began;
-        clock.interval = drill::Setting::of(self.drill.evidence, &self.drill.report.references)
+        clock.interval = outage_model::Setting::of(self.drill.state, &self.drill.report.dependencies)
             .map_or(Duration::from_secs(60), |s| s.interval);
         let counted = steps::counted(fleet, &self.files, clock.window);
-        looks.counted(query::outputs(session, &mut self.watch, &counted)?.0);
-        let last = self.look(session)?;
-        looks.last(last);
-        if self.watch.heard() > 0 {
-            return Err(self.cut_short());
+        seen.counts = query::outputs(session, &mut self.watch, &counted)?.0;
+        seen.after = self.observe(session)?;
+        if self.watch.interrupts() > 0 {
+            return Err(self.interrupted());
         }
-        let mut measured = outage::judge(&looks.apps(fleet), clock, self.drill.report);
-        measured.findings.extend(green.err().map(|why| outage::unmeshed(why, self.drill.report)));
-        measured.findings.sort_by_key(|f| f.clause);
-        Ok(measured)
+        Ok(outage::judge(&seen.apps(fleet), clock, &green, self.drill.report))
     }
 
     /// Runs a whole plan; whether all of it went well. What did not is told if it ends the drill.
@@ -261,9 +255,9 @@ impl Play<'_, '_> {
         outcome.failed.iter().map(|f| (f.step.clone(), why(f))).collect()
     }
 
-    fn look(&mut self, session: &mut Session) -> Result<Looks, CmdError> {
-        let plan = steps::look(&self.drill.inputs.fleet, &self.files);
-        query::outputs(session, &mut self.watch, &plan).map(|(answers, _)| Looks::of(answers))
+    fn observe(&mut self, session: &mut Session) -> Result<Answers, CmdError> {
+        let plan = steps::observe(&self.drill.inputs.fleet, &self.files);
+        query::outputs(session, &mut self.watch, &plan).map(|(answers, _)| answers)
     }
 
     fn tidy(&mut self, session: &mut Session) {
@@ -271,9 +265,9 @@ impl Play<'_, '_> {
         self.act(session, &plan, true);
     }
 
-    fn cut_short(&self) -> CmdError {
-        let code = if self.watch.heard() > 0 { INTERRUPTED } else { FAILED };
-        let problem = Problem::new("the drill was cut short: the platform is back, and nothing is judged");
+    fn interrupted(&self) -> CmdError {
+        let code = if self.watch.interrupts() > 0 { INTERRUPTED } else { FAILED };
+        let problem = Problem::new("drill interrupted; the platform was restored and no verdict was recorded");
         CmdError::new(code, problem)
     }
 }

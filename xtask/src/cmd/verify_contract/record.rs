@@ -1,5 +1,4 @@
-//! The folder of evidence: verdicts, what they rest on, what was asked and answered, and a digest of each file.
-//! Knows nothing of how a verdict is come to.
+//! The report's folder: verdicts, what they rest on, questions and answers, and a digest of each file.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::load::Inputs;
 use super::live::{Looked, versions};
-use crate::ui::verdict::{self, Told, page};
+use crate::ui::contract::{Results, json as verdicts, page};
 use contract::live::Answers;
 use exec::workspace::{Workspace, sha256_of};
 use model::problem::Problem;
@@ -19,16 +18,21 @@ use tool::helm::Helm;
 pub const ANSWERS: &str = "answers.jsonl";
 
 /// What `report.json` holds.
-pub fn report(inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>, (when, rehearsed): (&str, bool)) -> Value {
+pub fn report(
+    inputs: &Inputs,
+    results: &Results<'_>,
+    looked: Option<&Looked>,
+    (when, simulated): (&str, bool),
+) -> Value {
     let files: BTreeMap<&String, String> = inputs.data.iter().map(|(f, t)| (f, sha256_of(t.as_bytes()))).collect();
     let tools = match looked {
         Some(looked) => json!(versions(&looked.answers)),
-        None => json!("none was asked: static tier and rehearsal"),
+        None => json!("none was asked: static tier and model"),
     };
     let mut report = json!({
         "when": when,
-        "simulated": rehearsed,
-        "contract": verdict::json::report(told.report, told.excused),
+        "simulated": simulated,
+        "contract": verdicts::report(results),
         "digests": {
             "fleet": sha256_of(inputs.data.get(&inputs.fleet.file).map_or("", String::as_str).as_bytes()),
             "plan": sha256_of(text::print(&inputs.bootstrap(Helm::V4)).as_bytes()),
@@ -36,12 +40,12 @@ pub fn report(inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>, (when, 
         },
         "tools": tools,
     });
-    if let Some(drill) = told.drill {
-        report["drill"] = verdict::drill::json(drill);
-        report["measured"] = json!(drill.measured.as_ref().map(|m| verdict::measured::json(m, rehearsed)));
+    if let Some(drill) = results.drill {
+        report["drill"] = verdicts::drill(drill);
+        report["measured"] = json!(drill.measured.as_ref().map(|m| verdicts::measured(m, simulated)));
     }
-    if let (Some(live), Some(looked)) = (told.live, looked) {
-        report["live"] = verdict::live::json(live, told.excused);
+    if let (Some(live), Some(looked)) = (verdicts::live(results), looked) {
+        report["live"] = live;
         report["digests"]["questions"] = json!(sha256_of(text::print(&looked.plan).as_bytes()));
     }
     report
@@ -50,13 +54,18 @@ pub fn report(inputs: &Inputs, told: &Told<'_>, looked: Option<&Looked>, (when, 
 /// Writes the folder; returns its path below `out/`.
 ///
 /// # Errors
-/// The disk says no.
-pub fn leave(space: &Workspace, report: &Value, told: &Told<'_>, looked: Option<&Looked>) -> Result<String, Problem> {
+/// The disk refuses.
+pub fn leave(
+    space: &Workspace,
+    report: &Value,
+    results: &Results<'_>,
+    looked: Option<&Looked>,
+) -> Result<String, Problem> {
     let when = report["when"].as_str().unwrap_or_default();
     let folder = free(space, &when.replace(':', ""));
     let mut files = vec![
         ("report.json", format!("{report:#}\n")),
-        ("report.html", page::page(told, (when, report["simulated"] == json!(true)))),
+        ("report.html", page::page(results, (when, report["simulated"] == json!(true)))),
     ];
     files.extend(looked.map(|looked| (ANSWERS, answers(&looked.plan, &looked.answers))));
     let sums: String = files.iter().map(|(name, text)| format!("{}  {name}\n", sha256_of(text.as_bytes()))).collect();

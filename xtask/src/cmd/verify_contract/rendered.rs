@@ -1,23 +1,22 @@
-//! What the pulled charts really render, added to the evidence of the static tier; nothing where none is pulled.
-//! Knows nothing of what is judged.
+//! What the pulled charts render, added to the rendered state; nothing where none is pulled.
 
 use super::super::charts::templates::{self, Template};
 use super::super::charts::{LIMIT, refuse_others};
 use super::super::exit::{CmdError, DONE, FAILED};
 use super::super::load::Inputs;
 use super::super::{Session, place, query};
-use contract::Evidence;
+use contract::RenderedState;
 use model::release::Chart;
 use plan::bootstrap;
 use tool::World;
 use tool::helm;
 
 /// Renders every release whose archive is in `out/charts`, if there is a Helm. Where nothing is pulled no process is
-/// started. A rehearsal has charts of its own, which render nothing.
+/// started. The simulator has charts of its own, which render nothing.
 ///
 /// # Errors
-/// An archive is another file than the list says, Helm refuses a chart, or the user said stop.
-pub fn add(session: &mut Session, inputs: &Inputs, evidence: &mut Evidence) -> Result<(), CmdError> {
+/// An archive does not match its digest, Helm refuses a chart, or the run was interrupted.
+pub fn add(session: &mut Session, inputs: &Inputs, state: &mut RenderedState) -> Result<(), CmdError> {
     let pulled = |chart: &&Chart| session.workspace.exists(&format!("{}/charts/{}", session.out(), chart.archive()));
     let charts: Vec<&Chart> = inputs.releases.charts.iter().filter(pulled).collect();
     if charts.is_empty() || session.flags.simulate {
@@ -30,9 +29,9 @@ pub fn add(session: &mut Session, inputs: &Inputs, evidence: &mut Evidence) -> R
         let templates = templates::all(world, inputs, &charts, &|_, _| true)?;
         let problems = templates::refused(inputs, &templates);
         for Template { cluster, chart, objects } in templates {
-            objects.into_iter().for_each(|objects| evidence.add(&cluster.name, chart, objects));
+            objects.into_iter().for_each(|objects| state.add(&cluster.name, chart, objects));
         }
-        if let Some(rendering) = &mut evidence.rendering {
+        if let Some(rendering) = &mut state.rendering {
             rendering.helm.clone_from(&version);
             rendering.of = inputs.releases.charts.len();
         }

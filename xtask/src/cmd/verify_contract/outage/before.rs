@@ -1,5 +1,4 @@
-//! What comes before a drill: an earlier one is brought to its end, and nothing is stopped unless all is green.
-//! Knows nothing of the drill's own steps.
+//! What comes before a drill: an interrupted one is finished, and nothing is stopped unless the contract holds.
 
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use super::super::super::{Session, conduct, drill_marker, query};
 use super::super::live;
 use super::watch::Watch;
 use super::{Play, failed};
+use crate::ui::contract::breached;
 use crate::ui::shell::Severity;
-use crate::ui::verdict;
 use contract::Finding;
 use exec::driver::drive;
 use mesh::{self, Survey};
@@ -30,7 +29,7 @@ const PATIENCE: (Duration, Duration) = (Duration::from_secs(900), Duration::from
 /// A rehearsal that begins with nothing first brings up what a drill takes.
 pub fn bring_up(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), CmdError> {
     let inputs = play.drill.inputs;
-    session.shell.status(Severity::Dim, "Preparing", "the clusters and their mesh in the embedded world");
+    session.shell.status(Severity::Dim, "Preparing", "the clusters and their mesh in the simulator");
     let plans = [inputs.bootstrap(play.helm), inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?];
     plans.iter().try_for_each(|plan| quietly(session, &mut play.watch, plan))
 }
@@ -42,7 +41,7 @@ fn quietly(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<
         return Ok(());
     }
     let code = if outcome.interrupted { INTERRUPTED } else { FAILED };
-    let what = format!("the rehearsal cannot begin: {} does not finish", plan.name);
+    let what = format!("the simulation cannot begin: {} does not finish", plan.name);
     Err(CmdError::new(code, Problem::new(what).hint(format!("cargo xtask {}", plan.name))))
 }
 
@@ -63,9 +62,9 @@ pub fn finish(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), CmdE
 /// The rendered contract, the mesh, and the contract as running clusters answer for it.
 pub fn green(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), CmdError> {
     let drill = play.drill;
-    let broken = verdict::breached(drill.report, drill.excused).flat_map(|v| &v.findings);
+    let broken = breached(drill.report, drill.excused).flat_map(|v| &v.findings);
     let mut problems: Vec<Problem> = broken.map(problem).collect();
-    session.shell.status(Severity::Dim, "Looking", "whether the mesh is green");
+    session.shell.status(Severity::Dim, "Looking", "whether the mesh is healthy");
     problems.extend(meshed(session, &drill.inputs.fleet, &mut play.watch)?.into_iter().map(|f| f.problem));
     if problems.is_empty() {
         problems = running(session, play)?;
@@ -76,17 +75,17 @@ pub fn green(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), CmdEr
     Err(CmdError { code: FAILED, problems: [problems, vec![nothing_stopped()]].concat() })
 }
 
-/// The live tier. Of what could not be asked nobody knows whether it is green.
+/// The live tier. A question without an answer counts as not healthy.
 fn running(session: &mut Session, play: &mut Play<'_, '_>) -> Result<Vec<Problem>, CmdError> {
     let drill = play.drill;
     let clusters: Vec<String> = drill.inputs.fleet.clusters.iter().map(|c| c.name.clone()).collect();
-    let looked = live::within(session, &mut play.watch, &drill.inputs.fleet, drill.evidence, &clusters)?;
+    let looked = live::within(session, &mut play.watch, &drill.inputs.fleet, drill.state, &clusters)?;
     let counts = |clause| !drill.excused.contains_key(&clause);
     let found = looked.live.verdicts.iter().filter(|v| counts(v.clause)).flat_map(|v| &v.findings).map(problem);
-    let silent = looked.live.silent.iter().filter(|s| counts(s.clause)).map(|s| {
-        Problem::new(format!("{} could not be asked for {}: {}", s.cluster, s.clause, s.why)).hint("cargo xtask doctor")
+    let unanswered = looked.live.unanswered.iter().filter(|s| counts(s.clause)).map(|s| {
+        Problem::new(format!("{} did not answer for {}: {}", s.cluster, s.clause, s.why)).hint("cargo xtask doctor")
     });
-    Ok(found.chain(silent).collect())
+    Ok(found.chain(unanswered).collect())
 }
 
 fn meshed(session: &mut Session, fleet: &Fleet, watch: &mut Watch<'_>) -> Result<Vec<mesh::Finding>, CmdError> {
@@ -98,7 +97,7 @@ fn meshed(session: &mut Session, fleet: &Fleet, watch: &mut Watch<'_>) -> Result
 /// Waits for the mesh. When it was green; or, once patience is over, the most likely cause.
 ///
 /// # Errors
-/// The user said stop.
+/// The run was interrupted.
 pub fn until_green(
     session: &mut Session,
     fleet: &Fleet,
@@ -106,7 +105,7 @@ pub fn until_green(
 ) -> Result<Result<Duration, String>, CmdError> {
     let (patience, pause) = PATIENCE;
     let end = watch.now() + patience;
-    session.shell.status(Severity::Dim, "Waiting", "for the mesh to be green again");
+    session.shell.status(Severity::Dim, "Waiting", "for the mesh to be healthy again");
     loop {
         let Some(first) = meshed(session, fleet, watch)?.into_iter().next() else { return Ok(Ok(watch.now())) };
         if watch.now() > end {
@@ -126,7 +125,7 @@ fn problem(finding: &Finding) -> Problem {
 }
 
 fn nothing_stopped() -> Problem {
-    Problem::new("the drill is refused: nothing was stopped").why("it proves nothing unless all is green before")
+    Problem::new("the drill is refused: nothing was stopped").why("it proves nothing unless the contract holds before")
 }
 
 /// What ends a drill before anything was stopped.

@@ -1,5 +1,4 @@
-//! A world that remembers how often the user said stop: once ends the outage, twice ends the drill.
-//! Knows nothing of what is done in it.
+//! A world that counts interrupts: one ends the outage, two end the drill.
 
 use std::time::Duration;
 
@@ -9,18 +8,27 @@ use tool::{Event, TaskId};
 /// Around the world of a drill.
 pub struct Watch<'w> {
     world: &'w mut dyn World,
-    heard: u32,
+    interrupts: u32,
 }
 
 impl<'w> Watch<'w> {
-    /// Nothing heard yet.
     pub fn new(world: &'w mut dyn World) -> Self {
-        Watch { world, heard: 0 }
+        Watch { world, interrupts: 0 }
     }
 
-    /// How often the user said stop.
-    pub fn heard(&self) -> u32 {
-        self.heard
+    /// How often the run was interrupted.
+    pub fn interrupts(&self) -> u32 {
+        self.interrupts
+    }
+
+    /// Lets time go by until then; whether it was not interrupted.
+    pub fn hold(&mut self, end: Duration) -> bool {
+        while self.now() < end {
+            if self.wait(Some(end)) == Event::Interrupt {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -39,7 +47,7 @@ impl World for Watch<'_> {
 
     fn wait(&mut self, until: Option<Duration>) -> Event {
         let event = self.world.wait(until);
-        self.heard += u32::from(event == Event::Interrupt);
+        self.interrupts += u32::from(event == Event::Interrupt);
         event
     }
 }

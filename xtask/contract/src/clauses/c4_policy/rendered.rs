@@ -1,0 +1,179 @@
+//! What charts bring along that admits or refuses pods: webhooks of their own, definitions of Kyverno, pods that their
+//! namespace would not let in, and Kyverno's own arguments.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::context::ClauseContext;
+use crate::rendered_state::{ClusterManifests, Document};
+use charts::rendered::workload;
+use charts::verify::namespaces::violations;
+use model::fleet::Role;
+
+/// The label that the API server keeps and nobody can change.
+const NAME: &str = "kubernetes.io/metadata.name";
+/// Arguments of Kyverno's admission controller that decide how it fails, as chart 3.9.0 renders them.
+const ARGUMENTS: [(&str, &str); 2] = [("--forceFailurePolicyIgnore", "false"), ("--excludeBootstrapResources", "true")];
+
+/// Judges what charts render on one cluster.
+pub(super) fn judge(cluster: &ClusterManifests, ctx: &mut ClauseContext) {
+    if cluster.role == Role::Platform {
+        definitions(cluster, ctx);
+    }
+    for kind in ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"] {
+        cluster.objects(kind).for_each(|document| webhooks(cluster, document, ctx));
+    }
+    ctx.rule("pod-security");
+    pods(cluster, ctx);
+    ctx.rule("restart");
+    cluster
+        .rendered()
+        .filter(|s| s.made_by() == Some("kyverno"))
+        .for_each(|document| arguments(cluster, document, ctx));
+}
+
+/// The platform does not even know what a policy of Kyverno is.
+fn definitions(cluster: &ClusterManifests, ctx: &mut ClauseContext) {
+    ctx.rule("placement");
+    for definition in cluster.objects("CustomResourceDefinition") {
+        let group = ctx.text(definition, "spec.group").unwrap_or_default();
+        if group == "kyverno.io" || group.ends_with(".kyverno.io") {
+            let want = "no definition of Kyverno on the platform";
+            ctx.breach(cluster, definition, "spec.group", want, group, "clusters = [\"workload\"]");
+        }
+    }
+}
+
+/// A webhook that is asked about pods: none on the platform, and elsewhere none that could keep itself from starting.
+fn webhooks(cluster: &ClusterManifests, document: &Document, ctx: &mut ClauseContext) {
+    for (i, hook) in ctx.list(document, "webhooks").iter().enumerate().filter(|(_, hook)| is_asked_about_pods(hook)) {
+        let path = format!("webhooks.{i}");
+        let name = hook["name"].as_str().unwrap_or_default();
+        if cluster.role == Role::Platform {
+            ctx.rule("placement");
+            let want = "nothing but Pod Security admits pods on the platform";
+            let got = format!("webhook {name} is asked about them");
+            ctx.breach(
+                cluster,
+                document,
+                &format!("{path}.name"),
+                want,
+                got,
+                "a value of the chart that leaves it out",
+            );
+            continue;
+        }
+        ctx.rule("restart");
+        let own = hook["clientConfig"]["service"]["namespace"].as_str().unwrap_or_default();
+        let closed = hook["failurePolicy"] != "Ignore";
+        let spared = |space: &str| space.is_empty() || leaves_out(&hook["namespaceSelector"], space);
+        let asked = ["kube-system", own].into_iter().any(|space| !spared(space));
+        if closed && asked {
+            let want = format!("a webhook that fails open, or leaves out kube-system and {own}");
+            let got = format!("webhook {name} fails closed and is asked about the pods that it needs itself");
+            ctx.breach(cluster, document, &path, want, got, format!("namespaceSelector with {NAME} NotIn"));
+        }
+    }
+}
+
+/// Whether making a pod asks it.
+fn is_asked_about_pods(hook: &Value) -> bool {
+    let rules = hook["rules"].as_array().into_iter().flatten();
+    rules.into_iter().any(|rule| {
+        let has = |key: &str, words: &[&str]| {
+            rule[key].as_array().is_some_and(|list| list.iter().filter_map(Value::as_str).any(|w| words.contains(&w)))
+        };
+        has("apiGroups", &["", "*"]) && has("operations", &["CREATE", "*"]) && has("resources", &["pods", "*", "*/*"])
+    })
+}
+
+/// Whether a selector leaves out a namespace by its name.
+fn leaves_out(selector: &Value, space: &str) -> bool {
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+    expressions.into_iter().filter(|e| e["key"] == NAME).any(|e| {
+        let named = e["values"].as_array().is_some_and(|list| list.iter().any(|v| v == space));
+        match e["operator"].as_str() {
+            Some("NotIn") => named,
+            Some("In") => !named,
+            _ => false,
+        }
+    })
+}
+
+/// Pods that the label of their namespace forbids never start.
+fn pods(cluster: &ClusterManifests, ctx: &mut ClauseContext) {
+    const ENFORCE: &str = "metadata.labels.pod-security\\.kubernetes\\.io/enforce";
+    let levels: BTreeMap<&str, &str> =
+        cluster.objects("Namespace").map(|s| (s.word("metadata.name"), s.word(ENFORCE))).collect();
+    let mut seen = 0;
+    for document in cluster.rendered() {
+        let Some(made) = workload(document.value(), document.namespace()) else { continue };
+        seen += 1;
+        let level = levels.get(document.namespace()).copied().unwrap_or_default();
+        let reasons = if level == "privileged" { vec![] } else { violations(&made) };
+        if !reasons.is_empty() {
+            let want = format!("pods that namespace {} lets in ({level})", document.namespace());
+            let hint = "a value of the chart, another namespace, or an exception in ADR-0003";
+            ctx.breach(cluster, document, "metadata.name", want, reasons.join(", "), hint);
+        }
+    }
+    if seen > 0 {
+        ctx.metric(&format!("workloads rendered for {}", cluster.name), seen.to_string());
+    }
+}
+
+/// What Kyverno is really started with.
+fn arguments(cluster: &ClusterManifests, document: &Document, ctx: &mut ClauseContext) {
+    let Some(containers) = document.get("spec.template.spec.containers").and_then(Value::as_array) else { return };
+    let named = |c: &Value| c["name"] == "kyverno" && c["args"].is_array();
+    let Some(i) = containers.iter().position(named) else { return };
+    let path = format!("spec.template.spec.containers.{i}.args");
+    for (name, want) in ARGUMENTS {
+        let args = ctx.list(document, &path).iter().filter_map(Value::as_str);
+        let mut given = args.filter_map(|arg| arg.strip_prefix(name)?.strip_prefix('='));
+        let got = given.next_back();
+        if got != Some(want) {
+            let got = got.map_or("nothing".to_owned(), |got| format!("{name}={got}"));
+            ctx.breach(
+                cluster,
+                document,
+                &path,
+                format!("{name}={want}"),
+                got,
+                "features in charts/kyverno/values.yaml",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_selector_leaves_out_by_name() {
+        let by = |operator: &str, values: Value| {
+            let expression = json!({"key": NAME, "operator": operator, "values": values});
+            json!({"matchExpressions": [expression]})
+        };
+        assert!(leaves_out(&by("NotIn", json!(["kube-system", "x"])), "x"));
+        assert!(leaves_out(&by("In", json!(["apps"])), "x"));
+        assert!(!leaves_out(&by("NotIn", json!(["kube-system"])), "x") && !leaves_out(&json!(null), "x"));
+        let other = json!({"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["x"]}]});
+        assert!(!leaves_out(&other, "x"));
+    }
+
+    #[test]
+    fn who_is_asked_about_pods_is_told_by_its_rules() {
+        let asked = |groups: Value, resources: Value, operations: Value| {
+            let rule = json!({"apiGroups": groups, "resources": resources, "operations": operations});
+            is_asked_about_pods(&json!({"rules": [rule]}))
+        };
+        assert!(asked(json!([""]), json!(["pods"]), json!(["CREATE"])));
+        assert!(asked(json!(["*"]), json!(["*/*"]), json!(["*"])));
+        assert!(!asked(json!(["external-secrets.io"]), json!(["*"]), json!(["CREATE"])));
+        assert!(!asked(json!([""]), json!(["pods"]), json!(["DELETE"])) && !is_asked_about_pods(&json!({})));
+    }
+}
