@@ -38,7 +38,7 @@ const NOBODY_THERE: [&str; 5] =
 /// Every command of a plan, whatever it is for.
 fn commands(plan: &Plan) -> impl Iterator<Item = &Command> {
     plan.steps.iter().flat_map(|step| {
-        let acts = step.act.iter().chain(step.instead.iter().flat_map(|case| &case.act)).chain(&step.undo);
+        let acts = step.act.iter().chain(step.remedies.iter().flat_map(|remedy| &remedy.act)).chain(&step.undo);
         std::iter::once(&step.done_when.ask).chain(acts)
     })
 }

@@ -215,7 +215,7 @@ fn readdressed_clusters_are_repaired_and_the_others_are_not_touched() {
     // Clocks are set wherever nodes are not ready yet, as they are after a boot; peers get the new addresses.
     let acts = acts.filter(|l| !l.contains("try-restart systemd-timesyncd") && !l.contains("/mesh/"));
     assert_eq!(acts.filter(|line| line.contains("\"app1/")).collect::<Vec<_>>(), [""; 0]);
-    assert!(started.out.contains("\"case\":\"moved\""), "{}", started.out);
+    assert!(started.out.contains("\"remedy\":\"moved\""), "{}", started.out);
     assert!(!repo.run("start --simulate --format json").out.contains("\"running\""), "nothing is left to do");
     let status = repo.run("status --simulate");
     assert!(status.code == 0 && status.out.contains("connected with mgmt, app1"), "{}", status.out);
@@ -247,7 +247,7 @@ fn readdressed_vm_is_named_and_repaired() {
         snapshot(&format!("doctor-moved-{vm}"), &ill.out);
         let mended = repo.run("start --simulate --format json");
         assert_eq!(mended.code, 0, "{}", mended.err);
-        let moved = mended.out.lines().find(|line| line.contains("\"case\":\"moved\"")).expect("a case");
+        let moved = mended.out.lines().find(|line| line.contains("\"remedy\":\"moved\"")).expect("a case");
         assert!(moved.contains(mends), "{moved}");
         assert!(repo.run("doctor --simulate").out.starts_with("nothing is amiss"));
     }

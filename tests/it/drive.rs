@@ -8,8 +8,8 @@ use exec::driver::drive;
 use exec::workspace::Workspace;
 use plan::engine::{Engine, Outcome, StepEvent};
 use plan::journal;
-use plan::{Lane, Plan, Probe, Step, Want};
-use tool::{Command, Exit, Limits, Reading, Tool, own};
+use plan::{Expect, Plan, Pool, Probe, Step};
+use tool::{Command, Exit, Extractor, Limits, Tool, builtin};
 
 use crate::host::{Bench, root_of_parent, say};
 
@@ -24,12 +24,12 @@ pub fn ask(script: &str) -> Command {
 pub fn step(id: &str, needs: &[&str], ask: Command, act: Vec<Command>) -> Step {
     Step {
         id: id.into(),
-        doing: format!("bring about {id}"),
+        title: format!("bring about {id}"),
         needs: needs.iter().map(|n| (*n).into()).collect(),
         after: vec![],
-        lane: Lane::Free,
-        done_when: Probe { ask, want: Want::Exit(0) },
-        instead: vec![],
+        pool: Pool::Free,
+        done_when: Probe { ask, want: Expect::Exit(0) },
+        remedies: vec![],
         act,
         undo: vec![],
         limits: Limits {
@@ -46,7 +46,7 @@ pub fn step(id: &str, needs: &[&str], ask: Command, act: Vec<Command>) -> Step {
 pub fn plan(steps: Vec<Step>) -> Plan {
     let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
     let files = [file("join.yaml", "token: arc002.<secret:join>\nserver: <fact:ip>:6443\n")].into();
-    Plan { name: "bootstrap", steps, files, lanes: BTreeMap::from([(Lane::Free, 4)]) }
+    Plan { name: "bootstrap", steps, files, pools: BTreeMap::from([(Pool::Free, 4)]) }
 }
 
 pub struct Ran {
@@ -68,17 +68,23 @@ pub fn run(bench: &mut Bench, plan: &Plan) -> Ran {
 
 /// Learns an address, makes two secrets, hands all to another "node", and keeps a file.
 fn small_story() -> Plan {
-    let address = ask("test -e vm && echo 10.0.0.7").learn("ip", Reading::Stdout);
-    let key = Command::act(Tool::Curl, ["-c", "printf secret-%s key | base64"]).learn_secret("key", Reading::Stdout);
+    let address = ask("test -e vm && echo 10.0.0.7").capture("ip", Extractor::Stdout);
+    let key =
+        Command::act(Tool::Curl, ["-c", "printf secret-%s key | base64"]).capture_secret("key", Extractor::Stdout);
     plan(vec![
         step("vm", &[], address, vec![sh("echo starting; touch vm")]),
-        step("secrets", &[], own::have(&["join", "key"]), vec![own::mint("join"), key]),
-        step("join", &["vm", "secrets"], ask("test -e joined"), vec![sh("cat > joined; cat joined").fed("join.yaml")]),
+        step("secrets", &[], builtin::has_secrets(&["join", "key"]), vec![builtin::generate_secret("join"), key]),
+        step(
+            "join",
+            &["vm", "secrets"],
+            ask("test -e joined"),
+            vec![sh("cat > joined; cat joined").stdin_file("join.yaml")],
+        ),
         step(
             "kept",
             &["join"],
-            own::same("kube/join.yaml", "join.yaml"),
-            vec![own::keep("kube/join.yaml", "join.yaml")],
+            builtin::file_matches("kube/join.yaml", "join.yaml"),
+            vec![builtin::keep("kube/join.yaml", "join.yaml")],
         ),
     ])
 }

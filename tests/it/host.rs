@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use exec::host::Host;
 use tool::{Call, World};
 use tool::{Event, TaskId};
-use tool::{Exit, Output, Tool, own};
+use tool::{Exit, Output, Tool, builtin};
 
 mod files;
 
@@ -356,11 +356,11 @@ fn builtins_end_like_commands() {
     let mut bench = Bench::new();
     let mut act = |command: tool::Command| {
         let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
-        let task = bench.start(Tool::Own, &args, b"");
+        let task = bench.start(Tool::Builtin, &args, b"");
         bench.end(task)
     };
-    let machine: serde_json::Value = serde_json::from_str(&act(own::machine()).stdout).unwrap();
+    let machine: serde_json::Value = serde_json::from_str(&act(builtin::machine()).stdout).unwrap();
     assert!(machine["os"].is_string());
-    assert_eq!(act(own::dial("127.0.0.1", 1)).exit, Exit::Code(1));
-    assert!(matches!(act(own::mint("x")).exit, Exit::NotStarted(_)), "that one is the driver's");
+    assert_eq!(act(builtin::tcp_connect("127.0.0.1", 1)).exit, Exit::Code(1));
+    assert!(matches!(act(builtin::generate_secret("x")).exit, Exit::NotStarted(_)), "that one is the driver's");
 }

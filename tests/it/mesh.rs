@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use model::token::Token;
-use plan::mesh::{self, Scope};
+use plan::mesh::{self, MeshScope};
 use plan::{Plan, bootstrap, check, text};
 use tool::helm::Helm;
 use tool::{Exit, Output};
@@ -24,7 +24,7 @@ mod sizes;
 /// Questions and acts for a fleet where every cluster answers.
 fn whole(path: &str, helm: Helm) -> Plan {
     let (fleet, releases) = golden::load(path);
-    let scope = Scope::all(&fleet);
+    let scope = MeshScope::all(&fleet);
     let mut files = render::files(&fleet, &releases, &golden::data()).unwrap_or_else(|p| panic!("{p:#?}"));
     let peers = render::mesh::files(&fleet, &scope.addresses(&fleet), &files);
     files.extend(peers.unwrap_or_else(|p| panic!("{p:#?}")));
@@ -41,7 +41,7 @@ fn snapshots(folder: &str, fleet: &str, files: &[&str]) {
         golden::snapshot(folder, path, text, &mut seen);
     }
     let (fleet, releases) = golden::load(fleet);
-    let diagnosis = mesh::survey::whole(&fleet, &releases, &Scope::all(&fleet));
+    let diagnosis = mesh::survey::whole(&fleet, &releases, &MeshScope::all(&fleet));
     let more = diagnosis.steps.iter().filter(|s| plan.step(&s.id).is_none());
     let more: String = more.map(|s| text::print_step(s) + "\n").collect();
     golden::snapshot(folder, "mesh-connect-diagnose.plan", &more, &mut seen);
@@ -75,7 +75,7 @@ fn bootstrap_keeps_cilium_peers() {
     let plan = golden::plan("infra/fleet.toml", Helm::V4);
     let step = plan.step("app1/cilium").expect("a step");
     let ours = "0".repeat(32);
-    let completed = |want: &plan::Want| want.complete(|_: Token<'_>| Some(ours.clone())).expect("known").into_owned();
+    let completed = |want: &plan::Expect| want.complete(|_: Token<'_>| Some(ours.clone())).expect("known").into_owned();
     let other = "f".repeat(32);
     let row = |state: &str, rest: &str| {
         let stdout = format!(
@@ -85,7 +85,7 @@ fn bootstrap_keeps_cilium_peers() {
     };
     let chosen = |output: &Output| match completed(&step.done_when.want).holds(output) {
         true => "kept",
-        false => step.instead.iter().find(|c| completed(&c.when).holds(output)).map_or("act", |c| c.name),
+        false => step.remedies.iter().find(|c| completed(&c.when).holds(output)).map_or("act", |c| c.name),
     };
     let chart = "cilium-1.20.0";
     for (state, rest, want) in [
@@ -103,7 +103,7 @@ fn bootstrap_keeps_cilium_peers() {
     ] {
         assert_eq!(chosen(&row(state, &rest)), want, "{state} {rest}");
     }
-    let keeping = step.instead.iter().find(|c| c.name == "in a mesh").expect("a case");
+    let keeping = step.remedies.iter().find(|c| c.name == "in a mesh").expect("a case");
     assert!(keeping.act[1].args.iter().any(|a| a == "--reset-then-reuse-values"));
     assert!(keeping.act[1].args.iter().any(|a| a.contains(",archipelago/mesh=kept,")));
     assert!(bootstrap::KUBECONFIG.ends_with("config.yaml"));

@@ -189,10 +189,10 @@ fn vault_is_initialised_once_and_unsealed_always() {
     assert!(holds("mgmt/vault/init", &answer(true, true)) && holds("mgmt/vault/init", &answer(true, false)));
     assert!(!holds("mgmt/vault/init", &answer(false, true)));
     assert!(holds("mgmt/vault/unseal", &answer(true, false)) && !holds("mgmt/vault/unseal", &answer(true, true)));
-    let init = |s: &&Step| s.act.iter().any(|c| c.args.iter().any(|a| a.contains("operator init")) && c.hushed());
+    let init = |s: &&Step| s.act.iter().any(|c| c.args.iter().any(|a| a.contains("operator init")) && c.sensitive());
     assert_eq!(plan.steps.iter().filter(init).map(|s| s.id.as_str()).collect::<Vec<_>>(), ["mgmt/vault/init"]);
     let keys = plan.step("mgmt/vault/keys").expect("a step");
-    assert!(keys.instead.is_empty() && keys.act.iter().all(|c| !c.mutates), "it only looks");
+    assert!(keys.remedies.is_empty() && keys.act.iter().all(|c| !c.mutates), "it only looks");
     assert!(before(&plan, "mgmt/vault/forget").contains("mgmt/vault/unseal"), "not before the key has been used");
-    assert!(plan.step("mgmt/vault/init").is_some_and(|s| s.instead.is_empty()));
+    assert!(plan.step("mgmt/vault/init").is_some_and(|s| s.remedies.is_empty()));
 }

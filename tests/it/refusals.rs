@@ -8,7 +8,7 @@ use exec::driver::drive;
 use exec::workspace::Workspace;
 use plan::choose::{Choice, choose};
 use plan::engine::{Engine, Outcome};
-use plan::{Plan, StepKey, Want, bootstrap};
+use plan::{Expect, Plan, StepKey, bootstrap};
 use sim::{Faults, Machine, SimState, SimWorld};
 use tool::Tool;
 use tool::helm::Helm;
@@ -122,7 +122,7 @@ fn missing_or_wrong_archive_blocks_installs() {
 
 fn published(plan: &Plan) -> Vec<(String, String)> {
     let pinned = |step: &plan::Step| match (&step.done_when.ask, &step.done_when.want) {
-        (ask, Want::Stdout(digest)) if ask.tool == Tool::Own && ask.args[0] == "sha256" => {
+        (ask, Expect::Stdout(digest)) if ask.tool == Tool::Builtin && ask.args[0] == "sha256" => {
             Some((ask.args[1].rsplit('/').next().unwrap_or_default().to_owned(), digest.clone()))
         }
         _ => None,

@@ -3,7 +3,7 @@
 use model::release;
 use model::token;
 use model::yaml;
-use plan::Want;
+use plan::Expect;
 use plan::choose::{Choice, choose};
 use plan::journal;
 use tool::{Exit, Output};
@@ -37,7 +37,7 @@ fn excessive_nesting_is_refused() {
         assert!(main.join().expect("no panic"));
     }
     let json = Output { stdout: deep("[", "]"), ..Output::of(Exit::Code(0)) };
-    assert!(Want::JsonPresent("".into()).explain(&json).contains("recursion limit"));
+    assert!(Expect::JsonPresent("".into()).mismatch(&json).contains("recursion limit"));
     assert!(journal::read(&format!("{}\n", deep("{\"v\":", "}"))).broken > 0);
 }
 

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use render::{self, Data};
 use tool::helm::Helm;
 use tool::{Call, World};
-use tool::{Command, own};
+use tool::{Command, builtin};
 
 use crate::golden;
 use crate::host::Bench;
@@ -71,7 +71,7 @@ fn values(toml: &str) -> Vec<std::ops::Range<usize>> {
 
 fn commands(plan: &Plan) -> impl Iterator<Item = &Command> {
     plan.steps.iter().flat_map(|step| {
-        let acts = step.act.iter().chain(step.instead.iter().flat_map(|case| &case.act)).chain(&step.undo);
+        let acts = step.act.iter().chain(step.remedies.iter().flat_map(|remedy| &remedy.act)).chain(&step.undo);
         std::iter::once(&step.done_when.ask).chain(acts)
     })
 }
@@ -239,5 +239,5 @@ fn learned_value_that_is_no_plain_word_starts_no_process() {
         // There is no multipass here: it was looked for, or the value was refused before.
         assert_eq!(exit == &tool::Exit::Missing, taken, "{value}: {exit:?}");
     }
-    assert_eq!(own::dial("--x", 1).args.len(), 3);
+    assert_eq!(builtin::tcp_connect("--x", 1).args.len(), 3);
 }

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tool::World;
-use tool::{Command, Exit, Limits, Reading, Tool};
+use tool::{Command, Exit, Extractor, Limits, Tool};
 
 use crate::drive;
 use crate::fake_tools::machine::FakeMachine;
@@ -106,7 +106,7 @@ fn late(step: &mut plan::Step) {
 #[test]
 fn endless_output_does_not_extend_the_time_limit() {
     let talk = Command::act(Tool::Curl, ["-c", "yes"]);
-    for command in [talk.clone(), talk.learn_secret("s", Reading::Stdout)] {
+    for command in [talk.clone(), talk.capture_secret("s", Extractor::Stdout)] {
         let mut bench = Bench::new();
         let mut step = drive::step("talk", &[], drive::ask("false"), vec![command.clone()]);
         late(&mut step);

@@ -32,7 +32,7 @@ struct Ran {
 fn stage(plan: &Plan) -> SimState {
     let mut stage = SimState::new(Machine::default());
     for step in &plan.steps {
-        if let (ask, plan::Want::Stdout(digest)) = (&step.done_when.ask, &step.done_when.want)
+        if let (ask, plan::Expect::Stdout(digest)) = (&step.done_when.ask, &step.done_when.want)
             && ask.args.first().is_some_and(|arg| arg == "sha256")
         {
             stage = stage.publishing(ask.args[1].rsplit('/').next().unwrap_or_default(), digest);
@@ -163,7 +163,8 @@ fn clock_is_set_before_every_use_of_certificates() {
         let upgrade = plan::upgrade::plan(&of, &releases, bootstrap());
         for plan in [bootstrap(), start, upgrade, home] {
             let steps = plan.steps.iter();
-            let acts = steps.flat_map(|s| s.instead.iter().map(|case| &case.act).chain([&s.act]).map(move |a| (s, a)));
+            let acts =
+                steps.flat_map(|s| s.remedies.iter().map(|remedy| &remedy.act).chain([&s.act]).map(move |a| (s, a)));
             for (step, act) in acts {
                 for (at, command) in act.iter().enumerate() {
                     let line = command.to_string();
@@ -183,7 +184,7 @@ fn without_clocks(mut plan: Plan) -> Plan {
     for step in &mut plan.steps {
         let careless = |command: &tool::Command| !command.args.iter().any(|arg| arg == "try-restart");
         step.act.retain(careless);
-        step.instead.iter_mut().for_each(|case| case.act.retain(careless));
+        step.remedies.iter_mut().for_each(|remedy| remedy.act.retain(careless));
     }
     plan
 }

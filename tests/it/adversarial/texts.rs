@@ -11,14 +11,14 @@ use model::yaml;
 use plan::choose::{Choice, choose};
 use plan::journal;
 use plan::survey::overview::overview;
-use plan::survey::{Answer, Answers, State};
-use plan::{Plan, Want};
+use plan::survey::{Answer, Answers, ProbeState};
+use plan::{Expect, Plan};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use render::merge;
 use serde_json::Value;
 use tool::helm::Helm;
-use tool::{Exit, Output, Reading};
+use tool::{Exit, Extractor, Output};
 use xtask::ui::problem;
 use xtask::ui::shell::Style;
 
@@ -97,7 +97,7 @@ const PIECES: &[&str] = &[
     "cluster",
     "v1.2.3",
     "sh.helm.release.v1.cilium.v3",
-    "{\"v\":1,\"event\":\"fact\",\"name\":\"x\",\"value\":\"",
+    "{\"v\":2,\"event\":\"fact\",\"name\":\"x\",\"value\":\"",
     "{\"v\":",
     "10.0.0.1",
     "10.0.0.0/8",
@@ -261,19 +261,19 @@ proptest! {
     fn any_output_is_read_without_panic(stdout in any_text(), stderr in any_text(), code in -1..256i32) {
         let output = Output { stdout, stderr, exit: Exit::Code(code), cut: false };
         let wants = [
-            Want::Stdout("x".into()), Want::Lines(vec!["a".into(), "".into()]), Want::Match(r"^(\S+)\s".into()),
-            Want::Stderr(".".into()), Want::Json("/info/a/state".into(), "Running".into()),
-            Want::JsonAtLeast("/memory".into(), 5), Want::JsonPresent("".into()), Want::JsonPresent("no".into()),
-            Want::Version("".into(), ">=3.14, <5".into()), Want::Version("/v".into(), "*".into()),
-            Want::Outside("/networks".into(), vec!["10.0.0.0/8".parse().unwrap()]),
-            Want::Newest("ns/a".into(), r"deployed\s+a=b".into()),
+            Expect::Stdout("x".into()), Expect::Lines(vec!["a".into(), "".into()]), Expect::Match(r"^(\S+)\s".into()),
+            Expect::Stderr(".".into()), Expect::Json("/info/a/state".into(), "Running".into()),
+            Expect::JsonAtLeast("/memory".into(), 5), Expect::JsonPresent("".into()), Expect::JsonPresent("no".into()),
+            Expect::Version("".into(), ">=3.14, <5".into()), Expect::Version("/v".into(), "*".into()),
+            Expect::Outside("/networks".into(), vec!["10.0.0.0/8".parse().unwrap()]),
+            Expect::Newest("ns/a".into(), r"deployed\s+a=b".into()),
         ];
-        for want in wants.iter().chain([&Want::All(wants.to_vec()), &Want::Any(wants.to_vec())]) {
-            let why = want.explain(&output);
+        for want in wants.iter().chain([&Expect::All(wants.to_vec()), &Expect::Any(wants.to_vec())]) {
+            let why = want.mismatch(&output);
             prop_assert!(why.len() < 40 * 600, "{}", why.len());
             prop_assert!(want.holds(&output) == (why == "it is as wanted"));
         }
-        for from in [Reading::Stdout, Reading::Pointer("/info/a".into()), Reading::Match("^v(.*)$".into())] {
+        for from in [Extractor::Stdout, Extractor::Pointer("/info/a".into()), Extractor::Match("^v(.*)$".into())] {
             prop_assert!(from.read(&output).is_none_or(|value| !value.is_empty()));
         }
     }
@@ -326,18 +326,18 @@ proptest! {
         let output = Output { stdout, ..Output::of(Exit::Code(i32::from(!ok))) };
         let mut answers = Answers::new();
         for step in &plan().steps {
-            let wants = std::iter::once(&step.done_when.want).chain(step.instead.iter().map(|case| &case.when));
-            wants.for_each(|want| drop(want.explain(&output)));
-            for learn in &step.done_when.ask.learn {
-                drop(learn.from.read(&output));
+            let wants = std::iter::once(&step.done_when.want).chain(step.remedies.iter().map(|remedy| &remedy.when));
+            wants.for_each(|want| drop(want.mismatch(&output)));
+            for capture in &step.done_when.ask.captures {
+                drop(capture.from.read(&output));
             }
-            let state = if ok { State::Matches } else { State::Differs { case: None, why: "x".into() } };
+            let state = if ok { ProbeState::Matches } else { ProbeState::Differs { remedy: None, why: "x".into() } };
             let answer = Answer { at: Duration::ZERO, output: Some(output.clone()), state };
             answers.insert(step.id.clone(), answer);
         }
         let seen = overview(&fleet, &releases, &answers);
         drop(xtask::ui::status::json(&seen, &contract::Report::default()));
-        let scope = plan::mesh::Scope::all(&fleet);
+        let scope = plan::mesh::MeshScope::all(&fleet);
         let asked = plan::mesh::survey::plan(&fleet, &scope);
         let answers = asked.steps.iter().map(|step| (step.id.clone(), output.clone())).collect();
         let survey = mesh::Survey { fleet: &fleet, scope: &scope, answers: &answers, facts: &BTreeMap::new() };

@@ -27,9 +27,9 @@ fn table(rows: &[(u64, &str, &str, u64)]) -> Output {
     Output { stdout, ..Output::of(Exit::Code(0)) }
 }
 
-/// The case that an answer chooses, and the first words of its commands.
+/// The remedy that an answer chooses, and the first words of its commands.
 fn mend(step: &Step, answer: &Output) -> (&'static str, Vec<String>) {
-    let holds = |want: &plan::Want| want.complete(|_| Some(OURS.to_owned())).expect("known").holds(answer);
+    let holds = |want: &plan::Expect| want.complete(|_| Some(OURS.to_owned())).expect("known").holds(answer);
     let words = |command: &Command| {
         let acts = |arg: &&String| ["delete", "rollback", "uninstall", "upgrade"].contains(&arg.as_str());
         command.args.iter().find(acts).map_or("read", String::as_str).to_owned()
@@ -37,9 +37,9 @@ fn mend(step: &Step, answer: &Output) -> (&'static str, Vec<String>) {
     if holds(&step.done_when.want) {
         return ("kept", vec![]);
     }
-    let case = step.instead.iter().find(|case| holds(&case.when));
-    let act = case.map_or(&step.act, |case| &case.act);
-    (case.map_or("-", |case| case.name), act.iter().map(words).collect())
+    let remedy = step.remedies.iter().find(|remedy| holds(&remedy.when));
+    let act = remedy.map_or(&step.act, |remedy| &remedy.act);
+    (remedy.map_or("-", |remedy| remedy.name), act.iter().map(words).collect())
 }
 
 /// Newest revisions, what they are called, and the mends with Helm 4 and with Helm 3.
@@ -97,9 +97,9 @@ fn each_release_state_has_its_repair() {
         let step = plan.step(LOKI).expect("a step");
         for (rows, names, mend4, mend3) in STATES {
             let name = names.split('/').nth(usize::from(!four)).unwrap_or(names.split('/').next().unwrap_or(names));
-            let (case, words) = mend(step, &table(rows));
+            let (remedy, words) = mend(step, &table(rows));
             let want = if four { mend4 } else { mend3 };
-            assert_eq!((case, words.join(" ").as_str()), (name, *want), "{helm:?} {rows:?}");
+            assert_eq!((remedy, words.join(" ").as_str()), (name, *want), "{helm:?} {rows:?}");
         }
     }
 }

@@ -57,7 +57,7 @@ fn commands(helm: Helm) -> Vec<Command> {
     for plan in [whole("infra/fleet.toml", helm), golden::plan("infra/fleet.toml", helm)] {
         for step in plan.steps {
             all.push(step.done_when.ask);
-            all.extend(step.instead.into_iter().flat_map(|case| case.act).chain(step.act).chain(step.undo));
+            all.extend(step.remedies.into_iter().flat_map(|remedy| remedy.act).chain(step.act).chain(step.undo));
         }
     }
     all

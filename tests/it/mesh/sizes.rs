@@ -6,7 +6,7 @@ use std::fmt::Write;
 use model::fleet::{self, Compatibility, Fleet};
 use model::release::{self, Releases};
 use plan::mesh::survey::{self, TRIED_FROM, port_id, tried};
-use plan::mesh::{self, Scope, pairs};
+use plan::mesh::{self, MeshScope, pairs};
 use plan::{Plan, check};
 use tool::helm::Helm;
 
@@ -47,7 +47,7 @@ fn fleet(clusters: u32, links: &str) -> (Fleet, Releases) {
     (fleet, releases)
 }
 
-fn connecting(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Plan {
+fn connecting(fleet: &Fleet, releases: &Releases, scope: &MeshScope) -> Plan {
     let mut files = render::files(fleet, releases, &golden::data()).unwrap_or_else(|p| panic!("{p:#?}"));
     let peers = render::mesh::files(fleet, &scope.addresses(fleet), &files);
     files.extend(peers.unwrap_or_else(|p| panic!("{p:#?}")));
@@ -60,7 +60,7 @@ fn meshes_of_any_size_have_valid_plans() {
         [(2, "", 1), (3, "", 3), (4, r#"["c1", "c2"], ["c3", "c1"], ["c4", "c3"]"#, 3), (9, "", 36)]
     {
         let (fleet, releases) = fleet(count, links);
-        let scope = Scope::all(&fleet);
+        let scope = MeshScope::all(&fleet);
         assert_eq!(pairs(&fleet, &scope).len(), expected, "{count}");
         let plan = connecting(&fleet, &releases, &scope);
         assert_eq!(check::check(&plan), [""; 0], "{count}");
@@ -73,7 +73,7 @@ fn meshes_of_any_size_have_valid_plans() {
 #[test]
 fn mesh_of_255_clusters_stays_bounded() {
     let (fleet, releases) = fleet(255, "");
-    let scope = Scope::all(&fleet);
+    let scope = MeshScope::all(&fleet);
     assert_eq!(pairs(&fleet, &scope).len(), 255 * 254 / 2);
     let ports: BTreeSet<u16> = fleet.clusters.iter().map(|c| fleet.mesh_port(c)).collect();
     assert_eq!((ports.len(), ports.first(), ports.last()), (255, Some(&32379), Some(&32633)));

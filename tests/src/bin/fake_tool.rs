@@ -125,7 +125,7 @@ fn tool(name: &str) -> Result<Tool> {
     let all = [Tool::Multipass, Tool::Kubectl, Tool::Helm, Tool::Cilium, Tool::Docker, Tool::Openssl, Tool::Curl];
     // As `xtask` it answers those acts of our own that are the world's: machine, dial, sha256.
     all.into_iter()
-        .chain([Tool::Own])
+        .chain([Tool::Builtin])
         .find(|t| t.program() == name)
         .with_context(|| format!("no tool is called {name}"))
 }

@@ -32,7 +32,7 @@ impl World for Around {
 
     fn start(&mut self, call: Call) {
         match call.tool {
-            Tool::Own => self.ready.push_back(Event::Ended(call.task, own(&call.args))),
+            Tool::Builtin => self.ready.push_back(Event::Ended(call.task, own(&call.args))),
             _ => self.host.start(call),
         }
     }

@@ -14,11 +14,11 @@ use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
 use model::token::fact;
 use plan::bootstrap::{host, kube_path};
-use plan::{Plan, Step, StepKey, Want, power};
+use plan::{Expect, Plan, Step, StepKey, power};
 use render::Files;
 use render::drill::{LATE, PROBE};
 use tool::kubectl::Kubectl;
-use tool::{Command, Limits, Reading, Tool};
+use tool::{Command, Extractor, Limits, Tool};
 
 pub use after::{after, counted, tidy};
 
@@ -68,7 +68,7 @@ pub(crate) fn kubectl(cluster: &Cluster) -> Kubectl {
 }
 
 fn plan(steps: Vec<Step>, files: &Files) -> Plan {
-    Plan { name: "drill", steps, files: files.clone(), lanes: BTreeMap::new() }
+    Plan { name: "drill", steps, files: files.clone(), pools: BTreeMap::new() }
 }
 
 /// The checks of the tools that a drill takes.
@@ -110,12 +110,12 @@ pub fn stop(fleet: &Fleet, files: &Files) -> Plan {
 }
 
 fn fed(command: Command, file: &str) -> Command {
-    command.fed(file)
+    command.stdin_file(file)
 }
 
-fn applied(cluster: &Cluster, what: &str, doing: String, file: &str) -> Step {
+fn applied(cluster: &Cluster, what: &str, title: String, file: &str) -> Step {
     let kubectl = kubectl(cluster);
-    Step::new(id(cluster, what), doing, fed(kubectl.diff("-"), file), Want::Exit(0))
+    Step::new(id(cluster, what), title, fed(kubectl.diff("-"), file), Expect::Exit(0))
         .act([fed(kubectl.apply("-"), file)])
         .limits(Limits::QUICK.attempts(3, 5))
 }
@@ -127,13 +127,13 @@ fn probe(cluster: &Cluster) -> Step {
 
 /// Both ways must be green before anything stops; the last lines say so. A line comes every quarter of a minute.
 fn asking(fleet: &Fleet, cluster: &Cluster) -> Step {
-    let good = |way: &str| Want::Match(format!(r"^\d+ {way} [1-9]\d* 0 \d+$"));
+    let good = |way: &str| Expect::Match(format!(r"^\d+ {way} [1-9]\d* 0 \d+$"));
     let ways = [Some("local"), has_peer(fleet, cluster).then_some("mesh")];
-    let want = Want::All(ways.into_iter().flatten().map(good).collect());
-    let doing = format!("wait until every way from {} is answered", cluster.name);
-    Step::new(id(cluster, "asking"), doing, kubectl(cluster).logs(SPACE, ASKER, Some(4)), want)
+    let want = Expect::All(ways.into_iter().flatten().map(good).collect());
+    let title = format!("wait until every way from {} is answered", cluster.name);
+    Step::new(id(cluster, "asking"), title, kubectl(cluster).logs(SPACE, ASKER, Some(4)), want)
         .needs([id(cluster, "probe")])
-        .instead("not yet", Want::ALWAYS, [])
+        .remedy("not yet", Expect::ALWAYS, [])
         .limits(Limits::QUICK.settle(180).attempts(1, 5))
         .hint(format!("kubectl --kubeconfig {} --namespace {SPACE} logs {ASKER}", kube_path(cluster)))
 }
@@ -145,8 +145,8 @@ fn victim(cluster: &Cluster, what: &str) -> String {
 fn found(cluster: &Cluster, (what, space, label, _): &(&str, &str, &str, &str)) -> Step {
     let node = cluster.vm(victim_node(cluster));
     let ask = kubectl(cluster).pods_on(&node, space, label, "{.items[0].metadata.name}");
-    let ask = ask.learn(victim(cluster, what), Reading::Stdout);
-    Step::new(id(cluster, what), format!("find a {what} on {node}"), ask, Want::Match(r"^\S+$".into()))
+    let ask = ask.capture(victim(cluster, what), Extractor::Stdout);
+    Step::new(id(cluster, what), format!("find a {what} on {node}"), ask, Expect::Match(r"^\S+$".into()))
         .needs(["host/kubectl"])
 }
 
@@ -157,10 +157,10 @@ pub fn during(fleet: &Fleet, files: &Files) -> Plan {
     for cluster in apps(fleet) {
         let [sample, agent] = &VICTIMS;
         steps.extend([found(cluster, sample), killed(cluster, sample), replaced(cluster, sample)]);
-        let doing = format!("make a workload on {} that mounts the secret", cluster.name);
-        steps.push(applied(cluster, "late", doing, LATE).needs(["host/kubectl"]));
-        let doing = format!("wait until it runs on {}", cluster.name);
-        let waits = rolled_out(cluster, "late-runs", doing, SPACE, LATER);
+        let title = format!("make a workload on {} that mounts the secret", cluster.name);
+        steps.push(applied(cluster, "late", title, LATE).needs(["host/kubectl"]));
+        let title = format!("wait until it runs on {}", cluster.name);
+        let waits = rolled_out(cluster, "late-runs", title, SPACE, LATER);
         steps.push(waits.needs([id(cluster, "late")]));
         // One after the other: while an agent is away its node does not hear of pods that come and go.
         let calm = ["sample-pod-replaced", "late-runs"].map(|what| id(cluster, what));
@@ -187,39 +187,39 @@ pub fn observe(fleet: &Fleet, files: &Files) -> Plan {
 /// One observation. Its step has no act.
 pub(crate) fn observation(cluster: &Cluster, what: &str, title: &str, ask: Command) -> Step {
     let tool = if ask.tool == Tool::Cilium { "host/cilium" } else { "host/kubectl" };
-    Step::new(id(cluster, what), format!("{title} {}", cluster.name), ask, Want::Exit(0))
+    Step::new(id(cluster, what), format!("{title} {}", cluster.name), ask, Expect::Exit(0))
         .needs([tool])
         .limits(Limits::QUICK.attempts(1, 2))
         .hint(format!("kubectl --kubeconfig {} get pods --all-namespaces", kube_path(cluster)))
 }
 
 fn silent(platform: &Cluster) -> Step {
-    let doing = format!("make sure that the API of {} is silent", platform.name);
-    Step::new(id(platform, "silent"), doing, kubectl(platform).ready(), Want::Exit(0).negated())
+    let title = format!("make sure that the API of {} is silent", platform.name);
+    Step::new(id(platform, "silent"), title, kubectl(platform).ready(), Expect::Exit(0).negated())
         .needs(["host/kubectl"])
-        .instead("not yet", Want::ALWAYS, [])
+        .remedy("not yet", Expect::ALWAYS, [])
         .limits(Limits::QUICK.settle(60).attempts(1, 5))
 }
 
 fn killed(cluster: &Cluster, (what, space, ..): &(&str, &str, &str, &str)) -> Step {
     let pod = fact(&victim(cluster, what));
     let there = kubectl(cluster).present(space, &["pod", &pod]);
-    let doing = format!("kill a {what} of {}", cluster.name);
-    Step::new(id(cluster, &format!("{what}-killed")), doing, there, Want::Stdout(String::new()))
+    let title = format!("kill a {what} of {}", cluster.name);
+    Step::new(id(cluster, &format!("{what}-killed")), title, there, Expect::Stdout(String::new()))
         .needs([id(cluster, what)])
         .act([kubectl(cluster).delete_pod(space, &pod)])
         .limits(Limits::QUICK.settle(120))
 }
 
 fn replaced(cluster: &Cluster, (what, space, _, owner): &(&str, &str, &str, &str)) -> Step {
-    let doing = format!("wait for the {what} that takes its place on {}", cluster.name);
-    rolled_out(cluster, &format!("{what}-replaced"), doing, space, owner)
+    let title = format!("wait for the {what} that takes its place on {}", cluster.name);
+    rolled_out(cluster, &format!("{what}-replaced"), title, space, owner)
         .needs([id(cluster, &format!("{what}-killed"))])
 }
 
-fn rolled_out(cluster: &Cluster, what: &str, doing: String, space: &str, owner: &str) -> Step {
-    Step::new(id(cluster, what), doing, kubectl(cluster).rolled_out(space, owner), Want::Exit(0))
-        .instead("not yet", Want::ALWAYS, [])
+fn rolled_out(cluster: &Cluster, what: &str, title: String, space: &str, owner: &str) -> Step {
+    Step::new(id(cluster, what), title, kubectl(cluster).rolled_out(space, owner), Expect::Exit(0))
+        .remedy("not yet", Expect::ALWAYS, [])
         .limits(Limits::QUICK.settle(300).attempts(1, 5))
         .hint(format!("kubectl --kubeconfig {} --namespace {space} describe {owner}", kube_path(cluster)))
 }

@@ -118,7 +118,7 @@ struct ExecutionState {
 #[derive(Clone)]
 struct Run {
     step: StepKey,
-    hushed: bool,
+    sensitive: bool,
     /// Whether it printed lines while it ran. Built-in commands and simulated ones print everything at their end.
     streamed: bool,
     began: Duration,
@@ -140,7 +140,7 @@ impl Driver<'_> {
         let mut secrets = Vec::new();
         for action in actions {
             self.journal(&action);
-            if let Action::Learnt { name, value, secret: true } = action {
+            if let Action::Captured { name, value, secret: true } = action {
                 secrets.push((name, value));
                 continue;
             }
@@ -150,13 +150,13 @@ impl Driver<'_> {
                     self.digest(digests, facts);
                     self.start(task, step, command, facts);
                 }
-                Action::Recall { task, step, asked_by, digests } => {
+                Action::CacheHit { task, step, asked_by, digests } => {
                     self.log(&step, || format!("{} what was said to {asked_by} a moment ago will do", clock::now()));
                     self.digest(digests, facts);
-                    self.state.ready.push_back(Event::Recalled(task));
+                    self.state.ready.push_back(Event::CacheHit(task));
                 }
                 Action::Kill { task, hard } if self.state.runs.contains_key(&task) => self.world.kill(task, hard),
-                Action::Kill { .. } | Action::Learnt { .. } => {}
+                Action::Kill { .. } | Action::Captured { .. } => {}
                 Action::Event(note) => self.note(note),
             }
         }
@@ -206,11 +206,11 @@ impl Driver<'_> {
     fn start(&mut self, task: TaskId, step: StepKey, command: &Command, facts: &BTreeMap<String, String>) {
         self.log(&step, || format!("{} $ {command}", clock::now()));
         let began = self.world.now();
-        self.state.runs.insert(task, Run { step, hushed: command.hushed(), streamed: false, began });
+        self.state.runs.insert(task, Run { step, sensitive: command.sensitive(), streamed: false, began });
         let call = interpolate::call(task, command, &self.plan.files, facts, self.space);
         let output = match call {
             Err(reason) => Some(Output::of(Exit::NotStarted(reason))),
-            Ok(call) if call.tool == Tool::Own => builtin::run(&call, self.space).or_else(|| {
+            Ok(call) if call.tool == Tool::Builtin => builtin::run(&call, self.space).or_else(|| {
                 self.world.start(call);
                 None
             }),
@@ -227,7 +227,7 @@ impl Driver<'_> {
 
     /// A line as it may be shown; nothing if it must not be.
     fn line(&mut self, task: TaskId, line: &str) -> Option<String> {
-        let run = self.state.runs.get_mut(&task).filter(|run| !run.hushed)?;
+        let run = self.state.runs.get_mut(&task).filter(|run| !run.sensitive)?;
         run.streamed = true;
         let (step, line) = (run.step.clone(), self.space.redact(line).into_owned());
         self.log(&step, || line.clone());
@@ -237,8 +237,8 @@ impl Driver<'_> {
     fn ended(&mut self, task: TaskId, output: &Output) {
         let Some(run) = self.state.runs.remove(&task) else { return };
         let left: &[&String] = match run {
-            Run { hushed: true, .. } if output.ok() => &[],
-            Run { hushed: true, .. } => &[&output.stderr],
+            Run { sensitive: true, .. } if output.ok() => &[],
+            Run { sensitive: true, .. } => &[&output.stderr],
             Run { streamed: true, .. } => &[],
             _ => &[&output.stdout, &output.stderr],
         };
@@ -281,7 +281,7 @@ impl Driver<'_> {
     }
 
     fn redact(&self, failure: &mut Failure) {
-        if failure.command.hushed() {
+        if failure.command.sensitive() {
             failure.output.stdout.clear();
         }
         for text in [&mut failure.output.stdout, &mut failure.output.stderr, &mut failure.why] {

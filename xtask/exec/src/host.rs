@@ -151,7 +151,7 @@ impl World for Host {
 
     fn start(&mut self, call: Call) {
         let task = call.task;
-        let running = if call.tool == Tool::Own {
+        let running = if call.tool == Tool::Builtin {
             self.builtin(task, &call.args)
         } else {
             match Child::start(call, &self.environment, self.sender.clone()) {

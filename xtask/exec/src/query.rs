@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::driver::Execution;
 use crate::workspace::Workspace;
 use plan::survey::{Answers, PATIENCE};
-use plan::{Plan, StepKey, Want};
+use plan::{Expect, Plan, StepKey};
 use tool::{Call, Command, Event, Exit, Output, Stdin, TaskId, World};
 
 /// How often a command is asked that exits with an error, where others judge the outputs.
@@ -45,7 +45,7 @@ pub fn check(
     let (mut answers, facts) = ask(&plan, facts, world, space, jobs)?;
     for step in &plan.steps {
         let Some(answer) = answers.get_mut(&step.id) else { continue };
-        answer.redact(step.done_when.ask.hushed(), |text| space.redact(text).into_owned());
+        answer.redact(step.done_when.ask.sensitive(), |text| space.redact(text).into_owned());
     }
     Ok(Survey { answers, facts })
 }
@@ -64,8 +64,8 @@ pub fn outputs(
 ) -> Result<BTreeMap<StepKey, Output>, Interrupted> {
     let mut plan = plan.clone();
     for step in &mut plan.steps {
-        step.done_when.want = Want::Exit(0);
-        step.instead.clear();
+        step.done_when.want = Expect::Exit(0);
+        step.remedies.clear();
         step.limits = step.limits.attempts(ATTEMPTS, 0);
     }
     let answers;
@@ -259,10 +259,10 @@ mod tests {
     fn asked(steps: &[(&str, &str, &[&str])], all: bool) -> (Vec<(String, String)>, Vec<TaskId>) {
         let step = |(id, words, needs): &(&str, &str, &[&str])| {
             let ask = Command::ask(Tool::Helm, words.split(' '));
-            Step::new((*id).into(), *id, ask, Want::Stdout("yes".into())).needs(needs.iter().copied())
+            Step::new((*id).into(), *id, ask, Expect::Stdout("yes".into())).needs(needs.iter().copied())
         };
         let steps = steps.iter().map(step).collect();
-        let plan = Plan { name: "sample", steps, files: BTreeMap::new(), lanes: BTreeMap::new() };
+        let plan = Plan { name: "sample", steps, files: BTreeMap::new(), pools: BTreeMap::new() };
         let mut world = Echo::default();
         let mut space = Workspace::in_memory();
         let mut facts = BTreeMap::new();
@@ -295,7 +295,7 @@ mod tests {
             ("g", "yes <fact:x>", &[]),
         ];
         let (answers, started) = asked(steps, false);
-        let no = r#"Differs { case: None, why: "stdout: want \"yes\", got \"no\"" }"#;
+        let no = r#"Differs { remedy: None, why: "stdout: want \"yes\", got \"no\"" }"#;
         let states = [
             ("a", "Matches"),
             ("b", no),

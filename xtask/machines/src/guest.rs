@@ -1,7 +1,7 @@
 //! Commands that run inside a machine: the node scripts of `infra/node/`, kubeadm, systemd.
 
 use super::Machine;
-use tool::{Command, Reading, awk};
+use tool::{Command, Extractor, awk};
 
 /// The kubeadm document of a control plane, on its node.
 pub const INIT: &str = "/etc/archipelago/kubeadm-init.yaml";
@@ -25,7 +25,7 @@ pub fn connects(vm: &Machine, address: &str, port: u16) -> Command {
 
 /// Waits for cloud-init. Its exit code is ignored: it also fails for the driver's own vendor-data.
 pub fn cloud_init(vm: &Machine) -> Command {
-    vm.act(&["cloud-init", "status", "--wait", "--format", "json"]).any_exit()
+    vm.act(&["cloud-init", "status", "--wait", "--format", "json"]).ignore_exit()
 }
 
 /// What cloud-init did, for a person to read.
@@ -40,7 +40,7 @@ pub fn prepare(vm: &Machine) -> Command {
 
 /// Replaces the scripts on the node by those in one text; see [`awk::REPLACE_SCRIPTS`].
 pub fn replace_scripts(vm: &Machine, bundle: &str) -> Command {
-    vm.act(&["sudo", "awk", awk::REPLACE_SCRIPTS]).fed(bundle)
+    vm.act(&["sudo", "awk", awk::REPLACE_SCRIPTS]).stdin_file(bundle)
 }
 
 /// Installs the kubeadm of [`VERSIONS`] and nothing else.
@@ -75,12 +75,12 @@ pub fn reset(vm: &Machine) -> Command {
 
 /// Creates the bootstrap token if it has expired and there is an API server.
 pub fn token(vm: &Machine, id: &str, secret: &str) -> Command {
-    vm.act(&["sudo", "/usr/local/sbin/node-token", id]).told(secret)
+    vm.act(&["sudo", "/usr/local/sbin/node-token", id]).stdin_text(secret)
 }
 
 /// Writes a generated file to the node, readable by root alone.
 pub fn keep(vm: &Machine, path: &str, file: &str) -> Command {
-    vm.act(&["sudo", "/usr/local/sbin/node-keep", path]).fed(file)
+    vm.act(&["sudo", "/usr/local/sbin/node-keep", path]).stdin_file(file)
 }
 
 /// Strict decoding of a kubeadm document. `kubeadm init` itself only warns of an unknown key (measured on v1.35.6).
@@ -121,17 +121,17 @@ pub fn prune_images(vm: &Machine) -> Command {
 
 /// Exit 0 if all these paths, separated by colons, exist.
 pub fn paths_exist(vm: &Machine, paths: &str) -> Command {
-    vm.ask(&["sudo", "xargs", "-d", ":", "-r", "stat", "--format", "%n", "--"]).told(paths)
+    vm.ask(&["sudo", "xargs", "-d", ":", "-r", "stat", "--format", "%n", "--"]).stdin_text(paths)
 }
 
 /// Creates missing folders, writable by any user of a pod; others are unchanged.
 pub fn make_folders(vm: &Machine, paths: &str) -> Command {
-    vm.act(&["sudo", "xargs", "-d", ":", "-r", "mkdir", "-m", "0777", "-p", "--"]).told(paths)
+    vm.act(&["sudo", "xargs", "-d", ":", "-r", "mkdir", "-m", "0777", "-p", "--"]).stdin_text(paths)
 }
 
 /// Restarts the time service of this node; exit 5 is that of the one it does not have.
 pub fn sync_clock(vm: &Machine) -> Command {
-    vm.act(&["sudo", "systemctl", "try-restart", "systemd-timesyncd", "chrony"]).any_exit()
+    vm.act(&["sudo", "systemctl", "try-restart", "systemd-timesyncd", "chrony"]).ignore_exit()
 }
 
 /// Joins a worker. May start before the API server: it polls (measured on v1.35.6).
@@ -143,9 +143,9 @@ pub fn join(vm: &Machine) -> Command {
 pub fn credentials(vm: &Machine, cluster: &str) -> Command {
     let admin = "/etc/kubernetes/admin.conf";
     let args = ["sudo", "kubectl", "config", "view", "--kubeconfig", admin, "--raw", "--output", "json"];
-    let at = |pointer: &str| Reading::Pointer(pointer.to_owned());
+    let at = |pointer: &str| Extractor::Pointer(pointer.to_owned());
     vm.ask(&args)
-        .learn_secret(format!("{cluster}.ca"), at("/clusters/0/cluster/certificate-authority-data"))
-        .learn_secret(format!("{cluster}.admin-cert"), at("/users/0/user/client-certificate-data"))
-        .learn_secret(format!("{cluster}.admin-key"), at("/users/0/user/client-key-data"))
+        .capture_secret(format!("{cluster}.ca"), at("/clusters/0/cluster/certificate-authority-data"))
+        .capture_secret(format!("{cluster}.admin-cert"), at("/users/0/user/client-certificate-data"))
+        .capture_secret(format!("{cluster}.admin-key"), at("/users/0/user/client-key-data"))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use model::fleet::{Cluster, Fleet, Node};
 use model::token::fact;
-use tool::{Command, Output, Reading, Tool, Want};
+use tool::{Command, Expect, Extractor, Output, Tool};
 
 pub mod guest;
 mod multipass;
@@ -64,7 +64,7 @@ pub struct MachineInfo {
 
 /// A state in which the plain command does not help: its name, how it is recognised, and what to run instead. No
 /// commands: wait.
-pub type Remedy = (&'static str, Want, Vec<Command>);
+pub type Remedy = (&'static str, Expect, Vec<Command>);
 
 /// How to find out whether a driver works on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub struct HostCheck {
     /// The JSON pointer to the version.
     pub version_at: &'static str,
     /// Holds if the driver can be used, whatever its version.
-    pub ready: Want,
+    pub ready: Expect,
     /// How to install it.
     pub install: &'static str,
 }
@@ -175,22 +175,22 @@ impl Machine {
         let at = match self.driver {
             Driver::Multipass => multipass::address_pointer(&self.name),
         };
-        self.info().learn(&self.ip_fact, Reading::Pointer(at))
+        self.info().capture(&self.ip_fact, Extractor::Pointer(at))
     }
 
     /// Expects that state.
-    pub fn is(&self, state: &MachineState) -> Want {
+    pub fn is(&self, state: &MachineState) -> Expect {
         match self.driver {
             Driver::Multipass => multipass::is(&self.name, state),
         }
     }
 
     /// Expects it running, with an address.
-    pub fn is_up(&self) -> Want {
+    pub fn is_up(&self) -> Expect {
         let address = match self.driver {
             Driver::Multipass => multipass::has_address(&self.name),
         };
-        Want::All([self.is(&MachineState::Running)].into_iter().chain(address).collect())
+        Expect::All([self.is(&MachineState::Running)].into_iter().chain(address).collect())
     }
 
     /// What the answer to [`Machine::info`] reports.

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{HostCheck, MachineInfo, MachineState, Remedy};
 use model::fleet::Node;
-use tool::reading::json;
-use tool::{Command, Output, Tool, Want};
+use tool::extract::json;
+use tool::{Command, Expect, Output, Tool};
 
 /// Names of states in `info` (client sources of 1.16.3).
 const STATES: [(&str, MachineState); 9] = [
@@ -37,7 +37,7 @@ pub(super) fn host_check() -> HostCheck {
         ask: Command::ask(Tool::Multipass, ["version", "--format", "json"]),
         version_at: "/multipass",
         // Exit 0 even with the daemon down; the JSON then lacks `multipassd`.
-        ready: Want::JsonPresent("/multipassd".into()),
+        ready: Expect::JsonPresent("/multipassd".into()),
         install: "macOS: brew install --cask multipass · Linux: sudo snap install multipass",
     }
 }
@@ -51,21 +51,21 @@ pub(super) fn address_pointer(vm: &str) -> String {
     format!("/info/{vm}/ipv4/0")
 }
 
-pub(super) fn has_address(vm: &str) -> [Want; 2] {
+pub(super) fn has_address(vm: &str) -> [Expect; 2] {
     let at = address_pointer(vm);
-    [Want::JsonPresent(at.clone()), Want::Json(at, "N/A".into()).negated()]
+    [Expect::JsonPresent(at.clone()), Expect::Json(at, "N/A".into()).negated()]
 }
 
-pub(super) fn is(vm: &str, state: &MachineState) -> Want {
+pub(super) fn is(vm: &str, state: &MachineState) -> Expect {
     let word = match state {
-        MachineState::Absent => return Want::All(vec![Want::Exit(0).negated(), Want::Stderr(ABSENT.into())]),
+        MachineState::Absent => return Expect::All(vec![Expect::Exit(0).negated(), Expect::Stderr(ABSENT.into())]),
         MachineState::NoAnswer => {
-            return Want::All(vec![Want::Exit(0).negated(), Want::Stderr(ABSENT.into()).negated()]);
+            return Expect::All(vec![Expect::Exit(0).negated(), Expect::Stderr(ABSENT.into()).negated()]);
         }
         MachineState::Other(word) => word,
         known => STATES.iter().find(|(_, state)| state == known).map_or("", |(word, _)| word),
     };
-    Want::Json(format!("/info/{vm}/state"), word.to_owned())
+    Expect::Json(format!("/info/{vm}/state"), word.to_owned())
 }
 
 pub(super) fn read(vm: &str, output: &Output) -> MachineInfo {
@@ -95,7 +95,7 @@ pub(super) fn launch(vm: &str, node: &Node, image: &str, user_data: &str) -> Com
     let (cpus, memory, disk) = (node.cpus.to_string(), node.memory.to_string(), node.disk.to_string());
     let sizes = ["--cpus", &cpus, "--memory", &memory, "--disk", &disk];
     let args = ["launch", image, "--name", vm].into_iter().chain(sizes);
-    Command::act(Tool::Multipass, args.chain(["--timeout", "900", "--cloud-init", "-"])).fed(user_data)
+    Command::act(Tool::Multipass, args.chain(["--timeout", "900", "--cloud-init", "-"])).stdin_file(user_data)
 }
 
 pub(super) fn start(vm: &str) -> Command {
@@ -128,7 +128,7 @@ pub(super) fn exec(vm: &str, args: &[&str]) -> Vec<String> {
 
 pub(super) fn start_remedies(vm: &str) -> Vec<Remedy> {
     use MachineState::{Deleted, Restarting, Running, Starting, Stopped, Stopping, Suspended, Suspending, Unknown};
-    let one_of = |states: &[MachineState]| Want::Any(states.iter().map(|state| is(vm, state)).collect());
+    let one_of = |states: &[MachineState]| Expect::Any(states.iter().map(|state| is(vm, state)).collect());
     vec![
         ("stopped", one_of(&[Stopped, Suspended]), vec![start(vm)]),
         ("deleted", is(vm, &Deleted), vec![recover(vm), start(vm)]),
@@ -139,7 +139,10 @@ pub(super) fn start_remedies(vm: &str) -> Vec<Remedy> {
 
 pub(super) fn stop_remedies(vm: &str) -> Vec<Remedy> {
     let leaving = [MachineState::Stopping, MachineState::Suspending].map(|state| is(vm, &state));
-    vec![("unknown", is(vm, &MachineState::Unknown), vec![kill(vm)]), ("on its way", Want::Any(leaving.into()), vec![])]
+    vec![
+        ("unknown", is(vm, &MachineState::Unknown), vec![kill(vm)]),
+        ("on its way", Expect::Any(leaving.into()), vec![]),
+    ]
 }
 
 pub(super) fn delete_remedies(vm: &str) -> Vec<Remedy> {

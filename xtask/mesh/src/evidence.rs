@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
 use serde_json::Value;
+use tool::extract::{json, unbase64};
 use tool::helm::revisions;
-use tool::reading::{json, unbase64};
 
 /// The newest revision of a release, as its row shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_fingerprint_is_that_of_the_certificate_inside() {
         // `printf abc | openssl dgst -sha256` begins like this; abc is YWJj, and stands in a block of its own.
-        let pem = tool::reading::base64(b"-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n");
+        let pem = tool::extract::base64(b"-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n");
         assert_eq!(fingerprint(&pem), "BA:78:16:BF:8F:01:CF:EA");
         assert_ne!(fingerprint("no base64!"), fingerprint("nor this!"));
     }

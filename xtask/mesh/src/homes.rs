@@ -7,7 +7,7 @@ use super::{Finding, Grade, Survey, finding};
 use model::fleet::{Cluster, Node};
 use model::problem::Problem;
 use plan::StepKey;
-use tool::reading::json;
+use tool::extract::json;
 
 /// What to run. `start` has the same steps, and more that follows from an address outside of the mesh.
 const HOME: &str = "cargo xtask mesh-connect   # or cargo xtask start: either readdresses it (ADR-0010)";

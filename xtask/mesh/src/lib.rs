@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use model::fleet::{Cluster, Fleet};
 use model::problem::Problem;
 use plan::StepKey;
-use plan::mesh::Scope;
+use plan::mesh::MeshScope;
 use plan::mesh::survey::{self, port_id};
 use render::mesh::{Addresses, peers};
 use tool::{Exit, Output};
@@ -74,7 +74,7 @@ pub struct Survey<'a> {
     /// What is wanted.
     pub fleet: &'a Fleet,
     /// Which clusters were asked.
-    pub scope: &'a Scope,
+    pub scope: &'a MeshScope,
     /// Answers by the step that asked.
     pub answers: &'a BTreeMap<StepKey, Output>,
     /// Facts that the answers taught: addresses of nodes.

@@ -8,7 +8,7 @@ use super::{Finding, Grade, Survey, finding};
 use model::fleet::Cluster;
 use model::problem::Problem;
 use render::mesh::peers;
-use tool::reading::json;
+use tool::extract::json;
 
 const CONNECT: &str = "cargo xtask mesh-connect";
 

@@ -13,7 +13,7 @@ use machines::{Machine, MachineState, guest};
 use model::fleet::{Cluster, Node};
 use model::problem::Problem;
 use plan::StepKey;
-use tool::reading::json;
+use tool::extract::json;
 
 /// Clocks further apart than this make certificates invalid that are only just made.
 const SECONDS: u64 = 60;

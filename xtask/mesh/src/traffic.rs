@@ -7,7 +7,7 @@ use model::fleet::Cluster;
 use model::problem::Problem;
 use plan::mesh::survey::tried;
 use plan::mesh::{health_id, pod_id};
-use tool::reading::json;
+use tool::extract::json;
 
 /// All findings about traffic; none where nobody asked.
 pub(super) fn findings(survey: &Survey<'_>) -> Vec<Finding> {

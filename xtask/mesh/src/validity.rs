@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use tool::reading::unbase64;
+use tool::extract::unbase64;
 
 /// Tags of DER that are met on the way.
 const SEQUENCE: u8 = 0x30;
@@ -89,7 +89,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tool::reading::base64;
+    use tool::extract::base64;
 
     /// `openssl ca -startdate 20250101000000Z -enddate 20350101000000Z`, of an EC key.
     const MADE: &str = "-----BEGIN CERTIFICATE-----

@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Lane, Plan, Step, StepKey, Want};
+use super::{Expect, Plan, Pool, Step, StepKey};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
 use render::Files;
 use tool::helm::Helm;
-use tool::{openssl, own};
+use tool::{builtin, openssl};
 
 mod argocd;
 mod docker;
@@ -43,8 +43,8 @@ pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm) -> Pla
     steps.push(kubeconfig(fleet));
     steps.extend(docker::steps(fleet));
     let steps = in_order(steps);
-    let lanes = BTreeMap::from([(Lane::Launch, fleet.vm.parallel_launches), (Lane::Pull, PULLS)]);
-    Plan { name: "bootstrap", steps, files, lanes }
+    let pools = BTreeMap::from([(Pool::Launch, fleet.vm.parallel_launches), (Pool::Pull, PULLS)]);
+    Plan { name: "bootstrap", steps, files, pools }
 }
 
 /// The downloads alone, with the checks of the tools that fetch.
@@ -53,7 +53,7 @@ pub fn downloads(fleet: &Fleet, releases: &Releases) -> Plan {
     let fetches = |check: &Step| archives.iter().any(|archive| archive.needs.contains(&check.id));
     let mut steps: Vec<Step> = host::steps(fleet).into_iter().filter(fetches).collect();
     steps.extend(archives);
-    Plan { name: "charts pull", steps, files: Files::new(), lanes: BTreeMap::from([(Lane::Pull, PULLS)]) }
+    Plan { name: "charts pull", steps, files: Files::new(), pools: BTreeMap::from([(Pool::Pull, PULLS)]) }
 }
 
 /// The step that downloads a file of `out/charts`.
@@ -106,8 +106,8 @@ fn mesh_ca() -> Step {
     Step::new(
         StepKey::fleet("mesh-ca"),
         "make the authority that all clusters' meshes trust",
-        own::have(&names),
-        Want::Exit(0),
+        builtin::has_secrets(&names),
+        Expect::Exit(0),
     )
     .needs(["host/openssl"])
     .act([openssl::authority("mesh-ca", "infra/mesh/ca.cnf")])
@@ -120,11 +120,11 @@ fn kubeconfig(fleet: &Fleet) -> Step {
     Step::new(
         StepKey::fleet("kubeconfig"),
         "merge the clusters' kubeconfigs",
-        own::same(KUBECONFIG, file),
-        Want::Exit(0),
+        builtin::file_matches(KUBECONFIG, file),
+        Expect::Exit(0),
     )
     .needs(fleet.clusters.iter().map(|c| StepKey::cluster(&c.name, "kubeconfig")))
-    .act([own::keep(KUBECONFIG, file)])
+    .act([builtin::keep(KUBECONFIG, file)])
 }
 
 pub(super) fn launch(cluster: &Cluster, node: &Node) -> StepKey {

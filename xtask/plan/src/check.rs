@@ -7,12 +7,12 @@ use std::time::Duration;
 use semver::VersionReq;
 
 use super::uses::Uses;
-use super::{Lane, Plan, Step, StepKey, Want};
+use super::{Expect, Plan, Pool, Step, StepKey};
 use model::token::{self, Token};
 use tool::Command;
-use tool::reading::pattern;
+use tool::extract::pattern;
 
-/// Longest time for one question: a person watches, and a lane may wait.
+/// Longest time for one question: a person watches, and a pool may wait.
 const LONGEST_ASK: Duration = Duration::from_secs(10 * 60);
 /// Longest time for one command, for settling, and for a pause.
 const LONGEST: Duration = Duration::from_secs(2 * 60 * 60);
@@ -95,7 +95,7 @@ fn read_only(step: &Step) -> Vec<String> {
 }
 
 fn commands(step: &Step) -> impl Iterator<Item = &Command> {
-    let acts = step.act.iter().chain(step.instead.iter().flat_map(|c| &c.act)).chain(&step.undo);
+    let acts = step.act.iter().chain(step.remedies.iter().flat_map(|c| &c.act)).chain(&step.undo);
     std::iter::once(&step.done_when.ask).chain(acts)
 }
 
@@ -111,17 +111,17 @@ fn hidden(step: &Step) -> Vec<String> {
     let open = commands(step).flat_map(|c| c.args.iter().chain(c.env.iter().map(|(_, v)| v)));
     let open =
         open.flat_map(|text| secrets(text)).map(|s| format!("secret `{s}` stands in an argument or environment"));
-    let wanted = all_wants(step).flat_map(Want::texts).flat_map(|(text, _)| secrets(text));
+    let wanted = all_wants(step).flat_map(Expect::texts).flat_map(|(text, _)| secrets(text));
     open.chain(wanted.map(|s| format!("secret `{s}` stands in a want"))).collect()
 }
 
-fn all_wants(step: &Step) -> impl Iterator<Item = &Want> {
-    std::iter::once(&step.done_when.want).chain(step.instead.iter().map(|c| &c.when))
+fn all_wants(step: &Step) -> impl Iterator<Item = &Expect> {
+    std::iter::once(&step.done_when.want).chain(step.remedies.iter().map(|c| &c.when))
 }
 
 fn limits(step: &Step) -> Vec<String> {
     let limits = &step.limits;
-    let acts = !step.act.is_empty() || step.instead.iter().any(|c| !c.act.is_empty());
+    let acts = !step.act.is_empty() || step.remedies.iter().any(|c| !c.act.is_empty());
     let again = limits.attempts > 1 || !limits.settle.is_zero();
     let rules = [
         (limits.ask.is_zero() || limits.ask > LONGEST_ASK, "the limit of its probe is not within 10m"),
@@ -139,7 +139,7 @@ fn wants(step: &Step) -> Vec<String> {
     if step.done_when.ask.args.is_empty() {
         wrong.push("its probe asks nothing".to_owned());
     }
-    if matches!(&step.done_when.want, Want::All(wants) if wants.is_empty()) {
+    if matches!(&step.done_when.want, Expect::All(wants) if wants.is_empty()) {
         wrong.push("its probe takes any answer".to_owned());
     }
     for want in all_wants(step) {
@@ -150,20 +150,20 @@ fn wants(step: &Step) -> Vec<String> {
     wrong
 }
 
-fn ranges(want: &Want, wrong: &mut Vec<String>) {
+fn ranges(want: &Expect, wrong: &mut Vec<String>) {
     match want {
-        Want::Version(_, range) => {
+        Expect::Version(_, range) => {
             wrong.extend(VersionReq::parse(range).err().map(|e| format!("`{range}` is no range of versions: {e}")));
         }
-        Want::All(wants) | Want::Any(wants) => wants.iter().for_each(|w| ranges(w, wrong)),
-        Want::Not(want) => ranges(want, wrong),
+        Expect::All(wants) | Expect::Any(wants) => wants.iter().for_each(|w| ranges(w, wrong)),
+        Expect::Not(want) => ranges(want, wrong),
         _ => {}
     }
 }
 
 fn files(plan: &Plan, step: &Step) -> Vec<String> {
     let of_commands = commands(step).map(|c| Uses::of_command(c, &plan.files));
-    let of_wants = all_wants(step).flat_map(Want::texts).map(|(text, _)| Uses::of_text(text, &plan.files));
+    let of_wants = all_wants(step).flat_map(Expect::texts).map(|(text, _)| Uses::of_text(text, &plan.files));
     let used: BTreeSet<_> = of_commands.chain(of_wants).flat_map(|u| u.files).collect();
     let missing = used.into_iter().filter(|f| !plan.files.contains_key(f));
     missing.map(|f| format!("uses the file `{f}`, which is not generated")).collect()
@@ -177,10 +177,10 @@ fn facts(plan: &Plan, step: &Step) -> Vec<String> {
         uses.facts.into_iter().filter(|f| !known.contains(f.as_str())).collect()
     };
     let mut lacking = missing(Uses::of_command(&step.done_when.ask, &plan.files), &known);
-    for (text, _) in all_wants(step).flat_map(Want::texts) {
+    for (text, _) in all_wants(step).flat_map(Expect::texts) {
         lacking.extend(missing(Uses::of_text(text, &plan.files), &known));
     }
-    for commands in std::iter::once(&step.act).chain(step.instead.iter().map(|c| &c.act)) {
+    for commands in std::iter::once(&step.act).chain(step.remedies.iter().map(|c| &c.act)) {
         let mut known = known.clone();
         for command in commands {
             lacking.extend(missing(Uses::of_command(command, &plan.files), &known));
@@ -193,7 +193,7 @@ fn facts(plan: &Plan, step: &Step) -> Vec<String> {
 }
 
 fn learns(command: &Command) -> impl Iterator<Item = &str> {
-    command.learn.iter().filter(|l| !l.secret).map(|l| l.name.as_str())
+    command.captures.iter().filter(|l| !l.secret).map(|l| l.name.as_str())
 }
 
 fn known<'a>(plan: &'a Plan, step: &'a Step) -> BTreeSet<&'a str> {
@@ -210,23 +210,23 @@ fn known<'a>(plan: &'a Plan, step: &'a Step) -> BTreeSet<&'a str> {
     known
 }
 
-/// A lane that is used has places; only the free one may do without a number.
+/// A pool that is used has places; only the free one may do without a number.
 fn places(plan: &Plan) -> Vec<String> {
-    let used: BTreeSet<Lane> = plan.steps.iter().map(|s| s.lane).filter(|l| *l != Lane::Free).collect();
-    let none = used.into_iter().filter(|l| plan.lanes.get(l).copied().unwrap_or(0) == 0);
-    none.map(|l| format!("lane {l:?} is used and has no place")).collect()
+    let used: BTreeSet<Pool> = plan.steps.iter().map(|s| s.pool).filter(|l| *l != Pool::Free).collect();
+    let none = used.into_iter().filter(|l| plan.pools.get(l).copied().unwrap_or(0) == 0);
+    none.map(|l| format!("pool {l:?} is used and has no place")).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::samples::{plan, step};
-    use tool::{Reading, Tool};
+    use tool::{Extractor, Tool};
 
     /// The one thing that is wrong when step `b`, which needs `a`, is spoilt.
     fn spoilt(spoil: impl FnOnce(&mut Step)) -> String {
         let mut plan = plan([step("a", &[]), step("b", &["a"])]);
-        plan.steps[0].done_when.ask = plan.steps[0].done_when.ask.clone().learn("ip", Reading::Stdout);
+        plan.steps[0].done_when.ask = plan.steps[0].done_when.ask.clone().capture("ip", Extractor::Stdout);
         plan.files.insert("f".into(), "<fact:ip> <fact:hash>".into());
         assert_eq!(check(&plan), [""; 0]);
         spoil(&mut plan.steps[1]);
@@ -247,9 +247,11 @@ mod tests {
     fn probes_only_read_and_ask_something() {
         assert_eq!(spoilt(|s| s.done_when.ask.mutates = true), "b: its probe changes something");
         assert_eq!(spoilt(|s| s.done_when.ask.args.clear()), "b: its probe asks nothing");
-        assert_eq!(spoilt(|s| s.done_when.want = Want::All(vec![])), "b: its probe takes any answer");
-        assert!(spoilt(|s| s.done_when.want = Want::Match("(".into())).starts_with("b: /(/ is no regular expression"));
-        let bad = Want::Not(Box::new(Want::Version("".into(), "x.y".into())));
+        assert_eq!(spoilt(|s| s.done_when.want = Expect::All(vec![])), "b: its probe takes any answer");
+        assert!(
+            spoilt(|s| s.done_when.want = Expect::Match("(".into())).starts_with("b: /(/ is no regular expression")
+        );
+        let bad = Expect::Not(Box::new(Expect::Version("".into(), "x.y".into())));
         assert!(spoilt(|s| s.done_when.want = bad).starts_with("b: `x.y` is no range of versions"));
     }
 
@@ -258,8 +260,11 @@ mod tests {
         let open = "b: secret `s` stands in an argument or environment";
         assert_eq!(spoilt(|s| s.act[0].args.push("--token=<secret:s>".into())), open);
         assert_eq!(spoilt(|s| s.undo = vec![Command::act(Tool::Helm, ["x"]).env("T", "<secret:s>")]), open);
-        assert_eq!(spoilt(|s| s.done_when.want = Want::Stdout("<secret:s>".into())), "b: secret `s` stands in a want");
-        assert_eq!(spoilt(|s| s.act[0] = s.act[0].clone().told("<secret:s>")), "");
+        assert_eq!(
+            spoilt(|s| s.done_when.want = Expect::Stdout("<secret:s>".into())),
+            "b: secret `s` stands in a want"
+        );
+        assert_eq!(spoilt(|s| s.act[0] = s.act[0].clone().stdin_text("<secret:s>")), "");
     }
 
     #[test]
@@ -268,18 +273,18 @@ mod tests {
         assert_eq!(spoilt(|s| s.limits.act = LONGEST * 2), "b: the limit of its commands is not within 2h");
         assert_eq!(spoilt(|s| s.limits.attempts = 0), "b: its attempts are not 1 to 10");
         assert_eq!(spoilt(|s| s.limits.pause = Duration::ZERO), "b: its pause is not within 2h");
-        assert_eq!(spoilt(|s| s.lane = Lane::Pull), "lane Pull is used and has no place");
+        assert_eq!(spoilt(|s| s.pool = Pool::Pull), "pool Pull is used and has no place");
     }
 
     #[test]
     fn every_file_is_there_and_every_fact_known_in_time() {
-        let ask = |file: &str| Command::ask(Tool::Kubectl, ["diff"]).fed(file);
+        let ask = |file: &str| Command::ask(Tool::Kubectl, ["diff"]).stdin_file(file);
         assert_eq!(spoilt(|s| s.done_when.ask = ask("g")), "b: uses the file `g`, which is not generated");
         let lacks = "b: uses the fact `hash`, which no probe of a step that it needs reads";
         assert_eq!(spoilt(|s| s.done_when.ask = ask("f")), lacks);
         assert_eq!(spoilt(|s| s.act[0].args.push("<digest:f>".into())), lacks);
-        assert_eq!(spoilt(|s| s.done_when.want = Want::Stdout("<fact:hash>".into())), lacks);
-        let own = Command::ask(Tool::Kubectl, ["hash"]).learn("hash", Reading::Stdout);
+        assert_eq!(spoilt(|s| s.done_when.want = Expect::Stdout("<fact:hash>".into())), lacks);
+        let own = Command::ask(Tool::Kubectl, ["hash"]).capture("hash", Extractor::Stdout);
         assert_eq!(spoilt(|s| s.act = vec![own.clone(), ask("f")]), "");
         assert_eq!(spoilt(|s| s.act = vec![ask("f"), own]), lacks);
     }

@@ -44,7 +44,7 @@ pub fn print(changes: &[Change]) -> String {
 
 /// A step as printed, and after it each file that it uses.
 fn whole(step: &Step, plan: &Plan) -> Vec<String> {
-    let cases = step.instead.iter().flat_map(|case| &case.act);
+    let cases = step.remedies.iter().flat_map(|remedy| &remedy.act);
     let commands: Vec<&Command> =
         [&step.done_when.ask].into_iter().chain(cases).chain(&step.act).chain(&step.undo).collect();
     let files: BTreeSet<String> = commands.iter().flat_map(|c| Uses::of_command(c, &plan.files).files).collect();
@@ -115,7 +115,7 @@ mod tests {
     fn a_step_changes_with_the_files_it_uses() {
         let with = |content: &str| {
             let mut one = step("one", &[]);
-            one.act[0] = one.act[0].clone().fed("f.yaml");
+            one.act[0] = one.act[0].clone().stdin_file("f.yaml");
             let mut plan = plan([one, step("two", &["one"])]);
             plan.files.insert("f.yaml".into(), content.into());
             plan

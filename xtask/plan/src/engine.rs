@@ -39,8 +39,8 @@ pub enum Action<'a> {
         digests: Vec<String>,
     },
     /// The result of another step's probe may serve this one (`engine/probe_cache.rs`). The driver sends the digests
-    /// and then [`tool::Event::Recalled`].
-    Recall {
+    /// and then [`tool::Event::CacheHit`].
+    CacheHit {
         /// Names the lookup, as if it were a command.
         task: TaskId,
         /// For which step.
@@ -57,7 +57,7 @@ pub enum Action<'a> {
         hard: bool,
     },
     /// A fact or secret was captured.
-    Learnt {
+    Captured {
         name: String,
         /// Its value.
         value: String,
@@ -73,9 +73,9 @@ impl Action<'_> {
     pub fn entry(&self) -> Option<Entry> {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Some(match self {
-            Action::Learnt { name, value, secret: false } => Entry::Fact { name: name.clone(), value: value.clone() },
+            Action::Captured { name, value, secret: false } => Entry::Fact { name: name.clone(), value: value.clone() },
             Action::Event(StepEvent::Running { step, .. }) => Entry::StepStarted { step: step.to_string() },
-            Action::Event(StepEvent::Unchanged(step)) => Entry::StepKept { step: step.to_string() },
+            Action::Event(StepEvent::Unchanged(step)) => Entry::StepUnchanged { step: step.to_string() },
             Action::Event(StepEvent::Done { step, took, .. }) => {
                 Entry::StepDone { step: step.to_string(), took_ms: millis(*took) }
             }
@@ -99,7 +99,7 @@ pub enum StepEvent {
         /// Which step.
         step: StepKey,
         /// The name of the remedy.
-        case: &'static str,
+        remedy: &'static str,
         /// What is expected and what there is.
         why: String,
     },
@@ -110,7 +110,7 @@ pub enum StepEvent {
         /// Attempt, from 1.
         attempt: u32,
         /// The remedy that the command belongs to.
-        case: Option<&'static str>,
+        remedy: Option<&'static str>,
         /// The command as a person would paste it.
         command: String,
         /// Whether it changes anything.

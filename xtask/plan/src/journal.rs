@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Lines of another version are skipped.
-pub const VERSION: u32 = 1;
+/// Lines of another version are ignored: version 1 had `step-kept`.
+pub const VERSION: u32 = 2;
 
 /// How each line begins; where a line was cut and the next one begins behind it, this finds it again.
 const START: &str = r#"{"v":"#;
@@ -30,7 +30,7 @@ pub enum Entry {
         step: String,
     },
     /// A step matched already.
-    StepKept {
+    StepUnchanged {
         step: String,
     },
     StepDone {
@@ -50,7 +50,7 @@ pub enum Entry {
     },
     /// A run without this entry was killed.
     RunEnded {
-        /// Whether every chosen step is done or kept.
+        /// Whether every chosen step is done or unchanged.
         ok: bool,
         /// Whether the user stopped it.
         interrupted: bool,
@@ -143,7 +143,7 @@ impl Reader {
                 self.begun += 1;
                 self.open.entry(step).or_insert(self.begun);
             }
-            Entry::StepKept { step } | Entry::StepFailed { step, .. } => drop(self.open.remove(&step)),
+            Entry::StepUnchanged { step } | Entry::StepFailed { step, .. } => drop(self.open.remove(&step)),
             Entry::StepDone { step, took_ms } => {
                 self.open.remove(&step);
                 self.journal.took.insert(step, Duration::from_millis(took_ms));
@@ -176,7 +176,7 @@ mod tests {
         let s = |text: &str| text.to_owned();
         vec![
             Entry::RunStarted { command: s("bootstrap"), plan: s("abc"), at_ms: 7 },
-            Entry::StepKept { step: s("host/helm") },
+            Entry::StepUnchanged { step: s("host/helm") },
             Entry::StepStarted { step: s("a") },
             Entry::StepStarted { step: s("b") },
             Entry::StepStarted { step: s("c") },
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_line_reads_well() {
         let done = Entry::StepDone { step: "app1/cp/launch".into(), took_ms: 61_000 };
-        assert_eq!(line(&done), "{\"v\":1,\"event\":\"step-done\",\"step\":\"app1/cp/launch\",\"took_ms\":61000}\n");
+        assert_eq!(line(&done), "{\"v\":2,\"event\":\"step-done\",\"step\":\"app1/cp/launch\",\"took_ms\":61000}\n");
     }
 
     #[test]
@@ -221,9 +221,9 @@ mod tests {
     #[test]
     fn garbage_is_counted_and_nothing_else_is_lost() {
         let fact = line(&Entry::Fact { name: "x".into(), value: "1".into() });
-        let other = r#"{"v":2,"event":"fact","name":"x","value":"2"}"#;
-        let odd = r#"{"v":1,"event":"step-done","step":"a","took_ms":-5}"#;
-        let unknown = r#"{"v":1,"event":"dance"}"#;
+        let other = r#"{"v":1,"event":"fact","name":"x","value":"2"}"#;
+        let odd = r#"{"v":2,"event":"step-done","step":"a","took_ms":-5}"#;
+        let unknown = r#"{"v":2,"event":"dance"}"#;
         let text = format!("\0\0\0{fact}\0\0\n\u{fffd}\u{fffd}\n{other}\n{odd}\n{unknown}\n[]\n{}", "[".repeat(10_000));
         let journal = read(&text);
         assert_eq!((journal.facts["x"].as_str(), journal.broken), ("1", 6));

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use render::Files;
-pub use tool::Want;
+pub use tool::Expect;
 use tool::{Command, Limits};
 
 pub mod bootstrap;
@@ -29,9 +29,9 @@ pub mod uses;
 
 pub use key::{Scope, StepKey};
 
-/// Steps of one lane share a number of places.
+/// Steps of one pool share a number of places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lane {
+pub enum Pool {
     /// As many as there are jobs.
     Free,
     /// Launches of machines: too many at once crash a driver's daemon (canonical/multipass#3336).
@@ -46,15 +46,15 @@ pub enum Lane {
 pub struct Probe {
     /// Changes nothing (`mutates` is false).
     pub ask: Command,
-    pub want: Want,
+    pub want: Expect,
 }
 
 /// Commands for a state that the plain act would not repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Case {
+pub struct Remedy {
     /// One or two words: `stopped`, `half done`.
     pub name: &'static str,
-    pub when: Want,
+    pub when: Expect,
     /// Run in place of the act. Empty: wait for the probe.
     pub act: Vec<Command>,
 }
@@ -64,15 +64,15 @@ pub struct Case {
 pub struct Step {
     pub id: StepKey,
     /// What it does, as a phrase: `launch VM app1-cp`.
-    pub doing: String,
+    pub title: String,
     /// Steps that must be done before.
     pub needs: Vec<StepKey>,
     /// Steps that, if they are chosen too, go first: an order, not a need.
     pub after: Vec<StepKey>,
-    pub lane: Lane,
+    pub pool: Pool,
     pub done_when: Probe,
     /// The first match wins.
-    pub instead: Vec<Case>,
+    pub remedies: Vec<Remedy>,
     /// Empty: it can only be checked.
     pub act: Vec<Command>,
     pub undo: Vec<Command>,
@@ -90,20 +90,20 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The generated files that the steps read.
     pub files: Files,
-    pub lanes: BTreeMap<Lane, usize>,
+    pub pools: BTreeMap<Pool, usize>,
 }
 
 impl Step {
     /// A step that runs `act` unless `ask` is answered as wanted.
-    pub fn new(id: StepKey, doing: impl Into<String>, ask: Command, want: Want) -> Self {
+    pub fn new(id: StepKey, title: impl Into<String>, ask: Command, want: Expect) -> Self {
         Step {
             id,
-            doing: doing.into(),
+            title: title.into(),
             needs: vec![],
             after: vec![],
-            lane: Lane::Free,
+            pool: Pool::Free,
             done_when: Probe { ask, want },
-            instead: vec![],
+            remedies: vec![],
             act: vec![],
             undo: vec![],
             limits: Limits::QUICK,
@@ -124,8 +124,8 @@ impl Step {
     }
 
     #[must_use]
-    pub fn lane(mut self, lane: Lane) -> Self {
-        self.lane = lane;
+    pub fn pool(mut self, pool: Pool) -> Self {
+        self.pool = pool;
         self
     }
 
@@ -137,15 +137,15 @@ impl Step {
 
     /// Adds a remedy.
     #[must_use]
-    pub fn instead(mut self, name: &'static str, when: Want, act: impl IntoIterator<Item = Command>) -> Self {
-        self.instead.push(Case { name, when, act: act.into_iter().collect() });
+    pub fn remedy(mut self, name: &'static str, when: Expect, act: impl IntoIterator<Item = Command>) -> Self {
+        self.remedies.push(Remedy { name, when, act: act.into_iter().collect() });
         self
     }
 
     /// Several of these.
     #[must_use]
     pub fn remedies(self, remedies: Vec<machines::Remedy>) -> Self {
-        remedies.into_iter().fold(self, |step, (name, when, act)| step.instead(name, when, act))
+        remedies.into_iter().fold(self, |step, (name, when, act)| step.remedy(name, when, act))
     }
 
     #[must_use]
@@ -156,7 +156,7 @@ impl Step {
 
     /// Whether nothing but time brings it about: it is checked, and no command of it applies anything.
     pub fn only_checks(&self) -> bool {
-        self.act.is_empty() && self.instead.iter().all(|case| case.act.is_empty())
+        self.act.is_empty() && self.remedies.iter().all(|remedy| remedy.act.is_empty())
     }
 
     /// Whether it is a check of this machine that must hold before anything begins.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::bootstrap::upgrade::{PENDING, Upgrade};
 use super::bootstrap::{KUBECONFIG, host, kube_path, releases as installed};
-use super::{Lane, Plan, Step, StepKey, Want};
+use super::{Expect, Plan, Pool, Step, StepKey};
 use machines::Machine;
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::{Chart, Releases};
@@ -33,16 +33,16 @@ const SERVER: &str = "deployment/clustermesh-apiserver";
 
 /// Which clusters are worked on, and where the others were last seen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Scope {
+pub struct MeshScope {
     /// Names of the clusters that answer and are wanted.
     pub clusters: Vec<String>,
     /// Addresses of clusters outside of it that are peers of some inside: they stay peers, and are not waited for.
     pub elsewhere: Addresses,
 }
 
-impl Scope {
+impl MeshScope {
     pub fn all(fleet: &Fleet) -> Self {
-        Scope { clusters: fleet.clusters.iter().map(|c| c.name.clone()).collect(), elsewhere: Addresses::new() }
+        MeshScope { clusters: fleet.clusters.iter().map(|c| c.name.clone()).collect(), elsewhere: Addresses::new() }
     }
 
     pub fn has(&self, cluster: &Cluster) -> bool {
@@ -56,7 +56,7 @@ impl Scope {
 }
 
 /// Pairs of linked clusters in scope, each once.
-pub fn pairs<'a>(fleet: &'a Fleet, scope: &Scope) -> Vec<(&'a Cluster, &'a Cluster)> {
+pub fn pairs<'a>(fleet: &'a Fleet, scope: &MeshScope) -> Vec<(&'a Cluster, &'a Cluster)> {
     let place = |c: &Cluster| fleet.clusters.iter().position(|other| other.name == c.name);
     let of = |c: &'a Cluster| {
         let later = peers(fleet, c).into_iter().filter(move |p| scope.has(p) && place(c) < place(p));
@@ -66,7 +66,7 @@ pub fn pairs<'a>(fleet: &'a Fleet, scope: &Scope) -> Vec<(&'a Cluster, &'a Clust
 }
 
 /// The plan that connects. `files` holds the values with peers, as [`mesh::files`] makes them for this scope.
-pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm, scope: &Scope) -> Plan {
+pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm, scope: &MeshScope) -> Plan {
     let mut steps = tools(fleet);
     let here = || fleet.clusters.iter().filter(|c| scope.has(c));
     for cluster in here() {
@@ -87,7 +87,7 @@ pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm, scope:
     steps.extend(linked().map(|cluster| joined(fleet, cluster, scope)));
     steps.extend(linked().map(|cluster| counted(fleet, cluster, scope)));
     steps.extend(proof::steps(fleet, releases, scope));
-    Plan { name: "mesh-connect", steps, files, lanes: BTreeMap::from([(Lane::Pull, 4)]) }
+    Plan { name: "mesh-connect", steps, files, pools: BTreeMap::from([(Pool::Pull, 4)]) }
 }
 
 /// One plan and then another, as one to be read.
@@ -118,13 +118,13 @@ fn address(cluster: &Cluster, node: &Node) -> Step {
     let vm = Machine::of(cluster, node);
     Step::new(address_step(cluster, node), format!("read the address of {vm}"), vm.locate(), vm.is_up())
         .needs([host::driver_key(vm.driver())])
-        .instead("not yet", Want::ALWAYS, [])
+        .remedy("not yet", Expect::ALWAYS, [])
         .limits(Limits::QUICK.settle(60).attempts(1, 3))
         .hint(vm.start().to_string())
 }
 
 /// One Helm operation per cluster, peers included; clusters go side by side (ADR-0008).
-fn connected_by_values(fleet: &Fleet, cluster: &Cluster, chart: &Chart, helm: Helm, scope: &Scope) -> Step {
+fn connected_by_values(fleet: &Fleet, cluster: &Cluster, chart: &Chart, helm: Helm, scope: &MeshScope) -> Step {
     let kubeconfig = kube_path(cluster);
     let release = Release { chart, cluster: &cluster.name, kubeconfig: &kubeconfig, helm };
     let archive = installed::archive_path(&chart.archive());
@@ -143,10 +143,10 @@ fn connected_by_values(fleet: &Fleet, cluster: &Cluster, chart: &Chart, helm: He
         .needs(["host/helm", "host/kubectl"])
         .needs([installed::archive_step(&chart.archive())])
         .needs(addresses(cluster).chain(wanted.flat_map(addresses)))
-        .instead("no answer", Want::Exit(0).negated(), [])
-        .instead("pending upgrade", installed_as.newest(PENDING), back.clone());
+        .remedy("no answer", Expect::Exit(0).negated(), [])
+        .remedy("pending upgrade", installed_as.newest(PENDING), back.clone());
     let step = match helm {
-        Helm::V3 => step.instead("cancelled", installed_as.cancelled(r"\S+"), back),
+        Helm::V3 => step.remedy("cancelled", installed_as.cancelled(r"\S+"), back),
         Helm::V4 => step,
     };
     step.act(upgrade)
@@ -159,14 +159,14 @@ fn agents_know_their_nodes(cluster: &Cluster) -> Step {
     let kubectl = Kubectl::on(&kube_path(cluster));
     let line = |node| {
         let address = fact(&cluster.ip_fact(node));
-        Want::Match(format!(r"^{} (\S+ )*{address}( |$)", cluster.vm(node)))
+        Expect::Match(format!(r"^{} (\S+ )*{address}( |$)", cluster.vm(node)))
     };
-    let doing = format!("compare what agents of {} hold for their nodes' addresses", cluster.name);
-    let want = Want::All(cluster.nodes.iter().map(line).collect());
-    let answered = Want::Match(r"^\S+ \S".into());
-    Step::new(id(cluster, "agents"), doing, survey::ranges(cluster), want)
+    let title = format!("compare what agents of {} hold for their nodes' addresses", cluster.name);
+    let want = Expect::All(cluster.nodes.iter().map(line).collect());
+    let answered = Expect::Match(r"^\S+ \S".into());
+    Step::new(id(cluster, "agents"), title, survey::ranges(cluster), want)
         .needs([id(cluster, "peers")])
-        .instead("no answer", answered.negated(), [])
+        .remedy("no answer", answered.negated(), [])
         .act([kubectl.restart(SYSTEM, "daemonset/cilium")])
         .limits(Limits::QUICK.settle(180).attempts(2, 5))
         .hint("an address that changed under the kubelet needs its node set up anew: cargo xtask bootstrap")
@@ -174,26 +174,26 @@ fn agents_know_their_nodes(cluster: &Cluster) -> Step {
 
 fn served(cluster: &Cluster) -> Step {
     let ask = Kubectl::on(&kube_path(cluster)).rolled_out(SYSTEM, SERVER);
-    Step::new(id(cluster, "server"), format!("wait for {SERVER} on {}", cluster.name), ask, Want::Exit(0))
+    Step::new(id(cluster, "server"), format!("wait for {SERVER} on {}", cluster.name), ask, Expect::Exit(0))
         .needs([id(cluster, "agents")])
-        .instead("not yet", Want::ALWAYS, [])
+        .remedy("not yet", Expect::ALWAYS, [])
         .limits(Limits::QUICK.settle(300).attempts(1, 5))
         .hint(format!("kubectl --kubeconfig {} --namespace {SYSTEM} describe {SERVER}", kube_path(cluster)))
 }
 
 /// Agents and KVStoreMesh know the peers, all of them, on every node. Upstream's own verdict takes zero nodes for a
 /// success, and leaves out what is zero.
-fn joined(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Step {
+fn joined(fleet: &Fleet, cluster: &Cluster, scope: &MeshScope) -> Step {
     let all = peers(fleet, cluster);
     let wanted: Vec<&&Cluster> = all.iter().filter(|p| scope.has(p)).collect();
     let nodes = cluster.nodes.len().to_string();
-    let is = |pointer: String, value: &str| Want::Json(pointer, value.to_owned());
+    let is = |pointer: String, value: &str| Expect::Json(pointer, value.to_owned());
     const PARTS: [&str; 2] = ["/connectivity", "/kvstoremesh/status"];
     let mut wants =
-        vec![is("/connectivity/total".into(), &nodes), Want::JsonAtLeast("/kvstoremesh/status/total".into(), 1)];
+        vec![is("/connectivity/total".into(), &nodes), Expect::JsonAtLeast("/kvstoremesh/status/total".into(), 1)];
     for peer in &wanted {
         wants.push(is(format!("/connectivity/clusters/{}/connected", peer.name), &nodes));
-        wants.push(Want::JsonAtLeast(format!("/kvstoremesh/status/clusters/{}/connected", peer.name), 1));
+        wants.push(Expect::JsonAtLeast(format!("/kvstoremesh/status/clusters/{}/connected", peer.name), 1));
     }
     if wanted.len() == all.len() {
         // None is away: then there are exactly these, and none that the fleet does not have.
@@ -205,27 +205,27 @@ fn joined(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Step {
     let ask = Cilium::with(&format!("out/{KUBECONFIG}")).mesh_status(&cluster.name);
     let servers = wanted.iter().map(|p| id(p, "server")).chain([id(cluster, "server")]);
     let names: Vec<&str> = wanted.iter().map(|p| p.name.as_str()).collect();
-    let doing = format!("wait until {} is connected with {}", cluster.name, names.join(", "));
-    Step::new(id(cluster, "connected"), doing, ask, Want::All(wants))
+    let title = format!("wait until {} is connected with {}", cluster.name, names.join(", "));
+    Step::new(id(cluster, "connected"), title, ask, Expect::All(wants))
         .needs(["host/cilium"])
         .needs(servers)
-        .instead("not yet", Want::ALWAYS, [])
+        .remedy("not yet", Expect::ALWAYS, [])
         .limits(Limits::QUICK.settle(300).attempts(1, 5))
         .hint("cargo xtask mesh-connect --diagnose")
 }
 
 /// Each agent has copied every node of every peer: packets to the others would go nowhere.
-fn counted(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Step {
+fn counted(fleet: &Fleet, cluster: &Cluster, scope: &MeshScope) -> Step {
     let wanted: Vec<&Cluster> = peers(fleet, cluster).into_iter().filter(|p| scope.has(p)).collect();
     let each = |peer: &&Cluster| {
         let pointer = format!("/cilium_status/*/cluster-mesh/clusters/name={}/num-nodes", peer.name);
-        Want::JsonEach(pointer, peer.nodes.len().to_string())
+        Expect::JsonEach(pointer, peer.nodes.len().to_string())
     };
     let ask = Cilium::with(&format!("out/{KUBECONFIG}")).status(&cluster.name);
-    let doing = format!("count the nodes that agents of {} know of its peers", cluster.name);
-    Step::new(id(cluster, "nodes"), doing, ask, Want::All(wanted.iter().map(each).collect()))
+    let title = format!("count the nodes that agents of {} know of its peers", cluster.name);
+    Step::new(id(cluster, "nodes"), title, ask, Expect::All(wanted.iter().map(each).collect()))
         .needs([id(cluster, "connected"), StepKey::host("cilium")])
-        .instead("not yet", Want::ALWAYS, [])
+        .remedy("not yet", Expect::ALWAYS, [])
         .limits(Limits::QUICK.settle(120).attempts(1, 5))
         .hint("cargo xtask mesh-connect --diagnose")
 }

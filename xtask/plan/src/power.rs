@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::bootstrap::{host, launch};
-use super::{Plan, Step, StepKey, Want};
+use super::{Expect, Plan, Step, StepKey};
 use machines::{Machine, MachineState};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use render::Files;
-use tool::{Limits, own};
+use tool::{Limits, builtin};
 
 /// Workers before their control plane, which then records their shutdown, and workload clusters before the platform, which
 /// stores their logs. The kubelet ends its pods within 30 s (`shutdownGracePeriod`). No node is cordoned or uncordoned.
@@ -23,13 +23,13 @@ pub fn stop(fleet: &Fleet) -> Plan {
         }
         steps.push(stopped(cluster, cluster.control_plane()).after(order.into_iter().chain(workers)));
     }
-    Plan { name: "stop", steps, files: Files::new(), lanes: BTreeMap::new() }
+    Plan { name: "stop", steps, files: Files::new(), pools: BTreeMap::new() }
 }
 
 fn stopped(cluster: &Cluster, node: &Node) -> Step {
     let vm = Machine::of(cluster, node);
     use MachineState::{Absent, Deleted, Stopped, Suspended};
-    let want = Want::Any([Stopped, Suspended, Deleted, Absent].map(|state| vm.is(&state)).into());
+    let want = Expect::Any([Stopped, Suspended, Deleted, Absent].map(|state| vm.is(&state)).into());
     Step::new(StepKey::node(cluster, node, "stop"), format!("stop VM {vm}"), vm.info(), want)
         .needs([host::driver_key(vm.driver())])
         .remedies(vm.stop_remedies())
@@ -46,7 +46,7 @@ pub fn start(fleet: &Fleet, bootstrap: Plan) -> Plan {
         let order = before(fleet, cluster, node).filter(|other| stands_before(&steps, other, &mine));
         let order: Vec<StepKey> = order.collect();
         if let Some(step) = steps.iter_mut().find(|step| step.id == mine) {
-            step.doing = format!("start VM {}", cluster.vm(node));
+            step.title = format!("start VM {}", cluster.vm(node));
             step.act.clear();
             step.undo.clear();
             step.after = order;
@@ -75,15 +75,29 @@ pub fn destroy(fleet: &Fleet) -> Plan {
     for cluster in &fleet.clusters {
         let name = &cluster.name;
         steps.extend(cluster.nodes.iter().map(|node| destroyed(cluster, node)));
-        let files =
-            Step::new(StepKey::cluster(name, "files"), format!("forget {name}"), own::forgotten(name), Want::Exit(0));
+        let files = Step::new(
+            StepKey::cluster(name, "files"),
+            format!("forget {name}"),
+            builtin::secrets_absent(name),
+            Expect::Exit(0),
+        );
         steps.push(
-            files.needs(cluster.nodes.iter().map(|n| StepKey::node(cluster, n, "destroy"))).act([own::forget(name)]),
+            files
+                .needs(cluster.nodes.iter().map(|n| StepKey::node(cluster, n, "destroy")))
+                .act([builtin::delete_secrets(name)]),
         );
     }
-    let all = Step::new(StepKey::fleet("files"), "forget what the clusters shared", own::forgotten("."), Want::Exit(0));
-    steps.push(all.needs(fleet.clusters.iter().map(|c| StepKey::cluster(&c.name, "files"))).act([own::forget(".")]));
-    Plan { name: "destroy", steps, files: Files::new(), lanes: BTreeMap::new() }
+    let all = Step::new(
+        StepKey::fleet("files"),
+        "forget what the clusters shared",
+        builtin::secrets_absent("."),
+        Expect::Exit(0),
+    );
+    steps.push(
+        all.needs(fleet.clusters.iter().map(|c| StepKey::cluster(&c.name, "files")))
+            .act([builtin::delete_secrets(".")]),
+    );
+    Plan { name: "destroy", steps, files: Files::new(), pools: BTreeMap::new() }
 }
 
 fn destroyed(cluster: &Cluster, node: &Node) -> Step {

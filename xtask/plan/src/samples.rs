@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Lane, Plan, Probe, Step, Want};
+use super::{Expect, Plan, Pool, Probe, Step};
 use render::Files;
 use tool::{Command, Limits, Tool};
 
@@ -11,12 +11,12 @@ use tool::{Command, Limits, Tool};
 pub(crate) fn step(id: &str, needs: &[&str]) -> Step {
     Step {
         id: id.into(),
-        doing: format!("bring about {id}"),
+        title: format!("bring about {id}"),
         needs: needs.iter().map(|n| (*n).into()).collect(),
         after: vec![],
-        lane: Lane::Free,
-        done_when: Probe { ask: Command::ask(Tool::Kubectl, ["ask", id]), want: Want::Stdout("yes".into()) },
-        instead: vec![],
+        pool: Pool::Free,
+        done_when: Probe { ask: Command::ask(Tool::Kubectl, ["ask", id]), want: Expect::Stdout("yes".into()) },
+        remedies: vec![],
         act: vec![Command::act(Tool::Kubectl, ["act", id])],
         undo: vec![],
         limits: Limits {
@@ -30,7 +30,7 @@ pub(crate) fn step(id: &str, needs: &[&str]) -> Step {
     }
 }
 
-/// A plan of these steps, without files or lanes.
+/// A plan of these steps, without files or pools.
 pub(crate) fn plan(steps: impl IntoIterator<Item = Step>) -> Plan {
-    Plan { name: "sample", steps: steps.into_iter().collect(), files: Files::new(), lanes: BTreeMap::new() }
+    Plan { name: "sample", steps: steps.into_iter().collect(), files: Files::new(), pools: BTreeMap::new() }
 }

@@ -17,13 +17,13 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The result of a probe as observers get it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum ProbeState {
     /// The step is as the plan wants it.
     Matches,
     /// It is not.
     Differs {
         /// The state it is in, where the plan has a remedy for it: `stopped`.
-        case: Option<&'static str>,
+        remedy: Option<&'static str>,
         /// What is expected and what there is.
         why: String,
     },
@@ -39,7 +39,7 @@ pub struct Answer {
     pub at: Duration,
     /// Unless nothing was asked, or it must not be seen.
     pub output: Option<Output>,
-    pub state: State,
+    pub state: ProbeState,
 }
 
 impl Answer {
@@ -49,7 +49,7 @@ impl Answer {
         for text in self.output.iter_mut().flat_map(|output| [&mut output.stdout, &mut output.stderr]) {
             *text = redact(text);
         }
-        if let State::Differs { why, .. } = &mut self.state {
+        if let ProbeState::Differs { why, .. } = &mut self.state {
             *why = redact(why);
         }
     }

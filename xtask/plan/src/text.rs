@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Case, Lane, Plan, Step, StepKey, Want};
+use super::{Expect, Plan, Pool, Remedy, Step, StepKey};
 use tool::{Command, Limits, Stdin, quoted};
 
 /// Every step of the plan, in order.
@@ -22,18 +22,18 @@ pub fn print(plan: &Plan) -> String {
 
 pub fn print_step(step: &Step) -> String {
     let mut out = String::new();
-    let lane = match step.lane {
-        Lane::Free => String::new(),
-        Lane::Launch => "   lane: launch".into(),
-        Lane::Pull => "   lane: pull".into(),
+    let pool = match step.pool {
+        Pool::Free => String::new(),
+        Pool::Launch => "   pool: launch".into(),
+        Pool::Pull => "   pool: pull".into(),
     };
-    line(&mut out, "", &format!("{}   {}{lane}", step.id, step.doing));
+    line(&mut out, "", &format!("{}   {}{pool}", step.id, step.title));
     list(&mut out, "needs", &step.needs);
     list(&mut out, "after", &step.after);
     command(&mut out, "asks", &step.done_when.ask);
     wants(&mut out, "done when", &step.done_when.want);
-    for case in &step.instead {
-        print_case(&mut out, case);
+    for remedy in &step.remedies {
+        print_remedy(&mut out, remedy);
     }
     commands(&mut out, "otherwise", &step.act);
     commands(&mut out, "undone by", &step.undo);
@@ -44,12 +44,12 @@ pub fn print_step(step: &Step) -> String {
     out
 }
 
-fn print_case(out: &mut String, case: &Case) {
-    wants(out, &format!("if {}", case.name), &case.when);
-    if case.act.is_empty() {
+fn print_remedy(out: &mut String, remedy: &Remedy) {
+    wants(out, &format!("if {}", remedy.name), &remedy.when);
+    if remedy.act.is_empty() {
         line(out, "", "    wait");
     }
-    for act in &case.act {
+    for act in &remedy.act {
         command(out, "", act);
     }
 }
@@ -79,9 +79,9 @@ fn list(out: &mut String, label: &str, ids: &[StepKey]) {
     }
 }
 
-fn wants(out: &mut String, label: &str, want: &Want) {
+fn wants(out: &mut String, label: &str, want: &Expect) {
     let all = match want {
-        Want::All(all) if !all.is_empty() => all.as_slice(),
+        Expect::All(all) if !all.is_empty() => all.as_slice(),
         one => std::slice::from_ref(one),
     };
     let mut label = label;
@@ -124,11 +124,11 @@ fn details(out: &mut String, command: &Command) {
         Stdin::File(file) => line(out, "", &format!("     stdin   {file}")),
         Stdin::Text(text) => line(out, "", &format!("     stdin   {text:?}")),
     }
-    for learn in &command.learn {
-        let kind = if learn.secret { "secret" } else { "fact" };
-        line(out, "", &format!("     learns  <{kind}:{}>", learn.name));
+    for capture in &command.captures {
+        let kind = if capture.secret { "secret" } else { "fact" };
+        line(out, "", &format!("     learns  <{kind}:{}>", capture.name));
     }
-    if command.any_exit {
+    if command.ignore_exit {
         line(out, "", "     any exit will do");
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::bootstrap::host;
-use super::{Lane, Plan, Step, StepKey, Want};
+use super::{Expect, Plan, Pool, Step, StepKey};
 use model::fleet::Fleet;
 use model::fleet::binaries::{Archive, Binary};
 use render::Files;
-use tool::{Command, Limits, curl, own, tar};
+use tool::{Command, Limits, builtin, curl, tar};
 
 /// Where archives are kept and unpacked, below `out/`.
 const SHELF: &str = "tools";
@@ -27,7 +27,7 @@ pub fn plan(fleet: &Fleet, binaries: &[Binary], platform: &str) -> Plan {
     let fetches = tools.iter().any(|step| !step.act.is_empty());
     let mut steps: Vec<Step> = host::steps(fleet).into_iter().filter(|s| fetches && s.id == "host/curl").collect();
     steps.extend(tools);
-    Plan { name: "tools install", steps, files: Files::new(), lanes: BTreeMap::from([(Lane::Pull, PULLS)]) }
+    Plan { name: "tools install", steps, files: Files::new(), pools: BTreeMap::from([(Pool::Pull, PULLS)]) }
 }
 
 /// There already in this very version, wherever it came from: then nothing is fetched. `out/bin` is looked at first by
@@ -37,18 +37,18 @@ fn install(binary: &Binary, archive: &Archive, ask: Command) -> Step {
     let folder = format!("{SHELF}/{name}-{version}");
     let packed = format!("{folder}/{}", archive.file());
     let unpacked = format!("{folder}/{}", archive.member);
-    let exact = Want::Version(host::version_at(name).into(), format!("={version}"));
+    let exact = Expect::Version(host::version_at(name).into(), format!("={version}"));
     let fetch = [
-        own::folder(&folder),
+        builtin::folder(&folder),
         curl::get(&archive.url, &format!("out/{packed}")),
-        own::check(&packed, &archive.digest.to_string()),
+        builtin::check(&packed, &archive.digest.to_string()),
         tar::extract(&format!("out/{packed}"), &archive.member, &format!("out/{folder}")),
-        own::place(&unpacked, &format!("bin/{name}")),
+        builtin::install_binary(&unpacked, &format!("bin/{name}")),
     ];
     Step::new(StepKey::tools(name), format!("install {name} {version} into out/bin"), ask, exact)
         .needs(["host/curl"])
-        .lane(Lane::Pull)
-        .instead("not there", Want::Absent, fetch.clone())
+        .pool(Pool::Pull)
+        .remedy("not there", Expect::Absent, fetch.clone())
         .act(fetch)
         .limits(Limits::QUICK.minutes(5).settle(0).attempts(2, 2))
         .hint(format!("without this download: {} · digests: {}", host::package(name), binary.published))

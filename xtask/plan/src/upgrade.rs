@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::bootstrap::kube_path;
 use super::bootstrap::node::node_scripts;
-use super::{Plan, Scope, Step, StepKey, Want, power};
+use super::{Expect, Plan, Scope, Step, StepKey, power};
 use machines::{Machine, guest};
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
@@ -90,9 +90,9 @@ fn scripts(cluster: &Cluster, steps: &mut [Step]) {
 fn ready(cluster: &Cluster, steps: &mut [Step]) {
     let nodes = id(cluster, "nodes");
     let Some(step) = steps.iter_mut().find(|step| step.id == nodes) else { return };
-    let line = |vm: String| Want::Match(format!(r"^{vm} (True \S*|\S* \S+)$"));
+    let line = |vm: String| Expect::Match(format!(r"^{vm} (True \S*|\S* \S+)$"));
     step.done_when.ask = Kubectl::on(&kube_path(cluster)).marks();
-    step.done_when.want = Want::All(cluster.nodes.iter().map(|node| line(cluster.vm(node))).collect());
+    step.done_when.want = Expect::All(cluster.nodes.iter().map(|node| line(cluster.vm(node))).collect());
 }
 
 /// What must be so on every cluster before anything changes on one.
@@ -102,29 +102,29 @@ fn checks(fleet: &Fleet, cluster: &Cluster) -> Vec<Step> {
     // Without another node nothing can be moved, and a kubelet of another minor is not for pods that run on.
     let down = if cluster.nodes.len() > 1 { to.minor.saturating_sub(1) } else { to.minor };
     let range = format!(">={}.{down}.0, <={to}", to.major);
-    let allowed = Want::Version("/serverVersion/gitVersion".into(), range);
-    let doing = format!("see whether {} can go to v{to}", cluster.name);
+    let allowed = Expect::Version("/serverVersion/gitVersion".into(), range);
+    let title = format!("see whether {} can go to v{to}", cluster.name);
     let lower = "kubeadm goes up, by one minor at a time, and a cluster of one node stays within its minor";
     let healthy = Step::new(
         id(cluster, "etcd"),
         format!("ask whether etcd of {} is well", cluster.name),
         kubectl.raw("/livez/etcd"),
-        Want::Stdout("ok".into()),
+        Expect::Stdout("ok".into()),
     );
     let settle = Limits::QUICK.settle(120).attempts(1, 5);
     let mut steps = vec![
-        Step::new(id(cluster, "allowed"), doing, kubectl.versions(), allowed)
-            .instead("not yet", Want::Exit(0).negated(), [])
+        Step::new(id(cluster, "allowed"), title, kubectl.versions(), allowed)
+            .remedy("not yet", Expect::Exit(0).negated(), [])
             .limits(settle)
             .hint(lower),
-        healthy.instead("not yet", Want::ALWAYS, []).limits(settle),
+        healthy.remedy("not yet", Expect::ALWAYS, []).limits(settle),
     ];
     steps.iter_mut().for_each(|step| step.needs.push(id(cluster, "kubeconfig")));
     steps.extend(cluster.nodes.iter().map(|node| {
         let vm = Machine::of(cluster, node);
         let ask = guest::state(&vm, &cluster.api_name());
-        let doing = format!("look for {ROOM} MiB of free disk on {vm}");
-        Step::new(node::id(cluster, node, "room"), doing, ask, Want::JsonAtLeast("/free_mib".into(), ROOM))
+        let title = format!("look for {ROOM} MiB of free disk on {vm}");
+        Step::new(node::id(cluster, node, "room"), title, ask, Expect::JsonAtLeast("/free_mib".into(), ROOM))
             .needs([node::id(cluster, node, "prep")])
             .hint(guest::prune_images(&vm).to_string())
     }));
@@ -137,12 +137,12 @@ fn current(cluster: &Cluster, releases: &Releases, steps: &[Step]) -> Step {
     let here = releases.charts.iter().filter(|chart| chart.placement.clusters.contains(&cluster.role));
     let spaces: BTreeSet<&str> = here.map(|chart| chart.namespace.as_str()).chain(["kube-system"]).collect();
     let spaces = spaces.into_iter().collect::<Vec<_>>().join("|");
-    let unready = Want::Match(format!(r"^({spaces})/\S+ (Pending|Running) (False)?$"));
-    let want = Want::All(vec![Want::Match(r"^kube-system/\S+ Running True$".into()), unready.negated()]);
+    let unready = Expect::Match(format!(r"^({spaces})/\S+ (Pending|Running) (False)?$"));
+    let want = Expect::All(vec![Expect::Match(r"^kube-system/\S+ Running True$".into()), unready.negated()]);
     let ask = Kubectl::on(&kube_path(cluster)).pods();
     Step::new(id(cluster, "current"), format!("see that all pods of {} are ready", cluster.name), ask, want)
         .needs(all)
-        .instead("not yet", Want::ALWAYS, [])
+        .remedy("not yet", Expect::ALWAYS, [])
         .limits(Limits::QUICK.settle(600).attempts(1, 5))
         .hint(format!("kubectl --kubeconfig {} get pods --all-namespaces", kube_path(cluster)))
 }

@@ -59,7 +59,7 @@ mod tests {
     fn facts_are_found_through_files_and_digests() {
         let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
         let files = Files::from([file("a", "<fact:x> <digest:b>"), file("b", "<fact:y> <secret:s> <digest:a>")]);
-        let uses = Uses::of_command(&Command::act(Tool::Helm, ["<fact:z>"]).fed("a"), &files);
+        let uses = Uses::of_command(&Command::act(Tool::Helm, ["<fact:z>"]).stdin_file("a"), &files);
         assert_eq!(Vec::from_iter(uses.facts), ["x", "y", "z"]);
         assert_eq!(Vec::from_iter(uses.secrets), ["s"]);
         assert_eq!(Vec::from_iter(uses.files), ["a", "b"]);

@@ -9,7 +9,7 @@ impl SimState {
     /// The tool's response at this moment. Repeat with the same request until it is done.
     pub fn answer(&mut self, request: &Request, now: Duration, disk: &mut dyn Disk) -> Response {
         self.run_due_jobs(now);
-        if request.tool != Tool::Own && !self.machine.tools.contains_key(request.tool.program()) {
+        if request.tool != Tool::Builtin && !self.machine.tools.contains_key(request.tool.program()) {
             return Response::Done(Output::of(Exit::Missing));
         }
         let ready = request.since + request.latency();
@@ -24,7 +24,7 @@ impl SimState {
             Tool::Openssl => openssl::answer(self, request).map(Response::Done),
             Tool::Curl => curl::answer(self, request, disk).map(Response::Done),
             Tool::Tar => tar::answer(self, request, disk).map(Response::Done),
-            Tool::Own => builtin::answer(self, request, now, disk),
+            Tool::Builtin => builtin::answer(self, request, now, disk),
             Tool::Docker => docker::answer(self, request, now),
         };
         self.record_reachability(now);

@@ -97,9 +97,9 @@ impl Kind {
                     || request.tool == Tool::Helm && ["upgrade", "pull"].contains(&first)
             }
             // Built-in commands run inside the driving process.
-            Kind::Hang | Kind::Signal => request.tool != Tool::Own,
+            Kind::Hang | Kind::Signal => request.tool != Tool::Builtin,
             // During an action or behind it; on a query they have the effect of a hang and a crash.
-            Kind::HangDone => request.tool != Tool::Own && !is_query(request),
+            Kind::HangDone => request.tool != Tool::Builtin && !is_query(request),
             Kind::KillGroup | Kind::PowerCut => !is_query(request),
             Kind::Fail | Kind::FailDone | Kind::Cut | Kind::Crash => true,
         }
@@ -114,7 +114,7 @@ fn is_query(request: &Request) -> bool {
         Tool::Helm => has(&["version", "show", "template", "list", "get"]),
         Tool::Kubectl => has(&["get", "diff", "version", "logs"]) || has(&["rollout"]) && has(&["status"]),
         Tool::Cilium => !has(&["test"]),
-        Tool::Own => has(&["machine", "dial", "sha256"]),
+        Tool::Builtin => has(&["machine", "dial", "sha256"]),
         Tool::Curl | Tool::Openssl | Tool::Docker => has(&["--version", "version"]),
         Tool::Tar => false,
     }

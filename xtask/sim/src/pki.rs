@@ -1,6 +1,6 @@
 //! Certificates, keys and digests, derived from names: the same run gives the same bytes, and nothing is protected.
 
-pub use tool::reading::{base64, unbase64};
+pub use tool::extract::{base64, unbase64};
 
 /// sha256 in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {

@@ -97,7 +97,7 @@ impl Fixture {
             "openssl" => Tool::Openssl,
             "curl" => Tool::Curl,
             "docker" => Tool::Docker,
-            _ => Tool::Own,
+            _ => Tool::Builtin,
         };
         self.task += 1;
         let env = vec![("KUBECONFIG".to_owned(), "app1.yaml".to_owned())];

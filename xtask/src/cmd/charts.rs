@@ -15,7 +15,7 @@ use model::problem::Problem;
 use model::release::RELEASES;
 use model::release::Releases;
 use tool::World;
-use tool::own;
+use tool::builtin;
 
 mod bump;
 mod offers;
@@ -136,7 +136,7 @@ fn fetching(inputs: &Inputs, names: &[String]) -> Plan {
 
 /// The digest of a file in `out/charts`, if it is there.
 fn digest(world: &mut dyn World, file: &str) -> Result<Option<String>, CmdError> {
-    let output = query::command(world, own::sha256(&format!("charts/{file}")), LIMIT)?;
+    let output = query::command(world, builtin::sha256(&format!("charts/{file}")), LIMIT)?;
     Ok(output.ok().then(|| output.stdout.trim().to_owned()))
 }
 

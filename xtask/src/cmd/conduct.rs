@@ -23,7 +23,7 @@ use tool::{Call, World};
 use tool::{Event, TaskId};
 
 /// Steps at once, if nothing else is asked for. They wait for other machines most of the time, so cores do not count;
-/// what is scarce (launches, downloads) has lanes of its own.
+/// what is scarce (launches, downloads) has pools of its own.
 const JOBS: usize = 16;
 /// How often elapsed times go on while nothing happens.
 const BEAT: Duration = Duration::from_millis(500);

@@ -69,10 +69,10 @@ mod tests {
     use super::*;
     use model::samples::{LIST, digest, fleet, list};
     use std::time::Duration;
-    use tool::{Command, Exit, Output, own};
+    use tool::{Command, Exit, Output, builtin};
 
     fn failure(step: &str, stdout: &str) -> Failure {
-        let command: Command = own::sha256("charts/x");
+        let command: Command = builtin::sha256("charts/x");
         let output = Output { stdout: stdout.into(), ..Output::of(Exit::Code(0)) };
         let (why, took) = ("no".to_owned(), Duration::ZERO);
         Failure { step: step.into(), precondition: false, attempt: 4, attempts: 4, command, output, took, why }

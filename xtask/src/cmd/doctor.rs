@@ -14,7 +14,7 @@ use exec::query::Survey;
 use model::problem::Problem;
 use plan::StepKey;
 use plan::journal;
-use plan::survey::State;
+use plan::survey::ProbeState;
 use plan::survey::findings::{Finding, Seen, findings, repair};
 use plan::survey::overview::overview;
 use tool::World;
@@ -58,17 +58,17 @@ fn of_host(inputs: &Inputs, survey: &Survey) -> Vec<Finding> {
     let plan = inputs.bootstrap(Helm::V4);
     let mut problems = Vec::new();
     for step in plan.steps.iter().filter(|step| step.id.is_host()) {
-        let Some(answer) = survey.answers.get(&step.id).filter(|answer| answer.state != State::Matches) else {
+        let Some(answer) = survey.answers.get(&step.id).filter(|answer| answer.state != ProbeState::Matches) else {
             continue;
         };
         let stdout = answer.output.as_ref().map_or("", |output| output.stdout.as_str());
         let meant = ready::meaning(&inputs.fleet, &step.id, stdout);
         if meant.is_empty() {
             let why = match &answer.state {
-                State::Differs { why, .. } | State::NoAnswer(why) => why.clone(),
-                State::Matches | State::NotAsked(_) => "it was not asked".into(),
+                ProbeState::Differs { why, .. } | ProbeState::NoAnswer(why) => why.clone(),
+                ProbeState::Matches | ProbeState::NotAsked(_) => "it was not asked".into(),
             };
-            let problem = Problem::new(format!("not so: {}", step.doing)).why(why);
+            let problem = Problem::new(format!("not so: {}", step.title)).why(why);
             problems.push(Problem { hint: step.hint.clone(), ..problem });
         }
         problems.extend(meant);

@@ -9,9 +9,9 @@ use exec::query::{self, Survey};
 use model::token::{self, Token};
 use model::yaml;
 use plan::StepKey;
-use plan::survey::{State, drift};
+use plan::survey::{ProbeState, drift};
 use tool::World;
-use tool::reading::json;
+use tool::extract::json;
 
 /// Adds the keys that differ to what the survey says of such releases. Where they cannot be read, it stays as it is.
 ///
@@ -33,7 +33,7 @@ pub fn explain(
         let theirs = said.output.filter(|output| output.ok()).and_then(|output| json(&output.stdout).ok());
         let ours = wanted(inputs, survey, &id);
         let state = survey.answers.get_mut(&id).map(|answer| &mut answer.state);
-        if let (Some(theirs), Some(ours), Some(State::Differs { why, .. })) = (theirs, ours, state) {
+        if let (Some(theirs), Some(ours), Some(ProbeState::Differs { why, .. })) = (theirs, ours, state) {
             *why = format!("{why}; {}", drift::told(&drift::differing(&ours, &theirs)));
         }
     }

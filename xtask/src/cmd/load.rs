@@ -11,7 +11,7 @@ use model::fleet::binaries::{self, Binary};
 use model::fleet::{self, Compatibility, Fleet};
 use model::problem::{Problem, nearest};
 use model::release::{self, RELEASES, Releases};
-use plan::mesh::{self, Scope};
+use plan::mesh::{self, MeshScope};
 use plan::{Plan, bootstrap, upgrade};
 use render::{self, Data, Files};
 use tool::helm::Helm;
@@ -51,7 +51,7 @@ impl Inputs {
     ///
     /// # Errors
     /// A data file names peers.
-    pub fn mesh(&self, helm: Helm, scope: &Scope) -> Result<Plan, CmdError> {
+    pub fn mesh(&self, helm: Helm, scope: &MeshScope) -> Result<Plan, CmdError> {
         let peers = render::mesh::files(&self.fleet, &scope.addresses(&self.fleet), &self.files);
         let mut files = self.files.clone();
         files.extend(peers.map_err(CmdError::all(USAGE))?);
@@ -67,7 +67,7 @@ impl Inputs {
     ///
     /// # Errors
     /// As for [`Inputs::mesh`].
-    pub fn mesh_whole(&self, helm: Helm, scope: &Scope) -> Result<Plan, CmdError> {
+    pub fn mesh_whole(&self, helm: Helm, scope: &MeshScope) -> Result<Plan, CmdError> {
         let before = mesh::whole(mesh::survey::plan(&self.fleet, scope), self.home(helm, &scope.clusters));
         Ok(mesh::whole(before, self.mesh(helm, scope)?))
     }

@@ -8,7 +8,7 @@ use super::load::Inputs;
 use super::{Session, conduct, load, place, plan, query, show};
 use crate::ui::format;
 use crate::ui::shell::Severity;
-use ::plan::mesh::{Scope, pairs, survey};
+use ::plan::mesh::{MeshScope, pairs, survey};
 use look::{Seen, look, patient};
 use mesh::{Finding, Grade, Survey, told};
 use model::fleet::Fleet;
@@ -50,7 +50,7 @@ pub fn run(session: &mut Session, wishes: Wishes) -> CmdResult {
 ///
 /// # Errors
 /// A data file names peers.
-pub fn printed(session: &mut Session, inputs: &Inputs, scope: &Scope, wishes: Wishes) -> CmdResult {
+pub fn printed(session: &mut Session, inputs: &Inputs, scope: &MeshScope, wishes: Wishes) -> CmdResult {
     let plan = match wishes.diagnose {
         true => survey::whole(&inputs.fleet, &inputs.releases, scope),
         false => inputs.mesh_whole(Helm::V4, scope)?,
@@ -62,8 +62,8 @@ pub fn printed(session: &mut Session, inputs: &Inputs, scope: &Scope, wishes: Wi
 ///
 /// # Errors
 /// An unknown cluster, fewer than two clusters, or no link between them.
-pub fn wanted(session: &Session, fleet: &Fleet) -> Result<Scope, CmdError> {
-    let scope = Scope { clusters: load::clusters(session, fleet)?, ..Scope::default() };
+pub fn wanted(session: &Session, fleet: &Fleet) -> Result<MeshScope, CmdError> {
+    let scope = MeshScope { clusters: load::clusters(session, fleet)?, ..MeshScope::default() };
     if scope.clusters.len() < 2 {
         return Err(CmdError::new(USAGE, Problem::new("a mesh needs two clusters").at(&fleet.file, None)));
     }
@@ -87,7 +87,7 @@ pub fn within(
     session: &mut Session,
     world: &mut dyn World,
     inputs: &Inputs,
-    scope: Scope,
+    scope: MeshScope,
     wishes: Wishes,
 ) -> CmdResult {
     if wishes.diagnose {
@@ -127,7 +127,13 @@ fn is_away(finding: &Finding) -> bool {
     finding.grade == Grade::Away || finding.grade == Grade::Moved && finding.check == "API servers"
 }
 
-fn connect(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: &Scope, wishes: Wishes) -> CmdResult {
+fn connect(
+    session: &mut Session,
+    world: &mut dyn World,
+    inputs: &Inputs,
+    scope: &MeshScope,
+    wishes: Wishes,
+) -> CmdResult {
     let plan = inputs.mesh(query::helm(world)?, scope)?;
     let code = conduct::run(session, world, &plan, &|_| vec![])?;
     if code == FAILED {
@@ -158,7 +164,7 @@ fn bring_home(session: &mut Session, world: &mut dyn World, inputs: &Inputs, see
 
 /// The scope that is left. Outside of it everything stays as it is: who is a peer stays one, at its last known address,
 /// and who is none does not become one, because a link that one side alone knows of never comes up (ADR-0008).
-fn without(session: &mut Session, inputs: &Inputs, mut scope: Scope, seen: &Seen, away: &[&Finding]) -> Scope {
+fn without(session: &mut Session, inputs: &Inputs, mut scope: MeshScope, seen: &Seen, away: &[&Finding]) -> MeshScope {
     let fleet = &inputs.fleet;
     scope.clusters.retain(|name| away.iter().all(|f| f.cluster != *name));
     let known = told(&Survey { fleet, scope: &scope, answers: &seen.answers, facts: &seen.facts });
@@ -177,7 +183,7 @@ fn without(session: &mut Session, inputs: &Inputs, mut scope: Scope, seen: &Seen
 }
 
 /// After a failure: the most likely cause, and where more is kept.
-fn explain(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: &Scope) -> Result<(), CmdError> {
+fn explain(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: &MeshScope) -> Result<(), CmdError> {
     let found = look(session, world, inputs, scope, true)?.found;
     report::cause(session, &found);
     let named = found.first().map(|f| f.cluster.clone()).filter(|c| !c.is_empty());
@@ -201,7 +207,7 @@ fn cilium() -> Cilium {
 }
 
 /// The long test, one pair after another: each makes its own namespaces in both clusters.
-fn tested(session: &mut Session, world: &mut dyn World, fleet: &Fleet, scope: &Scope) -> CmdResult {
+fn tested(session: &mut Session, world: &mut dyn World, fleet: &Fleet, scope: &MeshScope) -> CmdResult {
     let mut problems = Vec::new();
     for (a, b) in pairs(fleet, scope) {
         let name = format!("sysdump-{}-{}", a.name, b.name);

@@ -10,7 +10,7 @@ use super::load::{self, Inputs};
 use crate::cli::{Format, Graph, Planned};
 use crate::ui::shell::Severity;
 use crate::ui::{events, format};
-use plan::mesh::Scope;
+use plan::mesh::MeshScope;
 use plan::{Plan, StepKey, diff, graph, power, text};
 use tool::helm::Helm;
 
@@ -40,7 +40,7 @@ pub(super) fn every(inputs: &Inputs) -> Vec<Plan> {
 fn planned(inputs: &Inputs, of: Planned) -> Result<Plan, CmdError> {
     match of {
         Planned::Bootstrap => Ok(inputs.bootstrap(Helm::V4)),
-        Planned::MeshConnect => inputs.mesh_whole(Helm::V4, &Scope::all(&inputs.fleet)),
+        Planned::MeshConnect => inputs.mesh_whole(Helm::V4, &MeshScope::all(&inputs.fleet)),
         Planned::Stop => Ok(power::stop(&inputs.fleet)),
         Planned::Start => Ok(power::start(&inputs.fleet, inputs.bootstrap(Helm::V4))),
         Planned::Upgrade => Ok(inputs.upgrade(Helm::V4)),

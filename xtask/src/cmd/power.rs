@@ -11,8 +11,8 @@ use super::load::Inputs;
 use super::{Session, conduct, drill_marker, install, load, mesh, place, plan, query};
 use crate::ui::format;
 use crate::ui::shell::Severity;
-use ::plan::mesh::Scope;
-use ::plan::survey::{Answers, State, links};
+use ::plan::mesh::MeshScope;
+use ::plan::survey::{Answers, ProbeState, links};
 use ::plan::{Plan, StepKey, power};
 use machines::{Machine, MachineState};
 use model::fleet::Fleet;
@@ -72,7 +72,13 @@ fn linked(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &
     let clusters = links::told_clusters(&inputs.fleet, &seen.answers);
     match clusters.len() {
         0 | 1 => Ok(DONE),
-        _ => mesh::within(session, world, inputs, Scope { clusters, ..Scope::default() }, mesh::Wishes::default()),
+        _ => mesh::within(
+            session,
+            world,
+            inputs,
+            MeshScope { clusters, ..MeshScope::default() },
+            mesh::Wishes::default(),
+        ),
     }
 }
 
@@ -142,7 +148,7 @@ fn doomed(fleet: &Fleet, answers: &Answers) -> Vec<(String, String)> {
             state => state.to_string().to_lowercase(),
         };
         let address = info.address.map(|ip| format!(" at {ip}")).unwrap_or_default();
-        (answer.state != State::Matches).then(|| (vm.to_string(), format!("{state}{address}")))
+        (answer.state != ProbeState::Matches).then(|| (vm.to_string(), format!("{state}{address}")))
     });
     there.collect()
 }

@@ -8,7 +8,7 @@ use super::Session;
 use super::exit::{CmdError, PRECONDITION};
 use exec::workspace::Workspace;
 use model::problem::Problem;
-use plan::{Plan, Probe, Want};
+use plan::{Expect, Plan, Probe};
 use sim::{Disk, Faults, Machine, SimState, SimWorld, is_known_chart};
 use tool::{Call, Event, Exit, Output, TaskId, Tool, World};
 
@@ -64,10 +64,10 @@ pub fn begin(space: &Workspace, faults: Faults, plan: &Plan) -> SimWorld {
     SimWorld::new(state, faults, disk(space))
 }
 
-fn memory(want: &Want) -> u64 {
+fn memory(want: &Expect) -> u64 {
     match want {
-        Want::JsonAtLeast(at, bytes) if at == "/memory_bytes" => *bytes,
-        Want::All(all) => all.iter().map(memory).max().unwrap_or(0),
+        Expect::JsonAtLeast(at, bytes) if at == "/memory_bytes" => *bytes,
+        Expect::All(all) => all.iter().map(memory).max().unwrap_or(0),
         _ => 0,
     }
 }
@@ -75,7 +75,7 @@ fn memory(want: &Want) -> u64 {
 /// Publishes what the plan fetches: simulated archives are not the real ones, but have their digests.
 pub fn publish(state: &mut SimState, plan: &Plan) {
     for Probe { ask, want } in plan.steps.iter().map(|step| &step.done_when) {
-        if let ([act, path], Want::Stdout(digest), Tool::Own) = (&ask.args[..], want, ask.tool)
+        if let ([act, path], Expect::Stdout(digest), Tool::Builtin) = (&ask.args[..], want, ask.tool)
             && act == "sha256"
         {
             let file = path.rsplit('/').next().unwrap_or(path);

@@ -9,7 +9,7 @@ use crate::ui::shell::Severity;
 use crate::ui::status;
 use contract::{self, RenderedState};
 use exec::query::Survey;
-use plan::mesh::Scope;
+use plan::mesh::MeshScope;
 use plan::survey::links::{self, LinkView};
 use plan::survey::overview::overview;
 use plan::survey::{Answers, questions};
@@ -46,7 +46,7 @@ fn linked(
     inputs: &Inputs,
     answers: &Answers,
 ) -> Result<Vec<LinkView>, CmdError> {
-    let connect = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
+    let connect = inputs.mesh(Helm::V4, &MeshScope::all(&inputs.fleet))?;
     let plan = links::questions(&inputs.fleet, &connect, answers);
     let connected = query::check(session, world, &plan)?.answers;
     let mut links = links::links(&inputs.fleet, answers, &connected);

@@ -8,7 +8,7 @@ use super::{Session, conduct, load, place, plan, query};
 use ::plan::{bootstrap, tools};
 use model::problem::Problem;
 use tool::World;
-use tool::own;
+use tool::builtin;
 
 /// The machine answers about itself at once.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ pub fn install(session: &mut Session) -> CmdResult {
 
 /// What the machine is, as `macos-aarch64`.
 fn platform(world: &mut dyn World) -> Result<String, CmdError> {
-    let output = query::command(world, own::machine(), LIMIT)?;
+    let output = query::command(world, builtin::machine(), LIMIT)?;
     let said: serde_json::Value = serde_json::from_str(&output.stdout).unwrap_or_default();
     match (said["os"].as_str(), said["arch"].as_str()) {
         (Some(os), Some(arch)) => Ok(format!("{os}-{arch}")),

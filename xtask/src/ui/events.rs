@@ -7,16 +7,16 @@
 //! | event | further fields |
 //! |---|---|
 //! | `started` | `command`, `steps` (chosen), `simulated` |
-//! | `checking` `kept` `skipped` | |
-//! | `found` | `case`, `why`: a state that has a mend of its own |
-//! | `running` | `attempt`, `case` (or null), `command`, `mutates` |
+//! | `checking` `unchanged` `skipped` | |
+//! | `diagnosed` | `remedy`, `why`: a state with its own remedy |
+//! | `running` | `attempt`, `remedy` (or null), `command`, `mutates` |
 //! | `line` | `text` |
-//! | `done` | `took_ms`, `adopted` (a command failed, yet it is so) |
+//! | `done` | `took_ms`, `already_satisfied` (a command failed, but the check passed) |
 //! | `retrying` | `attempt` that failed, `pause_ms`, `failure` |
 //! | `failed` | `failure`: `attempt`, `attempts`, `command`, `exit`, `why`, `took_ms`, `stderr` (last lines) |
 //! | `blocked` | `by` |
 //! | `stopping` | |
-//! | `finished` | `done`, `kept`, `failed`, `blocked`, `skipped` (numbers), `interrupted`, `took_ms`, `path` (`step`, `took_ms`) |
+//! | `finished` | `done`, `unchanged`, `failed`, `blocked`, `skipped` (numbers), `interrupted`, `took_ms`, `path` (`step`, `took_ms`) |
 //! | `simulated` | `seed` or `fault`, `injection_points`, `injected`, `runs`, `exit`, `why` (or null): one scenario |
 //! | `injection-points` | `faults`: by kind and tool, how many were `injected` and how many `converged` |
 //! | `chart` | of `charts outdated`: `release`, `pinned`, `newest`, `behind`, `note` |
@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 use super::problem::{self, Tally};
 use model::problem::Problem;
 use plan::engine::{Failure, StepEvent};
-use plan::{Lane, Plan, Step, StepKey};
+use plan::{Plan, Pool, Step, StepKey};
 use tool::{Command, Stdin};
 
 /// A note as a line.
@@ -39,15 +39,17 @@ pub fn note(now: Duration, note: &StepEvent) -> String {
     let step = |kind: &str, step: &StepKey| json!({"event": kind, "step": step});
     let mut event = match note {
         StepEvent::Checking(id) => step("checking", id),
-        StepEvent::Unchanged(id) => step("kept", id),
+        StepEvent::Unchanged(id) => step("unchanged", id),
         StepEvent::Skipped(id) => step("skipped", id),
-        StepEvent::Diagnosed { step, case, why } => json!({"event": "found", "step": step, "case": case, "why": why}),
-        StepEvent::Running { step, attempt, case, command, mutates } => json!({
-            "event": "running", "step": step, "attempt": attempt, "case": case, "command": command, "mutates": mutates,
+        StepEvent::Diagnosed { step, remedy, why } => {
+            json!({"event": "diagnosed", "step": step, "remedy": remedy, "why": why})
+        }
+        StepEvent::Running { step, attempt, remedy, command, mutates } => json!({
+            "event": "running", "step": step, "attempt": attempt, "remedy": remedy, "command": command, "mutates": mutates,
         }),
         StepEvent::Line(id, text) => json!({"event": "line", "step": id, "text": super::format::strip_controls(text)}),
         StepEvent::Done { step, took, already_satisfied } => {
-            json!({"event": "done", "step": step, "took_ms": ms(*took), "adopted": already_satisfied})
+            json!({"event": "done", "step": step, "took_ms": ms(*took), "already_satisfied": already_satisfied})
         }
         StepEvent::Retrying { step, attempt, pause, failure } => json!({
             "event": "retrying", "step": step, "attempt": attempt, "pause_ms": ms(*pause), "failure": failed(failure),
@@ -71,7 +73,7 @@ pub fn finished(tally: Tally, interrupted: bool, took: Duration, path: &[(StepKe
     let path: Vec<Value> = path.iter().map(|(step, took)| json!({"step": step, "took_ms": ms(*took)})).collect();
     line(&json!({
         "event": "finished", "at_ms": ms(took), "took_ms": ms(took), "interrupted": interrupted,
-        "done": done, "kept": kept, "failed": failed, "blocked": blocked, "skipped": skipped, "path": path,
+        "done": done, "unchanged": kept, "failed": failed, "blocked": blocked, "skipped": skipped, "path": path,
     }))
 }
 
@@ -91,15 +93,15 @@ pub fn plan(plan: &Plan) -> String {
 }
 
 fn planned(step: &Step) -> Value {
-    let lane = match step.lane {
-        Lane::Free => "free",
-        Lane::Launch => "launch",
-        Lane::Pull => "pull",
+    let pool = match step.pool {
+        Pool::Free => "free",
+        Pool::Launch => "launch",
+        Pool::Pull => "pull",
     };
-    let case = |case: &plan::Case| json!({"name": case.name, "act": commands(&case.act)});
+    let remedy = |remedy: &plan::Remedy| json!({"name": remedy.name, "act": commands(&remedy.act)});
     json!({
-        "step": step.id, "doing": step.doing, "needs": step.needs, "after": step.after, "lane": lane,
-        "asks": command(&step.done_when.ask), "instead": step.instead.iter().map(case).collect::<Vec<_>>(),
+        "step": step.id, "title": step.title, "needs": step.needs, "after": step.after, "pool": pool,
+        "asks": command(&step.done_when.ask), "remedies": step.remedies.iter().map(remedy).collect::<Vec<_>>(),
         "act": commands(&step.act), "undo": commands(&step.undo), "attempts": step.limits.attempts,
         "ask_ms": ms(step.limits.ask), "act_ms": ms(step.limits.act),
     })
@@ -123,7 +125,7 @@ fn failed(failure: &Failure) -> Value {
     let Failure { attempt, attempts, command, output, took, why, .. } = failure;
     json!({
         "attempt": attempt, "attempts": attempts, "command": command.to_string(), "exit": output.exit, "why": why,
-        "took_ms": ms(*took), "stderr": problem::last_words(output, command.hushed()),
+        "took_ms": ms(*took), "stderr": problem::last_words(output, command.sensitive()),
     })
 }
 

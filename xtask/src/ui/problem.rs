@@ -136,7 +136,7 @@ pub fn step(failure: &Failure, log: Option<&str>, hint: &str, style: Style) -> S
     let tried = format!("attempt {attempt} of {attempts}");
     let mut text = error(&format!("step `{step}` failed: {} ({tried})", format::with_duration(why, *took)), style);
     text.push_str(&format!("  $ {command}\n"));
-    for line in last_words(output, command.hushed()) {
+    for line in last_words(output, command.sensitive()) {
         text.push_str(format!("  | {}", format::strip_controls(line)).trim_end());
         text.push('\n');
     }
@@ -146,10 +146,10 @@ pub fn step(failure: &Failure, log: Option<&str>, hint: &str, style: Style) -> S
     text + &way_on(hint, style)
 }
 
-/// The end of stderr, or of stdout if that is all there is. A hushed command's stdout may hold a secret.
-pub fn last_words(output: &Output, hushed: bool) -> Vec<&str> {
+/// The end of stderr, or of stdout if that is all there is. A sensitive command's stdout may hold a secret.
+pub fn last_words(output: &Output, sensitive: bool) -> Vec<&str> {
     let lines = format::tail(&output.stderr, TAIL);
-    if lines.is_empty() && !hushed { format::tail(&output.stdout, TAIL) } else { lines }
+    if lines.is_empty() && !sensitive { format::tail(&output.stdout, TAIL) } else { lines }
 }
 
 #[cfg(test)]
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn what_a_hushed_command_printed_is_never_shown() {
         let mut failure = failed("c2VjcmV0", "");
-        failure.command = failure.command.learn_secret("s", tool::Reading::Stdout);
+        failure.command = failure.command.capture_secret("s", tool::Extractor::Stdout);
         assert!(!step(&failure, None, "x", PLAIN).contains("c2VjcmV0"));
     }
 

@@ -75,7 +75,7 @@ fn tool(end: &End<'_>, failure: &Failure) -> Option<Unready> {
         Exit::Missing => ("not found on PATH".to_owned(), (end.hint)(failure)),
         // It is there: to get it once more would not help.
         Exit::TimedOut => ("no answer in time".to_owned(), Some(step.done_when.ask.to_string())),
-        _ => (step.done_when.want.explain(&failure.output), (end.hint)(failure)),
+        _ => (step.done_when.want.mismatch(&failure.output), (end.hint)(failure)),
     };
     Some(Unready { tool: name.to_owned(), state, mend })
 }
@@ -160,8 +160,8 @@ pub fn critical_path(plan: &Plan, times: &BTreeMap<StepKey, Duration>) -> Vec<(S
 pub fn because(plan: &Plan, note: &StepEvent) -> Option<String> {
     match note {
         StepEvent::Unchanged(id) => plan.step(id).map(|step| format!("the answer is: {}", question(step))),
-        StepEvent::Running { step, case: Some(case), mutates: true, .. } => {
-            Some(format!("{step} is in state `{case}`"))
+        StepEvent::Running { step, remedy: Some(remedy), mutates: true, .. } => {
+            Some(format!("{step} is in state `{remedy}`"))
         }
         StepEvent::Running { step, mutates: true, attempt: 1, .. } => {
             plan.step(step).map(|step| format!("the answer is not yet: {}", question(step)))
@@ -248,10 +248,10 @@ mod tests {
     #[test]
     fn explaining_names_the_question_and_the_state() {
         let plan = plan();
-        let running = |case, attempt| StepEvent::Running {
+        let running = |remedy, attempt| StepEvent::Running {
             step: "app1/cp/init".into(),
             attempt,
-            case,
+            remedy,
             command: String::new(),
             mutates: true,
         };

@@ -9,8 +9,8 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use semver::{Version, VersionReq};
 use serde_json::Value;
 
+use super::extract::{pattern, scalar};
 use super::helm::revisions;
-use super::reading::{pattern, scalar};
 use super::{Exit, Output};
 use model::token::{self, Token};
 
@@ -23,7 +23,7 @@ const QUOTE: usize = 120;
 
 /// What an output must look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Want {
+pub enum Expect {
     /// The exit code is this.
     Exit(i32),
     /// Exit 0 and stdout, trimmed, is this text.
@@ -54,21 +54,21 @@ pub enum Want {
     Newest(String, String),
     /// There is no such program. Only as the whole condition of a remedy: without one a missing tool fails its step.
     Absent,
-    /// Each of these. An empty list always holds: see [`Want::ALWAYS`].
-    All(Vec<Want>),
+    /// Each of these. An empty list always holds: see [`Expect::ALWAYS`].
+    All(Vec<Expect>),
     /// One of these.
-    Any(Vec<Want>),
+    Any(Vec<Expect>),
     /// Not this.
-    Not(Box<Want>),
+    Not(Box<Expect>),
 }
 
-impl Want {
+impl Expect {
     /// Whatever the answer is.
-    pub const ALWAYS: Want = Want::All(vec![]);
+    pub const ALWAYS: Expect = Expect::All(vec![]);
 
     #[must_use]
-    pub fn negated(self) -> Want {
-        Want::Not(Box::new(self))
+    pub fn negated(self) -> Expect {
+        Expect::Not(Box::new(self))
     }
 
     pub fn holds(&self, output: &Output) -> bool {
@@ -80,7 +80,7 @@ impl Want {
     }
 
     /// The mismatch: `/state: want "Running", got "Stopped"`.
-    pub fn explain(&self, output: &Output) -> String {
+    pub fn mismatch(&self, output: &Output) -> String {
         self.test(&Answer::of(output)).err().unwrap_or_else(|| "it is as wanted".to_owned())
     }
 
@@ -88,7 +88,7 @@ impl Want {
     ///
     /// # Errors
     /// The tokens without a value, each once, as they are written.
-    pub fn complete(&self, mut value: impl FnMut(Token<'_>) -> Option<String>) -> Result<Cow<'_, Want>, Vec<String>> {
+    pub fn complete(&self, mut value: impl FnMut(Token<'_>) -> Option<String>) -> Result<Cow<'_, Expect>, Vec<String>> {
         if !self.may_hold_tokens() {
             return Ok(Cow::Borrowed(self));
         }
@@ -120,40 +120,43 @@ impl Want {
 
     fn each<'a>(&'a self, f: &mut dyn FnMut(&'a str, bool)) {
         match self {
-            Want::Exit(_) | Want::Absent => {}
-            Want::Lines(lines) => lines.iter().for_each(|line| f(line, false)),
-            Want::Stdout(text) | Want::JsonAtLeast(text, _) | Want::JsonPresent(text) | Want::Outside(text, _) => {
+            Expect::Exit(_) | Expect::Absent => {}
+            Expect::Lines(lines) => lines.iter().for_each(|line| f(line, false)),
+            Expect::Stdout(text)
+            | Expect::JsonAtLeast(text, _)
+            | Expect::JsonPresent(text)
+            | Expect::Outside(text, _) => {
                 f(text, false);
             }
-            Want::Match(regex) | Want::Stderr(regex) | Want::Newest(_, regex) => f(regex, true),
-            Want::Json(pointer, text) | Want::JsonEach(pointer, text) | Want::Version(pointer, text) => {
+            Expect::Match(regex) | Expect::Stderr(regex) | Expect::Newest(_, regex) => f(regex, true),
+            Expect::Json(pointer, text) | Expect::JsonEach(pointer, text) | Expect::Version(pointer, text) => {
                 f(pointer, false);
                 f(text, false);
             }
-            Want::All(wants) | Want::Any(wants) => wants.iter().for_each(|want| want.each(f)),
-            Want::Not(want) => want.each(f),
+            Expect::All(wants) | Expect::Any(wants) => wants.iter().for_each(|want| want.each(f)),
+            Expect::Not(want) => want.each(f),
         }
     }
 
     /// The same want with each text changed; the flag says that a text is a regular expression.
-    fn map(&self, f: &mut dyn FnMut(&str, bool) -> String) -> Want {
+    fn map(&self, f: &mut dyn FnMut(&str, bool) -> String) -> Expect {
         match self {
-            Want::Exit(code) => Want::Exit(*code),
-            Want::Stdout(text) => Want::Stdout(f(text, false)),
-            Want::Lines(lines) => Want::Lines(lines.iter().map(|l| f(l, false)).collect()),
-            Want::Match(regex) => Want::Match(f(regex, true)),
-            Want::Stderr(regex) => Want::Stderr(f(regex, true)),
-            Want::Json(pointer, text) => Want::Json(f(pointer, false), f(text, false)),
-            Want::JsonAtLeast(pointer, least) => Want::JsonAtLeast(f(pointer, false), *least),
-            Want::JsonEach(pointer, text) => Want::JsonEach(f(pointer, false), f(text, false)),
-            Want::JsonPresent(pointer) => Want::JsonPresent(f(pointer, false)),
-            Want::Version(pointer, range) => Want::Version(f(pointer, false), f(range, false)),
-            Want::Outside(pointer, nets) => Want::Outside(f(pointer, false), nets.clone()),
-            Want::Newest(release, regex) => Want::Newest(release.clone(), f(regex, true)),
-            Want::Absent => Want::Absent,
-            Want::All(wants) => Want::All(wants.iter().map(|w| w.map(f)).collect()),
-            Want::Any(wants) => Want::Any(wants.iter().map(|w| w.map(f)).collect()),
-            Want::Not(want) => Want::Not(Box::new(want.map(f))),
+            Expect::Exit(code) => Expect::Exit(*code),
+            Expect::Stdout(text) => Expect::Stdout(f(text, false)),
+            Expect::Lines(lines) => Expect::Lines(lines.iter().map(|l| f(l, false)).collect()),
+            Expect::Match(regex) => Expect::Match(f(regex, true)),
+            Expect::Stderr(regex) => Expect::Stderr(f(regex, true)),
+            Expect::Json(pointer, text) => Expect::Json(f(pointer, false), f(text, false)),
+            Expect::JsonAtLeast(pointer, least) => Expect::JsonAtLeast(f(pointer, false), *least),
+            Expect::JsonEach(pointer, text) => Expect::JsonEach(f(pointer, false), f(text, false)),
+            Expect::JsonPresent(pointer) => Expect::JsonPresent(f(pointer, false)),
+            Expect::Version(pointer, range) => Expect::Version(f(pointer, false), f(range, false)),
+            Expect::Outside(pointer, nets) => Expect::Outside(f(pointer, false), nets.clone()),
+            Expect::Newest(release, regex) => Expect::Newest(release.clone(), f(regex, true)),
+            Expect::Absent => Expect::Absent,
+            Expect::All(wants) => Expect::All(wants.iter().map(|w| w.map(f)).collect()),
+            Expect::Any(wants) => Expect::Any(wants.iter().map(|w| w.map(f)).collect()),
+            Expect::Not(want) => Expect::Not(Box::new(want.map(f))),
         }
     }
 
@@ -161,26 +164,26 @@ impl Want {
     fn test(&self, answer: &Answer<'_>) -> Result<(), String> {
         let output = answer.output;
         match self {
-            Want::Exit(code) => is_exit(output, *code),
-            Want::Stdout(text) => is_stdout(output, text),
-            Want::Lines(lines) => has_lines(output, lines),
-            Want::Match(regex) => is_exit(output, 0).and_then(|()| matches("stdout", &output.stdout, regex)),
-            Want::Stderr(regex) => matches("stderr", &output.stderr, regex),
-            Want::Json(pointer, text) => is_scalar(answer.at(pointer)?, pointer, text),
-            Want::JsonAtLeast(pointer, least) => is_at_least(answer.at(pointer)?, pointer, *least),
-            Want::JsonEach(pointer, text) => is_each(answer.document()?, pointer, text),
-            Want::JsonPresent(pointer) => answer.at(pointer).map(drop),
-            Want::Version(pointer, range) => is_version(answer, pointer, range),
-            Want::Outside(pointer, nets) => is_outside(answer.at(pointer)?, pointer, nets),
-            Want::Newest(release, regex) => {
+            Expect::Exit(code) => is_exit(output, *code),
+            Expect::Stdout(text) => is_stdout(output, text),
+            Expect::Lines(lines) => has_lines(output, lines),
+            Expect::Match(regex) => is_exit(output, 0).and_then(|()| matches("stdout", &output.stdout, regex)),
+            Expect::Stderr(regex) => matches("stderr", &output.stderr, regex),
+            Expect::Json(pointer, text) => is_scalar(answer.at(pointer)?, pointer, text),
+            Expect::JsonAtLeast(pointer, least) => is_at_least(answer.at(pointer)?, pointer, *least),
+            Expect::JsonEach(pointer, text) => is_each(answer.document()?, pointer, text),
+            Expect::JsonPresent(pointer) => answer.at(pointer).map(drop),
+            Expect::Version(pointer, range) => is_version(answer, pointer, range),
+            Expect::Outside(pointer, nets) => is_outside(answer.at(pointer)?, pointer, nets),
+            Expect::Newest(release, regex) => {
                 is_exit(output, 0).and_then(|()| newest_matches(&output.stdout, release, regex))
             }
-            Want::Absent if output.exit == Exit::Missing => Ok(()),
-            Want::Absent => Err("the program is there".to_owned()),
-            Want::All(wants) => all(wants.iter().filter_map(|w| w.test(answer).err()).collect()),
-            Want::Any(wants) => any(wants.iter().map(|w| w.test(answer)).collect()),
-            Want::Not(want) if want.fits(answer) => Err(format!("want not {}, but it is so", Inner(want))),
-            Want::Not(_) => Ok(()),
+            Expect::Absent if output.exit == Exit::Missing => Ok(()),
+            Expect::Absent => Err("the program is there".to_owned()),
+            Expect::All(wants) => all(wants.iter().filter_map(|w| w.test(answer).err()).collect()),
+            Expect::Any(wants) => any(wants.iter().map(|w| w.test(answer)).collect()),
+            Expect::Not(want) if want.fits(answer) => Err(format!("want not {}, but it is so", Inner(want))),
+            Expect::Not(_) => Ok(()),
         }
     }
 }
@@ -379,28 +382,28 @@ pub fn ending(exit: &Exit) -> String {
 }
 
 /// As a plan prints it: `exit 0`, `/info/app1-cp/state = "Running"`.
-impl fmt::Display for Want {
+impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Want::Exit(code) => write!(f, "exit {code}"),
-            Want::Stdout(text) => write!(f, "stdout = {text:?}"),
-            Want::Lines(lines) => write!(f, "stdout has {}", list(lines.iter().map(|l| format!("{l:?}")), " and ")),
-            Want::Match(regex) => write!(f, "stdout ~ /{regex}/"),
-            Want::Stderr(regex) => write!(f, "stderr ~ /{regex}/"),
-            Want::Json(pointer, text) => write!(f, "{pointer} = {text:?}"),
-            Want::JsonAtLeast(pointer, least) => write!(f, "{pointer} >= {least}"),
-            Want::JsonEach(pointer, text) => write!(f, "each {pointer} = {text:?}"),
-            Want::JsonPresent(pointer) => write!(f, "{pointer} is there"),
-            Want::Version(pointer, range) if pointer.is_empty() => write!(f, "version in {range}"),
-            Want::Version(pointer, range) => write!(f, "{pointer} in {range}"),
-            Want::Outside(pointer, nets) => write!(f, "{pointer} outside {}", list(nets.iter(), ", ")),
-            Want::Newest(release, regex) => write!(f, "newest revision of {release} ~ /{regex}/"),
-            Want::Absent => write!(f, "no such program"),
-            Want::All(wants) if wants.is_empty() => write!(f, "anything"),
-            Want::Any(wants) if wants.is_empty() => write!(f, "nothing"),
-            Want::All(wants) => write!(f, "{}", list(wants.iter().map(Inner), " and ")),
-            Want::Any(wants) => write!(f, "{}", list(wants.iter().map(Inner), " or ")),
-            Want::Not(want) => write!(f, "not {}", Inner(want)),
+            Expect::Exit(code) => write!(f, "exit {code}"),
+            Expect::Stdout(text) => write!(f, "stdout = {text:?}"),
+            Expect::Lines(lines) => write!(f, "stdout has {}", list(lines.iter().map(|l| format!("{l:?}")), " and ")),
+            Expect::Match(regex) => write!(f, "stdout ~ /{regex}/"),
+            Expect::Stderr(regex) => write!(f, "stderr ~ /{regex}/"),
+            Expect::Json(pointer, text) => write!(f, "{pointer} = {text:?}"),
+            Expect::JsonAtLeast(pointer, least) => write!(f, "{pointer} >= {least}"),
+            Expect::JsonEach(pointer, text) => write!(f, "each {pointer} = {text:?}"),
+            Expect::JsonPresent(pointer) => write!(f, "{pointer} is there"),
+            Expect::Version(pointer, range) if pointer.is_empty() => write!(f, "version in {range}"),
+            Expect::Version(pointer, range) => write!(f, "{pointer} in {range}"),
+            Expect::Outside(pointer, nets) => write!(f, "{pointer} outside {}", list(nets.iter(), ", ")),
+            Expect::Newest(release, regex) => write!(f, "newest revision of {release} ~ /{regex}/"),
+            Expect::Absent => write!(f, "no such program"),
+            Expect::All(wants) if wants.is_empty() => write!(f, "anything"),
+            Expect::Any(wants) if wants.is_empty() => write!(f, "nothing"),
+            Expect::All(wants) => write!(f, "{}", list(wants.iter().map(Inner), " and ")),
+            Expect::Any(wants) => write!(f, "{}", list(wants.iter().map(Inner), " or ")),
+            Expect::Not(want) => write!(f, "not {}", Inner(want)),
         }
     }
 }
@@ -410,12 +413,12 @@ fn list(items: impl Iterator<Item = impl fmt::Display>, between: &str) -> String
 }
 
 /// Inside another: lists of more than one are in brackets.
-struct Inner<'a>(&'a Want);
+struct Inner<'a>(&'a Expect);
 
 impl fmt::Display for Inner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Want::All(wants) | Want::Any(wants) if wants.len() > 1 => write!(f, "({})", self.0),
+            Expect::All(wants) | Expect::Any(wants) if wants.len() > 1 => write!(f, "({})", self.0),
             want => write!(f, "{want}"),
         }
     }

@@ -60,7 +60,7 @@ pub fn template(chart: &Chart, archive: &str, kubernetes: &str, values: &str) ->
     let (name, namespace) = (chart.placement.name.as_str(), chart.namespace.as_str());
     let place = ["template", name, archive, "--namespace", namespace, "--kube-version", kubernetes];
     let rest = ["--include-crds", "--skip-tests", "--values", "-"];
-    Command::ask(Tool::Helm, place.into_iter().chain(rest)).told(values)
+    Command::ask(Tool::Helm, place.into_iter().chain(rest)).stdin_text(values)
 }
 
 #[derive(Debug, Clone)]
@@ -128,7 +128,7 @@ impl Release<'_> {
         if self.helm == Helm::V4 {
             rest.push("--force-conflicts");
         }
-        self.command(&["upgrade", "--install", name, archive], &rest).fed(values)
+        self.command(&["upgrade", "--install", name, archive], &rest).stdin_file(values)
     }
 
     /// The values given to the newest revision, as JSON, without the chart's defaults.

@@ -107,7 +107,7 @@ impl Kubectl {
     pub fn scheduled(&self, seconds: u64) -> Command {
         let timeout = format!("{seconds}s");
         let pods = ["wait", "pods", "--all", "--all-namespaces", "--for", "condition=PodScheduled"];
-        self.act(&[&pods[..], &["--timeout", &timeout]].concat()).any_exit()
+        self.act(&[&pods[..], &["--timeout", &timeout]].concat()).ignore_exit()
     }
 
     /// A line per pod of all namespaces: `monitoring/agent-0 Running True`, the last word being readiness.

@@ -7,20 +7,21 @@ use std::time::Duration;
 use model::token;
 
 pub mod awk;
+pub mod builtin;
 pub mod cilium;
 pub mod curl;
 pub mod docker;
 pub mod expect;
+pub mod extract;
 pub mod helm;
 pub mod kubectl;
 pub mod openssl;
-pub mod own;
-pub mod reading;
+
 pub mod tar;
 pub mod vault;
 mod world;
 
-pub use expect::Want;
+pub use expect::Expect;
 pub use world::{Call, Event, TaskId, World};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -34,8 +35,8 @@ pub enum Tool {
     Openssl,
     Curl,
     Tar,
-    /// xtask itself: see [`crate::own`].
-    Own,
+    /// xtask itself: see [`crate::builtin`].
+    Builtin,
 }
 
 impl Tool {
@@ -50,7 +51,7 @@ impl Tool {
             Tool::Openssl => "openssl",
             Tool::Curl => "curl",
             Tool::Tar => "tar",
-            Tool::Own => "xtask",
+            Tool::Builtin => "xtask",
         }
     }
 }
@@ -69,7 +70,7 @@ pub enum Stdin {
 
 /// Where in an output a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
+pub enum Extractor {
     /// The whole of stdout, trimmed.
     Stdout,
     /// A scalar in JSON, by RFC 6901 pointer.
@@ -84,10 +85,10 @@ pub enum Reading {
 
 /// A value captured from a successful command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Learn {
+pub struct Capture {
     /// The name, as in `<fact:name>` or `<secret:name>`.
     pub name: String,
-    pub from: Reading,
+    pub from: Extractor,
     /// A secret is stored in `out/secrets` (0600); the command's stdout is then neither shown nor logged.
     pub secret: bool,
 }
@@ -104,15 +105,15 @@ pub struct Command {
     /// Whether it changes anything; a probe never does.
     pub mutates: bool,
     /// Whether a non-zero exit is ignored: the step's probe decides.
-    pub any_exit: bool,
-    pub learn: Vec<Learn>,
+    pub ignore_exit: bool,
+    pub captures: Vec<Capture>,
 }
 
 impl Command {
     /// A command that only reads.
     pub fn ask<S: Into<String>>(tool: Tool, args: impl IntoIterator<Item = S>) -> Self {
         let args = args.into_iter().map(Into::into).collect();
-        Command { tool, args, stdin: Stdin::Closed, env: vec![], mutates: false, any_exit: false, learn: vec![] }
+        Command { tool, args, stdin: Stdin::Closed, env: vec![], mutates: false, ignore_exit: false, captures: vec![] }
     }
 
     /// A command that changes something.
@@ -121,13 +122,13 @@ impl Command {
     }
 
     #[must_use]
-    pub fn fed(mut self, file: impl Into<String>) -> Self {
+    pub fn stdin_file(mut self, file: impl Into<String>) -> Self {
         self.stdin = Stdin::File(file.into());
         self
     }
 
     #[must_use]
-    pub fn told(mut self, text: impl Into<String>) -> Self {
+    pub fn stdin_text(mut self, text: impl Into<String>) -> Self {
         self.stdin = Stdin::Text(text.into());
         self
     }
@@ -139,26 +140,26 @@ impl Command {
     }
 
     #[must_use]
-    pub fn any_exit(mut self) -> Self {
-        self.any_exit = true;
+    pub fn ignore_exit(mut self) -> Self {
+        self.ignore_exit = true;
         self
     }
 
     #[must_use]
-    pub fn learn(mut self, name: impl Into<String>, from: Reading) -> Self {
-        self.learn.push(Learn { name: name.into(), from, secret: false });
+    pub fn capture(mut self, name: impl Into<String>, from: Extractor) -> Self {
+        self.captures.push(Capture { name: name.into(), from, secret: false });
         self
     }
 
     #[must_use]
-    pub fn learn_secret(mut self, name: impl Into<String>, from: Reading) -> Self {
-        self.learn.push(Learn { name: name.into(), from, secret: true });
+    pub fn capture_secret(mut self, name: impl Into<String>, from: Extractor) -> Self {
+        self.captures.push(Capture { name: name.into(), from, secret: true });
         self
     }
 
     /// Whether its stdout must not be seen.
-    pub fn hushed(&self) -> bool {
-        self.learn.iter().any(|l| l.secret)
+    pub fn sensitive(&self) -> bool {
+        self.captures.iter().any(|l| l.secret)
     }
 
     /// Every text that may hold a token.

@@ -1,6 +1,6 @@
 //! openssl command lines.
 
-use super::{Command, Reading, Tool};
+use super::{Command, Extractor, Tool};
 
 pub fn version() -> Command {
     Command::ask(Tool::Openssl, ["version"])
@@ -11,8 +11,8 @@ pub fn version() -> Command {
 pub fn authority(name: &str, config: &str) -> Command {
     let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256"];
     let args = ["req", "-x509", "-config", config, "-days", "3650"];
-    let pem = |what: &str| Reading::MatchBase64(format!(r"(-----BEGIN {what}-----[\s\S]*?-----END {what}-----)"));
+    let pem = |what: &str| Extractor::MatchBase64(format!(r"(-----BEGIN {what}-----[\s\S]*?-----END {what}-----)"));
     Command::act(Tool::Openssl, args.iter().chain(&curve).copied())
-        .learn_secret(format!("{name}.key"), pem("(?:EC )?PRIVATE KEY"))
-        .learn_secret(format!("{name}.cert"), pem("CERTIFICATE"))
+        .capture_secret(format!("{name}.key"), pem("(?:EC )?PRIVATE KEY"))
+        .capture_secret(format!("{name}.cert"), pem("CERTIFICATE"))
 }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::kubectl::Kubectl;
-use super::{Command, Reading};
+use super::{Command, Extractor};
 use model::token::secret;
 
 /// One share: five in one folder would protect nothing (ADR-0018).
@@ -37,8 +37,8 @@ impl Vault {
         Command { mutates: true, ..self.ask(words) }
     }
 
-    fn told(&self, words: &[&str], input: String) -> Command {
-        self.kubectl.exec_fed(&self.namespace, &self.pod, "vault", words).told(input)
+    fn with_stdin(&self, words: &[&str], input: String) -> Command {
+        self.kubectl.exec_fed(&self.namespace, &self.pod, "vault", words).stdin_text(input)
     }
 
     /// `initialized` and `sealed`, as JSON. `vault status` ends with 2 while it is sealed, and 1 if it cannot tell:
@@ -72,19 +72,19 @@ impl Vault {
     /// Needs no token.
     pub fn unseal(&self) -> Command {
         let key = serde_json::json!({ "key": secret(UNSEAL_KEY) });
-        Command { mutates: true, ..self.told(&["vault", "write", "sys/unseal", "-"], format!("{key}\n")) }
+        Command { mutates: true, ..self.with_stdin(&["vault", "write", "sys/unseal", "-"], format!("{key}\n")) }
     }
 
     /// JSON with `data`; exit 2 if there is nothing.
     pub fn read(&self, path: &str) -> Command {
         let script = format!("{TOKEN} exec vault read -format=json {path}");
-        self.told(&["sh", "-c", &script], format!("{}\n", secret(ROOT_TOKEN)))
+        self.with_stdin(&["sh", "-c", &script], format!("{}\n", secret(ROOT_TOKEN)))
     }
 
     pub fn write(&self, path: &str, value: &Value) -> Command {
         let script = format!("{TOKEN} exec vault write {path} -");
         let input = format!("{}\n{value}\n", secret(ROOT_TOKEN));
-        Command { mutates: true, ..self.told(&["sh", "-c", &script], input) }
+        Command { mutates: true, ..self.with_stdin(&["sh", "-c", &script], input) }
     }
 
     /// The configuration of an auth mount, provided that it trusts this CA (a secret: base64 of PEM).
@@ -92,7 +92,7 @@ impl Vault {
         let config = format!("auth/{mount}/config");
         let same = format!(r#"ca="$(base64 -d)"; [ "$(vault read -field=kubernetes_ca_cert {config})" = "$ca" ]"#);
         let script = format!("{TOKEN} {same} && exec vault read -format=json {config}");
-        self.told(&["sh", "-c", &script], trust(ca))
+        self.with_stdin(&["sh", "-c", &script], trust(ca))
     }
 
     /// Configures address and CA of an auth mount's Kubernetes API. The caller's own token is then reviewed
@@ -100,14 +100,14 @@ impl Vault {
     pub fn write_trust(&self, mount: &str, host: &str, ca: &str) -> Command {
         let values = format!("kubernetes_host={host} disable_local_ca_jwt=true kubernetes_ca_cert=-");
         let script = format!("{TOKEN} base64 -d | vault write auth/{mount}/config {values}");
-        Command { mutates: true, ..self.told(&["sh", "-c", &script], trust(ca)) }
+        Command { mutates: true, ..self.with_stdin(&["sh", "-c", &script], trust(ca)) }
     }
 }
 
 fn telling_keys(command: Command) -> Command {
     command
-        .learn_secret(UNSEAL_KEY, Reading::Pointer("/unseal_keys_b64/0".into()))
-        .learn_secret(ROOT_TOKEN, Reading::Pointer("/root_token".into()))
+        .capture_secret(UNSEAL_KEY, Extractor::Pointer("/unseal_keys_b64/0".into()))
+        .capture_secret(ROOT_TOKEN, Extractor::Pointer("/root_token".into()))
 }
 
 fn trust(ca: &str) -> String {
@@ -137,7 +137,7 @@ mod tests {
             let told = matches!(command.stdin, super::super::Stdin::Text(_));
             assert_eq!(told, command.args.iter().any(|a| a == "--stdin"), "{command}");
         }
-        assert!(vault.init().hushed() && vault.keys().hushed());
+        assert!(vault.init().sensitive() && vault.keys().sensitive());
         let changes: Vec<bool> = commands.iter().map(|c| c.mutates).collect();
         assert_eq!(changes, [false, true, true, false, true, false, true]);
     }

@@ -18,8 +18,8 @@ pub enum Event {
     Ended(TaskId, Output),
     /// The digest of a generated file that [`Action::Start`] asked for: the very text that `<digest:FILE>` stands for.
     Digest(String, String),
-    /// The digests that [`Action::Recall`] asked for have been told.
-    Recalled(TaskId),
+    /// The digests that [`Action::CacheHit`] asked for have been told.
+    CacheHit(TaskId),
     /// Ctrl-C or SIGTERM. The second one kills.
     Interrupt,
 }

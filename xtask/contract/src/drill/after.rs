@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::{ASKER, LATER, SPACE, apps, external_secret, id, kubectl, plan, platform, tools};
 use model::fleet::{Cluster, Fleet};
 use model::token::fact;
-use plan::{Plan, Step, Want};
+use plan::{Expect, Plan, Step};
 use render::Files;
 use render::drill::{LATE, PROBE};
-use tool::{Command, Limits, Reading};
+use tool::{Command, Extractor, Limits};
 
 /// Thanos answers queries here.
 const THANOS: &str = "/api/v1/namespaces/monitoring/services/thanos-query:9090/proxy/api/v1/query?query=";
@@ -37,19 +37,19 @@ pub fn after(fleet: &Fleet, files: &Files, outage: Duration) -> Plan {
 
 fn caught_up(platform: &Cluster, cluster: &Cluster, outage: Duration) -> Step {
     let ask = query(platform, cluster, &format!("count(timestamp(UP)%20%3E%20time()%20-%20{FRESH})"));
-    let doing = format!("wait until {} has caught up", cluster.name);
+    let title = format!("wait until {} has caught up", cluster.name);
     let patience = 600 + (outage / PACE).as_secs().min(6000);
-    Step::new(id(cluster, "caught-up"), doing, ask, Want::JsonAtLeast("/data/result/0/value/1".into(), 1))
+    Step::new(id(cluster, "caught-up"), title, ask, Expect::JsonAtLeast("/data/result/0/value/1".into(), 1))
         .needs(["host/kubectl"])
-        .instead("not yet", Want::ALWAYS, [])
+        .remedy("not yet", Expect::ALWAYS, [])
         .limits(Limits::QUICK.settle(patience).attempts(1, 10))
 }
 
 /// When the secret was last read from Vault so far. It may be from before the outage, or already from after it.
 fn synced(cluster: &Cluster) -> Step {
-    let ask = external_secret(cluster).learn(synced_fact(cluster), Reading::Match(r"^(\S+) \w+$".into()));
-    let doing = format!("read when {} last asked Vault", cluster.name);
-    Step::new(id(cluster, "synced"), doing, ask, Want::Match(r"^\S+ \w+$".into())).needs(["host/kubectl"])
+    let ask = external_secret(cluster).capture(synced_fact(cluster), Extractor::Match(r"^(\S+) \w+$".into()));
+    let title = format!("read when {} last asked Vault", cluster.name);
+    Step::new(id(cluster, "synced"), title, ask, Expect::Match(r"^\S+ \w+$".into())).needs(["host/kubectl"])
 }
 
 fn synced_fact(cluster: &Cluster) -> String {
@@ -59,12 +59,12 @@ fn synced_fact(cluster: &Cluster) -> String {
 /// Any new annotation makes External Secrets ask again; the usual name, and a value that it never had before.
 fn refreshed(cluster: &Cluster) -> Step {
     let before = fact(&synced_fact(cluster));
-    let want = Want::All(vec![Want::Match(r"^\S+ True$".into()), Want::Match(format!("^{before} ")).negated()]);
+    let want = Expect::All(vec![Expect::Match(r"^\S+ True$".into()), Expect::Match(format!("^{before} ")).negated()]);
     let what = ["externalsecrets.external-secrets.io", "sample-credentials"];
     let ask_again = kubectl(cluster).annotate(SPACE, &what, &format!("force-sync={before}"));
-    let doing = format!("let {} read its secret from Vault again", cluster.name);
+    let title = format!("let {} read its secret from Vault again", cluster.name);
     // A store that did not answer is asked again ever more rarely, up to a quarter of an hour apart.
-    Step::new(id(cluster, "refreshed"), doing, external_secret(cluster), want)
+    Step::new(id(cluster, "refreshed"), title, external_secret(cluster), want)
         .needs([id(cluster, "synced")])
         .act([ask_again])
         .limits(Limits::QUICK.settle(960).attempts(1, 5))
@@ -75,8 +75,8 @@ pub fn counted(fleet: &Fleet, files: &Files, window: Duration) -> Plan {
     let mut steps = tools(fleet);
     for (platform, cluster) in platform(fleet).into_iter().flat_map(|p| apps(fleet).map(move |c| (p, c))) {
         let ask = query(platform, cluster, &format!("sum(count_over_time(UP%5B{}s%5D))", window.as_secs().max(1)));
-        let doing = format!("count what {} holds of {}'s scrapes", platform.name, cluster.name);
-        steps.push(Step::new(id(cluster, "count"), doing, ask, Want::Exit(0)).needs(["host/kubectl"]));
+        let title = format!("count what {} holds of {}'s scrapes", platform.name, cluster.name);
+        steps.push(Step::new(id(cluster, "count"), title, ask, Expect::Exit(0)).needs(["host/kubectl"]));
     }
     plan(steps, files)
 }
@@ -86,9 +86,9 @@ pub fn tidy(fleet: &Fleet, files: &Files) -> Plan {
     let mut steps = tools(fleet);
     for cluster in apps(fleet) {
         let there = kubectl(cluster).present(SPACE, &[ASKER, LATER, "configmap/drill-probe"]);
-        let take = |file: &str| kubectl(cluster).delete("-").fed(file);
-        let doing = format!("take the drill's pods off {}", cluster.name);
-        let step = Step::new(id(cluster, "tidied"), doing, there, Want::Stdout(String::new()));
+        let take = |file: &str| kubectl(cluster).delete("-").stdin_file(file);
+        let title = format!("take the drill's pods off {}", cluster.name);
+        let step = Step::new(id(cluster, "tidied"), title, there, Expect::Stdout(String::new()));
         steps.push(step.needs(["host/kubectl"]).act([take(PROBE), take(LATE)]).limits(Limits::QUICK.settle(60)));
     }
     plan(steps, files)

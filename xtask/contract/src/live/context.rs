@@ -11,7 +11,7 @@ use model::fleet::Role;
 use model::problem::At;
 use tool::Output;
 use tool::expect::ending;
-use tool::reading::json;
+use tool::extract::json;
 
 /// The work on one clause in the live tier.
 pub struct LiveContext<'a> {

@@ -10,11 +10,11 @@ use crate::rendered_state::{ClusterManifests, Document, RenderedState};
 use model::fleet::{Cluster, Fleet, Node};
 use model::token::fact;
 use plan::bootstrap::{host, kube_path};
-use plan::{Plan, Step, StepKey, Want};
+use plan::{Expect, Plan, Step, StepKey};
 use render::Files;
 use serde_json::json;
 use tool::kubectl::Kubectl;
-use tool::{Command, Limits, Reading};
+use tool::{Command, Extractor, Limits};
 
 /// Every question to these clusters: those of all clauses, each once. No step has an act.
 pub fn plan(fleet: &Fleet, clusters: &[String], state: &RenderedState) -> Plan {
@@ -24,13 +24,13 @@ pub fn plan(fleet: &Fleet, clusters: &[String], state: &RenderedState) -> Plan {
     for cluster in fleet.clusters.iter().filter(|c| clusters.contains(&c.name)) {
         let Some(manifests) = state.clusters.iter().find(|m| m.name == cluster.name) else { continue };
         let api =
-            question(cluster, "api", "reach the API server of", kubectl(cluster).ready(), Want::Stdout("ok".into()));
-        let version = Want::JsonPresent("/gitVersion".into());
+            question(cluster, "api", "reach the API server of", kubectl(cluster).ready(), Expect::Stdout("ok".into()));
+        let version = Expect::JsonPresent("/gitVersion".into());
         let version = question(cluster, "version", "read the version of", kubectl(cluster).raw("/version"), version);
         let own = Clause::all().flat_map(|clause| (clause.definition().probes)(cluster, manifests));
         steps.extend([api, version].into_iter().chain(own).filter(|step| known.insert(step.id.clone())));
     }
-    Plan { name: "verify-contract", steps, files: Files::new(), lanes: BTreeMap::new() }
+    Plan { name: "verify-contract", steps, files: Files::new(), pools: BTreeMap::new() }
 }
 
 /// The id of a question to a cluster.
@@ -39,20 +39,20 @@ pub fn id(cluster: &str, what: &str) -> StepKey {
 }
 
 /// A question, and what an answer looks like that holds.
-pub(crate) fn question(cluster: &Cluster, what: &str, title: &str, ask: Command, want: Want) -> Step {
+pub(crate) fn question(cluster: &Cluster, what: &str, title: &str, ask: Command, want: Expect) -> Step {
     let title = format!("{title} {}", cluster.name);
     let step = Step::new(id(&cluster.name, what), title, ask, want).limits(Limits::QUICK.attempts(1, 2));
     if what == "api" { step } else { step.needs([id(&cluster.name, "api")]) }
 }
 
 /// The first object of a list has a name.
-pub(crate) fn not_empty() -> Want {
-    Want::JsonPresent("/items/0/metadata/name".into())
+pub(crate) fn not_empty() -> Expect {
+    Expect::JsonPresent("/items/0/metadata/name".into())
 }
 
 /// A list of objects, empty or not.
-pub(crate) fn any_list() -> Want {
-    Want::JsonPresent("/items".into())
+pub(crate) fn any_list() -> Expect {
+    Expect::JsonPresent("/items".into())
 }
 
 pub(crate) fn kubectl(cluster: &Cluster) -> Kubectl {
@@ -93,13 +93,13 @@ pub(crate) fn on_node(
     (of, namespace, selector): (&str, &str, &str),
     title: &str,
     ask: &dyn Fn(&str) -> Command,
-    want: Want,
+    want: Expect,
 ) -> [Step; 2] {
     let (vm, name) = (cluster.vm(node), format!("{}.{}.{of}", cluster.name, node.name));
     let field = format!("spec.nodeName={vm}");
     let whose = ["--namespace", namespace, "--selector", selector, "--field-selector", &field];
     let find = kubectl(cluster).list("pods", &whose);
-    let find = find.learn(&name, Reading::Pointer("/items/0/metadata/name".into()));
+    let find = find.capture(&name, Extractor::Pointer("/items/0/metadata/name".into()));
     let found =
         question(cluster, &format!("{vm}/{of}-pod"), &format!("find the {of} pod on {vm} of"), find, not_empty());
     let pod = found.id.clone();
@@ -113,12 +113,12 @@ pub(crate) fn dry_run_pod(
     what: &str,
     title: &str,
     container: serde_json::Value,
-    want: Want,
+    want: Expect,
 ) -> Step {
     let metadata = json!({ "name": "contract-probe", "namespace": "default" });
     let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata,
         "spec": { "automountServiceAccountToken": false, "containers": [container] } });
-    question(cluster, what, title, kubectl(cluster).tried().told(pod.to_string()), want)
+    question(cluster, what, title, kubectl(cluster).tried().stdin_text(pod.to_string()), want)
 }
 
 /// A container that passes Pod Security `baseline` and every policy.
@@ -129,7 +129,7 @@ pub(crate) fn compliant_container() -> serde_json::Value {
 
 /// A pod that admission lets in. Its creation time is the API server's clock.
 pub(crate) fn good_pod(cluster: &Cluster) -> Step {
-    let admitted = Want::JsonPresent("/metadata/creationTimestamp".into());
+    let admitted = Expect::JsonPresent("/metadata/creationTimestamp".into());
     dry_run_pod(cluster, "good-pod", "dry-run a compliant pod on", compliant_container(), admitted)
 }
 

@@ -48,7 +48,7 @@ fn no(stderr: &str) -> Output {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tool::{Command, own};
+    use tool::{Command, builtin};
 
     fn check(space: &mut Workspace, command: Command, stdin: &str) -> Option<Output> {
         let stdin = stdin.as_bytes().to_vec();
@@ -60,17 +60,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut space = Workspace::open(camino::Utf8Path::from_path(dir.path()).unwrap(), "out".into());
         let mut check = |command, stdin| check(&mut space, command, stdin).unwrap();
-        assert_eq!(check(own::have(&["a", "b"]), ""), no("a\nb\n"));
-        assert_eq!(check(own::mint("a"), ""), yes(""));
-        assert_eq!(check(own::have(&["a", "b"]), ""), no("b\n"));
-        assert_eq!(check(own::have(&["a"]), ""), yes(""));
-        assert_eq!(check(own::same("kube/a.yaml", "x"), "abc"), no("it differs\n"));
-        assert_eq!(check(own::keep("kube/a.yaml", "x"), "abc"), yes(""));
-        assert_eq!(check(own::same("kube/a.yaml", "x"), "abc"), yes(""));
-        assert_eq!(check(own::folder("charts"), ""), yes(""));
-        assert_eq!(check(own::folder("charts"), ""), yes(""), "it may be there");
-        assert!(dir.path().join("out/charts").is_dir() && check(own::folder("../x"), "").exit == Exit::Code(1));
-        let refused = check(own::keep("../a", "x"), "");
+        assert_eq!(check(builtin::has_secrets(&["a", "b"]), ""), no("a\nb\n"));
+        assert_eq!(check(builtin::generate_secret("a"), ""), yes(""));
+        assert_eq!(check(builtin::has_secrets(&["a", "b"]), ""), no("b\n"));
+        assert_eq!(check(builtin::has_secrets(&["a"]), ""), yes(""));
+        assert_eq!(check(builtin::file_matches("kube/a.yaml", "x"), "abc"), no("it differs\n"));
+        assert_eq!(check(builtin::keep("kube/a.yaml", "x"), "abc"), yes(""));
+        assert_eq!(check(builtin::file_matches("kube/a.yaml", "x"), "abc"), yes(""));
+        assert_eq!(check(builtin::folder("charts"), ""), yes(""));
+        assert_eq!(check(builtin::folder("charts"), ""), yes(""), "it may be there");
+        assert!(dir.path().join("out/charts").is_dir() && check(builtin::folder("../x"), "").exit == Exit::Code(1));
+        let refused = check(builtin::keep("../a", "x"), "");
         assert!(refused.stderr.starts_with("refused to touch `../a`: it leads out"), "{}", refused.stderr);
     }
 
@@ -78,8 +78,8 @@ mod tests {
     fn the_rest_is_the_worlds() {
         let dir = tempfile::tempdir().unwrap();
         let mut space = Workspace::open(camino::Utf8Path::from_path(dir.path()).unwrap(), "out".into());
-        assert_eq!(check(&mut space, own::machine(), ""), None);
-        assert_eq!(check(&mut space, own::sha256("charts/a.tgz"), ""), None);
-        assert_eq!(check(&mut space, own::dial("10.0.0.1", 6443), ""), None);
+        assert_eq!(check(&mut space, builtin::machine(), ""), None);
+        assert_eq!(check(&mut space, builtin::sha256("charts/a.tgz"), ""), None);
+        assert_eq!(check(&mut space, builtin::tcp_connect("10.0.0.1", 6443), ""), None);
     }
 }

@@ -138,28 +138,28 @@ mod tests {
     fn every_place_is_completed() {
         let command = Command::act(Tool::Helm, ["--set", "a=<fact:a.ip>,d=<digest:a.yaml>"])
             .env("IP", "<fact:a.ip>")
-            .fed("a.yaml");
+            .stdin_file("a.yaml");
         let call = check(&command).unwrap();
         // printf 'ip: 10.0.0.1\nkey: aHVzaA==\n' | sha256sum | head -c 32
         let digest = &sha256_of(b"ip: 10.0.0.1\nkey: aHVzaA==\n")[..32];
         assert_eq!(call.args[1], format!("a=10.0.0.1,d={digest}"));
         assert_eq!(call.env, [("IP".to_owned(), "10.0.0.1".to_owned())]);
         assert_eq!(call.stdin, b"ip: 10.0.0.1\nkey: aHVzaA==\n");
-        let told = check(&Command::act(Tool::Docker, ["exec"]).told("<secret:key>")).unwrap();
+        let told = check(&Command::act(Tool::Docker, ["exec"]).stdin_text("<secret:key>")).unwrap();
         assert_eq!((told.task, told.stdin.as_slice()), (7, &b"aHVzaA=="[..]));
         assert!(check(&Command::ask(Tool::Helm, ["<digest:b.yaml>"])).is_ok(), "a digest of a file with a digest");
     }
 
     #[test]
     fn all_that_is_missing_is_named() {
-        let command = Command::ask(Tool::Helm, ["<fact:b.ip>", "<fact:c.ip>"]).told("<secret:none> <fact:b.ip>");
+        let command = Command::ask(Tool::Helm, ["<fact:b.ip>", "<fact:c.ip>"]).stdin_text("<secret:none> <fact:b.ip>");
         let reason = check(&command).unwrap_err();
         assert_eq!(reason, "<fact:b.ip> is not known; <fact:c.ip> is not known; <secret:none> is not known");
     }
 
     #[test]
     fn a_value_cannot_change_the_file_around_it() {
-        let reason = check(&Command::ask(Tool::Helm, ["x"]).told("<fact:odd>")).unwrap_err();
+        let reason = check(&Command::ask(Tool::Helm, ["x"]).stdin_text("<fact:odd>")).unwrap_err();
         assert!(reason.starts_with("<fact:odd> holds characters") && !reason.contains("evil"), "{reason}");
     }
 
@@ -177,6 +177,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "bug: the plan has no file `none.yaml`")]
     fn a_plan_brings_its_files() {
-        let _ = check(&Command::act(Tool::Helm, ["x"]).fed("none.yaml"));
+        let _ = check(&Command::act(Tool::Helm, ["x"]).stdin_file("none.yaml"));
     }
 }

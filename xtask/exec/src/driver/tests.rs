@@ -3,7 +3,7 @@
 use super::*;
 use plan::Plan;
 use tool::Call;
-use tool::{Reading, own};
+use tool::{Extractor, builtin};
 
 /// Remembers what was started and says what it was told to say.
 #[derive(Default)]
@@ -45,7 +45,7 @@ fn check(says: Vec<Event>, actions: Vec<Action<'_>>) -> (Vec<Event>, Seen) {
     let mut space = Workspace::open(&root, "out".into());
     space.store_secrets(&[("kept", "topsecretvalue")]).unwrap();
     let files = [("f.yaml".to_owned(), "key: <secret:kept>".to_owned())].into();
-    let plan = Plan { name: "bootstrap", steps: vec![], files, lanes: BTreeMap::new() };
+    let plan = Plan { name: "bootstrap", steps: vec![], files, pools: BTreeMap::new() };
     let mut world = Script { says: says.into(), ..Script::default() };
     let mut notes = Vec::new();
     let mut watch = |_: Duration, note: &StepEvent| notes.push(note.clone());
@@ -82,7 +82,7 @@ impl Seen {
 fn a_command_runs_with_its_values_and_is_logged_without_secrets() {
     let output = answer("topsecretvalue\n", "", Exit::Code(0));
     let says = vec![Event::Line(1, "key topsecretvalue here".into()), Event::Ended(1, output.clone())];
-    let command = Command::act(Tool::Helm, ["--ip", "<fact:a.ip>"]).fed("f.yaml");
+    let command = Command::act(Tool::Helm, ["--ip", "<fact:a.ip>"]).stdin_file("f.yaml");
     let (events, seen) = check(says, vec![start(1, &command)]);
     assert_eq!(events, [Event::Line(1, "key <secret:kept> here".into()), Event::Ended(1, output)]);
     assert_eq!(seen.world.started[0].args, ["--ip", "10.0.0.1"]);
@@ -115,7 +115,8 @@ fn what_is_not_known_ends_the_command_before_it_starts() {
 
 #[test]
 fn acts_about_files_never_reach_the_world() {
-    let (events, mut seen) = check(vec![], vec![start(1, &own::mint("new")), start(2, &own::machine())]);
+    let (events, mut seen) =
+        check(vec![], vec![start(1, &builtin::generate_secret("new")), start(2, &builtin::machine())]);
     assert_eq!(events, [Event::Ended(1, Output::of(Exit::Code(0)))]);
     assert!(seen.space.secret("new").unwrap().is_some());
     assert_eq!(seen.world.started.len(), 1, "the machine is the world's to know");
@@ -123,7 +124,7 @@ fn acts_about_files_never_reach_the_world() {
 
 #[test]
 fn a_hushed_command_is_not_heard() {
-    let command = Command::ask(Tool::Openssl, ["req"]).learn_secret("ca.key", Reading::Stdout);
+    let command = Command::ask(Tool::Openssl, ["req"]).capture_secret("ca.key", Extractor::Stdout);
     let failed = answer("PRIVATE", "unable to load topsecretvalue\n", Exit::Code(1));
     let says = vec![Event::Line(1, "PRIVATE".into()), Event::Ended(1, failed.clone())];
     let failure = Failure {
@@ -146,7 +147,7 @@ fn a_hushed_command_is_not_heard() {
 
 #[test]
 fn what_is_learnt_is_kept_where_it_belongs() {
-    let learnt = |name: &str, value: &str, secret| Action::Learnt { name: name.into(), value: value.into(), secret };
+    let learnt = |name: &str, value: &str, secret| Action::Captured { name: name.into(), value: value.into(), secret };
     let actions = vec![
         learnt("ca.cert", "certcertcert", true),
         learnt("ca.key", "keykeykeykey", true),
@@ -162,14 +163,14 @@ fn what_is_learnt_is_kept_where_it_belongs() {
 #[test]
 fn the_journal_tells_the_run() {
     let running =
-        |mutates| StepEvent::Running { step: "a/b".into(), attempt: 2, case: None, command: "helm".into(), mutates };
+        |mutates| StepEvent::Running { step: "a/b".into(), attempt: 2, remedy: None, command: "helm".into(), mutates };
     let done = StepEvent::Done { step: "a/b".into(), took: Duration::from_secs(3), already_satisfied: false };
     let notes = [StepEvent::Unchanged("x".into()), running(false), running(true), done];
     let (_, seen) = check(vec![], notes.iter().cloned().map(Action::Event).collect());
     assert_eq!(seen.notes, notes);
     let text = seen.space.journal().unwrap();
     let events: Vec<&str> = text.lines().map(|l| l.split('"').nth(5).unwrap()).collect();
-    assert_eq!(events, ["run-started", "step-kept", "step-started", "step-done", "run-ended"]);
+    assert_eq!(events, ["run-started", "step-unchanged", "step-started", "step-done", "run-ended"]);
     let read = journal::read(&text);
     assert_eq!(read.took["a/b"], Duration::from_secs(3));
     assert_eq!(read.last.unwrap().ended, Some((true, false)));

@@ -1,12 +1,12 @@
 //! Workload clusters become known to Argo CD: the token of their account, and a Secret on the platform (ADR-0001).
 
-use super::super::{Step, StepKey, Want};
+use super::super::{Expect, Step, StepKey};
 use super::kube_path;
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
 use render::argocd::{ACCESS, ARGO_CD, NAMESPACE, TOKEN, file, token_secret};
 use tool::kubectl::Kubectl;
-use tool::{Limits, Reading};
+use tool::{Extractor, Limits};
 
 /// Two steps per workload cluster, if the releases hold Argo CD and the account for it.
 pub(super) fn steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
@@ -24,12 +24,12 @@ fn token_step(cluster: &Cluster) -> StepKey {
 /// Read anew at every run: a cluster that was made anew has another one. Kubernetes fills it in after the Secret.
 fn token(cluster: &Cluster) -> Step {
     let ask = Kubectl::on(&kube_path(cluster)).secret_value(NAMESPACE, TOKEN, "token");
-    let ask = ask.learn_secret(token_secret(cluster), Reading::Stdout);
-    let token = Want::Match(r"^[\w-]+\.[\w-]+\.[\w-]+$".into());
-    let doing = format!("read the token that Argo CD has on {}", cluster.name);
-    Step::new(token_step(cluster), doing, ask, token)
+    let ask = ask.capture_secret(token_secret(cluster), Extractor::Stdout);
+    let token = Expect::Match(r"^[\w-]+\.[\w-]+\.[\w-]+$".into());
+    let title = format!("read the token that Argo CD has on {}", cluster.name);
+    Step::new(token_step(cluster), title, ask, token)
         .needs([StepKey::cluster(&cluster.name, ACCESS)])
-        .instead("not yet", Want::ALWAYS, [])
+        .remedy("not yet", Expect::ALWAYS, [])
         .limits(Limits::QUICK.settle(60).attempts(1, 2))
 }
 
@@ -38,9 +38,9 @@ fn registered(platform: &Cluster, cluster: &Cluster) -> Step {
     let file = file(platform, cluster);
     // Of the fleet and of no cluster: it needs two, and choosing one must not bring up the other.
     let id = StepKey::fleet(&format!("{ARGO_CD}/{}", cluster.name));
-    let doing = format!("register {} at Argo CD", cluster.name);
-    Step::new(id, doing, kubectl.diff("-").fed(&file), Want::Exit(0))
+    let title = format!("register {} at Argo CD", cluster.name);
+    Step::new(id, title, kubectl.diff("-").stdin_file(&file), Expect::Exit(0))
         .needs([StepKey::cluster(&platform.name, ARGO_CD), token_step(cluster)])
-        .act([kubectl.apply("-").fed(&file)])
-        .undo([kubectl.delete("-").fed(&file)])
+        .act([kubectl.apply("-").stdin_file(&file)])
+        .undo([kubectl.delete("-").stdin_file(&file)])
 }

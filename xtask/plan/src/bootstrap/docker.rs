@@ -1,11 +1,11 @@
 //! The services outside Kubernetes, on the machine's own Docker: Nexus, and Harbor when asked for. No step of a cluster
 //! needs any of these: clusters start while Docker is off.
 
-use super::super::{Step, StepKey, Want};
+use super::super::{Expect, Step, StepKey};
 use super::{host, secrets as minted};
 use model::fleet::Fleet;
 use render::docker::{ADMIN, CONFIG, DATABASE};
-use tool::{Limits, docker, own};
+use tool::{Limits, builtin, docker};
 
 const NEXUS: [&str; 1] = ["nexus"];
 /// The services of the profile `harbor` in `infra/docker/compose.yaml`.
@@ -45,7 +45,7 @@ fn service(name: &str, profile: Option<&str>, services: &[&str]) -> Step {
         StepKey::fleet(&format!("docker/{name}")),
         format!("start {name}"),
         docker::running(profile),
-        Want::Lines(lines),
+        Expect::Lines(lines),
     )
     .needs(["host/docker", "host/compose"])
     .act([docker::up(profile, services, 1200)])
@@ -55,17 +55,17 @@ fn service(name: &str, profile: Option<&str>, services: &[&str]) -> Step {
 }
 
 fn configured() -> Step {
-    let doing = "write Harbor's configuration with its passwords";
-    Step::new(StepKey::fleet("docker/harbor-config"), doing, own::same(CONFIG, CONFIG), Want::Exit(0))
+    let title = "write Harbor's configuration with its passwords";
+    Step::new(StepKey::fleet("docker/harbor-config"), title, builtin::file_matches(CONFIG, CONFIG), Expect::Exit(0))
         .needs([ADMIN, DATABASE].map(minted::id))
-        .act([own::keep(CONFIG, CONFIG)])
+        .act([builtin::keep(CONFIG, CONFIG)])
 }
 
 /// Before the services, always: where a file is not there yet, Docker would make a folder of its name.
 fn prepared() -> Step {
-    let doing = "make the files that Harbor's services mount";
-    Step::new(StepKey::fleet("docker/harbor-prepare"), doing, own::same(PREPARED, CONFIG), Want::Exit(0))
+    let title = "make the files that Harbor's services mount";
+    Step::new(StepKey::fleet("docker/harbor-prepare"), title, builtin::file_matches(PREPARED, CONFIG), Expect::Exit(0))
         .needs(["fleet/docker/harbor-config", "host/docker", "host/compose"])
-        .act([docker::run_once(Some("harbor-setup"), "harbor-prepare"), own::keep(PREPARED, CONFIG)])
+        .act([docker::run_once(Some("harbor-setup"), "harbor-prepare"), builtin::keep(PREPARED, CONFIG)])
         .limits(Limits::QUICK.minutes(15))
 }

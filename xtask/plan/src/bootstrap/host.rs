@@ -1,9 +1,9 @@
 //! Preconditions: checks of this machine and its tools.
 
-use super::super::{Step, StepKey, Want};
+use super::super::{Expect, Step, StepKey};
 use machines::Driver;
 use model::fleet::Fleet;
-use tool::{Command, cilium, curl, docker, helm, kubectl, openssl, own};
+use tool::{Command, builtin, cilium, curl, docker, helm, kubectl, openssl};
 
 pub(crate) fn steps(fleet: &Fleet) -> Vec<Step> {
     let tools = tools().into_iter().map(|(name, ask)| tool(fleet, name, ask));
@@ -16,8 +16,8 @@ pub(super) fn ids(fleet: &Fleet) -> Vec<StepKey> {
 
 /// For services in Docker. Compose has `env_file` with `required` since 2.24.
 pub(super) fn docker() -> Vec<Step> {
-    let server = Want::JsonPresent("/Server/Version".into());
-    let compose = Want::Version(String::new(), ">=2.24".into());
+    let server = Expect::JsonPresent("/Server/Version".into());
+    let compose = Expect::Version(String::new(), ">=2.24".into());
     vec![
         Step::new(StepKey::host("docker"), "look for docker", docker::version(), server)
             .hint("start Docker, or set `services = false` in [docker] of infra/fleet.toml"),
@@ -41,11 +41,11 @@ fn tool(fleet: &Fleet, name: &str, ask: Command) -> Step {
 }
 
 /// The command that reads a tool's version, and the versions that are accepted.
-pub(crate) fn look(fleet: &Fleet, name: &str) -> Option<(Command, Want)> {
+pub(crate) fn look(fleet: &Fleet, name: &str) -> Option<(Command, Expect)> {
     tools().into_iter().find(|(tool, _)| *tool == name).map(|(_, ask)| (ask, accepted(fleet, name)))
 }
 
-/// Where a tool's version is in its output, for [`Want::Version`].
+/// Where a tool's version is in its output, for [`Expect::Version`].
 pub(crate) fn version_at(name: &str) -> &'static str {
     match name {
         "kubectl" => "/clientVersion/gitVersion",
@@ -53,14 +53,14 @@ pub(crate) fn version_at(name: &str) -> &'static str {
     }
 }
 
-fn accepted(fleet: &Fleet, name: &str) -> Want {
-    version(fleet, name, version_at(name)).unwrap_or(Want::Exit(0))
+fn accepted(fleet: &Fleet, name: &str) -> Expect {
+    version(fleet, name, version_at(name)).unwrap_or(Expect::Exit(0))
 }
 
 /// The range of `fleet.toml` for a tool's version, if it has one.
-fn version(fleet: &Fleet, name: &str, at: &str) -> Option<Want> {
+fn version(fleet: &Fleet, name: &str, at: &str) -> Option<Expect> {
     let range = fleet.versions.tools.iter().find(|(tool, _)| tool == name);
-    range.map(|(_, range)| Want::Version(at.into(), range.clone()))
+    range.map(|(_, range)| Expect::Version(at.into(), range.clone()))
 }
 
 /// The check of a driver.
@@ -71,7 +71,7 @@ pub(crate) fn driver_key(driver: Driver) -> StepKey {
 fn driver(fleet: &Fleet) -> Step {
     let driver = Driver::of(fleet);
     let (name, check) = (driver.program(), driver.host_check());
-    let usable = Want::All([check.ready].into_iter().chain(version(fleet, name, check.version_at)).collect());
+    let usable = Expect::All([check.ready].into_iter().chain(version(fleet, name, check.version_at)).collect());
     Step::new(driver_key(driver), format!("look for {name}"), check.ask, usable).hint(check.install)
 }
 
@@ -107,14 +107,14 @@ pub(crate) fn package(name: &str) -> &'static str {
 fn machine(fleet: &Fleet) -> Step {
     let memory = fleet.memory();
     let free = fleet.host.free_disk;
-    let want = Want::All(vec![
-        Want::JsonAtLeast("/memory_bytes".into(), memory.0),
-        Want::JsonAtLeast("/free_disk_bytes".into(), free.0),
+    let want = Expect::All(vec![
+        Expect::JsonAtLeast("/memory_bytes".into(), memory.0),
+        Expect::JsonAtLeast("/free_disk_bytes".into(), free.0),
     ]);
     Step::new(
         StepKey::host("machine"),
         format!("look for {memory} of RAM and {free} of free disk"),
-        own::machine(),
+        builtin::machine(),
         want,
     )
     .hint("give the clusters less memory in infra/fleet.toml, or free some disk")
@@ -123,11 +123,11 @@ fn machine(fleet: &Fleet) -> Step {
 /// No network of this machine, that of the VMs among them, may overlap a range of the fleet.
 fn network(fleet: &Fleet) -> Step {
     let ranges = fleet.clusters.iter().flat_map(|c| [c.pod_cidr, c.service_cidr]).collect();
-    let want = Want::Outside("/networks".into(), ranges);
+    let want = Expect::Outside("/networks".into(), ranges);
     Step::new(
         StepKey::host("network"),
         "compare this machine's networks with the clusters' ranges",
-        own::machine(),
+        builtin::machine(),
         want,
     )
     .hint("cargo xtask fleet check")

@@ -1,13 +1,13 @@
 //! From machines to a cluster: launch, preparation, certificate authority, init, joins, kubeconfig.
 
-use super::super::{Lane, Step, StepKey, Want};
+use super::super::{Expect, Pool, Step, StepKey};
 use super::{host, kube_path, launch};
 use machines::{Capability, Machine, guest};
 use model::fleet::{Cluster, Fleet, Node};
 use model::token::{digest, secret};
 use render::cloud_init::{BUNDLE, prep_marker};
 use render::kubeadm::{ca_hash_fact, token_id, token_secret};
-use tool::{Command, Limits, Reading, kubectl::Kubectl, own};
+use tool::{Command, Extractor, Limits, builtin, kubectl::Kubectl};
 
 /// All steps of one cluster's nodes. `first` is the launch that downloads the image for all.
 pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, first: Option<&StepKey>) -> Vec<Step> {
@@ -25,8 +25,8 @@ pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, first: Option<&StepKey>) -
     steps
 }
 
-fn state_is(field: &str, value: &str) -> Want {
-    Want::Json(format!("/{field}"), value.into())
+fn state_is(field: &str, value: &str) -> Expect {
+    Expect::Json(format!("/{field}"), value.into())
 }
 
 fn ask(cluster: &Cluster, node: &Node) -> Command {
@@ -34,16 +34,16 @@ fn ask(cluster: &Cluster, node: &Node) -> Command {
 }
 
 /// Expects that kubeadm was given the present address, which may change at any boot.
-fn at_home(cluster: &Cluster, node: &Node, fields: &[&str]) -> Want {
+fn at_home(cluster: &Cluster, node: &Node, fields: &[&str]) -> Expect {
     let address = Machine::of(cluster, node).peer_address();
-    Want::All(fields.iter().map(|field| state_is(field, &address)).collect())
+    Expect::All(fields.iter().map(|field| state_is(field, &address)).collect())
 }
 
 fn join_secret(cluster: &Cluster) -> Step {
     let name = token_secret(cluster);
-    let doing = format!("make the join secret of {}", cluster.name);
-    Step::new(StepKey::cluster(&cluster.name, "secrets"), doing, own::have(&[&name]), Want::Exit(0))
-        .act([own::mint(&name)])
+    let title = format!("make the join secret of {}", cluster.name);
+    Step::new(StepKey::cluster(&cluster.name, "secrets"), title, builtin::has_secrets(&[&name]), Expect::Exit(0))
+        .act([builtin::generate_secret(&name)])
 }
 
 fn launched(fleet: &Fleet, cluster: &Cluster, node: &Node, first: Option<&StepKey>) -> Step {
@@ -53,7 +53,7 @@ fn launched(fleet: &Fleet, cluster: &Cluster, node: &Node, first: Option<&StepKe
     Step::new(id.clone(), format!("launch VM {vm}"), vm.locate(), vm.is_up())
         .needs(host::ids(fleet))
         .after(first.filter(|f| **f != id).cloned())
-        .lane(Lane::Launch)
+        .pool(Pool::Launch)
         .remedies(vm.start_remedies())
         .act([vm.launch(fleet, node, &user_data)])
         .undo([vm.delete()])
@@ -67,17 +67,17 @@ fn ssh_reachable(cluster: &Cluster, node: &Node) -> Step {
     Step::new(
         StepKey::node(cluster, node, "reach"),
         format!("reach {vm} from here"),
-        own::dial(&address, port),
-        Want::Exit(0),
+        builtin::tcp_connect(&address, port),
+        Expect::Exit(0),
     )
     .needs([launch(cluster, node)])
-    .instead("not yet", Want::ALWAYS, [])
+    .remedy("not yet", Expect::ALWAYS, [])
     .limits(Limits::QUICK.settle(120).attempts(1, 5))
     .hint("macOS: allow your terminal in System Settings > Privacy & Security > Local Network")
 }
 
 /// Expects the scripts of this checkout; a VM keeps those of its first boot.
-fn scripts_are_ours() -> Want {
+fn scripts_are_ours() -> Expect {
     state_is("scripts", &digest(BUNDLE))
 }
 
@@ -86,14 +86,14 @@ fn prepared(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Step {
     let marked = state_is("prep", &prep_marker(fleet));
     let first_boot = vm.can(Capability::UserData).then(|| guest::cloud_init(&vm));
     let prepare = first_boot.into_iter().chain([guest::prepare(&vm)]);
-    let older = Want::All(vec![Want::Exit(0), scripts_are_ours().negated()]);
+    let older = Expect::All(vec![Expect::Exit(0), scripts_are_ours().negated()]);
     // `upgrade` installs kubelets, after their control plane.
-    let another = Want::All(vec![state_is("worker", "joined"), marked.clone().negated()]);
-    let want = Want::All(vec![marked, scripts_are_ours()]);
+    let another = Expect::All(vec![state_is("worker", "joined"), marked.clone().negated()]);
+    let want = Expect::All(vec![marked, scripts_are_ours()]);
     Step::new(StepKey::node(cluster, node, "prep"), format!("prepare {vm}"), ask(cluster, node), want)
         .needs([StepKey::node(cluster, node, "reach")])
-        .instead("older scripts", older, [guest::replace_scripts(&vm, BUNDLE)].into_iter().chain(prepare.clone()))
-        .instead("another version", another, [])
+        .remedy("older scripts", older, [guest::replace_scripts(&vm, BUNDLE)].into_iter().chain(prepare.clone()))
+        .remedy("another version", another, [])
         .act(prepare)
         .limits(Limits::QUICK.minutes(25).attempts(3, 10))
         .hint(format!("of another version: cargo xtask upgrade; else: {}", guest::cloud_init_report(&vm)))
@@ -102,8 +102,8 @@ fn prepared(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Step {
 /// The scripts alone, whatever version the node was prepared with.
 pub(crate) fn node_scripts(cluster: &Cluster, node: &Node) -> Step {
     let vm = Machine::of(cluster, node);
-    let doing = format!("bring the scripts on {vm} up to date");
-    Step::new(StepKey::node(cluster, node, "prep"), doing, ask(cluster, node), scripts_are_ours())
+    let title = format!("bring the scripts on {vm} up to date");
+    Step::new(StepKey::node(cluster, node, "prep"), title, ask(cluster, node), scripts_are_ours())
         .act([guest::replace_scripts(&vm, BUNDLE)])
         .limits(Limits::QUICK.attempts(3, 10))
         .hint(guest::cloud_init_report(&vm).to_string())
@@ -121,8 +121,8 @@ fn hosts_entry(cluster: &Cluster, node: &Node) -> Step {
     let control_plane = cluster.control_plane();
     let address = Machine::of(cluster, control_plane).peer_address();
     let api = cluster.api_name();
-    let doing = format!("tell {vm} where {api} is");
-    Step::new(StepKey::node(cluster, node, "hosts"), doing, ask(cluster, node), state_is("api_address", &address))
+    let title = format!("tell {vm} where {api} is");
+    Step::new(StepKey::node(cluster, node, "hosts"), title, ask(cluster, node), state_is("api_address", &address))
         .needs([StepKey::node(cluster, node, "prep"), launch(cluster, control_plane)])
         .act(clock_synced(&vm, [guest::hosts(&vm, &address, &api)]))
 }
@@ -143,8 +143,8 @@ fn authority(cluster: &Cluster) -> Step {
     let node = cluster.control_plane();
     let vm = Machine::of(cluster, node);
     let fact = ca_hash_fact(cluster);
-    let probe = ask(cluster, node).learn(fact, Reading::Pointer("/ca_hash".into()));
-    let want = Want::Match(r#""ca_hash":\s*"sha256:[0-9a-f]{64}""#.into());
+    let probe = ask(cluster, node).capture(fact, Extractor::Pointer("/ca_hash".into()));
+    let want = Expect::Match(r#""ca_hash":\s*"sha256:[0-9a-f]{64}""#.into());
     Step::new(StepKey::node(cluster, node, "ca"), format!("make the authority of {}", cluster.name), probe, want)
         .needs([StepKey::node(cluster, node, "prep"), StepKey::cluster(&cluster.name, "secrets")])
         .act(by_init_file(cluster, guest::make_ca(&vm)))
@@ -158,9 +158,9 @@ fn initialised(cluster: &Cluster) -> Step {
     let up = state_is("control_plane", "up");
     let sealed = state_is("sealed", "true");
     let here = at_home(cluster, node, &["advertised", "node_ip"]);
-    let want = Want::All(vec![up.clone(), sealed.clone(), here.clone()]);
-    let made = Want::Any(vec![up.clone(), state_is("control_plane", "booting")]);
-    let moved = Want::All(vec![made, sealed, here.clone().negated()]);
+    let want = Expect::All(vec![up.clone(), sealed.clone(), here.clone()]);
+    let made = Expect::Any(vec![up.clone(), state_is("control_plane", "booting")]);
+    let moved = Expect::All(vec![made, sealed, here.clone().negated()]);
     let readdress = by_init_file(cluster, guest::readdress(&vm, &vm.peer_address()));
     Step::new(
         StepKey::node(cluster, node, "init"),
@@ -169,11 +169,11 @@ fn initialised(cluster: &Cluster) -> Step {
         want,
     )
     .needs([StepKey::node(cluster, node, "ca"), StepKey::node(cluster, node, "hosts")])
-    .instead("unsealed", Want::All(vec![up, here]), [guest::mark_init(&vm)])
-    .instead("moved", moved, readdress)
-    .instead("busy", state_is("control_plane", "busy"), [])
-    .instead("booting", state_is("control_plane", "booting"), [])
-    .instead("half done", state_is("control_plane", "partial"), again)
+    .remedy("unsealed", Expect::All(vec![up, here]), [guest::mark_init(&vm)])
+    .remedy("moved", moved, readdress)
+    .remedy("busy", state_is("control_plane", "busy"), [])
+    .remedy("booting", state_is("control_plane", "booting"), [])
+    .remedy("half done", state_is("control_plane", "partial"), again)
     .act(init)
     .undo([guest::reset(&vm)])
     .limits(Limits::QUICK.minutes(15).settle(300).attempts(3, 5))
@@ -191,15 +191,15 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
     ];
     let join: Vec<Command> = join.into_iter().chain(clock_synced(&vm, [guest::join(&vm)])).collect();
     let again = [guest::reset(&vm)].into_iter().chain(join.clone());
-    let doing = format!("join {vm} to {}", cluster.name);
+    let title = format!("join {vm} to {}", cluster.name);
     let (joined, here) = (state_is("worker", "joined"), at_home(cluster, worker, &["node_ip"]));
-    let moved = Want::All(vec![joined.clone(), here.clone().negated()]);
-    let want = Want::All(vec![joined, here]);
-    Step::new(StepKey::node(cluster, worker, "join"), doing, ask(cluster, worker), want)
+    let moved = Expect::All(vec![joined.clone(), here.clone().negated()]);
+    let want = Expect::All(vec![joined, here]);
+    Step::new(StepKey::node(cluster, worker, "join"), title, ask(cluster, worker), want)
         .needs([StepKey::node(cluster, worker, "hosts"), StepKey::node(cluster, control_plane, "ca")])
-        .instead("busy", state_is("worker", "busy"), [])
-        .instead("moved", moved, clock_synced(&vm, [guest::readdress(&vm, &vm.peer_address())]))
-        .instead("half done", state_is("worker", "partial"), again)
+        .remedy("busy", state_is("worker", "busy"), [])
+        .remedy("moved", moved, clock_synced(&vm, [guest::readdress(&vm, &vm.peer_address())]))
+        .remedy("half done", state_is("worker", "partial"), again)
         .act(join)
         .undo([guest::reset(&vm)])
         .limits(Limits::QUICK.minutes(20).settle(300).attempts(4, 5))
@@ -211,10 +211,10 @@ fn kubeconfig(cluster: &Cluster) -> Step {
     let path = kube_path(cluster);
     let file = format!("{}/kubeconfig.yaml", cluster.name);
     let below_out = path.trim_start_matches("out/");
-    let doing = format!("fetch the kubeconfig of {}", cluster.name);
+    let title = format!("fetch the kubeconfig of {}", cluster.name);
     let ask = Kubectl::on(&path).ready();
-    Step::new(StepKey::cluster(&cluster.name, "kubeconfig"), doing, ask, Want::Stdout("ok".into()))
+    Step::new(StepKey::cluster(&cluster.name, "kubeconfig"), title, ask, Expect::Stdout("ok".into()))
         .needs([StepKey::node(cluster, node, "init")])
-        .act([guest::credentials(&Machine::of(cluster, node), &cluster.name), own::keep(below_out, &file)])
+        .act([guest::credentials(&Machine::of(cluster, node), &cluster.name), builtin::keep(below_out, &file)])
         .limits(Limits::QUICK.settle(30))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Lane, Step, StepKey, Want};
+use super::super::{Expect, Pool, Step, StepKey};
 use super::node::clock_synced;
 use super::upgrade::Upgrade;
 use super::{kube_path, secrets, vault, volumes};
@@ -13,7 +13,7 @@ use model::token::digest;
 use render::mesh;
 use tool::helm::{self, Helm, Release};
 use tool::kubectl::Kubectl;
-use tool::{Command, Limits, curl, own};
+use tool::{Command, Limits, builtin, curl};
 
 /// One step per archive, however many clusters use it.
 pub(crate) fn downloads(releases: &Releases) -> Vec<Step> {
@@ -60,15 +60,15 @@ pub fn file_of(manifest: &Manifest) -> String {
 /// A pinned archive must have its digest. An unlocked one must at least be there.
 fn download(file: &str, sha256: Option<&str>, get: Command, tool: &str) -> Step {
     let want = match sha256 {
-        Some(digest) => Want::Stdout(digest.into()),
-        None => Want::Match("^[0-9a-f]{64}$".into()),
+        Some(digest) => Expect::Stdout(digest.into()),
+        None => Expect::Match("^[0-9a-f]{64}$".into()),
     };
-    let ask = own::sha256(archive_path(file).trim_start_matches("out/"));
+    let ask = builtin::sha256(archive_path(file).trim_start_matches("out/"));
     let open = if sha256.is_none() { ", unlocked: the list has no digest of it" } else { "" };
     Step::new(archive_step(file), format!("download {file}{open}"), ask, want)
         .needs([tool])
-        .lane(Lane::Pull)
-        .act([own::folder("charts"), get])
+        .pool(Pool::Pull)
+        .act([builtin::folder("charts"), get])
         .limits(Limits::QUICK.minutes(5).attempts(4, 5))
         .hint("a digest that differs means another file than the one that was reviewed: do not go on")
 }
@@ -153,23 +153,23 @@ impl Here<'_> {
     /// waits for its pods goes after, and pods with a volume take its folder.
     fn nodes(&self) -> Step {
         let cluster = self.cluster;
-        let line = |n| Want::Match(format!(r"^{} \S+ True$", cluster.vm(n)));
-        let doing = format!("wait for the nodes of {}", cluster.name);
+        let line = |n| Expect::Match(format!(r"^{} \S+ True$", cluster.vm(n)));
+        let title = format!("wait for the nodes of {}", cluster.name);
         // A control plane that was made anew does not know its workers, and a kubelet registers only when it starts.
-        let unknown = |n| Want::Match(format!(r"^{} ", cluster.vm(n))).negated();
-        let missing = Want::All(vec![Want::Exit(0), Want::Any(cluster.nodes.iter().map(unknown).collect())]);
-        let want = Want::All(cluster.nodes.iter().map(line).collect());
+        let unknown = |n| Expect::Match(format!(r"^{} ", cluster.vm(n))).negated();
+        let missing = Expect::All(vec![Expect::Exit(0), Expect::Any(cluster.nodes.iter().map(unknown).collect())]);
+        let want = Expect::All(cluster.nodes.iter().map(line).collect());
         let vms = cluster.nodes.iter().map(|node| Machine::of(cluster, node));
         let kubelets = vms.clone().map(|vm| guest::restart_kubelet(&vm));
         // A kubelet whose clock stood still takes the certificate of its API server for one of the future.
         let clocks = vms.flat_map(|vm| clock_synced(&vm, []));
-        Step::new(self.id("nodes"), doing, self.kubectl().nodes(), want)
+        Step::new(self.id("nodes"), title, self.kubectl().nodes(), want)
             .needs(self.network().map(|c| self.id(&c.placement.name)))
             .needs(cluster.workers().map(|w| StepKey::node(cluster, w, "join")))
             .needs(cluster.nodes.iter().map(|n| volumes::id(cluster, n)))
-            .instead("no answer", Want::Exit(0).negated(), [])
-            .instead("one missing", missing, clocks.clone().chain(kubelets))
-            .instead("not yet", Want::ALWAYS, clocks)
+            .remedy("no answer", Expect::Exit(0).negated(), [])
+            .remedy("one missing", missing, clocks.clone().chain(kubelets))
+            .remedy("not yet", Expect::ALWAYS, clocks)
             .limits(Limits::QUICK.settle(600).attempts(2, 5))
             .hint(format!("kubectl --kubeconfig {} describe nodes", kube_path(cluster)))
     }
@@ -182,7 +182,7 @@ impl Here<'_> {
             Source::Url { .. } => (archive_path(&file_of(manifest)), None),
         };
         let fed = |command: Command| match &file {
-            Some(file) => command.fed(file),
+            Some(file) => command.stdin_file(file),
             None => command,
         };
         let kubectl = self.kubectl();
@@ -192,7 +192,7 @@ impl Here<'_> {
         }
         let needs = self.needs(placement, false).into_iter();
         let archive = file.is_none().then(|| archive_step(&file_of(manifest)));
-        Step::new(self.id(name), format!("apply {name}"), fed(kubectl.diff(&from)), Want::Exit(0))
+        Step::new(self.id(name), format!("apply {name}"), fed(kubectl.diff(&from)), Expect::Exit(0))
             .needs(needs.chain(archive).chain(secrets::needs(&manifest.bindings)))
             .after(self.login(placement))
             .act(act)
@@ -206,10 +206,10 @@ impl Here<'_> {
         let kubeconfig = kube_path(self.cluster);
         let release = Release { chart, cluster: &self.cluster.name, kubeconfig: &kubeconfig, helm: self.helm };
         let archive = archive_path(&chart.archive());
-        let doing = format!("install {name} {} on {}", chart.version, self.cluster.name);
+        let title = format!("install {name} {} on {}", chart.version, self.cluster.name);
         let labels = format!(r"{} ours \S+", digest(&values));
         Upgrade { release, archive: &archive, values: &values, labels }
-            .step(self.id(name), doing, name == mesh::RELEASE)
+            .step(self.id(name), title, name == mesh::RELEASE)
             .needs(self.needs(&chart.placement, chart.wait))
             .needs([archive_step(&chart.archive())])
             .needs(secrets::needs(&chart.bindings))
@@ -228,9 +228,9 @@ impl Here<'_> {
         let limits = Limits::QUICK.settle(chart.placement.timeout.as_secs()).attempts(1, 5);
         let step = |(id, workload): (StepKey, &String)| {
             let ask = self.kubectl().rolled_out(&chart.namespace, workload);
-            Step::new(id, format!("wait for {workload}"), ask, Want::Exit(0))
+            Step::new(id, format!("wait for {workload}"), ask, Expect::Exit(0))
                 .needs([self.id(&chart.placement.name), self.id("nodes")])
-                .instead("not yet", Want::ALWAYS, [])
+                .remedy("not yet", Expect::ALWAYS, [])
                 .limits(limits)
         };
         self.rollout_ids(chart).into_iter().zip(&chart.ready).map(step).collect()

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Step, StepKey, Want};
+use super::super::{Expect, Step, StepKey};
 use model::fleet::Fleet;
 use model::release::Releases;
-use tool::own;
+use tool::builtin;
 
 /// A step for every secret that a release of this fleet binds, and for `others`.
 pub(super) fn steps(fleet: &Fleet, releases: &Releases, others: &[&str]) -> Vec<Step> {
@@ -41,5 +41,6 @@ fn maker(name: &str) -> StepKey {
 }
 
 fn minted(name: &str) -> Step {
-    Step::new(id(name), format!("make the secret {name}"), own::have(&[name]), Want::Exit(0)).act([own::mint(name)])
+    Step::new(id(name), format!("make the secret {name}"), builtin::has_secrets(&[name]), Expect::Exit(0))
+        .act([builtin::generate_secret(name)])
 }

@@ -16,12 +16,12 @@
 //! compares with the cancelled one. Uninstalling takes the volumes of Deployments along; Helm 4 takes over what is
 //! there once the record of the install is gone.
 
-use super::super::{Step, StepKey, Want};
+use super::super::{Expect, Step, StepKey};
 use model::release::Chart;
 use model::token::digest;
 use tool::helm::{Helm, Release};
 use tool::kubectl::Kubectl;
-use tool::{Command, Reading};
+use tool::{Command, Extractor};
 
 pub(crate) struct Upgrade<'a> {
     pub release: Release<'a>,
@@ -45,24 +45,24 @@ impl Upgrade<'_> {
     }
 
     /// The newest revision is like this.
-    pub fn newest(&self, like: &str) -> Want {
-        Want::Newest(self.release.id(), like.to_owned())
+    pub fn newest(&self, like: &str) -> Expect {
+        Expect::Newest(self.release.id(), like.to_owned())
     }
 
     /// Its newest revision has this status, and is of this archive and these labels.
-    fn is(&self, status: &str) -> Want {
+    fn is(&self, status: &str) -> Expect {
         let version = self.chart().version.replace('.', r"\.");
         self.newest(&format!(r"^\d+ {status} {}-{version} {}$", self.chart().chart, self.labels))
     }
 
-    pub fn deployed(&self) -> Want {
+    pub fn deployed(&self) -> Expect {
         self.is("deployed")
     }
 
     /// An upgrade, and before it the number that its revision will have.
     pub fn numbered(&self, upgrade: Command) -> [Command; 2] {
-        let number = Reading::NextRevision(self.release.id());
-        [self.kubectl().revisions().learn(self.release.next(), number), upgrade]
+        let number = Extractor::NextRevision(self.release.id());
+        [self.kubectl().revisions().capture(self.release.next(), number), upgrade]
     }
 
     fn upgrade(&self, meshes: bool) -> [Command; 2] {
@@ -74,19 +74,19 @@ impl Upgrade<'_> {
     }
 
     /// The step that installs or upgrades it. One that can have peers of a mesh keeps them (ADR-0008).
-    pub fn step(&self, id: StepKey, doing: String, meshes: bool) -> Step {
+    pub fn step(&self, id: StepKey, title: String, meshes: bool) -> Step {
         // Who did not answer did not say that nothing is there.
-        let step = Step::new(id, doing, self.kubectl().revisions(), self.deployed());
-        let step = step.instead("no answer", Want::Exit(0).negated(), []);
+        let step = Step::new(id, title, self.kubectl().revisions(), self.deployed());
+        let step = step.remedy("no answer", Expect::Exit(0).negated(), []);
         let step = self.torn_down(step, meshes);
         let step = if meshes { self.meshed(step) } else { step };
         let upgrade = self.upgrade(meshes);
         let plain = |command: Command| [command].into_iter().chain(upgrade.clone());
-        let mut step = step.instead("pending upgrade", self.newest(PENDING), plain(self.release.rollback()));
+        let mut step = step.remedy("pending upgrade", self.newest(PENDING), plain(self.release.rollback()));
         if self.release.helm == Helm::V3 {
-            step = step.instead("cancelled", self.cancelled(r"\S+"), plain(self.release.rollback()));
+            step = step.remedy("cancelled", self.cancelled(r"\S+"), plain(self.release.rollback()));
         }
-        step.instead("changed by hand", self.newest(r"^\d+ (deployed|failed) \S+ \S+ foreign"), upgrade.clone())
+        step.remedy("changed by hand", self.newest(r"^\d+ (deployed|failed) \S+ \S+ foreign"), upgrade.clone())
             .act(upgrade)
             .undo([self.release.uninstall()])
     }
@@ -99,7 +99,7 @@ impl Upgrade<'_> {
             Helm::V3 => self.release.uninstall(),
         };
         let after = |command: Command| [command].into_iter().chain(self.upgrade(meshes));
-        step.instead("pending install", self.newest(r"^\d+ pending-install "), after(forget)).instead(
+        step.remedy("pending install", self.newest(r"^\d+ pending-install "), after(forget)).remedy(
             "half uninstalled",
             self.newest(r"^\d+ uninstalling "),
             after(self.release.uninstall()),
@@ -112,22 +112,18 @@ impl Upgrade<'_> {
         let keeping = self.numbered(keeping);
         let back = [self.release.rollback()].into_iter().chain(keeping.clone());
         let with_peers = |like: &str| self.newest(&format!(r"{like}.* [^-\s]\S*$"));
-        let mut step = step.instead("pending upgrade of a mesh", with_peers(PENDING), back.clone());
+        let mut step = step.remedy("pending upgrade of a mesh", with_peers(PENDING), back.clone());
         if self.release.helm == Helm::V3 {
-            step = step.instead("cancelled in a mesh", self.cancelled(r"[^-\s]\S*$"), back);
+            step = step.remedy("cancelled in a mesh", self.cancelled(r"[^-\s]\S*$"), back);
         }
-        step.instead(
-            "changed by hand in a mesh",
-            with_peers(r"^\d+ (deployed|failed) \S+ \S+ foreign"),
-            keeping.clone(),
-        )
-        .instead("in a mesh", with_peers(r"^\d+ (deployed|failed) "), keeping)
+        step.remedy("changed by hand in a mesh", with_peers(r"^\d+ (deployed|failed) \S+ \S+ foreign"), keeping.clone())
+            .remedy("in a mesh", with_peers(r"^\d+ (deployed|failed) "), keeping)
     }
 
     /// Failed over an earlier revision, and with other values than those wanted now.
-    pub fn cancelled(&self, mesh: &str) -> Want {
+    pub fn cancelled(&self, mesh: &str) -> Expect {
         let later = self.newest(&format!(r"^([2-9]|[1-9]\d+) failed \S+ \S+ \S+ {mesh}"));
-        Want::All(vec![later, self.is("failed").negated()])
+        Expect::All(vec![later, self.is("failed").negated()])
     }
 }
 

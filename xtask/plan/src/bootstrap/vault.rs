@@ -3,14 +3,14 @@
 
 use serde_json::json;
 
-use super::super::{Step, StepKey, Want};
+use super::super::{Expect, Step, StepKey};
 use super::{kube_path, secrets};
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::{Chart, Releases};
 use model::token::{fact, secret};
 use tool::kubectl::Kubectl;
 use tool::vault::{ROOT_TOKEN, UNSEAL_KEY, Vault};
-use tool::{Limits, own};
+use tool::{Limits, builtin};
 
 /// The release that is Vault, and the release that logs in from workload clusters.
 const VAULT: &str = "vault";
@@ -71,9 +71,9 @@ impl Here<'_> {
 
     fn up(&self) -> Step {
         let platform = &self.platform.name;
-        Step::new(self.id("up"), "wait for Vault to answer", self.vault.status(), Want::Exit(0))
+        Step::new(self.id("up"), "wait for Vault to answer", self.vault.status(), Expect::Exit(0))
             .needs([VAULT, "nodes"].map(|action| StepKey::cluster(platform, action)))
-            .instead("not yet", Want::ALWAYS, [])
+            .remedy("not yet", Expect::ALWAYS, [])
             .limits(Limits::QUICK.settle(600).attempts(1, 5))
             .hint(format!(
                 "kubectl --kubeconfig {} describe pod {VAULT}-0 --namespace {VAULT}",
@@ -82,7 +82,7 @@ impl Here<'_> {
     }
 
     fn init(&self) -> Step {
-        let done = Want::Json("/initialized".into(), "true".into());
+        let done = Expect::Json("/initialized".into(), "true".into());
         Step::new(self.id("init"), "initialise Vault and keep its keys", self.vault.status(), done)
             .needs([self.id("up")])
             .act([self.vault.init()])
@@ -90,8 +90,8 @@ impl Here<'_> {
 
     /// Never a second init: it would need an empty volume, and emptying it is not ours to decide.
     fn keys(&self) -> Step {
-        let ask = own::have(&[UNSEAL_KEY, ROOT_TOKEN]);
-        Step::new(self.id("keys"), "look for Vault's keys", ask, Want::Exit(0))
+        let ask = builtin::has_secrets(&[UNSEAL_KEY, ROOT_TOKEN]);
+        Step::new(self.id("keys"), "look for Vault's keys", ask, Expect::Exit(0))
             .needs([self.id("init")])
             .act([self.vault.keys()])
             .limits(Limits::QUICK.attempts(2, 2))
@@ -105,16 +105,16 @@ impl Here<'_> {
     /// Asked at every run: Vault is sealed again whenever its pod restarts. Keys that are still on the volume are newer
     /// than those that are kept: those may be of a Vault that is no more.
     fn unseal(&self) -> Step {
-        let open = Want::Json("/sealed".into(), "false".into());
+        let open = Expect::Json("/sealed".into(), "false".into());
         Step::new(self.id("unseal"), "unseal Vault", self.vault.status(), open)
             .needs([self.id("keys")])
-            .act([self.vault.keys().any_exit(), self.vault.unseal()])
+            .act([self.vault.keys().ignore_exit(), self.vault.unseal()])
             .limits(Limits::QUICK.settle(30))
     }
 
     /// Once they have opened Vault, its keys are where they belong.
     fn forget(&self) -> Step {
-        Step::new(self.id("forget"), "take Vault's keys off its volume", self.vault.forgotten(), Want::Exit(0))
+        Step::new(self.id("forget"), "take Vault's keys off its volume", self.vault.forgotten(), Expect::Exit(0))
             .needs([self.id("unseal")])
             .act([self.vault.forget()])
     }
@@ -123,11 +123,11 @@ impl Here<'_> {
     fn written(
         &self,
         id: StepKey,
-        doing: String,
-        (read, wants): (&str, Vec<Want>),
+        title: String,
+        (read, wants): (&str, Vec<Expect>),
         write: (&str, serde_json::Value),
     ) -> Step {
-        Step::new(id, doing, self.vault.read(read), Want::All(wants))
+        Step::new(id, title, self.vault.read(read), Expect::All(wants))
             .needs([self.id("unseal")])
             .act([self.vault.write(write.0, &write.1)])
             .limits(Limits::QUICK.attempts(5, 3))
@@ -142,7 +142,7 @@ impl Here<'_> {
 
     /// Written once; whoever changes it in Vault is the owner from then on.
     fn sample(&self) -> Step {
-        let there = vec![Want::JsonAtLeast("/data/current_version".into(), 1)];
+        let there = vec![Expect::JsonAtLeast("/data/current_version".into(), 1)];
         let value = json!({"data": {"password": secret(SAMPLE)}, "options": {"cas": 0}});
         self.written(
             self.id("sample"),
@@ -156,9 +156,9 @@ impl Here<'_> {
     fn mount(&self, cluster: &Cluster) -> Step {
         let name = &cluster.name;
         let path = format!("sys/auth/{name}");
-        let doing = format!("give {name} a login of its own at Vault");
+        let title = format!("give {name} a login of its own at Vault");
         let value = json!({"type": "kubernetes"});
-        self.written(login_step(cluster, "mount"), doing, (&path, vec![is("/type", "kubernetes")]), (&path, value))
+        self.written(login_step(cluster, "mount"), title, (&path, vec![is("/type", "kubernetes")]), (&path, value))
     }
 
     fn trust(&self, cluster: &Cluster) -> Step {
@@ -166,8 +166,8 @@ impl Here<'_> {
         let host = format!("https://{}:6443", fact(&cluster.ip_fact(cluster.control_plane())));
         let ca = format!("{name}.ca");
         let wants = vec![is("/kubernetes_host", &host), is("/disable_local_ca_jwt", "true")];
-        let doing = format!("tell Vault where the API of {name} is");
-        Step::new(login_step(cluster, "config"), doing, self.vault.read_trust(name, &ca), Want::All(wants))
+        let title = format!("tell Vault where the API of {name} is");
+        Step::new(login_step(cluster, "config"), title, self.vault.read_trust(name, &ca), Expect::All(wants))
             .needs([login_step(cluster, "mount"), StepKey::cluster(name, "kubeconfig")])
             .act([self.vault.write_trust(name, &host, &ca)])
             .limits(Limits::QUICK.attempts(5, 3))
@@ -177,9 +177,9 @@ impl Here<'_> {
         let name = &cluster.name;
         let path = format!("sys/policies/acl/{name}");
         let text = r#"path "secret/data/*" { capabilities = ["read"] }"#;
-        let doing = format!("say what {name} may read in Vault");
+        let title = format!("say what {name} may read in Vault");
         let value = json!({ "policy": text });
-        self.written(login_step(cluster, "policy"), doing, (&path, vec![is("/policy", text)]), (&path, value))
+        self.written(login_step(cluster, "policy"), title, (&path, vec![is("/policy", text)]), (&path, value))
     }
 
     fn role(&self, cluster: &Cluster, reader: &Chart) -> Step {
@@ -200,12 +200,12 @@ impl Here<'_> {
             is("/token_policies/0", name),
             is("/token_ttl", "3600"),
         ];
-        let doing = format!("let External Secrets of {name} log in at Vault");
-        self.written(login_step(cluster, "role"), doing, (&path, wants), (&path, value))
+        let title = format!("let External Secrets of {name} log in at Vault");
+        self.written(login_step(cluster, "role"), title, (&path, wants), (&path, value))
             .needs([login_step(cluster, "config"), login_step(cluster, "policy")])
     }
 }
 
-fn is(pointer: &str, text: &str) -> Want {
-    Want::Json(format!("/data{pointer}"), text.into())
+fn is(pointer: &str, text: &str) -> Expect {
+    Expect::Json(format!("/data{pointer}"), text.into())
 }

@@ -5,12 +5,12 @@
 //! (rancher/local-path-provisioner#221), so pods would wait for ever. Missing folders are therefore created on each node,
 //! empty, with the mode of the provisioner's own script.
 
-use super::super::{Step, StepKey, Want};
+use super::super::{Expect, Step, StepKey};
 use super::kube_path;
 use machines::{Machine, guest};
 use model::fleet::{Cluster, Node};
 use tool::kubectl::Kubectl;
-use tool::{Limits, Reading};
+use tool::{Extractor, Limits};
 
 /// Two steps per node: list its volumes, create missing folders.
 pub(super) fn steps(cluster: &Cluster) -> Vec<Step> {
@@ -28,26 +28,26 @@ fn fact(cluster: &Cluster, node: &Node) -> String {
 
 fn claimed(cluster: &Cluster, node: &Node) -> Step {
     let vm = cluster.vm(node);
-    let ask = Kubectl::on(&kube_path(cluster)).volumes(&vm).learn(fact(cluster, node), Reading::Stdout);
+    let ask = Kubectl::on(&kube_path(cluster)).volumes(&vm).capture(fact(cluster, node), Extractor::Stdout);
     Step::new(
         StepKey::node(cluster, node, "claims"),
         format!("read which volumes lie on {vm}"),
         ask,
-        Want::Match("^/".into()),
+        Expect::Match("^/".into()),
     )
     .needs([StepKey::cluster(&cluster.name, "kubeconfig")])
-    .instead("no answer", Want::ALWAYS, [])
+    .remedy("no answer", Expect::ALWAYS, [])
     .limits(Limits::QUICK.settle(30))
 }
 
 fn there(cluster: &Cluster, node: &Node) -> Step {
     let vm = Machine::of(cluster, node);
     let paths = model::token::fact(&fact(cluster, node));
-    let missing = Want::Stderr("No such file or directory".into());
-    let doing = format!("look for the folders of volumes on {vm}");
-    Step::new(id(cluster, node), doing, guest::paths_exist(&vm, &paths), Want::Exit(0))
+    let missing = Expect::Stderr("No such file or directory".into());
+    let title = format!("look for the folders of volumes on {vm}");
+    Step::new(id(cluster, node), title, guest::paths_exist(&vm, &paths), Expect::Exit(0))
         .needs([StepKey::node(cluster, node, "claims"), StepKey::node(cluster, node, "prep")])
-        .instead("gone with its VM", missing, [guest::make_folders(&vm, &paths)])
+        .remedy("gone with its VM", missing, [guest::make_folders(&vm, &paths)])
         .act([guest::make_folders(&vm, &paths)])
         .hint(format!("kubectl --kubeconfig {} get persistentvolumes --output wide", kube_path(cluster)))
 }

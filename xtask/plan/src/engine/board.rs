@@ -1,10 +1,10 @@
-//! The state of each step of a plan, which step waits for which, and which lane places are taken.
+//! The state of each step of a plan, which step waits for which, and which pool places are taken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::{Lane, Plan, StepKey};
+use crate::{Plan, Pool, StepKey};
 
 /// The first six are open, the others settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,9 +13,9 @@ pub(super) enum State {
     Waiting,
     /// Its probe runs; nothing of this attempt has been applied.
     Asking,
-    /// The probe differs, and its lane is full. It is asked again when it has a place: the output may be old by then.
+    /// The probe differs, and its pool is full. It is asked again when it has a place: the output may be old by then.
     Queued,
-    /// A command of its act runs. It holds a lane place.
+    /// A command of its act runs. It holds a pool place.
     Acting,
     /// Its act is over, or it only waits: the probe is repeated until it matches or the time is over.
     Confirming,
@@ -68,7 +68,7 @@ pub(super) struct Board {
     timers: BTreeSet<(Duration, usize)>,
     placed: Vec<bool>,
     /// Free places.
-    places: BTreeMap<Lane, usize>,
+    places: BTreeMap<Pool, usize>,
 }
 
 /// What of a plan never changes; copies of a board share it.
@@ -78,7 +78,7 @@ struct Ties {
     needs: Vec<BTreeSet<usize>>,
     /// Steps that wait for each step, by need or by order.
     followers: Vec<BTreeSet<usize>>,
-    lanes: Vec<Lane>,
+    pools: Vec<Pool>,
 }
 
 impl Board {
@@ -103,8 +103,8 @@ impl Board {
             due: BTreeSet::new(),
             timers: BTreeSet::new(),
             placed: vec![false; plan.steps.len()],
-            ties: Rc::new(Ties { needs, followers, lanes: plan.steps.iter().map(|s| s.lane).collect() }),
-            places: plan.lanes.iter().map(|(lane, width)| (*lane, (*width).max(1))).collect(),
+            ties: Rc::new(Ties { needs, followers, pools: plan.steps.iter().map(|s| s.pool).collect() }),
+            places: plan.pools.iter().map(|(pool, width)| (*pool, (*width).max(1))).collect(),
         }
     }
 
@@ -131,7 +131,7 @@ impl Board {
         self.ties.followers[i].iter().copied().filter(waits).collect()
     }
 
-    /// The one setter. A step leaves every queue, and gives back its lane place unless it is about to act.
+    /// The one setter. A step leaves every queue, and gives back its pool place unless it is about to act.
     pub(super) fn set(&mut self, i: usize, state: State) {
         debug_assert!(!self.states[i].settled(), "BUG: a settled step moved");
         self.ready.remove(&i);
@@ -175,7 +175,7 @@ impl Board {
         }
     }
 
-    /// The step whose turn it is to be asked: first those under way, then those that now get a place in their lane,
+    /// The step whose turn it is to be asked: first those under way, then those that now get a place in their pool,
     /// then new ones.
     pub(super) fn next(&mut self) -> Option<usize> {
         if let Some(i) = self.due.first() {
@@ -185,9 +185,9 @@ impl Board {
         queued.or_else(|| self.ready.first().copied())
     }
 
-    /// Takes a place in the step's lane. `false`: the lane is full.
+    /// Takes a place in the step's pool. `false`: the pool is full.
     pub(super) fn place(&mut self, i: usize) -> bool {
-        if self.placed[i] || self.ties.lanes[i] == Lane::Free {
+        if self.placed[i] || self.ties.pools[i] == Pool::Free {
             return true;
         }
         let free = self.free_places(i);
@@ -197,8 +197,8 @@ impl Board {
         got
     }
 
-    /// A lane without a number has one place: the careful guess.
+    /// A pool without a number has one place: the careful guess.
     fn free_places(&mut self, i: usize) -> &mut usize {
-        self.places.entry(self.ties.lanes[i]).or_insert(1)
+        self.places.entry(self.ties.pools[i]).or_insert(1)
     }
 }

@@ -29,13 +29,13 @@ pub(super) fn shown<'a>(command: &'a Command, facts: &BTreeMap<String, String>) 
     };
     let env = command.env.iter().map(|(name, value)| (name.clone(), fill(value))).collect();
     let args = command.args.iter().map(|arg| fill(arg)).collect();
-    let Command { tool, mutates, any_exit, ref learn, .. } = *command;
-    Cow::Owned(Command { tool, args, stdin, env, mutates, any_exit, learn: learn.clone() })
+    let Command { tool, mutates, ignore_exit, ref captures, .. } = *command;
+    Cow::Owned(Command { tool, args, stdin, env, mutates, ignore_exit, captures: captures.clone() })
 }
 
 /// The output as it may leave the engine.
 pub(super) fn redacted(command: &Command, output: Output) -> Output {
-    if command.hushed() { Output { stdout: String::new(), ..output } } else { output }
+    if command.sensitive() { Output { stdout: String::new(), ..output } } else { output }
 }
 
 /// How a command ended, in words: `exit 1`, `timed out after 10m`.

@@ -1,9 +1,9 @@
 //! What the output of a probe means for its step.
 
-use crate::{Case, Step, Want};
+use crate::{Expect, Remedy, Step};
 use model::token::Token;
 use tool::expect::Answer;
-use tool::{Command, Exit, Learn, Output};
+use tool::{Capture, Command, Exit, Output};
 
 /// What a probe found. On no answer nothing is changed: "cannot tell" is not "differs".
 #[derive(Debug)]
@@ -11,7 +11,7 @@ pub(super) enum ProbeResult<'a> {
     /// The step is as expected.
     Matches(Captured),
     /// It is not; the remedy for the state that it is in, if there is one.
-    Differs(Option<&'a Case>),
+    Differs(Option<&'a Remedy>),
     /// Nothing is known of the step.
     NoAnswer(NoAnswer),
 }
@@ -30,7 +30,7 @@ pub(super) enum NoAnswer {
 /// What a command's output teaches.
 #[derive(Debug, Default)]
 pub(super) struct Captured {
-    pub(super) values: Vec<(Learn, String)>,
+    pub(super) values: Vec<(Capture, String)>,
     /// Names that the output has no value for.
     pub(super) missing: Vec<String>,
 }
@@ -42,20 +42,20 @@ pub(super) fn judge<'a>(
     mut value: impl FnMut(Token<'_>) -> Option<String>,
 ) -> ProbeResult<'a> {
     if output.exit == Exit::Missing {
-        let remedy = step.instead.iter().find(|case| case.when == Want::Absent);
-        return remedy.map_or(ProbeResult::NoAnswer(NoAnswer::NoProgram), |case| ProbeResult::Differs(Some(case)));
+        let remedy = step.remedies.iter().find(|remedy| remedy.when == Expect::Absent);
+        return remedy.map_or(ProbeResult::NoAnswer(NoAnswer::NoProgram), |remedy| ProbeResult::Differs(Some(remedy)));
     }
     let answer = Answer::of(output);
-    let mut fits = |want: &Want| want.complete(&mut value).map(|want| want.fits(&answer));
+    let mut fits = |want: &Expect| want.complete(&mut value).map(|want| want.fits(&answer));
     match fits(&step.done_when.want) {
         Err(missing) => return ProbeResult::NoAnswer(NoAnswer::MissingValues(missing)),
         Ok(true) => return ProbeResult::Matches(capture(&step.done_when.ask, output)),
         Ok(false) => {}
     }
-    for case in &step.instead {
-        match fits(&case.when) {
+    for remedy in &step.remedies {
+        match fits(&remedy.when) {
             Err(missing) => return ProbeResult::NoAnswer(NoAnswer::MissingValues(missing)),
-            Ok(true) => return ProbeResult::Differs(Some(case)),
+            Ok(true) => return ProbeResult::Differs(Some(remedy)),
             Ok(false) => {}
         }
     }
@@ -67,10 +67,10 @@ pub(super) fn judge<'a>(
 
 pub(super) fn capture(command: &Command, output: &Output) -> Captured {
     let mut captured = Captured::default();
-    for learn in &command.learn {
-        match learn.from.read(output) {
-            Some(value) => captured.values.push((learn.clone(), value)),
-            None => captured.missing.push(learn.name.clone()),
+    for capture in &command.captures {
+        match capture.from.read(output) {
+            Some(value) => captured.values.push((capture.clone(), value)),
+            None => captured.missing.push(capture.name.clone()),
         }
     }
     captured
@@ -80,8 +80,8 @@ pub(super) fn capture(command: &Command, output: &Output) -> Captured {
 pub(super) fn explain(step: &Step, output: &Output, value: impl FnMut(Token<'_>) -> Option<String>) -> String {
     let want = &step.done_when.want;
     match want.complete(value) {
-        _ if step.done_when.ask.hushed() => format!("want {want}; the answer is secret"),
-        Ok(want) => want.explain(output),
+        _ if step.done_when.ask.sensitive() => format!("want {want}; the answer is secret"),
+        Ok(want) => want.mismatch(output),
         Err(missing) => format!("nobody knows {}", missing.join(", ")),
     }
 }

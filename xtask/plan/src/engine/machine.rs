@@ -7,7 +7,7 @@
 //!
 //! The first probe of a step may be served by another step's ([`super::probe_cache`]).
 //!
-//! A job is one running command of any kind. A lane place is held from the first command of an act to the last.
+//! A job is one running command of any kind. A pool place is held from the first command of an act to the last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::task::Task;
 use super::{Action, Failure, Outcome, StepEvent};
 use crate::survey::Answer;
 use crate::uses::Uses;
-use crate::{Plan, Step, StepKey, Want};
+use crate::{Expect, Plan, Step, StepKey};
 use model::token::{self, Token};
 use tool::{Command, Exit, Output};
 use tool::{Event, TaskId};
@@ -55,7 +55,7 @@ pub(super) struct Run<'a> {
     /// From 1.
     pub(super) attempt: u32,
     /// The remedy that the commands belong to.
-    pub(super) case: Option<&'static str>,
+    pub(super) remedy: Option<&'static str>,
     /// Commands of the attempt that are yet to run.
     pub(super) rest: &'a [Command],
     /// When its first command began.
@@ -151,7 +151,7 @@ impl<'a> Engine<'a> {
             Event::Line(task, line) => self.line(task, line),
             Event::Ended(task, output) => self.ended(task, output),
             Event::Digest(file, value) => self.digests.extend([(file, value)]),
-            Event::Recalled(task) => self.use_hit(task),
+            Event::CacheHit(task) => self.use_hit(task),
             Event::Interrupt => self.interrupt(),
         }
         self.expire();
@@ -221,7 +221,7 @@ impl<'a> Engine<'a> {
     // ---- what happens ----
 
     fn line(&mut self, task: TaskId, line: String) {
-        if let Some(task) = self.tasks.get(&task).filter(|t| !t.command.hushed()) {
+        if let Some(task) = self.tasks.get(&task).filter(|t| !t.command.sensitive()) {
             self.emit(StepEvent::Line(self.id(task.step), line));
         }
     }
@@ -326,7 +326,7 @@ impl<'a> Engine<'a> {
         self.emit(StepEvent::Running {
             step: self.id(i),
             attempt: self.runs[i].attempt,
-            case: self.runs[i].case,
+            remedy: self.runs[i].remedy,
             command: shown(command, &self.facts).to_string(),
             mutates: command.mutates,
         });
@@ -357,8 +357,8 @@ impl<'a> Engine<'a> {
 
 /// Files whose digest stands in what the step wants.
 pub(super) fn digests(step: &Step) -> Vec<String> {
-    let wants = std::iter::once(&step.done_when.want).chain(step.instead.iter().map(|c| &c.when));
-    let tokens = wants.flat_map(Want::texts).flat_map(|(text, _)| token::tokens(text));
+    let wants = std::iter::once(&step.done_when.want).chain(step.remedies.iter().map(|c| &c.when));
+    let tokens = wants.flat_map(Expect::texts).flat_map(|(text, _)| token::tokens(text));
     let digests: BTreeSet<&str> = tokens
         .filter_map(|token| match token {
             Token::Digest(file) => Some(file),

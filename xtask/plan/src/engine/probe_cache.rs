@@ -49,7 +49,7 @@ impl<'a> ProbeCache<'a> {
     /// Whether an output of this command may serve other steps at all. Standard input may change with a fact or a
     /// secret: only arguments are compared.
     pub(super) fn can_share(&self, command: &Command) -> bool {
-        self.acting == 0 && !command.mutates && command.stdin == Stdin::Closed && !command.hushed()
+        self.acting == 0 && !command.mutates && command.stdin == Stdin::Closed && !command.sensitive()
     }
 
     /// A command that changes something begins: earlier outputs are worthless.

@@ -25,7 +25,7 @@ impl Engine<'_> {
                 self.last_task += 1;
                 self.hits.insert(self.last_task, (i, output, at));
                 let (step, asked_by, digests) = (self.id(i), self.id(by), digests(&self.plan.steps[i]));
-                self.actions.push(Action::Recall { task: self.last_task, step, asked_by, digests });
+                self.actions.push(Action::CacheHit { task: self.last_task, step, asked_by, digests });
             }
             Lookup::Nothing => {}
         }

@@ -7,7 +7,7 @@ use super::board::State;
 use super::judge::{NoAnswer, ProbeResult, explain, judge};
 use super::machine::Engine;
 use super::transitions::value;
-use crate::survey::{Answer, Answers, State as Found};
+use crate::survey::{Answer, Answers, ProbeState};
 use crate::{Plan, Step};
 use model::token;
 use tool::{Exit, Output};
@@ -41,9 +41,9 @@ impl<'a> Engine<'a> {
     /// Of a step that was not asked: the first one of its needs, from near or far, that does not match.
     fn unasked(&self, step: &Step, answers: &Answers) -> Option<Answer> {
         let mut needs = step.needs.iter().filter_map(|need| Some((need, &answers.get(need)?.state)));
-        let (need, state) = needs.find(|(_, state)| **state != Found::Matches)?;
-        let root = if let Found::NotAsked(root) = state { root } else { need };
-        Some(Answer { at: self.now, output: None, state: Found::NotAsked(root.clone()) })
+        let (need, state) = needs.find(|(_, state)| **state != ProbeState::Matches)?;
+        let root = if let ProbeState::NotAsked(root) = state { root } else { need };
+        Some(Answer { at: self.now, output: None, state: ProbeState::NotAsked(root.clone()) })
     }
 
     /// A step has an output, of its own or of another step's probe.
@@ -54,18 +54,20 @@ impl<'a> Engine<'a> {
         let state = match result {
             ProbeResult::Matches(captured) => {
                 self.learn(captured.values);
-                Found::Matches
+                ProbeState::Matches
             }
-            _ if matches!(output.exit, Exit::TimedOut | Exit::Stopped) => Found::NoAnswer("no answer in time".into()),
+            _ if matches!(output.exit, Exit::TimedOut | Exit::Stopped) => {
+                ProbeState::NoAnswer("no answer in time".into())
+            }
             ProbeResult::NoAnswer(NoAnswer::MissingValues(names)) => {
-                Found::NoAnswer(format!("nobody knows {}", names.join(", ")))
+                ProbeState::NoAnswer(format!("nobody knows {}", names.join(", ")))
             }
-            ProbeResult::NoAnswer(_) => Found::NoAnswer(self.mismatch(step, &output)),
+            ProbeResult::NoAnswer(_) => ProbeState::NoAnswer(self.mismatch(step, &output)),
             ProbeResult::Differs(_) if matches!(output.exit, Exit::Code(code) if code != 0) && self.asks_again(i) => {
                 return;
             }
-            ProbeResult::Differs(case) => {
-                Found::Differs { case: case.map(|case| case.name), why: self.mismatch(step, &output) }
+            ProbeResult::Differs(remedy) => {
+                ProbeState::Differs { remedy: remedy.map(|remedy| remedy.name), why: self.mismatch(step, &output) }
             }
         };
         self.settle_answer(i, Answer { at, output: Some(output), state });
@@ -76,11 +78,11 @@ impl<'a> Engine<'a> {
         let names: BTreeSet<&String> = names.iter().collect();
         let why = names.iter().map(|name| format!("{name} is not known")).collect::<Vec<_>>().join("; ");
         let output = Output { stderr: why.clone(), ..Output::of(Exit::NotStarted("a value is not known".into())) };
-        self.settle_answer(i, Answer { at: self.now, output: Some(output), state: Found::NoAnswer(why) });
+        self.settle_answer(i, Answer { at: self.now, output: Some(output), state: ProbeState::NoAnswer(why) });
     }
 
     fn settle_answer(&mut self, i: usize, answer: Answer) {
-        let matches = answer.state == Found::Matches;
+        let matches = answer.state == ProbeState::Matches;
         self.answers[i] = Some(answer);
         self.board.set(i, if matches { State::Unchanged } else { State::Failed });
         if !matches {
@@ -102,7 +104,7 @@ impl<'a> Engine<'a> {
     }
 
     fn mismatch(&self, step: &Step, output: &Output) -> String {
-        match step.done_when.ask.hushed() {
+        match step.done_when.ask.sensitive() {
             true => "the answer is secret".to_owned(),
             false => explain(step, output, |token: token::Token<'_>| value(&self.facts, &self.digests, token)),
         }

@@ -156,10 +156,10 @@ impl ScriptedWorld {
                 inbox.extend(digests.iter().map(known));
                 format!("$ {text}")
             }
-            Action::Recall { task, step, asked_by, digests } => {
+            Action::CacheHit { task, step, asked_by, digests } => {
                 let known = |file: &String| Event::Digest(file.clone(), self.digests[file].clone());
                 inbox.extend(digests.iter().map(known));
-                inbox.push_back(Event::Recalled(*task));
+                inbox.push_back(Event::CacheHit(*task));
                 format!("{step} reuses the result of {asked_by}")
             }
             Action::Kill { task, hard } => {
@@ -169,7 +169,7 @@ impl ScriptedWorld {
                 }
                 format!("kill{} {text}", if *hard { " hard" } else { "" })
             }
-            Action::Learnt { name, value, secret } => {
+            Action::Captured { name, value, secret } => {
                 format!("learnt {}{name}={value}", if *secret { "secret " } else { "" })
             }
             Action::Event(note) => match told(note) {
@@ -193,9 +193,9 @@ impl ScriptedWorld {
 fn lasting(action: Action<'_>) -> Option<Action<'static>> {
     Some(match action {
         Action::Start { .. } => return None,
-        Action::Recall { task, step, asked_by, digests } => Action::Recall { task, step, asked_by, digests },
+        Action::CacheHit { task, step, asked_by, digests } => Action::CacheHit { task, step, asked_by, digests },
         Action::Kill { task, hard } => Action::Kill { task, hard },
-        Action::Learnt { name, value, secret } => Action::Learnt { name, value, secret },
+        Action::Captured { name, value, secret } => Action::Captured { name, value, secret },
         Action::Event(note) => Action::Event(note),
     })
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::scripted_world::{Outside, ScriptedWorld, ends, fails, hangs, no, says, well, yes};
 use super::{Action, Engine, Outcome, StepEvent};
 use crate::samples::{plan, step};
-use crate::{Case, Lane, Plan, Step, StepKey, Want};
-use tool::{Command, Exit, Reading, Tool};
+use crate::{Expect, Plan, Pool, Remedy, Step, StepKey};
+use tool::{Command, Exit, Extractor, Tool};
 
 mod cached;
 mod faults;
@@ -19,8 +19,8 @@ fn kubectl(args: &str) -> Command {
     Command::act(Tool::Kubectl, args.split(' '))
 }
 
-fn case(name: &'static str, answer: &str, act: &[&str]) -> Case {
-    Case { name, when: Want::Stdout(answer.to_owned()), act: act.iter().map(|a| kubectl(a)).collect() }
+fn remedy(name: &'static str, answer: &str, act: &[&str]) -> Remedy {
+    Remedy { name, when: Expect::Stdout(answer.to_owned()), act: act.iter().map(|a| kubectl(a)).collect() }
 }
 
 /// Runs all steps of a plan with two jobs.

@@ -9,9 +9,9 @@ use super::judge::{Captured, NoAnswer, ProbeResult, capture, explain, judge};
 use super::machine::{Engine, Mode, Stop};
 use super::task::{Stage, Task};
 use super::{Action, Failure, StepEvent};
-use crate::{Case, StepKey};
+use crate::{Remedy, StepKey};
 use model::token::Token;
-use tool::{Exit, Learn, Output};
+use tool::{Capture, Exit, Output};
 
 /// Shortest time between two questions of a confirming step, whatever its pause.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -36,7 +36,7 @@ impl<'a> Engine<'a> {
             ProbeResult::NoAnswer(NoAnswer::NotEnded) => {
                 self.end_attempt(i, self.failure(task, output, no_answer));
             }
-            ProbeResult::Differs(case) => self.act_on(task, output, case),
+            ProbeResult::Differs(remedy) => self.act_on(task, output, remedy),
         }
     }
 
@@ -56,7 +56,7 @@ impl<'a> Engine<'a> {
         let i = task.step;
         let captured = if output.ok() { capture(task.command, &output) } else { Captured::default() };
         self.learn(captured.values);
-        let accepted = output.ok() || task.command.any_exit && matches!(output.exit, Exit::Code(_));
+        let accepted = output.ok() || task.command.ignore_exit && matches!(output.exit, Exit::Code(_));
         let hopeless = output.exit == Exit::Missing || task.stage == Stage::Lost;
         if self.stop != Stop::No {
             self.board.set(i, State::Stopped);
@@ -64,7 +64,7 @@ impl<'a> Engine<'a> {
             self.fail(i, self.failure(task, output, end));
         } else if !accepted {
             self.act_failed(i, self.failure(task, output, end));
-        } else if !captured.missing.is_empty() && !task.command.any_exit {
+        } else if !captured.missing.is_empty() && !task.command.ignore_exit {
             let why = format!("its answer has no {}", captured.missing.join(", "));
             self.act_failed(i, self.failure(task, output, |_, _| why));
         } else {
@@ -73,24 +73,24 @@ impl<'a> Engine<'a> {
     }
 
     /// The probe differs, and nothing of this attempt has been run.
-    fn act_on(&mut self, task: &Task<'a>, output: Output, case: Option<&'a Case>) {
+    fn act_on(&mut self, task: &Task<'a>, output: Output, remedy: Option<&'a Remedy>) {
         let i = task.step;
-        let commands = case.map_or(&self.plan.steps[i].act, |case| &case.act);
-        let no = match (self.modes[i], case, commands.is_empty()) {
+        let commands = remedy.map_or(&self.plan.steps[i].act, |remedy| &remedy.act);
+        let no = match (self.modes[i], remedy, commands.is_empty()) {
             (Mode::CheckOnly | Mode::Skip, ..) => "it is needed, not chosen, and not so",
             (Mode::Apply, None, true) => "it can only be checked",
             (Mode::Apply, Some(_), true) => return self.wait(i),
             (Mode::Apply, _, false) => {
-                let case = case.map(|c| c.name);
+                let remedy = remedy.map(|c| c.name);
                 if !self.board.place(i) {
                     return self.board.set(i, State::Queued);
                 }
-                if let Some(case) = case {
+                if let Some(remedy) = remedy {
                     let why = self.explain(i, &output);
-                    self.emit(StepEvent::Diagnosed { step: self.id(i), case, why });
+                    self.emit(StepEvent::Diagnosed { step: self.id(i), remedy, why });
                 }
                 let run = &mut self.runs[i];
-                (run.rest, run.case, run.had_failure) = (commands, case, false);
+                (run.rest, run.remedy, run.had_failure) = (commands, remedy, false);
                 return self.run_next(i);
             }
         };
@@ -210,12 +210,12 @@ impl<'a> Engine<'a> {
         }
     }
 
-    pub(super) fn learn(&mut self, learnt: Vec<(Learn, String)>) {
-        for (Learn { name, secret, .. }, value) in learnt {
+    pub(super) fn learn(&mut self, learnt: Vec<(Capture, String)>) {
+        for (Capture { name, secret, .. }, value) in learnt {
             if !secret {
                 self.facts.insert(name.clone(), value.clone());
             }
-            self.actions.push(Action::Learnt { name, value, secret });
+            self.actions.push(Action::Captured { name, value, secret });
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::bootstrap::{host, kube_path};
 use super::super::survey::findings::harmless;
-use super::super::{Plan, Step, StepKey, Want};
+use super::super::{Expect, Plan, Step, StepKey};
 use super::{address, address_step, id};
 use model::fleet::{Cluster, Fleet};
 use model::token::fact;
@@ -35,19 +35,19 @@ pub fn plan(fleet: &Fleet, bootstrap: Plan, clusters: &[String]) -> Plan {
         steps.push(step);
     }
     steps.extend(ours.iter().map(|cluster| registered(cluster)));
-    Plan { name: "mesh-connect", steps, files: bootstrap.files, lanes: BTreeMap::new() }
+    Plan { name: "mesh-connect", steps, files: bootstrap.files, pools: BTreeMap::new() }
 }
 
 /// Until the kubelets have said where they are now, an agent that starts would read the old address once more.
 fn registered(cluster: &Cluster) -> Step {
     let kubeconfig = kube_path(cluster);
     let line = |node| format!("{} {}", cluster.vm(node), fact(&cluster.ip_fact(node)));
-    let doing = format!("wait until nodes of {} are known by their addresses", cluster.name);
-    let want = Want::Lines(cluster.nodes.iter().map(line).collect());
+    let title = format!("wait until nodes of {} are known by their addresses", cluster.name);
+    let want = Expect::Lines(cluster.nodes.iter().map(line).collect());
     let waits_for = homes(cluster).into_iter().filter(|id| id.action() != "hosts");
-    Step::new(id(cluster, "registered"), doing, Kubectl::on(&kubeconfig).node_addresses(), want)
+    Step::new(id(cluster, "registered"), title, Kubectl::on(&kubeconfig).node_addresses(), want)
         .needs(waits_for)
-        .instead("not yet", Want::ALWAYS, [])
+        .remedy("not yet", Expect::ALWAYS, [])
         .limits(Limits::QUICK.settle(180).attempts(1, 5))
         .hint(format!("kubectl --kubeconfig {kubeconfig} get nodes --output wide"))
 }

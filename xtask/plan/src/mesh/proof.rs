@@ -1,12 +1,12 @@
 //! Real requests over the mesh, and the platform's own figures of what came over it.
 
-use super::super::{Step, StepKey, Want, bootstrap};
-use super::{Scope, address_step, id, is_platform, kube_path};
+use super::super::{Expect, Step, StepKey, bootstrap};
+use super::{MeshScope, address_step, id, is_platform, kube_path};
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
 use render::mesh::peers;
 use tool::kubectl::Kubectl;
-use tool::{Command, Limits, Reading};
+use tool::{Command, Extractor, Limits};
 
 /// Services of the platform under their own names on a workload cluster (`infra/manifests/mesh-services.yaml`): what
 /// is asked there, and the status that says it is the right one. Receive has no page of its own on that port: any
@@ -37,7 +37,7 @@ const ARRIVED: [(&str, &str, &str, &str); 2] = [
 
 /// Facts with the figures of a cluster that a plan for this scope reads, and what each counts. None where the platform
 /// is not linked: what an earlier run has read is old.
-pub fn figures(fleet: &Fleet, scope: &Scope, cluster: &Cluster) -> Vec<(String, &'static str)> {
+pub fn figures(fleet: &Fleet, scope: &MeshScope, cluster: &Cluster) -> Vec<(String, &'static str)> {
     let linked = peers(fleet, cluster).into_iter().any(|p| is_platform(p) && scope.has(p));
     if !linked || is_platform(cluster) {
         return vec![];
@@ -55,7 +55,7 @@ fn figure(cluster: &Cluster, what: &str) -> String {
 }
 
 /// All proofs that the scope allows: both ends of each must be in it.
-pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Vec<Step> {
+pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &MeshScope) -> Vec<Step> {
     let here = |c: &&Cluster| scope.has(c);
     let holds = |name: &str| releases.manifest_on(Role::Workload, name);
     let vault = if holds("secret-stores") { bootstrap::vault_steps(fleet, releases) } else { vec![] };
@@ -114,25 +114,26 @@ fn in_sample(cluster: &Cluster, words: &[&str]) -> Command {
     Kubectl::on(&kube_path(cluster)).exec("sample", "deployment/sample", "podinfo", words)
 }
 
-fn proof(cluster: &Cluster, what: &str, doing: String, ask: Command, want: Want) -> Step {
-    Step::new(id(cluster, what), doing, ask, want)
+fn proof(cluster: &Cluster, what: &str, title: String, ask: Command, want: Expect) -> Step {
+    Step::new(id(cluster, what), title, ask, want)
         .needs([id(cluster, "connected")])
-        .instead("not yet", Want::ALWAYS, [])
+        .remedy("not yet", Expect::ALWAYS, [])
         .limits(Limits::QUICK.settle(180).attempts(1, 5))
         .hint("cargo xtask mesh-connect --diagnose")
 }
 
 fn asked(cluster: &Cluster, platform: &Cluster, name: &str, url: &str, status: &str) -> Step {
     let ask = curl(cluster, &status_of(url));
-    let doing = format!("ask {name} on {} from a pod of {}", platform.name, cluster.name);
-    proof(cluster, &format!("to-{name}"), doing, ask, Want::Match(status.to_owned())).needs([id(platform, "connected")])
+    let title = format!("ask {name} on {} from a pod of {}", platform.name, cluster.name);
+    proof(cluster, &format!("to-{name}"), title, ask, Expect::Match(status.to_owned()))
+        .needs([id(platform, "connected")])
 }
 
 fn peer(cluster: &Cluster, others: &[&str]) -> Step {
-    let want = Want::Match(format!(r#""message":\s*"({})""#, others.join("|")));
-    let doing = format!("ask the sample from a pod of {} and be answered by {}", cluster.name, others.join(" or "));
+    let want = Expect::Match(format!(r#""message":\s*"({})""#, others.join("|")));
+    let title = format!("ask the sample from a pod of {} and be answered by {}", cluster.name, others.join(" or "));
     let connected = others.iter().map(|name| StepKey::cluster(name, "mesh/connected"));
-    proof(cluster, "to-sample", doing, curl(cluster, &[PEER]), want).needs(connected)
+    proof(cluster, "to-sample", title, curl(cluster, &[PEER]), want).needs(connected)
 }
 
 /// What Vault needs again, by the steps that `bootstrap` has for it: it is sealed whenever its VM boots, and it keeps
@@ -162,11 +163,11 @@ fn store(cluster: &Cluster) -> Step {
         &["clustersecretstores.external-secrets.io", "vault"],
         ready,
     );
-    let ask = ask.learn(figure(cluster, "secrets"), Reading::Stdout);
-    let doing = format!("wait until {} can read secrets from Vault", cluster.name);
+    let ask = ask.capture(figure(cluster, "secrets"), Extractor::Stdout);
+    let title = format!("wait until {} can read secrets from Vault", cluster.name);
     let hint =
         format!("kubectl --kubeconfig {} describe clustersecretstores.external-secrets.io vault", kube_path(cluster));
-    let step = proof(cluster, "secrets", doing, ask, Want::Stdout("True".into())).needs([id(cluster, "to-vault")]);
+    let step = proof(cluster, "secrets", title, ask, Expect::Stdout("True".into())).needs([id(cluster, "to-vault")]);
     // The operator tries again every few minutes when it failed before.
     step.limits(Limits::QUICK.settle(420).attempts(1, 5)).hint(hint)
 }
@@ -176,8 +177,8 @@ fn arrived(cluster: &Cluster, platform: &Cluster, what: &str, path: &str, query:
     let value = "/data/result/0/value/1";
     let path = format!("{path}{}", query.replace("CLUSTER", &cluster.name));
     let ask = Kubectl::on(&kube_path(platform)).raw(&path);
-    let ask = ask.learn(figure(cluster, what), Reading::Pointer(value.to_owned()));
-    let doing = format!("count what {} holds of {}'s {what}", platform.name, cluster.name);
-    proof(cluster, what, doing, ask, Want::JsonAtLeast(value.into(), 1))
+    let ask = ask.capture(figure(cluster, what), Extractor::Pointer(value.to_owned()));
+    let title = format!("count what {} holds of {}'s {what}", platform.name, cluster.name);
+    proof(cluster, what, title, ask, Expect::JsonAtLeast(value.into(), 1))
         .limits(Limits::QUICK.settle(300).attempts(1, 5))
 }

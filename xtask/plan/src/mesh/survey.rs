@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::super::bootstrap::{KUBECONFIG, kube_path};
-use super::super::{Plan, Step, StepKey, Want};
+use super::super::{Expect, Plan, Step, StepKey};
 pub use super::traffic::{TRIED_FROM, id, tried};
-use super::{SERVER, SYSTEM, Scope, address, address_step, traffic};
+use super::{MeshScope, SERVER, SYSTEM, address, address_step, traffic};
 use machines::{Machine, guest};
 use model::fleet::{Cluster, Fleet};
 use model::release::Releases;
@@ -16,7 +16,7 @@ use tool::kubectl::Kubectl;
 use tool::{Command, Limits, Tool};
 
 /// Every question about the clusters of a scope. No step has an act.
-pub fn plan(fleet: &Fleet, scope: &Scope) -> Plan {
+pub fn plan(fleet: &Fleet, scope: &MeshScope) -> Plan {
     let mut steps = super::tools(fleet);
     for cluster in fleet.clusters.iter().filter(|c| scope.has(c)) {
         steps.extend(cluster.nodes.iter().map(|node| address(cluster, node)));
@@ -25,11 +25,11 @@ pub fn plan(fleet: &Fleet, scope: &Scope) -> Plan {
     for cluster in fleet.clusters.iter().filter(|c| scope.has(c)) {
         steps.extend(ports(fleet, cluster, scope));
     }
-    Plan { name: "mesh-connect", steps, files: Files::new(), lanes: BTreeMap::new() }
+    Plan { name: "mesh-connect", steps, files: Files::new(), pools: BTreeMap::new() }
 }
 
 /// The same and what only a diagnosis asks: whether nodes and pods reach those of other clusters.
-pub fn whole(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Plan {
+pub fn whole(fleet: &Fleet, releases: &Releases, scope: &MeshScope) -> Plan {
     let mut plan = plan(fleet, scope);
     plan.steps.extend(traffic::steps(fleet, releases, scope));
     plan
@@ -68,8 +68,9 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
         ("peers", "read the peers of", read(&SERVER.split('/').collect::<Vec<_>>(), aliases)),
         ("links", "ask about the links of", cilium.mesh_status(name)),
     ];
-    let question = |what: &str, doing: &str, ask: Command| {
-        Step::new(id(cluster, what), format!("{doing} {name}"), ask, Want::Exit(0)).limits(Limits::QUICK.attempts(1, 2))
+    let question = |what: &str, title: &str, ask: Command| {
+        Step::new(id(cluster, what), format!("{title} {name}"), ask, Expect::Exit(0))
+            .limits(Limits::QUICK.attempts(1, 2))
     };
     let api = question("api", "look for the API server of", kubectl.ready()).needs(["host/kubectl"]);
     let clock = |node| {
@@ -78,24 +79,24 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
         Step { id, needs: vec![address_step(cluster, node)], ..question("", "read a clock of", ask) }
     };
     let clocks = cluster.nodes.iter().map(clock);
-    let rest = asks.into_iter().map(|(what, doing, ask)| {
+    let rest = asks.into_iter().map(|(what, title, ask)| {
         let tool = (ask.tool == Tool::Cilium).then_some("host/cilium");
-        question(what, doing, ask).needs([id(cluster, "api")]).needs(tool)
+        question(what, title, ask).needs([id(cluster, "api")]).needs(tool)
     });
     [api].into_iter().chain(clocks).chain(rest).collect()
 }
 
 /// Tries the port of a cluster's mesh server from the nodes of its peers: that is the way the mesh itself takes.
-fn ports(fleet: &Fleet, cluster: &Cluster, scope: &Scope) -> Vec<Step> {
+fn ports(fleet: &Fleet, cluster: &Cluster, scope: &MeshScope) -> Vec<Step> {
     let node = cluster.control_plane();
     let to = Machine::of(cluster, node).peer_address();
     let port = fleet.mesh_port(cluster);
     let from = tried(fleet, cluster, scope).into_iter();
     let try_from = |peer: &Cluster| {
         let vm = Machine::of(peer, peer.control_plane());
-        let doing = format!("try port {port} of {} from {vm}", cluster.name);
+        let title = format!("try port {port} of {} from {vm}", cluster.name);
         let ask = guest::connects(&vm, &to, port);
-        Step::new(port_id(cluster, peer), doing, ask, Want::Exit(0))
+        Step::new(port_id(cluster, peer), title, ask, Expect::Exit(0))
             .needs([address_step(cluster, node), address_step(peer, peer.control_plane())])
             .needs([id(cluster, "api"), id(peer, "api")])
             .limits(Limits::QUICK.attempts(1, 2))

@@ -1,14 +1,14 @@
 //! The last questions of a diagnosis: whether nodes reach nodes, and pods pods, with a small request and a large one.
 
 use super::super::bootstrap::kube_path;
-use super::super::{Step, StepKey, Want};
-use super::{SYSTEM, Scope, is_platform, proof};
+use super::super::{Expect, Step, StepKey};
+use super::{MeshScope, SYSTEM, is_platform, proof};
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
 use model::token::fact;
 use render::mesh::peers;
 use tool::kubectl::Kubectl;
-use tool::{Limits, Reading};
+use tool::{Extractor, Limits};
 
 /// From this many peers a cluster is tried. All pairs of 255 clusters would be 64,770 questions, half an hour's work;
 /// what is in the way of one pair alone shows in the links, which are asked for all of them (ADR-0008).
@@ -34,7 +34,7 @@ const VAULT: Target =
     Target { namespace: "vault", pod: &["pod", "vault-0"], address: "{.status.podIP}", page: ":8200/v1/sys/health" };
 
 /// All of them. Only workload clusters ask pods: curl is in the sample's image, and answers take the way back anyway.
-pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Vec<Step> {
+pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &MeshScope) -> Vec<Step> {
     let here = || fleet.clusters.iter().filter(|c| scope.has(c));
     let mut steps: Vec<Step> = here().map(health).collect();
     let asks = releases.manifest_on(Role::Workload, "sample");
@@ -51,8 +51,8 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &Scope) -> Vec<St
     steps
 }
 
-fn question(id: StepKey, doing: String, ask: tool::Command) -> Step {
-    Step::new(id, doing, ask, Want::Exit(0)).limits(Limits::QUICK.attempts(1, 2))
+fn question(id: StepKey, title: String, ask: tool::Command) -> Step {
+    Step::new(id, title, ask, Expect::Exit(0)).limits(Limits::QUICK.attempts(1, 2))
 }
 
 /// The question what a cluster's agent found at every node.
@@ -75,7 +75,7 @@ fn pod_fact(cluster: &Cluster) -> String {
 
 fn pod(cluster: &Cluster, target: &Target) -> Step {
     let ask = Kubectl::on(&kube_path(cluster)).read(target.namespace, target.pod, target.address);
-    let ask = ask.learn(pod_fact(cluster), Reading::Stdout);
+    let ask = ask.capture(pod_fact(cluster), Extractor::Stdout);
     question(id(cluster, "pod"), format!("read the address of a pod of {}", cluster.name), ask)
         .needs([id(cluster, "api")])
 }
@@ -89,14 +89,14 @@ fn requests(cluster: &Cluster, peer: &Cluster, target: &Target) -> [Step; 2] {
     let url = format!("http://{}{}", fact(&pod_fact(peer)), target.page);
     let asks = [("small", proof::curl(cluster, &proof::status_of(&url))), ("large", proof::large(cluster, &url))];
     asks.map(|(size, ask)| {
-        let doing = format!("send a {size} request from a pod of {} to one of {}", cluster.name, peer.name);
-        question(pod_id(cluster, peer, size), doing, ask).needs([id(cluster, "api"), id(peer, "pod")])
+        let title = format!("send a {size} request from a pod of {} to one of {}", cluster.name, peer.name);
+        question(pod_id(cluster, peer, size), title, ask).needs([id(cluster, "api"), id(peer, "pod")])
     })
 }
 
 /// The peers that try a cluster, and that it tries: all of a small mesh, and else the next ones in the order of the
 /// fleet, so that each cluster tries and is tried as often as any other, and at every run by the same.
-pub fn tried<'a>(fleet: &'a Fleet, cluster: &Cluster, scope: &Scope) -> Vec<&'a Cluster> {
+pub fn tried<'a>(fleet: &'a Fleet, cluster: &Cluster, scope: &MeshScope) -> Vec<&'a Cluster> {
     let place = |c: &Cluster| fleet.clusters.iter().position(|other| other.name == c.name);
     let peers: Vec<&Cluster> = peers(fleet, cluster).into_iter().filter(|p| scope.has(p)).collect();
     let (before, behind): (Vec<&Cluster>, Vec<&Cluster>) = peers.into_iter().partition(|p| place(p) < place(cluster));

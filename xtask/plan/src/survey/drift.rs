@@ -5,30 +5,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Answers, State};
+use super::{Answers, ProbeState};
 use crate::bootstrap::kube_path;
-use crate::{Plan, Step, StepKey, Want};
+use crate::{Expect, Plan, Step, StepKey};
 use model::fleet::{Cluster, Fleet};
 use model::release::{Chart, Releases};
 use tool::helm::{Helm, Release};
 
-/// How the case is called that a changed release is in; in a mesh there is more behind it.
+/// How the remedy is called that a changed release is in; in a mesh there is more behind it.
 pub const CHANGED: &str = "changed by hand";
 /// Where `mesh-connect` writes peers, which the values of a bootstrap do not name.
 const PEERS: &str = "clustermesh.config.clusters";
 
-/// A question for the values of every release that is in that case. The step has the id of the release's own.
+/// A question for the values of every release that is in that remedy. The step has the id of the release's own.
 pub fn questions(fleet: &Fleet, releases: &Releases, answers: &Answers) -> Plan {
     let pairs = fleet.clusters.iter().flat_map(|c| releases.charts.iter().map(move |chart| (c, chart)));
     let steps = pairs.filter(|(cluster, chart)| is_changed(answers, &id(cluster, chart))).map(|(cluster, chart)| {
         let kubeconfig = kube_path(cluster);
         // To read it takes the same words in either.
         let release = Release { chart, cluster: &cluster.name, kubeconfig: &kubeconfig, helm: Helm::V4 };
-        let doing = format!("read the values of {} on {}", chart.placement.name, cluster.name);
-        Step::new(id(cluster, chart), doing, release.values(), Want::Exit(0))
+        let title = format!("read the values of {} on {}", chart.placement.name, cluster.name);
+        Step::new(id(cluster, chart), title, release.values(), Expect::Exit(0))
     });
     let steps = steps.collect();
-    Plan { name: "drift", steps, files: BTreeMap::new(), lanes: BTreeMap::new() }
+    Plan { name: "drift", steps, files: BTreeMap::new(), pools: BTreeMap::new() }
 }
 
 fn id(cluster: &Cluster, chart: &Chart) -> StepKey {
@@ -36,8 +36,8 @@ fn id(cluster: &Cluster, chart: &Chart) -> StepKey {
 }
 
 fn is_changed(answers: &Answers, id: &StepKey) -> bool {
-    let case = answers.get(id).map(|answer| &answer.state);
-    matches!(case, Some(State::Differs { case: Some(case), .. }) if case.starts_with(CHANGED))
+    let remedy = answers.get(id).map(|answer| &answer.state);
+    matches!(remedy, Some(ProbeState::Differs { remedy: Some(remedy), .. }) if remedy.starts_with(CHANGED))
 }
 
 /// The keys, dotted and in order, whose values differ. A key without a value is as good as none.

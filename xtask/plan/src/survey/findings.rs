@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::overview::{ClusterView, NodeView, Overview};
-use super::{Answer, Answers, State};
-use crate::{Plan, Scope, Step, StepKey, Want};
+use super::{Answer, Answers, ProbeState};
+use crate::{Expect, Plan, Scope, Step, StepKey};
 use machines::{Machine, MachineState, guest};
 use model::fleet::{Cluster, Fleet, Node};
 use model::problem::Problem;
@@ -71,7 +71,7 @@ pub fn findings(seen: &Seen<'_>) -> Vec<Finding> {
 /// Whether there is a control plane, as far as anybody knows. Before that, each step that waits for it would be told.
 fn begun(seen: &Seen<'_>, cluster: &Cluster) -> bool {
     let prep = StepKey::node(cluster, cluster.control_plane(), "prep");
-    let guest = seen.answers.get(&prep).filter(|answer| answer.state == State::Matches).map(Answer::json);
+    let guest = seen.answers.get(&prep).filter(|answer| answer.state == ProbeState::Matches).map(Answer::json);
     guest.is_none_or(|guest| guest["control_plane"] != "none")
 }
 
@@ -162,14 +162,14 @@ fn of_steps(seen: &Seen<'_>, cluster: &Cluster, view: &ClusterView) -> Vec<Findi
 fn of_step(seen: &Seen<'_>, id: &StepKey, answer: &Answer) -> Option<Finding> {
     let step = seen.plan.step(id)?;
     let (why, fix) = match &answer.state {
-        State::Matches | State::NotAsked(_) => return None,
-        State::Differs { case, why } => (why.clone(), is_mild(step, *case)),
-        State::NoAnswer(why) => (why.clone(), false),
+        ProbeState::Matches | ProbeState::NotAsked(_) => return None,
+        ProbeState::Differs { remedy, why } => (why.clone(), is_mild(step, *remedy)),
+        ProbeState::NoAnswer(why) => (why.clone(), false),
     };
     let free = is_free(seen, step);
-    let problem = Problem::new(format!("not so: {}", step.doing)).why(why);
+    let problem = Problem::new(format!("not so: {}", step.title)).why(why);
     let hint = match &answer.state {
-        State::Differs { case: Some("another version"), .. } => "cargo xtask upgrade".to_owned(),
+        ProbeState::Differs { remedy: Some("another version"), .. } => "cargo xtask upgrade".to_owned(),
         _ if free => format!("cargo xtask bootstrap --only {id}"),
         _ => format!("cargo xtask bootstrap --until {id}"),
     };
@@ -187,8 +187,8 @@ fn is_free(seen: &Seen<'_>, step: &Step) -> bool {
         for need in step.needs.iter().filter_map(|id| seen.plan.step(id)).filter(|need| been.insert(&need.id)) {
             let told = is_launch(&need.id);
             match seen.answers.get(&need.id).map(|answer| &answer.state) {
-                Some(State::Differs { case, .. }) if !told && !is_mild(need, *case) => return false,
-                Some(State::NoAnswer(_)) if !told => return false,
+                Some(ProbeState::Differs { remedy, .. }) if !told && !is_mild(need, *remedy) => return false,
+                Some(ProbeState::NoAnswer(_)) if !told => return false,
                 _ => left.push(need),
             }
         }
@@ -197,15 +197,15 @@ fn is_free(seen: &Seen<'_>, step: &Step) -> bool {
 }
 
 /// A step that only waits, or neither makes nor replaces anything.
-fn is_mild(step: &Step, case: Option<&str>) -> bool {
-    step.only_checks() || is_safe(&step.id, case)
+fn is_mild(step: &Step, remedy: Option<&str>) -> bool {
+    step.only_checks() || is_safe(&step.id, remedy)
 }
 
 /// Steps that only write down where something is, or finish what was begun. Nothing is made or replaced by them.
-fn is_safe(id: &StepKey, case: Option<&str>) -> bool {
+fn is_safe(id: &StepKey, remedy: Option<&str>) -> bool {
     match id.action() {
         "hosts" | "kubeconfig" | "nodes" => true,
-        "init" | "join" => case.is_some_and(|case| SAFE.contains(&case)),
+        "init" | "join" => remedy.is_some_and(|remedy| SAFE.contains(&remedy)),
         _ => false,
     }
 }
@@ -217,7 +217,7 @@ pub fn repair(plan: &Plan, fleet: &Fleet, fixes: &BTreeSet<StepKey>, clock: Opti
     for (cluster, node) in fleet.clusters.iter().flat_map(|c| c.nodes.iter().map(move |n| (c, n))) {
         let (id, vm) = (clock_step(cluster, node), Machine::of(cluster, node));
         if let Some(clock) = clock.filter(|_| fixes.contains(&id)) {
-            let want = Want::JsonAtLeast("/clock".into(), clock.saturating_sub(1));
+            let want = Expect::JsonAtLeast("/clock".into(), clock.saturating_sub(1));
             let step = Step::new(id, format!("set the clock of {vm}"), guest::state(&vm, &cluster.api_name()), want)
                 .needs([StepKey::node(cluster, node, "reach")])
                 .act([guest::sync_clock(&vm)])
@@ -239,8 +239,9 @@ fn only_ask(step: Step, fixes: &BTreeSet<StepKey>) -> Step {
     }
     // What only shows once something before it is mended may be mended too, if that is as safe.
     let act = if is_safe(&step.id, None) { step.act } else { vec![] };
-    let instead = step.instead.into_iter().filter(|case| case.act.is_empty() || SAFE.contains(&case.name)).collect();
-    Step { act, undo: vec![], instead, ..step }
+    let remedies =
+        step.remedies.into_iter().filter(|remedy| remedy.act.is_empty() || SAFE.contains(&remedy.name)).collect();
+    Step { act, undo: vec![], remedies, ..step }
 }
 
 #[cfg(test)]
@@ -251,7 +252,7 @@ mod tests {
 
     fn said(at: u64, stdout: &str) -> Answer {
         let output = tool::Output { stdout: stdout.into(), ..tool::Output::of(tool::Exit::Code(0)) };
-        Answer { at: Duration::from_secs(at), output: Some(output), state: State::Matches }
+        Answer { at: Duration::from_secs(at), output: Some(output), state: ProbeState::Matches }
     }
 
     #[test]
@@ -287,7 +288,7 @@ mod tests {
     fn only_what_writes_down_or_finishes_is_safe() {
         let fleet = model::samples::fleet();
         let cluster = &fleet.clusters[0];
-        let is_safe = |action, case| is_safe(&StepKey::node(cluster, cluster.control_plane(), action), case);
+        let is_safe = |action, remedy| is_safe(&StepKey::node(cluster, cluster.control_plane(), action), remedy);
         assert!(is_safe("hosts", None) && super::is_safe(&StepKey::fleet("kubeconfig"), None));
         assert!(is_safe("init", Some("moved")) && !is_safe("init", Some("half done")));
         assert!(!is_safe("join", None) && !super::is_safe(&StepKey::cluster("a", "cilium"), None));

@@ -1,7 +1,7 @@
 //! Which clusters are linked as the fleet says, a line for each: the question that `mesh-connect` ends with.
 
 use super::super::{Plan, Step, StepKey};
-use super::{Answers, State};
+use super::{Answers, ProbeState};
 use model::fleet::{Cluster, Fleet};
 use render::mesh::{RELEASE, peers};
 use tool::helm::revisions::newest;
@@ -58,13 +58,13 @@ fn view(fleet: &Fleet, cluster: &Cluster, answers: &Answers, connected: &Answers
     let names: Vec<&str> = peers(fleet, cluster).into_iter().map(|peer| peer.name.as_str()).collect();
     let up = answers
         .get(&StepKey::cluster(&cluster.name, "kubeconfig"))
-        .is_some_and(|answer| answer.state == State::Matches);
+        .is_some_and(|answer| answer.state == ProbeState::Matches);
     let (state, so) = match connected.get(&id(cluster)).map(|answer| &answer.state) {
-        Some(State::Matches) => (format!("connected with {}", names.join(", ")), Some(true)),
-        Some(State::Differs { .. }) => {
+        Some(ProbeState::Matches) => (format!("connected with {}", names.join(", ")), Some(true)),
+        Some(ProbeState::Differs { .. }) => {
             ("not as the fleet says: cargo xtask mesh-connect --diagnose".to_owned(), Some(false))
         }
-        Some(State::NoAnswer(why)) => (why.clone(), Some(false)),
+        Some(ProbeState::NoAnswer(why)) => (why.clone(), Some(false)),
         _ if up => ("not connected: cargo xtask mesh-connect".to_owned(), None),
         _ => ("unknown".to_owned(), None),
     };

@@ -2,7 +2,7 @@
 
 use super::drift::CHANGED;
 use super::links::LinkView;
-use super::{Answers, State};
+use super::{Answers, ProbeState};
 use crate::{Scope, StepKey};
 use machines::{Machine, MachineState};
 use model::fleet::{Cluster, Fleet, Node, Role};
@@ -63,9 +63,9 @@ pub fn overview(fleet: &Fleet, releases: &Releases, answers: &Answers) -> Overvi
     let told = |id: &StepKey| fleet.clusters.iter().any(|c| in_rows(c, releases, id));
     let open = answers.iter().filter(|(id, _)| !told(id)).filter_map(|(id, answer)| {
         let state = in_words(&answer.state)?;
-        (!matches!(answer.state, State::NotAsked(_))).then(|| (id.clone(), state))
+        (!matches!(answer.state, ProbeState::NotAsked(_))).then(|| (id.clone(), state))
     });
-    let so = answers.values().filter(|answer| answer.state == State::Matches).count();
+    let so = answers.values().filter(|answer| answer.state == ProbeState::Matches).count();
     Overview { clusters, links: vec![], others: open.collect(), so: (so, answers.len()) }
 }
 
@@ -89,12 +89,12 @@ fn in_rows(cluster: &Cluster, releases: &Releases, id: &StepKey) -> bool {
     }
 }
 
-fn in_words(state: &State) -> Option<String> {
+fn in_words(state: &ProbeState) -> Option<String> {
     match state {
-        State::Matches => None,
-        State::Differs { case: Some(case), .. } => Some((*case).to_owned()),
-        State::Differs { case: None, why } | State::NoAnswer(why) => Some(why.clone()),
-        State::NotAsked(need) => Some(format!("waits for {need}")),
+        ProbeState::Matches => None,
+        ProbeState::Differs { remedy: Some(remedy), .. } => Some((*remedy).to_owned()),
+        ProbeState::Differs { remedy: None, why } | ProbeState::NoAnswer(why) => Some(why.clone()),
+        ProbeState::NotAsked(need) => Some(format!("waits for {need}")),
     }
 }
 
@@ -163,13 +163,13 @@ fn node_view(cluster: &Cluster, node: &Node, lines: &str, answers: &Answers) -> 
 fn release(id: &StepKey, answers: &Answers) -> String {
     let Some(answer) = answers.get(id) else { return "unknown".into() };
     // The table is that of all releases.
-    let none = matches!(&answer.state, State::Differs { why, .. } if why.starts_with("there is no revision"));
+    let none = matches!(&answer.state, ProbeState::Differs { why, .. } if why.starts_with("there is no revision"));
     match &answer.state {
-        State::Matches => "as wanted".into(),
-        State::Differs { .. } if none => "missing".into(),
-        State::Differs { case: Some(case), why } if case.starts_with(CHANGED) => format!("{case}: {why}"),
-        State::Differs { case: Some(case), .. } => (*case).to_owned(),
-        State::Differs { case: None, .. } if answer.output.as_ref().is_some_and(|output| output.ok()) => {
+        ProbeState::Matches => "as wanted".into(),
+        ProbeState::Differs { .. } if none => "missing".into(),
+        ProbeState::Differs { remedy: Some(remedy), why } if remedy.starts_with(CHANGED) => format!("{remedy}: {why}"),
+        ProbeState::Differs { remedy: Some(remedy), .. } => (*remedy).to_owned(),
+        ProbeState::Differs { remedy: None, .. } if answer.output.as_ref().is_some_and(|output| output.ok()) => {
             "differs".into()
         }
         _ => "unknown".into(),

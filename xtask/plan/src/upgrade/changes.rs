@@ -7,7 +7,7 @@ use super::node;
 use model::fleet::Fleet;
 use model::release::Releases;
 use tool::Output;
-use tool::reading::{json, pattern};
+use tool::extract::{json, pattern};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {

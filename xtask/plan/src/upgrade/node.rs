@@ -2,7 +2,7 @@
 
 use super::super::bootstrap::kube_path;
 use super::super::bootstrap::node::clock_synced;
-use super::super::{Step, StepKey, Want};
+use super::super::{Expect, Step, StepKey};
 use machines::{Machine, guest};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
@@ -62,11 +62,11 @@ impl Here<'_> {
     }
 
     /// A step whose probe is the node's state. A running kubeadm is waited for.
-    fn machine(&self, what: &str, doing: String, field: &str, value: String) -> Step {
-        let state = |field: &str, value: &str| Want::Json(format!("/{field}"), value.to_owned());
-        let busy = Want::Any(vec![state("control_plane", "busy"), state("worker", "busy")]);
+    fn machine(&self, what: &str, title: String, field: &str, value: String) -> Step {
+        let state = |field: &str, value: &str| Expect::Json(format!("/{field}"), value.to_owned());
+        let busy = Expect::Any(vec![state("control_plane", "busy"), state("worker", "busy")]);
         let ask = guest::state(&self.vm, &self.cluster.api_name());
-        Step::new(self.id(what), doing, ask, state(field, &value)).instead("busy", busy, [])
+        Step::new(self.id(what), title, ask, state(field, &value)).remedy("busy", busy, [])
     }
 
     fn kubeadm(&self) -> Step {
@@ -78,10 +78,10 @@ impl Here<'_> {
 
     fn control_plane(&self) -> Step {
         let version = format!("v{}", self.fleet.versions.kubernetes);
-        let doing = format!("upgrade the control plane of {} to {version}", self.cluster.name);
+        let title = format!("upgrade the control plane of {} to {version}", self.cluster.name);
         // Every kubelet will check its new certificate.
         let others = self.cluster.workers().flat_map(|worker| clock_synced(&Machine::of(self.cluster, worker), []));
-        self.machine("control-plane", doing, "version", version.clone())
+        self.machine("control-plane", title, "version", version.clone())
             .act(others.chain(clock_synced(&self.vm, [guest::upgrade(&self.vm, &version)])))
             .limits(Limits::QUICK.minutes(25).settle(600).attempts(3, 10))
             .hint(self.vm.ask(&["sudo", "ls", "/etc/kubernetes/tmp", "/var/lib/archipelago"]).to_string())
@@ -97,16 +97,16 @@ impl Here<'_> {
         let query = format!("max(time()-timestamp(up%7Bcluster%3D%22{name}%22%7D))%3C120");
         let service = "/api/v1/namespaces/monitoring/services/thanos-query:9090/proxy/api/v1/query?query=";
         let ask = Kubectl::on(&kube_path(platform)).raw(&format!("{service}{query}"));
-        let want = Want::JsonPresent("/data/result/0/value/1".into());
-        let doing = format!("see that {there} has all that {name} measured, before {} is drained", self.vm);
-        let step = Step::new(self.id("delivered"), doing, ask, want).needs([StepKey::cluster(there, "kubeconfig")]);
-        let step = step.instead("not yet", Want::ALWAYS, []).limits(Limits::QUICK.settle(600).attempts(1, 10));
+        let want = Expect::JsonPresent("/data/result/0/value/1".into());
+        let title = format!("see that {there} has all that {name} measured, before {} is drained", self.vm);
+        let step = Step::new(self.id("delivered"), title, ask, want).needs([StepKey::cluster(there, "kubeconfig")]);
+        let step = step.remedy("not yet", Expect::ALWAYS, []).limits(Limits::QUICK.settle(600).attempts(1, 10));
         Some(step.hint("a restart of the agent would lose what waits: cargo xtask mesh-connect --diagnose"))
     }
 
     /// A step whose probe is the node in the API.
-    fn known(&self, what: &str, doing: String, want: Want) -> Step {
-        Step::new(self.id(what), doing, self.kubectl.node(self.vm.name()), want)
+    fn known(&self, what: &str, title: String, want: Expect) -> Step {
+        Step::new(self.id(what), title, self.kubectl.node(self.vm.name()), want)
     }
 
     fn new_kubelet(&self) -> String {
@@ -117,13 +117,13 @@ impl Here<'_> {
     /// node keeps its pods: its kubelet is restarted under them, and they could not come back.
     fn drained(&self) -> Step {
         let vm = self.vm.name();
-        let done = Want::Match(r" upgrade=drained(-cordoned)?$".into());
-        let want = Want::Any(vec![Want::Match(self.new_kubelet()), done]);
+        let done = Expect::Match(r" upgrade=drained(-cordoned)?$".into());
+        let want = Expect::Any(vec![Expect::Match(self.new_kubelet()), done]);
         let mark = |how_far| self.kubectl.mark(vm, Some(how_far));
-        let by_hand = Want::Match(r" cordoned=true upgrade=$".into());
+        let by_hand = Expect::Match(r" cordoned=true upgrade=$".into());
         self.known("drain", format!("move everything from {vm} to other nodes"), want)
-            .instead("no answer", Want::Exit(0).negated(), [])
-            .instead("cordoned by hand", by_hand, [mark("drained-cordoned")])
+            .remedy("no answer", Expect::Exit(0).negated(), [])
+            .remedy("cordoned by hand", by_hand, [mark("drained-cordoned")])
             .act([mark("begun"), self.kubectl.drain(vm, DRAIN), mark("drained")])
             .limits(Limits::QUICK.minutes(DRAIN / 60 + 3).settle(120).attempts(3, 10))
             .hint(format!("kubectl --kubeconfig {} get pdb,pods --all-namespaces", kube_path(self.cluster)))
@@ -135,18 +135,18 @@ impl Here<'_> {
         let worker = self.node != self.cluster.control_plane();
         let configuration =
             worker.then(|| clock_synced(&self.vm, [guest::upgrade_node(&self.vm)])).into_iter().flatten();
-        let doing = format!("install kubelet {version} on {}", self.vm);
-        self.machine("kubelet", doing, "prep", prep_marker(self.fleet))
+        let title = format!("install kubelet {version} on {}", self.vm);
+        self.machine("kubelet", title, "prep", prep_marker(self.fleet))
             .act(configuration.chain([guest::prepare(&self.vm)]))
             .limits(Limits::QUICK.minutes(25).settle(60).attempts(3, 10))
     }
 
     fn restarted(&self) -> Step {
         let new = self.new_kubelet();
-        let doing = format!("start the new kubelet of {}", self.vm);
-        self.known("restart", doing, Want::Match(format!("{new}True ")))
-            .instead("no answer", Want::Exit(0).negated(), [])
-            .instead("starting", Want::Match(new), [])
+        let title = format!("start the new kubelet of {}", self.vm);
+        self.known("restart", title, Expect::Match(format!("{new}True ")))
+            .remedy("no answer", Expect::Exit(0).negated(), [])
+            .remedy("starting", Expect::Match(new), [])
             .act([guest::restart_kubelet(&self.vm)])
             .limits(Limits::QUICK.settle(300).attempts(2, 5))
             .hint(guest::kubelet_log(&self.vm).to_string())
@@ -156,9 +156,9 @@ impl Here<'_> {
     fn back(&self) -> Step {
         let vm = self.vm.name();
         let unmark = self.kubectl.mark(vm, None);
-        self.known("uncordon", format!("let pods onto {vm} again"), Want::Match(r" upgrade=$".into()))
-            .instead("no answer", Want::Exit(0).negated(), [])
-            .instead("cordoned by hand", Want::Match(r" upgrade=\w+-cordoned$".into()), [unmark.clone()])
+        self.known("uncordon", format!("let pods onto {vm} again"), Expect::Match(r" upgrade=$".into()))
+            .remedy("no answer", Expect::Exit(0).negated(), [])
+            .remedy("cordoned by hand", Expect::Match(r" upgrade=\w+-cordoned$".into()), [unmark.clone()])
             .act([self.kubectl.uncordon(vm), self.kubectl.scheduled(DRAIN), unmark])
             .limits(Limits::QUICK.minutes(DRAIN / 60 + 3).settle(60).attempts(3, 5))
     }

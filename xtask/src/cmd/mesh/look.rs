@@ -11,7 +11,7 @@ use crate::ui::format;
 use crate::ui::shell::Severity;
 use mesh::{Finding, Grade, Survey, judge};
 use plan::StepKey;
-use plan::mesh::{Scope, survey};
+use plan::mesh::{MeshScope, survey};
 use tool::{Output, World};
 
 /// How long to wait for what may pass by itself (a mesh server that starts anew), and how often to look.
@@ -44,7 +44,7 @@ pub(super) fn look(
     session: &mut Session,
     world: &mut dyn World,
     inputs: &Inputs,
-    scope: &Scope,
+    scope: &MeshScope,
     whole: bool,
 ) -> Result<Seen, CmdError> {
     let fleet = &inputs.fleet;
@@ -68,7 +68,7 @@ pub(super) fn patient(
     session: &mut Session,
     world: &mut dyn World,
     inputs: &Inputs,
-    scope: &Scope,
+    scope: &MeshScope,
 ) -> Result<Seen, CmdError> {
     let (pause, times) = PATIENCE;
     let mut seen = look(session, world, inputs, scope, false)?;

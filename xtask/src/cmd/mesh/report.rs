@@ -11,7 +11,7 @@ use crate::ui::shell::Severity;
 use mesh::{CHECKS, Finding};
 use model::fleet::Fleet;
 use model::problem::Problem;
-use plan::mesh::{Scope, figures, pairs};
+use plan::mesh::{MeshScope, figures, pairs};
 
 /// The checks in their order, and the first cause.
 pub(super) fn diagnosed(session: &mut Session, found: &[Finding]) -> u8 {
@@ -49,7 +49,7 @@ pub(super) fn cause(session: &mut Session, found: &[Finding]) {
 }
 
 /// What holds now, with the figures that this run has read.
-pub(super) fn told(session: &mut Session, fleet: &Fleet, scope: &Scope) {
+pub(super) fn told(session: &mut Session, fleet: &Fleet, scope: &MeshScope) {
     let facts = conduct::facts(session);
     let links = pairs(fleet, scope).len();
     let figures_of = |cluster| {

@@ -131,17 +131,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use plan::{Step, Want};
+    use plan::{Expect, Step};
     use tool::{Command, Tool};
 
     fn plan() -> Plan {
-        let step = |id: &str| Step::new(id.into(), id, Command::ask(Tool::Helm, ["version"]), Want::Exit(0));
+        let step = |id: &str| Step::new(id.into(), id, Command::ask(Tool::Helm, ["version"]), Expect::Exit(0));
         let steps = vec![step("a"), step("b").needs(["a"])];
-        Plan { name: "test", steps, files: Default::default(), lanes: Default::default() }
+        Plan { name: "test", steps, files: Default::default(), pools: Default::default() }
     }
 
     fn acts(step: &str) -> StepEvent {
-        StepEvent::Running { step: step.into(), attempt: 1, case: None, command: "x".into(), mutates: true }
+        StepEvent::Running { step: step.into(), attempt: 1, remedy: None, command: "x".into(), mutates: true }
     }
 
     fn done(step: &str) -> StepEvent {

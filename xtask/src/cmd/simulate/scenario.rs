@@ -6,7 +6,7 @@ use super::sim_run::Scenario;
 use crate::cli::Planned;
 use model::problem::Problem;
 use model::release::Chart;
-use plan::mesh::{Scope, whole};
+use plan::mesh::{MeshScope, whole};
 use plan::{Plan, StepKey, power};
 use tool::helm::Helm;
 
@@ -39,7 +39,7 @@ pub fn of(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, CmdError> 
     Ok(match command {
         Planned::Bootstrap => plans(vec![], bootstrap()),
         Planned::MeshConnect => {
-            let mesh = inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?;
+            let mesh = inputs.mesh(Helm::V4, &MeshScope::all(&inputs.fleet))?;
             ScenarioPlans { repair: Some(bootstrap()), ..plans(vec![bootstrap()], mesh) }
         }
         // What else was stopped shows when it is started again.
@@ -48,9 +48,9 @@ pub fn of(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, CmdError> 
         Planned::Destroy => plans(vec![bootstrap()], power::destroy(&inputs.fleet)),
         Planned::Upgrade => {
             let old = older(inputs)?;
-            let before = vec![old.bootstrap(Helm::V4), old.mesh(Helm::V4, &Scope::all(&old.fleet))?];
+            let before = vec![old.bootstrap(Helm::V4), old.mesh(Helm::V4, &MeshScope::all(&old.fleet))?];
             // Only this configures the peers of a machine that got another address.
-            let hinted = Some(inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?);
+            let hinted = Some(inputs.mesh(Helm::V4, &MeshScope::all(&inputs.fleet))?);
             ScenarioPlans { hinted, ..plans(before, inputs.upgrade(Helm::V4)) }
         }
     })
@@ -61,7 +61,7 @@ pub fn of(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, CmdError> 
 /// # Errors
 /// Problems of the input; or the command does not repair addresses.
 pub fn readdressed(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, CmdError> {
-    let mesh = || inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet));
+    let mesh = || inputs.mesh(Helm::V4, &MeshScope::all(&inputs.fleet));
     let bootstrap = || inputs.bootstrap(Helm::V4);
     let plans = ScenarioPlans { readdressed: true, ..of(command, inputs)? };
     Ok(match command {

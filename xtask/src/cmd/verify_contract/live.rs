@@ -13,8 +13,8 @@ use contract::live::{self, Answers, Live, redact};
 use model::fleet::Fleet;
 use model::problem::Problem;
 use tool::World;
+use tool::extract::pattern;
 use tool::helm::Helm;
-use tool::reading::pattern;
 
 /// What was asked, what was answered, and what that comes to.
 pub struct Looked {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::ui::format;
 use plan::engine::StepEvent;
-use plan::{Lane, Plan, Scope, StepKey};
+use plan::{Plan, Pool, Scope, StepKey};
 
 /// What a step that is not over is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +25,10 @@ pub struct Running {
     /// Its name.
     pub step: StepKey,
     /// What it does, as a phrase.
-    pub doing: String,
+    pub title: String,
     /// When it was first acted on; until then, when its probe was first asked.
     pub since: Duration,
-    /// Whether it needs a place in a lane to be acted on. What it waits for one is not its own time.
+    /// Whether it needs a place in a pool to be acted on. What it waits for one is not its own time.
     pub queues: bool,
     /// What it is at.
     pub state: State,
@@ -48,7 +48,7 @@ impl Running {
         self.state = State::Acting;
     }
 
-    /// Whether it waits for a place in its lane: there is no note for that, but after the question there is no other
+    /// Whether it waits for a place in its pool: there is no note for that, but after the question there is no other
     /// reason to be neither over nor acted on.
     pub fn waits(&self) -> bool {
         self.queues && self.state == State::Checking
@@ -73,7 +73,7 @@ pub struct Group {
 pub struct Board {
     /// A step that is not chosen may still be asked, where a chosen one needs it. It counts for no bar.
     chosen: BTreeSet<StepKey>,
-    doing: BTreeMap<StepKey, String>,
+    title: BTreeMap<StepKey, String>,
     queuing: BTreeSet<StepKey>,
     groups: Vec<Group>,
     running: Vec<Running>,
@@ -94,8 +94,8 @@ impl Board {
     pub fn new(plan: &Plan, chosen: &BTreeSet<StepKey>) -> Self {
         let mut board = Board::default();
         for step in &plan.steps {
-            board.doing.insert(step.id.clone(), step.doing.clone());
-            if step.lane != Lane::Free {
+            board.title.insert(step.id.clone(), step.title.clone());
+            if step.pool != Pool::Free {
                 board.queuing.insert(step.id.clone());
             }
             if chosen.contains(&step.id) {
@@ -125,10 +125,10 @@ impl Board {
 
     fn begin(&mut self, step: &StepKey, now: Duration) {
         if self.running.iter().all(|it| it.step != *step) {
-            let doing = self.doing.get(step).cloned().unwrap_or_default();
+            let title = self.title.get(step).cloned().unwrap_or_default();
             let queues = self.queuing.contains(step);
             let (step, last, state) = (step.clone(), String::new(), State::Checking);
-            self.running.push(Running { step, doing, since: now, queues, state, last, minutes: 0 });
+            self.running.push(Running { step, title, since: now, queues, state, last, minutes: 0 });
         }
     }
 
@@ -193,8 +193,8 @@ impl Board {
     }
 
     /// What a step does, as a phrase.
-    pub fn doing(&self, step: &StepKey) -> &str {
-        self.doing.get(step).map_or("", String::as_str)
+    pub fn title(&self, step: &StepKey) -> &str {
+        self.title.get(step).map_or("", String::as_str)
     }
 
     /// How long each step took that is over; for one that was acted on, from then on.
@@ -221,11 +221,11 @@ fn keep_last(last: &mut String, line: &str) {
 pub(crate) mod tests {
     use super::*;
     use plan::engine::Failure;
-    use plan::{Step, Want};
+    use plan::{Expect, Step};
     use tool::{Command, Exit, Output, Tool};
 
-    pub(crate) fn step(id: &str, doing: &str, needs: &[&str]) -> Step {
-        Step::new(id.into(), doing, Command::ask(Tool::Helm, ["version"]), Want::Exit(0)).needs(needs.iter().copied())
+    pub(crate) fn step(id: &str, title: &str, needs: &[&str]) -> Step {
+        Step::new(id.into(), title, Command::ask(Tool::Helm, ["version"]), Expect::Exit(0)).needs(needs.iter().copied())
     }
 
     pub(crate) fn plan() -> Plan {
@@ -235,7 +235,7 @@ pub(crate) mod tests {
             step("app1/cp/init", "make the control plane", &["app1/cp/launch"]),
             step("app1/w1/join", "join", &["app1/cp/init"]),
         ];
-        Plan { name: "bootstrap", steps, files: BTreeMap::new(), lanes: BTreeMap::new() }
+        Plan { name: "bootstrap", steps, files: BTreeMap::new(), pools: BTreeMap::new() }
     }
 
     pub(crate) fn failure(step: &str, code: i32, attempts: u32, took: u64) -> Box<Failure> {
@@ -257,7 +257,7 @@ pub(crate) mod tests {
         let running = |attempt| StepEvent::Running {
             step: launch(),
             attempt,
-            case: None,
+            remedy: None,
             command: "docker run image".into(),
             mutates: true,
         };
@@ -307,7 +307,7 @@ pub(crate) mod tests {
     #[test]
     fn waiting_for_a_place_is_not_a_steps_own_time() {
         let mut plan = plan();
-        plan.steps[1].lane = Lane::Launch;
+        plan.steps[1].pool = Pool::Launch;
         let mut board = Board::new(&plan, &plan.ids());
         let second = Duration::from_secs;
         board.see(second(0), &StepEvent::Checking("app1/cp/launch".into()));

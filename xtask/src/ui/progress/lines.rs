@@ -42,8 +42,8 @@ pub fn line(board: &Board, now: Duration, note: &StepEvent, volume: Volume) -> O
     match note {
         StepEvent::Checking(_) | StepEvent::Line(..) => None,
         StepEvent::Unchanged(step) => Some(Line::new(Severity::Dim, "Kept", step.as_str())),
-        StepEvent::Diagnosed { step, case, why } => {
-            Some(Line::new(Severity::Warning, "Found", format!("{step} {case}: {why}")))
+        StepEvent::Diagnosed { step, remedy, why } => {
+            Some(Line::new(Severity::Warning, "Found", format!("{step} {remedy}: {why}")))
         }
         StepEvent::Running { step, command, .. } if verbose => {
             Some(Line::new(Severity::Dim, "Running", format!("{step}\n             $ {command}")))
@@ -74,7 +74,7 @@ pub fn line(board: &Board, now: Duration, note: &StepEvent, volume: Volume) -> O
 fn started(board: &Board, step: &StepKey, attempt: u32, mutates: bool) -> Option<Line> {
     let fresh = board.running().iter().any(|it| it.step == *step && it.state == State::Checking);
     let first = mutates && attempt == 1 && fresh;
-    first.then(|| Line::new(Severity::Success, "Started", format!("{step}: {}", board.doing(step))))
+    first.then(|| Line::new(Severity::Success, "Started", format!("{step}: {}", board.title(step))))
 }
 
 fn done(step: &StepKey, took: Duration, already_satisfied: bool) -> Line {
@@ -125,7 +125,7 @@ pub fn rows(board: &Board, now: Duration, style: Style) -> Vec<String> {
 /// `             app1/cp/launch  launch VM app1-cp  12s  last line`; seconds only from the second on.
 fn row(it: &Running, now: Duration, style: Style) -> String {
     let elapsed = now.saturating_sub(it.since);
-    let mut text = format!("{:13}{}  {}", "", it.step, it.doing);
+    let mut text = format!("{:13}{}  {}", "", it.step, it.title);
     if elapsed >= Duration::from_secs(2) && !it.waits() {
         text.push_str(&format!("  {}", format::duration(elapsed)));
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::is_exit;
 use crate::Output;
-use crate::reading::json;
+use crate::extract::json;
 
 /// Parsed as JSON once.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::rendered_state::{ClusterManifests, Document, RenderedState};
 use model::fleet::Cluster;
 use model::units::{format_hours, parse_duration};
 use model::yaml;
-use plan::{Step, Want};
+use plan::{Expect, Step};
 
 /// How old lines may be when they are received; a laptop is closed over a weekend.
 const OLDEST: Duration = Duration::from_secs(24 * 3600);
@@ -125,7 +125,7 @@ pub(super) fn probes(cluster: &Cluster, manifests: &ClusterManifests) -> Vec<Ste
     let ask = |pod: &str| {
         probes::kubectl(cluster).raw(&format!("/api/v1/namespaces/{namespace}/pods/{pod}:3101/proxy/config"))
     };
-    let (pod, want) = ((PROMTAIL, namespace, selector.as_str()), Want::Match("max_retries: 0$".into()));
+    let (pod, want) = ((PROMTAIL, namespace, selector.as_str()), Expect::Match("max_retries: 0$".into()));
     let of_node = |node| probes::on_node((cluster, node), pod, "read Promtail's configuration on", &ask, want.clone());
     cluster.nodes.iter().flat_map(of_node).collect()
 }

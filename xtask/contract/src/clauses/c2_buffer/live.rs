@@ -14,7 +14,7 @@ use crate::live::{LiveContext, Site, probes};
 use crate::rendered_state::{ClusterManifests, Document};
 use model::fleet::Cluster;
 use model::units::{format_decimal, format_hours, parse_duration};
-use plan::{Step, Want};
+use plan::{Expect, Step};
 
 /// A younger Agent has not written enough to show a rate.
 const YOUNG: Duration = Duration::from_secs(600);
@@ -32,16 +32,16 @@ pub(super) fn probes(cluster: &Cluster, manifests: &ClusterManifests) -> Vec<Ste
     let through = |path: &str| kubectl.raw(&format!("/api/v1/namespaces/{namespace}/pods/{pod}:9090/proxy{path}"));
     let inside = |words: &[&str]| kubectl.exec(namespace, &pod, "prometheus-server", words);
     let one = kubectl.list("pods", &["--namespace", namespace, "--field-selector", &format!("metadata.name={pod}")]);
-    let flag = Want::JsonPresent("/data/storage.agent.wal-truncate-frequency".into());
-    let pages = Want::Match(r"^prometheus_tsdb_wal_completed_pages_total \S+$".into());
+    let flag = Expect::JsonPresent("/data/storage.agent.wal-truncate-frequency".into());
+    let pages = Expect::Match(r"^prometheus_tsdb_wal_completed_pages_total \S+$".into());
     let (log, volume) = (inside(&["du", "-s", "-k", "/data/wal"]), inside(&["df", "-P", "-k", "/data"]));
     let ask = |what: &str, title: &str, command, want| probes::question(cluster, what, title, command, want);
     vec![
         ask("agent", "find the Agent of", one, probes::not_empty()),
         ask("agent/flags", "read the Agent's flags on", through("/api/v1/status/flags"), flag),
         ask("agent/metrics", "read the Agent's metrics on", through("/metrics"), pages),
-        ask("agent/log", "measure the Agent's log on", log, Want::Match(r"^\d+\s".into())),
-        ask("agent/volume", "measure the Agent's volume on", volume, Want::Match("Available".into())),
+        ask("agent/log", "measure the Agent's log on", log, Expect::Match(r"^\d+\s".into())),
+        ask("agent/volume", "measure the Agent's volume on", volume, Expect::Match("Available".into())),
     ]
 }
 

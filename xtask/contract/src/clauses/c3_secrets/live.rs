@@ -10,7 +10,7 @@ use crate::live::{LiveContext, Site, probes, reason};
 use crate::rendered_state::{ClusterManifests, Document};
 use model::fleet::{Cluster, Role};
 use model::units::{format_hours, parse_duration, parse_utc};
-use plan::{Step, Want};
+use plan::{Expect, Step};
 use tool::{Exit, Output};
 
 /// What External Secrets may take on top of its pace: it waits up to 10 % more, and Vault may be asked twice.
@@ -31,7 +31,7 @@ fn secret(cluster: &Cluster, wanted: &Document) -> Step {
     let template = r#"{.metadata.name}{"\n"}{.metadata.creationTimestamp}{"\n"}{.metadata.ownerReferences}"#;
     let ask = probes::kubectl(cluster).read(namespace, &["secret", name], template);
     let title = format!("find the Secret {namespace}/{name} of");
-    probes::question(cluster, &question(wanted), &title, ask, Want::Match(format!("^{name}$")))
+    probes::question(cluster, &question(wanted), &title, ask, Expect::Match(format!("^{name}$")))
 }
 
 /// Namespace and name of the Secret that an ExternalSecret makes.

@@ -11,7 +11,7 @@ use super::{enforced, pod_security};
 use crate::live::{LiveContext, Site, UNASKED, probes, reason};
 use crate::rendered_state::ClusterManifests;
 use model::fleet::{Cluster, Role};
-use plan::{Step, Want};
+use plan::{Expect, Step};
 use tool::Output;
 
 /// Namespaces that hold no pods and that charts make: Cilium keeps TLS secrets of Gateways in it.
@@ -22,16 +22,16 @@ const REFUSED: &str = "refused by Kyverno, tried with `create --dry-run=server`"
 
 pub(super) fn probes(cluster: &Cluster, _: &ClusterManifests) -> Vec<Step> {
     let kubectl = probes::kubectl(cluster);
-    let kyverno = Want::Match(r"^customresourcedefinition\.apiextensions\.k8s\.io/\S+\.kyverno\.io$".into());
-    let admitted = Want::JsonPresent("/metadata/creationTimestamp".into());
+    let kyverno = Expect::Match(r"^customresourcedefinition\.apiextensions\.k8s\.io/\S+\.kyverno\.io$".into());
+    let admitted = Expect::JsonPresent("/metadata/creationTimestamp".into());
     let (bad, crds) = match cluster.role {
-        Role::Platform => (admitted, Want::All(vec![Want::Exit(0), kyverno.negated()])),
-        Role::Workload => (Want::Stderr("kyverno\\.svc.* denied the request".into()), kyverno),
+        Role::Platform => (admitted, Expect::All(vec![Expect::Exit(0), kyverno.negated()])),
+        Role::Workload => (Expect::Stderr("kyverno\\.svc.* denied the request".into()), kyverno),
     };
     let crds_of = kubectl.names("customresourcedefinitions");
     let mut privileged = probes::compliant_container();
     privileged["securityContext"] = json!({ "privileged": true });
-    let refused = Want::Stderr("violates PodSecurity".into());
+    let refused = Expect::Stderr("violates PodSecurity".into());
     // The bad pod passes Pod Security and no policy; the privileged one passes the policies and not Pod Security.
     let bad_container = json!({ "name": "probe", "image": "pause" });
     let mut steps = vec![

@@ -9,7 +9,7 @@ use plan::Step;
 use render::drill::REFUSED;
 
 pub(super) fn observations(cluster: &Cluster) -> Vec<Step> {
-    let ask = kubectl(cluster).offer("-").fed(REFUSED);
+    let ask = kubectl(cluster).offer("-").stdin_file(REFUSED);
     vec![observation(cluster, "refused", "dry-run a pod that policies deny on", ask)]
 }
 

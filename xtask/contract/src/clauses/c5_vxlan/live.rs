@@ -6,15 +6,15 @@ use serde_json::Value;
 use crate::live::{LiveContext, Site, probes};
 use crate::rendered_state::ClusterManifests;
 use model::fleet::Cluster;
-use plan::{Step, Want};
+use plan::{Expect, Step};
 
 /// Mode and protocol of an agent that holds the clause.
 pub(super) const VXLAN: &str = "tunnel vxlan";
 
 /// Cilium's agent of each node.
 pub(super) fn probes(cluster: &Cluster, _: &ClusterManifests) -> Vec<Step> {
-    let is = |key: &str, value: &str| Want::Json(format!("/routing/{key}"), value.into());
-    let vxlan = Want::All(vec![is("inter-host-routing-mode", "Tunnel"), is("tunnel-protocol", "vxlan")]);
+    let is = |key: &str, value: &str| Expect::Json(format!("/routing/{key}"), value.into());
+    let vxlan = Expect::All(vec![is("inter-host-routing-mode", "Tunnel"), is("tunnel-protocol", "vxlan")]);
     let words = ["cilium-dbg", "status", "--output", "json"];
     let status = |pod: &str| probes::kubectl(cluster).exec("kube-system", pod, "cilium-agent", &words);
     let pod = ("cilium", "kube-system", "k8s-app=cilium");

@@ -7,7 +7,7 @@ fn alike(ids: &[(&str, &[&str])]) -> Vec<Step> {
     let alike = |(id, needs): &(&str, &[&str])| {
         with(step(id, needs), |s| {
             s.done_when.ask = Command::ask(Tool::Kubectl, ["ask", "all"]);
-            s.done_when.want = Want::Match(format!("^{id}$"));
+            s.done_when.want = Expect::Match(format!("^{id}$"));
         })
     };
     ids.iter().map(alike).collect()
@@ -113,7 +113,7 @@ fn after_a_failure_the_next_asks_for_itself_and_the_others_wait_for_that() {
 fn who_waits_for_a_probe_asks_each_time() {
     let waits = with(alike(&[("b", &["a"])]).remove(0), |s| {
         s.act.clear();
-        s.instead = vec![Case { name: "not yet", when: Want::ALWAYS, act: vec![] }];
+        s.remedies = vec![Remedy { name: "not yet", when: Expect::ALWAYS, act: vec![] }];
     });
     let mut steps = alike(&[("a", &[])]);
     steps.push(waits);
@@ -127,7 +127,7 @@ fn who_waits_for_a_probe_asks_each_time() {
 #[test]
 fn digests_are_those_of_the_one_who_listens() {
     let mut steps = alike(&[("a", &[]), ("b", &["a"])]);
-    steps[1].done_when.want = Want::Match("^b <digest:f>$".into());
+    steps[1].done_when.want = Expect::Match("^b <digest:f>$".into());
     let script = ScriptedWorld::new().on("ask all", [says(0, "a\nb 77")]).digest("f", "77");
     check(steps, script, &["0s $ kubectl ask all", "1s unchanged a", "1s b reuses the result of a", "1s unchanged b"]);
 }
@@ -136,7 +136,7 @@ fn digests_are_those_of_the_one_who_listens() {
 fn what_is_fed_to_a_question_makes_it_another_one() {
     let mut steps = alike(&[("a", &[]), ("b", &["a"])]);
     for step in &mut steps {
-        step.done_when.ask = step.done_when.ask.clone().told("<fact:x>");
+        step.done_when.ask = step.done_when.ask.clone().stdin_text("<fact:x>");
     }
     let mut script = ScriptedWorld::new().on("ask all", [says(0, "a\nb")]);
     let facts = BTreeMap::from([("x".to_owned(), "1".to_owned())]);

@@ -97,7 +97,7 @@ fn a_failing_command_ends_its_attempt_and_the_next_asks_first() {
 
 #[test]
 fn any_exit_is_accepted_where_it_is_said_so_but_no_timeout() {
-    let two = with(step("a", &[]), |s| s.act = vec![kubectl("one").any_exit(), kubectl("two")]);
+    let two = with(step("a", &[]), |s| s.act = vec![kubectl("one").ignore_exit(), kubectl("two")]);
     let log = ["0s $ kubectl ask a", "1s $ kubectl one", "2s $ kubectl two", "3s $ kubectl ask a", "4s done a in 3s"];
     let script = ScriptedWorld::new().on("ask a", [no(), yes()]).on("one", [fails()]).on("two", [well()]);
     check([two.clone()], script, &log);
@@ -157,9 +157,9 @@ fn no_answer_is_not_a_no() {
 
 #[test]
 fn a_case_may_say_what_to_do_about_no_answer() {
-    let hung = Case { name: "hung", when: Want::Not(Box::new(Want::Exit(0))), act: vec![kubectl("restart a")] };
+    let hung = Remedy { name: "hung", when: Expect::Not(Box::new(Expect::Exit(0))), act: vec![kubectl("restart a")] };
     let script = ScriptedWorld::new().on("ask a", [hangs(0), yes()]).on("restart a", [well()]);
-    let outcome = run(&plan([with(step("a", &[]), |s| s.instead = vec![hung])]), &mut { script });
+    let outcome = run(&plan([with(step("a", &[]), |s| s.remedies = vec![hung])]), &mut { script });
     assert_eq!(outcome.done, ["a"]);
 }
 
@@ -174,21 +174,21 @@ fn a_missing_program_is_never_retried() {
 
 #[test]
 fn a_missing_program_can_be_a_case_of_its_own() {
-    let absent = Case { when: Want::Absent, ..case("not there", "", &["fetch a"]) };
+    let absent = Remedy { when: Expect::Absent, ..remedy("not there", "", &["fetch a"]) };
     let script = ScriptedWorld::new().on("ask a", [ends(Exit::Missing), yes()]).on("fetch a", [well()]);
-    let outcome = run(&plan([with(step("a", &[]), |s| s.instead = vec![absent])]), &mut { script });
+    let outcome = run(&plan([with(step("a", &[]), |s| s.remedies = vec![absent])]), &mut { script });
     assert_eq!(outcome.done, ["a"]);
 }
 
 #[test]
 fn the_first_case_that_matches_chooses_the_commands() {
-    let cases = vec![case("stopped", "stopped", &["start a"]), case("also", "stopped", &["never"])];
+    let cases = vec![remedy("stopped", "stopped", &["start a"]), remedy("also", "stopped", &["never"])];
     let script = ScriptedWorld::new().on("ask a", [says(0, "stopped"), yes()]).on("start a", [well()]);
     let mut script = script;
-    run(&plan([with(step("a", &[]), |s| s.instead = cases)]), &mut script);
+    run(&plan([with(step("a", &[]), |s| s.remedies = cases)]), &mut script);
     assert!(script.log.contains(&"1s $ kubectl start a".to_owned()));
     let named = script.actions.iter().any(|a| {
-        matches!(a, Action::Event(StepEvent::Running { case: Some("stopped"), attempt: 1, command, mutates: true, .. })
+        matches!(a, Action::Event(StepEvent::Running { remedy: Some("stopped"), attempt: 1, command, mutates: true, .. })
             if command == "kubectl start a")
     });
     assert!(named);
@@ -196,7 +196,7 @@ fn the_first_case_that_matches_chooses_the_commands() {
 
 #[test]
 fn a_half_done_state_is_mended_by_its_own_case() {
-    let half = with(step("a", &[]), |s| s.instead = vec![case("half", "half", &["reset a", "act a"])]);
+    let half = with(step("a", &[]), |s| s.remedies = vec![remedy("half", "half", &["reset a", "act a"])]);
     let script = ScriptedWorld::new()
         .on("ask a", [no(), says(0, "half"), says(0, "half"), yes()])
         .on("act a", [fails(), well()])
@@ -220,7 +220,7 @@ fn a_half_done_state_is_mended_by_its_own_case() {
 
 #[test]
 fn a_case_without_commands_waits() {
-    let boots = with(step("a", &[]), |s| s.instead = vec![case("boots", "boots", &[])]);
+    let boots = with(step("a", &[]), |s| s.remedies = vec![remedy("boots", "boots", &[])]);
     let script = ScriptedWorld::new().on("ask a", [says(0, "boots"), says(0, "boots"), yes()]);
     let log = ["0s $ kubectl ask a", "3s $ kubectl ask a", "6s $ kubectl ask a", "7s unchanged a"];
     check([boots], script, &log);
@@ -228,7 +228,7 @@ fn a_case_without_commands_waits() {
 
 #[test]
 fn after_a_failed_command_a_case_still_has_its_time_to_wait() {
-    let boots = with(step("a", &[]), |s| s.instead = vec![case("boots", "boots", &[])]);
+    let boots = with(step("a", &[]), |s| s.remedies = vec![remedy("boots", "boots", &[])]);
     let script = ScriptedWorld::new().on("ask a", [no(), says(0, "boots"), says(0, "boots"), says(0, "boots"), yes()]);
     check(
         [boots],

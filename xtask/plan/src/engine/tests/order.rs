@@ -1,4 +1,4 @@
-//! Steps among others: needs, order, choice, lanes, jobs and interrupts.
+//! Steps among others: needs, order, choice, pools, jobs and interrupts.
 
 use super::*;
 
@@ -55,14 +55,14 @@ fn jobs_limit_running_commands_and_the_plan_gives_the_order() {
 
 #[test]
 fn a_lane_place_is_held_for_the_act_and_asked_anew_when_it_was_waited_for() {
-    let launch = |id| with(step(id, &[]), |s| s.lane = Lane::Launch);
+    let launch = |id| with(step(id, &[]), |s| s.pool = Pool::Launch);
     let mut script = ScriptedWorld::new()
         .on("ask a", [no(), yes()])
         .on("act a", [well().after(5)])
         .on("ask b", [no(), no(), yes()])
         .on("act b", [well()]);
     let mut plan = plan([launch("a"), launch("b")]);
-    plan.lanes.insert(Lane::Launch, 1);
+    plan.pools.insert(Pool::Launch, 1);
     run(&plan, &mut script);
     assert_eq!(
         script.log,
@@ -82,7 +82,7 @@ fn a_lane_place_is_held_for_the_act_and_asked_anew_when_it_was_waited_for() {
 
 #[test]
 fn a_lane_place_is_free_while_its_step_pauses() {
-    let launch = |id| with(step(id, &[]), |s| (s.lane, s.limits.pause) = (Lane::Launch, Duration::from_secs(60)));
+    let launch = |id| with(step(id, &[]), |s| (s.pool, s.limits.pause) = (Pool::Launch, Duration::from_secs(60)));
     let mut script = ScriptedWorld::new()
         .on("ask a", [no(), no(), yes()])
         .on("act a", [fails()])
@@ -123,7 +123,7 @@ fn a_plan_in_a_knot_still_has_an_end() {
 
 #[test]
 fn one_interrupt_lets_the_running_command_end_and_starts_nothing() {
-    let two = with(step("a", &[]), |s| s.act = vec![kubectl("one").learn("x", Reading::Stdout), kubectl("two")]);
+    let two = with(step("a", &[]), |s| s.act = vec![kubectl("one").capture("x", Extractor::Stdout), kubectl("two")]);
     let script = ScriptedWorld::new().on("ask a", [no()]).on("one", [says(0, "1").after(9)]).at(3, Outside::Interrupt);
     let outcome = check(
         [two, step("b", &["a"])],

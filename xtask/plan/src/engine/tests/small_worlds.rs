@@ -24,7 +24,7 @@ const JOBS: usize = 2;
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
 /// A plan of `size` steps; the bits of `edges` say which later step needs which earlier one. Every other step is in the
-/// launch lane, which has one place.
+/// launch pool, which has one place.
 fn small_plan(size: usize, edges: u32) -> Plan {
     let mut bit = 0;
     let mut steps = Vec::new();
@@ -39,11 +39,11 @@ fn small_plan(size: usize, edges: u32) -> Plan {
         steps.push(with(step(NAMES[i], &needs), |s| {
             s.limits.settle = Duration::ZERO;
             s.limits.ask = Duration::from_secs(5);
-            s.lane = if i % 2 == 0 { Lane::Launch } else { Lane::Free };
+            s.pool = if i % 2 == 0 { Pool::Launch } else { Pool::Free };
         }));
     }
     let mut plan = plan(steps);
-    plan.lanes.insert(Lane::Launch, 1);
+    plan.pools.insert(Pool::Launch, 1);
     plan
 }
 
@@ -149,8 +149,8 @@ impl<'a> World<'a> {
                     assert!(self.so[i], "{id} is not so");
                     self.good[i] = true;
                 }
-                Action::Recall { step, .. } => panic!("{step} asks what nobody else asks"),
-                Action::Event(_) | Action::Learnt { .. } => {}
+                Action::CacheHit { step, .. } => panic!("{step} asks what nobody else asks"),
+                Action::Event(_) | Action::Captured { .. } => {}
             }
             self.actions.push(action);
         }
@@ -178,7 +178,7 @@ impl<'a> World<'a> {
     fn limits(&self) {
         assert!(self.running.len() <= JOBS, "more commands than jobs");
         let launches = self.running.iter().filter(|r| r.act && r.step % 2 == 0).count();
-        assert!(launches <= 1, "more acts than places in the lane");
+        assert!(launches <= 1, "more acts than places in the pool");
     }
 
     /// What holds at every end.

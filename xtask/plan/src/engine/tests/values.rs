@@ -3,15 +3,15 @@
 use super::*;
 
 fn learns(mut step: Step, name: &str) -> Step {
-    step.done_when.ask = step.done_when.ask.learn(name, Reading::Match("ip=(.*)".into()));
-    step.done_when.want = Want::Match("yes".into());
+    step.done_when.ask = step.done_when.ask.capture(name, Extractor::Match("ip=(.*)".into()));
+    step.done_when.want = Expect::Match("yes".into());
     step
 }
 
 #[test]
 fn a_fact_learnt_by_a_probe_is_known_behind_it() {
     let uses = with(step("b", &["a"]), |s| {
-        s.done_when.want = Want::Stdout("<fact:ip>".into());
+        s.done_when.want = Expect::Stdout("<fact:ip>".into());
         s.act = vec![kubectl("act <fact:ip>")];
     });
     let script = ScriptedWorld::new()
@@ -41,9 +41,9 @@ fn an_unknown_fact_is_a_failure_that_names_it() {
     };
     let why = "it uses <fact:x>, which no step has learnt";
     assert_eq!(lacking(|s| s.done_when.ask.args.push("<fact:x>".into())), why);
-    assert_eq!(lacking(|s| s.done_when.want = Want::Stdout("<fact:x>".into())), why);
-    assert_eq!(lacking(|s| s.instead = vec![case("c", "<fact:x>", &[])]), why);
-    assert_eq!(lacking(|s| s.act[0] = s.act[0].clone().fed("f")), why);
+    assert_eq!(lacking(|s| s.done_when.want = Expect::Stdout("<fact:x>".into())), why);
+    assert_eq!(lacking(|s| s.remedies = vec![remedy("c", "<fact:x>", &[])]), why);
+    assert_eq!(lacking(|s| s.act[0] = s.act[0].clone().stdin_file("f")), why);
     assert_eq!(lacking(|s| s.act[0].args.push("<digest:f>".into())), why);
 }
 
@@ -72,7 +72,7 @@ fn a_yes_that_lacks_its_fact_is_waited_for_and_nothing_is_run() {
 #[test]
 fn a_command_that_does_not_teach_what_it_should_has_failed() {
     let once = with(step("a", &[]), |s| {
-        s.act[0] = s.act[0].clone().learn("x", Reading::Pointer("/x".into()));
+        s.act[0] = s.act[0].clone().capture("x", Extractor::Pointer("/x".into()));
         s.limits.attempts = 1;
     });
     let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [says(0, "{}")]);
@@ -81,18 +81,18 @@ fn a_command_that_does_not_teach_what_it_should_has_failed() {
 
 #[test]
 fn secrets_leave_by_learnt_alone() {
-    let hushed = with(step("a", &[]), |s| {
-        s.act = vec![kubectl("mint").learn_secret("s", Reading::Stdout), kubectl("hushed")];
-        s.act[1] = s.act[1].clone().learn_secret("t", Reading::Pointer("/t".into()));
-        s.done_when.ask = s.done_when.ask.clone().learn_secret("u", Reading::Stdout);
+    let sensitive = with(step("a", &[]), |s| {
+        s.act = vec![kubectl("mint").capture_secret("s", Extractor::Stdout), kubectl("sensitive")];
+        s.act[1] = s.act[1].clone().capture_secret("t", Extractor::Pointer("/t".into()));
+        s.done_when.ask = s.done_when.ask.clone().capture_secret("u", Extractor::Stdout);
         s.limits.attempts = 1;
     });
     let mut script = ScriptedWorld::new()
         .on("ask a", [says(0, "hunter1")])
         .on("mint", [says(0, "hunter2")])
-        .on("hushed", [says(0, "hunter3").after(5)])
+        .on("sensitive", [says(0, "hunter3").after(5)])
         .at(4, Outside::Lines);
-    let plan = plan([hushed]);
+    let plan = plan([sensitive]);
     let mut engine_facts = BTreeMap::new();
     engine_facts.insert("f".to_owned(), "1".to_owned());
     let outcome = script.run(Engine::new(&plan, plan.ids(), engine_facts, 1));
@@ -100,7 +100,7 @@ fn secrets_leave_by_learnt_alone() {
     let said = format!("{outcome:?}");
     assert!(!said.contains("hunter"), "{said}");
     for action in &script.actions {
-        let learnt = matches!(action, Action::Learnt { secret: true, .. });
+        let learnt = matches!(action, Action::Captured { secret: true, .. });
         assert!(learnt || !format!("{action:?}").contains("hunter"), "{action:?}");
         assert!(!format!("{:?}", action.entry()).contains("hunter"), "{action:?}");
     }
@@ -111,7 +111,7 @@ fn secrets_leave_by_learnt_alone() {
 #[test]
 fn a_hushed_probe_says_only_what_was_wanted() {
     let only_checked = with(step("a", &[]), |s| {
-        s.done_when.ask = s.done_when.ask.clone().learn_secret("u", Reading::Stdout);
+        s.done_when.ask = s.done_when.ask.clone().capture_secret("u", Extractor::Stdout);
         s.act.clear();
     });
     let outcome = run(&plan([only_checked]), &mut ScriptedWorld::new().on("ask a", [says(0, "hunter1")]));
@@ -128,7 +128,7 @@ fn lines_are_passed_on() {
 
 #[test]
 fn the_driver_is_asked_for_the_digests_in_a_want() {
-    let mut plan = plan([with(step("a", &[]), |s| s.done_when.want = Want::Match("v=<digest:f>$".into()))]);
+    let mut plan = plan([with(step("a", &[]), |s| s.done_when.want = Expect::Match("v=<digest:f>$".into()))]);
     plan.files.insert("f".into(), "text".into());
     let mut script = ScriptedWorld::new().on("ask a", [says(0, "v=abc")]).digest("f", "abc");
     assert_eq!(run(&plan, &mut script).unchanged, ["a"]);

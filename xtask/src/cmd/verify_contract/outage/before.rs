@@ -17,7 +17,7 @@ use model::fleet::Fleet;
 use model::problem::Problem;
 use plan::Plan;
 use plan::engine::Engine;
-use plan::mesh::Scope;
+use plan::mesh::MeshScope;
 use plan::mesh::survey::plan as questions;
 use tool::World;
 use tool::helm::Helm;
@@ -30,7 +30,7 @@ const PATIENCE: (Duration, Duration) = (Duration::from_secs(900), Duration::from
 pub fn bring_up(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), CmdError> {
     let inputs = play.drill.inputs;
     session.shell.status(Severity::Dim, "Preparing", "the clusters and their mesh in the simulator");
-    let plans = [inputs.bootstrap(play.helm), inputs.mesh(Helm::V4, &Scope::all(&inputs.fleet))?];
+    let plans = [inputs.bootstrap(play.helm), inputs.mesh(Helm::V4, &MeshScope::all(&inputs.fleet))?];
     plans.iter().try_for_each(|plan| quietly(session, &mut play.watch, plan))
 }
 
@@ -89,7 +89,7 @@ fn running(session: &mut Session, play: &mut Play<'_, '_>) -> Result<Vec<Problem
 }
 
 fn meshed(session: &mut Session, fleet: &Fleet, watch: &mut Watch<'_>) -> Result<Vec<mesh::Finding>, CmdError> {
-    let scope = Scope::all(fleet);
+    let scope = MeshScope::all(fleet);
     let (answers, facts) = query::outputs(session, watch, &questions(fleet, &scope))?;
     Ok(mesh::judge(&Survey { fleet, scope: &scope, answers: &answers, facts: &facts }))
 }

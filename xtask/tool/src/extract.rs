@@ -8,7 +8,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::helm::revisions;
-use super::{Output, Reading};
+use super::{Extractor, Output};
 
 /// Size of the cache of regular expressions: a plan has some sixty and uses each often.
 const REMEMBERED: usize = 256;
@@ -18,15 +18,15 @@ thread_local! {
     static COMPILED: RefCell<BTreeMap<String, Result<Rc<Regex>, String>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-impl Reading {
+impl Extractor {
     /// The value, if there is one. An empty text is none.
     pub fn read(&self, output: &Output) -> Option<String> {
         let found = match self {
-            Reading::Stdout => Some(output.stdout.trim().to_owned()),
-            Reading::Pointer(pointer) => scalar(json(&output.stdout).ok()?.pointer(pointer)?),
-            Reading::Match(regex) => String::from_utf8(first_capture(regex, &output.stdout)?).ok(),
-            Reading::NextRevision(release) => Some(revisions::next(&output.stdout, release).to_string()),
-            Reading::MatchBase64(regex) => {
+            Extractor::Stdout => Some(output.stdout.trim().to_owned()),
+            Extractor::Pointer(pointer) => scalar(json(&output.stdout).ok()?.pointer(pointer)?),
+            Extractor::Match(regex) => String::from_utf8(first_capture(regex, &output.stdout)?).ok(),
+            Extractor::NextRevision(release) => Some(revisions::next(&output.stdout, release).to_string()),
+            Extractor::MatchBase64(regex) => {
                 let mut bytes = first_capture(regex, &output.stdout)?;
                 bytes.push(b'\n');
                 return Some(base64(&bytes));
@@ -126,34 +126,34 @@ mod tests {
         assert_eq!((unbase64("a-b"), unbase64("Zm9v\nYmFy\n").unwrap()), (None, b"foobar".to_vec()));
     }
 
-    fn read(reading: Reading, stdout: &str) -> Option<String> {
+    fn read(reading: Extractor, stdout: &str) -> Option<String> {
         reading.read(&Output { stdout: stdout.into(), ..Output::of(Exit::Code(0)) })
     }
 
     #[test]
     fn values_are_read_where_they_stand() {
-        assert_eq!(read(Reading::Stdout, " 10.0.0.1\n").as_deref(), Some("10.0.0.1"));
+        assert_eq!(read(Extractor::Stdout, " 10.0.0.1\n").as_deref(), Some("10.0.0.1"));
         let info = r#"{"a":{"ips":["10.0.0.7"],"cpus":2,"x":null}}"#;
-        let at = |pointer: &str| read(Reading::Pointer(pointer.into()), info);
+        let at = |pointer: &str| read(Extractor::Pointer(pointer.into()), info);
         assert_eq!(at("/a/ips/0").as_deref(), Some("10.0.0.7"));
         assert_eq!(at("/a/cpus").as_deref(), Some("2"));
-        assert_eq!(read(Reading::Match(r"^ip:\s+(\d+)$".into()), "a\nip: 7\n").as_deref(), Some("7"));
-        assert_eq!(read(Reading::MatchBase64(r"^(A[\s\S]*Z)$".into()), "x\nA\nZ\ny").as_deref(), Some("QQpaCg=="));
+        assert_eq!(read(Extractor::Match(r"^ip:\s+(\d+)$".into()), "a\nip: 7\n").as_deref(), Some("7"));
+        assert_eq!(read(Extractor::MatchBase64(r"^(A[\s\S]*Z)$".into()), "x\nA\nZ\ny").as_deref(), Some("QQpaCg=="));
     }
 
     #[test]
     fn what_is_not_there_is_not_read() {
         for reading in [
-            Reading::Stdout,
-            Reading::Pointer("/a".into()),
-            Reading::Match("(z)".into()),
-            Reading::Match("no capture".into()),
-            Reading::Match("(broken".into()),
-            Reading::MatchBase64("(z*)".into()),
+            Extractor::Stdout,
+            Extractor::Pointer("/a".into()),
+            Extractor::Match("(z)".into()),
+            Extractor::Match("no capture".into()),
+            Extractor::Match("(broken".into()),
+            Extractor::MatchBase64("(z*)".into()),
         ] {
             assert_eq!(read(reading, ""), None);
         }
-        assert_eq!(read(Reading::Pointer("/a".into()), r#"{"a":null}"#), None);
-        assert_eq!(read(Reading::Pointer("a".into()), r#"{"a":"#), None);
+        assert_eq!(read(Extractor::Pointer("/a".into()), r#"{"a":null}"#), None);
+        assert_eq!(read(Extractor::Pointer("a".into()), r#"{"a":"#), None);
     }
 }

@@ -19,50 +19,50 @@
 use super::{Command, Tool};
 
 pub fn machine() -> Command {
-    Command::ask(Tool::Own, ["machine"])
+    Command::ask(Tool::Builtin, ["machine"])
 }
 
-pub fn dial(address: &str, port: u16) -> Command {
-    Command::ask(Tool::Own, ["dial".to_owned(), address.to_owned(), port.to_string()])
+pub fn tcp_connect(address: &str, port: u16) -> Command {
+    Command::ask(Tool::Builtin, ["dial".to_owned(), address.to_owned(), port.to_string()])
 }
 
-pub fn mint(name: &str) -> Command {
-    Command::act(Tool::Own, ["mint", name])
+pub fn generate_secret(name: &str) -> Command {
+    Command::act(Tool::Builtin, ["mint", name])
 }
 
-pub fn have(names: &[&str]) -> Command {
-    Command::ask(Tool::Own, std::iter::once("have").chain(names.iter().copied()))
+pub fn has_secrets(names: &[&str]) -> Command {
+    Command::ask(Tool::Builtin, std::iter::once("have").chain(names.iter().copied()))
 }
 
 pub fn keep(path: &str, file: &str) -> Command {
-    Command::act(Tool::Own, ["keep", path]).fed(file)
+    Command::act(Tool::Builtin, ["keep", path]).stdin_file(file)
 }
 
-pub fn same(path: &str, file: &str) -> Command {
-    Command::ask(Tool::Own, ["same", path]).fed(file)
+pub fn file_matches(path: &str, file: &str) -> Command {
+    Command::ask(Tool::Builtin, ["same", path]).stdin_file(file)
 }
 
 /// `helm pull` does not create its destination (measured in 3.18 and 4.1).
 pub fn folder(path: &str) -> Command {
-    Command::act(Tool::Own, ["folder", path])
+    Command::act(Tool::Builtin, ["folder", path])
 }
 
-pub fn forget(cluster: &str) -> Command {
-    Command::act(Tool::Own, ["forget", cluster])
+pub fn delete_secrets(cluster: &str) -> Command {
+    Command::act(Tool::Builtin, ["forget", cluster])
 }
 
-pub fn forgotten(cluster: &str) -> Command {
-    Command::ask(Tool::Own, ["forgotten", cluster])
+pub fn secrets_absent(cluster: &str) -> Command {
+    Command::ask(Tool::Builtin, ["forgotten", cluster])
 }
 
 pub fn sha256(path: &str) -> Command {
-    Command::ask(Tool::Own, ["sha256", path])
+    Command::ask(Tool::Builtin, ["sha256", path])
 }
 
 pub fn check(path: &str, digest: &str) -> Command {
-    Command::act(Tool::Own, ["check", path, digest])
+    Command::act(Tool::Builtin, ["check", path, digest])
 }
 
-pub fn place(from: &str, to: &str) -> Command {
-    Command::act(Tool::Own, ["place", from, to])
+pub fn install_binary(from: &str, to: &str) -> Command {
+    Command::act(Tool::Builtin, ["place", from, to])
 }
