@@ -23,5 +23,5 @@ fuzz_target!(|text: &str| {
     }
     let _ = yaml::foreign("a.yaml", text);
     let _ = charts::rendered::objects("x", text).map(|all| charts::rendered::workloads(&all, "y"));
-    let _ = charts::outdated::about("x", text);
+    let _ = charts::outdated::parse_chart_yaml("x", text);
 });

@@ -25,7 +25,7 @@ fn upkeep(helm: &str) {
     assert!(here.ends("charts pull", 0).contains("nothing to do"));
     here.write("out/charts/tiny-0.1.0.tgz", "damaged");
     let said = here.ends("charts verify", 1);
-    let other = "error: the archive of `tiny` is another file than the list says: `tiny-0.1.0.tgz`";
+    let other = "error: digest mismatch for `tiny`: `tiny-0.1.0.tgz`";
     assert!(said.contains(other) && said.contains(&format!("want {digest}\n")), "{said}");
     assert!(here.ends("charts pull", 0).contains("1 done"));
 
@@ -38,7 +38,7 @@ fn upkeep(helm: &str) {
         "hint: did you mean `replicas`?",
         "namespace `default` forbids `deployment/tiny` of `tiny`\n  --> infra/manifests/namespaces.yaml:8\n",
         "violates baseline: host namespaces (hostNetwork=true)",
-        "no node of the cluster has room for a pod of `tiny deployment/tiny`",
+        "no node has enough free memory for a pod of `tiny deployment/tiny`",
     ] {
         assert!(said.contains(finding), "{finding}\n{said}");
     }
@@ -79,7 +79,7 @@ fn opened(helm: &str) {
         "replicas: two\nresources:\n  requests:\n    memory: 64Mb\npart:\n  enabled: false\n  porrt: 81\n",
     );
     let said = here.ends("bootstrap", 2);
-    let read = "is not what Kubernetes reads";
+    let read = "is not valid in Kubernetes";
     for finding in [
         "error: `part.porrt` is not in the chart of `tiny`\n  --> charts/tiny/values.yaml:7\n",
         "hint: did you mean `port`?",
@@ -99,7 +99,7 @@ fn opened(helm: &str) {
     let said = here.ends("charts verify", 1);
     assert!(said.contains("error: the archive of `tiny` is another chart: `out/charts/tiny-0.1.0.tgz`\n"), "{said}");
     assert!(
-        said.contains("why: it holds tiny 0.2.0, not tiny 0.1.0\n  hint: rm out/charts/tiny-0.1.0.tgz && "),
+        said.contains("why: it contains tiny 0.2.0, not tiny 0.1.0\n  hint: rm out/charts/tiny-0.1.0.tgz && "),
         "{said}"
     );
 }
@@ -143,7 +143,7 @@ fn workloads_of_manifests_are_counted() {
     here.write("infra/manifests/sample.yaml", &sample);
     let said = here.ends("charts verify --values-only", 1);
     for told in [
-        "no node of the cluster has room for a pod of `sample deployment/sample`",
+        "no node has enough free memory for a pod of `sample deployment/sample`",
         "an image of `sample` has no fixed tag: `ghcr.io/stefanprodan/podinfo`\n  --> infra/manifests/sample.yaml\n",
     ] {
         assert!(said.contains(told), "{told}\n{said}");
@@ -155,15 +155,15 @@ fn missing_namespace_is_reported_before_any_change() {
     let here = Repository::new(&LIST.replace("namespace = \"default\"", "namespace = \"defalt\""));
     for line in ["fleet check", "bootstrap --simulate"] {
         let said = here.ends(line, 2);
-        let told = "no manifest on mgmt makes the namespace of `tiny`: `defalt`\n  --> charts/releases.toml:";
+        let told = "no manifest on mgmt has the namespace of `tiny`: `defalt`\n  --> charts/releases.toml:";
         assert!(said.contains(told) && said.contains("did you mean `default`?"), "{said}");
-        assert_eq!(said.matches("makes the namespace of").count(), 1, "the same on every cluster is told once: {said}");
+        assert_eq!(said.matches("has the namespace of").count(), 1, "the same on every cluster is told once: {said}");
     }
     let here = Repository::new(&read("charts/releases.toml"));
     let file = "infra/manifests/secret-stores.yaml";
     here.write(file, &read(file).replace("namespace: sample", "namespace: smaple"));
     let said = here.ends("fleet check", 2);
-    let told = "no manifest on app1 makes the namespace of `ExternalSecret/sample-credentials`: `smaple`\n  --> infra/";
+    let told = "no manifest on app1 has the namespace of `ExternalSecret/sample-credentials`: `smaple`\n  --> infra/";
     assert!(said.contains(told) && said.contains("did you mean `sample`?"), "{said}");
 }
 
@@ -179,7 +179,7 @@ fn downloads_can_be_simulated() {
 fn memory_is_judged_without_charts() {
     let here = Repository::new(&read("charts/releases.toml"));
     let said = here.ends("charts verify --values-only", 0);
-    assert!(said.starts_with("node, MiB  memory  for pods  on every node  anywhere  left\nmgmt-cp "), "{said}");
+    assert!(said.starts_with("node, MiB  memory  for pods  on every node  anywhere  free\nmgmt-cp "), "{said}");
     assert!(said.contains("by their values alone"), "{said}");
 }
 

@@ -21,29 +21,28 @@ use tool::World;
 
 mod add_cluster;
 mod adr;
+mod apply;
 mod bootstrap;
 mod charts;
 mod ci;
 mod completions;
 mod conduct;
-mod digests;
 mod doctor;
+mod download_help;
 mod drift;
 mod drill_marker;
 pub mod exit;
 mod explain;
 mod fleet;
 mod git;
-mod install;
+mod inputs;
 mod kubeconfig;
-mod load;
 mod logs;
 mod mesh;
-mod place;
 mod plan;
 mod power;
+mod preflight_help;
 mod query;
-mod ready;
 mod render;
 mod report;
 mod sim_world;
@@ -52,6 +51,7 @@ mod status;
 mod tools;
 mod upgrade;
 mod verify_contract;
+mod world_factory;
 
 /// What commands work with in place of the real world. `main` gives back what it gets; a test may put something around
 /// it, and everything else about a run is then still the real thing.

@@ -95,7 +95,7 @@ fn simulator_installs_an_unknown_chart_without_pods() {
     let (_, tiny) = LIST.split_once("# Tiny.\n").expect("the entry");
     let here = Repository::new(&(read("charts/releases.toml") + &tiny.replace("wave = 2", "wave = 9")));
     let said = here.ends("bootstrap --simulate", 0);
-    let told = "Assuming https://charts.test/tiny, of which a rehearsal knows nothing: it installs, and shows no pod";
+    let told = "Assuming https://charts.test/tiny is unknown to the simulator: it installs without pods";
     assert!(said.contains(told) && said.contains("Done app1/tiny"), "{said}");
     assert!(here.ends("bootstrap --simulate", 0).contains("nothing to do"));
     assert!(here.ends("plan bootstrap", 0).contains("helm pull tiny"));

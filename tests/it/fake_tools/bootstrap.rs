@@ -82,7 +82,7 @@ fn bad_archive_is_reported_with_its_line_before_any_change() {
     let other = "f".repeat(64);
     let stage = || SimState::new(Machine::default());
     let down = "cannot download what `cilium` is installed from: `cilium-1.20.0.tgz`";
-    let differs = "the archive of `cilium` is another file than the list says: `cilium-1.20.0.tgz`";
+    let differs = "digest mismatch for `cilium`: `cilium-1.20.0.tgz`";
     for (stage, words) in [
         (stage().without("helm.cilium.io"), [down, "lookup helm.cilium.io: no such host"]),
         (stage().publishing("cilium-1.20.0.tgz", &other), [differs, "got  ffffffff"]),

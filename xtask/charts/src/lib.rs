@@ -1,5 +1,4 @@
-//! Upkeep of the list of releases: digests, newer versions, and whether what a chart renders fits the clusters.
-//! Knows nothing of processes and the disk: texts that tools printed go in, new texts and findings come out.
+//! Maintains the list of releases: digests, newer versions, and whether what a chart renders fits the clusters. Pure: no I/O.
 
 pub mod bump;
 pub mod edit;

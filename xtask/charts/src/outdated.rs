@@ -1,5 +1,4 @@
-//! What `Chart.yaml` says, and how the pinned version of a release stands to the newest one.
-//! Knows nothing of where the text comes from.
+//! Parses `Chart.yaml`, and compares the pinned version of a release with the newest one.
 
 use std::cmp::Ordering;
 
@@ -10,56 +9,50 @@ use model::problem::Problem;
 use model::release::Chart;
 use model::yaml;
 
-/// A chart as it describes itself.
+/// The parts of a `Chart.yaml` that are used here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct About {
-    /// Its version.
+pub struct ChartYaml {
     pub version: String,
-    /// Version of what it installs, if it says so.
     pub app_version: Option<String>,
-    /// Whether its makers want it to be used no more.
     pub deprecated: bool,
-    /// Its name.
     pub name: String,
-    /// Charts inside of it.
-    pub parts: Vec<Part>,
+    pub subcharts: Vec<Subchart>,
 }
 
-/// A chart inside of another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// As the values of the chart around it name it.
+pub struct Subchart {
+    /// Its key in the values of the parent chart.
     pub name: String,
     /// Its folder below `charts/` in the archive.
     pub folder: String,
-    /// Keys of the chart around it that switch it on or off.
-    pub switches: Vec<String>,
+    /// Keys of the parent chart that enable or disable it.
+    pub conditions: Vec<String>,
 }
 
 /// Reads a `Chart.yaml`, as `helm show chart` prints it.
 ///
 /// # Errors
 /// It is not YAML, or has no version.
-pub fn about(name: &str, text: &str) -> Result<About, Problem> {
-    let what = || Problem::new(format!("cannot read what `{name}` says of itself"));
+pub fn parse_chart_yaml(name: &str, text: &str) -> Result<ChartYaml, Problem> {
+    let what = || Problem::new(format!("cannot read the Chart.yaml of `{name}`"));
     let documents = yaml::foreign("Chart.yaml", text).map_err(|p| what().why(p.why.unwrap_or(p.what)))?;
     let chart = documents.first().map(|d| &d.value).unwrap_or(&Value::Null);
     let version = chart["version"].as_str().ok_or_else(|| what().why("its Chart.yaml has no `version`"))?;
-    let parts = chart["dependencies"].as_array().into_iter().flatten();
-    Ok(About {
+    let dependencies = chart["dependencies"].as_array().into_iter().flatten();
+    Ok(ChartYaml {
         version: version.to_owned(),
         app_version: scalar(&chart["appVersion"]),
         deprecated: chart["deprecated"] == true,
         name: chart["name"].as_str().unwrap_or_default().to_owned(),
-        parts: parts.filter_map(part).collect(),
+        subcharts: dependencies.filter_map(subchart).collect(),
     })
 }
 
-fn part(dependency: &Value) -> Option<Part> {
+fn subchart(dependency: &Value) -> Option<Subchart> {
     let folder = dependency["name"].as_str()?.to_owned();
     let name = dependency["alias"].as_str().unwrap_or(&folder).to_owned();
-    let switches = dependency["condition"].as_str().into_iter().flat_map(|all| all.split(','));
-    Some(Part { name, switches: switches.map(|key| key.trim().to_owned()).collect(), folder })
+    let conditions = dependency["condition"].as_str().into_iter().flat_map(|all| all.split(','));
+    Some(Subchart { name, conditions: conditions.map(|key| key.trim().to_owned()).collect(), folder })
 }
 
 /// `appVersion: 1.10` without quotes is a number to YAML.
@@ -73,33 +66,29 @@ fn scalar(value: &Value) -> Option<String> {
 
 /// A release and the newest version of its chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// The release.
+pub struct Comparison {
     pub release: String,
-    /// What the list pins.
     pub pinned: String,
-    /// The newest that is published.
     pub newest: String,
-    /// Whether the newest is newer than the pinned one.
     pub behind: bool,
-    /// What else there is to say.
     pub note: String,
 }
 
-/// Compares. A version that is no semantic one is told apart only by its text.
-pub fn row(chart: &Chart, newest: &About) -> Row {
-    let order = match (Version::parse(&chart.version), Version::parse(newest.version.trim_start_matches('v'))) {
+/// A version that is not a semantic one is behind unless it is equal.
+pub fn compare(chart: &Chart, newest: &ChartYaml) -> Comparison {
+    let newest_version = newest.version.trim_start_matches('v');
+    let order = match (Version::parse(&chart.version), Version::parse(newest_version)) {
         (Ok(pinned), Ok(newest)) => pinned.cmp(&newest),
         _ if chart.version == newest.version => Ordering::Equal,
         _ => Ordering::Less,
     };
     let note = match order {
-        Ordering::Greater => Some("the pinned one is newer than what is published".to_owned()),
+        Ordering::Greater => Some("the pinned version is newer than any published".to_owned()),
         Ordering::Less => newest.app_version.as_ref().map(|app| format!("installs {app}")),
         Ordering::Equal => None,
     };
-    let deprecated = newest.deprecated.then(|| "deprecated by its makers".to_owned());
-    Row {
+    let deprecated = newest.deprecated.then(|| "deprecated by its maintainers".to_owned());
+    Comparison {
         release: chart.placement.name.clone(),
         pinned: chart.version.clone(),
         newest: newest.version.clone(),
@@ -117,23 +106,32 @@ mod tests {
                         - alias: b\n  name: a\n  condition: b.enabled, x\ndeprecated: true\n";
 
     #[test]
-    fn a_chart_describes_itself() {
-        let got = about("plain", TEXT).unwrap();
+    fn chart_yaml_is_parsed() {
+        let got = parse_chart_yaml("plain", TEXT).unwrap();
         assert_eq!((got.version.as_str(), got.app_version.as_deref(), got.deprecated), ("1.10.0", Some("9.1"), true));
-        let told = |p: &Part| format!("{} in {} by {}", p.name, p.folder, p.switches.join("+"));
-        assert_eq!(got.parts.iter().map(told).collect::<Vec<_>>(), ["a in a by ", "b in a by b.enabled+x"]);
-        assert_eq!(about("plain", "name: x\n").unwrap_err().why.as_deref(), Some("its Chart.yaml has no `version`"));
-        assert!(about("plain", "a: [").is_err());
+        let describe = |p: &Subchart| format!("{} in {} by {}", p.name, p.folder, p.conditions.join("+"));
+        assert_eq!(got.subcharts.iter().map(describe).collect::<Vec<_>>(), ["a in a by ", "b in a by b.enabled+x"]);
+        assert_eq!(
+            parse_chart_yaml("plain", "name: x\n").unwrap_err().why.as_deref(),
+            Some("its Chart.yaml has no `version`")
+        );
+        assert!(parse_chart_yaml("plain", "a: [").is_err());
     }
 
     #[test]
-    fn versions_are_compared_as_versions() {
+    fn versions_are_compared_semantically() {
         let releases = list(LIST, &fleet());
-        let row = |version: &str| {
-            row(&releases.charts[1], &About { version: version.into(), ..about("plain", TEXT).unwrap() })
+        let compared = |version: &str| {
+            compare(
+                &releases.charts[1],
+                &ChartYaml { version: version.into(), ..parse_chart_yaml("plain", TEXT).unwrap() },
+            )
         };
-        assert!(row("1.10.0").behind && row("1.2.3-rc.1").note.contains("newer than"));
-        assert_eq!(row("1.10.0").note, "deprecated by its makers; installs 9.1");
-        assert_eq!((row("1.2.3").behind, row("1.2.3").note.as_str()), (false, "deprecated by its makers"));
+        assert!(compared("1.10.0").behind && compared("1.2.3-rc.1").note.contains("newer than"));
+        assert_eq!(compared("1.10.0").note, "deprecated by its maintainers; installs 9.1");
+        assert_eq!(
+            (compared("1.2.3").behind, compared("1.2.3").note.as_str()),
+            (false, "deprecated by its maintainers")
+        );
     }
 }

@@ -1,5 +1,4 @@
-//! What a chart renders: its objects, the pods that they would make, and how many of them.
-//! Knows nothing of Helm, of nodes, or of what is allowed.
+//! Objects that a chart renders, and the workloads among them.
 
 use std::borrow::Cow;
 
@@ -8,42 +7,39 @@ use serde_json::Value;
 use model::problem::Problem;
 use model::yaml;
 
-/// Where and how long the pods of a workload run.
+/// Where, and how many of, the pods of a workload are scheduled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spread {
+pub enum Scheduling {
     /// One on every node.
     EveryNode,
-    /// That many, wherever there is room.
-    Somewhere(u64),
-    /// One at a time, until it is done: a Job.
-    Passing,
+    /// That many, on any node.
+    Anywhere(u64),
+    /// One at a time, until it has finished: a Job.
+    Transient,
 }
 
-/// A workload of which pods are made.
+/// An object that creates pods.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
     /// `daemonset/cilium`, as `kubectl` names it.
     pub name: String,
-    /// Where its pods are.
     pub namespace: String,
-    /// Where and how long they run.
-    pub spread: Spread,
-    /// The pod's `spec`.
+    pub scheduling: Scheduling,
+    /// The `spec` of the pod.
     pub pod: Value,
     /// The pod's annotations, or null.
     pub annotations: Value,
 }
 
-/// An object, and what made it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rendered {
-    /// The template, as Helm writes it over each document: `tiny/templates/deployment.yaml`. Empty if it did not.
+    /// Its template, from the comment that Helm writes above each document: `tiny/templates/deployment.yaml`. May be empty.
     pub template: String,
-    /// The object; of a custom resource definition without the schemas of its versions.
+    /// The object; a custom resource definition has no schemas.
     pub value: Value,
 }
 
-/// Every object in a rendered text, in its order.
+/// Every object in a rendered text, in order.
 ///
 /// # Errors
 /// A document that is not YAML.
@@ -52,33 +48,32 @@ pub fn objects(release: &str, text: &str) -> Result<Vec<Rendered>, Problem> {
     for part in documents(text) {
         let template = part.lines().find_map(|line| line.strip_prefix("# Source: ")).unwrap_or_default();
         for document in yaml::foreign(&format!("what {release} renders"), &without_schemas(part))? {
-            let objects = list(&document.value).into_iter().filter(|object| object["kind"].is_string());
+            let objects = items(&document.value).into_iter().filter(|object| object["kind"].is_string());
             found.extend(objects.map(|object| Rendered { template: template.to_owned(), value: object.clone() }));
         }
     }
     Ok(found)
 }
 
-/// The workloads among objects, in their order.
 pub fn workloads(objects: &[Rendered], namespace: &str) -> Vec<Workload> {
     objects.iter().filter_map(|object| workload(&object.value, namespace)).collect()
 }
 
-/// A custom resource definition without what stands under `schema:` of each version. Those are most of what charts
-/// render (5.7 of the 5.8 MB of kyverno 3.9), and say nothing about a cluster.
+/// A custom resource definition without the `schema:` of each version: most of what charts render (5.7 of the 5.8 MB of
+/// kyverno 3.9), and not needed here.
 fn without_schemas(part: &str) -> Cow<'_, str> {
     if !part.contains("\nkind: CustomResourceDefinition") {
         return Cow::Borrowed(part);
     }
-    let mut within: Option<usize> = None;
+    let mut schema_indent: Option<usize> = None;
     let mut kept = String::new();
     for line in part.lines() {
         let indent = line.len() - line.trim_start().len();
-        if within.is_some_and(|schema| line.trim().is_empty() || indent > schema) {
+        if schema_indent.is_some_and(|schema| line.trim().is_empty() || indent > schema) {
             continue;
         }
-        within = (line.trim() == "schema:").then_some(indent);
-        if within.is_none() {
+        schema_indent = (line.trim() == "schema:").then_some(indent);
+        if schema_indent.is_none() {
             kept.push_str(line);
             kept.push('\n');
         }
@@ -86,45 +81,45 @@ fn without_schemas(part: &str) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-/// Texts between lines that are `---`. Such a line cannot stand inside of a document: block text is indented.
+/// Texts between `---` lines, which cannot occur inside a document: block text is indented.
 fn documents(text: &str) -> impl Iterator<Item = &str> {
     text.split("\n---").map(|part| part.strip_prefix("---").unwrap_or(part)).filter(|part| !part.trim().is_empty())
 }
 
-/// The objects of a `List`, or the one object.
-fn list(value: &Value) -> Vec<&Value> {
+/// The items of a `List`, or the object itself.
+fn items(value: &Value) -> Vec<&Value> {
     match (value["kind"].as_str(), value["items"].as_array()) {
         (Some("List"), Some(items)) => items.iter().collect(),
         _ => vec![value],
     }
 }
 
-/// The workload that an object is, if it makes pods.
+/// An object as a workload, if it creates pods.
 pub fn workload(object: &Value, namespace: &str) -> Option<Workload> {
     let kind = object["kind"].as_str()?;
     let replicas = || object["spec"]["replicas"].as_u64().unwrap_or(1);
-    let (template, spread) = match kind {
-        "Pod" => ("", Spread::Somewhere(1)),
-        "DaemonSet" => ("/spec/template", Spread::EveryNode),
-        "Deployment" | "StatefulSet" | "ReplicaSet" => ("/spec/template", Spread::Somewhere(replicas())),
-        "Job" => ("/spec/template", Spread::Passing),
-        "CronJob" => ("/spec/jobTemplate/spec/template", Spread::Passing),
+    let (template, scheduling) = match kind {
+        "Pod" => ("", Scheduling::Anywhere(1)),
+        "DaemonSet" => ("/spec/template", Scheduling::EveryNode),
+        "Deployment" | "StatefulSet" | "ReplicaSet" => ("/spec/template", Scheduling::Anywhere(replicas())),
+        "Job" => ("/spec/template", Scheduling::Transient),
+        "CronJob" => ("/spec/jobTemplate/spec/template", Scheduling::Transient),
         _ => return None,
     };
-    // A hook's pod is there while Helm works.
+    // The pod of a hook runs only during an install.
     let hook = object.pointer("/metadata/annotations/helm.sh~1hook").is_some();
     let template = object.pointer(template)?;
     Some(Workload {
         name: format!("{}/{}", kind.to_lowercase(), object["metadata"]["name"].as_str().unwrap_or_default()),
         namespace: object["metadata"]["namespace"].as_str().unwrap_or(namespace).to_owned(),
-        spread: if hook { Spread::Passing } else { spread },
+        scheduling: if hook { Scheduling::Transient } else { scheduling },
         pod: template.get("spec")?.clone(),
         annotations: template["metadata"]["annotations"].clone(),
     })
 }
 
 impl Workload {
-    /// Its containers, those that run before the others among them, with their names.
+    /// Its init containers and containers, with their names.
     pub fn containers(&self) -> impl Iterator<Item = (&str, &Value)> {
         ["initContainers", "containers"]
             .into_iter()
@@ -132,7 +127,7 @@ impl Workload {
             .map(|container| (container["name"].as_str().unwrap_or_default(), container))
     }
 
-    /// Paths of the node that it mounts, with the names of the volumes.
+    /// Names of volumes and the paths of the node that they mount.
     pub fn host_paths(&self) -> Vec<(&str, &str)> {
         let volumes = self.pod["volumes"].as_array().into_iter().flatten();
         let path = |v: &'_ Value| v.get("hostPath").is_some_and(|h| !h.is_null());
@@ -205,24 +200,24 @@ spec: {replicas: 2, template: {spec: {}}}
 "#;
 
     #[test]
-    fn workloads_are_found_and_all_else_is_not() {
+    fn only_objects_with_pods_are_workloads() {
         let found = workloads(&objects("x", TEXT).unwrap(), "here");
-        let told: Vec<_> = found.iter().map(|w| (w.name.as_str(), w.namespace.as_str(), w.spread)).collect();
+        let got: Vec<_> = found.iter().map(|w| (w.name.as_str(), w.namespace.as_str(), w.scheduling)).collect();
         let want = [
-            ("daemonset/agent", "here", Spread::EveryNode),
-            ("job/once", "other", Spread::Passing),
-            ("deployment/web", "here", Spread::Passing),
-            ("statefulset/db", "here", Spread::Somewhere(2)),
+            ("daemonset/agent", "here", Scheduling::EveryNode),
+            ("job/once", "other", Scheduling::Transient),
+            ("deployment/web", "here", Scheduling::Transient),
+            ("statefulset/db", "here", Scheduling::Anywhere(2)),
         ];
-        assert_eq!(told, want);
+        assert_eq!(got, want);
         assert_eq!(found[0].host_paths(), [("log", "/var/log")]);
         assert_eq!(found[0].containers().map(|(name, _)| name).collect::<Vec<_>>(), ["a"]);
     }
 
     #[test]
-    fn objects_say_their_template_and_a_definition_is_read_without_its_schemas() {
+    fn objects_have_their_template_and_definitions_no_schemas() {
         let found = objects("x", TEXT).unwrap();
-        let told: Vec<_> = found.iter().map(|o| (o.template.as_str(), o.value["kind"].as_str().unwrap())).collect();
+        let got: Vec<_> = found.iter().map(|o| (o.template.as_str(), o.value["kind"].as_str().unwrap())).collect();
         let want = [
             ("x/templates/crd.yaml", "CustomResourceDefinition"),
             ("x/ds.yaml", "DaemonSet"),
@@ -231,7 +226,7 @@ spec: {replicas: 2, template: {spec: {}}}
             ("", "Service"),
             ("", "StatefulSet"),
         ];
-        assert_eq!(told, want);
+        assert_eq!(got, want);
         let versions = serde_json::json!([{"name": "v1", "served": true}]);
         assert_eq!(
             (&found[0].value["spec"]["group"], &found[0].value["spec"]["versions"]),
@@ -240,7 +235,7 @@ spec: {replicas: 2, template: {spec: {}}}
     }
 
     #[test]
-    fn what_is_no_yaml_says_whose_it_is() {
+    fn invalid_yaml_is_reported_with_its_release() {
         assert_eq!(objects("x", "a: [").unwrap_err().what, "cannot read `what x renders` as YAML");
     }
 }

@@ -1,23 +1,21 @@
-//! Whether releases fit the clusters that they go to. Each part of it judges one thing.
-//! Knows nothing of Helm: it is given values and what was rendered from them.
+//! Checks whether releases fit their clusters, from their values and what was rendered from them.
 
-pub mod amounts;
 pub mod images;
 pub mod keys;
 pub mod memory;
 pub mod namespaces;
+pub mod quantities;
 
 use std::net::Ipv4Addr;
 
 use model::token::{self, Token};
 
-/// The address of every node in what is rendered: of the range that is kept for documentation (RFC 5737).
+/// The address of every node in rendered objects, of a range for documentation (RFC 5737).
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 
-/// Values as Helm would be fed them, with samples in place of what only a run knows: [`ADDRESS`], and base64 that
-/// says what it is. A certificate and its key are left out: charts
-/// parse what they are given (cilium 1.20 refuses all but a real pair), and make their own where there is none.
-pub fn sampled(values: &str) -> String {
+/// Values with samples in place of tokens that only a run can complete. Certificates and keys are left empty: charts parse
+/// them (cilium 1.20 refuses all but a real pair), and generate their own if there is none.
+pub fn with_samples(values: &str) -> String {
     let sample = |token: Token<'_>| {
         Some(match token {
             Token::Fact(name) if name.ends_with(".ip") => ADDRESS.to_string(),
@@ -39,7 +37,7 @@ mod tests {
     fn every_token_has_a_sample() {
         let values = "ip: <fact:app1.cp.ip>\nca: <fact:app1.ca-hash>\nkey: <secret:x>\nof: <digest:a.yaml>\n\
                       cert: <secret:mesh-ca.cert>\n";
-        let sampled = sampled(values);
+        let sampled = with_samples(values);
         assert!(sampled.starts_with("ip: 192.0.2.10\nca: sha256:000") && sampled.ends_with("\ncert: \n"), "{sampled}");
     }
 }

@@ -84,34 +84,6 @@ impl Host {
         self.environment.find(tool)
     }
 
-    fn builtin(&mut self, task: TaskId, args: &[String]) -> Running {
-        let words: Vec<&str> = args.iter().map(String::as_str).collect();
-        let out = self.environment.root.join("out");
-        match words[..] {
-            ["machine"] => {
-                let environment = self.environment.clone();
-                self.thread(task, move || machine::report(&environment))
-            }
-            ["dial", address, port] => {
-                let (address, port) = (address.to_owned(), port.to_owned());
-                self.thread(task, move || tcp::connect(&address, &port))
-            }
-            ["sha256", path] => {
-                let path = out.join(path);
-                self.thread(task, move || digest::print(&path))
-            }
-            ["check", path, digest] => {
-                let (path, digest) = (out.join(path), digest.to_owned());
-                self.thread(task, move || digest::check(&path, &digest))
-            }
-            ["place", from, to] => {
-                let (from, to) = (from.to_owned(), to.to_owned());
-                self.thread(task, move || install::move_binary(&out, &from, &to))
-            }
-            _ => self.finished(task, Exit::NotStarted(format!("unknown builtin command: {}", words.join(" ")))),
-        }
-    }
-
     fn thread(&mut self, task: TaskId, run: impl FnOnce() -> Output + Send + 'static) -> Running {
         let sender = self.sender.clone();
         let spawned = thread::Builder::new().spawn(move || {
@@ -152,7 +124,8 @@ impl World for Host {
     fn start(&mut self, call: Call) {
         let task = call.task;
         let running = if call.tool == Tool::Builtin {
-            self.builtin(task, &call.args)
+            let environment = self.environment.clone();
+            self.thread(task, move || builtin(&environment, &call.args))
         } else {
             match Child::start(call, &self.environment, self.sender.clone()) {
                 Ok(child) => Running::Process(child),
@@ -208,6 +181,19 @@ impl Drop for Host {
         children.iter_mut().for_each(|child| child.kill(true));
         let end = Instant::now() + DROP_TIMEOUT;
         children.iter().for_each(|child| child.wait_until(end));
+    }
+}
+
+fn builtin(environment: &Environment, args: &[String]) -> Output {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let out = environment.root.join("out");
+    match words[..] {
+        ["machine"] => machine::report(environment),
+        ["dial", address, port] => tcp::connect(address, port),
+        ["sha256", path] => digest::print(&out.join(path)),
+        ["check", path, digest] => digest::check(&out.join(path), digest),
+        ["place", from, to] => install::move_binary(&out, from, to),
+        _ => Output::of(Exit::NotStarted(format!("unknown builtin command: {}", words.join(" ")))),
     }
 }
 

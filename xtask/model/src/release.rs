@@ -21,14 +21,37 @@ pub struct Releases {
 }
 
 impl Releases {
+    pub fn chart(&self, name: &str) -> Option<&Chart> {
+        self.charts.iter().find(|c| c.placement.name == name)
+    }
+
+    pub fn manifest(&self, name: &str) -> Option<&Manifest> {
+        self.manifests.iter().find(|m| m.placement.name == name)
+    }
+
+    /// Charts for clusters of this role.
+    pub fn charts_on(&self, role: Role) -> impl Iterator<Item = &Chart> {
+        self.charts.iter().filter(move |c| c.placement.clusters.contains(&role))
+    }
+
+    /// Manifests for clusters of this role.
+    pub fn manifests_on(&self, role: Role) -> impl Iterator<Item = &Manifest> {
+        self.manifests.iter().filter(move |m| m.placement.clusters.contains(&role))
+    }
+
+    /// The line of an entry (`cilium`) or of its key (`cilium.version`).
+    pub fn line(&self, key: &str) -> Option<usize> {
+        self.lines.get(key).copied()
+    }
+
     /// The chart of this name, if it is for clusters of this role.
     pub fn on(&self, role: Role, name: &str) -> Option<&Chart> {
-        self.charts.iter().find(|c| c.placement.name == name && c.placement.clusters.contains(&role))
+        self.charts_on(role).find(|c| c.placement.name == name)
     }
 
     /// Whether there is a manifest of this name for clusters of this role.
     pub fn manifest_on(&self, role: Role, name: &str) -> bool {
-        self.manifests.iter().any(|m| m.placement.name == name && m.placement.clusters.contains(&role))
+        self.manifests_on(role).any(|m| m.placement.name == name)
     }
 }
 
@@ -98,6 +121,14 @@ impl Manifest {
     /// Whether its objects are a download, and not a file of this repository.
     pub fn is_downloaded(&self) -> bool {
         matches!(self.source, Source::Url { .. })
+    }
+
+    /// The digest of its download; `None` also if it is unlocked.
+    pub fn sha256(&self) -> Option<&str> {
+        match &self.source {
+            Source::Url { sha256, .. } => sha256.as_deref(),
+            Source::File(_) => None,
+        }
     }
 }
 

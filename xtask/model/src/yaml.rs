@@ -32,6 +32,13 @@ pub struct Document {
     pub lines: BTreeMap<Path, usize>,
 }
 
+impl Document {
+    /// The line of a value, or of the nearest one around it.
+    pub fn line(&self, path: &[String]) -> Option<usize> {
+        (0..=path.len()).rev().find_map(|n| self.lines.get(&path[..n])).copied()
+    }
+}
+
 /// Reads every document of a file; documents without content are left out.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 //! Knows nothing of ids and ranges; `fleet` has them.
 
 use super::exit::{CmdError, CmdResult, DONE, USAGE};
-use super::{Session, load};
+use super::{Session, inputs};
 use crate::ui::shell::Severity;
 use model::fleet::{is_label, next_cluster};
 use model::problem::Problem;
@@ -18,11 +18,11 @@ pub fn run(session: &mut Session, name: &str) -> CmdResult {
         let problem = Problem::new(format!("not a name for a cluster: `{name}`")).why(rule);
         return Err(CmdError::new(USAGE, problem.hint("cargo xtask add-cluster app3")));
     }
-    let inputs = load::inputs(session)?;
+    let inputs = inputs::load(session)?;
     let fleet = &inputs.fleet;
     let none = || CmdError::new(USAGE, Problem::new("there is no id left").why("Cilium knows 255 clusters"));
     let block = next_cluster(fleet, name).ok_or_else(none)?;
-    load::with_more(session, &block).map_err(|problems| {
+    inputs::with_appended(session, &block).map_err(|problems| {
         // Lines beyond the end of the file would only confuse.
         let beyond = |p: Problem| Problem { at: None, hint: p.hint.as_deref().map(typed), ..p };
         CmdError { code: USAGE, problems: problems.into_iter().map(beyond).collect() }

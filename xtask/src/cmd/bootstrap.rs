@@ -2,7 +2,7 @@
 //! Knows nothing of the steps.
 
 use super::exit::{CmdResult, DONE};
-use super::{Session, drill_marker, install, load, place, plan, query};
+use super::{Session, apply, drill_marker, inputs, plan, query, world_factory};
 use tool::helm::Helm;
 
 /// Runs it, or prints what it would run.
@@ -10,14 +10,14 @@ use tool::helm::Helm;
 /// # Errors
 /// Problems of the input, the choice or the machine.
 pub fn run(session: &mut Session) -> CmdResult {
-    let inputs = load::inputs(session)?;
+    let inputs = inputs::load(session)?;
     let offered = inputs.bootstrap(Helm::V4);
-    place::within(session, Some("bootstrap"), &offered, &mut |session, world| {
+    world_factory::with_world(session, Some("bootstrap"), &offered, &mut |session, world| {
         let plan = inputs.bootstrap(query::helm(world)?);
         if session.flags.dry_run {
             return plan::print(session, plan);
         }
-        let code = install::run(session, world, &inputs, &plan)?;
+        let code = apply::run(session, world, &inputs, &plan)?;
         if code == DONE && session.flags.selects_all() {
             drill_marker::back(session)?;
         }

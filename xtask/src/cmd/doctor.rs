@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::conduct::facts;
 use super::exit::{CmdError, CmdResult, DONE, FAILED, PRECONDITION};
-use super::load::Inputs;
-use super::{Session, conduct, load, place, query, ready, status};
+use super::inputs::Inputs;
+use super::{Session, conduct, inputs, preflight_help, query, status, world_factory};
 use crate::cli::Format;
 use crate::ui::doctor;
 use crate::ui::shell::Severity;
@@ -25,8 +25,8 @@ use tool::helm::Helm;
 /// # Errors
 /// Problems of the input.
 pub fn run(session: &mut Session, fix: bool) -> CmdResult {
-    let inputs = load::inputs(session)?;
-    place::within(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
+    let inputs = inputs::load(session)?;
+    world_factory::with_world(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
         examine(session, world, &inputs, fix)
     })
 }
@@ -62,7 +62,7 @@ fn of_host(inputs: &Inputs, survey: &Survey) -> Vec<Finding> {
             continue;
         };
         let stdout = answer.output.as_ref().map_or("", |output| output.stdout.as_str());
-        let meant = ready::meaning(&inputs.fleet, &step.id, stdout);
+        let meant = preflight_help::explain(&inputs.fleet, &step.id, stdout);
         if meant.is_empty() {
             let why = match &answer.state {
                 ProbeState::Differs { why, .. } | ProbeState::NoAnswer(why) => why.clone(),
@@ -124,7 +124,7 @@ fn mend(
     let plan = repair(&inputs.bootstrap(query::helm(world)?), &inputs.fleet, &fixes, clock);
     let starts = fixes.iter().any(|step| step.machine().is_some() && step.action() == "launch");
     session.flags.only = fixes.iter().map(StepKey::to_string).collect();
-    let code = conduct::run(session, world, &plan, &|failure| ready::problems(&inputs.fleet, failure))?;
+    let code = conduct::run(session, world, &plan, &|failure| preflight_help::explain_failure(&inputs.fleet, failure))?;
     if starts && code == DONE {
         let next = session.flags.hint("cargo xtask start   # brings back what lives in the VMs");
         session.shell.status(Severity::Hint, "Next", &next);

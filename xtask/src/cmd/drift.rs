@@ -4,7 +4,7 @@
 use super::Session;
 use super::conduct::jobs;
 use super::exit::CmdError;
-use super::load::Inputs;
+use super::inputs::Inputs;
 use exec::query::{self, Survey};
 use model::token::{self, Token};
 use model::yaml;

@@ -1,7 +1,7 @@
 //! `explain`: which ADR and which contract check a configuration line belongs to.
 
 use super::exit::{CmdError, CmdResult, DONE, USAGE};
-use super::{Session, load};
+use super::{Session, inputs};
 use crate::cli::Format;
 use contract::explain::{self, Explanation};
 use contract::{Read, RenderedState};
@@ -12,7 +12,7 @@ use model::problem::{Problem, nearest};
 /// # Errors
 /// Problems of the input, or a query that nothing fits.
 pub fn run(session: &mut Session, query: &str) -> CmdResult {
-    let inputs = load::inputs(session)?;
+    let inputs = inputs::load(session)?;
     let adrs = session.workspace.texts("adr").map_err(CmdError::all(USAGE))?;
     let state = RenderedState::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
     let report = contract::check(&state.map_err(CmdError::all(USAGE))?);

@@ -2,7 +2,7 @@
 //! Knows nothing of the rules.
 
 use super::exit::{CmdResult, DONE};
-use super::{Session, load};
+use super::{Session, inputs};
 use crate::cli::Fleet;
 use crate::ui::format;
 use crate::ui::shell::Severity;
@@ -13,7 +13,7 @@ use crate::ui::shell::Severity;
 /// All problems of the input.
 pub fn run(session: &mut Session, command: &Fleet) -> CmdResult {
     let Fleet::Check = command;
-    let inputs = load::inputs(session)?;
+    let inputs = inputs::load(session)?;
     let fleet = &inputs.fleet;
     let nodes = fleet.clusters.iter().map(|c| c.nodes.len()).sum();
     let memory: u64 = fleet.clusters.iter().map(|c| c.memory.0).sum::<u64>() + fleet.host.docker.0;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use camino::Utf8Path;
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
-use super::{Session, load, plan};
+use super::{Session, inputs, plan};
 use crate::ui::shell::Severity;
 use ::plan::{Plan, StepKey};
 use model::problem::{Problem, nearest};
@@ -48,6 +48,6 @@ fn missing(session: &Session, step: &str) -> CmdError {
 
 /// The steps of every plan, as far as the input can be read.
 fn known(session: &Session) -> BTreeSet<StepKey> {
-    let plans = load::inputs(session).map(|inputs| plan::every(&inputs)).unwrap_or_default();
+    let plans = inputs::load(session).map(|inputs| plan::every(&inputs)).unwrap_or_default();
     plans.iter().flat_map(Plan::ids).collect()
 }

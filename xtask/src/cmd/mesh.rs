@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
-use super::load::Inputs;
-use super::{Session, conduct, load, place, plan, query, show};
+use super::inputs::Inputs;
+use super::{Session, conduct, inputs, plan, query, show, world_factory};
 use crate::ui::format;
 use crate::ui::shell::Severity;
 use ::plan::mesh::{MeshScope, pairs, survey};
@@ -35,13 +35,13 @@ pub struct Wishes {
 /// # Errors
 /// Problems of the input, the choice or the machine.
 pub fn run(session: &mut Session, wishes: Wishes) -> CmdResult {
-    let inputs = load::inputs(session)?;
+    let inputs = inputs::load(session)?;
     let scope = wanted(session, &inputs.fleet)?;
     if session.flags.dry_run {
         return printed(session, &inputs, &scope, wishes);
     }
     let lock = (!wishes.diagnose).then_some("mesh-connect");
-    place::within(session, lock, &inputs.bootstrap(Helm::V4), &mut |session, world| {
+    world_factory::with_world(session, lock, &inputs.bootstrap(Helm::V4), &mut |session, world| {
         within(session, world, &inputs, scope.clone(), wishes)
     })
 }
@@ -63,7 +63,7 @@ pub fn printed(session: &mut Session, inputs: &Inputs, scope: &MeshScope, wishes
 /// # Errors
 /// An unknown cluster, fewer than two clusters, or no link between them.
 pub fn wanted(session: &Session, fleet: &Fleet) -> Result<MeshScope, CmdError> {
-    let scope = MeshScope { clusters: load::clusters(session, fleet)?, ..MeshScope::default() };
+    let scope = MeshScope { clusters: inputs::selected_clusters(session, fleet)?, ..MeshScope::default() };
     if scope.clusters.len() < 2 {
         return Err(CmdError::new(USAGE, Problem::new("a mesh needs two clusters").at(&fleet.file, None)));
     }

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use super::Session;
 use super::conduct::chosen;
 use super::exit::{CmdError, CmdResult, DONE};
-use super::load::{self, Inputs};
+use super::inputs::{self, Inputs};
 use crate::cli::{Format, Graph, Planned};
 use crate::ui::shell::Severity;
 use crate::ui::{events, format};
@@ -19,7 +19,7 @@ use tool::helm::Helm;
 /// # Errors
 /// Problems of the input or of the choice.
 pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Option<Graph>) -> CmdResult {
-    let plan = planned(&load::inputs(session)?, of)?;
+    let plan = planned(&inputs::load(session)?, of)?;
     match (since, graph) {
         (Some(commit), _) => changes(session, plan, of, commit),
         (None, Some(Graph::Mermaid)) => {
@@ -50,7 +50,7 @@ fn planned(inputs: &Inputs, of: Planned) -> Result<Plan, CmdError> {
 
 /// Prints what differs from the plan that a commit would have made, with the code of today.
 fn changes(session: &mut Session, plan: Plan, of: Planned, commit: &str) -> CmdResult {
-    let then = planned(&load::inputs_at(session, commit)?, of)?;
+    let then = planned(&inputs::at_commit(session, commit)?, of)?;
     let chosen = chosen(session, &plan)?;
     let there = |step: &StepKey| chosen.contains(step) || plan.step(step).is_none();
     let changes: Vec<_> = diff::diff(&then, &plan).into_iter().filter(|change| there(&change.step)).collect();

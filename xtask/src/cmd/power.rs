@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::conduct::facts;
 use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
-use super::load::Inputs;
-use super::{Session, conduct, drill_marker, install, load, mesh, place, plan, query};
+use super::inputs::Inputs;
+use super::{Session, apply, conduct, drill_marker, inputs, mesh, plan, query, world_factory};
 use crate::ui::format;
 use crate::ui::shell::Severity;
 use ::plan::mesh::MeshScope;
@@ -37,11 +37,11 @@ pub enum Power {
 /// # Errors
 /// Problems of the input, the choice or the machine; or nobody said yes.
 pub fn run(session: &mut Session, power: Power) -> CmdResult {
-    let inputs = load::inputs(session)?;
+    let inputs = inputs::load(session)?;
     let offered = inputs.bootstrap(Helm::V4);
     let (fleet, name) = (&inputs.fleet, name(power));
     let all = session.flags.selects_all();
-    let code = place::within(session, Some(name), &offered, &mut |session, world| {
+    let code = world_factory::with_world(session, Some(name), &offered, &mut |session, world| {
         let plan = match power {
             Power::Stop => power::stop(fleet),
             Power::Start => power::start(fleet, inputs.bootstrap(query::helm(world)?)),
@@ -53,7 +53,7 @@ pub fn run(session: &mut Session, power: Power) -> CmdResult {
         if power == Power::Destroy && !session.flags.simulate {
             consent(session, world, fleet, &plan)?;
         }
-        let code = conduct::run(session, world, &plan, &|failure| install::meaning(&inputs, failure))?;
+        let code = conduct::run(session, world, &plan, &|failure| apply::explain_failure(&inputs, failure))?;
         if power == Power::Start && code == DONE && all { linked(session, world, &inputs, &plan) } else { Ok(code) }
     })?;
     if power == Power::Start && code == DONE && all && !session.flags.dry_run {

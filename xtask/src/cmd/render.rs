@@ -2,7 +2,7 @@
 //! Knows nothing of what is in them.
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, PRECONDITION};
-use super::{Session, load, show};
+use super::{Session, inputs, show};
 use crate::ui::format;
 use crate::ui::shell::Severity;
 use exec::workspace::Drift;
@@ -14,7 +14,7 @@ use render::Files;
 /// # Errors
 /// Problems of the input, or of the disk.
 pub fn run(session: &mut Session, check: bool) -> CmdResult {
-    let inputs = load::inputs(session)?;
+    let inputs = inputs::load(session)?;
     if check { compare(session, &inputs.files) } else { write(session, &inputs.files) }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::verify_contract::record::{self, ANSWERS};
 use super::verify_contract::{model as drill_model, rendered};
-use super::{Session, load, show};
+use super::{Session, inputs, show};
 use crate::ui::contract::{Excused, Results, json as verdicts};
 use crate::ui::shell::Severity;
 use contract::{RenderedState, Report};
@@ -66,7 +66,7 @@ fn changed(folder: &str, sums: &str, files: &[(&str, &str)]) -> Vec<Problem> {
 
 /// Every file that has changed since the report, and every verdict that re-evaluation gives differently.
 fn differs(session: &mut Session, folder: &str, record: &Value, log: Option<&str>) -> Result<Vec<Problem>, CmdError> {
-    let inputs = load::inputs(session)?;
+    let inputs = inputs::load(session)?;
     let state = RenderedState::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
     let mut state = state.map_err(CmdError::all(USAGE))?;
     if !record["contract"]["rendered"].is_null() {

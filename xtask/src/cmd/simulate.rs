@@ -14,7 +14,7 @@ use clap::ValueEnum;
 
 use super::conduct::jobs;
 use super::exit::{CmdError, CmdResult, DONE, STUCK, USAGE};
-use super::{Session, load};
+use super::{Session, inputs};
 use crate::cli::{Format, Planned, Simulate};
 use crate::ui::format;
 use crate::ui::shell::{Severity, Volume};
@@ -36,7 +36,7 @@ struct Totals {
 pub fn run(session: &mut Session, wanted: &Simulate) -> CmdResult {
     let began = clock::now_ms();
     let named = named_trials(wanted).map_err(CmdError::with(USAGE))?;
-    let inputs = load::inputs(session)?;
+    let inputs = inputs::load(session)?;
     let command = wanted.command;
     let plans =
         if wanted.readdressed { scenario::readdressed(command, &inputs)? } else { scenario::of(command, &inputs)? };

@@ -2,8 +2,8 @@
 //! Knows nothing of what the questions mean.
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
-use super::load::Inputs;
-use super::{Session, drift, load, place, query};
+use super::inputs::Inputs;
+use super::{Session, drift, inputs, query, world_factory};
 use crate::cli::Format;
 use crate::ui::shell::Severity;
 use crate::ui::status;
@@ -21,8 +21,8 @@ use tool::helm::Helm;
 /// # Errors
 /// Problems of the input.
 pub fn run(session: &mut Session) -> CmdResult {
-    let inputs = load::inputs(session)?;
-    place::within(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
+    let inputs = inputs::load(session)?;
+    world_factory::with_world(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
         let survey = look(session, world, &inputs)?;
         let links = linked(session, world, &inputs, &survey.answers)?;
         let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers).linked(links);

@@ -1,26 +1,20 @@
-//! `tools install`: the pinned builds of helm, kubectl and cilium for the machine that this runs on.
-//! Knows nothing of where they come from.
+//! `tools install`: installs the pinned builds of helm, kubectl and cilium for this machine.
 
 use std::time::Duration;
 
 use super::exit::{CmdError, CmdResult, PRECONDITION};
-use super::{Session, conduct, load, place, plan, query};
+use super::{Session, conduct, inputs, plan, query, world_factory};
 use ::plan::{bootstrap, tools};
 use model::problem::Problem;
-use tool::World;
-use tool::builtin;
+use tool::{World, builtin};
 
-/// The machine answers about itself at once.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Installs what is missing, or prints what it would do.
-///
-/// # Errors
-/// Problems of the input, or of the choice.
+/// Installs missing tools, or prints the plan.
 pub fn install(session: &mut Session) -> CmdResult {
-    let inputs = load::inputs(session)?;
-    let offered = bootstrap::downloads(&inputs.fleet, &inputs.releases);
-    place::within(session, Some("tools install"), &offered, &mut |session, world| {
+    let inputs = inputs::load(session)?;
+    let downloads = bootstrap::downloads(&inputs.fleet, &inputs.releases);
+    world_factory::with_world(session, Some("tools install"), &downloads, &mut |session, world| {
         let plan = tools::plan(&inputs.fleet, &inputs.tools, &platform(world)?);
         if session.flags.dry_run {
             return plan::print(session, plan);
@@ -29,12 +23,12 @@ pub fn install(session: &mut Session) -> CmdResult {
     })
 }
 
-/// What the machine is, as `macos-aarch64`.
+/// The platform of this machine, as `macos-aarch64`.
 fn platform(world: &mut dyn World) -> Result<String, CmdError> {
     let output = query::command(world, builtin::machine(), LIMIT)?;
-    let said: serde_json::Value = serde_json::from_str(&output.stdout).unwrap_or_default();
-    match (said["os"].as_str(), said["arch"].as_str()) {
+    let machine: serde_json::Value = serde_json::from_str(&output.stdout).unwrap_or_default();
+    match (machine["os"].as_str(), machine["arch"].as_str()) {
         (Some(os), Some(arch)) => Ok(format!("{os}-{arch}")),
-        _ => Err(CmdError::new(PRECONDITION, Problem::new("this machine does not say what it is").why(output.stderr))),
+        _ => Err(CmdError::new(PRECONDITION, Problem::new("cannot detect OS/architecture").why(output.stderr))),
     }
 }

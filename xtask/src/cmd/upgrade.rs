@@ -2,8 +2,8 @@
 //! Knows nothing of the steps.
 
 use super::exit::{CmdError, CmdResult, DONE};
-use super::load::Inputs;
-use super::{Session, install, load, place, plan, query};
+use super::inputs::Inputs;
+use super::{Session, apply, inputs, plan, query, world_factory};
 use crate::cli::Format;
 use crate::ui::format;
 use crate::ui::shell::Severity;
@@ -17,15 +17,15 @@ use tool::helm::Helm;
 /// # Errors
 /// Problems of the input, the choice or the machine.
 pub fn run(session: &mut Session) -> CmdResult {
-    let inputs = load::inputs(session)?;
+    let inputs = inputs::load(session)?;
     let offered = inputs.bootstrap(Helm::V4);
-    place::within(session, Some("upgrade"), &offered, &mut |session, world| {
+    world_factory::with_world(session, Some("upgrade"), &offered, &mut |session, world| {
         let plan = inputs.upgrade(query::helm(world)?);
         if session.flags.dry_run {
             return plan::print(session, plan);
         }
         tell(session, world, &inputs, &plan)?;
-        let code = install::run(session, world, &inputs, &plan)?;
+        let code = apply::run(session, world, &inputs, &plan)?;
         if code == DONE && session.flags.format == Format::Text {
             let next = session.flags.hint("cargo xtask mesh-connect   # if the clusters were connected");
             session.shell.status(Severity::Hint, "Next", &next);

@@ -9,8 +9,8 @@ pub mod rendered;
 use camino::Utf8Path;
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, PRECONDITION, USAGE};
-use super::load::Inputs;
-use super::{Session, load};
+use super::inputs::Inputs;
+use super::{Session, inputs};
 use crate::cli::{Format, VerifyContract};
 use crate::ui::contract::drill::{self, Drill};
 use crate::ui::contract::{Excused, Results, breached, json, junit};
@@ -33,7 +33,7 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> CmdResult {
         let problem = Problem::new("`--dry-run` prints the plan of one tier: `--live` or `--drill`");
         return Err(CmdError::new(USAGE, problem.hint("cargo xtask verify-contract --live --dry-run")));
     }
-    let inputs = load::inputs(session)?;
+    let inputs = inputs::load(session)?;
     let state = RenderedState::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
     let mut state = state.map_err(CmdError::all(USAGE))?;
     if !session.flags.dry_run {

@@ -1,35 +1,32 @@
-//! Images: those that may move under their name, and releases of which nobody has said that they run on arm64.
-//! Knows nothing of registries; what exists for which machine is a note in the list (ADR-0020).
+//! Finds images without a fixed tag, and releases without a note on arm64 in the list (ADR-0020).
 
 use crate::rendered::Workload;
 use model::problem::Problem;
-use model::release::RELEASES;
-use model::release::{Chart, Releases};
+use model::release::{Chart, RELEASES, Releases};
 
-/// A problem for a release without a note that its images exist for arm64: half of the machines are Apple's.
-pub fn arm64(releases: &Releases, chart: &Chart) -> Option<Problem> {
+/// A problem for a release without a note that its images exist for arm64: half of the machines have Apple Silicon.
+pub fn missing_arm64_note(releases: &Releases, chart: &Chart) -> Option<Problem> {
     let name = &chart.placement.name;
-    let said = chart.arm64.as_ref().is_some_and(|note| !note.trim().is_empty());
-    (!said).then(|| {
-        Problem::new(format!("nothing says that the images of `{name}` exist for arm64"))
-            .at(RELEASES, releases.lines.get(name).copied())
-            .why("VMs on Apple Silicon run nothing else")
-            .hint("arm64 = \"where it is written\"")
+    chart.arm64.as_ref().is_none_or(|note| note.trim().is_empty()).then(|| {
+        Problem::new(format!("no note that the images of `{name}` exist for arm64"))
+            .at(RELEASES, releases.line(name))
+            .why("VMs on Apple Silicon run arm64 only")
+            .hint("arm64 = \"where this is documented\"")
     })
 }
 
-/// A problem for each image without a fixed tag or digest, once.
-pub fn moving(release: &str, file: &str, workloads: &[Workload]) -> Vec<Problem> {
+/// A problem for each image without a fixed tag or digest.
+pub fn unpinned(release: &str, file: &str, workloads: &[Workload]) -> Vec<Problem> {
     let images = workloads.iter().flat_map(|w| w.containers().map(|(_, c)| c["image"].as_str().unwrap_or_default()));
-    let mut moving: Vec<&str> = images.filter(|image| !is_fixed(image)).collect();
-    moving.sort_unstable();
-    moving.dedup();
+    let mut unpinned: Vec<&str> = images.filter(|image| !is_fixed(image)).collect();
+    unpinned.sort_unstable();
+    unpinned.dedup();
     let problem = |image: &str| {
         Problem::new(format!("an image of `{release}` has no fixed tag: `{image}`"))
             .at(file, None)
-            .why("another one could be pulled tomorrow under the same name")
+            .why("its contents can change under the same name")
     };
-    moving.into_iter().map(problem).collect()
+    unpinned.into_iter().map(problem).collect()
 }
 
 /// `repository:tag` with a tag other than `latest`, or with a digest.
@@ -46,7 +43,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_tag_must_be_there_and_stay() {
+    fn images_without_a_fixed_tag_are_reported() {
         for image in ["a/b:1.2", "host:5000/a:v1", "a@sha256:00", "a:latest@sha256:00"] {
             assert!(is_fixed(image), "{image}");
         }
@@ -55,7 +52,7 @@ mod tests {
         }
         let object = json!({"kind": "Pod", "metadata": {"name": "p"}, "spec": {
             "containers": [{"image": "a"}, {"image": "b:1"}], "initContainers": [{"image": "a"}]}});
-        let problems = moving("x", "x.yaml", &[workload(&object, "n").unwrap()]);
+        let problems = unpinned("x", "x.yaml", &[workload(&object, "n").unwrap()]);
         assert_eq!(
             problems.iter().map(|p| p.what.as_str()).collect::<Vec<_>>(),
             ["an image of `x` has no fixed tag: `a`"]
@@ -63,10 +60,10 @@ mod tests {
     }
 
     #[test]
-    fn a_release_needs_a_note() {
+    fn release_without_a_note_is_reported() {
         let releases = list(LIST, &fleet());
-        let at = arm64(&releases, &releases.charts[0]).unwrap().at.unwrap();
+        let at = missing_arm64_note(&releases, &releases.charts[0]).unwrap().at.unwrap();
         assert_eq!(at.to_string(), "charts/releases.toml:3");
-        assert_eq!(arm64(&releases, &releases.charts[1]), None);
+        assert_eq!(missing_arm64_note(&releases, &releases.charts[1]), None);
     }
 }

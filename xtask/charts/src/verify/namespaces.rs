@@ -1,7 +1,6 @@
-//! Namespaces: that each release has one, and that Pod Security lets its pods in (ADR-0003).
-//! Knows nothing of the level `restricted`; the clusters have `baseline` and exceptions from it.
+//! Checks that each release has a namespace, and that Pod Security admits its pods (ADR-0003).
 //!
-//! The rules are those of the Pod Security Standards, in the API server's words:
+//! The rules are those of the level `baseline` of the Pod Security Standards, with the API server's messages:
 //! <https://kubernetes.io/docs/concepts/security/pod-security-standards/>
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,12 +10,11 @@ use serde_json::Value;
 use crate::rendered::Workload;
 use model::fleet::{Cluster, Fleet};
 use model::problem::{At, Problem, nearest};
-use model::release::RELEASES;
-use model::release::{Chart, Releases, Source};
+use model::release::{Chart, RELEASES, Releases, Source};
 use model::yaml::{self, Document};
 use render::Data;
 
-/// The label that says how strict a namespace is.
+/// The label with the enforced level.
 const LABEL: &str = "pod-security.kubernetes.io/enforce";
 /// Capabilities that `baseline` allows to add.
 const CAPABILITIES: [&str; 13] = [
@@ -50,35 +48,31 @@ const SYSCTLS: [&str; 12] = [
     "net.ipv4.tcp_wmem",
 ];
 
-/// How strict the namespaces of a cluster are, and where that is written.
+/// The enforced level of each namespace of a cluster, and where it is written.
 pub type Levels = BTreeMap<String, (String, At)>;
 
-/// The namespaces that manifests make. One without a label lets everything in.
+/// The namespaces in manifests. One without a label admits everything.
 pub fn levels<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Levels {
     let mut levels = Levels::new();
     for document in documents.into_iter().filter(|d| d.value["kind"] == "Namespace") {
         let metadata = &document.value["metadata"];
         let level = metadata["labels"][LABEL].as_str().unwrap_or("privileged");
         let path = ["metadata", "labels", LABEL].map(str::to_owned);
-        let line = (0..=path.len()).rev().find_map(|n| document.lines.get(&path[..n])).copied();
-        let at = At { file: document.file.clone(), line };
+        let at = At { file: document.file.clone(), line: document.line(&path) };
         levels.insert(metadata["name"].as_str().unwrap_or_default().to_owned(), (level.to_owned(), at));
     }
     levels
 }
 
-/// The namespaces that the manifests of a cluster make.
-///
-/// # Errors
-/// A manifest that is no YAML.
-pub fn of(releases: &Releases, data: &Data, cluster: &Cluster) -> Result<Levels, Problem> {
-    Ok(levels(&described(releases, data, cluster)?))
+/// The namespaces in the manifests of a cluster.
+pub fn cluster_levels(releases: &Releases, data: &Data, cluster: &Cluster) -> Result<Levels, Problem> {
+    Ok(levels(&manifest_objects(releases, data, cluster)?))
 }
 
 /// Every object of the manifests of a cluster.
-fn described(releases: &Releases, data: &Data, cluster: &Cluster) -> Result<Vec<Document>, Problem> {
+fn manifest_objects(releases: &Releases, data: &Data, cluster: &Cluster) -> Result<Vec<Document>, Problem> {
     let mut all = Vec::new();
-    for manifest in releases.manifests.iter().filter(|m| m.placement.clusters.contains(&cluster.role)) {
+    for manifest in releases.manifests_on(cluster.role) {
         if let Source::File(file) = &manifest.source {
             all.extend(yaml::foreign(file, data.get(file).map_or("", String::as_str))?);
         }
@@ -86,49 +80,44 @@ fn described(releases: &Releases, data: &Data, cluster: &Cluster) -> Result<Vec<
     Ok(all)
 }
 
-/// A problem for each release of a fleet, and each object of a manifest, that goes into a namespace which no manifest
-/// makes. What is so on several clusters is told of the first.
-///
-/// # Errors
-/// A manifest that is no YAML.
-pub fn homeless(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Vec<Problem>, Problem> {
+/// A problem for each release, and each object of a manifest, whose namespace is in no manifest. One on several clusters is
+/// reported for the first.
+pub fn missing_namespaces(fleet: &Fleet, releases: &Releases, data: &Data) -> Result<Vec<Problem>, Problem> {
     let mut problems = Vec::new();
     for cluster in &fleet.clusters {
-        let described = described(releases, data, cluster)?;
-        let levels = levels(&described);
-        let here = releases.charts.iter().filter(|c| c.placement.clusters.contains(&cluster.role));
-        problems.extend(here.filter_map(|chart| missing(releases, chart, &levels, &cluster.name)));
-        problems.extend(described.iter().filter_map(|object| stray(object, &levels, &cluster.name)));
+        let objects = manifest_objects(releases, data, cluster)?;
+        let levels = levels(&objects);
+        let charts = releases.charts_on(cluster.role);
+        problems.extend(charts.filter_map(|chart| missing_of_release(releases, chart, &levels, &cluster.name)));
+        problems.extend(objects.iter().filter_map(|object| missing_of_object(object, &levels, &cluster.name)));
     }
-    let mut told = BTreeSet::new();
-    problems.retain(|problem| told.insert(problem.at.clone()));
+    let mut reported = BTreeSet::new();
+    problems.retain(|problem| reported.insert(problem.at.clone()));
     Ok(problems)
 }
 
-/// A problem if no manifest of the cluster makes the namespace of a release: it would be there without a label, or not
-/// at all.
-pub fn missing(releases: &Releases, chart: &Chart, levels: &Levels, cluster: &str) -> Option<Problem> {
+/// A problem if the namespace of a release is in no manifest: it would have no label, or not exist.
+pub fn missing_of_release(releases: &Releases, chart: &Chart, levels: &Levels, cluster: &str) -> Option<Problem> {
     let (name, namespace) = (&chart.placement.name, &chart.namespace);
-    let line = releases.lines.get(&format!("{name}.namespace")).copied();
-    let why = "its label must be there before the first pod (ADR-0003)";
-    unmade(name, namespace, levels, cluster).map(|problem| problem.at(RELEASES, line).why(why))
+    let line = releases.line(&format!("{name}.namespace"));
+    let why = "its label must exist before the first pod (ADR-0003)";
+    missing(name, namespace, levels, cluster).map(|problem| problem.at(RELEASES, line).why(why))
 }
 
-/// The same of an object of a manifest.
-fn stray(object: &Document, levels: &Levels, cluster: &str) -> Option<Problem> {
+fn missing_of_object(object: &Document, levels: &Levels, cluster: &str) -> Option<Problem> {
     let metadata = &object.value["metadata"];
     let who = format!("{}/{}", object.value["kind"].as_str()?, metadata["name"].as_str()?);
     let path = ["metadata", "namespace"].map(str::to_owned);
-    let problem = unmade(&who, metadata["namespace"].as_str()?, levels, cluster)?;
-    Some(problem.at(object.file.clone(), object.lines.get(&path[..]).copied()).why("nothing can be put into it"))
+    let problem = missing(&who, metadata["namespace"].as_str()?, levels, cluster)?;
+    Some(problem.at(object.file.clone(), object.lines.get(&path[..]).copied()).why("the object cannot be created"))
 }
 
-fn unmade(who: &str, namespace: &str, levels: &Levels, cluster: &str) -> Option<Problem> {
+fn missing(who: &str, namespace: &str, levels: &Levels, cluster: &str) -> Option<Problem> {
     (!levels.contains_key(namespace)).then(|| {
-        Problem::new(format!("no manifest on {cluster} makes the namespace of `{who}`: `{namespace}`")).hint(
+        Problem::new(format!("no manifest on {cluster} has the namespace of `{who}`: `{namespace}`")).hint(
             match nearest(namespace, levels.keys().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("write it into infra/manifests; there are {}", names(levels)),
+                None => format!("add it to infra/manifests, or use one of {}", names(levels)),
             },
         )
     })
@@ -138,7 +127,7 @@ fn names(levels: &Levels) -> String {
     levels.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// A problem for each workload that its namespace would not let in.
+/// A problem for each workload that its namespace would not admit.
 pub fn forbidden(release: &str, workloads: &[Workload], levels: &Levels) -> Vec<Problem> {
     let mut problems = Vec::new();
     for workload in workloads {
@@ -150,13 +139,13 @@ pub fn forbidden(release: &str, workloads: &[Workload], levels: &Levels) -> Vec<
             let what = format!("namespace `{}` forbids `{}` of `{release}`", workload.namespace, workload.name);
             let why = format!("violates {level}: {}", reasons.join(", "));
             let problem = Problem::new(what).at(at.file.clone(), at.line).why(why);
-            problems.push(problem.hint("another namespace, or an exception with its reason in ADR-0003"));
+            problems.push(problem.hint("use another namespace, or add an exception and its reason to ADR-0003"));
         }
     }
     problems
 }
 
-/// What `baseline` forbids of a pod, as the API server says it.
+/// Violations of `baseline`, as in the API server's message.
 pub fn violations(workload: &Workload) -> Vec<String> {
     let mut found = Vec::new();
     let pod = &workload.pod;
@@ -172,22 +161,22 @@ pub fn violations(workload: &Workload) -> Vec<String> {
     if !volumes.is_empty() {
         found.push(format!("hostPath volumes (volumes {})", volumes.join(", ")));
     }
-    found.extend(security("pod", &pod["securityContext"]));
+    found.extend(context_violations("pod", &pod["securityContext"]));
     for sysctl in texts(&pod["securityContext"]["sysctls"], "name").filter(|name| !SYSCTLS.contains(name)) {
         found.push(format!("forbidden sysctls ({sysctl})"));
     }
     for (name, container) in workload.containers() {
-        found.extend(of_container(name, container));
+        found.extend(container_violations(name, container));
     }
     let annotations = workload.annotations.as_object().into_iter().flatten();
-    let armour = annotations.filter(|(key, _)| key.starts_with("container.apparmor.security.beta.kubernetes.io/"));
-    for (key, value) in armour.filter(|(_, value)| !is_armour(value)) {
+    let profiles = annotations.filter(|(key, _)| key.starts_with("container.apparmor.security.beta.kubernetes.io/"));
+    for (key, value) in profiles.filter(|(_, value)| !is_apparmor_allowed(value)) {
         found.push(format!("forbidden AppArmor profile ({key}={value})"));
     }
     found
 }
 
-fn of_container(name: &str, container: &Value) -> Vec<String> {
+fn container_violations(name: &str, container: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let context = &container["securityContext"];
     if context["privileged"] == true {
@@ -209,13 +198,11 @@ fn of_container(name: &str, container: &Value) -> Vec<String> {
     if context["procMount"].as_str().is_some_and(|mount| mount != "Default") {
         found.push(format!("procMount (container {name:?} must not set it)"));
     }
-    found.extend(security(&format!("container {name:?}"), context));
-    let hosts =
-        |pointer: &&str| container.pointer(pointer).and_then(Value::as_str).is_some_and(|host| !host.is_empty());
+    found.extend(context_violations(&format!("container {name:?}"), context));
     let probes = ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle/postStart", "lifecycle/preStop"];
-    let places = probes.iter().flat_map(|p| [format!("/{p}/httpGet/host"), format!("/{p}/tcpSocket/host")]);
-    for place in places.filter(|place| hosts(&place.as_str())) {
-        let host = container.pointer(&place).and_then(Value::as_str).unwrap_or_default();
+    let pointers = probes.iter().flat_map(|p| [format!("/{p}/httpGet/host"), format!("/{p}/tcpSocket/host")]);
+    let hosts = pointers.filter_map(|pointer| container.pointer(&pointer)?.as_str());
+    for host in hosts.filter(|host| !host.is_empty()) {
         let reason = format!("probe or lifecycle host (container {name:?} uses probe or lifecycle host {host:?})");
         if !found.contains(&reason) {
             found.push(reason);
@@ -224,8 +211,8 @@ fn of_container(name: &str, container: &Value) -> Vec<String> {
     found
 }
 
-/// What a pod and a container may both ask for.
-fn security(who: &str, context: &Value) -> Vec<String> {
+/// Violations in the security context of a pod or container.
+fn context_violations(who: &str, context: &Value) -> Vec<String> {
     let mut found = Vec::new();
     if context["seccompProfile"]["type"] == "Unconfined" {
         found.push(format!("seccompProfile ({who} must not set it to \"Unconfined\")"));
@@ -238,15 +225,15 @@ fn security(who: &str, context: &Value) -> Vec<String> {
     }
     let linux = &context["seLinuxOptions"];
     let types = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
-    let strange = linux["type"].as_str().is_some_and(|t| !types.contains(&t));
+    let other_type = linux["type"].as_str().is_some_and(|t| !types.contains(&t));
     let named = ["user", "role"].iter().any(|key| linux[*key].as_str().is_some_and(|v| !v.is_empty()));
-    if strange || named {
+    if other_type || named {
         found.push(format!("seLinuxOptions ({who} sets what is not allowed)"));
     }
     found
 }
 
-fn is_armour(value: &Value) -> bool {
+fn is_apparmor_allowed(value: &Value) -> bool {
     value.as_str().is_some_and(|v| v.is_empty() || v == "runtime/default" || v.starts_with("localhost/"))
 }
 
@@ -276,7 +263,7 @@ mod tests {
 
     /// The texts are those of a real API server v1.35.
     #[test]
-    fn reasons_are_the_api_servers() {
+    fn violations_match_the_api_servers_messages() {
         let node_exporter = json!({"hostNetwork": true, "hostPID": true,
             "volumes": [{"name": "proc", "hostPath": {"path": "/proc"}}, {"name": "sys", "hostPath": {"path": "/sys"}}],
             "containers": [{"name": "node-exporter", "ports": [{"hostPort": 9100}, {"containerPort": 1}]}]});
@@ -297,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_of_baseline_is_looked_at() {
+    fn each_rule_of_baseline_is_checked() {
         let context = |context: Value| {
             let pod =
                 json!({"containers": [{"name": "c"}], "initContainers": [{"name": "i", "securityContext": context}]});
@@ -322,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_namespace_forbids_names_its_label() {
+    fn forbidden_workload_is_reported_at_the_label() {
         let bad = daemonset(json!({"hostNetwork": true}));
         let problems = forbidden("x", std::slice::from_ref(&bad), &all());
         assert_eq!(problems[0].at.as_ref().unwrap().to_string(), "infra/manifests/namespaces.yaml:6");
@@ -332,23 +319,23 @@ mod tests {
     }
 
     #[test]
-    fn an_object_without_a_namespace_is_found() {
+    fn object_in_a_missing_namespace_is_reported() {
         let object = |space: &str| {
             let text = format!("kind: Service\nmetadata:\n  name: web\n  namespace: {space}\n");
-            stray(&yaml::parse("infra/manifests/web.yaml", &text).unwrap()[0], &all(), "app1")
+            missing_of_object(&yaml::parse("infra/manifests/web.yaml", &text).unwrap()[0], &all(), "app1")
         };
         let problem = object("plan").unwrap();
-        assert_eq!(problem.what, "no manifest on app1 makes the namespace of `Service/web`: `plan`");
+        assert_eq!(problem.what, "no manifest on app1 has the namespace of `Service/web`: `plan`");
         assert_eq!(problem.at.unwrap().to_string(), "infra/manifests/web.yaml:4");
         assert_eq!(problem.hint.as_deref(), Some("did you mean `plain`?"));
         assert_eq!(object("open"), None);
     }
 
     #[test]
-    fn a_release_without_a_namespace_is_found() {
+    fn release_in_a_missing_namespace_is_reported() {
         let releases = list(LIST, &fleet());
-        assert_eq!(missing(&releases, &releases.charts[1], &all(), "mgmt"), None);
-        let problem = missing(&releases, &releases.charts[0], &all(), "mgmt").unwrap();
+        assert_eq!(missing_of_release(&releases, &releases.charts[1], &all(), "mgmt"), None);
+        let problem = missing_of_release(&releases, &releases.charts[0], &all(), "mgmt").unwrap();
         assert_eq!(problem.at.unwrap().to_string(), "charts/releases.toml:9");
     }
 }

@@ -1,52 +1,41 @@
-//! Releases as real Helm renders them, each for each of its clusters.
-//! Knows nothing of what is done with what comes out.
+//! Renders releases with the real Helm, for each of their clusters.
 
 use super::super::exit::CmdError;
-use super::super::load::Inputs;
+use super::super::inputs::Inputs;
 use super::super::query;
 use super::{LIMIT, digest};
 use charts::rendered::{Rendered, objects};
-use charts::verify::sampled;
+use charts::verify::with_samples;
 use model::fleet::Cluster;
 use model::problem::Problem;
 use model::release::Chart;
 use model::yaml::{self, Document};
-use tool::World;
-use tool::helm;
+use tool::{World, helm};
 
-/// A release on a cluster: its objects, or why there are none.
+/// A release on a cluster: its objects, or the error of Helm.
 pub struct Template<'a> {
-    /// The cluster.
     pub cluster: &'a Cluster,
-    /// The release.
     pub chart: &'a Chart,
-    /// What Helm rendered, or why it did not.
     pub objects: Result<Vec<Rendered>, String>,
 }
 
-/// The releases whose archives are in `out/charts`, and those whose are not.
-///
-/// # Errors
-/// The user said stop.
+/// The releases with an archive in `out/charts`, and those without.
 pub fn present<'a>(
     world: &mut dyn World,
     charts: impl Iterator<Item = &'a Chart>,
 ) -> Result<(Vec<&'a Chart>, Vec<&'a Chart>), CmdError> {
-    let (mut there, mut missing) = (Vec::new(), Vec::new());
+    let (mut present, mut missing) = (Vec::new(), Vec::new());
     for chart in charts {
         match digest(world, &chart.archive())? {
-            Some(_) => there.push(chart),
+            Some(_) => present.push(chart),
             None => missing.push(chart),
         }
     }
-    Ok((there, missing))
+    Ok((present, missing))
 }
 
-/// Renders each of these releases for each of its clusters that is wanted.
-///
-/// # Errors
-/// The user said stop.
-pub fn all<'a>(
+/// Renders each of these releases for each wanted cluster.
+pub fn render<'a>(
     world: &mut dyn World,
     inputs: &'a Inputs,
     charts: &[&'a Chart],
@@ -58,11 +47,11 @@ pub fn all<'a>(
         .flat_map(|cluster| charts.iter().map(move |chart| (cluster, *chart)))
         .filter(|(cluster, chart)| chart.placement.clusters.contains(&cluster.role) && wanted(cluster, chart))
         .collect();
-    let question = |(cluster, chart): &(&Cluster, &Chart)| {
-        let values = sampled(values(inputs, cluster, chart));
+    let command = |(cluster, chart): &(&Cluster, &Chart)| {
+        let values = with_samples(values(inputs, cluster, chart));
         helm::template(chart, &format!("out/charts/{}", chart.archive()), &kubernetes, &values)
     };
-    let answers = query::commands(world, &pairs.iter().map(question).collect::<Vec<_>>(), LIMIT)?;
+    let answers = query::commands(world, &pairs.iter().map(command).collect::<Vec<_>>(), LIMIT)?;
     let template = |((cluster, chart), output): ((&'a Cluster, &'a Chart), &tool::Output)| {
         let objects = match output {
             cut if cut.cut => Err("too long to read".into()),
@@ -76,8 +65,8 @@ pub fn all<'a>(
     Ok(pairs.into_iter().zip(&answers).map(template).collect())
 }
 
-/// A problem for each release that Helm refused and each reason: one values file is wrong on every cluster.
-pub fn refused(inputs: &Inputs, templates: &[Template<'_>]) -> Vec<Problem> {
+/// A problem for each release and reason for which Helm failed, with all its clusters.
+pub fn render_problems(inputs: &Inputs, templates: &[Template<'_>]) -> Vec<Problem> {
     let mut all: Vec<(&Chart, &String, Vec<&str>)> = Vec::new();
     for Template { cluster, chart, objects } in templates {
         let Err(why) = objects else { continue };
@@ -88,7 +77,7 @@ pub fn refused(inputs: &Inputs, templates: &[Template<'_>]) -> Vec<Problem> {
     }
     let problem = |(chart, why, clusters): (&Chart, &String, Vec<&str>)| {
         let file = format!("charts/{}/values.yaml", chart.placement.name);
-        let line = written(inputs, &file).and_then(|values| pointed(&values, why));
+        let line = our_values(inputs, &file).and_then(|values| schema_error_line(&values, why));
         Problem::new(format!("helm cannot render `{}` for {}", chart.placement.name, clusters.join(", ")))
             .at(file, line)
             .why(why)
@@ -96,20 +85,20 @@ pub fn refused(inputs: &Inputs, templates: &[Template<'_>]) -> Vec<Problem> {
     all.into_iter().map(problem).collect()
 }
 
-/// A values file as it is written.
-pub fn written(inputs: &Inputs, file: &str) -> Option<Document> {
+/// A values file of ours.
+pub fn our_values(inputs: &Inputs, file: &str) -> Option<Document> {
     yaml::foreign(file, inputs.data.get(file)?).ok()?.into_iter().next()
 }
 
-/// The line of the first of our values that a schema does not take: `- at '/a/b': got string, want integer`.
-fn pointed(values: &Document, why: &str) -> Option<usize> {
+/// The line of the first value in a schema error: `- at '/a/b': got string, want integer`.
+fn schema_error_line(values: &Document, why: &str) -> Option<usize> {
     let paths = why.lines().filter_map(|line| line.strip_prefix("- at '/")?.split_once('\''));
     let path =
         |pointer: &str| pointer.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect::<Vec<_>>();
     paths.map(|(pointer, _)| path(pointer)).find_map(|path| values.lines.get(&path[..]).copied())
 }
 
-/// The values that Helm is fed on a cluster.
+/// The generated values of a release on a cluster.
 pub fn values<'a>(inputs: &'a Inputs, cluster: &Cluster, chart: &Chart) -> &'a str {
     let file = format!("{}/{}/values.yaml", cluster.name, chart.placement.name);
     inputs.files.get(&file).map_or("", String::as_str)

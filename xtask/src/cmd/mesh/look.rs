@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::exit::{CmdError, INTERRUPTED};
-use super::super::load::Inputs;
+use super::super::inputs::Inputs;
 use super::super::{Session, query};
 use crate::ui::format;
 use crate::ui::shell::Severity;

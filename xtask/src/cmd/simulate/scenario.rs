@@ -1,7 +1,7 @@
 //! The scenario of each command: what runs before it, and what after, so that final states can be compared.
 
 use super::super::exit::{CmdError, USAGE};
-use super::super::load::Inputs;
+use super::super::inputs::Inputs;
 use super::sim_run::Scenario;
 use crate::cli::Planned;
 use model::problem::Problem;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::exit::{CmdError, CmdResult, DONE, PRECONDITION};
-use super::super::load::Inputs;
-use super::super::{Session, load, place, plan, query};
+use super::super::inputs::Inputs;
+use super::super::{Session, inputs, plan, query, world_factory};
 use crate::ui::format;
 use crate::ui::shell::Severity;
 use ::plan::{Plan, Scope, StepKey};
@@ -31,7 +31,7 @@ pub struct Looked {
 /// # Errors
 /// An unknown cluster.
 pub fn printed(session: &mut Session, inputs: &Inputs, state: &RenderedState) -> CmdResult {
-    let clusters = load::clusters(session, &inputs.fleet)?;
+    let clusters = inputs::selected_clusters(session, &inputs.fleet)?;
     plan::print(session, live::plan(&inputs.fleet, &clusters, state))
 }
 
@@ -40,10 +40,10 @@ pub fn printed(session: &mut Session, inputs: &Inputs, state: &RenderedState) ->
 /// # Errors
 /// No cluster was brought up from here, or the run was interrupted.
 pub fn look(session: &mut Session, inputs: &Inputs, state: &RenderedState) -> Result<Looked, CmdError> {
-    let clusters = load::clusters(session, &inputs.fleet)?;
+    let clusters = inputs::selected_clusters(session, &inputs.fleet)?;
     reachable(session, &clusters)?;
     let mut looked = None;
-    place::within(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
+    world_factory::with_world(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
         looked = Some(within(session, world, &inputs.fleet, state, &clusters)?);
         Ok(DONE)
     })?;

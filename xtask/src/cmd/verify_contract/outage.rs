@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use super::super::conduct::{conduct, tell};
 use super::super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
-use super::super::load::Inputs;
-use super::super::{Session, drill_marker, place, plan as printing, power::is_yes, query};
+use super::super::inputs::Inputs;
+use super::super::{Session, drill_marker, plan as printing, power::is_yes, query, world_factory};
 use crate::ui::contract::Excused;
 use crate::ui::format;
 use crate::ui::shell::Severity;
@@ -100,7 +100,7 @@ pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, CmdErro
     let mut measured = None;
     let begins =
         session.flags.simulate && !session.workspace.exists(session.workspace.out().join("world.json").as_str());
-    place::within(session, Some("verify-contract --drill"), &offered, &mut |session, world| {
+    world_factory::with_world(session, Some("verify-contract --drill"), &offered, &mut |session, world| {
         let helm = query::helm(world)?;
         let mut play = Play { drill, files: files(drill)?, helm, watch: Watch::new(world) };
         if begins {

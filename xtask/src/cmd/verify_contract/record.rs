@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::load::Inputs;
+use super::super::inputs::Inputs;
 use super::live::{Looked, versions};
 use crate::ui::contract::{Results, json as verdicts, page};
 use contract::live::Answers;

@@ -1,10 +1,10 @@
 //! What the pulled charts render, added to the rendered state; nothing where none is pulled.
 
 use super::super::charts::templates::{self, Template};
-use super::super::charts::{LIMIT, refuse_others};
+use super::super::charts::{LIMIT, refuse_mismatches};
 use super::super::exit::{CmdError, DONE, FAILED};
-use super::super::load::Inputs;
-use super::super::{Session, place, query};
+use super::super::inputs::Inputs;
+use super::super::{Session, query, world_factory};
 use contract::RenderedState;
 use model::release::Chart;
 use plan::bootstrap;
@@ -23,11 +23,11 @@ pub fn add(session: &mut Session, inputs: &Inputs, state: &mut RenderedState) ->
         return Ok(());
     }
     let offered = bootstrap::downloads(&inputs.fleet, &inputs.releases);
-    let done = place::within(session, None, &offered, &mut |_, world| {
+    let done = world_factory::with_world(session, None, &offered, &mut |_, world| {
         let Some(version) = version(world)? else { return Ok(DONE) };
-        refuse_others(world, &inputs.releases)?;
-        let templates = templates::all(world, inputs, &charts, &|_, _| true)?;
-        let problems = templates::refused(inputs, &templates);
+        refuse_mismatches(world, &inputs.releases)?;
+        let templates = templates::render(world, inputs, &charts, &|_, _| true)?;
+        let problems = templates::render_problems(inputs, &templates);
         for Template { cluster, chart, objects } in templates {
             objects.into_iter().for_each(|objects| state.add(&cluster.name, chart, objects));
         }

@@ -1,5 +1,4 @@
-//! What a failed look at the machine means for this fleet: which line to change, and to what.
-//! Knows nothing of the rules themselves; `fleet` has them.
+//! Explains a failed check of the machine by the fleet: which line to change, and to what.
 
 use ipnet::Ipv4Net;
 use serde_json::Value;
@@ -9,13 +8,13 @@ use model::problem::Problem;
 use plan::StepKey;
 use plan::engine::Failure;
 
-/// The problems behind a failed `host/machine` or `host/network`. None for any other step.
-pub fn problems(fleet: &Fleet, failure: &Failure) -> Vec<Problem> {
-    meaning(fleet, &failure.step, &failure.output.stdout)
+/// The problems behind a failed `host/machine` or `host/network`; none for other steps.
+pub fn explain_failure(fleet: &Fleet, failure: &Failure) -> Vec<Problem> {
+    explain(fleet, &failure.step, &failure.output.stdout)
 }
 
-/// The problems that an unwanted answer to such a step's question means. None for any other step.
-pub fn meaning(fleet: &Fleet, step: &StepKey, stdout: &str) -> Vec<Problem> {
+/// The problems behind an unexpected output of such a step's probe; none for other steps.
+pub fn explain(fleet: &Fleet, step: &StepKey, stdout: &str) -> Vec<Problem> {
     let Ok(machine) = serde_json::from_str::<Value>(stdout) else { return vec![] };
     match step.action() {
         _ if !step.is_host() => vec![],

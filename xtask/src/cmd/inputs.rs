@@ -1,7 +1,4 @@
-//! From the disk to what every command begins with: fleet, releases and generated files, or all problems at once.
-//! Knows nothing of what a command does with them.
-
-use camino::Utf8Path;
+//! Loads the inputs of a command: fleet, releases and generated files, or all problems at once.
 
 use super::Session;
 use super::exit::{CmdError, USAGE};
@@ -16,38 +13,31 @@ use plan::{Plan, bootstrap, upgrade};
 use render::{self, Data, Files};
 use tool::helm::Helm;
 
-/// Which versions work together.
 const COMPATIBILITY: &str = "infra/compatibility.toml";
-/// What is installed on the clusters.
-/// Which builds of the command-line tools are pinned.
 const TOOLS: &str = "infra/tools.toml";
 
-/// What a person wrote, read and checked, and the files that follow from it.
+/// The checked input files, and the files generated from them.
 pub struct Inputs {
-    /// What we want.
     pub fleet: Fleet,
-    /// What is installed.
     pub releases: Releases,
-    /// Builds of tools that are pinned.
+    /// Pinned builds of tools.
     pub tools: Vec<Binary>,
     /// Generated files.
     pub files: Files,
-    /// The data files that all of it was read from.
+    /// The data files.
     pub data: Data,
 }
 
 impl Inputs {
-    /// What `bootstrap` does, in the words of one Helm.
     pub fn bootstrap(&self, helm: Helm) -> Plan {
         bootstrap::plan(&self.fleet, &self.releases, self.files.clone(), helm)
     }
 
-    /// What `upgrade` does.
     pub fn upgrade(&self, helm: Helm) -> Plan {
         upgrade::plan(&self.fleet, &self.releases, self.bootstrap(helm))
     }
 
-    /// What `mesh-connect` does once it has looked, for the clusters of a scope.
+    /// The plan of `mesh-connect` after its survey, for the clusters of a scope.
     ///
     /// # Errors
     /// A data file names peers.
@@ -73,48 +63,35 @@ impl Inputs {
     }
 }
 
-/// Reads everything.
-///
 /// # Errors
 /// All problems of the first stage that has any: files, fleet, releases, rendering.
-pub fn inputs(session: &Session) -> Result<Inputs, CmdError> {
-    let now = || {
-        let data = session.workspace.data()?;
-        let (file, text) = fleet_text(session).map_err(|problem| vec![problem])?;
-        all(data, &file, &text)
-    };
-    now().map_err(CmdError::all(USAGE))
+pub fn load(session: &Session) -> Result<Inputs, CmdError> {
+    with_appended(session, "").map_err(CmdError::all(USAGE))
 }
 
-/// Everything as it would be with other texts of the fleet and of the list of releases.
-///
-/// # Errors
-/// As for [`inputs`].
-pub fn with(session: &Session, fleet: &str, releases: &str) -> Result<Inputs, CmdError> {
+/// The inputs with other texts of the fleet and of the list of releases.
+pub fn with_texts(session: &Session, fleet: &str, releases: &str) -> Result<Inputs, CmdError> {
     let read = || {
         let mut data = session.workspace.data()?;
         data.insert(RELEASES.to_owned(), releases.to_owned());
         let (file, _) = fleet_text(session).map_err(|problem| vec![problem])?;
-        // Of the fleet only what the flag names counts, wherever it lies.
-        all(data, &file, fleet)
+        check(data, &file, fleet)
     };
     read().map_err(CmdError::all(USAGE))
 }
 
-/// Reads everything as it would be with more text at the end of the fleet's file.
-///
-/// # Errors
-/// All problems of the first stage that has any.
-pub fn with_more(session: &Session, more: &str) -> Result<Inputs, Vec<Problem>> {
+/// The inputs with more text at the end of the fleet file.
+pub fn with_appended(session: &Session, more: &str) -> Result<Inputs, Vec<Problem>> {
+    let data = session.workspace.data()?;
     let (file, text) = fleet_text(session).map_err(|problem| vec![problem])?;
-    all(session.workspace.data()?, &file, &format!("{text}{more}"))
+    check(data, &file, &format!("{text}{more}"))
 }
 
-/// The clusters that `--cluster` names, or all, in the order of the fleet.
+/// The clusters of `--cluster`, or all, in the order of the fleet.
 ///
 /// # Errors
-/// Every name that the fleet does not have.
-pub fn clusters(session: &Session, fleet: &Fleet) -> Result<Vec<String>, CmdError> {
+/// Every unknown name.
+pub fn selected_clusters(session: &Session, fleet: &Fleet) -> Result<Vec<String>, CmdError> {
     let given = &session.flags.clusters;
     let known = || fleet.clusters.iter().map(|cluster| cluster.name.as_str());
     let problem = |name: &String| {
@@ -131,40 +108,33 @@ pub fn clusters(session: &Session, fleet: &Fleet) -> Result<Vec<String>, CmdErro
     Ok(known().filter(|name| given.is_empty() || given.iter().any(|g| g == name)).map(str::to_owned).collect())
 }
 
-/// A text of the list of releases, read for a fleet.
-///
-/// # Errors
-/// All problems that it has.
-pub fn releases(text: &str, fleet: &Fleet) -> Result<Releases, CmdError> {
+pub fn load_releases(text: &str, fleet: &Fleet) -> Result<Releases, CmdError> {
     release::load(RELEASES, text, fleet).map_err(CmdError::all(USAGE))
 }
 
-/// Reads everything as a commit has it.
-///
-/// # Errors
-/// No such commit, a fleet that it does not have, or its problems.
-pub fn inputs_at(session: &Session, commit: &str) -> Result<Inputs, CmdError> {
+/// The inputs of a git commit.
+pub fn at_commit(session: &Session, commit: &str) -> Result<Inputs, CmdError> {
     let then = || {
         let git = Git::at(session.workspace.root(), commit).map_err(|problem| vec![problem])?;
         let data = git.texts(&["infra", "charts"]).map_err(|problem| vec![problem])?;
         let file = session.workspace.shown(&session.flags.fleet).to_owned();
         let text = git.text(&file).map_err(|problem| vec![problem])?;
-        all(data, &file, &text)
+        check(data, &file, &text)
     };
     then().map_err(CmdError::all(USAGE))
 }
 
-fn all(data: Data, file: &str, text_of_fleet: &str) -> Result<Inputs, Vec<Problem>> {
+fn check(data: Data, file: &str, text_of_fleet: &str) -> Result<Inputs, Vec<Problem>> {
     let known = Compatibility::load(COMPATIBILITY, text(&data, COMPATIBILITY)?)?;
     let fleet = fleet::load(file, text_of_fleet, &known)?;
     let releases = release::load(RELEASES, text(&data, RELEASES)?, &fleet)?;
     let tools = binaries::load(TOOLS, text(&data, TOOLS)?, &fleet)?;
     let files = render::files(&fleet, &releases, &data)?;
-    let homeless = namespaces::homeless(&fleet, &releases, &data).map_err(|problem| vec![problem])?;
-    if homeless.is_empty() { Ok(Inputs { fleet, releases, tools, files, data }) } else { Err(homeless) }
+    let missing = namespaces::missing_namespaces(&fleet, &releases, &data).map_err(|problem| vec![problem])?;
+    if missing.is_empty() { Ok(Inputs { fleet, releases, tools, files, data }) } else { Err(missing) }
 }
 
-/// The fleet's file as the user named it: from where they stand, or from the repository if it is only there.
+/// The path and text of the fleet file, relative to the current directory, or to the repository if it exists only there.
 fn fleet_text(session: &Session) -> Result<(String, String), Problem> {
     let named = &session.flags.fleet;
     let from_here = session.cwd.join(named);
@@ -174,10 +144,7 @@ fn fleet_text(session: &Session) -> Result<(String, String), Problem> {
 }
 
 fn text<'a>(data: &'a Data, file: &str) -> Result<&'a str, Vec<Problem>> {
-    let missing = || vec![Problem::new(format!("a data file is missing: `{file}`")).hint(git_checkout(file))];
+    let missing =
+        || vec![Problem::new(format!("a data file is missing: `{file}`")).hint(format!("git checkout -- {file}"))];
     data.get(file).map(String::as_str).ok_or_else(missing)
-}
-
-fn git_checkout(file: &str) -> String {
-    format!("git checkout -- {}", Utf8Path::new(file))
 }
