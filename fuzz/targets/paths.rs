@@ -6,8 +6,8 @@ use std::os::unix::fs::symlink;
 use std::sync::LazyLock;
 
 use camino::Utf8Path;
-use libfuzzer_sys::fuzz_target;
 use exec::workspace::Workspace;
+use libfuzzer_sys::fuzz_target;
 
 static PLACE: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let place = tempfile::tempdir().expect("a folder");

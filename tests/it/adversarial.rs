@@ -4,6 +4,7 @@ mod folders;
 mod lengths;
 mod names;
 mod processes;
+mod properties;
 mod secrets;
 mod suspend;
 mod terminal;

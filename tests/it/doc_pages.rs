@@ -34,7 +34,7 @@ const STATES: &[State] = &[
         repo.edit_vms(|vms| ["mgmt-cp", "mgmt-w1"].iter().for_each(|vm| vms[*vm]["power"] = json!("Stopped")));
     }),
     ("A control plane came back with another address", |repo| {
-        assert_eq!(repo.run("stop --simulate -q").code, 0);
+        repo.must("stop --simulate -q");
         repo.edit_vms(|vms| vms["app1-cp"]["ip"] = json!("192.168.252.77"));
         for part in ["mgmt/*", "app2/*", "*/launch"] {
             assert_eq!(repo.run(&format!("start --simulate -q --only {part}")).code, 0, "{part}");
@@ -53,8 +53,8 @@ const STATES: &[State] = &[
     }),
 ];
 
-fn block(command: &str, said: &str) -> String {
-    format!("\n```text\n$ cargo xtask {command}\n{}\n```\n", said.trim_end())
+fn block(command: &str, printed: &str) -> String {
+    format!("\n```text\n$ cargo xtask {command}\n{}\n```\n", printed.trim_end())
 }
 
 /// Lines of a screen that are not on the first one, below the head of their paragraph.

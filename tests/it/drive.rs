@@ -67,7 +67,7 @@ pub fn run(bench: &mut Bench, plan: &Plan) -> Ran {
 }
 
 /// Learns an address, makes two secrets, hands all to another "node", and keeps a file.
-fn small_story() -> Plan {
+fn small_plan() -> Plan {
     let address = ask("test -e vm && echo 10.0.0.7").capture("ip", Extractor::Stdout);
     let key =
         Command::act(Tool::Curl, ["-c", "printf secret-%s key | base64"]).capture_secret("key", Extractor::Stdout);
@@ -92,7 +92,7 @@ fn small_story() -> Plan {
 #[test]
 fn second_run_of_a_plan_changes_nothing() {
     let mut bench = Bench::new();
-    let plan = small_story();
+    let plan = small_plan();
     let first = run(&mut bench, &plan);
     assert_eq!(first.outcome.failed, []);
     assert_eq!(first.outcome.done, ["vm", "secrets", "join", "kept"]);
@@ -108,13 +108,13 @@ fn second_run_of_a_plan_changes_nothing() {
 #[test]
 fn no_record_holds_a_secret() {
     let mut bench = Bench::new();
-    let mut ran = run(&mut bench, &small_story());
+    let mut ran = run(&mut bench, &small_plan());
     let secrets = ["join", "key"].map(|name| ran.space.secret(name).unwrap().unwrap());
     let log = ran.space.read(ran.space.log_path("join", 1).as_str().into()).unwrap();
     assert!(log.contains("token: arc002.<secret:join>"), "{log}");
     let logs = bench.run("cat out/logs/* out/journal.jsonl").stdout;
-    let told = format!("{logs}{:?}", ran.notes);
-    assert!(logs.contains("10.0.0.7") && !secrets.iter().any(|secret| told.contains(secret)), "{told}");
+    let printed = format!("{logs}{:?}", ran.notes);
+    assert!(logs.contains("10.0.0.7") && !secrets.iter().any(|secret| printed.contains(secret)), "{printed}");
     assert_eq!(bench.run("find out/secrets out/kube -type f ! -perm 600").stdout, "");
 }
 
@@ -146,7 +146,7 @@ fn second_interrupt_kills_running_commands() {
     let mut bench = Bench::new();
     let child = bench.in_process("drive::child_is_interrupted");
     let next = |bench: &mut Bench, word: &str| {
-        let words = std::iter::repeat_with(|| bench.hear());
+        let words = std::iter::repeat_with(|| bench.next_line());
         words.map(|line| line.strip_prefix(word).map(str::to_owned)).find_map(|rest| rest).unwrap()
     };
     let (pid, sleeper) = (next(&mut bench, "pid "), next(&mut bench, "sleeper "));

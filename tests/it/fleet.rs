@@ -3,27 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use model::fleet::{Compatibility, Fleet, Role, free_range, load, network_conflicts};
+use model::fleet::{Fleet, Role, free_range, load, network_conflicts};
 use model::problem::Problem;
 use model::release;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
-}
-
-fn known() -> Compatibility {
-    let file = "infra/compatibility.toml";
-    Compatibility::load(file, &read(file)).unwrap_or_else(|p| panic!("{}", shown(&p)))
-}
+use crate::golden::{self, FLEET, known, many, read, root};
 
 fn fleet(path: &str) -> Fleet {
-    load(path, &read(path), &known()).unwrap_or_else(|p| panic!("{}", shown(&p)))
+    golden::load(path).0
 }
 
 /// Problems in the anatomy of every message.
@@ -78,7 +66,7 @@ fn invalid_fleet_is_refused_with_all_problems() {
 }
 
 /// Does what the hints say, each at its line: `key = value` replaces the line of that key, or follows a header.
-fn mended(text: &str, problems: &[Problem]) -> String {
+fn apply_hints(text: &str, problems: &[Problem]) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let mut added: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for problem in problems {
@@ -112,7 +100,7 @@ fn pasted_hints_make_the_fleet_valid() {
         for _ in 0..3 {
             match load(&path, &now, &known) {
                 Ok(_) => break,
-                Err(problems) => now = mended(&now, &problems),
+                Err(problems) => now = apply_hints(&now, &problems),
             }
         }
         if let Err(left) = load(&path, &now, &known) {
@@ -123,7 +111,7 @@ fn pasted_hints_make_the_fleet_valid() {
 
 #[test]
 fn shipped_and_test_fleets_are_valid() {
-    let default = fleet("infra/fleet.toml");
+    let default = fleet(FLEET);
     let three = fleet("tests/fleets/three.toml");
     assert_eq!(Fleet { file: three.file.clone(), lines: three.lines.clone(), ..default }, three);
     assert_eq!(fleet("tests/fleets/one.toml").clusters.len(), 1);
@@ -134,7 +122,7 @@ fn shipped_and_test_fleets_are_valid() {
 
 #[test]
 fn default_fleet_matches_the_design() {
-    let fleet = fleet("infra/fleet.toml");
+    let fleet = fleet(FLEET);
     let of = |c: &model::fleet::Cluster| {
         let nodes: Vec<String> = c.nodes.iter().map(|n| format!("{} {}/{}", n.name, n.cpus, n.memory)).collect();
         format!(
@@ -157,7 +145,7 @@ fn default_fleet_matches_the_design() {
             "app2 3 Workload 7G 10.102.0.0/16 10.98.0.0/16 [cp 2/3G, w1 2/4G]",
         ]
     );
-    let text = read("infra/fleet.toml");
+    let text = read(FLEET);
     for (path, begins) in [
         ("app1.service_cidr", "service_cidr = \"10.97"),
         ("mgmt.w1.memory", "memory = \"6G\""),
@@ -170,128 +158,64 @@ fn default_fleet_matches_the_design() {
 
 #[test]
 fn new_cluster_needs_only_its_own_lines() {
-    let fleet = fleet("infra/fleet.toml");
+    let fleet = fleet(FLEET);
     let pods = free_range(&fleet, &[]);
     let services = free_range(&fleet, &[pods]);
     let more = format!(
         "{}\n[[cluster]]\nname = \"app3\"\nid = 4\nrole = \"workload\"\nmemory = \"7G\"\npod_cidr = \"{pods}\"\n\
          service_cidr = \"{services}\"\n[[cluster.node]]\nname = \"cp\"\nrole = \"control-plane\"\nmemory = \"3G\"\n",
-        read("infra/fleet.toml")
+        read(FLEET)
     );
-    let four = load("infra/fleet.toml", &more, &known()).unwrap_or_else(|p| panic!("{}", shown(&p)));
+    let four = golden::fleet(&more);
     assert_eq!((four.clusters[3].name.as_str(), four.clusters[3].role), ("app3", Role::Workload));
     assert_eq!((pods.to_string(), services.to_string()), ("10.99.0.0/16".into(), "10.103.0.0/16".into()));
 }
 
 #[test]
 fn vm_network_overlap_names_the_line_to_change() {
-    let fleet = fleet("infra/fleet.toml");
+    let fleet = fleet(FLEET);
     let nets = |list: &[&str]| list.iter().map(|n| n.parse().expect("a range")).collect::<Vec<_>>();
     assert_eq!(network_conflicts(&fleet, &nets(&["192.168.252.0/24"])), []);
     let fresh_linux = network_conflicts(&fleet, &nets(&["10.97.0.0/24", "10.97.1.0/24", "10.97.2.0/24"]));
     insta::assert_snapshot!(shown(&fresh_linux), @r#"
     error: `service_cidr` of `app1` overlaps the VM network: 10.97.0.0/16 and 10.97.0.0/24
       --> infra/fleet.toml:84
-       why: 10.97.0.1 lies in both; the nodes themselves have addresses there
+       why: 10.97.0.1 is in both; the nodes themselves have addresses there
       hint: service_cidr = "10.99.0.0/16"
     "#);
-    let text = mended(&read("infra/fleet.toml"), &fresh_linux);
-    let moved = load("infra/fleet.toml", &text, &known()).unwrap_or_else(|p| panic!("{}", shown(&p)));
+    let text = apply_hints(&read(FLEET), &fresh_linux);
+    let moved = golden::fleet(&text);
     assert_eq!(network_conflicts(&moved, &nets(&["10.97.0.0/24"])), []);
 }
 
 #[test]
 fn changed_vm_network_is_detected() {
-    let text = read("infra/fleet.toml").replace("# network = \"192.168.252.0/24\"", "network = \"192.168.252.0/24\"");
-    let fleet = load("infra/fleet.toml", &text, &known()).unwrap_or_else(|p| panic!("{}", shown(&p)));
+    let text = read(FLEET).replace("# network = \"192.168.252.0/24\"", "network = \"192.168.252.0/24\"");
+    let fleet = golden::fleet(&text);
     let moved = network_conflicts(&fleet, &["192.168.2.0/24".parse().expect("a range")]);
     insta::assert_snapshot!(shown(&moved), @r#"
-    error: `network` is not where the VMs are: 192.168.252.0/24 and 192.168.2.0/24
+    error: `network` differs from the network of the VMs: 192.168.252.0/24 and 192.168.2.0/24
       --> infra/fleet.toml:16
-       why: it was pinned so that a moved network is noticed before it breaks a cluster
+       why: it is pinned so that a changed network is detected before it breaks a cluster
       hint: network = "192.168.2.0/24"
     "#);
-}
-
-/// A small generator of its own (splitmix64), so that a failure can be repeated from its number.
-fn random(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
-#[test]
-fn corrupted_files_give_problems_and_no_panic() {
-    let known = known();
-    let text = read("infra/fleet.toml");
-    let releases = read("charts/releases.toml");
-    let fleet = fleet("infra/fleet.toml");
-    let try_both = |fleet_text: &str, release_text: &str| {
-        if let Err(problems) = load("f", fleet_text, &known) {
-            assert!(
-                !problems.is_empty() && problems.iter().all(|p| !p.what.starts_with("bug:")),
-                "{}",
-                shown(&problems)
-            );
-        }
-        if let Err(problems) = release::load("r", release_text, &fleet) {
-            assert!(!problems.is_empty());
-        }
-    };
-    let cut = |text: &str, at: usize| text[..text.floor_char_boundary(at)].to_owned();
-    for at in (0..text.len()).step_by(13) {
-        try_both(&cut(&text, at), &cut(&releases, at.min(releases.len())));
-    }
-    for seed in 0..600_u64 {
-        let mut state = seed;
-        let flip = |text: &str, state: &mut u64| {
-            let mut bytes = text.as_bytes().to_vec();
-            for _ in 0..1 + random(state) % 4 {
-                let at = random(state) as usize % bytes.len();
-                bytes[at] = b"0[]{}=\"'#.,\n/-az9\xff\x00"[random(state) as usize % 19];
-            }
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        try_both(&flip(&text, &mut state), &flip(&releases, &mut state));
-    }
-}
-
-/// As many clusters as Cilium can tell apart.
-fn two_hundred_and_fifty_five(pods: impl Fn(usize) -> String) -> String {
-    let versions = ["kubernetes = \"1.35.7\"", "kubeadm = \"1.35.7\"", "pause = \"3.10.1\""].join("\n");
-    let versions = format!("{versions}\ncilium = \"1.20.0\"\ngateway_api = \"1.6.1\"");
-    let host = "memory = \"1024G\"\nusable = \"1000G\"\ndocker = \"0G\"";
-    let mut text = format!("[host]\n{host}\n[vm]\nimage = \"24.04\"\n[versions]\n{versions}\n");
-    for i in 1..=255 {
-        let role = if i == 1 { "platform" } else { "workload" };
-        let node = "[[cluster.node]]\nname = \"cp\"\nrole = \"control-plane\"\nmemory = \"3G\"";
-        text += &format!(
-            "[[cluster]]\nname = \"c{i}\"\nid = {i}\nrole = \"{role}\"\nmemory = \"3G\"\n\
-             pod_cidr = \"{}\"\nservice_cidr = \"10.255.{i}.0/24\"\n{node}\n",
-            pods(i)
-        );
-    }
-    text
 }
 
 #[test]
 fn fleet_of_255_clusters_is_validated() {
     let known = known();
-    let text = two_hundred_and_fifty_five(|i| format!("10.{}.{}.0/20", i / 16, i % 16 * 16));
+    let text = many(255, "first_node_port = 32379", |i| format!("10.{}.{}.0/20", i / 16, i % 16 * 16));
     let fleet = load("wide", &text, &known).unwrap_or_else(|p| panic!("{}", shown(&p)));
     assert_eq!(fleet.mesh_port(&fleet.clusters[254]), 32633);
     assert_eq!(free_range(&fleet, &[]).to_string(), "10.96.0.0/16");
-    let all_the_same = two_hundred_and_fifty_five(|_| "10.0.0.0/8".to_owned());
+    let all_the_same = many(255, "first_node_port = 32379", |_| "10.0.0.0/8".to_owned());
     let problems = load("wide", &all_the_same, &known).expect_err("all overlap");
     assert!(problems.len() < 255 * 8, "one range is named at most a few times: {}", problems.len());
 }
 
 #[test]
 fn shipped_releases_are_valid() {
-    let fleet = fleet("infra/fleet.toml");
-    let releases = release::load("charts/releases.toml", &read("charts/releases.toml"), &fleet);
-    let releases = releases.unwrap_or_else(|p| panic!("{}", shown(&p)));
+    let (_, releases) = golden::load(FLEET);
     let cilium = releases.charts.iter().find(|c| c.placement.name == "cilium").expect("there");
     assert_eq!((cilium.version.as_str(), cilium.wait), ("1.20.0", false));
     assert!(cilium.sha256.is_some());
@@ -300,7 +224,7 @@ fn shipped_releases_are_valid() {
 
 #[test]
 fn invalid_release_list_is_refused_with_all_problems() {
-    let fleet = fleet("infra/fleet.toml");
+    let fleet = fleet(FLEET);
     snapshots("wrong/releases", || {
         for name in files("tests/fleets/wrong/releases") {
             let path = format!("tests/fleets/wrong/releases/{name}");

@@ -1,14 +1,14 @@
 //! Plans and generated files of the golden fleets as snapshots; `snapshots/` mirrors `out/`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use model::fleet::{self, Compatibility, Fleet};
 use model::release::{self, Releases};
-use plan::{Plan, bootstrap, check, text};
+use plan::{Plan, StepKey, bootstrap, check, power, text, upgrade};
 use render::{self, Data};
-use tool::Tool;
 use tool::helm::Helm;
+use tool::{Command, Tool};
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository")
@@ -19,6 +19,11 @@ pub fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
+/// A list of texts in a JSON file.
+pub fn list(path: &str) -> Vec<String> {
+    serde_json::from_str(&read(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
 /// The data files, as the workspace gives them to a render.
 pub fn data() -> Data {
     let root = camino::Utf8Path::from_path(root()).expect("the repository's path is UTF-8");
@@ -26,19 +31,67 @@ pub fn data() -> Data {
     space.data().expect("the data files can be read")
 }
 
-pub fn load(path: &str) -> (Fleet, Releases) {
+pub const FLEET: &str = "infra/fleet.toml";
+pub const LIST: &str = "charts/releases.toml";
+
+pub fn known() -> Compatibility {
     let table = "infra/compatibility.toml";
-    let compatibility = Compatibility::load(table, &read(table)).expect("the table is in order");
-    let fleet = fleet::load(path, &read(path), &compatibility).unwrap_or_else(|p| panic!("{p:#?}"));
-    let list = "charts/releases.toml";
-    let releases = release::load(list, &read(list), &fleet).unwrap_or_else(|p| panic!("{p:#?}"));
+    Compatibility::load(table, &read(table)).unwrap_or_else(|p| panic!("{p:#?}"))
+}
+
+/// The fleet of this text.
+pub fn fleet(text: &str) -> Fleet {
+    fleet::load(FLEET, text, &known()).unwrap_or_else(|p| panic!("{p:#?}"))
+}
+
+/// The releases of this text.
+pub fn releases(text: &str, fleet: &Fleet) -> Releases {
+    release::load(LIST, text, fleet).unwrap_or_else(|p| panic!("{p:#?}"))
+}
+
+pub fn load(path: &str) -> (Fleet, Releases) {
+    let fleet = fleet::load(path, &read(path), &known()).unwrap_or_else(|p| panic!("{p:#?}"));
+    let releases = releases(&read(LIST), &fleet);
     (fleet, releases)
 }
 
+/// The bootstrap of a fleet, with this list of releases and these data files.
+pub fn bootstrap(fleet: &Fleet, list: &str, data: &Data, helm: Helm) -> Plan {
+    let releases = releases(list, fleet);
+    let files = render::files(fleet, &releases, data).unwrap_or_else(|p| panic!("{p:#?}"));
+    bootstrap::plan(fleet, &releases, files, helm)
+}
+
 pub fn plan(path: &str, helm: Helm) -> Plan {
-    let (fleet, releases) = load(path);
-    let files = render::files(&fleet, &releases, &data()).unwrap_or_else(|p| panic!("{p:#?}"));
-    bootstrap::plan(&fleet, &releases, files, helm)
+    let (fleet, _) = load(path);
+    bootstrap(&fleet, &read(LIST), &data(), helm)
+}
+
+/// A fleet of so many clusters, the first of which is the platform, each with one node and these pod addresses.
+pub fn many(clusters: usize, mesh: &str, pods: impl Fn(usize) -> String) -> String {
+    let head = read("tests/fleets/pairs.toml");
+    let (head, _) = head.split_once("[mesh]").expect("a mesh");
+    let head = head.replace("\"64G\"", "\"4096G\"").replace("\"56G\"", "\"4000G\"");
+    let cluster = |id: usize| {
+        let role = if id == 1 { "platform" } else { "workload" };
+        format!(
+            "[[cluster]]\nname = \"c{id}\"\nid = {id}\nrole = \"{role}\"\nmemory = \"12G\"\npod_cidr = \"{}\"\n\
+             service_cidr = \"172.{}.{}.0/24\"\n[[cluster.node]]\nname = \"cp\"\nrole = \"control-plane\"\ncpus = 2\n\
+             memory = \"10G\"\ndisk = \"20G\"\n",
+            pods(id),
+            18 + id / 250,
+            id % 250,
+        )
+    };
+    format!("{head}[mesh]\n{mesh}\n{}", (1..=clusters).map(cluster).collect::<String>())
+}
+
+/// Every command of a plan.
+pub fn commands(plan: &Plan) -> impl Iterator<Item = &Command> {
+    plan.steps.iter().flat_map(|step| {
+        let acts = step.act.iter().chain(step.remedies.iter().flat_map(|remedy| &remedy.act)).chain(&step.undo);
+        std::iter::once(&step.done_when.ask).chain(acts)
+    })
 }
 
 /// Where a snapshot lies, from the path below `out/`.
@@ -90,13 +143,7 @@ fn one_cluster() {
 fn disabled_features() {
     let tables = "\n[docker]\nservices = true\nharbor = true\n[registry]\nmirror = \"http://192.168.64.1:8082\"\n";
     let text = read("tests/fleets/one.toml") + tables;
-    let table = "infra/compatibility.toml";
-    let compatibility = Compatibility::load(table, &read(table)).expect("the table is in order");
-    let fleet = fleet::load("f", &text, &compatibility).unwrap_or_else(|p| panic!("{p:#?}"));
-    let list = "charts/releases.toml";
-    let releases = release::load(list, &read(list), &fleet).expect("the list is in order");
-    let files = render::files(&fleet, &releases, &data()).expect("it renders");
-    let plan = bootstrap::plan(&fleet, &releases, files, Helm::V4);
+    let plan = bootstrap(&fleet(&text), &read(LIST), &data(), Helm::V4);
     assert_eq!(check::check(&plan), Vec::<String>::new());
     let off = self::plan("tests/fleets/one.toml", Helm::V4);
     let mut seen = BTreeSet::new();
@@ -125,28 +172,20 @@ fn helm_3_gets_no_unknown_flag() {
 }
 
 #[test]
-fn plans_are_valid() {
-    for fleet in ["infra/fleet.toml", "tests/fleets/one.toml", "tests/fleets/wide.toml"] {
+fn every_plan_of_every_fleet_is_valid() {
+    for of in [FLEET, "tests/fleets/one.toml", "tests/fleets/wide.toml", "tests/fleets/pairs.toml"] {
+        let (fleet, releases) = load(of);
         for helm in [Helm::V3, Helm::V4] {
-            assert_eq!(check::check(&plan(fleet, helm)), Vec::<String>::new(), "{fleet}");
+            let bootstrap = || plan(of, helm);
+            let mut plans = vec![bootstrap(), power::stop(&fleet), power::destroy(&fleet)];
+            plans.push(power::start(&fleet, bootstrap()));
+            plans.push(upgrade::plan(&fleet, &releases, bootstrap()));
+            plans.extend((fleet.clusters.len() > 1).then(|| crate::mesh::whole(of, helm)));
+            for plan in plans {
+                assert_eq!(check::check(&plan), [""; 0], "{} of {of}", plan.name);
+            }
         }
     }
-}
-
-#[test]
-fn plan_is_deterministic() {
-    let first = text::print(&plan("infra/fleet.toml", Helm::V4));
-    assert!(text::print(&plan("infra/fleet.toml", Helm::V4)) == first);
-}
-
-#[test]
-fn default_fleet_equals_the_test_fleet_three() {
-    let shape = |path| {
-        let (fleet, _) = load(path);
-        let plan = plan(path, Helm::V4);
-        (fleet.clusters, plan.steps.len(), plan.files.keys().cloned().collect::<Vec<_>>())
-    };
-    assert_eq!(shape("infra/fleet.toml"), shape("tests/fleets/three.toml"));
 }
 
 #[test]
@@ -159,21 +198,12 @@ fn new_cluster_changes_no_other_plan() {
                 pod_cidr = '10.103.0.0/16'\nservice_cidr = '10.99.0.0/16'\n";
     let nodes = node("cp", "control-plane", "3G") + &node("w1", "worker", "4G");
     let more = format!("{}\n{app3}{nodes}", read("infra/fleet.toml"));
-    let table = "infra/compatibility.toml";
-    let compatibility = Compatibility::load(table, &read(table)).expect("the table is in order");
-    let fleet = fleet::load("f", &more, &compatibility).unwrap_or_else(|p| panic!("{p:#?}"));
-    let list = "charts/releases.toml";
-    let releases = release::load(list, &read(list), &fleet).expect("the list is in order");
-    let files = render::files(&fleet, &releases, &data()).expect("it renders");
-    let after = bootstrap::plan(&fleet, &releases, files, Helm::V4);
-    let acts = |plan: &Plan| -> BTreeMap<String, Vec<String>> {
-        let of = |s: &plan::Step| s.act.iter().map(ToString::to_string).collect();
-        plan.steps.iter().map(|s| (s.id.to_string(), of(s))).collect()
-    };
-    let (before_acts, after_acts) = (acts(&before), acts(&after));
-    let new: Vec<_> = after_acts.keys().filter(|id| !before_acts.contains_key(*id)).collect();
+    let after = bootstrap(&fleet(&more), &read(LIST), &data(), Helm::V4);
+    let new: Vec<&StepKey> = after.steps.iter().map(|s| &s.id).filter(|id| before.step(*id).is_none()).collect();
     let its_own =
         |id: &str| id.starts_with("app3/") || id.starts_with("fleet/vault/app3/") || id == "fleet/argo-cd/app3";
-    assert!(!new.is_empty() && new.iter().all(|id| its_own(id)), "{new:?}");
-    assert!(before_acts.iter().all(|(id, act)| after_acts[id] == *act));
+    assert!(!new.is_empty() && new.iter().all(|id| its_own(id.as_str())), "{new:?}");
+    for step in &before.steps {
+        assert_eq!(after.step(&step.id).map(|s| &s.act), Some(&step.act), "{}", step.id);
+    }
 }

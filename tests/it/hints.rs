@@ -7,7 +7,7 @@ use xtask::cli::Cli;
 use crate::golden;
 
 const OURS: &str = "cargo xtask ";
-/// Stands for whatever is filled in: the name of a command, of a step, of a file.
+/// Placeholder for a name of a command, a step or a file.
 const ANY: &str = "bootstrap";
 
 /// Text that begins with a command of ours, with the line that it is in. Tests of a module come last in its file.

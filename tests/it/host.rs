@@ -86,7 +86,7 @@ impl Bench {
     }
 
     /// The next line that no test has looked at; waits for it.
-    pub fn hear(&mut self) -> String {
+    pub fn next_line(&mut self) -> String {
         if !self.lines.is_empty() {
             return self.lines.remove(0);
         }
@@ -186,15 +186,15 @@ fn large_output_is_read_in_little_memory() {
     let mut bench = Bench::new();
     let line = "x".repeat(499);
     let task = bench.sh(&format!("yes {line} | head -c 50000000; echo last"));
-    let mut heard = 0;
+    let mut received = 0;
     let output = loop {
         match bench.host.wait(Some(bench.host.now() + PATIENCE)) {
-            Event::Line(_, line) => heard += line.len() + 1,
+            Event::Line(_, line) => received += line.len() + 1,
             Event::Ended(ended, output) if ended == task => break output,
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(heard, 50_000_005);
+    assert_eq!(received, 50_000_005);
     assert!(output.cut && output.stdout.len() < 3 << 20, "{} bytes kept", output.stdout.len());
     assert!(output.stdout.starts_with(&line) && output.stdout.ends_with("\nlast\n"));
     if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
@@ -231,46 +231,29 @@ fn slow_reader_loses_no_output() {
     assert_eq!(bench.lines.len(), 3000);
 }
 
+/// Scripts that print a process, whether SIGTERM is enough, and the signal that ends them.
 #[test]
-fn sigterm_reaches_the_process_group() {
-    let mut bench = Bench::new();
-    let task = bench.sh(&format!("{SLEEP} & echo $!; {SLEEP}"));
-    let grandchild = bench.hear();
-    bench.host.kill(task, false);
-    assert_eq!(bench.end(task).exit, Exit::Signal(15));
-    assert!(bench.dies(&grandchild));
-}
-
-#[test]
-fn process_that_ignores_sigterm_is_killed() {
-    let mut bench = Bench::new();
-    let task = bench.sh("trap '' TERM; echo ready; while :; do sleep 1; done");
-    assert_eq!(bench.hear(), "ready");
-    bench.host.kill(task, false);
-    assert_eq!(bench.end_within(task, Duration::from_millis(1500)), None);
-    bench.host.kill(task, true);
-    assert_eq!(bench.end(task).exit, Exit::Signal(9));
-}
-
-#[test]
-fn grandchild_is_killed_with_its_parent() {
-    let mut bench = Bench::new();
+fn signals_end_every_process_of_a_command() {
     let stubborn = "trap '' TERM; echo $$; while :; do sleep 1; done";
-    let task = bench.sh(&format!("/bin/sh -c \"{}\" & wait", stubborn.replace('$', "\\$")));
-    let grandchild = bench.hear();
-    bench.host.kill(task, false);
-    assert_eq!(bench.end(task).exit, Exit::Signal(15));
-    assert!(bench.dies(&grandchild));
-}
-
-#[test]
-fn stopped_tool_receives_sigterm() {
-    let mut bench = Bench::new();
-    let task = bench.sh("echo ready; kill -s STOP $$; exit 7");
-    assert_eq!(bench.hear(), "ready");
-    assert_eq!(bench.end_within(task, Duration::from_millis(200)), None);
-    bench.host.kill(task, false);
-    assert_eq!(bench.end(task).exit, Exit::Signal(15));
+    let grandchild = format!("/bin/sh -c \"{}\" & wait", stubborn.replace('$', "\\$"));
+    for (script, hard, signal) in [
+        (format!("{SLEEP} & echo $!; {SLEEP}"), false, 15),
+        (stubborn.to_owned(), true, 9),
+        (grandchild, false, 15),
+        ("echo $$; kill -s STOP $$; exit 7".to_owned(), false, 15),
+    ] {
+        let mut bench = Bench::new();
+        let task = bench.sh(&script);
+        let process = bench.next_line();
+        assert_eq!(bench.end_within(task, Duration::from_millis(200)), None, "{script}");
+        bench.host.kill(task, false);
+        if hard {
+            assert_eq!(bench.end_within(task, Duration::from_millis(1500)), None, "{script}");
+            bench.host.kill(task, true);
+        }
+        assert_eq!(bench.end(task).exit, Exit::Signal(signal), "{script}");
+        assert!(bench.dies(&process), "{script}");
+    }
 }
 
 #[test]
@@ -290,7 +273,7 @@ fn inherited_pipes_delay_the_end_only_briefly() {
 fn no_process_outlives_its_world() {
     let mut bench = Bench::new();
     bench.sh(&format!("trap '' TERM; echo $$; {SLEEP} & echo $!; yes > /dev/null; wait"));
-    let (child, grandchild) = (bench.hear(), bench.hear());
+    let (child, grandchild) = (bench.next_line(), bench.next_line());
     bench.host = Bench::new_host(&bench.root);
     assert!(bench.dies(&child) && bench.dies(&grandchild));
 }

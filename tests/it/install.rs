@@ -123,8 +123,7 @@ fn install_plan_of_every_platform() {
 #[test]
 fn simulated_install_names_tools_it_cannot_install() {
     let repo = Repo::new();
-    let first = repo.run("tools install --simulate");
-    assert_eq!(first.code, 0, "{}", first.err);
+    let first = repo.must("tools install --simulate");
     assert!(first.err.contains("Done tools/kubectl"), "{}", first.err);
     let again = repo.run("tools install --simulate");
     assert!(again.err.contains("nothing to do"), "{}", again.err);

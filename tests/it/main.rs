@@ -5,7 +5,6 @@ mod argv;
 mod charts;
 mod contract;
 mod daytwo;
-mod diff;
 mod doc_pages;
 mod drill;
 mod drive;

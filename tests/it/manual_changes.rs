@@ -36,7 +36,7 @@ pub fn types(repo: &Repo, line: &str) -> Output {
     let output = loop {
         match world.wait(None) {
             Event::Ended(1, output) => break output,
-            Event::Interrupt => panic!("nobody interrupts"),
+            Event::Interrupt => panic!("no signal is sent"),
             _ => {}
         }
     };
@@ -63,11 +63,11 @@ fn second_bootstrap_lists_releases_once_per_cluster() {
     let outcome = drive(&plan, engine, &mut world, &mut space, &mut |_, _| {});
     assert_eq!(outcome.unchanged.len(), plan.steps.len(), "{:#?}", outcome.failed.first());
     let mut asked: BTreeMap<&str, std::collections::BTreeSet<u64>> = BTreeMap::new();
-    for struck in world.faults().injected() {
+    for injected in world.faults().injected() {
         for cluster in ["mgmt", "app1", "app2"] {
-            let its = struck.command.contains(&format!("out/kube/{cluster}.yaml"));
-            if its && struck.command.contains("owner=helm,status!=superseded") {
-                asked.entry(cluster).or_default().insert(struck.point);
+            let its = injected.command.contains(&format!("out/kube/{cluster}.yaml"));
+            if its && injected.command.contains("owner=helm,status!=superseded") {
+                asked.entry(cluster).or_default().insert(injected.point);
             }
         }
     }
@@ -87,16 +87,15 @@ fn manual_upgrade_is_reported_with_keys_and_reverted() {
     assert!(row.ends_with(words), "{row}");
     let doctor = repo.run("doctor --simulate");
     assert!(doctor.code == 1 && doctor.out.contains("values that differ: extra.word"), "{}", doctor.out);
-    let again = repo.run("bootstrap --simulate");
-    assert_eq!(again.code, 0, "{}", again.err);
+    let again = repo.must("bootstrap --simulate");
     let found = "       Found mgmt/loki changed by hand: revision 2 of monitoring/loki is not ours";
     assert!(again.err.contains(found), "{}", again.err);
     assert!(again.err.contains(" 1 done, "), "{}", again.err);
     let values = types(&repo, &format!("helm get values loki {ON_MGMT} --output json")).stdout;
-    for said in [&status.out, &doctor.out, &again.err, &values] {
-        assert!(!said.contains("hush-hush"), "{said}");
+    for printed in [&status.out, &doctor.out, &again.err, &values] {
+        assert!(!printed.contains("hush-hush"), "{printed}");
     }
-    assert_eq!(repo.run("status --simulate").code, 0);
+    repo.must("status --simulate");
 }
 
 #[test]
@@ -125,8 +124,8 @@ fn removed_release_is_reinstalled() {
         "{}",
         status.out
     );
-    assert_eq!(repo.run("bootstrap --simulate").code, 0);
-    assert_eq!(repo.run("status --simulate").code, 0);
+    repo.must("bootstrap --simulate");
+    repo.must("status --simulate");
 }
 
 /// The node of a purged and recreated worker is the old one to the cluster, and its volumes have no folders.
@@ -136,14 +135,13 @@ fn volumes_of_a_recreated_vm_get_their_folders() {
     repo.edit_vms(|vms| {
         vms.as_object_mut().expect("VMs").remove("mgmt-w1").expect("a worker");
     });
-    let ran = repo.run("bootstrap --simulate");
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    let ran = repo.must("bootstrap --simulate");
     let found =
         ran.err.lines().find(|line| line.contains("Found mgmt/w1/volumes gone with its VM")).expect("it is said");
     assert!(found.contains("cannot statx '/opt/local-path-provisioner/pvc-"), "{found}");
     let again = repo.run("bootstrap --simulate");
     assert!(again.err.contains("nothing to do"), "{}", again.err);
-    assert_eq!(repo.run("status --simulate").code, 0);
+    repo.must("status --simulate");
     let summary = world(&repo).summary();
     let ready = summary["mgmt-cp"]["cluster"]["ready"].to_string();
     assert!(ready.contains("monitoring/statefulset/loki") && ready.contains("vault/statefulset/vault"), "{ready}");

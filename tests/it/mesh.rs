@@ -5,7 +5,7 @@ use std::path::Path;
 
 use model::token::Token;
 use plan::mesh::{self, MeshScope};
-use plan::{Plan, bootstrap, check, text};
+use plan::{Plan, bootstrap, text};
 use tool::helm::Helm;
 use tool::{Exit, Output};
 
@@ -22,7 +22,7 @@ mod proofs;
 mod sizes;
 
 /// Questions and acts for a fleet where every cluster answers.
-fn whole(path: &str, helm: Helm) -> Plan {
+pub fn whole(path: &str, helm: Helm) -> Plan {
     let (fleet, releases) = golden::load(path);
     let scope = MeshScope::all(&fleet);
     let mut files = render::files(&fleet, &releases, &golden::data()).unwrap_or_else(|p| panic!("{p:#?}"));
@@ -59,15 +59,6 @@ fn three_clusters_are_connected() {
 #[test]
 fn only_linked_pairs_are_connected() {
     snapshots("pairs", "tests/fleets/pairs.toml", &["/cilium/mesh.yaml"]);
-}
-
-#[test]
-fn mesh_plan_is_valid() {
-    for fleet in ["infra/fleet.toml", "tests/fleets/pairs.toml", "tests/fleets/wide.toml"] {
-        for helm in [Helm::V3, Helm::V4] {
-            assert_eq!(check::check(&whole(fleet, helm)), Vec::<String>::new(), "{fleet}");
-        }
-    }
 }
 
 #[test]
@@ -128,8 +119,7 @@ impl Repo {
 #[test]
 fn second_mesh_connect_and_bootstrap_change_nothing() {
     let repo = bootstrapped();
-    let first = repo.run("mesh-connect --simulate --full");
-    assert_eq!(first.code, 0, "{}", first.err);
+    repo.must("mesh-connect --simulate --full");
     for line in ["mesh-connect --simulate", "bootstrap --simulate", "mesh-connect --simulate"] {
         repo.unchanged(line);
         let events = repo.must(&format!("{line} --format json")).out;

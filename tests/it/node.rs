@@ -91,6 +91,12 @@ impl Node {
         Done { code: done.status.code(), stdout: text(done.stdout), stderr: text(done.stderr) }
     }
 
+    fn must(&self, script: &str, args: &[&str], stdin: &str) -> Done {
+        let done = self.run(script, args, stdin);
+        assert_eq!(done.code, Some(0), "{script} {args:?}: {}", done.stderr);
+        done
+    }
+
     /// What `node-state` says; it must be one line of JSON whatever the node looks like.
     fn state(&self) -> Value {
         let done = self.run("node-state", &["app1-api"], "");
@@ -115,11 +121,11 @@ fn scripts_pass_shellcheck() {
     let shellcheck = run_cli::find("shellcheck");
     for script in SCRIPTS {
         let file = scripts().join(script);
-        let (good, said) = run_cli::run(run_cli::command(&bash).arg("-n").arg(&file));
-        assert!(good, "{said}");
+        let (good, printed) = run_cli::run(run_cli::command(&bash).arg("-n").arg(&file));
+        assert!(good, "{printed}");
         if let Some(shellcheck) = &shellcheck {
-            let (good, said) = run_cli::run(run_cli::command(shellcheck).arg(&file));
-            assert!(good, "{said}");
+            let (good, printed) = run_cli::run(run_cli::command(shellcheck).arg(&file));
+            assert!(good, "{printed}");
         }
     }
 }
@@ -179,8 +185,7 @@ fn state_never_breaks_its_json() {
     node.remove("etc/hosts");
     let state = node.state();
     assert_eq!((&state["prep"], &state["ca_hash"], &state["api_address"]), (&json!("abc"), &json!(""), &json!("")));
-    let done = node.run("node-state", &[], "");
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let done = node.must("node-state", &[], "");
     assert!(serde_json::from_str::<Value>(&done.stdout).is_ok());
 }
 
@@ -252,8 +257,7 @@ fn ca_hash_is_of_the_public_key() {
 fn a_name_has_one_address() {
     let Some(node) = Node::new() else { return };
     let hosts = |node: &Node, ip: &str| {
-        let done = node.run("node-hosts", &[ip, "app1-api"], "");
-        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        node.must("node-hosts", &[ip, "app1-api"], "");
         node.read("etc/hosts")
     };
     let base = "127.0.0.1 localhost\n127.0.1.1 app1-cp app1-cp\n";
@@ -292,8 +296,7 @@ fn a_reset_keeps_the_ca_of_a_control_plane() {
     let Some(node) = initialised() else { return };
     node.stub("kubeadm", KUBEADM_RESET);
     for _ in 0..2 {
-        let done = node.run("node-reset", &[], "");
-        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        node.must("node-reset", &[], "");
         assert_eq!(node.read("etc/kubernetes/pki/ca.crt"), "pki/ca.crt");
         assert_eq!(node.read("etc/kubernetes/pki/ca.key"), "pki/ca.key");
         let state = node.state();
@@ -312,7 +315,7 @@ fn a_reset_of_a_worker_leaves_no_ca() {
     node.stub("kubeadm", "rm -f $ROOT/etc/kubernetes/*.conf");
     node.write("etc/kubernetes/pki/ca.crt", "x");
     node.write("etc/kubernetes/kubelet.conf", "x");
-    assert_eq!(node.run("node-reset", &[], "").code, Some(0));
+    node.must("node-reset", &[], "");
     assert_eq!(node.state()["worker"], "none", "kubeadm join refuses a ca.crt that is there");
 }
 
@@ -322,8 +325,7 @@ fn failed_reset_is_completed_by_the_script() {
     node.stub("kubeadm", "exit 1");
     node.stub("systemctl", "");
     node.stub("crictl", "case \"$*\" in *'pods --quiet') echo one; echo two ;; esac");
-    let done = node.run("node-reset", &[], "");
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    node.must("node-reset", &[], "");
     assert_eq!(node.state()["control_plane"], "none");
     assert_eq!(node.read("etc/kubernetes/pki/ca.key"), "pki/ca.key");
     let calls = node.calls().join("\n");
@@ -338,7 +340,7 @@ fn killed_reset_keeps_the_ca() {
     assert_ne!(node.run("node-reset", &[], "").code, Some(0));
     assert!(!node.has("etc/kubernetes/pki/ca.key"));
     node.stub("kubeadm", "");
-    assert_eq!(node.run("node-reset", &[], "").code, Some(0));
+    node.must("node-reset", &[], "");
     assert_eq!(node.read("etc/kubernetes/pki/ca.key"), "pki/ca.key");
 }
 
@@ -347,8 +349,7 @@ fn token_is_made_when_the_api_is_up() {
     let Some(node) = initialised() else { return };
     let kept = "kept=$ROOT/applied; case \"$*\" in */readyz) ;; *apply*) cat >$kept ;; esac";
     node.stub("kubectl", kept);
-    let done = node.run("node-token", &["arc002"], "a123456789bcdefg\n");
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let done = node.must("node-token", &["arc002"], "a123456789bcdefg\n");
     let calls = node.calls().join("\n");
     assert!(
         calls.contains("apply --server-side --force-conflicts --field-manager archipelago --filename -"),

@@ -7,28 +7,28 @@ use crate::ui::{Repo, settings};
 /// A bootstrap on a machine of which one thing is different.
 fn on(change: impl FnOnce(&mut Value)) -> (u8, String) {
     let repo = Repo::new();
-    assert_eq!(repo.run("bootstrap --simulate --only host/machine").code, 0);
+    repo.must("bootstrap --simulate --only host/machine");
     repo.edit_json(|stage| change(&mut stage["machine"]));
     let ran = repo.run("bootstrap --simulate");
     assert_eq!(repo.state_json()["state"]["vms"], json!({}), "nothing was begun");
     // The last line tells how long the looking took.
-    let told: Vec<&str> = ran.err.lines().filter(|line| !line.contains("Failed bootstrap after")).collect();
-    (ran.code, told.join("\n"))
+    let printed: Vec<&str> = ran.err.lines().filter(|line| !line.contains("Failed bootstrap after")).collect();
+    (ran.code, printed.join("\n"))
 }
 
 #[test]
 fn overlapping_network_names_the_line_and_a_free_range() {
-    let (code, told) = on(|machine| machine["networks"] = json!(["192.168.1.0/24", "10.97.0.0/24", "10.97.1.0/24"]));
+    let (code, printed) = on(|machine| machine["networks"] = json!(["192.168.1.0/24", "10.97.0.0/24", "10.97.1.0/24"]));
     assert_eq!(code, 3);
-    settings().bind(|| insta::assert_snapshot!("preflight-network", told));
+    settings().bind(|| insta::assert_snapshot!("preflight-network", printed));
 }
 
 #[test]
 fn too_small_machine_gets_exact_shortages() {
-    let (code, told) = on(|machine| {
+    let (code, printed) = on(|machine| {
         machine["memory_bytes"] = json!(16u64 << 30);
         machine["free_disk_bytes"] = json!(5u64 << 30);
     });
     assert_eq!(code, 3);
-    settings().bind(|| insta::assert_snapshot!("preflight-machine", told));
+    settings().bind(|| insta::assert_snapshot!("preflight-machine", printed));
 }

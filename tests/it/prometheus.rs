@@ -138,7 +138,7 @@ fn outage_under_the_bound_loses_nothing() {
         let (first, last, took) = outage(&mut agent, &receiver, long, |_| {});
         (took < bound().shortest).then_some((first, last))
     };
-    let (first, last) = (0..3).find_map(fair).expect("a machine that can sleep for as long as it was told");
+    let (first, last) = (0..3).find_map(fair).expect("a machine that sleeps as long as requested");
     let lost = receiver.lost(first..=last);
     say(long, last - first + 1, lost);
     assert!(last - first > 5, "it was scraped meanwhile");
@@ -202,8 +202,8 @@ fn promtool_accepts_our_configuration() {
     for (release, mode) in [("prometheus-agent", &["--agent"][..]), ("prometheus", &[])] {
         let file = format!("charts/{release}/values.yaml");
         let values = yaml::parse(&file, &golden::read(&file)).expect("YAML").remove(0).value;
-        let (good, said) = check(&values, mode);
-        assert!(good, "{release}: {said}");
+        let (good, printed) = check(&values, mode);
+        assert!(good, "{release}: {printed}");
         let mut wrong = values.clone();
         wrong["server"]["remoteWrite"][0]["queue_config"] = json!({"max_backof": "30s"});
         assert!(!check(&wrong, mode).0, "{release}: a key that is no key");

@@ -8,15 +8,13 @@ use exec::driver::drive;
 use exec::workspace::Workspace;
 use plan::choose::{Choice, choose};
 use plan::engine::{Engine, Outcome};
-use plan::{Expect, Plan, StepKey, bootstrap};
+use plan::{Expect, Plan, StepKey};
 use sim::{Faults, Machine, SimState, SimWorld};
 use tool::Tool;
 use tool::helm::Helm;
 
-use crate::golden::{data, load};
+use crate::golden::{self, FLEET, LIST, data, load};
 use crate::workdir::WorkDir;
-
-const FLEET: &str = "infra/fleet.toml";
 
 /// The plan, with one text of the data exchanged for another.
 fn broken(file: &str, from: &str, to: &str, helm: Helm) -> Plan {
@@ -25,10 +23,7 @@ fn broken(file: &str, from: &str, to: &str, helm: Helm) -> Plan {
     let text = data.get_mut(file).unwrap_or_else(|| panic!("no {file}"));
     assert!(text.contains(from), "{file} has no {from:?}");
     *text = text.replacen(from, to, 1);
-    let list = "charts/releases.toml";
-    let releases = model::release::load(list, &data[list], &fleet).unwrap_or_else(|p| panic!("{p:#?}"));
-    let files = render::files(&fleet, &releases, &data).unwrap_or_else(|p| panic!("{p:#?}"));
-    bootstrap::plan(&fleet, &releases, files, helm)
+    golden::bootstrap(&fleet, &data[LIST], &data, helm)
 }
 
 /// The same without some of its steps.
@@ -139,8 +134,8 @@ fn fails_with(plan: &Plan, step: &str, words: &str, helm: &str) {
     let (outcome, _) = run(plan, step, helm);
     let failed: Vec<&str> = outcome.failed.iter().map(|f| f.step.as_str()).collect();
     assert_eq!(failed, [step]);
-    let said = &outcome.failed[0].output.stderr;
-    assert!(said.contains(words), "{said}");
+    let printed = &outcome.failed[0].output.stderr;
+    assert!(printed.contains(words), "{printed}");
 }
 
 #[test]

@@ -1,122 +1,44 @@
 //! Generated files of whole fleets.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "reads the data files of this repository and writes samples for real tools"
-)]
-
 mod quotes;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use model::fleet::{Bytes, Cluster, Docker, Fleet, Host, Mesh, Node, NodeRole, Registry, Role, Versions, Vm};
+use model::fleet::Fleet;
 use model::problem::Problem;
-use model::release::{Chart, Manifest, Placement, Releases, Source};
+use model::release::Releases;
 use model::token::{self, Token};
 use model::yaml;
 use render::cloud_init::{BUNDLE, VERSIONS};
 use render::{self, Data, Files};
 use serde_json::{Value, json};
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
-}
+use crate::golden::{self, data};
 
-fn data() -> Data {
-    let mut data = Data::new();
-    let mut folders = vec![repository().join("infra"), repository().join("charts")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(repository()).expect("below it").to_str().expect("a name").to_owned();
-                data.insert(name, std::fs::read_to_string(&path).expect("text"));
-            }
-        }
-    }
-    data
-}
+const LIST: &str = r#"
+[[manifest]]
+name = "namespaces"
+clusters = ["platform", "workload"]
+wave = 1
+file = "infra/manifests/namespaces.yaml"
 
-/// A fleet of one platform cluster and `count - 1` others, each a control plane and a worker.
-fn fleet(count: u8) -> Fleet {
-    let node =
-        |name: &str, role| Node { name: name.into(), role, cpus: 2, memory: Bytes(3 << 30), disk: Bytes(20 << 30) };
-    let cluster = |id: u8| Cluster {
-        name: if id == 1 { "mgmt".into() } else { format!("app{}", id - 1) },
-        id,
-        role: if id == 1 { Role::Platform } else { Role::Workload },
-        memory: Bytes(7 << 30),
-        pod_cidr: format!("10.{}.0.0/16", id).parse().expect("a range"),
-        service_cidr: format!("172.{}.0.0/16", id).parse().expect("a range"),
-        nodes: vec![node("cp", NodeRole::ControlPlane), node("w1", NodeRole::Worker)],
-    };
-    let version = |text: &str| text.parse().expect("a version");
-    Fleet {
-        host: Host {
-            memory: Bytes(64 << 30),
-            usable: Bytes(56 << 30),
-            docker: Bytes(6 << 30),
-            free_disk: Bytes(20 << 30),
-        },
-        vm: Vm { image: "24.04".into(), parallel_launches: 2, network: None },
-        versions: Versions {
-            kubernetes: version("1.35.7"),
-            kubeadm: version("1.35.7"),
-            pause: "3.10.1".into(),
-            cilium: version("1.20.0"),
-            gateway_api: version("1.6.1"),
-            tools: Vec::new(),
-        },
-        mesh: Mesh { first_node_port: 32379, links: Vec::new() },
-        docker: Docker::default(),
-        registry: Registry::default(),
-        clusters: (1..=count).map(cluster).collect(),
-        file: "infra/fleet.toml".into(),
-        lines: BTreeMap::from([("app1.pod_cidr".into(), 31)]),
-    }
-}
+[[manifest]]
+name = "namespaces-platform"
+clusters = ["platform"]
+wave = 1
+file = "infra/manifests/namespaces-platform.yaml"
 
-fn placement(name: &str, clusters: &[Role]) -> Placement {
-    let timeout = Duration::from_secs(600);
-    Placement { name: name.into(), clusters: clusters.to_vec(), wave: 1, needs: Vec::new(), timeout }
-}
+[[chart]]
+name = "cilium"
+chart = "cilium"
+repository = "https://helm.cilium.io"
+version = "1.20.0"
+clusters = ["platform", "workload"]
+namespace = "kube-system"
+wave = 1
+"#;
 
-const BOTH: [Role; 2] = [Role::Platform, Role::Workload];
+/// This table of bindings, at the end of the list.
+type Bindings<'a> = &'a [(&'a str, &'a str)];
 
-fn releases(set: &[(&str, &str)]) -> Releases {
-    let chart = Chart {
-        placement: placement("cilium", &BOTH),
-        chart: "cilium".into(),
-        repository: "https://helm.cilium.io".into(),
-        version: "1.20.0".into(),
-        sha256: None,
-        app_version: "1.20.0".into(),
-        namespace: "kube-system".into(),
-        arm64: None,
-        free: vec![],
-        memory: None,
-        bindings: set.iter().map(|(path, binding)| (path.to_string(), binding.to_string())).collect(),
-        ready: Vec::new(),
-        wait: false,
-    };
-    let manifest = |name: &str, clusters: &[Role]| Manifest {
-        placement: placement(name, clusters),
-        source: Source::File(format!("infra/manifests/{name}.yaml")),
-        crds: Vec::new(),
-        bindings: BTreeMap::new(),
-    };
-    let manifests = vec![manifest("namespaces", &BOTH), manifest("namespaces-platform", &[Role::Platform])];
-    Releases {
-        charts: vec![chart],
-        manifests,
-        lines: BTreeMap::from([("cilium".into(), 9), ("cilium.bindings".into(), 20)]),
-    }
-}
-
-const CILIUM: [(&str, &str); 6] = [
+const CILIUM: Bindings<'static> = &[
     ("cluster.name", "cluster.name"),
     ("cluster.id", "cluster.id"),
     ("k8sServiceHost", "cluster.ip"),
@@ -125,16 +47,30 @@ const CILIUM: [(&str, &str); 6] = [
     ("tls.ca.key", "secret:mesh-ca.key"),
 ];
 
+fn fleet() -> Fleet {
+    golden::load("tests/fleets/three.toml").0
+}
+
+/// The releases with these bindings of Cilium and of the manifest `namespaces`.
+fn releases(cilium: Bindings, namespaces: Bindings) -> Releases {
+    let map = |set: Bindings| set.iter().map(|(path, value)| (path.to_string(), value.to_string())).collect();
+    let mut releases = golden::releases(LIST, &fleet());
+    (releases.charts[0].bindings, releases.manifests[0].bindings) = (map(cilium), map(namespaces));
+    releases.lines.insert("cilium.bindings".into(), 20);
+    releases
+}
+
+fn render(data: &Data, cilium: Bindings, namespaces: Bindings) -> Result<Files, Vec<Problem>> {
+    render::files(&fleet(), &releases(cilium, namespaces), data)
+}
+
 fn files() -> Files {
-    render::files(&fleet(3), &releases(&CILIUM), &data()).expect("the repository's own data is good")
+    render(&data(), CILIUM, &[]).expect("the repository's own data is good")
 }
 
 /// What stands in the manifest `namespaces` of app1 once this is bound in it.
-fn bound(set: &[(&str, &str)]) -> Result<Vec<Value>, Vec<Problem>> {
-    let mut releases = releases(&CILIUM);
-    releases.manifests[0].bindings =
-        set.iter().map(|(path, binding)| (path.to_string(), binding.to_string())).collect();
-    render::files(&fleet(3), &releases, &data()).map(|files| documents(&files["app1/namespaces.yaml"]))
+fn bound(set: Bindings) -> Result<Vec<Value>, Vec<Problem>> {
+    render(&data(), CILIUM, set).map(|files| documents(&files["app1/namespaces.yaml"]))
 }
 
 #[test]
@@ -155,22 +91,22 @@ fn manifest_gets_its_bindings() {
 
 #[test]
 fn invalid_bindings_of_a_manifest_are_reported() {
-    let said = |path: &str, binding: &str| bound(&[(path, binding)]).expect_err(path).remove(0);
+    let printed = |path: &str, binding: &str| bound(&[(path, binding)]).expect_err(path).remove(0);
     let place = |p: &Problem| p.at.as_ref().map(ToString::to_string).unwrap_or_default();
-    let none = said("Namespace/none:a", "cluster.name");
+    let none = printed("Namespace/none:a", "cluster.name");
     assert_eq!(none.what, "`bindings` names an object that the file does not have: `Namespace/none`");
     assert!(place(&none).starts_with("charts/releases.toml"), "{none:?}");
-    let taken = said("Namespace/default:metadata.name", "cluster.name");
+    let taken = printed("Namespace/default:metadata.name", "cluster.name");
     assert!(place(&taken).starts_with("infra/manifests/namespaces.yaml:"), "{taken:?}");
-    assert!(said("Namespace/default:a", "cluster.nmae").hint.is_some_and(|h| h.contains("cluster.name")));
-    let unmade = said("Namespace/default:a", "secret:app1.key");
+    assert!(printed("Namespace/default:a", "cluster.nmae").hint.is_some_and(|h| h.contains("cluster.name")));
+    let unmade = printed("Namespace/default:a", "secret:app1.key");
     assert_eq!(unmade.what, "no step creates a secret named `app1.key`");
 }
 
-fn problems(change: impl FnOnce(&mut Data), set: &[(&str, &str)]) -> Vec<Problem> {
+fn problems(change: impl FnOnce(&mut Data), set: Bindings) -> Vec<Problem> {
     let mut data = data();
     change(&mut data);
-    render::files(&fleet(3), &releases(set), &data).expect_err("there is something wrong")
+    render(&data, set, &[]).expect_err("there is something wrong")
 }
 
 fn append(data: &mut Data, file: &str, text: &str) {
@@ -223,8 +159,8 @@ fn control_plane_config_has_names_addresses_and_ranges() {
     assert_eq!(cluster["proxy"], json!({"disabled": true}));
     assert_eq!(cluster["kubernetesVersion"], "v1.35.7");
     assert_eq!(cluster["controlPlaneEndpoint"], "app1-api:6443");
-    assert_eq!(cluster["networking"]["podSubnet"], "10.2.0.0/16");
-    assert_eq!(cluster["networking"]["serviceSubnet"], "172.2.0.0/16");
+    assert_eq!(cluster["networking"]["podSubnet"], "10.101.0.0/16");
+    assert_eq!(cluster["networking"]["serviceSubnet"], "10.97.0.0/16");
     let names = cluster["apiServer"]["certSANs"].as_array().expect("a list");
     for name in ["app1-api", "app1-cp", "app1-cp.local", "app1-cp.multipass", "127.0.0.1", "<fact:app1.cp.ip>"] {
         assert!(names.contains(&name.into()), "{name}");
@@ -298,18 +234,6 @@ fn fill(value: Value) -> Value {
 }
 
 #[test]
-fn rendering_is_deterministic_and_handles_a_wide_fleet() {
-    let wide = || render::files(&fleet(255), &releases(&CILIUM), &data()).expect("good");
-    let files = wide();
-    assert_eq!(files.len(), 255 * 7 + 4);
-    assert_eq!(files, wide());
-    assert_eq!(
-        documents(&files["app254/cilium/values.yaml"])[0]["clustermesh"]["apiserver"]["service"]["nodePort"],
-        32633
-    );
-}
-
-#[test]
 fn all_problems_are_reported_at_once() {
     let change = |data: &mut Data| {
         append(data, "infra/kubeadm/init.yaml", "---\napiVersion: v1\nkind: ClusterConfiguration\n");
@@ -318,7 +242,7 @@ fn all_problems_are_reported_at_once() {
         append(data, "charts/cilium/values.yaml", "cluster:\n  id: 9\ntunnel: on\n");
         data.remove("infra/kubeadm/kubeconfig.yaml");
     };
-    let found = problems(change, &CILIUM);
+    let found = problems(change, CILIUM);
     let what: Vec<&str> = found.iter().map(|p| p.what.as_str()).collect();
     let want = [
         "a data file contains a token: `<fact:…>`",
@@ -338,7 +262,7 @@ fn rendered_field_in_a_data_file_is_refused() {
         *text = text.replace("  dnsDomain: cluster.local", "  dnsDomain: cluster.local\n  podSubnet: 10.0.0.0/8");
         append(data, "charts/cilium/values.yaml", "cluster:\n  id: 9\n");
     };
-    let found = problems(change, &CILIUM);
+    let found = problems(change, CILIUM);
     assert_eq!(found.len(), 2, "each once, not once per cluster: {found:#?}");
     let line = |file: &str, key: &str| {
         let problem = found
@@ -349,7 +273,7 @@ fn rendered_field_in_a_data_file_is_refused() {
         (problem.at.as_ref().and_then(|at| at.line).is_some(), problem.why.clone().unwrap_or_default())
     };
     let (placed, why) = line("infra/kubeadm/init.yaml", "networking.podSubnet");
-    assert!(placed && why.starts_with("infra/fleet.toml"), "{why}");
+    assert!(placed && why.starts_with("tests/fleets/three.toml"), "{why}");
     let (placed, why) = line("charts/cilium/values.yaml", "cluster.id");
     assert!(placed && why.starts_with("charts/releases.toml:20 "), "{why}");
 }
@@ -373,7 +297,7 @@ fn node_preparation_uses_the_fleet_versions() {
     let content = |path: &str| written.iter().find(|file| file["path"] == path).expect(path)["content"].clone();
     let want = "K8S_MINOR=v1.35\nK8S_PATCH=1.35.7\nPAUSE_IMAGE=registry.k8s.io/pause:3.10.1\n";
     assert_eq!(content("/etc/archipelago/prep.env"), want);
-    assert_eq!(render::cloud_init::prep_marker(&fleet(1)), "k8s=1.35.7 pause=registry.k8s.io/pause:3.10.1");
+    assert_eq!(render::cloud_init::prep_marker(&fleet()), "k8s=1.35.7 pause=registry.k8s.io/pause:3.10.1");
     for script in render::cloud_init::SCRIPTS {
         assert_eq!(content(&format!("/usr/local/sbin/{script}")), data()[&format!("infra/node/{script}")], "verbatim");
     }

@@ -15,7 +15,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// Past the test harness, which would keep it to itself: whoever runs the tests is to know what they did not see.
+/// Written past the test harness, which would capture it.
 fn say(name: &str) {
     use std::io::Write;
     let test = std::thread::current();
@@ -31,6 +31,6 @@ pub fn command(tool: impl AsRef<std::ffi::OsStr>) -> Command {
 /// Starts a tool to its end and gives back whether it liked what it saw, and all it said.
 pub fn run(command: &mut Command) -> (bool, String) {
     let done = command.output().expect("the tool can be started");
-    let said = [done.stdout, done.stderr].concat();
-    (done.status.success(), String::from_utf8_lossy(&said).into_owned())
+    let printed = [done.stdout, done.stderr].concat();
+    (done.status.success(), String::from_utf8_lossy(&printed).into_owned())
 }

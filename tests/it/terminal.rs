@@ -20,7 +20,7 @@ const PAST: usize = 10_000;
 pub struct Terminal {
     /// Our end of it. While it is there, somebody looks.
     ours: Option<File>,
-    /// The other end, to ask how the line is set even when nobody else has it.
+    /// The other end, to read the settings of the line after the process has ended.
     theirs: File,
     parser: vt100::Parser,
     child: Child,

@@ -71,7 +71,6 @@ const RULES: &[Rule] = &[
     records::links,
     records::changelog,
     records::commands,
-    records::same_checks,
 ];
 
 #[test]

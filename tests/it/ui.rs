@@ -60,20 +60,6 @@ impl Repo {
         Utf8Path::from_path(self.folder.path()).expect("UTF-8")
     }
 
-    fn env(&self, path: &str, out: Box<dyn Write>, err: Box<dyn Write>) -> Env {
-        let vars = BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
-        Env {
-            root: self.root().to_owned(),
-            cwd: self.root().to_owned(),
-            vars,
-            out,
-            err,
-            screen: None,
-            keyboard: None,
-            world_factory: |host| Box::new(host),
-        }
-    }
-
     pub fn run(&self, line: &str) -> Ran {
         self.run_with("/nowhere", line)
     }
@@ -93,18 +79,32 @@ impl Repo {
     }
 
     fn run_in(&self, path: &str, words: &[&str], world_factory: cmd::WorldFactory) -> Ran {
-        let (out, err) = (Page::default(), Page::default());
-        let args = std::iter::once("xtask").chain(words.iter().copied()).map(Into::into);
-        let env = self.env(path, Box::new(out.clone()), Box::new(err.clone()));
-        let code = cmd::run(args, Env { world_factory, ..env });
-        let text = |page: Page| String::from_utf8(page.0.borrow().clone()).expect("UTF-8");
-        Ran { code, out: text(out), err: text(err) }
+        run_in(self.root(), path, words, world_factory)
     }
 
     fn names(&self) -> BTreeSet<String> {
         let entries = self.root().read_dir_utf8().expect("a folder");
         entries.map(|e| e.expect("an entry").file_name().to_owned()).collect()
     }
+}
+
+fn env(root: &Utf8Path, path: &str, out: Box<dyn Write>, err: Box<dyn Write>) -> Env {
+    let vars = BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
+    let (root, cwd) = (root.to_owned(), root.to_owned());
+    Env { root, cwd, vars, out, err, screen: None, keyboard: None, world_factory: |host| Box::new(host) }
+}
+
+/// Runs a command line in the repository at `root` with the tools of this `PATH`.
+pub fn run(root: &Utf8Path, path: &str, words: &[&str]) -> Ran {
+    run_in(root, path, words, |host| Box::new(host))
+}
+
+fn run_in(root: &Utf8Path, path: &str, words: &[&str], world_factory: cmd::WorldFactory) -> Ran {
+    let (out, err) = (Page::default(), Page::default());
+    let args = std::iter::once("xtask").chain(words.iter().copied()).map(Into::into);
+    let code = cmd::run(args, Env { world_factory, ..env(root, path, Box::new(out.clone()), Box::new(err.clone())) });
+    let text = |page: Page| String::from_utf8(page.0.borrow().clone()).expect("UTF-8");
+    Ran { code, out: text(out), err: text(err) }
 }
 
 fn last(text: &str) -> &str {
@@ -235,7 +235,7 @@ fn exit_codes_are_documented_ones() {
 #[test]
 fn render_check_detects_changed_files() {
     let repo = Repo::new();
-    assert_eq!(repo.run("render").code, 0);
+    repo.must("render");
     let check = repo.run("render --check");
     assert!(check.code == 0 && check.err.contains("all as rendered"), "{}", check.err);
     let space = exec::workspace::Workspace::open(repo.root(), Utf8Path::new("out"));
@@ -259,14 +259,14 @@ fn broken_pipe_is_success() {
     let repo = Repo::new();
     let err = Page::default();
     let args = ["xtask", "plan", "bootstrap"].map(Into::into);
-    assert_eq!(cmd::run(args, repo.env("/nowhere", Box::new(Gone), Box::new(err.clone()))), 0);
+    assert_eq!(cmd::run(args, env(repo.root(), "/nowhere", Box::new(Gone), Box::new(err.clone()))), 0);
     assert!(err.0.borrow().is_empty());
 }
 
 #[test]
 fn fleet_path_is_relative_to_the_current_folder() {
     let repo = Repo::new();
-    let mut env = repo.env("/nowhere", Box::new(io::sink()), Box::new(io::sink()));
+    let mut env = env(repo.root(), "/nowhere", Box::new(io::sink()), Box::new(io::sink()));
     env.cwd = Utf8PathBuf::from_path_buf(golden::root().join("tests/fleets")).expect("UTF-8");
     assert_eq!(cmd::run(["xtask", "fleet", "check", "--fleet", "one.toml"].map(Into::into), env), 0);
 }

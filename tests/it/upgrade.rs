@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use crate::fixtures::{bootstrapped, connected};
 use crate::golden;
 use crate::ui::{Repo, settings};
-use plan::{check, upgrade};
 
 fn pinned(repo: &Repo, version: &str) {
     let text = golden::read("infra/fleet.toml").replace("1.35.7", version);
@@ -21,7 +20,7 @@ fn acts(out: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn upgrade_plan_matches_its_snapshot_and_is_valid() {
+fn upgrade_plan_matches_its_snapshot() {
     let ran = Repo::new().run("plan upgrade --only app1/current");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let ours = |step: &str| {
@@ -32,11 +31,6 @@ fn upgrade_plan_matches_its_snapshot_and_is_valid() {
     };
     let steps: Vec<&str> = ran.out.split("\n\n").filter(|step| ours(step)).collect();
     settings().bind(|| insta::assert_snapshot!("upgrade.plan", steps.join("\n\n")));
-    for of in ["infra/fleet.toml", "tests/fleets/one.toml", "tests/fleets/wide.toml", "tests/fleets/pairs.toml"] {
-        let (fleet, releases) = golden::load(of);
-        let plan = upgrade::plan(&fleet, &releases, golden::plan(of, tool::helm::Helm::V4));
-        assert_eq!(check::check(&plan), [""; 0], "{of}");
-    }
 }
 
 #[test]
@@ -52,8 +46,8 @@ fn nodes_are_upgraded_in_order_platform_first() {
     pinned(&repo, "1.35.8");
     let ran = repo.run("upgrade --simulate --fleet to.toml");
     assert_eq!(ran.code, 0, "{}", ran.err);
-    let told: Vec<&str> = ran.err.lines().filter(|line| line.trim_start().starts_with("Changes")).collect();
-    settings().bind(|| insta::assert_snapshot!("upgrade-changes", told.join("\n")));
+    let printed: Vec<&str> = ran.err.lines().filter(|line| line.trim_start().starts_with("Changes")).collect();
+    settings().bind(|| insta::assert_snapshot!("upgrade-changes", printed.join("\n")));
     let repo = connected();
     pinned(&repo, "1.35.8");
     let acts = acts(&repo.run("upgrade --simulate --fleet to.toml --format json").out);
@@ -81,12 +75,12 @@ fn nodes_are_upgraded_in_order_platform_first() {
         at("app2/cp/kubeadm", "node-prep kubeadm"),
     ];
     assert!(way.is_sorted(), "{way:?}");
-    // Draining the platform made Vault anew, and a new Vault is sealed.
+    // Draining the platform recreated the pod of Vault, and a new one is sealed.
     assert!(at("mgmt/vault/unseal", "unseal") < at("app1/cp/kubeadm", "node-prep kubeadm"));
-    assert_eq!(repo.run("status --simulate --fleet to.toml").code, 0);
+    repo.must("status --simulate --fleet to.toml");
     let again = repo.run("upgrade --simulate --fleet to.toml --format json");
     assert_eq!((again.code, self::acts(&again.out)), (0, vec![]));
-    assert_eq!(repo.run("doctor --simulate --fleet to.toml").code, 0);
+    repo.must("doctor --simulate --fleet to.toml");
 }
 
 /// A new kubelet must not run beside an old API server.
@@ -138,9 +132,9 @@ fn manually_cordoned_node_stays_cordoned() {
     let acts = acts(&ran.out);
     let has = |part: &str| acts.iter().any(|(_, command)| command.contains(part));
     assert!(has(" drain app1-cp") && !has(" drain app1-w1") && !has("uncordon app1-w1"), "{acts:?}");
-    let story = repo.state_json();
-    let cluster = &story["state"]["vms"]["app1-cp"]["guest"]["control"]["Made"];
-    assert_eq!((&cluster["cordoned"], &cluster["marks"]), (&json!(["app1-w1"]), &json!({})));
+    let state = repo.state_json();
+    let cluster = &state["state"]["vms"]["app1-cp"]["guest"]["control"]["Made"];
+    assert_eq!((&cluster["cordoned"], &cluster["annotations"]), (&json!(["app1-w1"]), &json!({})));
 }
 
 #[test]
@@ -189,8 +183,7 @@ fn nodes_with_older_scripts_get_current_ones() {
         guest["scripts"] = json!("");
     });
     assert!(repo.run("doctor --simulate").out.contains("not so: prepare app1-w1"));
-    let ran = repo.run("bootstrap --simulate --format json");
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    let ran = repo.must("bootstrap --simulate --format json");
     let acts = acts(&ran.out);
     assert!(acts.iter().all(|(step, _)| step == "app1/w1/prep") && acts[0].1.contains("sudo awk"), "{acts:?}");
     assert!(!repo.run("bootstrap --simulate --format json").out.contains("\"running\""));
@@ -203,9 +196,8 @@ fn single_node_is_upgraded_in_place() {
     let one = two.split_once("\n[[cluster.node]]\nname = \"w1\"").expect("a worker").0;
     std::fs::write(repo.root().join("one.toml"), one).expect("written");
     std::fs::write(repo.root().join("to.toml"), one.replace("1.35.7", "1.35.8")).expect("written");
-    assert_eq!(repo.run("bootstrap --simulate -q --fleet one.toml").code, 0);
-    let ran = repo.run("upgrade --simulate --fleet to.toml --format json");
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    repo.must("bootstrap --simulate -q --fleet one.toml");
+    let ran = repo.must("upgrade --simulate --fleet to.toml --format json");
     let acts = acts(&ran.out);
     let has = |part: &str| acts.iter().any(|(_, command)| command.contains(part));
     assert!(has("node-upgrade v1.35.8") && has("restart kubelet") && !has(" drain ") && !has("cordon"), "{acts:?}");

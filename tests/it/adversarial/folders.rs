@@ -112,7 +112,7 @@ fn obstacles_are_reported_and_never_block() {
             } else {
                 fs::create_dir(&at).unwrap();
             }
-            // Would hang here if something opened a pipe that nobody ever writes into.
+            // Hangs if something opens a pipe that has no writer.
             do_everything(&mut yard.space());
         }
     }

@@ -8,11 +8,9 @@ use plan::choose::{Choice, choose};
 use plan::journal;
 use tool::{Exit, Output};
 
-use super::texts::{known, named, plan, read_fleet};
-use crate::golden;
-
-const FLEET: &str = "infra/fleet.toml";
-const LIST: &str = "charts/releases.toml";
+use super::properties::{check_problems, fleet as read_fleet};
+use super::texts::plan;
+use crate::golden::{self, FLEET, LIST, known};
 
 #[test]
 fn excessive_nesting_is_refused() {
@@ -30,7 +28,7 @@ fn excessive_nesting_is_refused() {
     }
     let block: String = (0..10_000).map(|depth| format!("{}a:\n", " ".repeat(depth % 3_000))).collect();
     for text in [deep("[", "]"), deep("{a: ", "}"), deep("- ", ""), deep("? ", ""), block] {
-        named(&yaml::parse("a.yaml", &text).expect_err("too deep"), "a.yaml", &text);
+        check_problems(&yaml::parse("a.yaml", &text).expect_err("too deep"), "a.yaml", &text);
         // What tools wrote may nest deeper, and is read by the main thread, whose stack is larger than a test's.
         let foreign = move || yaml::foreign("a.yaml", &text).is_err();
         let main = std::thread::Builder::new().stack_size(8 << 20).spawn(foreign).expect("a thread");
@@ -53,7 +51,7 @@ fn exponential_anchors_are_refused() {
     (0..5_000).for_each(|n| long.push_str(&format!("b{n}: &b{n} y\n")));
     long.push_str(&format!("all: [{}]\n", vec!["*long"; 45_000].join(", ")));
     for text in [laughs, long] {
-        named(&yaml::parse("a.yaml", &text).expect_err("it would fill the memory"), "a.yaml", &text);
+        check_problems(&yaml::parse("a.yaml", &text).expect_err("it would fill the memory"), "a.yaml", &text);
         assert!(yaml::foreign("a.yaml", &text).is_err());
     }
 }
@@ -80,7 +78,11 @@ fn one_mebibyte_of_input_is_read_or_refused() {
     let table = |n: usize| {
         format!("[[manifest]]\nname='a{n}'\nclusters=['workload']\nwave=1\nneeds=['a{}']\nfile='x'\n", n + 1)
     };
-    named(&release::load(LIST, &fill(&table), &fleet).expect_err("the last need is missing"), LIST, &fill(&table));
+    check_problems(
+        &release::load(LIST, &fill(&table), &fleet).expect_err("the last need is missing"),
+        LIST,
+        &fill(&table),
+    );
     let steps = fill(&|n| journal::line(&journal::Entry::StepStarted { step: format!("s{n}") }));
     let run = journal::Entry::RunStarted { command: "x".into(), plan: "y".into(), at_ms: 1 };
     let open = journal::read(&(journal::line(&run) + &steps)).last.expect("a run").open;

@@ -13,39 +13,13 @@ use tool::helm::Helm;
 use tool::{Call, World};
 use tool::{Command, builtin};
 
-use crate::golden;
+use crate::golden::{self, FLEET, LIST, commands};
 use crate::host::Bench;
 
-const FLEET: &str = "infra/fleet.toml";
-const LIST: &str = "charts/releases.toml";
-
 /// What must not become more than a text.
-const PAYLOADS: &[&str] = &[
-    "$(touch pwned)",
-    "`touch pwned`",
-    "a;touch pwned",
-    "a\ntouch pwned",
-    "a && touch pwned",
-    "a|b>c",
-    "--flag-of-theirs",
-    "-",
-    "a b",
-    "a'b\"c",
-    "../../etc/passwd",
-    "/etc/passwd",
-    "a\0b",
-    "stra\u{df}e",
-    "\u{1f4a5}",
-    "\u{202e}gnp",
-    "\u{1b}[2J",
-    "*",
-    "~root",
-    "%s%n",
-    "<secret:mgmt.admin-key>",
-    "<fact:nobody.ip>",
-    "{{ .Values.x }}",
-    "",
-];
+fn payloads() -> Vec<String> {
+    golden::list("tests/fixtures/payloads.json")
+}
 
 fn quoted(text: &str) -> String {
     let letter = |c: char| match c {
@@ -69,13 +43,6 @@ fn values(toml: &str) -> Vec<std::ops::Range<usize>> {
     found
 }
 
-fn commands(plan: &Plan) -> impl Iterator<Item = &Command> {
-    plan.steps.iter().flat_map(|step| {
-        let acts = step.act.iter().chain(step.remedies.iter().flat_map(|remedy| &remedy.act)).chain(&step.undo);
-        std::iter::once(&step.done_when.ask).chain(acts)
-    })
-}
-
 /// Every script that a shell gets as one argument.
 fn scripts(plan: &Plan) -> BTreeSet<String> {
     let of = |command: &Command| {
@@ -95,13 +62,8 @@ struct Input {
 
 impl Input {
     fn new() -> Self {
-        let table = "infra/compatibility.toml";
-        Input {
-            fleet: golden::read(FLEET),
-            releases: golden::read(LIST),
-            known: Compatibility::load(table, &golden::read(table)).expect("the table is in order"),
-            data: golden::data(),
-        }
+        let (fleet, releases) = (golden::read(FLEET), golden::read(LIST));
+        Input { fleet, releases, known: golden::known(), data: golden::data() }
     }
 
     /// The plans that follow, if nothing is refused.
@@ -135,17 +97,18 @@ fn payload_in_any_value_is_refused_or_stays_one_argument() {
     let input = Input::new();
     let (_, usual) = input.plans(&input.fleet, &input.releases).expect("the default is in order");
     let usual: BTreeSet<String> = usual.iter().flat_map(scripts).collect();
+    let payloads = payloads();
     let (mut seen, mut refused, mut taken) = (BTreeSet::new(), 0, Vec::new());
     for (file, text) in [(FLEET, &input.fleet), (LIST, &input.releases)] {
         for value in values(text) {
-            for payload in PAYLOADS {
+            for payload in &payloads {
                 let spoilt = format!("{}{}{}", &text[..value.start], quoted(payload), &text[value.end..]);
                 let (fleet, releases) =
                     if file == FLEET { (&spoilt, &input.releases) } else { (&input.fleet, &spoilt) };
                 let line = text[..value.start].matches('\n').count() + 1;
                 let key = text.lines().nth(line - 1).unwrap_or_default().split('=').next().unwrap_or_default().trim();
                 // What one key does with a payload it does in every table of the file.
-                if !seen.insert((file, key.to_owned(), *payload)) {
+                if !seen.insert((file, key.to_owned(), payload)) {
                     continue;
                 }
                 let place = format!("{file}:{line} {key} = {payload:?}");
@@ -191,8 +154,8 @@ proptest! {
         let mut line = vec!["-c".to_owned(), "for arg; do printf '%s\\0' \"$arg\"; done".to_owned(), "sh".to_owned()];
         line.extend(args.iter().cloned());
         bench.host.start(Call { task: 1, tool: tool::Tool::Curl, args: line, stdin: vec![], env: vec![] });
-        let said = bench.end(1).stdout;
-        let got: Vec<&str> = said.split_terminator('\0').collect();
+        let printed = bench.end(1).stdout;
+        let got: Vec<&str> = printed.split_terminator('\0').collect();
         prop_assert_eq!(got, args);
     }
 }

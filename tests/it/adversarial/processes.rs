@@ -50,8 +50,7 @@ fn sighup_with_closed_streams_ends_like_ctrl_c() {
     assert!(machine.running().is_empty());
     let last = machine.text("out/journal.jsonl");
     assert!(last.trim_end().ends_with(r#""event":"run-ended","ok":false,"interrupted":true}"#), "{last}");
-    let again = machine.run("bootstrap --until */init");
-    assert_eq!(again.code, Some(0), "{}", again.err);
+    machine.must("bootstrap --until */init");
 }
 
 #[test]
@@ -75,13 +74,12 @@ fn full_disk_is_reported() {
     assert!(ran.err.contains("error: cannot write `out/"), "{}", ran.err);
     assert!(ran.err.contains("why: file too large"), "{}", ran.err);
     assert_eq!(machine.below("out/tmp"), [""; 0], "nothing is half written");
-    let again = machine.run("render");
-    assert_eq!(again.code, Some(0), "{}", again.err);
+    machine.must("render");
 }
 
 #[test]
 fn broken_tools_are_reported() {
-    for (with, said) in [
+    for (with, printed) in [
         ("a folder", "not found on PATH"),
         ("no program", "not found on PATH"),
         ("kill -s SEGV $$", "signal 11"),
@@ -93,7 +91,7 @@ fn broken_tools_are_reported() {
         // Without other folders: the machine of the tests may have the real one.
         let ran = machine.run_script(r#"PATH=$PWD/bin exec "$0" "$@""#, "bootstrap");
         assert_eq!(ran.code, Some(3), "{with}: {}", ran.err);
-        assert!(ran.err.contains("kubectl") && ran.err.contains(said), "{with}: {}", ran.err);
+        assert!(ran.err.contains("kubectl") && ran.err.contains(printed), "{with}: {}", ran.err);
         assert!(!ran.err.contains('\0') && ran.out.is_empty(), "{with}: {}", ran.err);
         assert!(!machine.asked().iter().any(|asked| asked["args"][0] == "launch"), "{with}: nothing was done");
     }

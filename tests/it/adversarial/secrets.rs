@@ -30,9 +30,9 @@ fn kept(repo: &Repo) -> BTreeSet<(String, String)> {
 }
 
 /// None of them is in what was said, or in any file that is not made for them. How many files were looked at.
-fn nothing_tells(repo: &Repo, secrets: &BTreeSet<(String, String)>, told: &str) -> usize {
+fn check_absent(repo: &Repo, secrets: &BTreeSet<(String, String)>, printed: &str) -> usize {
     let out = out(repo);
-    // The world of the simulation is the other side: it must know what it was told. Kubeconfigs hold keys by nature.
+    // The simulated state is the other side, which gets secrets; kubeconfigs hold keys.
     let own = |path: &Path| {
         path.starts_with(out.join("secrets")) || path.starts_with(out.join("kube")) || path.ends_with("world.json")
     };
@@ -44,12 +44,12 @@ fn nothing_tells(repo: &Repo, secrets: &BTreeSet<(String, String)>, told: &str) 
         }
     }
     for (name, value) in secrets {
-        assert!(!told.contains(value.as_str()), "{name} is on the screen");
+        assert!(!printed.contains(value.as_str()), "{name} is on the screen");
     }
     records.len()
 }
 
-fn all_is_closed(repo: &Repo) {
+fn check_permissions(repo: &Repo) {
     for folder in ["secrets", "kube", "logs", "tmp"] {
         let folder = out(repo).join(folder);
         assert_eq!(mode(&folder), 0o700, "{}", folder.display());
@@ -63,7 +63,7 @@ fn no_command_shows_or_records_a_secret() {
     let repo = fixtures::bootstrapped();
     let newer = golden::read("infra/fleet.toml").replace("1.35.7", "1.35.8");
     fs::write(repo.root().join("to.toml"), newer).unwrap();
-    let (mut told, mut secrets) = (String::new(), BTreeSet::new());
+    let (mut printed, mut secrets) = (String::new(), BTreeSet::new());
     for (line, code) in [
         ("bootstrap --simulate --explain -v", Some(0)),
         ("mesh-connect --simulate --format json", Some(0)),
@@ -84,14 +84,14 @@ fn no_command_shows_or_records_a_secret() {
     ] {
         let ran = repo.run(line);
         assert!(code.is_none_or(|code| code == ran.code), "{line}: {} {}{}", ran.code, ran.out, ran.err);
-        told.push_str(&ran.out);
-        told.push_str(&ran.err);
+        printed.push_str(&ran.out);
+        printed.push_str(&ran.err);
         // Some are replaced on the way: the old ones are as secret.
         secrets.extend(kept(&repo));
     }
     assert!(secrets.len() >= 14 && secrets.iter().all(|(_, value)| value.len() >= 16), "{}", secrets.len());
-    assert!(nothing_tells(&repo, &secrets, &told) > 100);
-    all_is_closed(&repo);
+    assert!(check_absent(&repo, &secrets, &printed) > 100);
+    check_permissions(&repo);
 }
 
 /// With umask 000, `out/` is watched during a whole bootstrap.
@@ -107,7 +107,7 @@ fn secrets_are_never_readable_by_others() {
             // What is gone again when it is looked at was never open.
             let open = |path: &Path| path.symlink_metadata().is_ok_and(|data| data.permissions().mode() & 0o077 != 0);
             assert!(!open(&folder), "{}", folder.display());
-            // What grows up in `tmp` may be meant for all; nobody else gets into the folder.
+            // Files in `tmp` may become public; the folder itself is private.
             let inside = if folder.ends_with("tmp") { vec![] } else { files(&folder) };
             for path in inside {
                 seen += 1;

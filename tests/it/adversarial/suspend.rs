@@ -24,7 +24,7 @@ const FLEET: &str = "tests/fleets/one.toml";
 struct Ran {
     outcome: Outcome,
     took: Duration,
-    struck: Vec<InjectedFault>,
+    injected: Vec<InjectedFault>,
     end: Value,
     late: usize,
 }
@@ -55,17 +55,17 @@ fn run(plan: &Plan, faults: Faults) -> Ran {
         late += usize::from(failure.output.exit == Exit::TimedOut);
     };
     let outcome = drive(plan, engine, &mut world, &mut open(), &mut watch);
-    let (took, struck) = (world.now(), world.faults().injected().to_vec());
-    Ran { outcome, took, struck, end: world.summary(), late }
+    let (took, injected) = (world.now(), world.faults().injected().to_vec());
+    Ran { outcome, took, injected, end: world.summary(), late }
 }
 
-fn kinds(struck: &[InjectedFault]) -> Vec<&InjectedFault> {
+fn kinds(injected: &[InjectedFault]) -> Vec<&InjectedFault> {
     let mut seen = std::collections::BTreeSet::new();
     let word = |s: &InjectedFault| {
         let words = ["launch", "cloud-init", "node-prep", "kubeadm init", "kubeadm join", "helm pull", "helm upgrade"];
         words.into_iter().find(|word| s.command.contains(word)).map(str::to_owned)
     };
-    let slept = struck.iter().filter(|s| s.kind == Kind::Slept);
+    let slept = injected.iter().filter(|s| s.kind == Kind::Slept);
     slept.filter(|s| word(s).is_some_and(|word| seen.insert(word))).collect()
 }
 
@@ -74,12 +74,12 @@ fn suspend_during_a_long_step_counts_as_no_time() {
     let plan = golden::plan(FLEET, Helm::V4);
     let calm = run(&plan, Faults::recording());
     assert!(calm.outcome.failed.is_empty(), "{:?}", calm.outcome.failed.first());
-    let points = kinds(&calm.struck);
+    let points = kinds(&calm.injected);
     assert!(points.len() >= 5, "{points:?}");
     for point in points {
         let ran = run(&plan, Faults::single(point.point, Kind::Slept));
         let what = &point.command;
-        assert_eq!(ran.struck.len(), 1, "{what}");
+        assert_eq!(ran.injected.len(), 1, "{what}");
         assert!(ran.outcome.failed.is_empty(), "{what}: {:?}", ran.outcome.failed.first());
         assert_eq!(ran.late, 0, "{what}: no time is over");
         assert_eq!(ran.end, calm.end, "{what}");
@@ -87,7 +87,7 @@ fn suspend_during_a_long_step_counts_as_no_time() {
     }
 }
 
-/// Runs what is chosen, sleeps while the VMs run, has the control plane boot anew in that way, and runs all of it: the
+/// Runs what is chosen, sleeps while the VMs run, reboots the control plane in that way, and runs all of it: the
 /// clock of the control plane is then right, the worker's is not.
 fn apart(plan: &Plan, first: &str, boots: fn(&mut SimWorld)) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
@@ -126,8 +126,8 @@ fn worker_with_a_late_clock_joins() {
     assert!(arrived.failed.is_empty(), "{:?}", arrived.failed.first());
     let failed = apart(&without_clocks(plan), "*/prep", reboots).failed;
     assert_eq!(failed[0].step, "mgmt/w1/join");
-    let said = &failed[0].output.stderr;
-    assert!(said.contains("x509: certificate has expired or is not yet valid"), "{said}");
+    let printed = &failed[0].output.stderr;
+    assert!(printed.contains("x509: certificate has expired or is not yet valid"), "{printed}");
 }
 
 /// A readdressed control plane has a certificate of today, which is not valid yet by the clock of the worker.

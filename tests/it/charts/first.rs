@@ -4,54 +4,7 @@ use super::repository::{LIST, Repository, tools};
 use crate::golden::read;
 use crate::run_cli;
 
-const SMALL: &str = r#"[host]
-memory = "8G"
-usable = "7G"
-docker = "0G"
-free_disk = "1G"
-
-[vm]
-image = "24.04"
-parallel_launches = 3
-
-[versions]
-kubernetes = "1.35.7"
-kubeadm = "1.35.7"
-pause = "3.10.1"
-cilium = "1.20.0"
-gateway_api = "1.6.1"
-
-[versions.tools]
-multipass = ">=1.16.2"
-helm = ">=3.14, <5"
-kubectl = ">=1.34, <1.37"
-cilium = ">=0.19"
-
-[mesh]
-first_node_port = 32379
-
-[[cluster]]
-name = "mgmt"
-id = 1
-role = "platform"
-memory = "6G"
-pod_cidr = "10.100.0.0/16"
-service_cidr = "10.96.0.0/16"
-
-[[cluster.node]]
-name = "cp"
-role = "control-plane"
-cpus = 2
-memory = "3G"
-disk = "20G"
-
-[[cluster.node]]
-name = "w1"
-role = "worker"
-cpus = 2
-memory = "3G"
-disk = "30G"
-"#;
+const SMALL: &str = include_str!("../../fixtures/charts/fleet.toml");
 
 /// Tools that say who they are, and leave a mark if they are asked for anything else.
 const STAND_INS: &[(&str, &str, &str)] = &[
@@ -77,11 +30,11 @@ fn values_are_checked_before_the_first_change() {
         );
     }
     here.write("charts/tiny/values.yaml", "replica: 2\n");
-    let said = here.ends("bootstrap", 2);
-    assert!(said.contains("Done charts/tiny-0.1.0"), "{said}");
+    let printed = here.ends("bootstrap", 2);
+    assert!(printed.contains("Done charts/tiny-0.1.0"), "{printed}");
     assert!(
-        said.contains("error: `replica` is not in the chart of `tiny`\n  --> charts/tiny/values.yaml:1\n"),
-        "{said}"
+        printed.contains("error: `replica` is not in the chart of `tiny`\n  --> charts/tiny/values.yaml:1\n"),
+        "{printed}"
     );
     assert!(!here.root.join("touched").exists(), "{}", here.read("touched"));
     // With good values the same machine is asked for its first VM.
@@ -94,9 +47,9 @@ fn values_are_checked_before_the_first_change() {
 fn simulator_installs_an_unknown_chart_without_pods() {
     let (_, tiny) = LIST.split_once("# Tiny.\n").expect("the entry");
     let here = Repository::new(&(read("charts/releases.toml") + &tiny.replace("wave = 2", "wave = 9")));
-    let said = here.ends("bootstrap --simulate", 0);
-    let told = "Assuming https://charts.test/tiny is unknown to the simulator: it installs without pods";
-    assert!(said.contains(told) && said.contains("Done app1/tiny"), "{said}");
+    let printed = here.ends("bootstrap --simulate", 0);
+    let expected = "Assuming https://charts.test/tiny is unknown to the simulator: it installs without pods";
+    assert!(printed.contains(expected) && printed.contains("Done app1/tiny"), "{printed}");
     assert!(here.ends("bootstrap --simulate", 0).contains("nothing to do"));
     assert!(here.ends("plan bootstrap", 0).contains("helm pull tiny"));
 }

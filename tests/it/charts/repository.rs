@@ -1,75 +1,21 @@
 //! A chart of our own and a chart server on this machine.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::rc::Rc;
 
 use camino::Utf8PathBuf;
-use xtask::cmd::{Env, run};
 
 use crate::golden::data;
 use crate::run_cli;
+use crate::ui::{self, Ran};
 
-pub const LIST: &str = r#"# The list, with habits that stay.
-[[manifest]]
-name = "namespaces"
-clusters = ["platform", "workload"]
-wave = 1
-file = "infra/manifests/namespaces.yaml"
-
-# Tiny.
-[[chart]]
-name = "tiny"
-chart = "tiny"
-repository = "https://charts.test"
-version = "0.1.0"   # not the newest
-app_version = "1.0"
-clusters = ["platform", "workload"]
-namespace = "default"
-wave = 2
-arm64 = "it is ours"
-ready = ["deployment/tiny"]
-"#;
+pub const LIST: &str = include_str!("../../fixtures/charts/releases.toml");
 
 pub const VALUES: &str = "replicas: 1\nhostNetwork: false\nresources:\n  requests:\n    memory: 64Mi\n";
 
-pub const TEMPLATE: &str = r#"apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: {{ .Release.Name }}
-spec:
-  replicas: {{ .Values.replicas }}
-  selector:
-    matchLabels: {app: tiny}
-  template:
-    metadata:
-      labels: {app: tiny}
-    spec:
-      hostNetwork: {{ .Values.hostNetwork }}
-      containers:
-        - name: tiny
-          image: "docker.io/library/tiny:{{ .Chart.AppVersion }}"
-          resources: {{ toYaml .Values.resources | nindent 12 }}
-"#;
-
-/// What a command printed can be read afterwards.
-#[derive(Clone, Default)]
-struct Page(Rc<RefCell<Vec<u8>>>);
-
-impl Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+pub const TEMPLATE: &str = include_str!("../../fixtures/charts/deployment.yaml");
 
 pub struct Repository {
     _dir: tempfile::TempDir,
@@ -100,21 +46,9 @@ impl Repository {
     }
 
     pub fn xtask(&self, line: &str) -> (u8, String, String) {
-        let (out, err) = (Page::default(), Page::default());
-        let vars = BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())]);
-        let env = Env {
-            root: self.root.clone(),
-            cwd: self.root.clone(),
-            vars,
-            out: Box::new(out.clone()),
-            err: Box::new(err.clone()),
-            screen: None,
-            keyboard: None,
-            world_factory: |host| Box::new(host),
-        };
-        let code = run(format!("xtask {line}").split(' ').map(OsString::from), env);
-        let text = |page: Page| String::from_utf8(page.0.borrow().clone()).unwrap();
-        (code, text(out), text(err))
+        let path = std::env::var("PATH").unwrap_or_default();
+        let Ran { code, out, err } = ui::run(&self.root, &path, &line.split(' ').collect::<Vec<_>>());
+        (code, out, err)
     }
 
     /// Runs it, and shows everything if it ends otherwise.
@@ -139,19 +73,19 @@ impl Repository {
             self.write("tiny/values.yaml", VALUES);
             self.write("tiny/templates/deployment.yaml", TEMPLATE);
             let folder = self.root.join("server");
-            let (good, said) = run_cli::run(run_cli::command(helm).args([
+            let (good, printed) = run_cli::run(run_cli::command(helm).args([
                 "package",
                 "--destination",
                 folder.as_str(),
                 self.root.join("tiny").as_str(),
             ]));
-            assert!(good, "{said}");
+            assert!(good, "{printed}");
         }
         let server = Server::new(self.root.join("server").as_std_path());
-        let (good, said) = run_cli::run(
+        let (good, printed) = run_cli::run(
             run_cli::command(helm).args(["repo", "index", "server", "--url", &server.url]).current_dir(&self.root),
         );
-        assert!(good, "{said}");
+        assert!(good, "{printed}");
         let homes =
             ["CACHE", "CONFIG", "DATA"].map(|home| format!("export HELM_{home}_HOME={}/helm\n", self.root)).concat();
         let script = format!(

@@ -6,8 +6,7 @@ use super::machine::FakeMachine;
 #[test]
 fn destroy_asks_and_refuses_unknown_vms() {
     let machine = FakeMachine::new();
-    let made = machine.run("bootstrap --until */launch");
-    assert_eq!(made.code, Some(0), "{}", made.err);
+    machine.must("bootstrap --until */launch");
     let asked = machine.run("destroy");
     assert_eq!(asked.code, Some(2), "there is no keyboard: {}", asked.err);
     assert!(asked.err.contains("Deletes app1-cp, running at 192.168.252."), "{}", asked.err);
@@ -18,9 +17,8 @@ fn destroy_asks_and_refuses_unknown_vms() {
     assert!(strange.err.contains("not in the journal: mgmt-cp, mgmt-w1, app1-cp"), "{}", strange.err);
     assert!(strange.err.contains("no run from here has seen it"), "{}", strange.err);
     assert_eq!(machine.run("start --only */launch").code, Some(0));
-    let gone = machine.run("destroy --yes");
-    assert_eq!(gone.code, Some(0), "{}", gone.err);
+    machine.must("destroy --yes");
     assert!(machine.end().as_object().is_some_and(serde_json::Map::is_empty), "{}", machine.end());
     let again = machine.run("destroy --yes");
-    assert_eq!(again.code, Some(0), "where nothing is, nobody is asked: {}", again.err);
+    assert_eq!(again.code, Some(0), "without VMs there is no prompt: {}", again.err);
 }

@@ -103,10 +103,10 @@ impl FakeMachine {
         let mut machine = FakeMachine::new();
         (machine.idle, machine.limits) = (5, 8);
         fixtures::copy_folder(folder, &machine.root().join("out"));
-        let story: Value = serde_json::from_slice(&std::fs::read(folder.join("world.json")).unwrap()).unwrap();
-        let part = |name: &str| story[name].clone();
+        let state: Value = serde_json::from_slice(&std::fs::read(folder.join("world.json")).unwrap()).unwrap();
+        let part = |name: &str| state[name].clone();
         let (now, stage) =
-            (serde_json::from_value(part("now")).unwrap(), serde_json::from_value(part("stage")).unwrap());
+            (serde_json::from_value(part("now")).unwrap(), serde_json::from_value(part("state")).unwrap());
         let page = Page { now, at: Duration::MAX, stage };
         std::fs::write(machine.root().join("state.json"), serde_json::to_vec(&page).unwrap()).unwrap();
         machine
@@ -187,6 +187,12 @@ impl FakeMachine {
 
     pub fn run(&self, line: &str) -> Ran {
         self.start(line, 2000).end()
+    }
+
+    pub fn must(&self, line: &str) -> Ran {
+        let ran = self.run(line);
+        assert_eq!(ran.code, Some(0), "{line}: {}{}", ran.out, ran.err);
+        ran
     }
 
     pub fn page(&self) -> Page {

@@ -9,7 +9,7 @@ use super::machine::FakeMachine;
 /// In real time: a launch then takes longer than any test.
 const LIFELIKE: u32 = 1;
 
-/// A step is told before its process is there. Ten seconds are plenty.
+/// A step is printed before its process exists. Ten seconds are plenty.
 fn comes_up(machine: &FakeMachine) -> bool {
     (0..400).any(|_| {
         let up = !machine.running().is_empty();
@@ -38,8 +38,7 @@ fn check_once(signal: &str) {
     assert_eq!((&last["event"], &last["interrupted"]), (&"run-ended".into(), &true.into()));
     assert_eq!(machine.below("out/tmp"), [""; 0], "nothing is half written");
     assert!(machine.running().is_empty(), "what runs may end");
-    let again = machine.run("bootstrap --until */init");
-    assert_eq!(again.code, Some(0), "{}", again.err);
+    machine.must("bootstrap --until */init");
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn space_of(root: &Utf8Path) -> Workspace {
 fn lock_is_released_when_its_process_dies() {
     let mut bench = Bench::new();
     let holder = bench.in_process("host::files::child_holds_the_lock");
-    while bench.hear() != "held" {}
+    while bench.next_line() != "held" {}
     let space = space_of(&bench.root);
     let problem = space.lock("destroy").unwrap_err();
     assert!(problem.what.contains(", `bootstrap` since 20"), "{}", problem.what);
@@ -42,7 +42,7 @@ fn killed_writer_leaves_a_whole_private_file() {
     let file = space.out().join("kube/app1.yaml");
     for round in 0..5 {
         let writer = bench.in_process("host::files::child_writes_for_ever");
-        while bench.hear() != "writing" {}
+        while bench.next_line() != "writing" {}
         for _ in 0..200 {
             let mode = file.metadata().unwrap().permissions().mode() & 0o777;
             assert_eq!(mode, 0o600, "at every moment");

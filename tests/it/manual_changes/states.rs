@@ -27,8 +27,8 @@ fn table(rows: &[(u64, &str, &str, u64)]) -> Output {
     Output { stdout, ..Output::of(Exit::Code(0)) }
 }
 
-/// The remedy that an answer chooses, and the first words of its commands.
-fn mend(step: &Step, answer: &Output) -> (&'static str, Vec<String>) {
+/// The case that an answer chooses, and the first words of its commands.
+fn remedy(step: &Step, answer: &Output) -> (&'static str, Vec<String>) {
     let holds = |want: &plan::Expect| want.complete(|_| Some(OURS.to_owned())).expect("known").holds(answer);
     let words = |command: &Command| {
         let acts = |arg: &&String| ["delete", "rollback", "uninstall", "upgrade"].contains(&arg.as_str());
@@ -42,7 +42,7 @@ fn mend(step: &Step, answer: &Output) -> (&'static str, Vec<String>) {
     (remedy.map_or("-", |remedy| remedy.name), act.iter().map(words).collect())
 }
 
-/// Newest revisions, what they are called, and the mends with Helm 4 and with Helm 3.
+/// Newest revisions, the name of the state, and the repairs with Helm 4 and with Helm 3.
 type Row = (&'static [(u64, &'static str, &'static str, u64)], &'static str, &'static str, &'static str);
 
 const STATES: &[Row] = &[
@@ -71,7 +71,7 @@ const STATES: &[Row] = &[
         "rollback read upgrade",
         "rollback read upgrade",
     ),
-    // SIGKILL after the rollback, before the upgrade: nobody can tell it from a person's.
+    // SIGKILL after the rollback, before the upgrade: it looks like a manual one.
     (&[(6, "deployed", OURS, 4)], "changed by hand", "read upgrade", "read upgrade"),
     (&[(3, "uninstalling", OURS, 3)], "half uninstalled", "uninstall read upgrade", "uninstall read upgrade"),
     // SIGTERM, or its time was over.
@@ -95,11 +95,11 @@ fn each_release_state_has_its_repair() {
     for (helm, four) in [(Helm::V4, true), (Helm::V3, false)] {
         let plan = golden::plan("infra/fleet.toml", helm);
         let step = plan.step(LOKI).expect("a step");
-        for (rows, names, mend4, mend3) in STATES {
+        for (rows, names, with_helm_4, with_helm_3) in STATES {
             let name = names.split('/').nth(usize::from(!four)).unwrap_or(names.split('/').next().unwrap_or(names));
-            let (remedy, words) = mend(step, &table(rows));
-            let want = if four { mend4 } else { mend3 };
-            assert_eq!((remedy, words.join(" ").as_str()), (name, *want), "{helm:?} {rows:?}");
+            let (case, words) = remedy(step, &table(rows));
+            let want = if four { with_helm_4 } else { with_helm_3 };
+            assert_eq!((case, words.join(" ").as_str()), (name, *want), "{helm:?} {rows:?}");
         }
     }
 }

@@ -31,7 +31,7 @@ fn only_makes_whole_links_and_removes_none() {
     let repo = bootstrapped();
     let ran = repo.must("mesh-connect --simulate --cluster app1,app2");
     assert!(ran.err.contains("Connected app1, app2: 1 link") && !ran.err.contains("mgmt"), "{}", ran.err);
-    // No figure of an earlier run is told as one of this.
+    // No figure of an earlier run is printed.
     assert!(!ran.err.contains("Arrived"), "{}", ran.err);
     let peers = |cluster: &str| repo.peers(cluster);
     assert_eq!((peers("app1"), peers("app2"), peers("mgmt")), (vec!["app2".into()], vec!["app1".into()], vec![]));

@@ -17,10 +17,10 @@ use crate::ui::Repo;
 use crate::workdir::WorkDir;
 
 /// Brings up the Cilium release of one cluster, with what goes wrong.
-fn installs(repo: &Repo, plan: &Plan, story: &str, faults: Faults) -> (SimWorld, Outcome) {
+fn installs(repo: &Repo, plan: &Plan, state: &str, faults: Faults) -> (SimWorld, Outcome) {
     let out = Utf8Path::new("out/simulation");
     let open = || Workspace::open(repo.root(), out).without_fsync();
-    let mut world = SimWorld::load(story, Box::new(WorkDir(open()))).expect("a story");
+    let mut world = SimWorld::load(state, Box::new(WorkDir(open()))).expect("a story");
     world.with_faults(faults);
     let only = Choice { only: vec!["app1/cilium".to_owned()], ..Choice::default() };
     let engine = Engine::new(plan, choose(plan, &only).expect("a step"), BTreeMap::new(), 8);
@@ -30,18 +30,18 @@ fn installs(repo: &Repo, plan: &Plan, story: &str, faults: Faults) -> (SimWorld,
 
 fn tables(world: &SimWorld) -> Vec<u64> {
     let asks = |command: &str| command.contains("kube/app1.yaml") && command.contains("get secrets");
-    let struck = world.faults().injected().iter();
-    let points: Vec<u64> = struck.filter(|s| s.kind == Kind::Cut && asks(&s.command)).map(|s| s.point).collect();
-    assert!(!points.is_empty(), "nobody asks");
+    let injected = world.faults().injected().iter();
+    let points: Vec<u64> = injected.filter(|s| s.kind == Kind::Cut && asks(&s.command)).map(|s| s.point).collect();
+    assert!(!points.is_empty(), "no command lists the releases");
     points
 }
 
 /// The story with nothing but Cilium's own rows in the table of a cluster, so that a cut goes through them.
-fn alone(story: &str) -> String {
-    let mut story: serde_json::Value = serde_json::from_str(story).expect("JSON");
-    let releases = &mut story["state"]["vms"]["app1-cp"]["guest"]["control"]["Made"]["releases"];
+fn alone(state: &str) -> String {
+    let mut state: serde_json::Value = serde_json::from_str(state).expect("JSON");
+    let releases = &mut state["state"]["vms"]["app1-cp"]["guest"]["control"]["Made"]["releases"];
     releases.as_array_mut().expect("releases").retain(|release| release["name"] == "cilium");
-    story.to_string()
+    state.to_string()
 }
 
 /// Labels must show it: they are sticky, and by those of its peers nothing would connect the cluster again.
@@ -49,11 +49,11 @@ fn alone(story: &str) -> String {
 fn truncated_output_removes_no_peer_unnoticed() {
     let repo = connected();
     let (plan, whole) = (golden::plan("infra/fleet.toml", Helm::V4), repo.state());
-    let story = alone(&whole);
-    let (calm, outcome) = installs(&repo, &plan, &story, Faults::recording());
+    let state = alone(&whole);
+    let (calm, outcome) = installs(&repo, &plan, &state, Faults::recording());
     assert!(outcome.done.is_empty() && outcome.failed.is_empty(), "{outcome:?}");
     for point in tables(&calm) {
-        let (world, _) = installs(&repo, &plan, &story, Faults::single(point, Kind::Cut));
+        let (world, _) = installs(&repo, &plan, &state, Faults::single(point, Kind::Cut));
         repo.set_state(&world.save());
         assert!(repo.peers("app1").is_empty(), "the cut was of no consequence");
         repo.must("mesh-connect --simulate -q");
@@ -64,11 +64,11 @@ fn truncated_output_removes_no_peer_unnoticed() {
 #[test]
 fn missing_output_triggers_no_upgrade() {
     let repo = connected();
-    let (plan, story) = (golden::plan("infra/fleet.toml", Helm::V4), repo.state());
-    let (calm, _) = installs(&repo, &plan, &story, Faults::recording());
+    let (plan, state) = (golden::plan("infra/fleet.toml", Helm::V4), repo.state());
+    let (calm, _) = installs(&repo, &plan, &state, Faults::recording());
     for point in tables(&calm) {
         for kind in [Kind::Fail, Kind::FailDone, Kind::Signal, Kind::Hang] {
-            let (_, outcome) = installs(&repo, &plan, &story, Faults::single(point, kind));
+            let (_, outcome) = installs(&repo, &plan, &state, Faults::single(point, kind));
             let nothing = outcome.done.is_empty() && outcome.failed.is_empty();
             assert!(nothing, "{kind}: {:?} {:?}", outcome.done, outcome.failed);
         }

@@ -45,7 +45,7 @@ const IN_THE_WAY: [Fault; 9] = [
     ),
 ];
 
-/// Faults that a run gets around, mends or shows.
+/// Faults that a run works around, repairs or shows.
 const OTHERS: [Fault; 14] = [
     (|s| s.power_off_vm("app2-cp"), "app2 is away: its API server does not answer", "VM app2-cp is stopped"),
     (
@@ -111,15 +111,15 @@ const OTHERS: [Fault; 14] = [
 #[test]
 fn each_fault_has_its_own_message() {
     let repo = connected();
-    let story = repo.state();
+    let state = repo.state();
     let good = repo.must("mesh-connect --simulate --diagnose");
     assert!(good.err.contains("the mesh is as the fleet says"), "{}", good.err);
     for (fault, sentence, evidence) in IN_THE_WAY.iter().chain(&OTHERS) {
-        repo.set_state(&story);
+        repo.set_state(&state);
         repo.edit_stage(fault);
         let ran = repo.run("mesh-connect --simulate --diagnose");
-        let (_, told) = ran.err.split_once("error: most likely cause: ").unwrap_or_default();
-        assert!(told.starts_with(sentence) && told.contains(evidence), "{sentence}\n{evidence}\n{}", ran.err);
+        let (_, printed) = ran.err.split_once("error: most likely cause: ").unwrap_or_default();
+        assert!(printed.starts_with(sentence) && printed.contains(evidence), "{sentence}\n{evidence}\n{}", ran.err);
         assert_eq!(ran.code, 1, "{sentence}");
     }
 }
@@ -127,9 +127,9 @@ fn each_fault_has_its_own_message() {
 #[test]
 fn blocking_faults_are_reported_before_any_change() {
     let repo = connected();
-    let story = repo.state();
+    let state = repo.state();
     let refused = |faults: &[Fault]| {
-        repo.set_state(&story);
+        repo.set_state(&state);
         faults.iter().for_each(|(fault, ..)| repo.edit_stage(fault));
         let ran = repo.run("mesh-connect --simulate");
         assert_eq!(ran.code, 1, "{}", ran.err);

@@ -55,10 +55,7 @@ fn commands(helm: Helm) -> Vec<Command> {
     let cilium = Cilium::with("x");
     let mut all = vec![cilium.connectivity("a", "b", "out/x"), cilium.sysdump("a", "out/x")];
     for plan in [whole("infra/fleet.toml", helm), golden::plan("infra/fleet.toml", helm)] {
-        for step in plan.steps {
-            all.push(step.done_when.ask);
-            all.extend(step.remedies.into_iter().flat_map(|remedy| remedy.act).chain(step.act).chain(step.undo));
-        }
+        all.extend(golden::commands(&plan).cloned());
     }
     all
 }

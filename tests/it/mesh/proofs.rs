@@ -20,9 +20,9 @@ const WITHHELD: [Withheld; 6] = [
 #[test]
 fn failed_traffic_test_saves_a_sysdump() {
     let repo = bootstrapped();
-    let story = repo.state();
+    let state = repo.state();
     for (fault, step) in WITHHELD {
-        repo.set_state(&story);
+        repo.set_state(&state);
         repo.edit_stage(fault);
         let ran = repo.run("mesh-connect --simulate");
         assert_eq!(ran.code, 1, "{step}\n{}", ran.err);

@@ -27,8 +27,7 @@ pub fn ubuntu(containerd: &str) -> Option<Node> {
 #[test]
 fn preparation_runs_once() {
     let Some(node) = ubuntu("2.2.1") else { return };
-    let done = node.run("node-prep", &[], "");
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    node.must("node-prep", &[], "");
     let calls = node.calls().join("\n");
     assert!(calls.contains("kubelet=1.35.7-* kubeadm=1.35.7-* kubectl=1.35.7-*"), "{calls}");
     assert!(calls.contains("apt-mark hold kubelet kubeadm kubectl containerd"), "{calls}");
@@ -53,8 +52,7 @@ fn preparation_retries_on_network_errors() {
     // Fails twice, then works.
     let flaky = "n=$(cat $ROOT/tries 2>/dev/null || echo 0); echo $((n + 1)) >$ROOT/tries; [ $n -ge 2 ]";
     node.stub("apt-get", flaky);
-    let done = node.run("node-prep", &[], "");
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let done = node.must("node-prep", &[], "");
     assert!(done.stderr.contains("try 2 of 8 failed, next in 6s: apt-get update -q"), "{}", done.stderr);
     let config = node.read("etc/containerd/config.toml");
     assert!(config.contains("version = 2") && config.contains("  sandbox_image = \"registry.k8s.io/pause:3.10.1\""));
@@ -75,7 +73,7 @@ fn failed_preparation_leaves_no_marker() {
     assert_eq!(node.run("node-prep", &[], "").code, Some(1), "cgroup v1");
     assert_eq!(node.state()["prep"], "");
     node.stub("stat", "echo cgroup2fs");
-    assert_eq!(node.run("node-prep", &[], "").code, Some(0), "and goes on when the fault is mended");
+    assert_eq!(node.run("node-prep", &[], "").code, Some(0), "continues once the fault is fixed");
     node.write(
         "etc/archipelago/prep.env",
         "K8S_MINOR=v1.35\nK8S_PATCH=1.35.8\nPAUSE_IMAGE=registry.k8s.io/pause:3.10.1\n",

@@ -55,14 +55,13 @@ fn control_plane_readdress_rewrites_every_reference() {
     let Some(node) = moved(true) else { return };
     assert_eq!(home(&node), (OLD.to_owned(), OLD.to_owned()));
     node.calls();
-    let done = node.run("node-readdress", &[NEW], "");
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    node.must("node-readdress", &[NEW], "");
     let phases: Vec<String> = node.calls().into_iter().filter(|call| call.starts_with("kubeadm")).collect();
-    let told: Vec<&str> = phases.iter().map(|call| call.split(" --config").next().expect("words")).collect();
+    let printed: Vec<&str> = phases.iter().map(|call| call.split(" --config").next().expect("words")).collect();
     let want = ["certs apiserver", "certs etcd-server", "certs etcd-peer", "etcd local", "control-plane all"];
     let want: Vec<String> =
         want.iter().chain(&["upload-config kubeadm"]).map(|phase| format!("kubeadm init phase {phase}")).collect();
-    assert_eq!(told, want);
+    assert_eq!(printed, want);
     assert_eq!(home(&node), (NEW.to_owned(), NEW.to_owned()));
     for name in ["controller-manager", "scheduler", "kubelet"] {
         assert_eq!(node.read(&format!("etc/kubernetes/{name}.conf")), format!("    server: https://{NEW}:6443\n"));
@@ -75,9 +74,9 @@ fn control_plane_readdress_rewrites_every_reference() {
 #[test]
 fn repeated_readdress_renews_no_certificate() {
     let Some(node) = moved(true) else { return };
-    assert_eq!(node.run("node-readdress", &[NEW], "").code, Some(0));
+    node.must("node-readdress", &[NEW], "");
     node.calls();
-    assert_eq!(node.run("node-readdress", &[NEW], "").code, Some(0));
+    node.must("node-readdress", &[NEW], "");
     let calls = node.calls().join("\n");
     assert!(!calls.contains("phase certs") && calls.contains("member update 8e9e05c52164694d --peer-urls"), "{calls}");
 }
@@ -89,7 +88,7 @@ fn interrupted_readdress_is_resumed() {
     assert_ne!(node.run("node-readdress", &[NEW], "").code, Some(0));
     assert_eq!(home(&node), (String::new(), String::new()));
     node.remove("fail");
-    assert_eq!(node.run("node-readdress", &[NEW], "").code, Some(0));
+    node.must("node-readdress", &[NEW], "");
     assert_eq!(home(&node), (NEW.to_owned(), NEW.to_owned()));
     assert_eq!(node.read("etc/kubernetes/pki/apiserver.key"), "new\n");
 }
@@ -98,8 +97,7 @@ fn interrupted_readdress_is_resumed() {
 fn unreachable_etcd_is_no_failure() {
     let Some(node) = moved(true) else { return };
     node.stub("crictl", "exit 1");
-    let done = node.run("node-readdress", &[NEW], "");
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let done = node.must("node-readdress", &[NEW], "");
     assert!(done.stderr.contains("etcd was not told"), "{}", done.stderr);
 }
 
@@ -107,7 +105,7 @@ fn unreachable_etcd_is_no_failure() {
 fn worker_readdress_needs_no_kubeadm() {
     let Some(node) = moved(false) else { return };
     node.calls();
-    assert_eq!(node.run("node-readdress", &[NEW], "").code, Some(0));
+    node.must("node-readdress", &[NEW], "");
     let calls = node.calls().join("\n");
     assert!(calls.contains("systemctl restart kubelet") && !calls.contains("kubeadm"), "{calls}");
     assert_eq!(home(&node), (String::new(), NEW.to_owned()));

@@ -27,8 +27,8 @@ fn cloud_init_is_valid_without_quotes() {
     {
         let file = folder.path().join(name);
         std::fs::write(&file, text).expect("written");
-        let (liked, said) = run_cli::run(run_cli::command(&cloud_init).args(["schema", "--config-file"]).arg(&file));
-        assert_eq!(liked, good, "{name}: {said}");
+        let (liked, printed) = run_cli::run(run_cli::command(&cloud_init).args(["schema", "--config-file"]).arg(&file));
+        assert_eq!(liked, good, "{name}: {printed}");
     }
 }
 

@@ -20,7 +20,7 @@ const REGISTRIES: &[&str] = &[
 const OWN_BRACES: &[(&str, &str)] = &[
     ("infra/manifests/grafana-dashboard.yaml", "legends of Grafana"),
     ("infra/manifests/argocd-apps.yaml", "generators of an ApplicationSet"),
-    ("infra/docker/compose.yaml", "variables of compose, with what they are if nobody sets them"),
+    ("infra/docker/compose.yaml", "variables of compose, with defaults"),
 ];
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";

@@ -117,16 +117,16 @@ pub(super) fn changelog(files: &[File]) -> Vec<Finding> {
 /// Each README has one table row per command, in the order of `--help`.
 pub(super) fn commands(files: &[File]) -> Vec<Finding> {
     let cli = Cli::command();
-    told(files, &cli.get_subcommands().map(|command| command.get_name()).collect::<Vec<_>>())
+    check_commands(files, &cli.get_subcommands().map(|command| command.get_name()).collect::<Vec<_>>())
 }
 
-fn told(files: &[File], commands: &[&str]) -> Vec<Finding> {
+fn check_commands(files: &[File], commands: &[&str]) -> Vec<Finding> {
     let mut out = Vec::new();
     for file in files.iter().filter(|f| f.below(&["README"])) {
         let rows: Vec<(usize, &str)> = file.lines().filter_map(|(line, text)| Some((line, row(text)?))).collect();
         if !rows.iter().map(|(_, name)| name).eq(commands) {
-            let told: Vec<&str> = rows.iter().map(|(_, name)| *name).collect();
-            let what = format!("its table has {}, the command line {}", told.join(" "), commands.join(" "));
+            let listed: Vec<&str> = rows.iter().map(|(_, name)| *name).collect();
+            let what = format!("its table has {}, the command line {}", listed.join(" "), commands.join(" "));
             out.push(file.finding(rows.first().map_or(1, |r| r.0), "commands", what, "one row per command, in order"));
         }
     }
@@ -137,18 +137,6 @@ fn told(files: &[File], commands: &[&str]) -> Vec<Finding> {
 fn row(line: &str) -> Option<&str> {
     let name = line.strip_prefix("| `cargo xtask ")?.split(['`', ' ']).next()?;
     (!name.is_empty()).then_some(name)
-}
-
-/// What `cargo xtask ci` runs, `.ci/run` runs too, to the letter.
-pub(super) fn same_checks(files: &[File]) -> Vec<Finding> {
-    let file = |path: &str| files.iter().find(|f| f.path == path);
-    let (Some(here), Some(there)) = (file("xtask/src/cmd/ci.rs"), file(".ci/run")) else { return vec![] };
-    let commands =
-        here.lines().filter_map(|(line, text)| Some((line, text.split("cmd!(sh, \"").nth(1)?.split('"').next()?)));
-    let missing = commands.filter(|(_, command)| !there.lines().any(|(_, text)| text.ends_with(command)));
-    let say =
-        |(line, command)| here.finding(line, "ci", format!("`{command}` is not in .ci/run"), "one list of checks");
-    missing.map(say).collect()
 }
 
 #[cfg(test)]
@@ -183,17 +171,10 @@ mod tests {
 
     #[test]
     fn command_missing_in_the_readme_is_found() {
-        let rule = |files: &[File]| told(files, &["bootstrap", "mesh-connect"]);
+        let rule = |files: &[File]| check_commands(files, &["bootstrap", "mesh-connect"]);
         let good = "| `cargo xtask bootstrap [--simulate]` | x |\n| `cargo xtask mesh-connect` | y |\n";
         let files = [("README.md", good), ("README.ko.md", "| `cargo xtask bootstrap` |")];
         let want = ["README.ko.md:1 commands: its table has bootstrap, the command line bootstrap mesh-connect"];
         check(rule, &files, &want);
-    }
-
-    #[test]
-    fn check_missing_in_ci_is_found() {
-        let code = "vec![(\"fmt\", cmd!(sh, \"cargo fmt\")),\n(\"x\", cmd!(sh, \"cargo x 1..2\"))]";
-        let files = [("xtask/src/cmd/ci.rs", code), (".ci/run", "part fmt 60 cargo fmt\npart x 60 cargo x 1..20\n")];
-        check(same_checks, &files, &["xtask/src/cmd/ci.rs:2 ci: `cargo x 1..2` is not in .ci/run"]);
     }
 }

@@ -22,7 +22,7 @@ use tool::{Exit, Output, Tool};
 
 /// How much faster than real time commands are, if `FAKE_TOOL_PACE` says nothing else.
 const PACE: u32 = 2000;
-/// How much faster time goes by while nobody is at anything, if `FAKE_TOOL_IDLE` says nothing else. Where clocks of
+/// How much faster time goes by between commands, if `FAKE_TOOL_IDLE` says nothing else. Where clocks of
 /// several guests are compared it must be little: their answers are moments apart.
 const IDLE: u32 = 100;
 
@@ -58,7 +58,7 @@ struct Page {
 }
 
 impl Book {
-    /// Does something with the state while nobody else can, and keeps the outcome.
+    /// Changes the state under the lock and writes it.
     fn turn<T>(&self, act: impl FnOnce(&mut Page) -> Result<T>) -> Result<T> {
         let lock = File::create(self.file.with_extension("lock")).context("the lock file")?;
         lock.lock().context("the lock")?;

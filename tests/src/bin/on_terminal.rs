@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().skip(1).collect();
     let Some((program, args)) = args.split_first() else { return ExitCode::from(2) };
-    // A session has one terminal. From now on Ctrl-C typed there, its size and its end are told to this very process.
+    // A session has one terminal. From now on Ctrl-C typed there, its size and its end are signals of this process.
     let owned = rustix::process::setsid().and_then(|_| rustix::process::ioctl_tiocsctty(std::io::stdin()));
     if owned.is_err() {
         return ExitCode::from(98);

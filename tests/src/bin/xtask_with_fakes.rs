@@ -23,16 +23,22 @@ struct Around {
     host: Host,
     ready: VecDeque<Event>,
     pace: u32,
+    /// Spent in built-in commands, which here are processes that are waited for: no time limit may count it.
+    waited: Duration,
 }
 
 impl World for Around {
     fn now(&self) -> Duration {
-        self.host.now() * self.pace
+        (self.host.now() - self.waited) * self.pace
     }
 
     fn start(&mut self, call: Call) {
         match call.tool {
-            Tool::Builtin => self.ready.push_back(Event::Ended(call.task, own(&call.args))),
+            Tool::Builtin => {
+                let before = self.host.now();
+                self.ready.push_back(Event::Ended(call.task, own(&call.args)));
+                self.waited += self.host.now() - before;
+            }
             _ => self.host.start(call),
         }
     }
@@ -42,7 +48,7 @@ impl World for Around {
     }
 
     fn wait(&mut self, until: Option<Duration>) -> Event {
-        self.ready.pop_front().unwrap_or_else(|| self.host.wait(until.map(|until| until / self.pace)))
+        self.ready.pop_front().unwrap_or_else(|| self.host.wait(until.map(|until| until / self.pace + self.waited)))
     }
 }
 
@@ -72,7 +78,9 @@ fn main() -> ExitCode {
     let cwd = std::env::current_dir().ok().and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok()).unwrap_or_default();
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
     let (out, err): (Box<dyn Write>, Box<dyn Write>) = (Box::new(io::stdout()), Box::new(io::stderr()));
-    let world_factory = |host| -> Box<dyn World> { Box::new(Around { host, ready: VecDeque::new(), pace: pace() }) };
+    let world_factory = |host| -> Box<dyn World> {
+        Box::new(Around { host, ready: VecDeque::new(), pace: pace(), waited: Duration::ZERO })
+    };
     let screen = ui::progress::screen::stderr();
     let keyboard = io::stdin().is_terminal().then_some(keyboard::read_line as cmd::Keyboard);
     let env = Env { root: cwd.clone(), cwd, vars, out, err, screen, keyboard, world_factory };
