@@ -129,6 +129,7 @@ fn kubectl_understands_every_command() {
     }
     plan.steps.extend(drill::after(&fleet, &files, time).steps);
     plan.steps.extend(drill::counted(&fleet, &files, time).steps);
+    plan.files.extend(files);
     let folder = folder(&helm, &plan);
     assert_eq!(misunderstood(&kubectl, Tool::Kubectl, &plan, folder.path()), Vec::<String>::new());
 }
