@@ -118,26 +118,8 @@ pub(super) fn plan() -> &'static Plan {
     &PLAN
 }
 
-/// Answers of tools as they look, to be spoilt.
-const ANSWERS: &[&str] = &[
-    r#"{"info":{"mgmt-cp":{"state":"Running","ipv4":["192.168.64.2","10.1.0.1"],"cpu_count":"2"}}}"#,
-    r#"{"multipass":"1.16.3+mac","multipassd":"1.16.3+mac"}"#,
-    r#"{"list":[{"name":"mgmt-cp","state":"Stopped","ipv4":[],"release":"Not Available"}]}"#,
-    r#"{"prep":"k8s=1.35.7","api_address":"1.2.3.4","ca_hash":"sha256:ab","control_plane":"up","sealed":true}"#,
-    r#"{"worker":"none","advertised":"1.2.3.4","node_ip":"","kubelet":"v1.35.7","clock":1763855000}"#,
-    r#"{"clientVersion":{"gitVersion":"v1.35.6"},"kustomizeVersion":"v5.7.1"}"#,
-    r#"{"cilium_status":{"cilium-x":{"routing":{"inter-host-routing-mode":"Tunnel","tunnel-protocol":"vxlan"}}}}"#,
-    r#"{"connectivity":{"clusters":{"app1":{"configured":2,"connected":2}},"total":2},"kvstoremesh":{"status":{}}}"#,
-    r#"{"os":"macos","cpus":10,"memory_bytes":68719476736,"free_disk_bytes":1,"networks":["10.0.0.0/8"],"clock":1}"#,
-    r#"{"initialized":true,"sealed":false,"unseal_keys_b64":["x"],"root_token":"y"}"#,
-    "sh.helm.release.v1.cilium.v3   cilium   3   deployed   cilium-1.20.0   0123456789abcdef\n",
-    "mgmt-cp 10.1.0.0/24 True\nmgmt-w1 10.1.1.0/24 False\n",
-    "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
-    "v4.1.4\n",
-    "cilium-cli: v0.19.7 compiled with go1.25\n",
-    "curl 8.7.1 (x86_64)\n",
-    "OpenSSL 3.3.1 4 Jun 2024\n",
-];
+/// Output of tools, to be corrupted.
+static ANSWERS: LazyLock<Vec<String>> = LazyLock::new(|| golden::list("tests/fixtures/answers.json"));
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..bounded() })]
@@ -145,7 +127,7 @@ proptest! {
     #[test]
     fn any_tool_output_is_judged(edits in edits(), which in any::<Index>(), ok in any::<bool>()) {
         let (fleet, releases) = golden::load(FLEET);
-        let stdout = spoilt(ANSWERS[which.index(ANSWERS.len())], &edits);
+        let stdout = spoilt(&ANSWERS[which.index(ANSWERS.len())], &edits);
         let output = Output { stdout, ..Output::of(Exit::Code(i32::from(!ok))) };
         properties::answers(&fleet, &releases, plan(), &output);
     }
