@@ -27,7 +27,7 @@ fn upkeep(helm: &str) {
     let printed = here.ends("charts verify", 1);
     let other = "error: digest mismatch for `tiny`: `tiny-0.1.0.tgz`";
     assert!(printed.contains(other) && printed.contains(&format!("want {digest}\n")), "{printed}");
-    assert!(here.ends("charts pull", 0).contains("1 done"));
+    assert!(here.ends("charts pull", 0).contains("1 changed"));
 
     let printed = here.ends("charts verify", 0);
     assert!(printed.contains("Verified 1 release on 3 clusters"), "{printed}");

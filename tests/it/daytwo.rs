@@ -55,7 +55,7 @@ fn doctor_lists_problems_and_fix_applies_safe_ones() {
     use std::os::unix::fs::PermissionsExt;
     let repo = bootstrapped();
     let healthy = repo.run("doctor --simulate");
-    assert!(healthy.code == 0 && healthy.out.starts_with("nothing is amiss"), "{}", healthy.out);
+    assert!(healthy.code == 0 && healthy.out.starts_with("no problems found"), "{}", healthy.out);
     repo.edit_vms(|vms| {
         vms["app1-w1"]["power"] = json!("Stopped");
         vms["mgmt-w1"]["guest"]["hosts"]["mgmt-api"] = json!("10.9.9.9");
@@ -70,7 +70,7 @@ fn doctor_lists_problems_and_fix_applies_safe_ones() {
     assert_eq!(fixed.code, 0, "{}", fixed.err);
     // The worker's pods come back by themselves; the second time there is but waiting to do.
     repo.must("doctor --simulate --fix");
-    assert!(repo.run("doctor --simulate").out.starts_with("nothing is amiss"));
+    assert!(repo.run("doctor --simulate").out.starts_with("no problems found"));
     assert_eq!(std::fs::metadata(&secret).expect("there").permissions().mode() & 0o777, 0o600);
 }
 
@@ -117,7 +117,7 @@ fn start_makes_no_vm() {
     let ran = repo.run("start --simulate");
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("hint: cargo xtask bootstrap --simulate   # makes what is not there"), "{}", ran.err);
-    assert!(ran.err.trim_end().ends_with("to go on: cargo xtask bootstrap --simulate"), "{}", ran.err);
+    assert!(ran.err.trim_end().ends_with("to continue: cargo xtask bootstrap --simulate"), "{}", ran.err);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn readdressed_clusters_are_repaired_and_the_others_are_not_touched() {
     let status = repo.run("status --simulate");
     assert!(status.code == 0 && status.out.contains("connected with mgmt, app1"), "{}", status.out);
     let doctor = repo.run("doctor --simulate").out;
-    assert!(doctor.starts_with("nothing is amiss"), "{doctor}");
+    assert!(doctor.starts_with("no problems found"), "{doctor}");
 }
 
 #[test]
@@ -236,6 +236,6 @@ fn readdressed_vm_is_named_and_repaired() {
         let fixed = repo.must("start --simulate --format json");
         let moved = fixed.out.lines().find(|line| line.contains("\"remedy\":\"moved\"")).expect("a case");
         assert!(moved.contains(step), "{moved}");
-        assert!(repo.run("doctor --simulate").out.starts_with("nothing is amiss"));
+        assert!(repo.run("doctor --simulate").out.starts_with("no problems found"));
     }
 }

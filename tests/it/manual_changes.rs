@@ -88,9 +88,9 @@ fn manual_upgrade_is_reported_with_keys_and_reverted() {
     let doctor = repo.run("doctor --simulate");
     assert!(doctor.code == 1 && doctor.out.contains("values that differ: extra.word"), "{}", doctor.out);
     let again = repo.must("bootstrap --simulate");
-    let found = "       Found mgmt/loki changed by hand: revision 2 of monitoring/loki is not ours";
+    let found = "       Drift mgmt/loki (changed by hand: revision 2 of monitoring/loki is not ours";
     assert!(again.err.contains(found), "{}", again.err);
-    assert!(again.err.contains(" 1 done, "), "{}", again.err);
+    assert!(again.err.contains(" 1 changed, "), "{}", again.err);
     let values = types(&repo, &format!("helm get values loki {ON_MGMT} --output json")).stdout;
     for printed in [&status.out, &doctor.out, &again.err, &values] {
         assert!(!printed.contains("hush-hush"), "{printed}");
@@ -110,7 +110,7 @@ fn manual_rollback_is_reported_despite_our_labels() {
         "{row}"
     );
     let again = repo.run("bootstrap --simulate");
-    assert!(again.code == 0 && again.err.contains("Found mgmt/loki changed by hand: revision 3"), "{}", again.err);
+    assert!(again.code == 0 && again.err.contains("Drift mgmt/loki (changed by hand: revision 3"), "{}", again.err);
     assert!(repo.run("bootstrap --simulate").err.contains("nothing to do"));
 }
 
@@ -137,7 +137,7 @@ fn volumes_of_a_recreated_vm_get_their_folders() {
     });
     let ran = repo.must("bootstrap --simulate");
     let found =
-        ran.err.lines().find(|line| line.contains("Found mgmt/w1/volumes gone with its VM")).expect("it is said");
+        ran.err.lines().find(|line| line.contains("Drift mgmt/w1/volumes (gone with its VM")).expect("it is said");
     assert!(found.contains("cannot statx '/opt/local-path-provisioner/pvc-"), "{found}");
     let again = repo.run("bootstrap --simulate");
     assert!(again.err.contains("nothing to do"), "{}", again.err);

@@ -1,5 +1,4 @@
-//! From what was typed to an exit code: one file per command, each a few calls into the rooms that do the work.
-//! Knows nothing of how arguments are parsed beyond handing them to `cli`.
+//! Parses the command line and runs a command, one module for each; returns the exit code.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,7 +7,7 @@ use std::sync::mpsc::Receiver;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use self::exit::{CmdError, CmdResult, FAILED, USAGE};
+use self::exit::{CmdResult, FAILED, USAGE};
 use self::power::Power;
 use crate::cli::{self, Command, Flags, Format};
 use crate::ui::progress::Screen;
@@ -16,7 +15,7 @@ use crate::ui::shell::{Shell, Volume};
 use crate::ui::{events, problem};
 use exec::host::Host;
 use exec::workspace::Workspace;
-use model::problem::Problem;
+use model::problem::{At, Problem};
 use tool::World;
 
 mod add_cluster;
@@ -53,57 +52,48 @@ mod upgrade;
 mod verify_contract;
 mod world_factory;
 
-/// What commands work with in place of the real world. `main` gives back what it gets; a test may put something around
-/// it, and everything else about a run is then still the real thing.
+/// Makes the world of a command from this machine's. `main` returns the host itself; a test may wrap it.
 pub type WorldFactory = fn(Host) -> Box<dyn World>;
 
-/// Begins to read one line, which comes when it has been typed.
+/// Starts to read one line from the keyboard.
 pub type Keyboard = fn() -> Receiver<String>;
 
-/// What surrounds a command: `main` takes it from the process, tests make their own.
+/// Surroundings of a command: `main` takes them from the process.
 pub struct Env {
-    /// The repository.
+    /// Root of the repository.
     pub root: Utf8PathBuf,
-    /// Where the user stands: relative paths on the command line begin here.
+    /// Base of relative paths on the command line.
     pub cwd: Utf8PathBuf,
-    /// The environment.
     pub vars: BTreeMap<String, String>,
-    /// Gets the data.
+    /// Results (stdout).
     pub out: Box<dyn Write>,
-    /// Gets the story.
+    /// Progress output (stderr).
     pub err: Box<dyn Write>,
-    /// The terminal that the story is shown on, if it is one.
+    /// The terminal behind `err`, if it is one.
     pub screen: Option<Screen>,
-    /// Begins to read a line from the keyboard that questions are answered on, if there is one.
+    /// For answers to prompts, if stdin is a terminal.
     pub keyboard: Option<Keyboard>,
-    /// The way to the real world.
     pub world_factory: WorldFactory,
 }
 
-/// What every command works with.
+/// State of one command.
 pub struct Session {
-    /// The writer.
     pub shell: Shell,
-    /// The flags.
     pub flags: Flags,
-    /// The disk: `out/`, or `out/simulation/` in a simulation.
+    /// Files below `out/`, or `out/simulation/` in a simulation.
     pub workspace: Workspace,
-    /// Where the user stands.
     pub cwd: Utf8PathBuf,
-    /// The environment.
     pub vars: BTreeMap<String, String>,
     /// The terminal, until a command takes it.
     pub screen: Option<Screen>,
-    /// The keyboard, if there is one.
     pub keyboard: Option<Keyboard>,
-    /// The way to the real world.
     pub world_factory: WorldFactory,
-    /// The command as it was typed, to be shown where one can go on with it.
+    /// The command line as it was typed, for hints.
     pub invocation: String,
 }
 
 impl Session {
-    /// The folder that is written to, as a person names it.
+    /// The output folder, relative to the repository.
     pub fn out(&self) -> String {
         self.workspace.shown(self.workspace.out()).to_owned()
     }
@@ -117,7 +107,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
         Ok(parsed) => parsed,
         Err(error) => {
             let code = usage(&mut shell, &error);
-            return last(&mut shell, code);
+            return check_stdout(&mut shell, code);
         }
     };
     let colour = flags.color.decide(env.screen.is_some(), env.vars.get("NO_COLOR").map(String::as_str));
@@ -129,15 +119,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     let Env { cwd, vars, screen, keyboard, world_factory, .. } = env;
     let mut session = Session { shell, flags, workspace, cwd, vars, screen, keyboard, world_factory, invocation };
     drill_marker::warn(&mut session, &command);
-    let code = dispatch(&mut session, &command).unwrap_or_else(|stop| stopped(&mut session, &stop));
+    let code = dispatch(&mut session, &command).unwrap_or_else(|error| {
+        show(&mut session, &error.problems);
+        error.code
+    });
     warn_deferred(&mut session);
-    last(&mut session.shell, code)
+    check_stdout(&mut session.shell, code)
 }
 
 fn dispatch(session: &mut Session, command: &Command) -> CmdResult {
     match command {
         Command::Bootstrap(_) => bootstrap::run(session),
-        Command::MeshConnect(asked) => mesh::run(session, mesh::Wishes { diagnose: asked.diagnose, full: asked.full }),
+        Command::MeshConnect(asked) => mesh::run(session, mesh::Options { diagnose: asked.diagnose, full: asked.full }),
         Command::Plan { of, diff, graph, .. } => plan::run(session, *of, diff.as_deref(), *graph),
         Command::Render { check, .. } => render::run(session, *check),
         Command::Fleet(command) => fleet::run(session, command),
@@ -162,7 +155,7 @@ fn dispatch(session: &mut Session, command: &Command) -> CmdResult {
     }
 }
 
-/// Help was asked for, or what was typed is wrong. clap's own code for the latter is 2 as well.
+/// Prints help or a usage error; clap's own exit code for the latter is 2 as well.
 fn usage(shell: &mut Shell, error: &clap::Error) -> u8 {
     let text = error.to_string();
     if error.use_stderr() {
@@ -173,7 +166,7 @@ fn usage(shell: &mut Shell, error: &clap::Error) -> u8 {
     exit::DONE
 }
 
-/// A stream of events leaves stderr to failures, unless more is asked for.
+/// With a stream of events, stderr shows failures only, unless `--verbose`.
 fn volume(flags: &Flags) -> Volume {
     match flags {
         Flags { verbose: true, .. } => Volume::Verbose,
@@ -183,36 +176,37 @@ fn volume(flags: &Flags) -> Volume {
 }
 
 fn invocation(args: &[OsString]) -> String {
-    let words = args.iter().skip(1).map(|arg| tool::quoted(&arg.to_string_lossy()).into_owned());
-    std::iter::once("cargo xtask".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+    let args = args.iter().skip(1).map(|arg| tool::quoted(&arg.to_string_lossy()).into_owned());
+    std::iter::once("cargo xtask".to_owned()).chain(args).collect::<Vec<_>>().join(" ")
 }
 
-fn stopped(session: &mut Session, stop: &CmdError) -> u8 {
-    show(session, &stop.problems);
-    stop.code
-}
-
-/// Shows problems to people, and to scripts where those listen.
+/// Prints problems to stderr, and as events with `--format json`.
 pub(crate) fn show(session: &mut Session, problems: &[Problem]) {
     let problems: Vec<Problem> = problems.iter().map(|problem| session.flags.problem(problem.clone())).collect();
     if session.flags.format == Format::Json {
         problems.iter().for_each(|problem| session.shell.result(&events::problem(problem)));
     }
-    let text = problem::all(&problems, session.shell.style());
+    let Session { workspace, .. } = session;
+    let source = |at: &At| {
+        let index = at.line?.checked_sub(1)?;
+        let text = (!at.file.starts_with("out/")).then(|| workspace.read_input(Utf8Path::new(&at.file)).ok())??;
+        text.lines().nth(index).map(str::to_owned)
+    };
+    let text = problem::all(&problems, &source, session.shell.style());
     session.shell.message(&text);
 }
 
-/// Troubles that did not stop the command are told at its end.
+/// Prints problems that did not stop the command.
 fn warn_deferred(session: &mut Session) {
-    let complaints = session.workspace.deferred_warnings();
-    if !complaints.is_empty() {
-        show(session, &complaints);
+    let problems = session.workspace.deferred_warnings();
+    if !problems.is_empty() {
+        show(session, &problems);
     }
 }
 
-/// Data that could not be written is a failure, however well the command went.
-fn last(shell: &mut Shell, code: u8) -> u8 {
-    let Some(error) = shell.lost() else { return code };
+/// Results that could not be written are a failure.
+fn check_stdout(shell: &mut Shell, code: u8) -> u8 {
+    let Some(error) = shell.take_error() else { return code };
     let problem = Problem::new("cannot write to stdout").why(error.to_string());
     shell.message(&problem::one(&problem, shell.style()));
     if code == exit::DONE { FAILED } else { code }

@@ -1,5 +1,4 @@
-//! The process around `cmd::run`: arguments, environment, streams and terminal go in, the exit code comes out.
-//! Knows nothing of commands.
+//! Runs `cmd::run` with the process's arguments, environment, streams and terminal.
 #![expect(clippy::disallowed_methods, reason = "main hands the process's surroundings down")]
 
 use std::io::{self, IsTerminal};
@@ -16,7 +15,7 @@ fn main() -> ExitCode {
     let built = Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let root = match workspace::find_root(&[&cwd, &built]) {
         Ok(root) => root,
-        Err(problem) => return lost(&problem),
+        Err(problem) => return no_repository(&problem),
     };
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
     let screen = ui::progress::screen::stderr();
@@ -26,7 +25,7 @@ fn main() -> ExitCode {
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }
 
-fn lost(problem: &model::problem::Problem) -> ExitCode {
+fn no_repository(problem: &model::problem::Problem) -> ExitCode {
     let mut shell = ui::shell::Shell::new(Box::new(io::stdout()), Box::new(io::stderr()));
     shell.message(&ui::problem::one(problem, ui::shell::Style::default()));
     ExitCode::from(cmd::exit::USAGE)

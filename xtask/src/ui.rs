@@ -1,8 +1,7 @@
-//! What a person or a script sees: problems, live progress, the report at the end, and the event stream.
-//! Knows nothing of worlds, processes or files: it is told notes, outcomes and problems, and writes words.
+//! Screen and event stream: problems, live progress, reports.
 //!
-//! stdout carries the data that was asked for, stderr the story. [`shell::Shell`] is the only writer; everything else
-//! here is a pure function from values to text, so that what is shown can be tested without a terminal.
+//! Results go to stdout, progress to stderr. [`shell::Shell`] is the only writer; everything else is a pure function from
+//! values to text.
 
 pub mod contract;
 pub mod doctor;

@@ -37,7 +37,7 @@ pub fn check_problems(problems: &[Problem], file: &str, text: &str) {
 }
 
 pub fn check_print(problems: &[Problem]) {
-    let printed = problem::all(problems, Style::default());
+    let printed = problem::all(problems, &|_| None, Style::default());
     assert!(!printed.contains(|c: char| c.is_control() && c != '\n' || c == '\u{202e}'), "{printed:?}");
 }
 

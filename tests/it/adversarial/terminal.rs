@@ -98,7 +98,7 @@ fn one_ctrl_c_lets_tools_end_and_restores_the_terminal() {
     terminal.until_shown("launch VM mgmt-cp");
     terminal.press("\u{3}");
     assert_eq!(terminal.end().code(), Some(130));
-    assert!(terminal.past().contains("to go on: cargo xtask bootstrap --until"), "{}", terminal.past());
+    assert!(terminal.past().contains("to continue: cargo xtask bootstrap --until"), "{}", terminal.past());
     is_left_sane(&mut terminal, &line);
     all_gone(&machine, terminal.pid());
     no_tool_was_killed(&machine);

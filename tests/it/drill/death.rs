@@ -16,7 +16,7 @@ use crate::fixtures::{connected, copy_folder};
 use crate::ui::{Ran, Repo};
 
 const DRILL: &str = "verify-contract --drill mgmt-outage --yes -q --outage 3m";
-const GONE: &str = "a drill was cut off; mgmt is stopped since";
+const GONE: &str = "an interrupted drill left mgmt stopped (since";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {

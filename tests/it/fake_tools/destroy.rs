@@ -10,12 +10,12 @@ fn destroy_asks_and_refuses_unknown_vms() {
     let asked = machine.run("destroy");
     assert_eq!(asked.code, Some(2), "there is no keyboard: {}", asked.err);
     assert!(asked.err.contains("Deletes app1-cp, running at 192.168.252."), "{}", asked.err);
-    assert!(asked.err.contains("nothing was deleted: nobody said yes"), "{}", asked.err);
+    assert!(asked.err.contains("aborted: not confirmed; nothing was deleted"), "{}", asked.err);
     std::fs::remove_file(machine.root().join("out/journal.jsonl")).expect("a journal");
     let strange = machine.run("destroy --yes");
     assert_eq!(strange.code, Some(2), "{}", strange.err);
     assert!(strange.err.contains("not in the journal: mgmt-cp, mgmt-w1, app1-cp"), "{}", strange.err);
-    assert!(strange.err.contains("no run from here has seen it"), "{}", strange.err);
+    assert!(strange.err.contains("not created by this workspace"), "{}", strange.err);
     assert_eq!(machine.run("start --only */launch").code, Some(0));
     machine.must("destroy --yes");
     assert!(machine.end().as_object().is_some_and(serde_json::Map::is_empty), "{}", machine.end());

@@ -33,7 +33,7 @@ fn check_once(signal: &str) {
     run.signal(signal);
     let ran = run.end();
     assert_eq!(ran.code, Some(130), "{}", ran.err);
-    assert!(ran.err.trim_end().ends_with("to go on: cargo xtask bootstrap"), "{}", ran.err);
+    assert!(ran.err.trim_end().ends_with("to continue: cargo xtask bootstrap"), "{}", ran.err);
     let last = journal(&machine).pop().expect("a line");
     assert_eq!((&last["event"], &last["interrupted"]), (&"run-ended".into(), &true.into()));
     assert_eq!(machine.below("out/tmp"), [""; 0], "nothing is half written");
@@ -64,7 +64,7 @@ fn check_twice(signal: &str, then: impl FnOnce(&FakeMachine, u64)) {
     let ran = run.end();
     assert_eq!(ran.code, Some(130), "{}", ran.err);
     assert!(before.elapsed() < Duration::from_secs(5), "at once: {:?}", before.elapsed());
-    assert!(ran.err.trim_end().ends_with("to go on: cargo xtask bootstrap"), "{}", ran.err);
+    assert!(ran.err.trim_end().ends_with("to continue: cargo xtask bootstrap"), "{}", ran.err);
     journal(&machine);
     let left = machine.running();
     assert!(left.is_empty(), "nothing outlives it: {left:?}");

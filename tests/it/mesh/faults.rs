@@ -113,7 +113,7 @@ fn each_fault_has_its_own_message() {
     let repo = connected();
     let state = repo.state();
     let good = repo.must("mesh-connect --simulate --diagnose");
-    assert!(good.err.contains("the mesh is as the fleet says"), "{}", good.err);
+    assert!(good.err.contains("the mesh matches the fleet"), "{}", good.err);
     for (fault, sentence, evidence) in IN_THE_WAY.iter().chain(&OTHERS) {
         repo.set_state(&state);
         repo.edit_stage(fault);
@@ -154,6 +154,6 @@ fn diagnosis_runs_in_order_and_prints_json() {
     assert_eq!((checks[0], checks.last()), ("KVStoreMesh", Some(&"pods")), "{checks:?}");
     let ran = repo.run("mesh-connect --simulate --diagnose");
     let order: Vec<&str> =
-        ran.err.lines().filter_map(|l| l.trim().strip_prefix("Looked at ")?.split(':').next()).collect();
+        ran.err.lines().filter_map(|l| l.trim().strip_prefix("Checked ")?.split(':').next()).collect();
     assert_eq!(order, mesh::CHECKS);
 }

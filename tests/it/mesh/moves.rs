@@ -27,7 +27,7 @@ fn readdressed_cluster_is_connected_again() {
         assert!(ill.code == 1 && ill.err.contains("most likely cause: "), "{nodes:?}\n{}", ill.err);
         let ran = repo.must("mesh-connect --simulate");
         for node in nodes {
-            assert!(ran.err.contains(&format!("Moved app1-{node} has moved: ")), "{nodes:?}\n{}", ran.err);
+            assert!(ran.err.contains(&format!("Readdress app1-{node} has moved: ")), "{nodes:?}\n{}", ran.err);
         }
         assert!(ran.err.contains("mgmt, app1, app2: 3 links"), "{nodes:?}\n{}", ran.err);
         // Peers get the new address, and so does the cluster's own release where the API server moved.
@@ -40,7 +40,7 @@ fn readdressed_cluster_is_connected_again() {
         assert_eq!(restarted, nodes == ["w1"] && running, "{nodes:?}\n{}", ran.err);
         repo.unchanged("mesh-connect --simulate");
         let good = repo.must("mesh-connect --simulate --diagnose");
-        assert!(good.err.contains("the mesh is as the fleet says"), "{nodes:?}\n{}", good.err);
+        assert!(good.err.contains("the mesh matches the fleet"), "{nodes:?}\n{}", good.err);
     }
 }
 

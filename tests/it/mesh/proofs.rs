@@ -27,8 +27,8 @@ fn failed_traffic_test_saves_a_sysdump() {
         let ran = repo.run("mesh-connect --simulate");
         assert_eq!(ran.code, 1, "{step}\n{}", ran.err);
         assert!(ran.err.contains(&format!("step `{step}` failed")), "{step}\n{}", ran.err);
-        let (_, kept) = ran.err.split_once("Kept out/simulation/").unwrap_or_default();
-        let file = kept.split(',').next().expect("a name");
+        let (_, saved) = ran.err.split_once("Saved sysdump out/simulation/").unwrap_or_default();
+        let file = saved.lines().next().expect("a name");
         assert!(repo.simulated(file).exists() && file.ends_with(".zip"), "{step}: `{file}`\n{}", ran.err);
     }
 }
@@ -39,7 +39,7 @@ fn figures_are_printed_for_each_workload_cluster() {
     let ran = repo.must("mesh-connect --simulate --full");
     for cluster in ["app1", "app2"] {
         let figures = "secret store ready, 42 samples of up in five minutes, 42 log lines in five minutes";
-        assert!(ran.err.contains(&format!("Arrived from {cluster}: {figures}")), "{}", ran.err);
+        assert!(ran.err.contains(&format!("Received from {cluster}: {figures}")), "{}", ran.err);
     }
     for pair in ["mgmt and app1", "mgmt and app2", "app1 and app2"] {
         assert!(ran.err.contains(&format!("Passed {pair}")), "{}", ran.err);

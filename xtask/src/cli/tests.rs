@@ -38,7 +38,7 @@ fn typed(flag: &Arg) -> Vec<String> {
     [Some(format!("--{}", flag.get_long().unwrap_or_default())), value(flag)].into_iter().flatten().collect()
 }
 
-/// Parses the words, with what else clap says that they require.
+/// Parses the words, and other arguments that clap requires with them.
 fn parse_with_required(root: &mut Command, command: &Command, mut words: Vec<String>) -> Result<(), clap::Error> {
     loop {
         let Err(error) = root.try_get_matches_from_mut(&words) else { return Ok(()) };

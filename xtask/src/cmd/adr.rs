@@ -1,5 +1,4 @@
 //! `adr list`, `adr new`, `adr check`.
-//! Knows nothing of what makes a record good: `contract::adr` does.
 
 use super::Session;
 use super::exit::{CmdError, CmdResult, DONE, USAGE};
@@ -11,13 +10,10 @@ use contract::{Clause, adr_links};
 use exec::workspace::clock;
 use render::Data;
 
-/// The folder of the records.
 const FOLDER: &str = "adr";
 
-/// Does one of them.
-///
 /// # Errors
-/// Records that are wrong or cannot be read.
+/// Records that are invalid or cannot be read.
 pub fn run(session: &mut Session, command: &Adr) -> CmdResult {
     let texts = session.workspace.texts(FOLDER).map_err(CmdError::all(USAGE))?;
     match command {
@@ -62,7 +58,7 @@ fn new(session: &mut Session, texts: &Data, title: &str) -> CmdResult {
     let day = now.split('T').next().unwrap_or_default();
     let (file, text) = adr::draft(adr::next(texts), title, day).map_err(CmdError::with(USAGE))?;
     session.workspace.create(&file, &text).map_err(CmdError::with(USAGE))?;
-    session.shell.status(Severity::Success, "Began", "a record to be filled in");
+    session.shell.status(Severity::Success, "Created", "a draft record");
     session.shell.result(&format!("{file}\n"));
     Ok(DONE)
 }
@@ -74,7 +70,7 @@ fn check(session: &mut Session, texts: &Data) -> CmdResult {
         return Err(CmdError { code: USAGE, problems: broken });
     }
     let (number, clauses) = (format::count(records.len(), "record"), format::count(Clause::all().count(), "clause"));
-    let said = format!("{number} in {FOLDER}/, {clauses} linked");
-    session.shell.status(Severity::Success, "Checked", &said);
+    let summary = format!("{number} in {FOLDER}/, {clauses} linked");
+    session.shell.status(Severity::Success, "Checked", &summary);
     Ok(DONE)
 }

@@ -1,12 +1,9 @@
-//! `bootstrap`: every cluster of the fleet with everything on it, here or in the embedded world.
-//! Knows nothing of the steps.
+//! `bootstrap`: creates or completes every cluster of the fleet, on this machine or simulated.
 
 use super::exit::{CmdResult, DONE};
 use super::{Session, apply, drill_marker, inputs, plan, query, world_factory};
 use tool::helm::Helm;
 
-/// Runs it, or prints what it would run.
-///
 /// # Errors
 /// Problems of the input, the choice or the machine.
 pub fn run(session: &mut Session) -> CmdResult {
@@ -19,7 +16,7 @@ pub fn run(session: &mut Session) -> CmdResult {
         }
         let code = apply::run(session, world, &inputs, &plan)?;
         if code == DONE && session.flags.selects_all() {
-            drill_marker::back(session)?;
+            drill_marker::remove(session)?;
         }
         Ok(code)
     })

@@ -1,5 +1,4 @@
-//! `ci`: every check of this repository, the same here and in CI. What failed is printed last.
-//! Knows nothing of what the checks look at; runs them through xshell, as chores of the project and not of a plan.
+//! `ci`: runs every check of this repository, the same here and in CI. Failures are printed last.
 
 use xshell::{Cmd, cmd};
 
@@ -12,14 +11,13 @@ use model::problem::Problem;
 /// Lines of a failed check that are printed at the end.
 const TAIL: usize = 60;
 
-/// A check that failed, and what it printed.
 struct Failed {
     name: &'static str,
     command: String,
-    said: String,
+    output: String,
 }
 
-/// Runs all checks, also behind one that failed.
+/// Runs all checks, also after a failure.
 ///
 /// # Errors
 /// A check could not be started.
@@ -32,15 +30,15 @@ pub fn run(session: &mut Session) -> CmdResult {
     for (name, check) in checks {
         let command = check.to_string();
         session.shell.status(Severity::Dim, "Running", &command);
-        match one(check)? {
+        match run_check(check)? {
             None => session.shell.status(Severity::Success, "Passed", name),
-            Some(said) => {
+            Some(output) => {
                 session.shell.status(Severity::Error, "Failed", name);
-                failed.push(Failed { name, command, said });
+                failed.push(Failed { name, command, output });
             }
         }
     }
-    Ok(answer(&mut session.shell, all, &failed))
+    Ok(summarize(&mut session.shell, all, &failed))
 }
 
 fn checks(sh: &xshell::Shell) -> Vec<(&'static str, Cmd<'_>)> {
@@ -59,18 +57,18 @@ fn checks(sh: &xshell::Shell) -> Vec<(&'static str, Cmd<'_>)> {
     ]
 }
 
-/// What a check said if it failed. It reads nothing, so none of them waits for an answer.
-fn one(check: Cmd<'_>) -> Result<Option<String>, CmdError> {
+/// The output of a check if it failed. Its stdin is empty, so that it cannot prompt.
+fn run_check(check: Cmd<'_>) -> Result<Option<String>, CmdError> {
     let name = check.to_string();
     let output = check.quiet().ignore_status().stdin("").output();
     let output = output.map_err(|e| cannot(format!("cannot start `{name}`: {e}")))?;
-    let said = [output.stdout, output.stderr].map(|stream| String::from_utf8_lossy(&stream).into_owned()).concat();
-    Ok((!output.status.success()).then_some(said))
+    let text = [output.stdout, output.stderr].map(|stream| String::from_utf8_lossy(&stream).into_owned()).concat();
+    Ok((!output.status.success()).then_some(text))
 }
 
-fn answer(shell: &mut Shell, all: usize, failed: &[Failed]) -> u8 {
-    for Failed { name, command, said } in failed {
-        let tail = format::tail(said, TAIL).join("\n");
+fn summarize(shell: &mut Shell, all: usize, failed: &[Failed]) -> u8 {
+    for Failed { name, command, output } in failed {
+        let tail = format::tail(output, TAIL).join("\n");
         shell.message(&format!("\n== {name}: {command}\n{tail}"));
     }
     let checks = format::count(all, "check");
@@ -93,15 +91,15 @@ mod tests {
     use crate::ui::shell::tests::Page;
 
     #[test]
-    fn what_failed_is_printed_last() {
+    fn failures_are_printed_last() {
         let err = Page::default();
         let mut shell = Shell::new(Box::new(std::io::sink()), Box::new(err.clone()));
-        let failed = |name, said: &str| Failed { name, command: format!("cargo {name}"), said: said.to_owned() };
-        let code = answer(&mut shell, 6, &[failed("fmt", "Diff in x\n"), failed("test", "boom\n\n")]);
+        let failed = |name, output: &str| Failed { name, command: format!("cargo {name}"), output: output.to_owned() };
+        let code = summarize(&mut shell, 6, &[failed("fmt", "Diff in x\n"), failed("test", "boom\n\n")]);
         assert_eq!(code, FAILED);
         let want = "\n== fmt: cargo fmt\nDiff in x\n\n== test: cargo test\nboom\n      Failed ci: 2 of 6 checks: fmt \
                     and test\n";
         assert_eq!(err.text(), want);
-        assert_eq!(answer(&mut shell, 6, &[]), DONE);
+        assert_eq!(summarize(&mut shell, 6, &[]), DONE);
     }
 }

@@ -1,5 +1,4 @@
-//! `completions <shell>`: a script for the user's shell, made from the definitions.
-//! Knows nothing of shells; `clap_complete` does.
+//! `completions <shell>`: prints a completion script.
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -8,8 +7,6 @@ use super::Session;
 use super::exit::{CmdResult, DONE};
 use crate::cli::Cli;
 
-/// Prints the script.
-///
 /// # Errors
 /// None.
 pub fn run(session: &mut Session, shell: Shell) -> CmdResult {

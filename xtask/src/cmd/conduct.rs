@@ -26,7 +26,7 @@ use tool::{Event, TaskId};
 /// what is scarce (launches, downloads) has pools of its own.
 const JOBS: usize = 16;
 /// How often elapsed times go on while nothing happens.
-const BEAT: Duration = Duration::from_millis(500);
+const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// What a failure means in the input, where it is known.
 pub type Meaning<'a> = dyn Fn(&Failure) -> Vec<Problem> + 'a;
@@ -105,7 +105,7 @@ fn preflight(
     let engine = Engine::new(&plan, plan.ids(), facts(session), jobs(session));
     let mut board = Board::new(&plan, &plan.ids());
     let began = world.now();
-    let outcome = drive(&plan, engine, world, &mut session.workspace, &mut |now, note| board.see(now - began, note));
+    let outcome = drive(&plan, engine, world, &mut session.workspace, &mut |now, note| board.event(now - began, note));
     (code(&outcome) != DONE).then_some((outcome, board))
 }
 
@@ -132,7 +132,7 @@ fn in_parts(
         if code(&begun) != DONE {
             return Ok((begun, story.close()));
         }
-        story.rest();
+        story.hide();
         look(session, world)?;
     }
     let mut outcome = story.play(session, world, plan, chosen);
@@ -163,8 +163,8 @@ struct Story<'a> {
 impl<'a> Story<'a> {
     fn begin(session: &mut Session, plan: &'a Plan, chosen: &BTreeSet<StepKey>) -> Self {
         let json = session.flags.format == Format::Json;
-        let face = progress::face(json, session.screen.take(), session.shell.volume());
-        Story { progress: Progress::new(plan, chosen, face, session.flags.explain), told: BTreeSet::new() }
+        let mode = progress::output_mode(json, session.screen.take(), session.shell.volume());
+        Story { progress: Progress::new(plan, chosen, mode, session.flags.explain), told: BTreeSet::new() }
     }
 
     fn play(
@@ -178,19 +178,20 @@ impl<'a> Story<'a> {
         let Session { shell, workspace: space, .. } = session;
         let told = &self.told;
         let story = RefCell::new((&mut self.progress, shell));
-        let mut world = Beating { world, beat: &|now| tell_to(&story, |progress, shell| progress.beat(shell, now)) };
+        let mut world =
+            HeartbeatWorld { world, tick: &|now| tell_to(&story, |progress, shell| progress.tick(shell, now)) };
         let outcome = drive(part, engine, &mut world, space, &mut |now, note| {
             if !again(told, note) {
-                tell_to(&story, |progress, shell| progress.see(shell, now, note));
+                tell_to(&story, |progress, shell| progress.event(shell, now, note));
             }
         });
         self.told.extend(outcome.done.iter().chain(&outcome.unchanged).cloned());
         outcome
     }
 
-    /// The screen is free for others until the next part.
-    fn rest(&mut self) {
-        self.progress.rest();
+    /// Hides the screen until the next part.
+    fn hide(&mut self) {
+        self.progress.hide();
     }
 
     fn close(self) -> Board {
@@ -217,13 +218,13 @@ fn tell_to<'s, 'p>(
     tell(progress, shell);
 }
 
-/// A world that wakes up now and then while nothing happens, so that elapsed times go on.
-struct Beating<'a> {
+/// Calls `tick` regularly while nothing happens, so that elapsed times are updated.
+struct HeartbeatWorld<'a> {
     world: &'a mut dyn World,
-    beat: &'a dyn Fn(Duration),
+    tick: &'a dyn Fn(Duration),
 }
 
-impl World for Beating<'_> {
+impl World for HeartbeatWorld<'_> {
     fn now(&self) -> Duration {
         self.world.now()
     }
@@ -238,13 +239,13 @@ impl World for Beating<'_> {
 
     fn wait(&mut self, until: Option<Duration>) -> Event {
         loop {
-            let next = self.world.now() + BEAT;
+            let next = self.world.now() + HEARTBEAT;
             let sooner = until.is_none_or(|until| next < until);
             let event = self.world.wait(if sooner { Some(next) } else { until });
             if event != Event::Tick || !sooner {
                 return event;
             }
-            (self.beat)(self.world.now());
+            (self.tick)(self.world.now());
         }
     }
 }
@@ -257,12 +258,12 @@ pub fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board
         let path = space.log_path(failure.step.as_str(), failure.attempt);
         space.exists(&path).then_some(path)
     };
-    let (rehearsed, again) = (session.flags.simulate, session.invocation.as_str());
+    let (simulated, again) = (session.flags.simulate, session.invocation.as_str());
     let (times, took) = (board.times(), board.took());
     let flags = &session.flags;
     let meaning = |failure: &Failure| meaning(failure).into_iter().map(|problem| flags.problem(problem)).collect();
     let hint = |failure: &Failure| plan.step(&failure.step)?.hint.as_deref().map(|hint| flags.hint(hint));
-    let end = End { plan, outcome, times, took, rehearsed, again, meaning: &meaning, hint: &hint, log: &log };
+    let end = End { plan, outcome, times, took, simulated, again, meaning: &meaning, hint: &hint, log: &log };
     let shell = &mut session.shell;
     let style = shell.style();
     let failures = report::failures(&end, style);
@@ -273,11 +274,11 @@ pub fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board
     if !path.is_empty() && session.flags.format == Format::Text {
         shell.progress(&path);
     }
-    let answer = report::answer(&end, style);
+    let result = report::result(&end, style);
     if code(outcome) == DONE {
-        shell.progress(&answer)
+        shell.progress(&result)
     } else {
-        shell.message(&answer)
+        shell.message(&result)
     }
     if session.flags.format == Format::Json {
         let chain = report::critical_path(plan, board.times());

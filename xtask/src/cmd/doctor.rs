@@ -1,5 +1,4 @@
-//! `doctor`: everything that is amiss, on this machine and in the clusters, each with its mend; `--fix` does those that
-//! are safe. Knows nothing of what is asked.
+//! `doctor`: lists every problem of this machine and the clusters, each with a fix; `--fix` applies the safe ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,24 +19,22 @@ use plan::survey::overview::overview;
 use tool::World;
 use tool::helm::Helm;
 
-/// Looks, tells, and with `fix` mends what is safe.
-///
 /// # Errors
 /// Problems of the input.
 pub fn run(session: &mut Session, fix: bool) -> CmdResult {
     let inputs = inputs::load(session)?;
     world_factory::with_world(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
-        examine(session, world, &inputs, fix)
+        diagnose(session, world, &inputs, fix)
     })
 }
 
-fn examine(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: bool) -> CmdResult {
+fn diagnose(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: bool) -> CmdResult {
     let before = facts(session);
-    let survey = status::look(session, world, inputs)?;
-    let mut found = of_host(inputs, &survey);
+    let survey = status::survey(session, world, inputs)?;
+    let mut found = host_findings(inputs, &survey);
     let ready = found.is_empty();
-    found.extend(of_folder(session));
-    found.extend(of_fleet(inputs, &survey, &before));
+    found.extend(workspace_findings(session));
+    found.extend(fleet_findings(inputs, &survey, &before));
     for Finding { problem, .. } in &mut found {
         problem.hint = problem.hint.as_deref().map(|hint| session.flags.hint(hint));
     }
@@ -48,13 +45,13 @@ fn examine(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: b
     session.shell.result(&text);
     match found.is_empty() {
         true => Ok(DONE),
-        false if fix => mend(session, world, inputs, &survey, &found),
+        false if fix => apply_fixes(session, world, inputs, &survey, &found),
         false => Ok(if ready { FAILED } else { PRECONDITION }),
     }
 }
 
-/// The machine and its tools; where the fleet is in the way, the line to change.
-fn of_host(inputs: &Inputs, survey: &Survey) -> Vec<Finding> {
+/// Preconditions on this machine; where the fleet asks too much of it, the line to change.
+fn host_findings(inputs: &Inputs, survey: &Survey) -> Vec<Finding> {
     let plan = inputs.bootstrap(Helm::V4);
     let mut problems = Vec::new();
     for step in plan.steps.iter().filter(|step| step.id.is_host()) {
@@ -66,9 +63,9 @@ fn of_host(inputs: &Inputs, survey: &Survey) -> Vec<Finding> {
         if meant.is_empty() {
             let why = match &answer.state {
                 ProbeState::Differs { why, .. } | ProbeState::NoAnswer(why) => why.clone(),
-                ProbeState::Matches | ProbeState::NotAsked(_) => "it was not asked".into(),
+                ProbeState::Matches | ProbeState::NotAsked(_) => "it was not checked".into(),
             };
-            let problem = Problem::new(format!("not so: {}", step.title)).why(why);
+            let problem = Problem::new(format!("not satisfied: {} (step {})", step.title, step.id)).why(why);
             problems.push(Problem { hint: step.hint.clone(), ..problem });
         }
         problems.extend(meant);
@@ -76,35 +73,35 @@ fn of_host(inputs: &Inputs, survey: &Survey) -> Vec<Finding> {
     problems.into_iter().map(|problem| Finding { problem, fix: None }).collect()
 }
 
-/// What lies below `out/`: another run at work, a run that was killed, and what others may read.
-fn of_folder(session: &mut Session) -> Vec<Finding> {
+/// Another run, a run that was killed, and files that others can read.
+fn workspace_findings(session: &mut Session) -> Vec<Finding> {
     let mut problems: Vec<(Problem, Option<StepKey>)> = Vec::new();
     let busy = session.workspace.lock("doctor").err();
     let last = session.workspace.journal().ok().and_then(|text| journal::read(&text).last);
     if let Some(run) = last.filter(|run| busy.is_none() && run.ended.is_none()) {
-        let at = run.open.first().map_or("it had begun nothing".to_owned(), |step| format!("it was at {step}"));
+        let at = run.open.first().map_or("before its first step".to_owned(), |step| format!("at step {step}"));
         let problem = Problem::new(format!("the last `{}` was killed", run.command)).why(at);
         problems.push((problem.hint(format!("cargo xtask {}", run.command)), None));
     }
     problems.extend(busy.map(|problem| (problem, None)));
     for path in session.workspace.world_readable() {
-        let problem = Problem::new(format!("others may read `{path}`")).hint("cargo xtask doctor --fix");
+        let problem = Problem::new(format!("`{path}` is readable by other users")).hint("cargo xtask doctor --fix");
         problems.push((problem, Some(MODES.into())));
     }
     problems.into_iter().map(|(problem, fix)| Finding { problem, fix }).collect()
 }
 
-/// Stands for closing files, which is no step of a plan.
+/// Stands for fixing permissions, which is no step of a plan.
 const MODES: &str = "out/modes";
 
-fn of_fleet(inputs: &Inputs, survey: &Survey, before: &BTreeMap<String, String>) -> Vec<Finding> {
+fn fleet_findings(inputs: &Inputs, survey: &Survey, before: &BTreeMap<String, String>) -> Vec<Finding> {
     let plan = inputs.bootstrap(Helm::V4);
     let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers);
     let (fleet, answers) = (&inputs.fleet, &survey.answers);
     findings(&Seen { fleet, plan: &plan, answers, overview: &overview, before })
 }
 
-fn mend(
+fn apply_fixes(
     session: &mut Session,
     world: &mut dyn World,
     inputs: &Inputs,
@@ -117,7 +114,7 @@ fn mend(
     let closed = fixes.remove(MODES);
     let left = found.iter().filter(|finding| finding.fix.is_none()).count();
     if fixes.is_empty() {
-        let problem = Problem::new("nothing here is safe to mend unasked").why("each finding names its mend");
+        let problem = Problem::new("nothing can be fixed automatically").why("see the fix listed with each problem");
         return if closed && left == 0 { Ok(DONE) } else { Err(CmdError::new(FAILED, problem)) };
     }
     let clock = survey.answers.get("host/machine").and_then(|answer| answer.json()["clock"].as_u64());
@@ -126,7 +123,7 @@ fn mend(
     session.flags.only = fixes.iter().map(StepKey::to_string).collect();
     let code = conduct::run(session, world, &plan, &|failure| preflight_help::explain_failure(&inputs.fleet, failure))?;
     if starts && code == DONE {
-        let next = session.flags.hint("cargo xtask start   # brings back what lives in the VMs");
+        let next = session.flags.hint("cargo xtask start   # restarts what runs in the VMs");
         session.shell.status(Severity::Hint, "Next", &next);
     }
     Ok(if code == DONE && left > 0 { FAILED } else { code })

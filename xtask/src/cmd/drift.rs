@@ -1,5 +1,4 @@
-//! What somebody changed by hand in a release, after a survey has seen that somebody did: one more question for each.
-//! Knows nothing of how a difference is told.
+//! Finds which values of a release were changed by hand, with one more query for each such release.
 
 use super::Session;
 use super::conduct::jobs;
@@ -13,10 +12,10 @@ use plan::survey::{ProbeState, drift};
 use tool::World;
 use tool::extract::json;
 
-/// Adds the keys that differ to what the survey says of such releases. Where they cannot be read, it stays as it is.
+/// Adds the keys that differ to the states of such releases, as far as they can be read.
 ///
 /// # Errors
-/// The user said stop.
+/// The user interrupted.
 pub fn explain(
     session: &mut Session,
     world: &mut dyn World,
@@ -29,10 +28,10 @@ pub fn explain(
     }
     let (facts, jobs) = (survey.facts.clone(), jobs(session));
     let asked = query::check(&plan, facts, world, &mut session.workspace, jobs)?;
-    for (id, said) in asked.answers {
-        let theirs = said.output.filter(|output| output.ok()).and_then(|output| json(&output.stdout).ok());
+    for (id, answer) in asked.answers {
+        let theirs = answer.output.filter(|output| output.ok()).and_then(|output| json(&output.stdout).ok());
         let ours = wanted(inputs, survey, &id);
-        let state = survey.answers.get_mut(&id).map(|answer| &mut answer.state);
+        let state = survey.answers.get_mut(&id).map(|known| &mut known.state);
         if let (Some(theirs), Some(ours), Some(ProbeState::Differs { why, .. })) = (theirs, ours, state) {
             *why = format!("{why}; {}", drift::told(&drift::differing(&ours, &theirs)));
         }
@@ -40,7 +39,7 @@ pub fn explain(
     Ok(())
 }
 
-/// The values that we would give. Secrets stay names on both sides: an answer is scrubbed before anyone sees it.
+/// The values of this repository. Secrets stay names on both sides: answers are redacted.
 fn wanted(inputs: &Inputs, survey: &Survey, id: &StepKey) -> Option<serde_json::Value> {
     let text = inputs.files.get(&format!("{id}/values.yaml"))?;
     let text = token::complete(text, |token| match token {

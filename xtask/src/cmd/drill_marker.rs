@@ -1,5 +1,5 @@
-//! The mark of a drill: it is on the disk before the platform's first VM stops, and goes when the platform answers.
-//! Knows nothing of the drill; whoever finds the mark while no run holds the lock knows that one was cut off.
+//! The marker of a running drill: written before the platform's first VM stops, removed when the platform answers. A
+//! marker while no run holds the lock means that a drill was interrupted.
 
 use serde_json::{Value, json};
 
@@ -11,45 +11,41 @@ use exec::workspace::{Workspace, clock};
 use model::problem::Problem;
 
 /// Below `out/`.
-const MARK: &str = "drill.json";
+const MARKER: &str = "drill.json";
 
-/// Leaves it. Whatever happens from now on, the next command says that these VMs are to be started.
-///
 /// # Errors
-/// The disk says no; then nothing may be stopped.
-pub fn leave(space: &Workspace, cluster: &str) -> Result<(), Problem> {
-    let mark = json!({ "drill": "mgmt-outage", "since": clock::now(), "stopped": cluster });
-    space.write(MARK, format!("{mark}\n").as_bytes())
+/// The marker cannot be written; then nothing may be stopped.
+pub fn write(workspace: &Workspace, cluster: &str) -> Result<(), Problem> {
+    let marker = json!({ "drill": "mgmt-outage", "since": clock::now(), "stopped": cluster });
+    workspace.write(MARKER, format!("{marker}\n").as_bytes())
 }
 
-/// Takes it away: the platform answers.
-///
 /// # Errors
-/// The disk says no.
-pub fn back(session: &Session) -> Result<(), CmdError> {
-    session.workspace.remove(MARK).map_err(CmdError::with(FAILED))
+/// The marker cannot be removed.
+pub fn remove(session: &Session) -> Result<(), CmdError> {
+    session.workspace.remove(MARKER).map_err(CmdError::with(FAILED))
 }
 
-/// What an earlier drill left; nothing if none was cut off.
-pub fn left(session: &Session) -> Option<Problem> {
-    let text = session.workspace.read(&session.workspace.out().join(MARK)).ok()?;
-    // Cut in the middle it still means the same.
-    let mark: Value = serde_json::from_str(&text).unwrap_or_default();
-    let cluster = mark["stopped"].as_str().unwrap_or("the platform");
-    let since = mark["since"].as_str().map(|since| format!(" since {since}")).unwrap_or_default();
-    let problem = Problem::new(format!("a drill was cut off; {cluster} is stopped{since}"));
+/// The problem that an interrupted drill left, if there is a marker.
+pub fn interrupted(session: &Session) -> Option<Problem> {
+    let text = session.workspace.read(&session.workspace.out().join(MARKER)).ok()?;
+    // A truncated marker counts too.
+    let marker: Value = serde_json::from_str(&text).unwrap_or_default();
+    let cluster = marker["stopped"].as_str().unwrap_or("the platform");
+    let since = marker["since"].as_str().map(|since| format!(" (since {since})")).unwrap_or_default();
+    let problem = Problem::new(format!("an interrupted drill left {cluster} stopped{since}"));
     Some(session.flags.problem(problem.hint("cargo xtask start")))
 }
 
-/// Says so before any command but those that mend it. A drill that still runs is none that was cut off.
+/// Warns before every command that does not restart the platform itself, unless the drill is still running.
 pub fn warn(session: &mut Session, command: &Command) {
-    let mends =
+    let restarts =
         matches!(command, Command::Start(_)) || matches!(command, Command::VerifyContract(v) if v.drill.is_some());
-    if mends || session.workspace.is_locked() {
+    if restarts || session.workspace.is_locked() {
         return;
     }
-    if let Some(left) = left(session) {
-        let text = problem::one(&left, session.shell.style());
+    if let Some(problem) = interrupted(session) {
+        let text = problem::one(&problem, session.shell.style());
         session.shell.message(&text);
     }
 }

@@ -1,5 +1,4 @@
-//! `fleet check`: every problem of the input at once.
-//! Knows nothing of the rules.
+//! `fleet check`: lists every problem of the input.
 
 use super::exit::{CmdResult, DONE};
 use super::{Session, inputs};
@@ -7,8 +6,6 @@ use crate::cli::Fleet;
 use crate::ui::format;
 use crate::ui::shell::Severity;
 
-/// Does one of them.
-///
 /// # Errors
 /// All problems of the input.
 pub fn run(session: &mut Session, command: &Fleet) -> CmdResult {
@@ -17,7 +14,7 @@ pub fn run(session: &mut Session, command: &Fleet) -> CmdResult {
     let fleet = &inputs.fleet;
     let nodes = fleet.clusters.iter().map(|c| c.nodes.len()).sum();
     let memory: u64 = fleet.clusters.iter().map(|c| c.memory.0).sum::<u64>() + fleet.host.docker.0;
-    let said = format!(
+    let summary = format!(
         "{}: {}, {}, {} of {} planned",
         fleet.file,
         format::count(fleet.clusters.len(), "cluster"),
@@ -25,6 +22,6 @@ pub fn run(session: &mut Session, command: &Fleet) -> CmdResult {
         format::size(memory),
         format::size(fleet.host.usable.0),
     );
-    session.shell.status(Severity::Success, "Checked", &said);
+    session.shell.status(Severity::Success, "Checked", &summary);
     Ok(DONE)
 }

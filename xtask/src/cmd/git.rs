@@ -1,5 +1,4 @@
-//! Texts as a commit has them, read through git.
-//! Knows nothing of what they mean; changes nothing in the repository.
+//! Reads text files of a commit through git.
 
 use camino::Utf8Path;
 use xshell::{Shell, cmd};
@@ -7,17 +6,14 @@ use xshell::{Shell, cmd};
 use model::problem::Problem;
 use render::Data;
 
-/// One commit.
 pub struct Git {
     sh: Shell,
     commit: String,
 }
 
 impl Git {
-    /// The commit that a name stands for.
-    ///
     /// # Errors
-    /// git says no: there is no such commit, or no git.
+    /// There is no such commit, or no git.
     pub fn at(root: &Utf8Path, name: &str) -> Result<Git, Problem> {
         let cannot = |why: xshell::Error| Problem::new(format!("no such commit: `{name}`")).why(why.to_string());
         let sh = Shell::new().map_err(cannot)?;
@@ -32,7 +28,7 @@ impl Git {
     /// Every text file below folders, by path.
     ///
     /// # Errors
-    /// git says no.
+    /// git fails.
     pub fn texts(&self, folders: &[&str]) -> Result<Data, Problem> {
         let Git { sh, commit } = self;
         let list = cmd!(sh, "git ls-tree -r -z --name-only {commit} -- {folders...}").quiet().read();
@@ -40,8 +36,6 @@ impl Git {
         list.split('\0').filter(|path| !path.is_empty()).map(|path| Ok((path.to_owned(), self.text(path)?))).collect()
     }
 
-    /// One file.
-    ///
     /// # Errors
     /// The commit does not have it.
     pub fn text(&self, path: &str) -> Result<String, Problem> {

@@ -1,5 +1,4 @@
-//! `kubeconfig`: where the kubeconfig with a context per cluster is.
-//! Knows nothing of what is in it.
+//! `kubeconfig`: prints the path of the kubeconfig, which has a context per cluster.
 
 use super::Session;
 use super::exit::{CmdError, CmdResult, DONE, FAILED};
@@ -7,8 +6,6 @@ use crate::ui::shell::Severity;
 use model::problem::Problem;
 use plan::bootstrap::KUBECONFIG;
 
-/// Prints its path.
-///
 /// # Errors
 /// There is none yet.
 pub fn run(session: &mut Session) -> CmdResult {

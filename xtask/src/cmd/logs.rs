@@ -1,5 +1,4 @@
-//! `logs <step>`: what the commands of a step printed, as the last run left it.
-//! Knows nothing of what a step does.
+//! `logs <step>`: prints the output of a step's commands in its last run.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +13,6 @@ use model::problem::{Problem, nearest};
 /// More attempts than any step has.
 const ATTEMPTS: u32 = 100;
 
-/// Prints the logs, the last attempt last.
-///
 /// # Errors
 /// There is no log of that step.
 pub fn run(session: &mut Session, step: &str) -> CmdResult {
@@ -30,7 +27,7 @@ pub fn run(session: &mut Session, step: &str) -> CmdResult {
     if any { Ok(DONE) } else { Err(missing(session, step)) }
 }
 
-/// A step that is in no plan was misspelt; one that is has run no command yet.
+/// The step has run no command yet, or is in no plan.
 fn missing(session: &Session, step: &str) -> CmdError {
     let path = session.workspace.log_path(step, 1);
     let problem = Problem::new(format!("no log of step `{step}`")).at(path, None);
@@ -48,6 +45,6 @@ fn missing(session: &Session, step: &str) -> CmdError {
 
 /// The steps of every plan, as far as the input can be read.
 fn known(session: &Session) -> BTreeSet<StepKey> {
-    let plans = inputs::load(session).map(|inputs| plan::every(&inputs)).unwrap_or_default();
+    let plans = inputs::load(session).map(|inputs| plan::all(&inputs)).unwrap_or_default();
     plans.iter().flat_map(Plan::ids).collect()
 }

@@ -1,5 +1,4 @@
-//! `mesh-connect`: looks, says what is in the way, connects, proves it; or with `--diagnose` only looks.
-//! Knows nothing of the questions and the steps.
+//! `mesh-connect`: diagnoses, connects the clusters and verifies traffic; with `--diagnose` it changes nothing.
 
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use super::{Session, conduct, inputs, plan, query, show, world_factory};
 use crate::ui::format;
 use crate::ui::shell::Severity;
 use ::plan::mesh::{MeshScope, pairs, survey};
-use look::{Seen, look, patient};
+use look::{Seen, look, look_until_settled};
 use mesh::{Finding, Grade, Survey, told};
 use model::fleet::Fleet;
 use model::problem::Problem;
@@ -21,37 +20,33 @@ use tool::helm::Helm;
 mod look;
 mod report;
 
-/// What was typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Wishes {
-    /// Only look.
+pub struct Options {
     pub diagnose: bool,
-    /// And the long test for each pair.
+    /// Also run cilium's connectivity test for each pair.
     pub full: bool,
 }
 
-/// Runs it, or prints what it would run.
-///
 /// # Errors
 /// Problems of the input, the choice or the machine.
-pub fn run(session: &mut Session, wishes: Wishes) -> CmdResult {
+pub fn run(session: &mut Session, options: Options) -> CmdResult {
     let inputs = inputs::load(session)?;
     let scope = wanted(session, &inputs.fleet)?;
     if session.flags.dry_run {
-        return printed(session, &inputs, &scope, wishes);
+        return print_plan(session, &inputs, &scope, options);
     }
-    let lock = (!wishes.diagnose).then_some("mesh-connect");
+    let lock = (!options.diagnose).then_some("mesh-connect");
     world_factory::with_world(session, lock, &inputs.bootstrap(Helm::V4), &mut |session, world| {
-        within(session, world, &inputs, scope.clone(), wishes)
+        connect(session, world, &inputs, scope.clone(), options)
     })
 }
 
-/// Everything that it would ask and do, for a fleet where every cluster answers.
+/// Prints all queries and steps, for a fleet where every cluster answers.
 ///
 /// # Errors
 /// A data file names peers.
-pub fn printed(session: &mut Session, inputs: &Inputs, scope: &MeshScope, wishes: Wishes) -> CmdResult {
-    let plan = match wishes.diagnose {
+pub fn print_plan(session: &mut Session, inputs: &Inputs, scope: &MeshScope, options: Options) -> CmdResult {
+    let plan = match options.diagnose {
         true => survey::whole(&inputs.fleet, &inputs.releases, scope),
         false => inputs.mesh_whole(Helm::V4, scope)?,
     };
@@ -74,129 +69,140 @@ pub fn wanted(session: &Session, fleet: &Fleet) -> Result<MeshScope, CmdError> {
     Ok(scope)
 }
 
-/// Names of clusters, or how many there are where nobody would read them.
+/// Names of clusters; the number of more than 8.
 fn names(clusters: &[String]) -> String {
     if clusters.len() > 8 { format::count(clusters.len(), "cluster") } else { clusters.join(", ") }
 }
 
-/// Looks, connects and proves, in a world that somebody else has opened and locked.
+/// Diagnoses, connects and verifies. The caller holds the lock.
 ///
 /// # Errors
-/// Problems of the input, or the user said stop.
-pub fn within(
+/// Problems of the input, or the user interrupted.
+pub fn connect(
     session: &mut Session,
     world: &mut dyn World,
     inputs: &Inputs,
     scope: MeshScope,
-    wishes: Wishes,
+    options: Options,
 ) -> CmdResult {
-    if wishes.diagnose {
+    if options.diagnose {
         let seen = look(session, world, inputs, &scope, true)?;
         return Ok(report::diagnosed(session, &seen.found));
     }
-    let mut seen = patient(session, world, inputs, &scope)?;
+    let mut seen = look_until_settled(session, world, inputs, &scope)?;
     let moved = seen.of(Grade::Moved).next().is_some() && seen.of(Grade::Blocks).next().is_none();
     if moved {
-        let code = bring_home(session, world, inputs, &seen)?;
+        let code = readdress(session, world, inputs, &seen)?;
         if code == INTERRUPTED {
             return Ok(code);
         }
-        seen = patient(session, world, inputs, &scope)?;
+        seen = look_until_settled(session, world, inputs, &scope)?;
     }
-    if seen.in_the_way().next().is_some() {
-        let told = seen.found.iter().filter(|f| f.grade < Grade::Open && f.grade != Grade::Away);
-        show(session, &told.map(|f| f.problem.clone()).collect::<Vec<_>>());
+    if seen.blocking().next().is_some() {
+        let blocking = seen.found.iter().filter(|f| f.grade < Grade::Open && f.grade != Grade::Away);
+        show(session, &blocking.map(|f| f.problem.clone()).collect::<Vec<_>>());
         let what = if moved { "nothing but addresses was changed" } else { "nothing was changed" };
         session.shell.status(Severity::Error, "Refused", what);
         return Ok(FAILED);
     }
-    let away: Vec<&Finding> = seen.found.iter().filter(|f| is_away(f)).collect();
-    let scope = without(session, inputs, scope, &seen, &away);
-    for finding in &away {
+    let unreachable: Vec<&Finding> = seen.found.iter().filter(|f| is_unreachable(f)).collect();
+    let scope = reachable_scope(session, inputs, scope, &seen, &unreachable);
+    for finding in &unreachable {
         session.shell.status(Severity::Warning, "Skipping", &finding.problem.what);
     }
     if scope.clusters.len() < 2 {
-        show(session, &away.iter().map(|f| f.problem.clone()).collect::<Vec<_>>());
+        show(session, &unreachable.iter().map(|f| f.problem.clone()).collect::<Vec<_>>());
         return Ok(FAILED);
     }
-    connect(session, world, inputs, &scope, wishes)
+    apply(session, world, inputs, &scope, options)
 }
 
-/// A cluster without an API server, for whatever reason it has none.
-fn is_away(finding: &Finding) -> bool {
+/// The API server does not answer, or not at its address.
+fn is_unreachable(finding: &Finding) -> bool {
     finding.grade == Grade::Away || finding.grade == Grade::Moved && finding.check == "API servers"
 }
 
-fn connect(
+fn apply(
     session: &mut Session,
     world: &mut dyn World,
     inputs: &Inputs,
     scope: &MeshScope,
-    wishes: Wishes,
+    options: Options,
 ) -> CmdResult {
     let plan = inputs.mesh(query::helm(world)?, scope)?;
     let code = conduct::run(session, world, &plan, &|_| vec![])?;
     if code == FAILED {
-        explain(session, world, inputs, scope)?;
+        diagnose_failure(session, world, inputs, scope)?;
     }
     if code != DONE {
         return Ok(code);
     }
-    report::told(session, &inputs.fleet, scope);
-    if wishes.full { tested(session, world, &inputs.fleet, scope) } else { Ok(DONE) }
+    report::connected(session, &inputs.fleet, scope);
+    if options.full { test_connectivity(session, world, &inputs.fleet, scope) } else { Ok(DONE) }
 }
 
-/// Readdresses the nodes that moved. Where that fails it says so, and their cluster is then one that does not answer.
-fn bring_home(session: &mut Session, world: &mut dyn World, inputs: &Inputs, seen: &Seen) -> CmdResult {
+/// Readdresses moved nodes. A cluster where that fails counts as unreachable afterwards.
+fn readdress(session: &mut Session, world: &mut dyn World, inputs: &Inputs, seen: &Seen) -> CmdResult {
     let mut clusters: Vec<String> = Vec::new();
     for finding in seen.of(Grade::Moved) {
-        session.shell.status(Severity::Warning, "Moved", &finding.problem.what);
+        session.shell.status(Severity::Warning, "Readdress", &finding.problem.what);
         if !clusters.contains(&finding.cluster) {
             clusters.push(finding.cluster.clone());
         }
     }
     let plan = inputs.home(query::helm(world)?, &clusters);
     let code = conduct::run(session, world, &plan, &|_| vec![])?;
-    let rest = "cargo xtask start   # tells what else keeps an address: Argo CD's list of clusters";
-    session.shell.status(Severity::Hint, "Later", rest);
+    let next = "cargo xtask start   # lists other places that still use the old address: Argo CD's list of clusters";
+    session.shell.status(Severity::Hint, "Next", next);
     Ok(code)
 }
 
-/// The scope that is left. Outside of it everything stays as it is: who is a peer stays one, at its last known address,
-/// and who is none does not become one, because a link that one side alone knows of never comes up (ADR-0008).
-fn without(session: &mut Session, inputs: &Inputs, mut scope: MeshScope, seen: &Seen, away: &[&Finding]) -> MeshScope {
+/// The scope without unreachable clusters. A cluster that is a peer stays one, at its last known address; others do not
+/// become peers, because a link that is configured on one side only never comes up (ADR-0008).
+fn reachable_scope(
+    session: &mut Session,
+    inputs: &Inputs,
+    mut scope: MeshScope,
+    seen: &Seen,
+    unreachable: &[&Finding],
+) -> MeshScope {
     let fleet = &inputs.fleet;
-    scope.clusters.retain(|name| away.iter().all(|f| f.cluster != *name));
+    scope.clusters.retain(|name| unreachable.iter().all(|f| f.cluster != *name));
     let known = told(&Survey { fleet, scope: &scope, answers: &seen.answers, facts: &seen.facts });
     let facts = conduct::facts(session);
     for cluster in fleet.clusters.iter().filter(|c| !scope.has(c)).collect::<Vec<_>>() {
-        let Some(looked_for) = known.get(&cluster.name) else { continue };
-        // As tokens they make the very text that is deployed now: an outage then changes nothing on the others.
+        let Some(last_known) = known.get(&cluster.name) else { continue };
+        // Tokens give the text that is deployed now, so that an outage changes nothing on the others.
         let all = cluster.nodes.iter().all(|node| facts.contains_key(&cluster.ip_fact(node)));
-        let addresses = if all { addresses(cluster) } else { looked_for.clone() };
+        let addresses = if all { addresses(cluster) } else { last_known.clone() };
         if !addresses.is_empty() {
             scope.elsewhere.insert(cluster.name.clone(), addresses);
-            session.shell.status(Severity::Dim, "Leaving", &format!("{} the peer that it is", cluster.name));
+            session.shell.status(Severity::Dim, "Keeping", &format!("{} as an existing peer", cluster.name));
         }
     }
     scope
 }
 
-/// After a failure: the most likely cause, and where more is kept.
-fn explain(session: &mut Session, world: &mut dyn World, inputs: &Inputs, scope: &MeshScope) -> Result<(), CmdError> {
+/// After a failure: shows the most likely cause, and saves a sysdump.
+fn diagnose_failure(
+    session: &mut Session,
+    world: &mut dyn World,
+    inputs: &Inputs,
+    scope: &MeshScope,
+) -> Result<(), CmdError> {
     let found = look(session, world, inputs, scope, true)?.found;
     report::cause(session, &found);
-    let named = found.first().map(|f| f.cluster.clone()).filter(|c| !c.is_empty());
-    let Some(cluster) = named.or(scope.clusters.first().cloned()) else { return Ok(()) };
+    let of_finding = found.first().map(|f| f.cluster.clone()).filter(|c| !c.is_empty());
+    let Some(cluster) = of_finding.or(scope.clusters.first().cloned()) else { return Ok(()) };
     let name = format!("sysdump-{cluster}");
     let command = cilium().sysdump(&cluster, &format!("out/{name}"));
     let file = format!("{}/{name}", session.out());
     let output = query::command(world, command, Duration::from_secs(600))?;
     match Some(output).filter(|o| !o.ok()) {
-        None => session.shell.status(Severity::Hint, "Kept", &format!("{file}.zip, for whoever looks further")),
+        None => session.shell.status(Severity::Hint, "Saved", &format!("sysdump {file}.zip")),
         Some(output) => {
             let why = format::tail(&output.stderr, 1).join("");
-            session.shell.status(Severity::Warning, "Not kept", &format!("{file}.zip: {why}"));
+            session.shell.status(Severity::Warning, "Failed", &format!("to save sysdump {file}.zip: {why}"));
         }
     }
     Ok(())
@@ -206,8 +212,8 @@ fn cilium() -> Cilium {
     Cilium::with(&format!("out/{}", ::plan::bootstrap::KUBECONFIG))
 }
 
-/// The long test, one pair after another: each makes its own namespaces in both clusters.
-fn tested(session: &mut Session, world: &mut dyn World, fleet: &Fleet, scope: &MeshScope) -> CmdResult {
+/// Pairs are tested one after another, since each test makes its namespaces in both clusters.
+fn test_connectivity(session: &mut Session, world: &mut dyn World, fleet: &Fleet, scope: &MeshScope) -> CmdResult {
     let mut problems = Vec::new();
     for (a, b) in pairs(fleet, scope) {
         let name = format!("sysdump-{}-{}", a.name, b.name);

@@ -1,5 +1,4 @@
-//! `plan <command>`: the exact commands, and nothing else. The same bytes each time, on every machine.
-//! Knows nothing of which tools this machine has: it plans for the newest Helm that the fleet accepts.
+//! `plan <command>`: prints the exact commands; the same bytes each time, on every machine, for the newest Helm.
 
 use clap::ValueEnum;
 
@@ -14,8 +13,6 @@ use plan::mesh::MeshScope;
 use plan::{Plan, StepKey, diff, graph, power, text};
 use tool::helm::Helm;
 
-/// Prints the plan.
-///
 /// # Errors
 /// Problems of the input or of the choice.
 pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Option<Graph>) -> CmdResult {
@@ -23,7 +20,7 @@ pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Optio
     match (since, graph) {
         (Some(commit), _) => changes(session, plan, of, commit),
         (None, Some(Graph::Mermaid)) => {
-            let plan = narrow(session, plan)?;
+            let plan = select(session, plan)?;
             session.shell.result(&graph::mermaid(&plan));
             Ok(DONE)
         }
@@ -31,12 +28,11 @@ pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Optio
     }
 }
 
-/// Every plan that can be made of the input.
-pub(super) fn every(inputs: &Inputs) -> Vec<Plan> {
+pub(super) fn all(inputs: &Inputs) -> Vec<Plan> {
     Planned::value_variants().iter().filter_map(|of| planned(inputs, *of).ok()).collect()
 }
 
-/// The whole plan of a command, in the words of the newest Helm.
+/// The whole plan of a command for the newest Helm.
 fn planned(inputs: &Inputs, of: Planned) -> Result<Plan, CmdError> {
     match of {
         Planned::Bootstrap => Ok(inputs.bootstrap(Helm::V4)),
@@ -48,12 +44,12 @@ fn planned(inputs: &Inputs, of: Planned) -> Result<Plan, CmdError> {
     }
 }
 
-/// Prints what differs from the plan that a commit would have made, with the code of today.
+/// Prints what differs from the plan of a commit's files, made by the current code.
 fn changes(session: &mut Session, plan: Plan, of: Planned, commit: &str) -> CmdResult {
     let then = planned(&inputs::at_commit(session, commit)?, of)?;
     let chosen = chosen(session, &plan)?;
-    let there = |step: &StepKey| chosen.contains(step) || plan.step(step).is_none();
-    let changes: Vec<_> = diff::diff(&then, &plan).into_iter().filter(|change| there(&change.step)).collect();
+    let shown = |step: &StepKey| chosen.contains(step) || plan.step(step).is_none();
+    let changes: Vec<_> = diff::diff(&then, &plan).into_iter().filter(|change| shown(&change.step)).collect();
     session.shell.result(&diff::print(&changes));
     let steps = format::count(changes.len(), "step");
     let differ = if changes.len() == 1 { "differs" } else { "differ" };
@@ -66,7 +62,7 @@ fn changes(session: &mut Session, plan: Plan, of: Planned, commit: &str) -> CmdR
 /// # Errors
 /// Problems of the choice.
 pub fn print(session: &mut Session, plan: Plan) -> CmdResult {
-    let plan = narrow(session, plan)?;
+    let plan = select(session, plan)?;
     let text = match session.flags.format {
         Format::Text => text::print(&plan),
         Format::Json => events::plan(&plan),
@@ -75,8 +71,7 @@ pub fn print(session: &mut Session, plan: Plan) -> CmdResult {
     Ok(DONE)
 }
 
-/// The plan with the chosen steps alone.
-fn narrow(session: &Session, mut plan: Plan) -> Result<Plan, CmdError> {
+fn select(session: &Session, mut plan: Plan) -> Result<Plan, CmdError> {
     let chosen = chosen(session, &plan)?;
     plan.steps.retain(|step| chosen.contains(&step.id));
     Ok(plan)

@@ -1,5 +1,4 @@
-//! `stop`, `start` and `destroy`. The last one shows what would go, and goes on only if it is told to.
-//! Knows nothing of the steps.
+//! `stop`, `start` and `destroy`. `destroy` lists what it would delete and asks for confirmation.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::TryRecvError;
@@ -10,7 +9,7 @@ use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::inputs::Inputs;
 use super::{Session, apply, conduct, drill_marker, inputs, mesh, plan, query, world_factory};
 use crate::ui::format;
-use crate::ui::shell::Severity;
+use crate::ui::shell::{self, Severity};
 use ::plan::mesh::MeshScope;
 use ::plan::survey::{Answers, ProbeState, links};
 use ::plan::{Plan, StepKey, power};
@@ -21,21 +20,15 @@ use tool::Event;
 use tool::World;
 use tool::helm::Helm;
 
-/// What is to become of the VMs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Power {
-    /// They stop.
     Stop,
-    /// They start, and all that is in them.
     Start,
-    /// They go away.
     Destroy,
 }
 
-/// Runs it, or prints what it would run.
-///
 /// # Errors
-/// Problems of the input, the choice or the machine; or nobody said yes.
+/// Problems of the input, the choice or the machine; or not confirmed.
 pub fn run(session: &mut Session, power: Power) -> CmdResult {
     let inputs = inputs::load(session)?;
     let offered = inputs.bootstrap(Helm::V4);
@@ -51,13 +44,13 @@ pub fn run(session: &mut Session, power: Power) -> CmdResult {
             return plan::print(session, plan);
         }
         if power == Power::Destroy && !session.flags.simulate {
-            consent(session, world, fleet, &plan)?;
+            confirm_destroy(session, world, fleet, &plan)?;
         }
         let code = conduct::run(session, world, &plan, &|failure| apply::explain_failure(&inputs, failure))?;
-        if power == Power::Start && code == DONE && all { linked(session, world, &inputs, &plan) } else { Ok(code) }
+        if power == Power::Start && code == DONE && all { reconnect(session, world, &inputs, &plan) } else { Ok(code) }
     })?;
     if power == Power::Start && code == DONE && all && !session.flags.dry_run {
-        drill_marker::back(session)?;
+        drill_marker::remove(session)?;
     }
     if power == Power::Destroy && code == DONE && all && !session.flags.dry_run {
         session.workspace.reset_state().map_err(CmdError::with(FAILED))?;
@@ -65,19 +58,19 @@ pub fn run(session: &mut Session, power: Power) -> CmdResult {
     Ok(code)
 }
 
-/// Clusters that were connected are so again: peers have each other's addresses, and those may have changed.
-fn linked(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> CmdResult {
-    let asked = links::told_questions(&inputs.fleet, plan);
-    let seen = query::check(session, world, &asked)?;
-    let clusters = links::told_clusters(&inputs.fleet, &seen.answers);
+/// Reconnects clusters that were connected: peers hold each other's addresses, which may have changed.
+fn reconnect(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> CmdResult {
+    let queries = links::told_questions(&inputs.fleet, plan);
+    let survey = query::check(session, world, &queries)?;
+    let clusters = links::told_clusters(&inputs.fleet, &survey.answers);
     match clusters.len() {
         0 | 1 => Ok(DONE),
-        _ => mesh::within(
+        _ => mesh::connect(
             session,
             world,
             inputs,
             MeshScope { clusters, ..MeshScope::default() },
-            mesh::Wishes::default(),
+            mesh::Options::default(),
         ),
     }
 }
@@ -90,61 +83,57 @@ fn name(power: Power) -> &'static str {
     }
 }
 
-/// Shows what is there and would go. Where nothing is, nobody needs to be asked.
-fn consent(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &Plan) -> Result<(), CmdError> {
+/// Lists what would be deleted, and asks; if nothing is there, it does not ask.
+fn confirm_destroy(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &Plan) -> Result<(), CmdError> {
     let chosen = conduct::chosen(session, plan)?;
     let steps = plan.steps.iter().filter(|step| chosen.contains(&step.id) && step.id.action() == "destroy");
-    let asked = Plan { steps: steps.cloned().collect(), ..plan.clone() };
-    let known = known(fleet, &facts(session));
-    let seen = query::check(session, world, &asked)?;
-    let there = doomed(fleet, &seen.answers);
+    let queries = Plan { steps: steps.cloned().collect(), ..plan.clone() };
+    let known = known_vms(fleet, &facts(session));
+    let survey = query::check(session, world, &queries)?;
+    let there = existing_vms(fleet, &survey.answers);
     if there.is_empty() {
         return Ok(());
     }
-    let strangers: Vec<&str> =
+    let unknown: Vec<&str> =
         there.iter().map(|(vm, _)| vm.as_str()).filter(|vm| !known.iter().any(|name| name == vm)).collect();
     for (vm, state) in &there {
-        let strange = if strangers.contains(&vm.as_str()) { "; no run from here has seen it" } else { "" };
-        let line = format!("{vm}, {state}{strange}");
-        session.shell.message(&crate::ui::shell::status_line(
-            session.shell.style(),
-            Severity::Warning,
-            "Deletes",
-            &line,
-        ));
+        let note = if unknown.contains(&vm.as_str()) { "; not created by this workspace" } else { "" };
+        let line = format!("{vm}, {state}{note}");
+        let style = session.shell.style();
+        session.shell.message(&shell::status_line(style, Severity::Warning, "Deletes", &line));
     }
     let secrets = "with their disks, their kubeconfigs and secrets below out/";
     let what = format!("{}, {secrets}", format::count(there.len(), "VM"));
-    if session.flags.yes && !strangers.is_empty() {
-        let problem = Problem::new(format!("not in the journal: {}", strangers.join(", ")));
-        let why = "a VM of that name may be somebody else's; `--yes` is for those that a run from here has seen";
+    if session.flags.yes && !unknown.is_empty() {
+        let problem = Problem::new(format!("not in the journal: {}", unknown.join(", ")));
+        let why = "these VMs were not created by this workspace";
         return Err(CmdError::new(
             USAGE,
-            problem.why(why).hint("cargo xtask start   # sees them; or answer the question"),
+            problem.why(why).hint("cargo xtask start   # records them; or confirm interactively, without --yes"),
         ));
     }
-    if session.flags.yes || is_yes(session, world, &format!("Delete {what}?"))? {
+    if session.flags.yes || confirm(session, world, &format!("Delete {what}?"))? {
         return Ok(());
     }
-    let problem = Problem::new("nothing was deleted: nobody said yes").why(what);
+    let problem = Problem::new("aborted: not confirmed; nothing was deleted").why(what);
     Err(CmdError::new(USAGE, problem.hint(format!("{} --yes", session.invocation))))
 }
 
-/// VMs that the journal knows: a run from here has read their address.
-fn known(fleet: &Fleet, facts: &BTreeMap<String, String>) -> Vec<String> {
+/// VMs whose address is in the journal.
+fn known_vms(fleet: &Fleet, facts: &BTreeMap<String, String>) -> Vec<String> {
     let nodes = fleet.clusters.iter().flat_map(|c| c.nodes.iter().map(move |node| (c, node)));
     nodes.filter(|(c, node)| facts.contains_key(&c.ip_fact(node))).map(|(c, node)| c.vm(node)).collect()
 }
 
-/// VMs that are there, or may be, and their state and address.
-fn doomed(fleet: &Fleet, answers: &Answers) -> Vec<(String, String)> {
+/// VMs that exist, or may exist, with state and address.
+fn existing_vms(fleet: &Fleet, answers: &Answers) -> Vec<(String, String)> {
     let nodes = fleet.clusters.iter().flat_map(|cluster| cluster.nodes.iter().map(move |node| (cluster, node)));
     let there = nodes.filter_map(|(cluster, node)| {
         let answer = answers.get(&StepKey::node(cluster, node, "destroy"))?;
         let vm = Machine::of(cluster, node);
         let info = answer.output.as_ref().map(|output| vm.read(output)).unwrap_or_default();
         let state = match info.state {
-            MachineState::NoAnswer => "in an unknown state".to_owned(),
+            MachineState::NoAnswer => "unknown state".to_owned(),
             state => state.to_string().to_lowercase(),
         };
         let address = info.address.map(|ip| format!(" at {ip}")).unwrap_or_default();
@@ -153,14 +142,13 @@ fn doomed(fleet: &Fleet, answers: &Answers) -> Vec<(String, String)> {
     there.collect()
 }
 
-/// How often somebody looks whether a question is answered.
-const GLANCE: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(50);
 
-/// Asks on the terminal, if there is one. The world hears a Ctrl-C meanwhile.
+/// Asks on the terminal, if there is one.
 ///
 /// # Errors
-/// It was answered by Ctrl-C, or the window was closed.
-pub(super) fn is_yes(session: &mut Session, world: &mut dyn World, question: &str) -> Result<bool, CmdError> {
+/// Ctrl-C, or the terminal was closed.
+pub(super) fn confirm(session: &mut Session, world: &mut dyn World, question: &str) -> Result<bool, CmdError> {
     let Some(keyboard) = session.keyboard else { return Ok(false) };
     session.shell.message(&format!("{question} Type yes:"));
     let line = keyboard();
@@ -170,9 +158,9 @@ pub(super) fn is_yes(session: &mut Session, world: &mut dyn World, question: &st
             Err(TryRecvError::Disconnected) => return Ok(false),
             Err(TryRecvError::Empty) => {}
         }
-        let soon = world.now() + GLANCE;
+        let soon = world.now() + POLL;
         if world.wait(Some(soon)) == Event::Interrupt {
-            return Err(CmdError::new(INTERRUPTED, Problem::new("stopped at the question: nothing was done")));
+            return Err(CmdError::new(INTERRUPTED, Problem::new("cancelled at the prompt; nothing was changed")));
         }
     }
 }

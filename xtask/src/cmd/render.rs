@@ -1,5 +1,4 @@
-//! `render`: writes every generated file under `out/`, or says where they differ.
-//! Knows nothing of what is in them.
+//! `render`: writes every generated file under `out/`, or lists the differences.
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, PRECONDITION};
 use super::{Session, inputs, show};
@@ -9,8 +8,6 @@ use exec::workspace::Drift;
 use model::problem::Problem;
 use render::Files;
 
-/// Writes or compares.
-///
 /// # Errors
 /// Problems of the input, or of the disk.
 pub fn run(session: &mut Session, check: bool) -> CmdResult {
@@ -29,16 +26,16 @@ fn write(session: &mut Session, files: &Files) -> CmdResult {
         parts.push(format!("{} removed", written.removed.len()));
     }
     let parts = if parts.is_empty() { "nothing changed".to_owned() } else { parts.join(", ") };
-    let said = format!("{} to {}/ ({parts})", format::count(files.len(), "file"), session.out());
-    session.shell.status(Severity::Success, "Rendered", &said);
+    let summary = format!("{} to {}/ ({parts})", format::count(files.len(), "file"), session.out());
+    session.shell.status(Severity::Success, "Rendered", &summary);
     Ok(DONE)
 }
 
 fn compare(session: &mut Session, files: &Files) -> CmdResult {
     let drifts = session.workspace.compare_generated(files).map_err(CmdError::all(PRECONDITION))?;
     if drifts.is_empty() {
-        let said = format!("{} in {}/, all as rendered", format::count(files.len(), "file"), session.out());
-        session.shell.status(Severity::Success, "Checked", &said);
+        let summary = format!("{} in {}/, all up to date", format::count(files.len(), "file"), session.out());
+        session.shell.status(Severity::Success, "Checked", &summary);
         return Ok(DONE);
     }
     show(session, &[problem(&session.out(), &drifts)]);
@@ -52,7 +49,7 @@ fn problem(out: &str, drifts: &[Drift]) -> Problem {
         Drift::Stale(path) => format!("stale    {out}/{path}"),
     };
     let are = if drifts.len() == 1 { "is" } else { "are" };
-    Problem::new(format!("{} {are} not as rendered", format::count(drifts.len(), "generated file")))
+    Problem::new(format!("{} {are} out of date", format::count(drifts.len(), "generated file")))
         .why(drifts.iter().map(row).collect::<Vec<_>>().join("\n"))
         .hint("cargo xtask render")
 }

@@ -106,7 +106,7 @@ fn report(session: &mut Session, flags: &str, trial: Trial, result: &TrialResult
             );
             session.shell.status(Severity::Warning, "Injected", &line);
         }
-        let tally = |outcome| crate::ui::report::tally(outcome).words();
+        let tally = |outcome| crate::ui::report::tally(outcome).text();
         let (faulty, recovery) = (tally(&result.faulty), tally(&result.recovery));
         let line =
             format!("{trial}: {} with faults: {faulty}; then without: {recovery}", format::count(result.runs, "run"));

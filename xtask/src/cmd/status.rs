@@ -1,5 +1,4 @@
-//! `status`: what there is, beside what is wanted. Asks only; a machine that is down is an answer too.
-//! Knows nothing of what the questions mean.
+//! `status`: prints the state of VMs, nodes, releases and the mesh beside the desired one. Changes nothing.
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::inputs::Inputs;
@@ -16,21 +15,19 @@ use plan::survey::{Answers, questions};
 use tool::World;
 use tool::helm::Helm;
 
-/// Prints one screen.
-///
 /// # Errors
 /// Problems of the input.
 pub fn run(session: &mut Session) -> CmdResult {
     let inputs = inputs::load(session)?;
     world_factory::with_world(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
-        let survey = look(session, world, &inputs)?;
-        let links = linked(session, world, &inputs, &survey.answers)?;
+        let survey = self::survey(session, world, &inputs)?;
+        let links = mesh_links(session, world, &inputs, &survey.answers)?;
         let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers).linked(links);
         let state = RenderedState::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
         let report = contract::check(&state.map_err(CmdError::all(USAGE))?);
-        let again = session.flags.hint("cargo xtask doctor");
+        let doctor = session.flags.hint("cargo xtask doctor");
         let text = match session.flags.format {
-            Format::Text => status::text(&overview, &report, &again),
+            Format::Text => status::text(&overview, &report, &doctor),
             Format::Json => status::json(&overview, &report),
         };
         session.shell.result(&text);
@@ -39,8 +36,8 @@ pub fn run(session: &mut Session) -> CmdResult {
     })
 }
 
-/// Asks each cluster that was told its peers whether it is connected with them.
-fn linked(
+/// Asks each cluster with peers whether it is connected to them.
+fn mesh_links(
     session: &mut Session,
     world: &mut dyn World,
     inputs: &Inputs,
@@ -58,12 +55,12 @@ fn linked(
     Ok(links)
 }
 
-/// Asks everything that `bootstrap` would ask, and what was changed by hand where something was.
+/// Runs every probe of `bootstrap`, and finds values that were changed by hand.
 ///
 /// # Errors
-/// The user said stop.
-pub fn look(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Result<Survey, CmdError> {
-    session.shell.status(Severity::Dim, "Looking", "at the machine, the VMs and the clusters");
+/// The user interrupted.
+pub fn survey(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Result<Survey, CmdError> {
+    session.shell.status(Severity::Dim, "Checking", "the machine, the VMs and the clusters");
     let plan = questions(&inputs.bootstrap(query::helm(world)?));
     let mut survey = query::check(session, world, &plan)?;
     drift::explain(session, world, inputs, &mut survey)?;

@@ -1,5 +1,4 @@
-//! `upgrade`: shows what goes from which version to which, and brings it there.
-//! Knows nothing of the steps.
+//! `upgrade`: shows which versions change, and runs the upgrade.
 
 use super::exit::{CmdError, CmdResult, DONE};
 use super::inputs::Inputs;
@@ -12,8 +11,6 @@ use ::plan::upgrade::changes::{Change, changes, questions};
 use tool::World;
 use tool::helm::Helm;
 
-/// Runs it, or prints what it would run.
-///
 /// # Errors
 /// Problems of the input, the choice or the machine.
 pub fn run(session: &mut Session) -> CmdResult {
@@ -24,7 +21,7 @@ pub fn run(session: &mut Session) -> CmdResult {
         if session.flags.dry_run {
             return plan::print(session, plan);
         }
-        tell(session, world, &inputs, &plan)?;
+        show_changes(session, world, &inputs, &plan)?;
         let code = apply::run(session, world, &inputs, &plan)?;
         if code == DONE && session.flags.format == Format::Text {
             let next = session.flags.hint("cargo xtask mesh-connect   # if the clusters were connected");
@@ -34,11 +31,11 @@ pub fn run(session: &mut Session) -> CmdResult {
     })
 }
 
-/// What changes, as far as it can be asked now. A machine that is off says nothing: it is asked again when it is on.
-fn tell(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Result<(), CmdError> {
-    session.shell.status(Severity::Dim, "Asking", "which versions run");
-    let asked = questions(&inputs.fleet, &inputs.releases, plan);
-    let (answers, _) = query::outputs(session, world, &asked)?;
+/// Prints version changes as far as they can be queried now; VMs that are off are queried again when they run.
+fn show_changes(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Result<(), CmdError> {
+    session.shell.status(Severity::Dim, "Checking", "running versions");
+    let queries = questions(&inputs.fleet, &inputs.releases, plan);
+    let (answers, _) = query::outputs(session, world, &queries)?;
     let all = changes(&inputs.fleet, &inputs.releases, &answers);
     if session.flags.format == Format::Json {
         let row = |c: &Change| serde_json::json!({ "what": c.what, "from": c.from, "to": c.to });
@@ -50,12 +47,12 @@ fn tell(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Pl
         session.shell.status(Severity::Warning, "Changes", &format!("{what:width$}  {from} -> {to}"));
     }
     if all.is_empty() {
-        let silent = asked.steps.iter().filter(|step| !answers.get(&step.id).is_some_and(|o| o.ok())).count();
-        let said = match silent {
-            0 => "everything is of the version that is pinned".to_owned(),
-            n => format!("{} got no answer yet", format::count(n, "question")),
+        let unanswered = queries.steps.iter().filter(|step| !answers.get(&step.id).is_some_and(|o| o.ok())).count();
+        let summary = match unanswered {
+            0 => "everything has its pinned version".to_owned(),
+            n => format!("{n} of {} without an answer yet", format::count(queries.steps.len(), "version")),
         };
-        session.shell.status(Severity::Dim, "Asked", &said);
+        session.shell.status(Severity::Dim, "Checked", &summary);
     }
     Ok(())
 }

@@ -1,14 +1,13 @@
 //! The event stream of `--format json`: one object per line on stdout, for scripts.
-//! Knows nothing of terminals.
 //!
 //! Every object has `event` (its kind) and, while a run goes on, `at_ms` (milliseconds of the run's own clock) and
-//! `step`. Objects and fields may be added; none is taken away or changes its meaning.
+//! `step`. Objects and fields may be added; none is removed or changes its meaning.
 //!
 //! | event | further fields |
 //! |---|---|
 //! | `started` | `command`, `steps` (chosen), `simulated` |
 //! | `checking` `unchanged` `skipped` | |
-//! | `diagnosed` | `remedy`, `why`: a state with its own remedy |
+//! | `diagnosed` | `remedy` of the state, `why` |
 //! | `running` | `attempt`, `remedy` (or null), `command`, `mutates` |
 //! | `line` | `text` |
 //! | `done` | `took_ms`, `already_satisfied` (a command failed, but the check passed) |
@@ -16,7 +15,7 @@
 //! | `failed` | `failure`: `attempt`, `attempts`, `command`, `exit`, `why`, `took_ms`, `stderr` (last lines) |
 //! | `blocked` | `by` |
 //! | `stopping` | |
-//! | `finished` | `done`, `unchanged`, `failed`, `blocked`, `skipped` (numbers), `interrupted`, `took_ms`, `path` (`step`, `took_ms`) |
+//! | `finished` | `changed`, `unchanged`, `failed`, `blocked`, `skipped` (numbers), `interrupted`, `took_ms`, `path` (`step`, `took_ms`) |
 //! | `simulated` | `seed` or `fault`, `injection_points`, `injected`, `runs`, `exit`, `why` (or null): one scenario |
 //! | `injection-points` | `faults`: by kind and tool, how many were `injected` and how many `converged` |
 //! | `chart` | of `charts outdated`: `release`, `pinned`, `newest`, `behind`, `note` |
@@ -28,16 +27,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::format;
 use super::problem::{self, Tally};
 use model::problem::Problem;
 use plan::engine::{Failure, StepEvent};
 use plan::{Plan, Pool, Step, StepKey};
 use tool::{Command, Stdin};
 
-/// A note as a line.
-pub fn note(now: Duration, note: &StepEvent) -> String {
+/// An event of the engine. `now` counts from the start of the run.
+pub fn step_event(now: Duration, event: &StepEvent) -> String {
     let step = |kind: &str, step: &StepKey| json!({"event": kind, "step": step});
-    let mut event = match note {
+    let mut event = match event {
         StepEvent::Checking(id) => step("checking", id),
         StepEvent::Unchanged(id) => step("unchanged", id),
         StepEvent::Skipped(id) => step("skipped", id),
@@ -47,7 +47,7 @@ pub fn note(now: Duration, note: &StepEvent) -> String {
         StepEvent::Running { step, attempt, remedy, command, mutates } => json!({
             "event": "running", "step": step, "attempt": attempt, "remedy": remedy, "command": command, "mutates": mutates,
         }),
-        StepEvent::Line(id, text) => json!({"event": "line", "step": id, "text": super::format::strip_controls(text)}),
+        StepEvent::Line(id, text) => json!({"event": "line", "step": id, "text": format::strip_controls(text)}),
         StepEvent::Done { step, took, already_satisfied } => {
             json!({"event": "done", "step": step, "took_ms": ms(*took), "already_satisfied": already_satisfied})
         }
@@ -62,22 +62,19 @@ pub fn note(now: Duration, note: &StepEvent) -> String {
     line(&event)
 }
 
-/// The first line of a run.
 pub fn started(command: &str, steps: usize, simulated: bool) -> String {
     line(&json!({"event": "started", "at_ms": 0, "command": command, "steps": steps, "simulated": simulated}))
 }
 
-/// The last line of a run.
 pub fn finished(tally: Tally, interrupted: bool, took: Duration, path: &[(StepKey, Duration)]) -> String {
-    let Tally { done, kept, failed, blocked, skipped } = tally;
+    let Tally { changed, unchanged, failed, blocked, skipped } = tally;
     let path: Vec<Value> = path.iter().map(|(step, took)| json!({"step": step, "took_ms": ms(*took)})).collect();
     line(&json!({
         "event": "finished", "at_ms": ms(took), "took_ms": ms(took), "interrupted": interrupted,
-        "done": done, "unchanged": kept, "failed": failed, "blocked": blocked, "skipped": skipped, "path": path,
+        "changed": changed, "unchanged": unchanged, "failed": failed, "blocked": blocked, "skipped": skipped, "path": path,
     }))
 }
 
-/// A problem as a line.
 pub fn problem(problem: &Problem) -> String {
     let at = problem.at.as_ref();
     line(&json!({
@@ -86,7 +83,7 @@ pub fn problem(problem: &Problem) -> String {
     }))
 }
 
-/// A plan as one object: what the text of the plan says, for scripts.
+/// A plan as one object.
 pub fn plan(plan: &Plan) -> String {
     let steps: Vec<Value> = plan.steps.iter().map(planned).collect();
     line(&json!({"plan": plan.name, "steps": steps}))
@@ -125,7 +122,7 @@ fn failed(failure: &Failure) -> Value {
     let Failure { attempt, attempts, command, output, took, why, .. } = failure;
     json!({
         "attempt": attempt, "attempts": attempts, "command": command.to_string(), "exit": output.exit, "why": why,
-        "took_ms": ms(*took), "stderr": problem::last_words(output, command.sensitive()),
+        "took_ms": ms(*took), "stderr": problem::output_tail(output, command.sensitive()),
     })
 }
 
@@ -143,16 +140,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_told_whole() {
-        let told = note(Duration::from_secs(9), &StepEvent::Failed(board::failure("app1/cp/init", 1, 2, 9)));
-        let event: Value = serde_json::from_str(&told).unwrap();
+    fn a_failure_has_time_exit_and_stderr() {
+        let text = step_event(Duration::from_secs(9), &StepEvent::Failed(board::failure("app1/cp/init", 1, 2, 9)));
+        let event: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&event["event"], &event["at_ms"]), (&json!("failed"), &json!(9000)));
         assert_eq!(event["failure"]["exit"], json!({"code": 1}));
         assert_eq!(event["failure"]["stderr"], json!(["launch failed"]));
     }
 
     #[test]
-    fn a_plan_and_a_problem_are_one_line_each() {
+    fn plans_and_problems_are_one_line_each() {
         let text = plan(&board::plan());
         assert_eq!((text.lines().count(), text.contains(r#""step":"app1/cp/init""#)), (1, true));
         let event: Value = serde_json::from_str(&super::problem(&Problem::new("x").at("f", Some(3)))).unwrap();

@@ -1,17 +1,18 @@
-//! How durations, sizes and numbers of things are written, everywhere the same.
-//! Knows nothing of where they come from.
+//! Formats durations, sizes, counts and lists, and makes foreign text safe to print.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+use console::Alignment;
+pub use console::measure_text_width as width;
 pub use model::units::format_duration as duration;
 
-/// `exit 1 after 9s`; a limit that was reached has said so itself.
+/// `exit 1 after 9s`; a reason that names a reached time limit is left as it is.
 pub fn with_duration(why: &str, took: Duration) -> String {
     if why.contains("timed out after ") { why.to_owned() } else { format!("{why} after {}", duration(took)) }
 }
 
-/// `512 MiB`, `4 GiB`, `1.5 GiB`: powers of 1024, one decimal where it says something.
+/// `512 MiB`, `4 GiB`, `1.5 GiB`: powers of 1024, at most one decimal.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut unit = 0;
@@ -41,13 +42,14 @@ pub fn list(items: &[String]) -> String {
     }
 }
 
-/// At most `width` characters, the last one `…` where something was cut off.
+/// The text and as many spaces as fill `width` columns.
+pub fn pad(text: &str, width: usize) -> String {
+    console::pad_str(text, width, Alignment::Left, None).into_owned()
+}
+
+/// At most `width` columns, the last one `…` where something was cut off.
 pub fn truncate(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    if width == 0 { kept } else { format!("{}…", kept.trim_end()) }
+    console::truncate_str(text, width, "…").into_owned()
 }
 
 /// The last lines of a text, without the empty ones at its end.
@@ -56,23 +58,22 @@ pub fn tail(text: &str, lines: usize) -> Vec<&str> {
     all[all.len().saturating_sub(lines)..].to_vec()
 }
 
-/// A text that somebody wrote, with what a terminal would obey or hide made visible: `\u{1b}`. Lines stay lines.
+/// Escapes control and bidirectional characters of foreign text except line feeds: `\u{1b}`.
 pub fn escape_controls(text: &str) -> Cow<'_, str> {
-    let obeyed = |c: char| c.is_control() && c != '\n' || turns(c);
-    if !text.contains(obeyed) {
+    let unsafe_char = |c: char| c.is_control() && c != '\n' || is_bidi_control(c);
+    if !text.contains(unsafe_char) {
         return Cow::Borrowed(text);
     }
-    let escaped = |c: char| if obeyed(c) { c.escape_default().to_string() } else { c.to_string() };
+    let escaped = |c: char| if unsafe_char(c) { c.escape_default().to_string() } else { c.to_string() };
     Cow::Owned(text.chars().map(escaped).collect())
 }
 
-/// Characters that make a terminal show others in another order (Unicode, bidirectional formatting).
-fn turns(c: char) -> bool {
+fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A line of a tool's output as it may go to a terminal: what an own rewrite of the line left (after the last carriage
-/// return), without escape sequences or other control characters.
+/// A line of a tool's output without escape sequences and control characters; of a line that was rewritten, what follows
+/// the last carriage return.
 pub fn strip_controls(line: &str) -> String {
     let last = line.trim_end().rsplit('\r').next().unwrap_or_default();
     let mut out = String::with_capacity(last.len());
@@ -81,14 +82,14 @@ pub fn strip_controls(line: &str) -> String {
         match c {
             '\u{1b}' => skip_escape(&mut rest),
             '\t' => out.push(' '),
-            c if c.is_control() || turns(c) => {}
+            c if c.is_control() || is_bidi_control(c) => {}
             c => out.push(c),
         }
     }
     out
 }
 
-/// Reads past `[…letter`, or the one character of a short sequence.
+/// Skips `[…letter`, or the one character of a short sequence.
 fn skip_escape(rest: &mut std::str::Chars<'_>) {
     if rest.next() == Some('[') {
         rest.by_ref().find(|c| ('@'..='~').contains(c));
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_long_it_took_is_said_once() {
+    fn a_reached_time_limit_gets_no_second_duration() {
         let minute = Duration::from_secs(60);
         assert_eq!(with_duration("exit 1", minute), "exit 1 after 1m");
         assert_eq!(with_duration("no answer: timed out after 1m", minute), "no answer: timed out after 1m");
@@ -113,18 +114,16 @@ mod tests {
     }
 
     #[test]
-    fn one_thing_has_no_s() {
+    fn plurals_end_in_s() {
         assert_eq!([count(0, "step"), count(1, "step"), count(2, "step")], ["0 steps", "1 step", "2 steps"]);
         let names = ["a", "b", "c"].map(str::to_owned);
         assert_eq!([list(&names[..1]), list(&names[..2]), list(&names)], ["a", "a and b", "a, b and c"]);
     }
 
     #[test]
-    fn cutting_counts_characters_and_marks_the_cut() {
-        assert_eq!(
-            [truncate("überall", 7), truncate("überall", 5), truncate("a b c", 3), truncate("x", 0)],
-            ["überall", "über…", "a…", ""]
-        );
+    fn truncated_text_fits_its_columns() {
+        assert_eq!([truncate("überall", 7), truncate("überall", 5), truncate("x", 0)], ["überall", "über…", ""]);
+        assert_eq!((truncate("한국어 글", 6), pad("한국", 5)), ("한국…".to_owned(), "한국 ".to_owned()));
     }
 
     #[test]
@@ -134,13 +133,13 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_wrote_cannot_move_the_cursor_either() {
-        assert_eq!(escape_controls("ok é\nas it is"), "ok é\nas it is");
+    fn control_characters_of_foreign_text_are_escaped() {
+        assert_eq!(escape_controls("ok é\nunchanged"), "ok é\nunchanged");
         assert_eq!(escape_controls("a\x1b[2J\rb\u{202e}c\0"), r"a\u{1b}[2J\rb\u{202e}c\u{0}");
     }
 
     #[test]
-    fn output_cannot_move_the_cursor() {
+    fn control_characters_of_output_are_removed() {
         assert_eq!(strip_controls("10%\r20%\r\x1b[1;32mdone\x1b[0m\x07 \tok\r\n"), "done  ok");
     }
 }

@@ -1,24 +1,26 @@
-//! How problems and failed steps are written: what, where, why, and at most one way on.
-//! Knows nothing of who found them; pure text.
+//! Formats problems and failed steps: what, where, why, and at most one hint.
 
 use std::collections::BTreeSet;
 
 use super::format;
 use super::shell::{Severity, Style};
-use model::problem::Problem;
+use model::problem::{At, Problem};
 use plan::engine::Failure;
 use tool::Output;
 
-/// How many lines of a failed command's output are shown; the log has all of them.
+/// Lines of a failed command's output that are shown; the log has all of them.
 const TAIL: usize = 12;
-/// How many problems are shown: a file of another kind has one in each line.
+/// Problems that are shown.
 const MOST: usize = 100;
-/// The widest column that others are aligned behind.
+/// The widest column of states.
 const WIDE: usize = 40;
+/// Columns of a source line that are shown.
+const SOURCE: usize = 100;
 
-/// All problems of a stage, and one line that counts them if there is more than one.
-pub fn all(problems: &[Problem], style: Style) -> String {
-    let mut text = problems.iter().take(MOST).map(|p| one(p, style)).collect::<Vec<_>>().join("\n");
+/// All problems, each with its source line as far as `source` has it, and a last line that counts them.
+pub fn all(problems: &[Problem], source: &dyn Fn(&At) -> Option<String>, style: Style) -> String {
+    let one = |p: &Problem| with_source(p, p.at.as_ref().and_then(source).as_deref(), style);
+    let mut text = problems.iter().take(MOST).map(one).collect::<Vec<_>>().join("\n");
     if problems.len() > 1 {
         text.push('\n');
         let rest = problems.len().saturating_sub(MOST);
@@ -39,18 +41,25 @@ fn summary(problems: &[Problem]) -> String {
     }
 }
 
-/// One problem, in the anatomy that every message has.
 pub fn one(problem: &Problem, style: Style) -> String {
-    // A file, or a name in it, may hold anything; what is said is one line.
+    with_source(problem, None, style)
+}
+
+fn with_source(problem: &Problem, source: Option<&str>, style: Style) -> String {
     let mut text = error(&format::escape_controls(&problem.what).replace('\n', "\\n"), style);
     if let Some(at) = &problem.at {
         labelled(&mut text, "-->", &style.apply(Severity::Hint, &format::escape_controls(&at.to_string())), style);
+        if let (Some(line), Some(source)) = (at.line, source) {
+            let source = format::escape_controls(source.trim_end());
+            let source = format!("{line:>7} | {}", format::truncate(&source, SOURCE));
+            text.push_str(&format!("{}\n", style.apply(Severity::Dim, &source)));
+        }
     }
     if let Some(why) = &problem.why {
         labelled(&mut text, "why:", &format::escape_controls(why), style);
     }
     if let Some(hint) = &problem.hint {
-        text.push_str(&way_on(&format::escape_controls(hint), style));
+        text.push_str(&self::hint(&format::escape_controls(hint), style));
     }
     text
 }
@@ -60,14 +69,14 @@ pub fn error(what: &str, style: Style) -> String {
     format!("{} {what}\n", style.apply(Severity::Error, "error:"))
 }
 
-/// `  hint: one thing that can be pasted`.
-pub fn way_on(hint: &str, style: Style) -> String {
+/// `  hint: cargo xtask start`.
+pub fn hint(command: &str, style: Style) -> String {
     let mut text = String::new();
-    labelled(&mut text, "hint:", hint, style);
+    labelled(&mut text, "hint:", command, style);
     text
 }
 
-/// A label that ends in column 7 (`-->` in column 5), then text whose further lines stand below its first.
+/// A label that ends in column 7 (`-->` in column 5), then text whose further lines are indented as its first.
 fn labelled(text: &mut String, label: &str, value: &str, style: Style) {
     let tone = if label == "hint:" { Severity::Hint } else { Severity::Dim };
     let (width, gap) = if label == "-->" { (5, 6) } else { (7, 8) };
@@ -75,79 +84,75 @@ fn labelled(text: &mut String, label: &str, value: &str, style: Style) {
     text.push_str(&format!("{} {value}\n", style.apply(tone, &format!("{label:>width$}"))));
 }
 
-/// One tool that is not ready, and in which way.
+/// A tool that is missing or of another version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unready {
-    /// As it is typed.
     pub tool: String,
     /// `not found on PATH`, `3.9.4 found, want >=3.14, <5`.
     pub state: String,
-    /// Where to get it.
-    pub mend: Option<String>,
+    /// A command or an address.
+    pub fix: Option<String>,
 }
 
-/// `error: 2 tools are not ready`, a table of them with where to get each, and a way on.
+/// `error: 2 tools are not ready`, a table of them, and a hint.
 pub fn unready(tools: &[Unready], hint: &str, style: Style) -> String {
     let are = if tools.len() == 1 { "is" } else { "are" };
     let mut text = error(&format!("{} {are} not ready", format::count(tools.len(), "tool")), style);
     let width = tools.iter().map(|t| t.tool.len()).max().unwrap_or(0).max(9) + 2;
-    let states = tools.iter().map(|t| t.state.chars().count()).max().unwrap_or(0).min(WIDE);
-    for Unready { tool, state, mend } in tools {
-        let mend = style.apply(Severity::Hint, mend.as_deref().unwrap_or_default());
-        text.push_str(format!("  {tool:<width$}{state:<states$}  {mend}").trim_end());
+    let states = tools.iter().map(|t| format::width(&t.state)).max().unwrap_or(0).min(WIDE);
+    for Unready { tool, state, fix } in tools {
+        let fix = style.apply(Severity::Hint, fix.as_deref().unwrap_or_default());
+        text.push_str(format!("  {tool:<width$}{}  {fix}", format::pad(state, states)).trim_end());
         text.push('\n');
     }
-    text + &way_on(hint, style)
+    text + &self::hint(hint, style)
 }
 
-/// How many steps ended in which way.
+/// Numbers of steps by result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Brought about.
-    pub done: usize,
-    /// So already.
-    pub kept: usize,
-    /// Failed.
+    pub changed: usize,
+    pub unchanged: usize,
     pub failed: usize,
-    /// Not tried: what they need failed.
+    /// Not run, because a step they need failed.
     pub blocked: usize,
-    /// Not chosen.
+    /// Not selected.
     pub skipped: usize,
 }
 
 impl Tally {
-    /// `12 done, 2 kept`: only what there is.
-    pub fn words(self) -> String {
+    /// `12 changed, 2 unchanged`: numbers above 0.
+    pub fn text(self) -> String {
         let parts = [
-            (self.done, "done"),
-            (self.kept, "kept"),
+            (self.changed, "changed"),
+            (self.unchanged, "unchanged"),
             (self.failed, "failed"),
             (self.blocked, "blocked"),
             (self.skipped, "skipped"),
         ];
-        let said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-        if said.is_empty() { "nothing to do".to_owned() } else { said.join(", ") }
+        let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
     }
 }
 
-/// A failed step: the command, how it ended, its last words, where the rest is, and how to go on.
+/// A failed step: the command, how it ended, the end of its output, its log and a hint.
 pub fn step(failure: &Failure, log: Option<&str>, hint: &str, style: Style) -> String {
     let Failure { step, attempt, attempts, command, output, took, why, .. } = failure;
     let tried = format!("attempt {attempt} of {attempts}");
     let mut text = error(&format!("step `{step}` failed: {} ({tried})", format::with_duration(why, *took)), style);
     text.push_str(&format!("  $ {command}\n"));
-    for line in last_words(output, command.sensitive()) {
+    for line in output_tail(output, command.sensitive()) {
         text.push_str(format!("  | {}", format::strip_controls(line)).trim_end());
         text.push('\n');
     }
     if let Some(log) = log {
         text.push_str(&format!("  {}   {}\n", style.apply(Severity::Dim, "log"), style.apply(Severity::Hint, log)));
     }
-    text + &way_on(hint, style)
+    text + &self::hint(hint, style)
 }
 
-/// The end of stderr, or of stdout if that is all there is. A sensitive command's stdout may hold a secret.
-pub fn last_words(output: &Output, sensitive: bool) -> Vec<&str> {
+/// The end of stderr, or of stdout if stderr is empty. A sensitive command's stdout may hold a secret.
+pub fn output_tail(output: &Output, sensitive: bool) -> Vec<&str> {
     let lines = format::tail(&output.stderr, TAIL);
     if lines.is_empty() && !sensitive { format::tail(&output.stdout, TAIL) } else { lines }
 }
@@ -161,7 +166,7 @@ mod tests {
     const PLAIN: Style = Style { on: false };
 
     #[test]
-    fn a_problem_has_one_anatomy() {
+    fn a_problem_shows_what_where_why_and_a_hint() {
         let p = Problem::new("pod CIDRs overlap: `east` 10.10.0.0/16 and `west` 10.10.128.0/17")
             .at("infra/fleet.toml", Some(23))
             .why("mesh routes pods by address,\nso each cluster needs its own range")
@@ -171,22 +176,25 @@ mod tests {
                     own range\n  hint: pod_cidr = \"10.11.0.0/16\"\n";
         assert_eq!(one(&p, PLAIN), want);
         assert!(one(&p, Style { on: true }).starts_with("\x1b[1;31merror:\x1b[0m pod"));
+        let shown = with_source(&p, Some("pod_cidr = \"10.10.0.0/16\"  \n"), PLAIN);
+        assert!(shown.contains(":23\n     23 | pod_cidr = \"10.10.0.0/16\"\n   why: "), "{shown}");
     }
 
     #[test]
-    fn many_problems_are_counted() {
+    fn several_problems_are_counted() {
         let p = |file: &str| Problem::new("x").at(file, None);
-        assert!(!all(&[p("a")], PLAIN).contains("problem"));
-        assert!(all(&[p("a"), p("a")], PLAIN).ends_with("\n\nerror: 2 problems in a\n"));
-        assert!(all(&vec![p("a"); 103], PLAIN).ends_with("\n\nerror: 103 problems in a; 3 are not shown\n"));
-        assert!(all(&[p("a"), p("b")], PLAIN).ends_with("error: 2 problems in a and b\n"));
-        assert!(all(&[p("a"), p("b"), p("c"), p("d")], PLAIN).ends_with("error: 4 problems in 4 files\n"));
+        let all = |problems: &[Problem]| all(problems, &|_| None, PLAIN);
+        assert!(!all(&[p("a")]).contains("problem"));
+        assert!(all(&[p("a"), p("a")]).ends_with("\n\nerror: 2 problems in a\n"));
+        assert!(all(&vec![p("a"); 103]).ends_with("\n\nerror: 103 problems in a; 3 are not shown\n"));
+        assert!(all(&[p("a"), p("b")]).ends_with("error: 2 problems in a and b\n"));
+        assert!(all(&[p("a"), p("b"), p("c"), p("d")]).ends_with("error: 4 problems in 4 files\n"));
     }
 
     #[test]
-    fn tools_stand_in_a_table() {
+    fn unready_tools_are_a_table() {
         let tools = [("cilium", "not found on PATH"), ("helm", "3.9.4 found, want >=3.14, <5")]
-            .map(|(tool, state)| Unready { tool: tool.into(), state: state.into(), mend: None });
+            .map(|(tool, state)| Unready { tool: tool.into(), state: state.into(), fix: None });
         let want = "error: 2 tools are not ready\n  cilium     not found on PATH\n  helm       3.9.4 found, want \
                     >=3.14, <5\n  hint: see README.md\n";
         assert_eq!(unready(&tools, "see README.md", PLAIN), want);
@@ -219,15 +227,15 @@ mod tests {
     }
 
     #[test]
-    fn what_a_hushed_command_printed_is_never_shown() {
+    fn stdout_of_a_sensitive_command_is_not_shown() {
         let mut failure = failed("c2VjcmV0", "");
         failure.command = failure.command.capture_secret("s", tool::Extractor::Stdout);
         assert!(!step(&failure, None, "x", PLAIN).contains("c2VjcmV0"));
     }
 
     #[test]
-    fn a_tally_says_only_what_there_is() {
-        assert_eq!(Tally { done: 12, kept: 2, ..Tally::default() }.words(), "12 done, 2 kept");
-        assert_eq!(Tally::default().words(), "nothing to do");
+    fn a_tally_omits_zeros() {
+        assert_eq!(Tally { changed: 12, unchanged: 2, ..Tally::default() }.text(), "12 changed, 2 unchanged");
+        assert_eq!(Tally::default().text(), "nothing to do");
     }
 }

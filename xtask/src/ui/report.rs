@@ -1,5 +1,4 @@
-//! The end of a run: what failed and how to go on, where the time went, and a last line that is the answer.
-//! Knows nothing of how steps are run; pure text and a pure longest path.
+//! Formats the end of a run: failures, the critical path, and a last line with the result.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,52 +11,46 @@ use plan::engine::{Failure, Outcome, StepEvent};
 use plan::{Plan, Step, StepKey};
 use tool::Exit;
 
-/// Steps of the critical path that took less than this are not shown.
+/// Shorter steps of the critical path are not shown.
 const NOTABLE: Duration = Duration::from_secs(1);
 
-/// Everything that the end of a run is told from.
 pub struct End<'a> {
-    /// What was to be done.
     pub plan: &'a Plan,
-    /// How it ended.
     pub outcome: &'a Outcome,
-    /// How long each step took.
     pub times: &'a BTreeMap<StepKey, Duration>,
-    /// How long all of it took, by the world's clock.
+    /// By the world's clock.
     pub took: Duration,
     /// Whether that clock was simulated.
-    pub rehearsed: bool,
-    /// The command that goes on from here.
+    pub simulated: bool,
+    /// The command that continues.
     pub again: &'a str,
-    /// What a failure means in the input, where it is known: told in place of the command and its last words.
+    /// Problems of the input that explain a failure; shown in place of its command and output.
     pub meaning: &'a dyn Fn(&Failure) -> Vec<Problem>,
-    /// What a failed step says of the way on.
     pub hint: &'a dyn Fn(&Failure) -> Option<String>,
-    /// The log of a step's last attempt, as a person would open it.
+    /// Path of the log of the step's last attempt.
     pub log: &'a dyn Fn(&Failure) -> Option<String>,
 }
 
-/// How many steps ended in which way.
 pub fn tally(outcome: &Outcome) -> Tally {
     Tally {
-        done: outcome.done.len(),
-        kept: outcome.unchanged.len(),
+        changed: outcome.done.len(),
+        unchanged: outcome.unchanged.len(),
         failed: outcome.failed.len(),
         blocked: outcome.blocked.len(),
         skipped: outcome.skipped.len(),
     }
 }
 
-/// The failed steps: tools that are not ready in one table, any other with its command and last words.
+/// The failed steps: tools that are not ready in one table, others with command and output.
 pub fn failures(end: &End<'_>, style: Style) -> String {
     let (tools, others): (Vec<_>, Vec<_>) = end.outcome.failed.iter().partition(|f| tool(end, f).is_some());
     let block = |failure: &Failure| {
         let problems = (end.meaning)(failure);
         if !problems.is_empty() {
-            return problem::all(&problems, style);
+            return problem::all(&problems, &|_| None, style);
         }
-        let own = (end.hint)(failure);
-        problem::step(failure, (end.log)(failure).as_deref(), own.as_deref().unwrap_or(end.again), style)
+        let hint = (end.hint)(failure);
+        problem::step(failure, (end.log)(failure).as_deref(), hint.as_deref().unwrap_or(end.again), style)
     };
     let mut texts: Vec<String> = others.into_iter().map(block).collect();
     let unready: Vec<Unready> = tools.into_iter().filter_map(|failure| tool(end, failure)).collect();
@@ -67,20 +60,20 @@ pub fn failures(end: &End<'_>, style: Style) -> String {
     texts.join("\n")
 }
 
-/// A failed look for a tool: `host/helm`, which asks helm itself.
+/// A failed precondition that a tool is there: `host/helm`, whose probe runs helm.
 fn tool(end: &End<'_>, failure: &Failure) -> Option<Unready> {
     let name = failure.precondition.then(|| failure.step.action())?;
     let step = end.plan.step(&failure.step).filter(|step| step.done_when.ask.tool.program() == name)?;
-    let (state, mend) = match failure.output.exit {
+    let (state, fix) = match failure.output.exit {
         Exit::Missing => ("not found on PATH".to_owned(), (end.hint)(failure)),
-        // It is there: to get it once more would not help.
+        // It is installed: the fix is not to install it again.
         Exit::TimedOut => ("no answer in time".to_owned(), Some(step.done_when.ask.to_string())),
         _ => (step.done_when.want.mismatch(&failure.output), (end.hint)(failure)),
     };
-    Some(Unready { tool: name.to_owned(), state, mend })
+    Some(Unready { tool: name.to_owned(), state, fix })
 }
 
-/// The command that goes on from here: the same again, or where every failed step names one of ours, that.
+/// The command that continues: the same again, or the one that the hints of all failed steps name.
 fn next(end: &End<'_>) -> String {
     let commands: BTreeSet<String> = end.outcome.failed.iter().map(|failure| command(end, failure)).collect();
     match &Vec::from_iter(commands)[..] {
@@ -89,37 +82,37 @@ fn next(end: &End<'_>) -> String {
     }
 }
 
-/// A hint without its remark, if it is a command of ours.
+/// The command of a hint if it is one of `cargo xtask`, without its comment.
 fn command(end: &End<'_>, failure: &Failure) -> String {
     let hint = (end.hint)(failure).filter(|hint| hint.starts_with("cargo xtask ") && tool(end, failure).is_none());
     hint.map_or(end.again.to_owned(), |hint| hint.split("   #").next().unwrap_or_default().to_owned())
 }
 
-/// The last line: what happened, and how to go on if it is not finished.
-pub fn answer(end: &End<'_>, style: Style) -> String {
-    let (name, counts, took) = (end.plan.name, tally(end.outcome).words(), format::duration(end.took));
-    let (tone, verb, rest) = match end {
+/// The last line: the result, and how to continue.
+pub fn result(end: &End<'_>, style: Style) -> String {
+    let (name, counts, took) = (end.plan.name, tally(end.outcome).text(), format::duration(end.took));
+    let (severity, verb, rest) = match end {
         End { outcome, .. } if outcome.interrupted => {
-            (Severity::Warning, "Stopped", format!("{name} after {took}: {counts}; to go on: {}", end.again))
+            (Severity::Warning, "Stopped", format!("{name} after {took}: {counts}; to continue: {}", end.again))
         }
         End { outcome, .. } if !outcome.failed.is_empty() || !outcome.blocked.is_empty() => {
-            (Severity::Error, "Failed", format!("{name} after {took}: {counts}; to go on: {}", next(end)))
+            (Severity::Error, "Failed", format!("{name} after {took}: {counts}; to continue: {}", next(end)))
         }
-        End { outcome, rehearsed: true, .. } if outcome.done.is_empty() => {
+        End { outcome, simulated: true, .. } if outcome.done.is_empty() => {
             (Severity::Success, "Simulated", format!("{name}: {counts}, nothing to do"))
         }
-        End { rehearsed: true, .. } => {
-            (Severity::Success, "Simulated", format!("{name}: {counts}; would have taken {took}"))
+        End { simulated: true, .. } => {
+            (Severity::Success, "Simulated", format!("{name}: {counts}; estimated real time {took}"))
         }
         End { outcome, .. } if outcome.done.is_empty() => {
             (Severity::Success, "Finished", format!("{name} in {took}: {counts}, nothing to do"))
         }
         _ => (Severity::Success, "Finished", format!("{name} in {took}: {counts}")),
     };
-    shell::status_line(style, tone, verb, &rest)
+    shell::status_line(style, severity, verb, &rest)
 }
 
-/// Where the time went: the steps of the longest chain, one per line. Empty if nothing took long enough to matter.
+/// The steps of the critical path, one per line. Empty if it is short.
 pub fn path(end: &End<'_>, style: Style) -> String {
     let chain = critical_path(end.plan, end.times);
     let sum: Duration = chain.iter().map(|(_, took)| *took).sum();
@@ -135,8 +128,8 @@ pub fn path(end: &End<'_>, style: Style) -> String {
     lines.join("\n")
 }
 
-/// The chain of steps, each needing or waiting for the one before, that took longest by measured times. Steps without
-/// a time did not run and are passed over. The plan's order is one in which its steps could run.
+/// The chain of dependent steps that took longest. Steps without a time did not run and are left out. The plan is in
+/// topological order.
 pub fn critical_path(plan: &Plan, times: &BTreeMap<StepKey, Duration>) -> Vec<(StepKey, Duration)> {
     let mut best: BTreeMap<&StepKey, (Duration, Option<&StepKey>)> = BTreeMap::new();
     for step in &plan.steps {
@@ -156,21 +149,21 @@ pub fn critical_path(plan: &Plan, times: &BTreeMap<StepKey, Duration>) -> Vec<(S
     chain
 }
 
-/// Why a step is kept or run: for `--explain`.
-pub fn because(plan: &Plan, note: &StepEvent) -> Option<String> {
-    match note {
-        StepEvent::Unchanged(id) => plan.step(id).map(|step| format!("the answer is: {}", question(step))),
+/// Why a step is unchanged or runs, for `--explain`.
+pub fn explain(plan: &Plan, event: &StepEvent) -> Option<String> {
+    match event {
+        StepEvent::Unchanged(id) => plan.step(id).map(|step| format!("up to date: {}", probe(step))),
         StepEvent::Running { step, remedy: Some(remedy), mutates: true, .. } => {
             Some(format!("{step} is in state `{remedy}`"))
         }
         StepEvent::Running { step, mutates: true, attempt: 1, .. } => {
-            plan.step(step).map(|step| format!("the answer is not yet: {}", question(step)))
+            plan.step(step).map(|step| format!("out of date: {}", probe(step)))
         }
         _ => None,
     }
 }
 
-fn question(step: &Step) -> String {
+fn probe(step: &Step) -> String {
     format!("{} from $ {}", step.done_when.want, step.done_when.ask)
 }
 
@@ -185,45 +178,48 @@ mod tests {
         times.iter().map(|(id, s)| ((*id).into(), Duration::from_secs(*s))).collect()
     }
 
-    fn said(outcome: &Outcome, rehearsed: bool) -> String {
+    fn last_line(outcome: &Outcome, simulated: bool) -> String {
         let (plan, times) = (plan(), seconds(&[]));
         let (took, again) = (Duration::from_secs(372), "cargo xtask bootstrap");
         let log = |_: &Failure| Some("out/logs/x.log".to_owned());
         let (meaning, hint) = (|_: &Failure| vec![], |failure: &Failure| hint_of(failure.step.as_str()));
         let (plan, times) = (&plan, &times);
-        let end = End { plan, outcome, times, took, rehearsed, again, meaning: &meaning, hint: &hint, log: &log };
-        answer(&end, PLAIN)
+        let end = End { plan, outcome, times, took, simulated, again, meaning: &meaning, hint: &hint, log: &log };
+        result(&end, PLAIN)
     }
 
     fn hint_of(step: &str) -> Option<String> {
         match step {
             "s1" => Some("kubectl get nodes".into()),
-            "s2" => Some("cargo xtask start   # mends it".into()),
+            "s2" => Some("cargo xtask start   # repairs it".into()),
             _ => None,
         }
     }
 
     #[test]
-    fn the_last_line_is_the_answer() {
+    fn the_last_line_has_counts_time_and_command() {
         let ids = |n: usize| (0..n).map(|i| format!("s{i}").as_str().into()).collect::<Vec<_>>();
         let done = Outcome { done: ids(12), unchanged: ids(2), ..Outcome::default() };
-        assert_eq!(said(&done, false), "    Finished bootstrap in 6m 12s: 12 done, 2 kept");
-        assert_eq!(said(&done, true), "   Simulated bootstrap: 12 done, 2 kept; would have taken 6m 12s");
+        assert_eq!(last_line(&done, false), "    Finished bootstrap in 6m 12s: 12 changed, 2 unchanged");
+        assert_eq!(
+            last_line(&done, true),
+            "   Simulated bootstrap: 12 changed, 2 unchanged; estimated real time 6m 12s"
+        );
         let kept = Outcome { unchanged: ids(2), ..Outcome::default() };
-        assert_eq!(said(&kept, false), "    Finished bootstrap in 6m 12s: 2 kept, nothing to do");
+        assert_eq!(last_line(&kept, false), "    Finished bootstrap in 6m 12s: 2 unchanged, nothing to do");
         let failed = Outcome { failed: vec![*failure("s1", 1, 1, 9)], ..done.clone() };
-        let want = "      Failed bootstrap after 6m 12s: 12 done, 2 kept, 1 failed; to go on: cargo xtask bootstrap";
-        assert_eq!(said(&failed, false), want);
+        let want = "      Failed bootstrap after 6m 12s: 12 changed, 2 unchanged, 1 failed; to continue: cargo xtask bootstrap";
+        assert_eq!(last_line(&failed, false), want);
         let stopped = Outcome { interrupted: true, ..failed };
-        assert!(said(&stopped, false).starts_with("     Stopped bootstrap after 6m 12s: 12 done"));
+        assert!(last_line(&stopped, false).starts_with("     Stopped bootstrap after 6m 12s: 12 changed"));
     }
 
     #[test]
-    fn the_way_on_is_what_every_failed_step_names() {
+    fn the_next_command_is_what_every_failed_step_hints_at() {
         let failed = |steps: &[&str]| {
             let failed = steps.iter().map(|step| *failure(step, 1, 1, 9)).collect();
-            let said = said(&Outcome { failed, ..Outcome::default() }, false);
-            said.rsplit_once("to go on: ").unwrap().1.to_owned()
+            let line = last_line(&Outcome { failed, ..Outcome::default() }, false);
+            line.rsplit_once("to continue: ").unwrap().1.to_owned()
         };
         assert_eq!(failed(&["s2", "s2"]), "cargo xtask start");
         assert_eq!(failed(&["s1", "s2"]), "cargo xtask bootstrap");
@@ -240,13 +236,13 @@ mod tests {
         };
         let times = [("host/helm", 1), ("app1/cp/launch", 10), ("app1/cp/init", 5), ("app2/cp/launch", 20)];
         assert_eq!(chain(&times), ["host/helm 1", "app2/cp/launch 20"]);
-        // A step without a time is passed over, and what stands behind it still counts.
+        // A step without a time is left out, and what depends on it still counts.
         assert_eq!(chain(&[("host/helm", 1), ("app1/w1/join", 3)]), ["host/helm 1", "app1/w1/join 3"]);
         assert!(chain(&[]).is_empty());
     }
 
     #[test]
-    fn explaining_names_the_question_and_the_state() {
+    fn explain_names_the_probe_and_the_state() {
         let plan = plan();
         let running = |remedy, attempt| StepEvent::Running {
             step: "app1/cp/init".into(),
@@ -255,10 +251,10 @@ mod tests {
             command: String::new(),
             mutates: true,
         };
-        let why = |note| because(&plan, &note);
+        let why = |event| explain(&plan, &event);
         assert!(why(StepEvent::Unchanged("host/helm".into())).unwrap().ends_with("$ helm version"));
         assert_eq!(why(running(Some("half done"), 1)).unwrap(), "app1/cp/init is in state `half done`");
-        assert!(why(running(None, 1)).unwrap().starts_with("the answer is not yet"));
+        assert!(why(running(None, 1)).unwrap().starts_with("out of date"));
         assert_eq!(why(running(None, 2)), None);
     }
 }

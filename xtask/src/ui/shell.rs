@@ -1,22 +1,18 @@
-//! The only writer: stdout gets the data that was asked for, stderr the story, in colour or not, loud or quiet.
-//! Knows nothing of steps, problems or what the words mean.
+//! Writes results to stdout and progress to stderr, by colour and volume.
 
 use std::io::{self, ErrorKind, Write};
 
-/// Whether colour is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Colour {
     /// On a terminal that is not `dumb`, unless `NO_COLOR` is set.
     #[default]
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
 impl Colour {
-    /// Decides from the terminal and the environment (<https://no-color.org>: set and not empty).
+    /// Whether colour is used; `NO_COLOR` counts if it is set and not empty (<https://no-color.org>).
     pub fn decide(self, terminal: bool, no_color: Option<&str>) -> bool {
         match self {
             Colour::Always => true,
@@ -26,44 +22,34 @@ impl Colour {
     }
 }
 
-/// How much of the story is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Volume {
-    /// Failures alone.
+    /// Failures and the last line.
     Quiet,
-    /// What happened.
     #[default]
     Normal,
-    /// And each command as it starts.
+    /// Also each command as it starts.
     Verbose,
 }
 
-/// What colour would repeat of the words.
+/// Selects the colour of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// Nothing.
     Plain,
-    /// It is so.
     Success,
-    /// One should look.
     Warning,
-    /// It is not so.
     Error,
-    /// A way on, or a place.
+    /// A command to run, or a place.
     Hint,
-    /// Of less weight.
     Dim,
 }
 
-/// Puts colour around text, or leaves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
-    /// Whether there is colour.
     pub on: bool,
 }
 
 impl Style {
-    /// The text in a tone.
     pub fn apply(self, tone: Severity, text: &str) -> String {
         let code = match tone {
             Severity::Plain => "",
@@ -82,76 +68,72 @@ pub fn status_line(style: Style, tone: Severity, verb: &str, rest: &str) -> Stri
     format!("{} {rest}", style.apply(tone, &format!("{verb:>12}"))).trim_end().to_owned()
 }
 
-/// Both streams and how to write to them.
 pub struct Shell {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
     style: Style,
     volume: Volume,
     closed: bool,
-    lost: Option<io::Error>,
+    error: Option<io::Error>,
 }
 
 impl Shell {
-    /// A shell over two writers.
     pub fn new(out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
-        Shell { out, err, style: Style::default(), volume: Volume::default(), closed: false, lost: None }
+        Shell { out, err, style: Style::default(), volume: Volume::default(), closed: false, error: None }
     }
 
-    /// Sets colour and volume, once the flags are known.
     pub fn set(&mut self, colour: bool, volume: Volume) {
         self.style = Style { on: colour };
         self.volume = volume;
     }
 
-    /// The colour of the story. Data has none: it is the same bytes on a terminal and in a file.
+    /// Of stderr. Results have no colour: they are the same bytes on a terminal and in a file.
     pub fn style(&self) -> Style {
         self.style
     }
 
-    /// How much is told.
     pub fn volume(&self) -> Volume {
         self.volume
     }
 
-    /// Data, as it is. A reader that has gone away (`| head`) is no error: the rest is dropped.
+    /// Writes to stdout. A closed pipe (`| head`) is no error: the rest is dropped.
     pub fn result(&mut self, text: &str) {
-        if self.closed || self.lost.is_some() {
+        if self.closed || self.error.is_some() {
             return;
         }
         match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::BrokenPipe => self.closed = true,
-            Err(e) => self.lost = Some(e),
+            Err(e) => self.error = Some(e),
         }
     }
 
-    /// A part of the story, unless quiet.
+    /// Writes to stderr, unless quiet.
     pub fn progress(&mut self, text: &str) {
         if self.volume > Volume::Quiet {
             self.message(text);
         }
     }
 
-    /// A status line, unless quiet.
+    /// Writes a status line to stderr, unless quiet.
     pub fn status(&mut self, tone: Severity, verb: &str, rest: &str) {
         self.progress(&status_line(self.style, tone, verb, rest));
     }
 
-    /// A part of the story that is told however quiet it shall be: failures. If stderr is gone, nobody hears.
+    /// Writes to stderr, also when quiet. Errors of stderr are ignored.
     pub fn message(&mut self, text: &str) {
         let line = if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
         let _ = self.err.write_all(line.as_bytes()).and_then(|()| self.err.flush());
     }
 
-    /// Whether nobody reads the data any more.
+    /// Whether stdout is a closed pipe.
     pub fn closed(&self) -> bool {
         self.closed
     }
 
-    /// Why data could not be written, if so: `No space left on device`. Asked once, at the end.
-    pub fn lost(&mut self) -> Option<io::Error> {
-        self.lost.take()
+    /// The error of stdout, if any: `No space left on device`. Taken once, at the end.
+    pub fn take_error(&mut self) -> Option<io::Error> {
+        self.error.take()
     }
 }
 
@@ -161,7 +143,6 @@ pub(crate) mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
 
-    /// A writer that can be read afterwards.
     #[derive(Clone, Default)]
     pub(crate) struct Page(Rc<RefCell<Vec<u8>>>);
 
@@ -193,7 +174,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn data_and_story_go_separate_ways() {
+    fn results_go_to_stdout_and_status_lines_to_stderr() {
         let (out, err) = (Page::default(), Page::default());
         let mut shell = Shell::new(Box::new(out.clone()), Box::new(err.clone()));
         shell.set(true, Volume::Normal);
@@ -204,7 +185,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn quiet_tells_failures_alone() {
+    fn quiet_hides_status_lines() {
         let err = Page::default();
         let mut shell = Shell::new(Box::new(io::sink()), Box::new(err.clone()));
         shell.set(false, Volume::Quiet);
@@ -214,13 +195,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_reader_that_left_is_no_error_but_a_full_disk_is() {
+    fn a_closed_pipe_is_no_error_but_a_full_disk_is() {
         let mut shell = Shell::new(Box::new(Broken(ErrorKind::BrokenPipe)), Box::new(io::sink()));
         shell.result("x");
-        assert!(shell.closed() && shell.lost().is_none());
+        assert!(shell.closed() && shell.take_error().is_none());
         let mut shell = Shell::new(Box::new(Broken(ErrorKind::StorageFull)), Box::new(io::sink()));
         shell.result("x");
-        assert!(shell.lost().is_some());
+        assert!(shell.take_error().is_some());
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! The screen of `status`: a block per cluster, then what else is not as wanted, then the answer in one line.
-//! Knows nothing of who asked. The text is data: the same bytes on a terminal and in a file.
+//! Formats `status`: a block per cluster, other problems, and a last line that sums them up; without colour.
 
 use std::fmt::Write;
 
@@ -9,11 +8,10 @@ use super::format;
 use contract::Report;
 use plan::survey::overview::{ClusterView, NodeView, Overview};
 
-/// Other steps that are named one by one; the rest is a number.
+/// How many other steps are listed.
 const OTHERS: usize = 12;
 
-/// The screen.
-pub fn text(overview: &Overview, report: &Report, again: &str) -> String {
+pub fn text(overview: &Overview, report: &Report, doctor: &str) -> String {
     let mut out = String::new();
     for cluster in &overview.clusters {
         block(&mut out, cluster);
@@ -24,23 +22,22 @@ pub fn text(overview: &Overview, report: &Report, again: &str) -> String {
     for link in &overview.links {
         let _ = writeln!(out, "  {:<32} {}", link.cluster, format::truncate(&link.state, 90));
     }
-    let _ = writeln!(out, "contract, by every rendered byte\n  {}\n", contract(report));
+    let _ = writeln!(out, "contract (static, from rendered manifests)\n  {}\n", contract(report));
     if !overview.others.is_empty() {
-        out.push_str("not as wanted\n");
+        out.push_str("problems\n");
     }
     let others = || overview.others.iter().take(OTHERS);
-    let width = others().map(|(step, _)| step.as_str().chars().count()).max().unwrap_or(0).max(32);
+    let width = others().map(|(step, _)| format::width(step.as_str())).max().unwrap_or(0).max(32);
     for (step, state) in others() {
-        let _ = writeln!(out, "  {step:<width$} {}", format::truncate(state, 80));
+        let _ = writeln!(out, "  {} {}", format::pad(step.as_str(), width), format::truncate(state, 80));
     }
     if let Some(more) = overview.others.len().checked_sub(OTHERS).filter(|more| *more > 0) {
         let _ = writeln!(out, "  and {more} more");
     }
-    out.push_str(&answer(overview, again));
+    out.push_str(&summary(overview, doctor));
     out
 }
 
-/// Which clauses hold, and which do not.
 fn contract(report: &Report) -> String {
     let named = |holds: bool| {
         let some = report.verdicts.iter().filter(|verdict| verdict.findings.is_empty() == holds);
@@ -52,20 +49,19 @@ fn contract(report: &Report) -> String {
     }
 }
 
-/// The last line.
-fn answer(overview: &Overview, again: &str) -> String {
+fn summary(overview: &Overview, doctor: &str) -> String {
     match overview.so {
-        (so, all) if so == all => format!("all {all} questions are answered as wanted\n"),
-        (so, all) => format!("{so} of {all} questions are answered as wanted: {again}\n"),
+        (passed, all) if passed == all => format!("all {all} checks passed\n"),
+        (passed, all) => format!("{passed} of {all} checks passed: {doctor}\n"),
     }
 }
 
 fn block(out: &mut String, cluster: &ClusterView) {
     let _ = writeln!(out, "{} ({}), API {}", cluster.name, cluster.role, format::truncate(&cluster.api, 90));
     let rows: Vec<[String; 7]> = cluster.nodes.iter().map(row).collect();
-    let widths = [0, 1, 2, 3, 4, 5, 6].map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0));
+    let widths = [0, 1, 2, 3, 4, 5, 6].map(|i| rows.iter().map(|row| format::width(&row[i])).max().unwrap_or(0));
     for row in &rows {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format::pad(cell, width)).collect();
         let _ = writeln!(out, "  {}", cells.join("  ").trim_end());
     }
     for release in &cluster.releases {
@@ -95,7 +91,7 @@ fn row(node: &NodeView) -> [String; 7] {
     ]
 }
 
-/// The same for a script: one object.
+/// One JSON object.
 pub fn json(overview: &Overview, report: &Report) -> String {
     let used = |of: Option<(u64, u64)>| of.map_or(Value::Null, |(used, total)| json!({"used": used, "total": total}));
     let node = |n: &NodeView| {
@@ -113,6 +109,6 @@ pub fn json(overview: &Overview, report: &Report) -> String {
     let others = overview.others.iter().map(|(step, state)| json!({"step": step, "state": state}));
     let all = json!({"event": "status", "clusters": overview.clusters.iter().map(cluster).collect::<Vec<_>>(),
         "mesh": links.collect::<Vec<_>>(), "contract": clauses.collect::<Vec<_>>(),
-        "others": others.collect::<Vec<_>>(), "so": overview.so.0, "asked": overview.so.1});
+        "others": others.collect::<Vec<_>>(), "passed": overview.so.0, "checks": overview.so.1});
     format!("{all}\n")
 }

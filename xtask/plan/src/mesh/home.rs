@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::bootstrap::{host, kube_path};
-use super::super::survey::findings::harmless;
+use super::super::survey::findings::safe_subset;
 use super::super::{Expect, Plan, Step, StepKey};
 use super::{address, address_step, id};
 use model::fleet::{Cluster, Fleet};
@@ -26,7 +26,7 @@ pub fn plan(fleet: &Fleet, bootstrap: Plan, clusters: &[String]) -> Plan {
         steps.extend(cluster.nodes.iter().map(|node| address(cluster, node)));
     }
     let here: BTreeSet<StepKey> = steps.iter().map(|s| s.id.clone()).chain(wanted.iter().cloned()).collect();
-    for mut step in bootstrap.steps.into_iter().filter(|s| wanted.contains(&s.id)).map(harmless) {
+    for mut step in bootstrap.steps.into_iter().filter(|s| wanted.contains(&s.id)).map(safe_subset) {
         step.needs.retain(|id| here.contains(id));
         step.after.clear();
         let own = ours.iter().filter(|c| step.id.is_in(c));

@@ -1,4 +1,4 @@
-//! What a survey found amiss, each with its mend, and the part of the plan that mends what is safe to mend unasked.
+//! Problems that a survey shows, each with a fix, and the part of the plan with the safe fixes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +15,13 @@ const SKEW: i64 = 5;
 /// Per cent of a VM's disk. The kubelet begins to evict at 92 (`nodefs.available` in infra/kubeadm/init.yaml).
 const FULL: u64 = 85;
 
-/// States of a step whose mends neither make nor replace anything.
+/// States of a step whose remedies create and replace nothing.
 const SAFE: [&str; 2] = ["moved", "unsealed"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What, why, and how to mend it.
     pub problem: Problem,
-    /// The step that mends it, where that needs nobody's consent.
+    /// The step that fixes it, if that is safe without asking.
     pub fix: Option<StepKey>,
 }
 
@@ -34,61 +33,60 @@ impl Finding {
     }
 }
 
-/// What was seen, and what was known before.
 pub struct Seen<'a> {
     pub fleet: &'a Fleet,
     pub plan: &'a Plan,
     pub answers: &'a Answers,
     /// The same in rows.
     pub overview: &'a Overview,
+    /// Facts of earlier runs.
     pub before: &'a BTreeMap<String, String>,
 }
 
-/// Everything amiss in the clusters: VMs, addresses, clocks, disks, and every step that is not so. What follows from
-/// something that is told already is not told again.
+/// Problems of VMs, addresses, clocks, disks and steps of the clusters. Consequences of a reported problem are left out.
 pub fn findings(seen: &Seen<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (cluster, view) in seen.fleet.clusters.iter().zip(&seen.overview.clusters) {
         if view.nodes.iter().all(|node| node.state == MachineState::Absent) {
             let problem = Problem::new(format!("there is no cluster `{}`", cluster.name));
             let only = format!("cargo xtask bootstrap --only '{}/*'", cluster.name);
-            found.push(Finding::new(problem.why("none of its VMs is there").hint(only), None));
+            found.push(Finding::new(problem.why("none of its VMs exists").hint(only), None));
             continue;
         }
         for (node, row) in cluster.nodes.iter().zip(&view.nodes) {
-            found.extend(of_vm(seen, cluster, node, row));
+            found.extend(vm_findings(seen, cluster, node, row));
         }
-        match begun(seen, cluster) {
-            true => found.extend(of_steps(seen, cluster, view)),
-            false => found.push(Finding::new(unmade(cluster), None)),
+        match has_control_plane(seen, cluster) {
+            true => found.extend(step_findings(seen, cluster, view)),
+            false => found.push(Finding::new(uninitialised(cluster), None)),
         }
     }
     let shared = seen.answers.iter().filter(|(id, _)| *id.scope() == Scope::Fleet);
-    found.extend(shared.filter_map(|(id, answer)| of_step(seen, id, answer)));
+    found.extend(shared.filter_map(|(id, answer)| step_finding(seen, id, answer)));
     found
 }
 
-/// Whether there is a control plane, as far as anybody knows. Before that, each step that waits for it would be told.
-fn begun(seen: &Seen<'_>, cluster: &Cluster) -> bool {
+/// Whether there is a control plane, as far as is known. Without one, every step that depends on it would be reported.
+fn has_control_plane(seen: &Seen<'_>, cluster: &Cluster) -> bool {
     let prep = StepKey::node(cluster, cluster.control_plane(), "prep");
     let guest = seen.answers.get(&prep).filter(|answer| answer.state == ProbeState::Matches).map(Answer::json);
     guest.is_none_or(|guest| guest["control_plane"] != "none")
 }
 
-fn unmade(cluster: &Cluster) -> Problem {
+fn uninitialised(cluster: &Cluster) -> Problem {
     let vm = cluster.vm(cluster.control_plane());
-    Problem::new(format!("cluster `{}` is not made yet", cluster.name))
-        .why(format!("its VMs are there, but {vm} has no control plane"))
+    Problem::new(format!("cluster `{}` has not been initialised", cluster.name))
+        .why(format!("its VMs exist, but {vm} has no control plane"))
         .hint(format!("cargo xtask bootstrap --only '{}/*'", cluster.name))
 }
 
-fn of_vm(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Vec<Finding> {
+fn vm_findings(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Vec<Finding> {
     let vm = &Machine::of(cluster, node);
     let mut found = Vec::new();
     match &row.state {
         MachineState::Running => {}
         MachineState::Absent => {
-            let problem = Problem::new(format!("VM `{vm}` is not there")).why("others of its cluster are");
+            let problem = Problem::new(format!("VM `{vm}` does not exist")).why("other VMs of its cluster do");
             found.push(Finding::new(problem.hint("cargo xtask bootstrap"), None));
         }
         MachineState::Stopped | MachineState::Suspended | MachineState::Unknown => {
@@ -96,11 +94,11 @@ fn of_vm(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Vec
             found.push(Finding::new(problem, Some(StepKey::node(cluster, node, "launch"))));
         }
         MachineState::Deleted => {
-            let problem = Problem::new(format!("VM `{vm}` is deleted, and not purged yet"));
+            let problem = Problem::new(format!("VM `{vm}` is deleted but not purged"));
             found.push(Finding::new(problem.hint(vm.recover().to_string()), None));
         }
         other => {
-            let problem = Problem::new(format!("VM `{vm}` is neither running nor stopped: {other}"));
+            let problem = Problem::new(format!("VM `{vm}` is in unknown state `{other}`"));
             found.push(Finding::new(problem.hint(vm.info().to_string()), None));
         }
     }
@@ -110,7 +108,7 @@ fn of_vm(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Vec
     found
 }
 
-/// The address differs from what the journal remembers. The steps that this breaks are told with their own mends.
+/// The address differs from the journal. Steps that this breaks are findings of their own.
 fn moved(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Option<Finding> {
     let before = seen.before.get(&cluster.ip_fact(node))?;
     let differs = !row.address.is_empty() && before != &row.address;
@@ -132,7 +130,7 @@ fn clock_step(cluster: &Cluster, node: &Node) -> StepKey {
     StepKey::node(cluster, node, "clock")
 }
 
-/// Seconds that a node's clock is behind the machine's, both taken at the time of their answers.
+/// Seconds that a node's clock is behind this machine's, each at the time of its answer.
 fn behind(answers: &Answers, state: &StepKey) -> Option<i64> {
     let (machine, node) = (answers.get("host/machine")?, answers.get(state)?);
     let clock = |answer: &Answer| i64::try_from(answer.json()["clock"].as_u64()?).ok();
@@ -149,46 +147,48 @@ fn disk_pressure(vm: &Machine, row: &NodeView) -> Option<Finding> {
     (percent >= FULL).then(|| Finding::new(problem, None))
 }
 
-/// Steps that are not so, without those that only wait for something that was told.
-fn of_steps(seen: &Seen<'_>, cluster: &Cluster, view: &ClusterView) -> Vec<Finding> {
+/// Steps that are not satisfied, without those that only wait for something that is reported.
+fn step_findings(seen: &Seen<'_>, cluster: &Cluster, view: &ClusterView) -> Vec<Finding> {
     let down = |row: &NodeView| row.state != MachineState::Running;
-    let lost = view.nodes.iter().any(down);
+    let some_down = view.nodes.iter().any(down);
     let steps = seen.answers.iter().filter(|(id, _)| id.is_in(cluster) && !is_launch(id));
-    // While a VM is down, what the API says of the cluster is news of yesterday.
-    let steps = steps.filter(|(id, _)| !lost || id.machine().is_some());
-    steps.filter_map(|(id, answer)| of_step(seen, id, answer)).collect()
+    // While a VM is down, the API's view of the cluster is out of date.
+    let steps = steps.filter(|(id, _)| !some_down || id.machine().is_some());
+    steps.filter_map(|(id, answer)| step_finding(seen, id, answer)).collect()
 }
 
-fn of_step(seen: &Seen<'_>, id: &StepKey, answer: &Answer) -> Option<Finding> {
+fn step_finding(seen: &Seen<'_>, id: &StepKey, answer: &Answer) -> Option<Finding> {
     let step = seen.plan.step(id)?;
     let (why, fix) = match &answer.state {
         ProbeState::Matches | ProbeState::NotAsked(_) => return None,
-        ProbeState::Differs { remedy, why } => (why.clone(), is_mild(step, *remedy)),
+        ProbeState::Differs { remedy, why } => (why.clone(), is_safe_to_retry(step, *remedy)),
         ProbeState::NoAnswer(why) => (why.clone(), false),
     };
-    let free = is_free(seen, step);
-    let problem = Problem::new(format!("not so: {}", step.title)).why(why);
+    let unblocked = is_unblocked(seen, step);
+    let problem = Problem::new(format!("not satisfied: {} (step {id})", step.title)).why(why);
     let hint = match &answer.state {
         ProbeState::Differs { remedy: Some("another version"), .. } => "cargo xtask upgrade".to_owned(),
-        _ if free => format!("cargo xtask bootstrap --only {id}"),
+        _ if unblocked => format!("cargo xtask bootstrap --only {id}"),
         _ => format!("cargo xtask bootstrap --until {id}"),
     };
-    Some(Finding::new(problem.hint(hint), (fix && free).then(|| id.clone())))
+    Some(Finding::new(problem.hint(hint), (fix && unblocked).then(|| id.clone())))
 }
 
 fn is_launch(id: &StepKey) -> bool {
     id.machine().is_some() && id.action() == "launch"
 }
 
-/// Whether all that stands before a step is so, or is mended unasked, too. A VM that is down is told by itself.
-fn is_free(seen: &Seen<'_>, step: &Step) -> bool {
-    let (mut left, mut been) = (vec![step], BTreeSet::new());
+/// Whether everything that a step depends on is satisfied or fixed too. VMs that are down are reported separately.
+fn is_unblocked(seen: &Seen<'_>, step: &Step) -> bool {
+    let (mut left, mut visited) = (vec![step], BTreeSet::new());
     while let Some(step) = left.pop() {
-        for need in step.needs.iter().filter_map(|id| seen.plan.step(id)).filter(|need| been.insert(&need.id)) {
-            let told = is_launch(&need.id);
+        for need in step.needs.iter().filter_map(|id| seen.plan.step(id)).filter(|need| visited.insert(&need.id)) {
+            let launch = is_launch(&need.id);
             match seen.answers.get(&need.id).map(|answer| &answer.state) {
-                Some(ProbeState::Differs { remedy, .. }) if !told && !is_mild(need, *remedy) => return false,
-                Some(ProbeState::NoAnswer(_)) if !told => return false,
+                Some(ProbeState::Differs { remedy, .. }) if !launch && !is_safe_to_retry(need, *remedy) => {
+                    return false;
+                }
+                Some(ProbeState::NoAnswer(_)) if !launch => return false,
                 _ => left.push(need),
             }
         }
@@ -196,12 +196,12 @@ fn is_free(seen: &Seen<'_>, step: &Step) -> bool {
     true
 }
 
-/// A step that only waits, or neither makes nor replaces anything.
-fn is_mild(step: &Step, remedy: Option<&str>) -> bool {
+/// A step that only checks, or creates and replaces nothing.
+fn is_safe_to_retry(step: &Step, remedy: Option<&str>) -> bool {
     step.only_checks() || is_safe(&step.id, remedy)
 }
 
-/// Steps that only write down where something is, or finish what was begun. Nothing is made or replaced by them.
+/// Steps that only record addresses, or complete an interrupted change. They create and replace nothing.
 fn is_safe(id: &StepKey, remedy: Option<&str>) -> bool {
     match id.action() {
         "hosts" | "kubeconfig" | "nodes" => true,
@@ -210,10 +210,10 @@ fn is_safe(id: &StepKey, remedy: Option<&str>) -> bool {
     }
 }
 
-/// The plan that mends: the steps chosen, and of all they need what is as safe; the rest are mere questions.
-/// `clock` is the machine's, in seconds since 1970.
+/// The plan with the chosen fixes, and the safe commands of their dependencies; other steps are only checked. `clock` is
+/// this machine's, in seconds since 1970.
 pub fn repair(plan: &Plan, fleet: &Fleet, fixes: &BTreeSet<StepKey>, clock: Option<u64>) -> Plan {
-    let mut steps: Vec<Step> = plan.steps.iter().cloned().map(|step| only_ask(step, fixes)).collect();
+    let mut steps: Vec<Step> = plan.steps.iter().cloned().map(|step| only_check(step, fixes)).collect();
     for (cluster, node) in fleet.clusters.iter().flat_map(|c| c.nodes.iter().map(move |n| (c, n))) {
         let (id, vm) = (clock_step(cluster, node), Machine::of(cluster, node));
         if let Some(clock) = clock.filter(|_| fixes.contains(&id)) {
@@ -228,16 +228,16 @@ pub fn repair(plan: &Plan, fleet: &Fleet, fixes: &BTreeSet<StepKey>, clock: Opti
     Plan { name: "doctor", steps, ..plan.clone() }
 }
 
-/// The same step, and of what it does only what makes and replaces nothing.
-pub fn harmless(step: Step) -> Step {
-    only_ask(step, &BTreeSet::new())
+/// The step with only those commands that create and replace nothing.
+pub fn safe_subset(step: Step) -> Step {
+    only_check(step, &BTreeSet::new())
 }
 
-fn only_ask(step: Step, fixes: &BTreeSet<StepKey>) -> Step {
+fn only_check(step: Step, fixes: &BTreeSet<StepKey>) -> Step {
     if fixes.contains(&step.id) {
         return step;
     }
-    // What only shows once something before it is mended may be mended too, if that is as safe.
+    // What a fix of a dependency reveals may be fixed too, if that is as safe.
     let act = if is_safe(&step.id, None) { step.act } else { vec![] };
     let remedies =
         step.remedies.into_iter().filter(|remedy| remedy.act.is_empty() || SAFE.contains(&remedy.name)).collect();
@@ -250,15 +250,15 @@ mod tests {
     use crate::samples::{plan, step};
     use std::time::Duration;
 
-    fn said(at: u64, stdout: &str) -> Answer {
+    fn answer(at: u64, stdout: &str) -> Answer {
         let output = tool::Output { stdout: stdout.into(), ..tool::Output::of(tool::Exit::Code(0)) };
         Answer { at: Duration::from_secs(at), output: Some(output), state: ProbeState::Matches }
     }
 
     #[test]
     fn clocks_are_compared_at_the_time_of_their_answers() {
-        let machine = (StepKey::host("machine"), said(10, r#"{"clock":1000}"#));
-        let answers = |at, text| Answers::from([machine.clone(), ("a".into(), said(at, text))]);
+        let machine = (StepKey::host("machine"), answer(10, r#"{"clock":1000}"#));
+        let answers = |at, text| Answers::from([machine.clone(), ("a".into(), answer(at, text))]);
         assert_eq!(behind(&answers(14, r#"{"clock":1004}"#), &"a".into()), Some(0));
         assert_eq!(behind(&answers(14, r#"{"clock":404}"#), &"a".into()), Some(600));
         assert_eq!(behind(&answers(10, r#"{"clock":1007}"#), &"a".into()), Some(-7));
@@ -266,26 +266,26 @@ mod tests {
     }
 
     #[test]
-    fn a_nearly_full_disk_is_told() {
+    fn a_nearly_full_disk_is_reported() {
         let row = |used, all| NodeView { vm: "a".into(), disk: Some((used, all)), ..NodeView::default() };
         let fleet = model::samples::fleet();
         let vm = Machine::of(&fleet.clusters[0], fleet.clusters[0].control_plane());
-        let full = |row: &NodeView| disk_pressure(&vm, row);
-        assert_eq!([full(&row(84, 100)), full(&row(1, 0))], [None, None]);
-        assert!(full(&row(91, 100)).unwrap().problem.what.ends_with("91 % full"));
-        assert!(full(&row(u64::MAX, 2)).is_some());
+        let finding = |row: &NodeView| disk_pressure(&vm, row);
+        assert_eq!([finding(&row(84, 100)), finding(&row(1, 0))], [None, None]);
+        assert!(finding(&row(91, 100)).unwrap().problem.what.ends_with("91 % full"));
+        assert!(finding(&row(u64::MAX, 2)).is_some());
     }
 
     #[test]
-    fn a_repair_acts_in_the_chosen_steps_alone() {
+    fn a_repair_acts_only_in_the_chosen_steps() {
         let all = plan([step("a/cp/launch", &[]), step("a/cp/hosts", &["a/cp/launch"])]);
         let fixes = BTreeSet::from(["a/cp/hosts".into()]);
-        let acts: Vec<usize> = all.steps.into_iter().map(|s| only_ask(s, &fixes).act.len()).collect();
+        let acts: Vec<usize> = all.steps.into_iter().map(|s| only_check(s, &fixes).act.len()).collect();
         assert_eq!(acts, [0, 1]);
     }
 
     #[test]
-    fn only_what_writes_down_or_finishes_is_safe() {
+    fn steps_that_record_or_complete_are_safe() {
         let fleet = model::samples::fleet();
         let cluster = &fleet.clusters[0];
         let is_safe = |action, remedy| is_safe(&StepKey::node(cluster, cluster.control_plane(), action), remedy);

@@ -1,5 +1,4 @@
-//! Asks a survey's questions and judges the answers, and again while what is in the way may pass by itself.
-//! Knows nothing of what is done about it.
+//! Diagnoses the mesh with one survey; repeats it while the findings may be temporary.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,32 +13,29 @@ use plan::StepKey;
 use plan::mesh::{MeshScope, survey};
 use tool::{Output, World};
 
-/// How long to wait for what may pass by itself (a mesh server that starts anew), and how often to look.
-const PATIENCE: (Duration, usize) = (Duration::from_secs(20), 9);
+/// Pause between surveys and their number, for temporary findings (a mesh server that restarts).
+const RETRIES: (Duration, usize) = (Duration::from_secs(20), 9);
 
-/// What was seen.
 pub(super) struct Seen {
-    /// Everything that is wrong, likeliest cause first.
+    /// The most likely cause first.
     pub(super) found: Vec<Finding>,
-    /// What it was judged by.
     pub(super) answers: BTreeMap<StepKey, Output>,
-    /// Facts of earlier runs, and those that the answers taught.
+    /// Of earlier runs and of the answers.
     pub(super) facts: BTreeMap<String, String>,
 }
 
 impl Seen {
-    /// Findings of a grade.
     pub(super) fn of(&self, grade: Grade) -> impl Iterator<Item = &Finding> {
         self.found.iter().filter(move |f| f.grade == grade)
     }
 
-    /// What keeps clusters from being connected.
-    pub(super) fn in_the_way(&self) -> impl Iterator<Item = &Finding> {
+    /// Findings that prevent connecting.
+    pub(super) fn blocking(&self) -> impl Iterator<Item = &Finding> {
         self.found.iter().filter(|f| matches!(f.grade, Grade::Blocks | Grade::Passing))
     }
 }
 
-/// Asks everything once, and judges it. `whole` asks also what only a diagnosis wants to know.
+/// Queries everything once. `whole` adds queries that only a diagnosis needs.
 pub(super) fn look(
     session: &mut Session,
     world: &mut dyn World,
@@ -63,19 +59,19 @@ pub(super) fn look(
     Ok(Seen { found, answers, facts })
 }
 
-/// Looks again while all that is in the way may pass by itself.
-pub(super) fn patient(
+/// Repeats the survey while all blocking findings may be temporary.
+pub(super) fn look_until_settled(
     session: &mut Session,
     world: &mut dyn World,
     inputs: &Inputs,
     scope: &MeshScope,
 ) -> Result<Seen, CmdError> {
-    let (pause, times) = PATIENCE;
+    let (pause, times) = RETRIES;
     let mut seen = look(session, world, inputs, scope, false)?;
     for _ in 0..times {
-        // Nothing passes by itself where a node has moved: that is mended first.
-        let waits = |grade| seen.of(grade).next().is_some();
-        if waits(Grade::Blocks) || waits(Grade::Moved) || !waits(Grade::Passing) {
+        // A moved node is readdressed before anything else.
+        let has = |grade| seen.of(grade).next().is_some();
+        if has(Grade::Blocks) || has(Grade::Moved) || !has(Grade::Passing) {
             break;
         }
         let end = world.now() + pause;

@@ -1,5 +1,4 @@
-//! What a person and a script are told of a mesh: the checks in their order, the likeliest cause, the figures.
-//! Knows nothing of how it was found out.
+//! Prints the diagnosis of a mesh, the most likely cause, and figures of connected clusters.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +12,6 @@ use model::fleet::Fleet;
 use model::problem::Problem;
 use plan::mesh::{MeshScope, figures, pairs};
 
-/// The checks in their order, and the first cause.
 pub(super) fn diagnosed(session: &mut Session, found: &[Finding]) -> u8 {
     if session.flags.format == Format::Json {
         let one = |f: &Finding| {
@@ -25,31 +23,31 @@ pub(super) fn diagnosed(session: &mut Session, found: &[Finding]) -> u8 {
     }
     for check in CHECKS {
         let of: Vec<&str> = found.iter().filter(|f| f.check == check).map(|f| f.problem.what.as_str()).collect();
-        let (tone, said) = if of.is_empty() {
-            (Severity::Success, "nothing found".to_owned())
+        let (severity, result) = if of.is_empty() {
+            (Severity::Success, "no problems".to_owned())
         } else {
             (Severity::Error, of.join("; "))
         };
-        session.shell.status(tone, "Looked", &format!("at {check}: {said}"));
+        session.shell.status(severity, "Checked", &format!("{check}: {result}"));
     }
     cause(session, found);
     if found.is_empty() {
-        session.shell.status(Severity::Success, "Diagnosed", "the mesh is as the fleet says");
+        session.shell.status(Severity::Success, "Diagnosed", "no problems found; the mesh matches the fleet");
         DONE
     } else {
         FAILED
     }
 }
 
-/// The first finding is the most likely cause: the checks are in the order in which causes hide each other.
+/// The first finding is the most likely cause: checks are in the order in which causes hide each other.
 pub(super) fn cause(session: &mut Session, found: &[Finding]) {
     let Some(first) = found.first() else { return };
     let problem = Problem { what: format!("most likely cause: {}", first.problem.what), ..first.problem.clone() };
     show(session, &[problem]);
 }
 
-/// What holds now, with the figures that this run has read.
-pub(super) fn told(session: &mut Session, fleet: &Fleet, scope: &MeshScope) {
+/// Prints the connected clusters with the figures of this run.
+pub(super) fn connected(session: &mut Session, fleet: &Fleet, scope: &MeshScope) {
     let facts = conduct::facts(session);
     let links = pairs(fleet, scope).len();
     let figures_of = |cluster| {
@@ -68,13 +66,13 @@ pub(super) fn told(session: &mut Session, fleet: &Fleet, scope: &MeshScope) {
     }
     for (name, known) in &all {
         let parts: Vec<String> = known.iter().map(|(value, of)| figure(value, of)).collect();
-        session.shell.status(Severity::Dim, "Arrived", &format!("from {name}: {}", parts.join(", ")));
+        session.shell.status(Severity::Dim, "Received", &format!("from {name}: {}", parts.join(", ")));
     }
     let what = format!("{}: {}", super::names(&scope.clusters), format::count(links, "link"));
     session.shell.status(Severity::Success, "Connected", &what);
 }
 
-/// A count, or what a condition says: `True`.
+/// A count, or the status of a condition: `True`.
 fn number(value: &str) -> Value {
     value.parse::<u64>().map_or_else(|_| (value == "True").into(), Value::from)
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::super::conduct::{conduct, tell};
 use super::super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::super::inputs::Inputs;
-use super::super::{Session, drill_marker, plan as printing, power::is_yes, query, world_factory};
+use super::super::{Session, drill_marker, plan as printing, power::confirm, query, world_factory};
 use crate::ui::contract::Excused;
 use crate::ui::format;
 use crate::ui::shell::Severity;
@@ -131,7 +131,7 @@ fn consent(session: &mut Session, world: &mut dyn World, drill: &Drill<'_>) -> R
     for (word, line) in &lines {
         session.shell.message(&crate::ui::shell::status_line(session.shell.style(), Severity::Warning, word, line));
     }
-    if session.flags.simulate || session.flags.yes || is_yes(session, world, &format!("CmdError {vms}?"))? {
+    if session.flags.simulate || session.flags.yes || confirm(session, world, &format!("Stop {vms}?"))? {
         return Ok(());
     }
     let problem = Problem::new("aborted: not confirmed; nothing was stopped");
@@ -159,7 +159,7 @@ impl Play<'_, '_> {
             return Err(before::refused(self.watch.interrupts() > 0, unready));
         }
         let platform = steps::platform(fleet).map_or("the platform", |p| p.name.as_str());
-        drill_marker::leave(&session.workspace, platform).map_err(CmdError::with(FAILED))?;
+        drill_marker::write(&session.workspace, platform).map_err(CmdError::with(FAILED))?;
         let began = self.watch.now();
         let complete = self.outage(session, began, &mut seen);
         let ended = self.watch.now();
@@ -208,7 +208,7 @@ impl Play<'_, '_> {
             let code = if outcome.interrupted { INTERRUPTED } else { FAILED };
             return Err(left_behind(session, code));
         }
-        drill_marker::back(session)?;
+        drill_marker::remove(session)?;
         Ok(self.watch.now())
     }
 
@@ -284,6 +284,6 @@ fn why(failure: &plan::engine::Failure) -> String {
 
 /// The platform is not back; the mark stays.
 fn left_behind(session: &Session, code: u8) -> CmdError {
-    let problem = drill_marker::left(session).unwrap_or_else(|| Problem::new("the platform did not come back"));
+    let problem = drill_marker::interrupted(session).unwrap_or_else(|| Problem::new("the platform did not come back"));
     CmdError::new(code, problem)
 }

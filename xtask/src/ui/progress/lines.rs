@@ -1,5 +1,4 @@
-//! A note as a status line, and a running step as a line of the live screen. Pure.
-//! Knows nothing of what else is shown.
+//! Formats an event as a status line, and a running step as a row of the live screen.
 
 use std::time::Duration;
 
@@ -9,41 +8,38 @@ use crate::ui::shell::{self, Severity, Style, Volume};
 use plan::StepKey;
 use plan::engine::{Failure, StepEvent};
 
-/// How many running steps the live screen shows.
+/// Running steps that the live screen shows.
 const ROWS: usize = 8;
-/// A question takes less, so whoever is at it for longer waits for something else.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// A probe takes less: a step that is checking for longer waits for a place in its pool.
+const PROBE_TIME: Duration = Duration::from_secs(3);
 
 /// A permanent status line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// The colour of its verb.
-    pub tone: Severity,
-    /// One word.
+    /// Colours the verb.
+    pub severity: Severity,
     pub verb: &'static str,
-    /// The rest.
     pub rest: String,
 }
 
 impl Line {
-    fn new(tone: Severity, verb: &'static str, rest: impl Into<String>) -> Self {
-        Line { tone, verb, rest: rest.into() }
+    fn new(severity: Severity, verb: &'static str, rest: impl Into<String>) -> Self {
+        Line { severity, verb, rest: rest.into() }
     }
 
-    /// As it is written.
     pub fn text(&self, style: Style) -> String {
-        shell::status_line(style, self.tone, self.verb, &self.rest)
+        shell::status_line(style, self.severity, self.verb, &self.rest)
     }
 }
 
-/// What a note says for good. `board` is as it was before the note.
-pub fn line(board: &Board, now: Duration, note: &StepEvent, volume: Volume) -> Option<Line> {
+/// The permanent line of an event, if it has one. `board` is the state before the event.
+pub fn line(board: &Board, now: Duration, event: &StepEvent, volume: Volume) -> Option<Line> {
     let verbose = volume == Volume::Verbose;
-    match note {
+    match event {
         StepEvent::Checking(_) | StepEvent::Line(..) => None,
-        StepEvent::Unchanged(step) => Some(Line::new(Severity::Dim, "Kept", step.as_str())),
+        StepEvent::Unchanged(step) => Some(Line::new(Severity::Dim, "Unchanged", step.as_str())),
         StepEvent::Diagnosed { step, remedy, why } => {
-            Some(Line::new(Severity::Warning, "Found", format!("{step} {remedy}: {why}")))
+            Some(Line::new(Severity::Warning, "Drift", format!("{step} ({remedy}: {why})")))
         }
         StepEvent::Running { step, command, .. } if verbose => {
             Some(Line::new(Severity::Dim, "Running", format!("{step}\n             $ {command}")))
@@ -55,10 +51,10 @@ pub fn line(board: &Board, now: Duration, note: &StepEvent, volume: Volume) -> O
             Some(Line::new(
                 Severity::Warning,
                 "Retrying",
-                format!("{step} in {pause}: {} ({})", failure.why, tries(failure)),
+                format!("{step} in {pause}: {} ({})", failure.why, attempts(failure)),
             ))
         }
-        // What the machine lacks is told in one piece, at the end.
+        // Reported in one table at the end.
         StepEvent::Failed(failure) if failure.precondition => None,
         StepEvent::Failed(failure) => Some(Line::new(Severity::Error, "Failed", failed(failure))),
         StepEvent::Blocked(step, by) if verbose => {
@@ -70,23 +66,23 @@ pub fn line(board: &Board, now: Duration, note: &StepEvent, volume: Volume) -> O
     }
 }
 
-/// The first command that changes something is the start that people care for.
+/// Only the first command that changes something is reported as the start.
 fn started(board: &Board, step: &StepKey, attempt: u32, mutates: bool) -> Option<Line> {
-    let fresh = board.running().iter().any(|it| it.step == *step && it.state == State::Checking);
-    let first = mutates && attempt == 1 && fresh;
+    let checking = board.running().iter().any(|it| it.step == *step && it.state == State::Checking);
+    let first = mutates && attempt == 1 && checking;
     first.then(|| Line::new(Severity::Success, "Started", format!("{step}: {}", board.title(step))))
 }
 
 fn done(step: &StepKey, took: Duration, already_satisfied: bool) -> Line {
-    let note = if already_satisfied { " (its command failed, yet it is so)" } else { "" };
+    let note = if already_satisfied { " (command failed, but the check passed)" } else { "" };
     Line::new(Severity::Success, "Done", format!("{step} in {}{note}", format::duration(took)))
 }
 
 fn failed(failure: &Failure) -> String {
-    format!("{}: {} ({})", failure.step, format::with_duration(&failure.why, failure.took), tries(failure))
+    format!("{}: {} ({})", failure.step, format::with_duration(&failure.why, failure.took), attempts(failure))
 }
 
-fn tries(failure: &Failure) -> String {
+fn attempts(failure: &Failure) -> String {
     format!("attempt {} of {}", failure.attempt, failure.attempts)
 }
 
@@ -94,9 +90,9 @@ fn stopping(board: &Board, now: Duration) -> Line {
     let running = board.running();
     let longest = running.iter().map(|it| now.saturating_sub(it.since)).max().unwrap_or_default();
     let rest = match running.len() {
-        0 => "nothing runs".to_owned(),
+        0 => "no step is running".to_owned(),
         n => format!(
-            "{} may end, the longest runs for {}; Ctrl-C again kills",
+            "waiting for {}, the longest for {}; Ctrl-C again kills",
             format::count(n, "running step"),
             format::duration(longest)
         ),
@@ -104,15 +100,15 @@ fn stopping(board: &Board, now: Duration) -> Line {
     Line::new(Severity::Warning, "Stopping", rest)
 }
 
-/// What is said of a step each minute where there is no live screen.
-pub fn still(running: &Running, minutes: u64) -> Line {
+/// Printed each minute where there is no live screen.
+pub fn still_running(running: &Running, minutes: u64) -> Line {
     let time = format::duration(Duration::from_secs(60 * minutes));
     let last =
         if running.last.is_empty() { String::new() } else { format!(" ({})", format::truncate(&running.last, 80)) };
     Line::new(Severity::Dim, "Still", format!("running {time}: {}{last}", running.step))
 }
 
-/// The running steps as the live screen shows them: at most eight, then `…and 3 more`.
+/// Rows of the live screen: at most eight running steps, then `…and 3 more`.
 pub fn rows(board: &Board, now: Duration, style: Style) -> Vec<String> {
     let running = board.running();
     let mut rows: Vec<String> = running.iter().take(ROWS).map(|it| row(it, now, style)).collect();
@@ -122,16 +118,16 @@ pub fn rows(board: &Board, now: Duration, style: Style) -> Vec<String> {
     rows
 }
 
-/// `             app1/cp/launch  launch VM app1-cp  12s  last line`; seconds only from the second on.
+/// `             app1/cp/launch  launch VM app1-cp  12s  last line`; the time only from two seconds on.
 fn row(it: &Running, now: Duration, style: Style) -> String {
     let elapsed = now.saturating_sub(it.since);
     let mut text = format!("{:13}{}  {}", "", it.step, it.title);
-    if elapsed >= Duration::from_secs(2) && !it.waits() {
+    if elapsed >= Duration::from_secs(2) && !it.is_queued() {
         text.push_str(&format!("  {}", format::duration(elapsed)));
     }
     let last = match it.state {
-        State::Pausing(until) => format!("again in {}", format::duration(until.saturating_sub(now))),
-        State::Checking if it.waits() && elapsed >= PATIENCE => "waits for its turn".to_owned(),
+        State::Pausing(until) => format!("retry in {}", format::duration(until.saturating_sub(now))),
+        State::Checking if it.is_queued() && elapsed >= PROBE_TIME => "queued".to_owned(),
         State::Checking | State::Acting => it.last.clone(),
     };
     if !last.is_empty() {
@@ -142,15 +138,15 @@ fn row(it: &Running, now: Duration, style: Style) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::board::tests::{failure, plan, told};
+    use super::super::board::tests::{failure, plan, run};
     use super::*;
 
     const PLAIN: Style = Style { on: false };
 
     fn board(until: u64) -> Board {
         let mut board = Board::new(&plan(), &plan().ids());
-        let past = told().into_iter().filter(|(second, _)| *second <= until);
-        past.for_each(|(second, note)| board.see(Duration::from_secs(second), &note));
+        let past = run().into_iter().filter(|(second, _)| *second <= until);
+        past.for_each(|(second, event)| board.event(Duration::from_secs(second), &event));
         board
     }
 
@@ -160,39 +156,39 @@ mod tests {
         assert_eq!(at(0), ["             app1/cp/launch  launch VM app1-cp"]);
         let last = "Waiting for initialization to complete";
         assert_eq!(at(61), [format!("             app1/cp/launch  launch VM app1-cp  1m 1s  {last}")]);
-        assert!(at(70)[0].ends_with("1m 10s  again in 5s"));
+        assert!(at(70)[0].ends_with("1m 10s  retry in 5s"));
     }
 
     #[test]
     fn no_more_than_eight_rows() {
         let mut board = board(0);
-        (0..10).for_each(|n| board.see(Duration::ZERO, &StepEvent::Checking(format!("app{n}/x").as_str().into())));
+        (0..10).for_each(|n| board.event(Duration::ZERO, &StepEvent::Checking(format!("app{n}/x").as_str().into())));
         let rows = rows(&board, Duration::ZERO, PLAIN);
         assert_eq!((rows.len(), rows[8].trim()), (9, "…and 3 more"));
     }
 
     #[test]
-    fn an_adopted_step_says_so() {
-        let note = StepEvent::Done { step: "a/b".into(), took: Duration::from_secs(3), already_satisfied: true };
-        let said = line(&board(0), Duration::ZERO, &note, Volume::Normal).unwrap();
-        assert_eq!(said.text(PLAIN), "        Done a/b in 3s (its command failed, yet it is so)");
+    fn a_step_that_was_already_satisfied_is_marked() {
+        let event = StepEvent::Done { step: "a/b".into(), took: Duration::from_secs(3), already_satisfied: true };
+        let done = line(&board(0), Duration::ZERO, &event, Volume::Normal).unwrap();
+        assert_eq!(done.text(PLAIN), "        Done a/b in 3s (command failed, but the check passed)");
     }
 
     #[test]
-    fn stopping_says_what_may_end() {
-        let said = line(&board(50), Duration::from_secs(50), &StepEvent::Stopping, Volume::Normal).unwrap();
+    fn stopping_shows_what_is_waited_for() {
+        let stopping = line(&board(50), Duration::from_secs(50), &StepEvent::Stopping, Volume::Normal).unwrap();
         assert_eq!(
-            said.text(PLAIN),
-            "    Stopping 1 running step may end, the longest runs for 50s; Ctrl-C again kills"
+            stopping.text(PLAIN),
+            "    Stopping waiting for 1 running step, the longest for 50s; Ctrl-C again kills"
         );
     }
 
     #[test]
-    fn verbose_shows_commands_and_what_was_left_out() {
-        let note = |note| line(&board(0), Duration::ZERO, &note, Volume::Verbose).map(|l| l.text(PLAIN));
-        assert_eq!(note(StepEvent::Blocked("a".into(), "b".into())).unwrap(), "     Blocked a: needs b");
-        assert!(note(told()[3].1.clone()).unwrap().ends_with("\n             $ docker run image"));
-        assert!(note(StepEvent::Failed(failure("a", 1, 1, 9))).is_some());
+    fn verbose_shows_commands_and_blocked_steps() {
+        let verbose = |event| line(&board(0), Duration::ZERO, &event, Volume::Verbose).map(|l| l.text(PLAIN));
+        assert_eq!(verbose(StepEvent::Blocked("a".into(), "b".into())).unwrap(), "     Blocked a: needs b");
+        assert!(verbose(run()[3].1.clone()).unwrap().ends_with("\n             $ docker run image"));
+        assert!(verbose(StepEvent::Failed(failure("a", 1, 1, 9))).is_some());
         assert!(line(&board(0), Duration::ZERO, &StepEvent::Skipped("a".into()), Volume::Normal).is_none());
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::super::exit::{CmdError, FAILED, INTERRUPTED};
-use super::super::super::power::is_yes;
+use super::super::super::power::confirm;
 use super::super::super::{Session, conduct, drill_marker, query};
 use super::super::live;
 use super::watch::Watch;
@@ -47,10 +47,10 @@ fn quietly(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<
 
 /// Brings back what an earlier drill has left stopped, if it is allowed to.
 pub fn finish(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), CmdError> {
-    let Some(left) = drill_marker::left(session) else { return Ok(()) };
+    let Some(left) = drill_marker::interrupted(session) else { return Ok(()) };
     let question = format!("{}. Start it and go on?", left.what);
     let may = session.flags.yes || session.flags.simulate;
-    if !may && !is_yes(session, &mut play.watch, &question)? {
+    if !may && !confirm(session, &mut play.watch, &question)? {
         return Err(CmdError::new(FAILED, left));
     }
     session.shell.status(Severity::Warning, "Finishing", &left.what);
