@@ -74,7 +74,6 @@ fn gather(root: &Path, path: &Path, entries: &mut Vec<(PathBuf, Permissions, Opt
     }
 }
 
-/// Files and state of the simulator.
 impl Repo {
     pub fn copy(&self) -> Repo {
         Snapshot::read(self.root().join("out").as_std_path()).repo()

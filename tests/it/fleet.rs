@@ -14,7 +14,6 @@ fn fleet(path: &str) -> Fleet {
     golden::load(path).0
 }
 
-/// Problems in the anatomy of every message.
 fn shown(problems: &[Problem]) -> String {
     let mut out = String::new();
     for p in problems {

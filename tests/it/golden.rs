@@ -39,12 +39,10 @@ pub fn known() -> Compatibility {
     Compatibility::load(table, &read(table)).unwrap_or_else(|p| panic!("{p:#?}"))
 }
 
-/// The fleet of this text.
 pub fn fleet(text: &str) -> Fleet {
     fleet::load(FLEET, text, &known()).unwrap_or_else(|p| panic!("{p:#?}"))
 }
 
-/// The releases of this text.
 pub fn releases(text: &str, fleet: &Fleet) -> Releases {
     release::load(LIST, text, fleet).unwrap_or_else(|p| panic!("{p:#?}"))
 }
@@ -86,7 +84,6 @@ pub fn many(clusters: usize, mesh: &str, pods: impl Fn(usize) -> String) -> Stri
     format!("{head}[mesh]\n{mesh}\n{}", (1..=clusters).map(cluster).collect::<String>())
 }
 
-/// Every command of a plan.
 pub fn commands(plan: &Plan) -> impl Iterator<Item = &Command> {
     plan.steps.iter().flat_map(|step| {
         let acts = step.act.iter().chain(step.remedies.iter().flat_map(|remedy| &remedy.act)).chain(&step.undo);

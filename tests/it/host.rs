@@ -79,7 +79,6 @@ impl Bench {
         self.end_within(task, PATIENCE).expect("it ends in time")
     }
 
-    /// The whole answer of a script.
     pub fn run(&mut self, script: &str) -> Output {
         let task = self.sh(script);
         self.end(task)
@@ -102,7 +101,6 @@ impl Bench {
         !state.trim().is_empty() && !state.trim().starts_with('Z')
     }
 
-    /// Whether a process is gone soon.
     pub fn dies(&mut self, pid: &str) -> bool {
         (0..100).any(|_| {
             self.run("sleep 0.05");

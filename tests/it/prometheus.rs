@@ -35,7 +35,6 @@ fn bound() -> Bound {
     Wal { period: PERIOD, bytes: 1 << 16 }.bound()
 }
 
-/// A process that ends with the test.
 struct Agent {
     child: Child,
     program: PathBuf,

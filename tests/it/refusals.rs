@@ -61,7 +61,6 @@ fn run_in(plan: &Plan, only: &str, helm: &str, change: impl FnOnce(SimState) -> 
     (outcome, tool::World::now(&world))
 }
 
-/// Steps that install something on a cluster.
 fn installed(outcome: &Outcome) -> Vec<&StepKey> {
     let charts = ["namespaces", "gateway-api", "cilium", "loki", "vault", "kyverno", "nodes", "namespaces-workload"];
     outcome.done.iter().filter(|id| id.as_str().split('/').nth(1).is_some_and(|rest| charts.contains(&rest))).collect()

@@ -117,7 +117,6 @@ fn documents(text: &str) -> Vec<Value> {
     yaml::parse("a generated file", text).expect("YAML").into_iter().map(|d| d.value).collect()
 }
 
-/// What a run might put in place of a token.
 fn sample(token: Token<'_>) -> Option<String> {
     Some(match token {
         Token::Fact(name) if name.ends_with(".ip") => "192.168.64.10".into(),

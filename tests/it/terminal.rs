@@ -109,7 +109,6 @@ impl Terminal {
         lines.join("\n")
     }
 
-    /// Takes in what was written meanwhile.
     fn look(&mut self) {
         let Some(ours) = &mut self.ours else { return };
         let mut buffer = [0; 1 << 16];

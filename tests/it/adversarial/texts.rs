@@ -118,7 +118,6 @@ pub(super) fn plan() -> &'static Plan {
     &PLAN
 }
 
-/// Output of tools, to be corrupted.
 static ANSWERS: LazyLock<Vec<String>> = LazyLock::new(|| golden::list("tests/fixtures/answers.json"));
 
 proptest! {

@@ -98,7 +98,6 @@ impl Repository {
         server
     }
 
-    /// A tool of this repository's own.
     pub fn program(&self, name: &str, script: &str) {
         let path = format!("out/bin/{name}");
         self.write(&path, &format!("#!/bin/sh\n{script}\n"));

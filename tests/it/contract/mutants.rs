@@ -5,17 +5,12 @@ use contract::Clause;
 use serde::Deserialize;
 use sim::{Breach, Condition};
 
-/// What a clause must catch.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mutants {
-    /// Changes of data files.
     pub data: Vec<DataMutant>,
-    /// Changes of what charts render.
     pub rendered: Vec<RenderedMutant>,
-    /// Changes of running clusters.
     pub live: Vec<LiveMutant>,
-    /// What an outage breaks.
     pub outage: Vec<OutageMutant>,
 }
 
@@ -67,7 +62,6 @@ pub fn of(clause: Clause) -> Mutants {
     toml::from_str(clause.definition().mutants).unwrap_or_else(|e| panic!("mutants of {clause}: {e}"))
 }
 
-/// Every clause with its mutants.
 pub fn all() -> impl Iterator<Item = (Clause, Mutants)> {
     Clause::all().map(|clause| (clause, of(clause)))
 }

@@ -14,7 +14,6 @@ use super::mutants::{self, RenderedMutant};
 
 const AGENT: &str = "prometheus-agent";
 
-/// The texts by release.
 fn texts() -> BTreeMap<&'static str, String> {
     let read = |release: &&'static str| (*release, golden::read(&format!("tests/fixtures/renders/{release}.yaml")));
     [AGENT, "thanos", "external-secrets", "kyverno", "cilium"].iter().map(read).collect()

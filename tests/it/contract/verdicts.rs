@@ -36,7 +36,6 @@ fn run(root: &Utf8Path, args: &[&str]) -> (u8, String, String) {
     run_on(root, args, "")
 }
 
-/// The same with the tools of a PATH.
 pub(super) fn run_on(root: &Utf8Path, args: &[&str], path: &str) -> (u8, String, String) {
     let (out, err) = (Sink::default(), Sink::default());
     let env = Env {

@@ -55,7 +55,6 @@ pub struct Page {
 }
 
 pub struct Baseline {
-    /// The summary of the simulated state.
     pub end: Value,
     pub took: Duration,
     out: Snapshot,
@@ -88,7 +87,6 @@ impl FakeMachine {
         FakeMachine { folder, runs: AtomicUsize::new(0), idle: 100, limits: 20 }
     }
 
-    /// A machine on which the baseline has run.
     pub fn bootstrapped() -> Self {
         let machine = FakeMachine::new();
         let Baseline { out, files, .. } = baseline();

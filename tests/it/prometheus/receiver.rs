@@ -47,7 +47,6 @@ impl Receiver {
         self.with(|state| state.scraped)
     }
 
-    /// The newest sample that arrived.
     pub fn newest(&self) -> u64 {
         self.with(|state| state.received.last().copied().unwrap_or_default())
     }

@@ -11,9 +11,7 @@ pub type At = (String, String);
 #[derive(Default)]
 pub struct Installed {
     objects: BTreeSet<(String, At)>,
-    /// Ports of services: name and number.
     pub ports: BTreeMap<At, BTreeMap<String, u64>>,
-    /// Services that other clusters may use.
     pub shared: BTreeSet<At>,
 }
 

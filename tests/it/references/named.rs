@@ -11,7 +11,6 @@ pub struct Name {
     pub kind: String,
     pub namespace: String,
     pub name: String,
-    /// A port that a service must have.
     pub port: Option<u64>,
     /// Whether it is on the workload clusters, wherever it is named.
     pub elsewhere: bool,

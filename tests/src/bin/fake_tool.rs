@@ -50,7 +50,6 @@ struct Book {
 
 #[derive(Serialize, Deserialize)]
 struct Page {
-    /// Time in there.
     now: Duration,
     /// Time out here, since 1970, when this was written.
     at: Duration,
@@ -94,7 +93,6 @@ impl Book {
         serde_json::from_slice(&fs::read(&self.file)?).context("the state file")
     }
 
-    /// Notes a command line, for tests to read.
     fn note(&self, ask: &Request) -> Result<()> {
         let line = json!({ "pid": std::process::id(), "tool": ask.tool, "args": ask.args, "env": ask.env });
         let mut file = File::options().append(true).create(true).open(self.file.with_extension("asked"))?;

@@ -6,7 +6,6 @@ use model::fleet::Fleet;
 use model::problem::{Problem, nearest};
 use model::release::{self, Chart, RELEASES, Releases, Source};
 
-/// Texts of the files that hold versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionFiles {
     pub fleet: String,

@@ -1,6 +1,5 @@
 //! Edits a TOML text by line, so that comments, order and layout are preserved. Callers load the result and compare.
 
-/// Lines with their line breaks.
 #[derive(Debug, Clone)]
 pub struct Lines(Vec<String>);
 

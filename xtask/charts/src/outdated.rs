@@ -21,7 +21,6 @@ pub struct ChartYaml {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subchart {
-    /// Its key in the values of the parent chart.
     pub name: String,
     /// Its folder below `charts/` in the archive.
     pub folder: String,

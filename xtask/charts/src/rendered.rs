@@ -18,7 +18,6 @@ pub enum Scheduling {
     Transient,
 }
 
-/// An object that creates pods.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
     /// `daemonset/cilium`, as `kubectl` names it.
@@ -27,7 +26,6 @@ pub struct Workload {
     pub scheduling: Scheduling,
     /// The `spec` of the pod.
     pub pod: Value,
-    /// The pod's annotations, or null.
     pub annotations: Value,
 }
 

@@ -14,12 +14,10 @@ const SECTIONS: [&str; 3] = ["Context", "Decision", "Consequences"];
 /// What a record's status may be; a superseded one names its successor: `superseded by 0012`.
 const STATES: [&str; 4] = ["proposed", "accepted", "rejected", "superseded by "];
 
-/// A decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// From 1. A gap is the number of a record that another one lists in `replaces`.
     pub number: u32,
-    /// One line.
     pub title: String,
     /// `proposed`, `accepted`, `rejected`, `superseded by NNNN`.
     pub status: String,
@@ -27,7 +25,6 @@ pub struct Record {
     pub date: String,
     /// Checks of the contract that guard it: `C1`.
     pub checks: Vec<String>,
-    /// Its path.
     pub file: String,
 }
 
@@ -70,7 +67,6 @@ pub fn draft(number: u32, title: &str, date: &str) -> Result<(String, String), P
     Ok((format!("adr/{number:04}-{name}.md"), text))
 }
 
-/// The number that the next record gets.
 pub fn next(texts: &BTreeMap<String, String>) -> u32 {
     texts.keys().filter_map(|file| number_of(file)).max().unwrap_or(0) + 1
 }
@@ -82,7 +78,6 @@ fn number_of(file: &str) -> Option<u32> {
     (number.len() == 4 && !name.is_empty() && name.chars().all(plain)).then(|| number.parse().ok())?
 }
 
-/// A file as far as it can be understood.
 fn read(file: &str, text: &str, problems: &mut Vec<Problem>) -> Option<Record> {
     let Some(number) = number_of(file) else {
         problems

@@ -24,23 +24,18 @@ pub static CLAUSES: [&Definition; 5] =
 /// What a clause promises, and how each tier checks it.
 #[derive(Debug)]
 pub struct Definition {
-    /// The promise, in one line.
     pub title: &'static str,
-    /// The record that decides it.
     pub adr: &'static str,
-    /// Static tier: judges what is rendered.
     pub check: fn(&RenderedState, &mut ClauseContext),
     /// Live tier: the questions to one cluster. Clauses may share one.
     pub probes: fn(&Cluster, &ClusterManifests) -> Vec<Step>,
     /// Live tier: questions that answer with objects which rules judge like rendered ones.
     pub objects: &'static [&'static str],
-    /// Live tier: judges the answers.
     pub live: fn(&mut LiveContext<'_>),
     /// Outage drill: what each app cluster is asked before, during and after the outage.
     pub observations: fn(&Cluster) -> Vec<Step>,
     /// Outage drill: what must hold before anything is stopped.
     pub ready: fn(&mut OutageContext<'_>),
-    /// Outage drill: judges one app cluster.
     pub outage: fn(&mut OutageContext<'_>),
     /// Outage drill: judges the mesh once for all clusters, by when it was green again.
     pub recovery: fn(&mut OutageContext<'_>, &Result<Duration, String>),

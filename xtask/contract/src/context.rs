@@ -8,11 +8,9 @@ use super::rendered_state::{ClusterManifests, Document};
 use super::{Clause, Dependency, Finding, Metric, Read, Verdict};
 use model::problem::At;
 
-/// The work on one clause in one tier.
 #[derive(Debug)]
 pub struct ClauseContext {
     pub clause: Clause,
-    /// Filled by the clause that looks for them.
     pub dependencies: Vec<Dependency>,
     rule: &'static str,
     summary: String,
@@ -146,7 +144,6 @@ impl ClauseContext {
         }
     }
 
-    /// A step of the reasoning.
     pub fn rationale(&mut self, step: impl Into<String>) {
         let step = step.into();
         if !self.rationale.contains(&step) {
@@ -154,12 +151,10 @@ impl ClauseContext {
         }
     }
 
-    /// The one line that sums it up.
     pub fn summary(&mut self, line: impl Into<String>) {
         self.summary = line.into();
     }
 
-    /// The verdict, and all that was read for it.
     pub fn finish(self) -> (Verdict, Vec<Read>) {
         let verdict = Verdict {
             clause: self.clause,
@@ -173,7 +168,6 @@ impl ClauseContext {
     }
 }
 
-/// A value as a person would write it.
 pub fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -22,11 +22,8 @@ use tool::{Command, Extractor, Limits, Tool};
 
 pub use after::{after, counted, tidy};
 
-/// The namespace of all that is asked.
 pub(crate) const SPACE: &str = "sample";
-/// The pod that sends requests.
 pub(crate) const ASKER: &str = "deployment/drill-probe";
-/// What is made while the platform is away.
 pub(super) const LATER: &str = "deployment/drill-late";
 /// Pods that die in the drill: what they are called in step ids, namespace, label, and their owner.
 const VICTIMS: [(&str, &str, &str, &str); 2] = [
@@ -34,7 +31,6 @@ const VICTIMS: [(&str, &str, &str, &str); 2] = [
     ("cilium-agent", "kube-system", "k8s-app=cilium", "daemonset/cilium"),
 ];
 
-/// The id of a cluster's step.
 pub fn id(cluster: &Cluster, what: &str) -> StepKey {
     StepKey::cluster(&cluster.name, &format!("drill/{what}"))
 }
@@ -44,12 +40,10 @@ pub fn what<'a>(cluster: &Cluster, id: &'a StepKey) -> Option<&'a str> {
     id.action().strip_prefix("drill/").filter(|_| id.is_in(cluster))
 }
 
-/// Clusters that must live on.
 pub fn apps(fleet: &Fleet) -> impl Iterator<Item = &Cluster> {
     fleet.clusters.iter().filter(|c| c.role == Role::Workload)
 }
 
-/// The cluster that goes away.
 pub fn platform(fleet: &Fleet) -> Option<&Cluster> {
     fleet.clusters.iter().find(|c| c.role == Role::Platform)
 }
@@ -184,7 +178,6 @@ pub fn observe(fleet: &Fleet, files: &Files) -> Plan {
     plan(steps, files)
 }
 
-/// One observation. Its step has no act.
 pub(crate) fn observation(cluster: &Cluster, what: &str, title: &str, ask: Command) -> Step {
     let tool = if ask.tool == Tool::Cilium { "host/cilium" } else { "host/kubectl" };
     Step::new(id(cluster, what), format!("{title} {}", cluster.name), ask, Expect::Exit(0))

@@ -9,9 +9,7 @@ use model::problem::At;
 pub struct Explanation {
     pub at: At,
     pub line: String,
-    /// The comment above it or behind it.
     pub comment: String,
-    /// Rules that read it, with their clause.
     pub guards: BTreeSet<(Clause, String)>,
     /// ADRs: those of the clauses, those that the comment names, those that name the key.
     pub records: BTreeSet<String>,

@@ -34,17 +34,14 @@ impl Clause {
         (0..CLAUSES.len()).map(Clause)
     }
 
-    /// Its row of the registry.
     pub fn definition(self) -> &'static Definition {
         CLAUSES[self.0]
     }
 
-    /// What it promises, in one line.
     pub fn title(self) -> &'static str {
         self.definition().title
     }
 
-    /// The record that decides it.
     pub fn adr(self) -> &'static str {
         self.definition().adr
     }
@@ -86,7 +83,6 @@ pub struct Finding {
     pub got: String,
     /// Where that is written; of something missing, where it would stand.
     pub at: At,
-    /// One fix.
     pub hint: String,
 }
 
@@ -95,11 +91,9 @@ pub struct Finding {
 pub struct Metric {
     /// `guaranteed outage`.
     pub name: String,
-    /// With its unit.
     pub value: String,
 }
 
-/// The verdict of one tier on one clause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     pub clause: Clause,
@@ -108,30 +102,24 @@ pub struct Verdict {
     /// Every breach. None: the clause holds.
     pub findings: Vec<Finding>,
     pub metrics: Vec<Metric>,
-    /// The reasoning, step by step.
     pub rationale: Vec<String>,
-    /// How many values or answers were read.
     pub reads: usize,
 }
 
-/// A value that a rule read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Read {
     pub at: At,
-    /// Its path in that file.
     pub path: String,
     pub clause: Clause,
     pub rule: String,
 }
 
-/// The result of the static tier.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// One per clause, in order.
     pub verdicts: Vec<Verdict>,
     /// Every dependency of an app cluster on the platform.
     pub dependencies: Vec<Dependency>,
-    /// Every value that was read.
     pub reads: Vec<Read>,
     /// What charts rendered, if they were rendered.
     pub rendering: Option<Rendering>,
@@ -144,7 +132,6 @@ impl Report {
     }
 }
 
-/// Runs the static tier.
 pub fn check(state: &RenderedState) -> Report {
     let mut report = Report { rendering: state.rendering.clone(), ..Report::default() };
     for clause in Clause::all() {

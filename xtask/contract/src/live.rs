@@ -19,7 +19,6 @@ use plan::StepKey;
 pub use probes::{id, plan};
 use tool::{Exit, Output};
 
-/// Answers by the step that asked.
 pub type Answers = BTreeMap<StepKey, Output>;
 
 /// A question without an answer.
@@ -27,17 +26,13 @@ pub type Answers = BTreeMap<StepKey, Output>;
 pub struct Unanswered {
     pub clause: Clause,
     pub cluster: String,
-    /// The id of its step.
     pub question: String,
     pub why: String,
 }
 
-/// The result of the live tier.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
-    /// The clusters that were asked.
     pub asked: Vec<String>,
-    /// How many answers there are.
     pub answers: usize,
     /// One per clause, in order.
     pub verdicts: Vec<Verdict>,
@@ -55,7 +50,6 @@ impl Live {
         self.unanswered.iter().filter(move |s| s.clause == clause)
     }
 
-    /// Keeps these clauses alone.
     pub fn narrow(&mut self, wanted: &[Clause]) {
         self.verdicts.retain(|v| wanted.contains(&v.clause));
         self.unanswered.retain(|s| wanted.contains(&s.clause));

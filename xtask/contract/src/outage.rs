@@ -31,11 +31,9 @@ impl ClusterSnapshot {
     }
 }
 
-/// One app cluster through the outage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct App {
     pub name: String,
-    /// How many nodes it has.
     pub nodes: usize,
     /// Whether it has another app cluster to send requests to.
     pub linked: bool,
@@ -62,7 +60,6 @@ pub struct Clock {
     pub green: Option<Duration>,
     /// From the first stop to the count of samples.
     pub window: Duration,
-    /// From scrape to scrape.
     pub interval: Duration,
 }
 
@@ -84,13 +81,10 @@ pub struct Measurement {
     pub clause: Clause,
     /// `app1 local`.
     pub name: String,
-    /// One line for people.
     pub text: String,
-    /// The same for scripts.
     pub fields: Value,
     /// Its course over the outage, where a picture shows one.
     pub marks: Vec<Mark>,
-    /// Whether it is within the bound.
     pub good: bool,
 }
 

@@ -18,14 +18,12 @@ const WARM: u64 = 8;
 /// How much faster than it writes an agent catches up. Assumed: two shards of 500 samples against some ten a second.
 pub const PACE: u64 = 10;
 
-/// One moment of a drill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Seconds since the outage began; before it negative.
     pub at: i64,
     /// Samples that wait to be sent, counted in scrapes.
     pub backlog: u64,
-    /// Bytes in the log.
     pub log: u64,
     /// Seconds since the secret was last read from Vault.
     pub secret: u64,
@@ -33,32 +31,25 @@ pub struct Moment {
     pub requests: (u64, u64),
 }
 
-/// The result of one outage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// How long the platform was down.
     pub outage: Duration,
     /// How long after a truncation it stopped.
     pub phase: Duration,
-    /// Scrapes during the outage.
     pub scraped: u64,
     /// Of those, how many were never received.
     pub lost: u64,
     /// From the platform's return to an empty backlog.
     pub caught_up: Duration,
-    /// The most that waited, in scrapes.
     pub backlog: u64,
     /// The most bytes in the log.
     pub log: u64,
-    /// Requests sent and failed.
     pub requests: (u64, u64),
     /// The oldest that the secret got, and how long after the return it was fresh.
     pub secret: (Duration, Duration),
-    /// Some of its moments, for a picture.
     pub moments: Vec<Moment>,
 }
 
-/// Simulates one outage.
 pub fn simulate(setting: &Setting, outage: Duration, phase: Duration) -> Outcome {
     let step = setting.interval.as_secs().max(1);
     let period = setting.period.as_secs().max(step);
@@ -128,7 +119,6 @@ pub fn simulate(setting: &Setting, outage: Duration, phase: Duration) -> Outcome
 /// How many moments of beginning lose samples, for one length of outage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// The length.
     pub outage: Duration,
     /// Moments that lost something, and how many were simulated.
     pub losing: (usize, usize),
@@ -136,10 +126,8 @@ pub struct Row {
     pub worst: u64,
 }
 
-/// The whole sweep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sweep {
-    /// One row per length, growing.
     pub rows: Vec<Row>,
     /// The longest outage that lost nothing at any moment.
     pub safe: Duration,
@@ -147,9 +135,7 @@ pub struct Sweep {
     pub always_losing: Option<Duration>,
     /// What `wal` computes for the same log.
     pub computed: Duration,
-    /// Outages that were simulated.
     pub simulated: usize,
-    /// Hours that went by in them.
     pub hours: u64,
 }
 
@@ -180,7 +166,6 @@ pub fn failures(need: &Outcome, sweep: &Sweep) -> Vec<(Clause, String)> {
 }
 
 impl Setting {
-    /// Bytes in one truncate period.
     pub fn period_bytes(&self) -> u64 {
         self.interval_bytes * (self.period.as_secs() / self.interval.as_secs().max(1))
     }

@@ -21,10 +21,8 @@ pub(crate) use origin::leaves;
 
 /// Helm marks what it makes with the name of the release.
 const RELEASE: &str = "meta.helm.sh/release-name";
-/// Where releases are listed.
 const RELEASES: &str = "charts/releases.toml";
 
-/// Everything that is rendered, by cluster.
 #[derive(Debug)]
 pub struct RenderedState {
     /// The clusters, in the fleet's order.
@@ -33,16 +31,11 @@ pub struct RenderedState {
     pub rendering: Option<Rendering>,
 }
 
-/// What one cluster is given.
 #[derive(Debug, Clone)]
 pub struct ClusterManifests {
-    /// Its name.
     pub name: String,
-    /// What it is for.
     pub role: Role,
-    /// How many nodes it has.
     pub nodes: usize,
-    /// Addresses of its pods and Services.
     pub ranges: [Ipv4Net; 2],
     /// Names under which its API server and its machines are known.
     pub machines: Vec<String>,
@@ -53,37 +46,21 @@ pub struct ClusterManifests {
     lines: Rc<BTreeMap<String, usize>>,
 }
 
-/// What a sheet is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// Values of a Helm release.
-    Values {
-        /// The chart's name.
-        chart: String,
-        /// Where it is installed.
-        namespace: String,
-    },
+    Values { chart: String, namespace: String },
     /// One object of a manifest.
     Object,
     /// One object that a chart renders.
-    Rendered {
-        /// The chart's name.
-        chart: String,
-        /// Where the release is installed.
-        namespace: String,
-    },
+    Rendered { chart: String, namespace: String },
 }
 
-/// One document.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// The release or manifest.
     pub name: String,
-    /// What it is.
     pub kind: Kind,
-    /// When it is installed.
     pub wave: u32,
-    /// The file a person wrote.
     pub file: String,
     value: Rc<Value>,
     lines: Rc<BTreeMap<Path, usize>>,
@@ -119,7 +96,6 @@ impl RenderedState {
         self.clusters.iter().find(|g| g.role == Role::Platform)
     }
 
-    /// The app clusters.
     pub fn apps(&self) -> impl Iterator<Item = &ClusterManifests> {
         self.clusters.iter().filter(|g| g.role == Role::Workload)
     }
@@ -264,12 +240,10 @@ impl ClusterManifests {
         }
     }
 
-    /// The values of a release by its name.
     pub fn release(&self, name: &str) -> Option<&Document> {
         self.documents.iter().find(|s| s.name == name && matches!(s.kind, Kind::Values { .. }))
     }
 
-    /// The values of every release.
     pub fn releases(&self) -> impl Iterator<Item = &Document> {
         self.documents.iter().filter(|s| matches!(s.kind, Kind::Values { .. }))
     }
@@ -304,7 +278,6 @@ impl Document {
         self.get(path).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The whole document.
     pub fn value(&self) -> &Value {
         &self.value
     }
@@ -357,7 +330,6 @@ impl Document {
         }
     }
 
-    /// The chart, of a release.
     pub fn chart(&self) -> Option<&str> {
         match &self.kind {
             Kind::Values { chart, .. } => Some(chart),
@@ -365,7 +337,6 @@ impl Document {
         }
     }
 
-    /// The chart that rendered it.
     pub fn made_by(&self) -> Option<&str> {
         match &self.kind {
             Kind::Rendered { chart, .. } => Some(chart),

@@ -48,7 +48,6 @@ pub fn digest(plan: &Plan) -> String {
 pub struct Execution<'a> {
     plan: &'a Plan,
     engine: Engine<'a>,
-    /// The next event for the engine.
     event: Event,
     state: ExecutionState,
 }
@@ -103,15 +102,12 @@ struct Driver<'a> {
 /// What is kept between turns beside the engine.
 #[derive(Clone, Default)]
 struct ExecutionState {
-    /// Whether the run is a query.
     query: bool,
-    /// Commands that run in the world.
     runs: BTreeMap<TaskId, Run>,
     /// Events that come before the world's.
     ready: VecDeque<Event>,
     /// The attempt that each step is at.
     attempts: BTreeMap<StepKey, u32>,
-    /// Steps whose beginning is in the journal.
     begun: BTreeSet<String>,
 }
 
@@ -163,7 +159,6 @@ impl Driver<'_> {
         self.store_secrets(&mut secrets);
     }
 
-    /// The next event for the engine.
     fn next(&mut self, deadline: Option<Duration>) -> Event {
         loop {
             if let Some(event) = self.state.ready.pop_front() {

@@ -33,7 +33,6 @@ const CHANNEL_CAPACITY: usize = 1024;
 /// How long a dropped `Host` waits for the processes that it killed.
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Real processes in real time.
 pub struct Host {
     began: Instant,
     environment: Environment,
@@ -101,7 +100,6 @@ impl Host {
         Running::Finished
     }
 
-    /// The next event of any thread.
     fn next(&mut self, until: Option<Duration>) -> Event {
         if let Some(event) = self.ready.pop_front() {
             return event;

@@ -14,13 +14,10 @@ const ATTEMPTS: u32 = 2;
 /// Commands at once: charts are rendered by as many processes, and a repository is asked as often.
 const AT_ONCE: usize = 4;
 
-/// The user interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interrupted;
 
-/// Answers of a plan's probes.
 pub struct Survey {
-    /// By step.
     pub answers: Answers,
     /// Facts as they are now; where there was no answer, as they were last known.
     pub facts: BTreeMap<String, String>,

@@ -42,9 +42,7 @@ pub struct Workspace {
     out: Utf8PathBuf,
     /// Whether files must survive a power failure.
     fsync: bool,
-    /// In place of the disk.
     memory: Option<memory_fs::MemoryFs>,
-    /// Names of all registered secrets, by value.
     secrets: BTreeMap<String, String>,
     /// The current log of each step.
     logs: BTreeMap<String, records::Log>,
@@ -59,7 +57,6 @@ impl Workspace {
         space
     }
 
-    /// Without the secrets of earlier runs.
     fn unloaded(root: &Utf8Path, out: &Utf8Path) -> Self {
         Workspace {
             root: root.to_owned(),
@@ -82,7 +79,6 @@ impl Workspace {
         &self.root
     }
 
-    /// The folder that everything is written to.
     pub fn out(&self) -> &Utf8Path {
         &self.out
     }

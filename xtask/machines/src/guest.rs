@@ -28,7 +28,6 @@ pub fn cloud_init(vm: &Machine) -> Command {
     vm.act(&["cloud-init", "status", "--wait", "--format", "json"]).ignore_exit()
 }
 
-/// What cloud-init did, for a person to read.
 pub fn cloud_init_report(vm: &Machine) -> Command {
     vm.ask(&["cloud-init", "status", "--long"])
 }
@@ -114,7 +113,6 @@ pub fn kubelet_log(vm: &Machine) -> Command {
     vm.ask(&["sudo", "journalctl", "-u", "kubelet", "-n", "50"])
 }
 
-/// Removes images that no container uses.
 pub fn prune_images(vm: &Machine) -> Command {
     vm.act(&["sudo", "crictl", "rmi", "--prune"])
 }

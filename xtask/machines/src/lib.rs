@@ -50,15 +50,12 @@ pub enum MachineState {
     NoAnswer,
 }
 
-/// What a driver reports of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MachineInfo {
     pub state: MachineState,
     /// The first address, as peers reach it.
     pub address: Option<String>,
-    /// Bytes used and in all.
     pub memory: Option<(u64, u64)>,
-    /// Bytes used and in all.
     pub disk: Option<(u64, u64)>,
 }
 
@@ -69,13 +66,11 @@ pub type Remedy = (&'static str, Expect, Vec<Command>);
 /// How to find out whether a driver works on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostCheck {
-    /// Reads its version.
     pub ask: Command,
     /// The JSON pointer to the version.
     pub version_at: &'static str,
     /// Holds if the driver can be used, whatever its version.
     pub ready: Expect,
-    /// How to install it.
     pub install: &'static str,
 }
 
@@ -88,7 +83,6 @@ pub struct Machine {
 }
 
 impl Driver {
-    /// The driver of a fleet's machines.
     pub fn of(_fleet: &Fleet) -> Self {
         Driver::Multipass
     }
@@ -104,7 +98,6 @@ impl Driver {
         }
     }
 
-    /// Whether its machines have it.
     pub fn can(self, capability: Capability) -> bool {
         match (self, capability) {
             (Driver::Multipass, Capability::OwnClock | Capability::UserData) => true,
@@ -126,12 +119,10 @@ impl Driver {
 }
 
 impl Machine {
-    /// The machine of a node.
     pub fn of(cluster: &Cluster, node: &Node) -> Self {
         Machine { driver: Driver::Multipass, name: cluster.vm(node), ip_fact: cluster.ip_fact(node) }
     }
 
-    /// Also the name of its node in Kubernetes.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -156,7 +147,6 @@ impl Machine {
         }
     }
 
-    /// Names that resolve to it, beside its own.
     pub fn dns_names(&self) -> Vec<String> {
         match self.driver {
             Driver::Multipass => multipass::dns_names(&self.name),
@@ -170,7 +160,6 @@ impl Machine {
         }
     }
 
-    /// The same, and the address becomes a fact.
     pub fn locate(&self) -> Command {
         let at = match self.driver {
             Driver::Multipass => multipass::address_pointer(&self.name),
@@ -178,14 +167,12 @@ impl Machine {
         self.info().capture(&self.ip_fact, Extractor::Pointer(at))
     }
 
-    /// Expects that state.
     pub fn is(&self, state: &MachineState) -> Expect {
         match self.driver {
             Driver::Multipass => multipass::is(&self.name, state),
         }
     }
 
-    /// Expects it running, with an address.
     pub fn is_up(&self) -> Expect {
         let address = match self.driver {
             Driver::Multipass => multipass::has_address(&self.name),
@@ -207,7 +194,6 @@ impl Machine {
         }
     }
 
-    /// Starts it, stopped or suspended.
     pub fn start(&self) -> Command {
         match self.driver {
             Driver::Multipass => multipass::start(&self.name),
@@ -221,7 +207,6 @@ impl Machine {
         }
     }
 
-    /// Stops it as its power button would.
     pub fn stop(&self) -> Command {
         match self.driver {
             Driver::Multipass => multipass::stop(&self.name),
@@ -242,7 +227,6 @@ impl Machine {
         }
     }
 
-    /// Deletes it for good, and nothing else.
     pub fn delete(&self) -> Command {
         match self.driver {
             Driver::Multipass => multipass::delete(&self.name),
@@ -261,7 +245,6 @@ impl Machine {
         Command::ask(self.driver.tool(), self.exec(args))
     }
 
-    /// A command inside of it.
     pub fn act(&self, args: &[&str]) -> Command {
         Command::act(self.driver.tool(), self.exec(args))
     }

@@ -110,7 +110,6 @@ fn kill(vm: &str) -> Command {
     Command::act(Tool::Multipass, ["stop", "--force", vm])
 }
 
-/// The VM is stopped then.
 pub(super) fn recover(vm: &str) -> Command {
     Command::act(Tool::Multipass, ["recover", vm])
 }

@@ -27,15 +27,11 @@ pub use rules::network_conflicts::{free_range, network_conflicts};
 /// A validated `infra/fleet.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fleet {
-    /// The machine's budget.
     pub host: Host,
     pub vm: Vm,
-    /// Pinned versions.
     pub versions: Versions,
     pub mesh: Mesh,
-    /// Services outside Kubernetes.
     pub docker: Docker,
-    /// Where nodes pull images from.
     pub registry: Registry,
     /// The clusters, in the order written.
     pub clusters: Vec<Cluster>,
@@ -49,15 +45,12 @@ pub struct Fleet {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     pub memory: Bytes,
-    /// RAM that may be planned for.
     pub usable: Bytes,
-    /// RAM set aside for services in Docker.
     pub docker: Bytes,
     /// Disk that must be free before anything begins. VM disks are sparse files that grow.
     pub free_disk: Bytes,
 }
 
-/// What every VM is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vm {
     /// Image by release, never a moving alias such as `lts`.
@@ -68,7 +61,6 @@ pub struct Vm {
     pub network: Option<Ipv4Net>,
 }
 
-/// Pinned versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Versions {
     /// Kubernetes of every cluster, with its patch.
@@ -79,31 +71,26 @@ pub struct Versions {
     pub pause: String,
     /// The Cilium chart; its digests stand in `charts/releases.toml`.
     pub cilium: Version,
-    /// Gateway API CRDs, standard channel.
     pub gateway_api: Version,
     /// Accepted versions of the tools on this machine, as semver ranges by tool name.
     pub tools: Vec<(String, String)>,
 }
 
-/// The mesh between the clusters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mesh {
     /// NodePort of the first cluster's clustermesh-apiserver; the next clusters count up (cilium/cilium#24692).
     pub first_node_port: u16,
-    /// Pairs to link. Empty: every pair.
     pub links: Vec<(String, String)>,
 }
 
 /// Services outside Kubernetes, on the machine's own Docker. All off unless asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Docker {
-    /// Nexus.
     pub services: bool,
     /// Harbor, beside Nexus. Its images are amd64 only up to v2.15.
     pub harbor: bool,
 }
 
-/// Where nodes pull images from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
     /// A mirror that every node asks first: `http://192.168.64.1:8082`. Below its `/v2/` it has a project per registry,
@@ -111,7 +98,6 @@ pub struct Registry {
     pub mirror: Option<String>,
 }
 
-/// What a cluster is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Holds the platform services. Exactly one.
@@ -120,7 +106,6 @@ pub enum Role {
     Workload,
 }
 
-/// One Kubernetes cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
     /// DNS label, at most 32 characters, never `default` (Cilium's rule).
@@ -128,17 +113,14 @@ pub struct Cluster {
     /// Cilium cluster id, 1 to 255, unique.
     pub id: u8,
     pub role: Role,
-    /// RAM budget of all its VMs.
     pub memory: Bytes,
     /// Pod addresses; each node gets a /24.
     pub pod_cidr: Ipv4Net,
-    /// Service addresses.
     pub service_cidr: Ipv4Net,
     /// Its VMs: one control plane first, then workers.
     pub nodes: Vec<Node>,
 }
 
-/// What a node is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NodeRole {
     /// Runs the API server and etcd, and workloads too (no taint).
@@ -147,18 +129,13 @@ pub enum NodeRole {
     Worker,
 }
 
-/// One VM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// Short name within its cluster: `cp`, `w1`.
     pub name: String,
-    /// What it is for.
     pub role: NodeRole,
-    /// Virtual CPUs.
     pub cpus: u32,
-    /// RAM.
     pub memory: Bytes,
-    /// Disk.
     pub disk: Bytes,
 }
 
@@ -173,7 +150,6 @@ impl Cluster {
         self.nodes.iter().find(|n| n.role == NodeRole::ControlPlane).expect("bug: a valid cluster has a control plane")
     }
 
-    /// The workers.
     pub fn workers(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|n| n.role == NodeRole::Worker)
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-/// A position in an input file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At {
     /// Path as the user would type it, relative to the repository.
@@ -26,11 +25,9 @@ impl fmt::Display for At {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     pub what: String,
-    /// Where it is written.
     pub at: Option<At>,
     /// The reason, in one sentence, with its ADR where there is one.
     pub why: Option<String>,
-    /// One fix that can be pasted.
     pub hint: Option<String>,
 }
 

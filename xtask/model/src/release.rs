@@ -9,7 +9,6 @@ use crate::fleet::Role;
 
 pub use load::{load, pinned};
 
-/// Where releases are listed.
 pub const RELEASES: &str = "charts/releases.toml";
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,12 +28,10 @@ impl Releases {
         self.manifests.iter().find(|m| m.placement.name == name)
     }
 
-    /// Charts for clusters of this role.
     pub fn charts_on(&self, role: Role) -> impl Iterator<Item = &Chart> {
         self.charts.iter().filter(move |c| c.placement.clusters.contains(&role))
     }
 
-    /// Manifests for clusters of this role.
     pub fn manifests_on(&self, role: Role) -> impl Iterator<Item = &Manifest> {
         self.manifests.iter().filter(move |m| m.placement.clusters.contains(&role))
     }
@@ -60,7 +57,6 @@ impl Releases {
 pub struct Placement {
     /// Its name, unique among charts and manifests: the Helm release name and the folder under `charts/`.
     pub name: String,
-    /// Clusters, by role.
     pub clusters: Vec<Role>,
     /// Installed after everything of a smaller wave on its cluster is ready. Starts at 1.
     pub wave: u32,
@@ -70,11 +66,9 @@ pub struct Placement {
     pub timeout: Duration,
 }
 
-/// A Helm release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chart {
     pub placement: Placement,
-    /// The chart's name in its repository.
     pub chart: String,
     /// `https://…` for a chart repository, `oci://…` for a registry folder.
     pub repository: String,
@@ -108,7 +102,6 @@ impl Chart {
 /// Objects applied by `kubectl apply --server-side`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// Where and when.
     pub placement: Placement,
     pub source: Source,
     /// CRDs that must be established before it counts as ready.

@@ -4,7 +4,6 @@
 //! A plan and its files are complete texts with such names in them, so that they can be printed, compared and
 //! snapshotted without a cluster; [`complete`] puts the values in just before use.
 
-/// A placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Token<'a> {
     /// A value read from a machine or cluster, such as a node's address. Not confidential.

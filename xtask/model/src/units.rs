@@ -27,7 +27,6 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Digits alone: no sign, no point.
 fn whole(digits: &str) -> Option<u64> {
     digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }

@@ -21,12 +21,10 @@ use crate::problem::Problem;
 /// Keys from the root of a document to a value; an element of a list is named by its index.
 pub type Path = Vec<String>;
 
-/// One document of a data file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
     /// The file, relative to the repository.
     pub file: String,
-    /// What stands in it.
     pub value: Value,
     /// Line of every value, from 1; of what an alias stands for, the line of its anchor.
     pub lines: BTreeMap<Path, usize>,

@@ -14,7 +14,6 @@ pub const ARGO_CD: &str = "argo-cd";
 pub const ACCESS: &str = "argocd-access";
 /// The only namespace where that account has rights.
 pub const NAMESPACE: &str = "gitops";
-/// The Secret with the account's token.
 pub const TOKEN: &str = "argocd-manager-token";
 
 pub fn token_secret(cluster: &Cluster) -> String {

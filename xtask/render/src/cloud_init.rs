@@ -13,7 +13,6 @@ use model::problem::Problem;
 use model::yaml::yaml11::{self, Kind};
 use model::yaml::{self, Document, Path};
 
-/// Files and their path on a node.
 const NODE_FILES: [(&str, &str); 8] = [
     ("modules.conf", "/etc/modules-load.d/90-archipelago.conf"),
     ("sysctl.conf", "/etc/sysctl.d/90-archipelago.conf"),

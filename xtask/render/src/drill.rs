@@ -10,11 +10,8 @@ use model::problem::Problem;
 
 /// Below `out/`.
 pub const PROBE: &str = "drill/probe.yaml";
-/// Created while the platform is down.
 pub const LATE: &str = "drill/late.yaml";
-/// Must be denied at admission.
 pub const REFUSED: &str = "drill/refused.yaml";
-/// Kind of the object that holds the script.
 const SCRIPT: &str = "ConfigMap";
 
 /// # Errors

@@ -12,10 +12,8 @@ use model::release::{Chart, RELEASES, Releases};
 use model::token;
 use model::yaml::{self, Document};
 
-/// Secrets of the mesh CA.
 const MESH_CA: [&str; 2] = ["mesh-ca.cert", "mesh-ca.key"];
 
-/// Every binding and its meaning.
 pub const BINDINGS: [(&str, &str); 15] = [
     ("cluster.name", "the cluster's name"),
     ("cluster.id", "its Cilium cluster id, a number"),
@@ -158,7 +156,6 @@ fn secret(fleet: &Fleet, name: &str) -> Result<Value, Problem> {
     })
 }
 
-/// Some step must capture the fact.
 fn fact(fleet: &Fleet, name: &str) -> Result<Value, Problem> {
     let of = |c: &Cluster| c.nodes.iter().map(|n| c.ip_fact(n)).chain([kubeadm::ca_hash_fact(c)]).collect::<Vec<_>>();
     let known: Vec<String> = fleet.clusters.iter().flat_map(of).collect();

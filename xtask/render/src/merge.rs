@@ -5,14 +5,12 @@ use serde_json::{Map, Value};
 use model::problem::{At, Problem};
 use model::yaml::{Document, Path};
 
-/// A key that the renderer owns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Derived {
     /// Missing maps on the way are created; an element of a list must exist.
     pub path: Path,
     /// A map is merged key by key, anything else is one field.
     pub value: Value,
-    /// Where it is derived from.
     pub from: At,
 }
 

@@ -5,7 +5,6 @@ use crate::prelude::*;
 pub const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 /// Kyverno's configuration of its own webhook; its controller creates it when it first runs, not the chart (measured).
 pub const WEBHOOK: &str = "validatingwebhookconfiguration//kyverno-resource-validating-webhook-cfg";
-/// The workload behind that webhook.
 pub const KYVERNO: &str = "kyverno/deployment/kyverno-admission-controller";
 
 /// The error for pods with these violations in a namespace.
@@ -51,7 +50,6 @@ pub fn kyverno(cluster: &Cluster, namespace: &str, pod: &Value, up: bool) -> Opt
     failed.map(|why| format!("admission webhook \"{hook}\" denied the request: {why}"))
 }
 
-/// From the values of the release.
 fn is_excluded(cluster: &Cluster, namespace: &str) -> bool {
     let Some(release) = cluster.release("kyverno") else { return true };
     let own = release.values["config"]["excludeKyvernoNamespace"] != json!(false) && namespace == release.namespace;

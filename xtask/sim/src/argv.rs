@@ -1,10 +1,15 @@
 //! Command lines of the simulated tools: known flags are parsed, others are refused as the tool would refuse them.
 
-use crate::data::{self, Flags};
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+use crate::data;
 use crate::prelude::*;
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct Flag {
+struct Flag {
     name: String,
     takes_value: bool,
     short: Option<char>,
@@ -12,26 +17,23 @@ pub struct Flag {
 
 impl Flag {
     /// `timeout=/t`: see `data/tools.toml`.
-    pub fn parse(text: &str) -> Self {
+    fn parse(text: &str) -> Self {
         let (long, short) = text.split_once('/').unwrap_or((text, ""));
         let name = long.trim_end_matches('=');
         Flag { name: name.to_owned(), takes_value: name != long, short: short.chars().next() }
     }
 }
 
-/// A parsed command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Args<'a> {
     /// By long name, in the order given; a switch has the value `true`.
     pub flags: Vec<(&'a str, &'a str)>,
-    /// Everything else.
     pub words: Vec<&'a str>,
     /// What follows `--`.
     pub rest: Vec<&'a str>,
 }
 
 impl<'a> Args<'a> {
-    /// The last value of a flag.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.flags.iter().rev().find(|(n, _)| *n == name).map(|(_, v)| *v)
     }
@@ -51,7 +53,6 @@ impl<'a> Args<'a> {
         self.words.get(n).copied().unwrap_or_default()
     }
 
-    /// As kubectl, Helm and cilium-cli choose it.
     pub fn kubeconfig<'r>(&self, request: &'r Request) -> &'r str
     where
         'a: 'r,
@@ -65,7 +66,6 @@ pub struct Invocation<'a> {
     pub request: &'a Request,
     pub args: &'a Args<'a>,
     pub now: Duration,
-    /// The VM of the control plane.
     pub vm: String,
 }
 
@@ -75,20 +75,50 @@ impl Invocation<'_> {
     }
 }
 
-/// Every simulated subcommand has flags.
 pub fn is_subcommand(program: &str, subcommand: &str) -> bool {
     subcommand != "global" && flags(program, subcommand).is_some()
 }
 
+/// See `data/tools.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct ToolTable {
+    exit: i32,
+    #[serde(default)]
+    unknown_flag: String,
+    #[serde(default)]
+    missing_value: String,
+    latency_ms: u64,
+    #[serde(default)]
+    latency_ms_of: BTreeMap<String, u64>,
+    /// By subcommand; `global` ones belong to each.
+    #[serde(default)]
+    flags: BTreeMap<String, Flags>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(from = "String")]
+struct Flags(Vec<Flag>);
+
+impl From<String> for Flags {
+    fn from(text: String) -> Self {
+        Flags(text.split_ascii_whitespace().map(Flag::parse).collect())
+    }
+}
+
+fn tool(program: &str) -> Option<&'static ToolTable> {
+    static TOOLS: OnceLock<BTreeMap<String, ToolTable>> = OnceLock::new();
+    TOOLS.get_or_init(|| data::read(include_str!("../data/tools.toml"))).get(program)
+}
+
 fn flags(program: &str, subcommand: &str) -> Option<&'static [Flag]> {
-    data::tool(program)?.flags.get(subcommand).map(|Flags(flags)| flags.as_slice())
+    tool(program)?.flags.get(subcommand).map(|Flags(flags)| flags.as_slice())
 }
 
 impl Request {
-    /// The shortest time in which it is answered.
     pub fn latency(&self) -> Duration {
         let first = self.args.first().map_or("", String::as_str);
-        let table = data::tool(self.tool.program());
+        let table = tool(self.tool.program());
         Duration::from_millis(table.map_or(10, |t| t.latency_ms_of.get(first).copied().unwrap_or(t.latency_ms)))
     }
 }
@@ -104,8 +134,8 @@ impl SimState {
     ) -> ToolResult<Args<'a>> {
         let tables: Vec<_> = subcommands.iter().chain(&["global"]).filter_map(|name| flags(program, name)).collect();
         parse(args, &tables).map_err(|bad| {
-            let table = data::tool(program);
-            let text = |of: fn(&data::ToolTable) -> &String| table.map_or("", |t| of(t));
+            let table = tool(program);
+            let text = |of: fn(&ToolTable) -> &String| table.map_or("", |t| of(t));
             let (text, flag) = match &bad {
                 BadArgs::UnknownFlag(flag) => (text(|t| &t.unknown_flag), flag),
                 BadArgs::MissingValue(flag) => (text(|t| &t.missing_value), flag),
@@ -117,7 +147,6 @@ impl SimState {
     }
 }
 
-/// With the flag as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum BadArgs {
     UnknownFlag(String),

@@ -3,7 +3,6 @@
 use crate::prelude::*;
 use crate::{catalog, curl};
 
-/// Answers one command line.
 pub fn answer(sim: &mut SimState, request: &Request, now: Duration, disk: &mut dyn Disk) -> ToolResult<Response> {
     let words: Vec<&str> = request.args.iter().map(String::as_str).collect();
     let output = match words.as_slice() {

@@ -1,6 +1,7 @@
 //! What upstream servers offer: chart archives with their published digests, Gateway API CRDs.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 
@@ -22,6 +23,15 @@ pub struct Chart {
     #[serde(default)]
     pub crds: Vec<(String, String, String)>,
     pub hook: Option<Hook>,
+}
+
+fn charts() -> &'static BTreeMap<String, Chart> {
+    static CHARTS: OnceLock<BTreeMap<String, Chart>> = OnceLock::new();
+    CHARTS.get_or_init(|| {
+        let mut charts: BTreeMap<String, Chart> = data::read(include_str!("../data/charts.toml"));
+        charts.iter_mut().for_each(|(name, chart)| chart.name.clone_from(name));
+        charts
+    })
 }
 
 const fn default_install_ms() -> u64 {
@@ -115,7 +125,7 @@ pub fn gateway_api(version: &str, only: Option<&str>) -> String {
 }
 
 pub fn find(name: &str) -> Option<&'static Chart> {
-    data::charts().get(name)
+    charts().get(name)
 }
 
 pub fn is_known(name: &str) -> bool {
@@ -131,7 +141,6 @@ pub fn archive(chart: &str, version: &str) -> String {
     format!("simulated archive\nchart: {chart}\nversion: {version}\n")
 }
 
-/// Chart and version of a simulated archive.
 pub fn parse_archive(archive: &str) -> Option<(String, String)> {
     let rest = archive.strip_prefix("simulated archive\nchart: ")?;
     let (chart, rest) = rest.split_once("\nversion: ")?;
@@ -145,7 +154,7 @@ pub fn published_digests() -> BTreeMap<String, String> {
         "gateway-api-v1.6.1-standard-install.yaml",
         "24d931f22abd8e40c973264319ead7cfa09d0fb7716b7ab1ee2ff174cb063a73",
     );
-    let versions = data::charts().iter().flat_map(|(name, chart)| chart.sha256.iter().map(move |of| (name, of)));
+    let versions = charts().iter().flat_map(|(name, chart)| chart.sha256.iter().map(move |of| (name, of)));
     let archives = versions.map(|(name, (version, digest))| (format!("{name}-{version}.tgz"), digest.clone()));
     archives.chain([(gateway.0.to_owned(), gateway.1.to_owned())]).collect()
 }

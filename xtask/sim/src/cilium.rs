@@ -5,7 +5,6 @@ use serde_json::Map;
 use crate::kubectl::access;
 use crate::prelude::*;
 
-/// Answers one command line.
 pub fn answer(sim: &mut SimState, request: &Request, now: Duration, disk: &mut dyn Disk) -> ToolResult<Response> {
     let words: Vec<&str> = request.args.iter().map(String::as_str).collect();
     let subcommand = match words.as_slice() {

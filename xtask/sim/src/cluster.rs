@@ -16,18 +16,15 @@ use crate::vault_store::VaultStore;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
     pub name: String,
-    /// Its certificate authority, by name.
     pub ca: String,
     /// `controlPlaneEndpoint`.
     pub endpoint: String,
     /// The address that etcd, the probes and the controllers' kubeconfigs are bound to.
     pub advertise: Ipv4Addr,
-    /// The names in the API server's certificate.
     pub sans: Vec<String>,
     pub version: String,
     pub pods: Ipv4Net,
     pub services: Ipv4Net,
-    /// Bootstrap tokens by id: secret and expiry.
     pub tokens: BTreeMap<String, (String, Duration)>,
     /// The control plane's clock when its certificates were issued.
     pub certs_issued_at: u64,
@@ -37,7 +34,6 @@ pub struct Cluster {
     pub cordoned: BTreeSet<String>,
     /// By node; only nodes that have annotations.
     pub annotations: BTreeMap<String, BTreeMap<String, String>>,
-    /// Labels by name.
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// By full name: `gateways.gateway.networking.k8s.io`.
     pub crds: BTreeMap<String, Crd>,
@@ -48,7 +44,6 @@ pub struct Cluster {
     pub objects: BTreeMap<String, Rc<Value>>,
     pub reconciled_until: Duration,
     pub vault: VaultStore,
-    /// By namespace and name of the Secret.
     pub synced_secrets: BTreeMap<String, SyncedSecret>,
     /// Changes of reachability while a drill's probe runs.
     pub reachability: Vec<Reachability>,
@@ -63,13 +58,11 @@ pub struct Member {
     pub control_plane: bool,
 }
 
-/// A custom resource definition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crd {
     pub kind: String,
     pub versions: Vec<String>,
     pub namespaced: bool,
-    /// Gateway API's bundle version.
     pub bundle: Option<String>,
     pub since: Duration,
 }
@@ -88,7 +81,6 @@ pub struct Revision {
     /// Helm 3: objects still have what a cancelled revision with other values wrote, and no pod becomes ready (measured
     /// with a `nodeSelector`).
     pub stale: bool,
-    /// The run of Helm that is changing it.
     pub run: Option<u64>,
 }
 
@@ -135,7 +127,6 @@ impl Status {
     }
 }
 
-/// The Ready condition of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ready {
     Yes,
@@ -145,7 +136,6 @@ pub enum Ready {
 }
 
 impl Cluster {
-    /// The newest revision of a release.
     pub fn release(&self, name: &str) -> Option<&Revision> {
         self.releases.iter().filter(|r| r.name == name).max_by_key(|r| r.number)
     }
@@ -194,18 +184,12 @@ pub fn node_cidrs(pods: Ipv4Net, services: Ipv4Net) -> Vec<Ipv4Net> {
     all.filter(|net| !services.contains(net) && !net.contains(&services)).collect()
 }
 
-/// A Secret that External Secrets writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncedSecret {
-    /// The last successful sync.
     pub read: Option<Duration>,
-    /// The last attempt.
     pub(super) tried: Duration,
-    /// Whether the last attempt succeeded.
     pub(super) good: bool,
-    /// Whether the Secret exists.
     pub(super) there: bool,
-    /// Changes with every write.
     pub(super) version: u64,
     /// The annotation at the last sync, and now; they differ when a sync is requested.
     pub(super) done: String,
@@ -216,9 +200,7 @@ pub struct SyncedSecret {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reachability {
     pub(super) from: Duration,
-    /// The sample, in its own cluster.
     pub(super) local: bool,
-    /// The sample of another cluster.
     pub(super) mesh: bool,
     pub(super) thanos: bool,
 }

@@ -40,7 +40,6 @@ pub enum Condition {
     StaleAgentAddress {
         node: String,
         ip: Ipv4Addr,
-        /// When agents started last.
         since: Duration,
     },
     /// Its clocks are ahead by this many seconds.

@@ -4,7 +4,6 @@ use crate::argv::split_short_flags;
 use crate::catalog;
 use crate::prelude::*;
 
-/// Answers one command line.
 pub fn answer(sim: &mut SimState, request: &Request, disk: &mut dyn Disk) -> ToolResult<Output> {
     let args = split_short_flags(&request.args, "fsSL");
     if args == ["--version"] {
@@ -50,7 +49,6 @@ pub fn is_gateway_crds(file: &str, bytes: &[u8]) -> bool {
     })
 }
 
-/// By the archive's file name.
 fn tool_of(file: &str) -> Option<&'static str> {
     let names = [("helm-v", "helm"), ("kubernetes-client-", "kubectl"), ("cilium-", "cilium")];
     let found = names.into_iter().find(|(start, _)| file.starts_with(start) && file.ends_with(".tar.gz"));
@@ -64,7 +62,6 @@ pub fn is_tool_archive(path: &str, bytes: &[u8]) -> bool {
     tool_in_archive(bytes).is_some() && rest.is_some_and(|rest| rest.starts_with('\n') && rest.ends_with('\n'))
 }
 
-/// Name and version.
 pub fn tool_in_archive(bytes: &[u8]) -> Option<(&str, &str)> {
     std::str::from_utf8(bytes).ok()?.lines().nth(1)?.split_once(' ')
 }

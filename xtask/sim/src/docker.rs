@@ -5,7 +5,6 @@ use crate::prelude::*;
 /// Services that `up` starts for a profile if it names none.
 const DEFAULT: &[&str] = &["nexus"];
 
-/// Answers one command line.
 pub fn answer(sim: &mut SimState, request: &Request, now: Duration) -> ToolResult<Response> {
     let words: Vec<&str> = request.args.iter().map(String::as_str).collect();
     let compose = match words.as_slice() {

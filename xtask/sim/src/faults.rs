@@ -146,7 +146,6 @@ pub struct InjectedFault {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Faults {
     kinds: BTreeSet<Kind>,
-    /// Faults per thousand commands.
     per_mille: u64,
     random: u64,
     single: Option<(u64, Kind)>,
@@ -189,7 +188,6 @@ impl Faults {
         Faults { single: Some((point, kind)), random: point, disabled: false, ..Faults::none() }
     }
 
-    /// Counts injection points from here.
     #[must_use]
     pub fn starting_at(self, points: u64) -> Self {
         Faults { points, ..self }
@@ -204,7 +202,6 @@ impl Faults {
         self.disabled = true;
     }
 
-    /// Injection points: commands so far.
     pub fn points(&self) -> u64 {
         self.points
     }

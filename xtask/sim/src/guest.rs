@@ -16,14 +16,13 @@ use readdress::{finish_readdress, readdress};
 
 const SBIN: &str = "/usr/local/sbin/";
 
-/// Runs one command in a VM that is up.
 pub fn run(sim: &mut SimState, vm: &str, args: &[String], request: &Request, now: Duration) -> ToolResult<Response> {
     let root = args.first().is_some_and(|a| a == "sudo");
     let words: Vec<&str> = args.iter().skip(usize::from(root)).map(String::as_str).collect();
     // `multipass exec` only waits: a job in the guest runs on by itself and keeps its output.
     let waiting = sim.vms[vm].guest.jobs.iter().find(|job| job.run == request.run).map(|job| job.next);
     if let Some(next) = waiting {
-        return Ok(pending_until(next, now));
+        return Ok(Response::pending_until(next, now));
     }
     let output = match words.as_slice() {
         [script, rest @ ..] if script.starts_with(SBIN) => {
@@ -47,11 +46,6 @@ pub fn run(sim: &mut SimState, vm: &str, args: &[String], request: &Request, now
         }
     };
     Ok(Response::Done(output))
-}
-
-/// Until a job is done, at least a moment.
-pub fn pending_until(next: Duration, now: Duration) -> Response {
-    Response::Pending(next.saturating_sub(now).max(Duration::from_millis(1)))
 }
 
 /// `kubeadm … && touch FILE` in one process of the node: the file is touched even if the caller is gone.
@@ -150,7 +144,6 @@ fn volume_folders(sim: &mut SimState, vm: &str, words: &[&str], root: bool, requ
     }
 }
 
-/// A job is due: it ends, or is rescheduled.
 pub fn finish_job(sim: &mut SimState, vm: &str, index: usize) {
     let Some(machine) = sim.vms.get_mut(vm) else { return };
     let job = machine.guest.jobs.remove(index);

@@ -12,7 +12,6 @@ mod chart_objects;
 mod release;
 mod upgrade;
 
-/// Answers one command line.
 pub fn answer(sim: &mut SimState, request: &Request, now: Duration, disk: &mut dyn Disk) -> ToolResult<Response> {
     let first = request.args.first().map_or("", String::as_str);
     let length = if ["get", "show"].contains(&first) { 2 } else { 1 };

@@ -70,7 +70,6 @@ fn validate_config(config: &str) -> ToolResult<()> {
     validate(&documents).map_err(|message| kubeadm_error(&message))
 }
 
-/// The documents of a valid configuration.
 fn by_kind(config: &str) -> ToolResult<BTreeMap<String, Rc<Value>>> {
     let documents = yaml::documents(config).map_err(|why| kubeadm_error(&why))?;
     Ok(documents.iter().map(|d| (text(d, "/kind").to_owned(), d.clone())).collect())
@@ -122,7 +121,6 @@ fn init(sim: &mut SimState, vm: &str, config: String, request: &Request, now: Du
     Ok(sim.start_job(vm, request, Work::Init(config), now, timings::INIT))
 }
 
-/// The control plane is up, or left partial.
 pub fn finish_init(sim: &mut SimState, vm: &str, config: &str, now: Duration) -> Output {
     let Ok(documents) = by_kind(config) else { return kubeadm_error("the configuration changed under an init") };
     ensure_ca(sim, vm);

@@ -19,7 +19,6 @@ mod pod_endpoints;
 mod read;
 mod write;
 
-/// Answers one command line.
 pub fn answer(sim: &mut SimState, request: &Request, now: Duration, disk: &mut dyn Disk) -> ToolResult<Response> {
     let (args, subcommand) = parse_command(sim, request)?;
     if subcommand == "version" {

@@ -8,7 +8,6 @@ use crate::conditions::{Breach, Condition};
 use crate::prelude::*;
 use ipnet::Ipv4Net;
 
-/// The workload that mesh checks use.
 pub const SAMPLE: &str = "sample/deployment/sample";
 /// From a ready mesh server to a connected KVStoreMesh (assumption).
 const LINK: Duration = Duration::from_secs(15);
@@ -19,10 +18,8 @@ const NOT_FOUND: &str = "remote cluster configuration required but not found";
 const SYNCHRONISING: &str = "synchronization in progress for endpoints, identities, nodes, services";
 const WAITING: &str = "Waiting for initial connection to be established";
 
-/// From one side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// KVStoreMesh.
     pub cache: Result<(), &'static str>,
     pub agents: Result<(), &'static str>,
 }
@@ -87,7 +84,6 @@ impl SimState {
         cluster.nodes.keys().any(|node| self.stale_agent_ip(cluster, node).is_some())
     }
 
-    /// From its node's range.
     pub(super) fn pod_ip(&self, cluster: &Cluster, workload: &Workload, number: usize) -> Option<Ipv4Addr> {
         let range = (*self.pod_ranges(cluster).get(workload.placed.get(number)?)?)?;
         let place = cluster.workloads.keys().position(|key| *key == workload.key())? * 4 + 2 + number;
@@ -272,14 +268,12 @@ pub const TUNNEL: u16 = 8472;
 pub const HEALTH: u16 = 4240;
 pub const CILIUM_AGENT: &str = "kube-system/daemonset/cilium";
 pub const SERVER: &str = "kube-system/deployment/clustermesh-apiserver";
-/// Image pull (assumption).
 const IMAGES: Duration = Duration::from_secs(10);
 
 pub fn awaits_certificates(cluster: &Cluster) -> bool {
     cluster.workloads.contains_key(SERVER) && !cluster.objects.contains_key(CERTIFIED)
 }
 
-/// From the values of its release.
 pub fn peers(cluster: &Cluster) -> Option<&serde_json::Map<String, Value>> {
     cluster.release("cilium")?.values["clustermesh"]["config"]["clusters"].as_object()
 }

@@ -10,7 +10,6 @@ use crate::vms::{Guest, Job, Power, Vm, Work};
 use crate::yaml;
 use tool::Exit;
 
-/// Answers one command line.
 pub fn answer(sim: &mut SimState, request: &Request, now: Duration) -> ToolResult<Response> {
     let subcommand = request.args.first().map_or("", String::as_str);
     if !argv::is_subcommand("multipass", subcommand) {
@@ -180,7 +179,6 @@ fn launch(sim: &mut SimState, request: &Request, args: &Args, now: Duration) -> 
     Ok(Response::Pending(after))
 }
 
-/// A VM that starts to boot.
 fn new_vm(sim: &mut SimState, request: &Request, args: &Args, now: Duration) -> ToolResult<Vm> {
     let name = args.get("name").unwrap_or_default();
     let first = name.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -333,7 +331,6 @@ fn exec(sim: &mut SimState, request: &Request, args: &Args, now: Duration) -> To
     guest::run(sim, &name, &inner, request, now)
 }
 
-/// The client's own timeout.
 pub fn launch_timed_out() -> Output {
     Output { stderr: "Timed out waiting for instance launch.\n".into(), ..Output::of(Exit::Code(5)) }
 }

@@ -29,18 +29,15 @@ impl SimState {
             .any(|c| c.workloads.contains_key(crate::vault::WORKLOAD) && off(c))
     }
 
-    /// During the outage.
     pub(super) fn breach_active(&self, cluster: &Cluster, breach: Breach) -> bool {
         self.conditions(&cluster.name).any(|m| *m == Condition::DuringOutage(breach)) && self.platform_away()
     }
 
-    /// In an outage that the probe recorded.
     pub(super) fn breach_happened(&self, cluster: &Cluster, breach: Breach) -> bool {
         self.conditions(&cluster.name).any(|m| *m == Condition::DuringOutage(breach))
             && cluster.reachability.iter().any(|s| !s.thanos)
     }
 
-    /// On clusters where the drill's probe runs.
     pub(super) fn record_reachability(&mut self, now: Duration) {
         let counts = |vm: &Vm| matches!(&vm.guest.control, Control::Made(c) if c.workloads.contains_key(PROBE));
         let counting: Vec<String> =
@@ -149,7 +146,6 @@ impl SimState {
 const ROUTES: [Route; 2] = [("local", |s| s.local), ("mesh", |s| s.mesh)];
 type Route = (&'static str, fn(&Reachability) -> bool);
 
-/// Before the first record, the first one.
 fn reachability_at(cluster: &Cluster, second: u64) -> Option<&Reachability> {
     cluster.reachability.iter().rev().find(|s| s.from.as_secs() <= second).or(cluster.reachability.first())
 }
@@ -166,7 +162,6 @@ fn outage_around(cluster: &Cluster, second: u64) -> Option<(u64, Option<u64>)> {
     Some((cluster.reachability[first].from.as_secs(), back))
 }
 
-/// From the values of its release.
 fn truncate_period(cluster: &Cluster) -> Duration {
     let values = cluster.release("prometheus-agent").map(|r| &r.values);
     let flags = values.and_then(|v| v.pointer("/server/defaultFlagsOverride")).and_then(Value::as_array);

@@ -1,6 +1,5 @@
 //! Packages and scripts on a node, and kubeadm's upgrade.
 
-use crate::guest::pending_until;
 use crate::kubeadm_rules::kubeadm_error;
 use crate::prelude::*;
 use crate::vms::{Control, Guest, Work, Worker};
@@ -23,7 +22,7 @@ pub fn start_prep(sim: &mut SimState, vm: &str, alone: bool, request: &Request, 
     // Waits for the lock of another run: cloud-init's, or one whose caller was killed.
     let locks = |work: &Work| matches!(work, Work::Prep | Work::Kubeadm);
     if let Some(job) = sim.vms[vm].guest.jobs.iter().find(|job| locks(&job.work)) {
-        return pending_until(job.next, now);
+        return Response::pending_until(job.next, now);
     }
     if alone {
         return sim.start_job(vm, request, Work::Kubeadm, now, timings::KUBEADM);
@@ -147,7 +146,7 @@ pub fn node_upgrade(
         return Err(failure(1, "node-upgrade: there is no control plane on this node"));
     }
     if let Some(job) = guest.jobs.iter().find(|job| matches!(job.work, Work::Apply(_))) {
-        return Ok(pending_until(job.next, now));
+        return Ok(Response::pending_until(job.next, now));
     }
     if let Some(machine) = sim.vms.get_mut(vm) {
         machine.guest.upgrading = true;

@@ -92,7 +92,6 @@ impl SimState {
         }
     }
 
-    /// Brings controllers up to date.
     pub(super) fn reconcile_cluster(&mut self, vm: &str, now: Duration) {
         if self.is_idle(vm, now) {
             // So that the next reconcile does not start from an earlier time.

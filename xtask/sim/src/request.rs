@@ -17,18 +17,15 @@ pub struct Request {
     pub tool: Tool,
     pub args: Vec<String>,
     pub stdin: Vec<u8>,
-    /// On top of the user's environment.
     pub env: Vec<(String, String)>,
     pub since: Duration,
 }
 
 impl Request {
-    /// Stdin as text.
     pub fn text(&self) -> Cow<'_, str> {
         text(&self.stdin)
     }
 
-    /// An environment variable.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.env.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
@@ -45,6 +42,13 @@ pub enum Response {
     Pending(Duration),
 }
 
+impl Response {
+    /// Until a job is done, at least a moment.
+    pub fn pending_until(next: Duration, now: Duration) -> Self {
+        Response::Pending(next.saturating_sub(now).max(Duration::from_millis(1)))
+    }
+}
+
 /// Files that tools read and write: kubeconfigs, chart archives, manifests.
 pub trait Disk {
     fn read(&self, path: &str) -> Option<Rc<Vec<u8>>>;
@@ -53,10 +57,7 @@ pub trait Disk {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct MemoryDisk(
-    /// By path.
-    pub BTreeMap<String, Vec<u8>>,
-);
+pub struct MemoryDisk(pub BTreeMap<String, Vec<u8>>);
 
 impl Disk for MemoryDisk {
     fn read(&self, path: &str) -> Option<Rc<Vec<u8>>> {
@@ -86,5 +87,4 @@ pub(super) fn failure(code: i32, stderr: impl Into<String>) -> Output {
     Output { stderr, ..Output::of(Exit::Code(code)) }
 }
 
-/// The error is a command's early output.
 pub(super) type ToolResult<T> = Result<T, Output>;

@@ -18,7 +18,6 @@ struct NodeView<'a> {
     /// MiB that pods may still request.
     free: u64,
     cordoned: bool,
-    /// Its kubelet reports.
     online: bool,
     ready: bool,
 }
@@ -35,7 +34,6 @@ impl SimState {
         !moments.all(|moment| self.reconcile_pods_at(vm, moment))
     }
 
-    /// Returns whether any pod had pending work.
     fn reconcile_pods_at(&mut self, vm: &str, now: Duration) -> bool {
         let Some(cluster) = self.cluster(vm) else { return false };
         let mut order = self.workloads_with_pending_work(cluster);
@@ -213,7 +211,6 @@ impl SimState {
         self.running_since(cluster, w, node).filter(|since| *since <= now).map(|_| node)
     }
 
-    /// Desired and ready.
     pub(super) fn pods(&self, cluster: &Cluster, w: &Workload, now: Duration) -> (usize, usize) {
         let wanted = if w.kind == "DaemonSet" { cluster.nodes.len() } else { w.replicas };
         // Placed pods of a DaemonSet run, whatever another one waits for.

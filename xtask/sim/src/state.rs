@@ -11,19 +11,15 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{self, Chart, UNKNOWN_CHART};
 use crate::vms::{Control, Idle, Job, Power, Vm, Vms, Work, Worker};
 
-/// The host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     pub os: String,
     pub arch: String,
     pub cpus: u32,
     pub memory_bytes: u64,
-    /// On the disk of VMs.
     pub free_disk_bytes: u64,
     pub networks: Vec<String>,
-    /// From which Multipass assigns addresses.
     pub vm_network: Ipv4Net,
-    /// Installed versions by executable.
     pub tools: BTreeMap<String, String>,
 }
 
@@ -58,14 +54,12 @@ pub struct SimState {
     pub(super) machine: Machine,
     pub(super) vms: Vms,
     pub(super) image_cached: bool,
-    /// Addresses assigned so far.
     pub(super) leases: u32,
     /// Counter for unique numbers: runs, certificate authorities.
     pub(super) serial: u64,
     /// Output of ended jobs in VMs, by the run that started them.
     pub(super) results: BTreeMap<u64, Output>,
     pub(super) launches: BTreeMap<String, u32>,
-    /// Launches that have created their VM.
     pub(super) launched: BTreeSet<u64>,
     /// sha256 of files that upstream servers offer.
     pub(super) published: BTreeMap<String, String>,
@@ -81,9 +75,7 @@ pub struct SimState {
     pub(super) helm_started: BTreeSet<u64>,
     /// Runs of Helm that have created their objects.
     pub(super) helm_applied: BTreeSet<u64>,
-    /// Running services of the host's Docker.
     pub(super) services: BTreeSet<String>,
-    /// By cluster.
     pub(super) conditions: BTreeMap<String, Vec<Condition>>,
     pub(super) unknown: Vec<String>,
     /// Suspended seconds: the host's clock includes them, the time of a run does not.
@@ -114,7 +106,6 @@ impl SimState {
         catalog::find(name).or_else(|| unsupported().then_some(&UNKNOWN_CHART))
     }
 
-    /// Makes an upstream host unresolvable.
     #[must_use]
     pub fn without(mut self, host: &str) -> Self {
         self.unresolvable_hosts.insert(host.to_owned());
@@ -230,7 +221,6 @@ impl SimState {
         }
     }
 
-    /// The running VM with this address.
     pub(super) fn vm_at(&self, ip: Ipv4Addr) -> Option<(&String, &Vm)> {
         self.vms.iter().find(|(_, vm)| vm.ip == ip && vm.power == Power::Running)
     }

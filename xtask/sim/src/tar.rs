@@ -4,7 +4,6 @@ use crate::argv::split_short_flags;
 use crate::curl;
 use crate::prelude::*;
 
-/// Answers one command line.
 pub fn answer(sim: &mut SimState, request: &Request, disk: &mut dyn Disk) -> ToolResult<Output> {
     let args = split_short_flags(&request.args, "xzf");
     let args = sim.parse_args(request, "tar", &[], &args)?;

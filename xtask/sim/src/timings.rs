@@ -8,7 +8,6 @@ const fn s(seconds: u64) -> Duration {
 
 /// Clocks at the start of a simulation: seconds since 1970.
 pub const EPOCH: u64 = 1_763_855_000;
-/// Seconds that the host is suspended.
 pub const NIGHT: u64 = 6 * 3600;
 /// Seconds by which kubeadm backdates certificates (upstream: `CertificateBackdate`).
 pub const BACKDATE: u64 = 300;

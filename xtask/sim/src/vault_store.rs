@@ -8,15 +8,11 @@ use crate::prelude::*;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultStore {
-    /// The launch of the VM that has the volume.
     pub disk: u64,
     /// Unseal key and root token, once initialised.
     pub keys: Option<(String, String)>,
-    /// The start of the pod that was unsealed.
     pub open: Option<String>,
-    /// Written data, by path.
     pub paths: BTreeMap<String, Value>,
-    /// Our files next to its data.
     pub files: BTreeMap<String, String>,
 }
 
@@ -34,7 +30,6 @@ fn error(verb: &str, path: &str, code: u16, why: &str) -> Output {
 }
 
 impl VaultStore {
-    /// It stays sealed.
     pub fn init(&mut self, serial: u64, disk: u64) -> Output {
         if self.keys.is_some() {
             return error("PUT", "sys/init", 400, "Vault is already initialized");

@@ -64,7 +64,6 @@ impl SimState {
         chosen.for_each(|(_, name)| self.readdress(name, now));
     }
 
-    /// The command dies; what it did stays.
     pub(super) fn abort_midway(&mut self, request: &Request, now: Duration) -> Output {
         self.terminate(request, true, now);
         for vm in self.vms.values_mut() {

@@ -36,7 +36,6 @@ pub struct Vm {
     pub power_changed_at: Duration,
     /// When cloud-init ends, if the preparation is not part of it.
     pub initialised: Duration,
-    /// cloud-init waits for the preparation.
     pub waits_for_prep: bool,
     pub boots: u32,
     /// Seconds that its clock is behind: a guest's clock stands still while the host is suspended (multipass#982).
@@ -51,15 +50,12 @@ pub struct Vm {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guest {
-    /// By path. Copies of a guest share them.
     pub files: Rc<BTreeMap<String, String>>,
     /// Our lines in `/etc/hosts`.
     pub hosts: BTreeMap<String, Ipv4Addr>,
-    /// The marker of a finished preparation.
     pub prep: String,
     /// Installed version where the marker is missing: a preparation begins by removing it.
     pub packages: String,
-    /// kubeadm's version where it differs.
     pub kubeadm: String,
     /// Version of the running kubelet where it differs from the installed one.
     pub running: String,
@@ -69,14 +65,12 @@ pub struct Guest {
     pub upgrading: bool,
     /// In `/etc/kubernetes/pki`, by name.
     pub ca: Option<String>,
-    /// A worker's CA.
     pub joined_ca: Option<String>,
     pub control: Control,
     pub sealed: bool,
     pub worker: Worker,
     /// The kubelet's address. It does not run on a machine without it.
     pub node_ip: Option<Ipv4Addr>,
-    /// Folders.
     pub volumes: BTreeSet<String>,
     pub jobs: Vec<Job>,
 }
@@ -104,9 +98,7 @@ pub struct Job {
     pub run: u64,
     pub work: Work,
     pub began: Duration,
-    /// When it is due, or polls again.
     pub next: Duration,
-    /// Created when it succeeds.
     pub then_touch: Option<String>,
 }
 

@@ -13,19 +13,14 @@ pub struct Workload {
     pub name: String,
     /// Empty if it was applied.
     pub release: String,
-    /// When its pods were requested.
     pub since: Duration,
-    /// Ignored for a DaemonSet: one per node.
     pub replicas: usize,
     pub needs: PodNeeds,
-    /// Nodes of its pods.
     pub placed: Vec<String>,
     /// The node of its volume; its pods run nowhere else.
     pub volume_node: Option<String>,
-    /// Admission has accepted its pods.
     pub admitted: bool,
     pub pending: PendingReason,
-    /// When it was pending last, or got a node.
     pub pending_until: Duration,
     /// Its images are on its nodes (assumption: a restarted pod stays where it was).
     pub images_cached: bool,
@@ -46,7 +41,6 @@ pub struct PodNeeds {
     pub mounts: Vec<String>,
     /// Seconds until its images are pulled.
     pub pull: u64,
-    /// Null for a chart's pods.
     pub template: Value,
 }
 

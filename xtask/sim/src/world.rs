@@ -14,7 +14,6 @@ struct Running {
     request: Request,
     /// When it is polled next. `None`: it hangs.
     next: Option<Duration>,
-    /// Order among those due at the same time.
     order: u64,
     fault: Option<Kind>,
     /// Output lines still to come, with their times.
@@ -63,7 +62,6 @@ impl SimWorld {
         Ok(world)
     }
 
-    /// A copy on another disk.
     pub fn copy(&self, disk: Box<dyn Disk>) -> Self {
         SimWorld { saved: self.saved.clone(), disk, ended: self.ended.clone() }
     }
@@ -96,7 +94,6 @@ impl SimWorld {
         self.saved.faults = faults;
     }
 
-    /// Injection points so far.
     pub fn points(&self) -> u64 {
         self.saved.faults.points()
     }

@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use model::yaml;
 
-/// A run has some forty texts.
 const CACHE_SIZE: usize = 256;
 
 type Read = Result<Rc<[Rc<Value>]>, String>;

@@ -6,7 +6,6 @@ pub fn version() -> Command {
     Command::ask(Tool::Curl, ["--version"])
 }
 
-/// Leaves no file behind on failure.
 pub fn get(url: &str, to: &str) -> Command {
     let quiet = ["--fail", "--location", "--silent", "--show-error", "--retry", "3", "--remove-on-error"];
     Command::act(Tool::Curl, quiet.iter().copied().chain(["--create-dirs", "--output", to, url]))

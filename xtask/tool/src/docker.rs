@@ -20,7 +20,6 @@ fn compose(profile: Option<&str>, rest: &[&str]) -> Vec<String> {
     global.into_iter().chain(profile).chain(rest.iter().copied()).map(str::to_owned).collect()
 }
 
-/// A line per running service.
 pub fn running(profile: Option<&str>) -> Command {
     Command::ask(Tool::Docker, compose(profile, &["ps", "--services", "--status", "running"]))
 }
@@ -32,7 +31,6 @@ pub fn up(profile: Option<&str>, services: &[&str], seconds: u64) -> Command {
     Command::act(Tool::Docker, compose(profile, &[&flags[..], services].concat()))
 }
 
-/// Volumes stay.
 pub fn down(profile: Option<&str>, services: &[&str]) -> Command {
     Command::act(Tool::Docker, compose(profile, &[&["rm", "--stop", "--force"][..], services].concat()))
 }

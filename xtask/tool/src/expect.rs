@@ -21,7 +21,6 @@ pub use answer::Answer;
 /// Longest piece of an answer that is repeated in an explanation, in characters.
 const QUOTE: usize = 120;
 
-/// What an output must look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expect {
     /// The exit code is this.
@@ -63,7 +62,6 @@ pub enum Expect {
 }
 
 impl Expect {
-    /// Whatever the answer is.
     pub const ALWAYS: Expect = Expect::All(vec![]);
 
     #[must_use]

@@ -40,7 +40,6 @@ pub fn json(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|e| format!("stdout is not JSON ({e})"))
 }
 
-/// A text, number or boolean as text.
 pub fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

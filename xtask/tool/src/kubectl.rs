@@ -6,7 +6,6 @@
 use super::helm::revisions;
 use super::{Command, Tool};
 
-/// Field manager of everything we apply.
 pub const MANAGER: &str = "archipelago";
 
 #[derive(Debug, Clone)]
@@ -184,7 +183,6 @@ impl Kubectl {
         self.ask(&[&place[..], words].concat())
     }
 
-    /// The same with standard input.
     pub fn exec_fed(&self, namespace: &str, pod: &str, container: &str, words: &[&str]) -> Command {
         let place = ["exec", "--stdin", "--namespace", namespace, pod, "--container", container, "--"];
         self.ask(&[&place[..], words].concat())

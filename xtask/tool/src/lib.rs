@@ -40,7 +40,6 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// The name of its executable.
     pub fn program(self) -> &'static str {
         match self {
             Tool::Multipass => "multipass",
@@ -68,7 +67,6 @@ pub enum Stdin {
     Text(String),
 }
 
-/// Where in an output a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Extractor {
     /// The whole of stdout, trimmed.
@@ -97,10 +95,8 @@ pub struct Capture {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     pub tool: Tool,
-    /// Its arguments. No secrets here.
     pub args: Vec<String>,
     pub stdin: Stdin,
-    /// Environment on top of the user's own.
     pub env: Vec<(String, String)>,
     /// Whether it changes anything; a probe never does.
     pub mutates: bool,
@@ -116,7 +112,6 @@ impl Command {
         Command { tool, args, stdin: Stdin::Closed, env: vec![], mutates: false, ignore_exit: false, captures: vec![] }
     }
 
-    /// A command that changes something.
     pub fn act<S: Into<String>>(tool: Tool, args: impl IntoIterator<Item = S>) -> Self {
         Command { mutates: true, ..Command::ask(tool, args) }
     }
@@ -162,7 +157,6 @@ impl Command {
         self.captures.iter().any(|l| l.secret)
     }
 
-    /// Every text that may hold a token.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let told = match &self.stdin {
             Stdin::Text(text) => Some(text.as_str()),
@@ -171,13 +165,11 @@ impl Command {
         self.args.iter().map(String::as_str).chain(self.env.iter().map(|(_, v)| v.as_str())).chain(told)
     }
 
-    /// No secret may be among them.
     pub fn arg_tokens(&self) -> Vec<token::Token<'_>> {
         self.args.iter().flat_map(|a| token::tokens(a)).collect()
     }
 }
 
-/// One line for a shell.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in &self.env {
@@ -205,7 +197,6 @@ pub fn quoted(arg: &str) -> Cow<'_, str> {
     }
 }
 
-/// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exit {
@@ -221,7 +212,6 @@ pub enum Exit {
     NotStarted(String),
 }
 
-/// Streams are capped by the world.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Output {
     pub exit: Exit,
@@ -243,12 +233,9 @@ impl Output {
     }
 }
 
-/// Time limits of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// One run of the probe.
     pub ask: Duration,
-    /// One command of the act.
     pub act: Duration,
     pub attempts: u32,
     /// Pause before the next attempt; doubles each time, up to eight times as long.

@@ -7,7 +7,6 @@ pub fn extract(archive: &str, member: &str, folder: &str) -> Command {
     Command::act(Tool::Tar, ["-xzf", archive, "-C", folder, member])
 }
 
-/// Prints one member of a gzipped archive.
 pub fn print(archive: &str, member: &str) -> Command {
     Command::ask(Tool::Tar, ["-xzOf", archive, member])
 }

@@ -24,7 +24,6 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// The first pod of the release of this name.
     pub fn of(kubectl: Kubectl, namespace: &str, release: &str) -> Self {
         Vault { kubectl, namespace: namespace.to_owned(), pod: format!("{release}-0") }
     }
@@ -69,7 +68,6 @@ impl Vault {
         self.act(&["rm", "-f", ANSWER])
     }
 
-    /// Needs no token.
     pub fn unseal(&self) -> Command {
         let key = serde_json::json!({ "key": secret(UNSEAL_KEY) });
         Command { mutates: true, ..self.with_stdin(&["vault", "write", "sys/unseal", "-"], format!("{key}\n")) }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::{Output, Tool};
 
-/// One running command.
 pub type TaskId = u64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +23,6 @@ pub enum Event {
     Interrupt,
 }
 
-/// A command with every token interpolated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     pub task: TaskId,
@@ -32,7 +30,6 @@ pub struct Call {
     pub args: Vec<String>,
     /// What it reads; closed afterwards.
     pub stdin: Vec<u8>,
-    /// Environment on top of the user's own.
     pub env: Vec<(String, String)>,
 }
 

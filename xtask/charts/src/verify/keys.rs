@@ -8,7 +8,6 @@ use model::release::{Chart, RELEASES, Releases};
 use model::yaml::{Document, Path};
 use render::merge;
 
-/// The values of a chart.
 pub struct ChartValues<'a> {
     /// Its `values.yaml`, as in the archive.
     pub text: &'a str,
@@ -140,7 +139,6 @@ mod tests {
     const CHART: &str = "# nameOverride: x\nreplicas: 1\nresources: {}\nserver:\n  port: 80\n  # storageClass: fast\n\
                          \x20 limits:\n    rate: 1\n  args: []\n  log:\nnode:\n  name: a\n";
 
-    /// The values of its subchart.
     const PART: &str = "args: []\nport: 1\nlog:\n  # level: info\n  to: file\n";
 
     fn check(ours: &str, free: &[&str]) -> Vec<String> {

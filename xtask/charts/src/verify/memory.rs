@@ -13,7 +13,6 @@ use model::units::parse_quantity;
 const ETCD: u64 = 100 << 20;
 const COREDNS: (u64, u64) = (2, 70 << 20);
 
-/// The memory request of a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Its release and workload: `loki statefulset/loki`.
@@ -23,10 +22,8 @@ pub struct Request {
     pub each: u64,
 }
 
-/// Memory that the kubelet reserves.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Reserve {
-    /// Bytes.
     pub fixed: u64,
     /// Percent of the node's memory, where a threshold is written as `5%`.
     pub percent: f64,
@@ -35,7 +32,6 @@ pub struct Reserve {
 /// The memory of a node in bytes, and the requests on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeMemory {
-    /// The VM.
     pub node: String,
     pub memory: u64,
     /// Without the reserve. The kernel uses a few percent more.

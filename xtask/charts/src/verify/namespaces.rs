@@ -14,7 +14,6 @@ use model::release::{Chart, RELEASES, Releases, Source};
 use model::yaml::{self, Document};
 use render::Data;
 
-/// The label with the enforced level.
 const LABEL: &str = "pod-security.kubernetes.io/enforce";
 /// Capabilities that `baseline` allows to add.
 const CAPABILITIES: [&str; 13] = [

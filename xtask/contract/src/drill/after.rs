@@ -10,7 +10,6 @@ use render::Files;
 use render::drill::{LATE, PROBE};
 use tool::{Command, Extractor, Limits};
 
-/// Thanos answers queries here.
 const THANOS: &str = "/api/v1/namespaces/monitoring/services/thanos-query:9090/proxy/api/v1/query?query=";
 /// The series that every scrape of an agent's own page adds one sample to.
 const UP: &str = "up%7Bcluster%3D%22CLUSTER%22%2Cjob%3D%22prometheus%22%7D";

@@ -13,7 +13,6 @@ use tool::Output;
 use tool::expect::ending;
 use tool::extract::json;
 
-/// The work on one clause in the live tier.
 pub struct LiveContext<'a> {
     pub base: ClauseContext,
     pub(crate) rendered: &'a RenderedState,
@@ -74,12 +73,10 @@ impl<'a> LiveContext<'a> {
         LiveContext { base: ClauseContext::new(clause), rendered, live, clusters, answers, unanswered: Vec::new() }
     }
 
-    /// The clusters that answer.
     pub(crate) fn sites(&mut self) -> Vec<Site<'a>> {
         self.answering(|_| true)
     }
 
-    /// The app clusters that answer.
     pub(crate) fn apps(&mut self) -> Vec<Site<'a>> {
         self.answering(|cluster| cluster.role == Role::Workload)
     }

@@ -33,7 +33,6 @@ pub fn plan(fleet: &Fleet, clusters: &[String], state: &RenderedState) -> Plan {
     Plan { name: "verify-contract", steps, files: Files::new(), pools: BTreeMap::new() }
 }
 
-/// The id of a question to a cluster.
 pub fn id(cluster: &str, what: &str) -> StepKey {
     StepKey::cluster(cluster, &format!("live/{what}"))
 }
@@ -45,7 +44,6 @@ pub(crate) fn question(cluster: &Cluster, what: &str, title: &str, ask: Command,
     if what == "api" { step } else { step.needs([id(&cluster.name, "api")]) }
 }
 
-/// The first object of a list has a name.
 pub(crate) fn not_empty() -> Expect {
     Expect::JsonPresent("/items/0/metadata/name".into())
 }
@@ -139,7 +137,6 @@ pub(crate) fn named_by<'a>(document: &'a Document, path: &str, otherwise: &'a st
     (document.namespace(), name.unwrap_or(otherwise))
 }
 
-/// The release of a chart on a cluster.
 pub(crate) fn release_of<'a>(manifests: &'a ClusterManifests, chart: &str) -> Option<&'a Document> {
     manifests.releases().find(|s| s.chart() == Some(chart))
 }

@@ -9,7 +9,6 @@ use super::SEGMENT;
 pub(super) struct Log {
     /// Closed segments: the last scrape in each, and its bytes.
     closed: VecDeque<(u64, u64)>,
-    /// Bytes in the open one.
     open: u64,
     /// The newest scrape, and the newest that was sent.
     scraped: u64,
@@ -59,12 +58,10 @@ impl Log {
         refused
     }
 
-    /// Scrapes that wait.
     pub(super) fn backlog(&self) -> u64 {
         self.scraped - self.sent
     }
 
-    /// Bytes on disk.
     pub(super) fn bytes(&self) -> u64 {
         self.closed.iter().map(|(_, bytes)| bytes).sum::<u64>() + self.open
     }

@@ -10,18 +10,13 @@ use model::units::parse_duration;
 /// Bytes of the log in a scrape of one app cluster where nothing is limited to less. Assumed: 800 samples of 12 B.
 const SCRAPE: u64 = 9600;
 
-/// The settings of a simulated drill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// From scrape to scrape.
     pub interval: Duration,
-    /// From truncation to truncation.
     pub period: Duration,
-    /// Bytes of one scrape in the log.
     pub interval_bytes: u64,
     /// How old a sample may be when Thanos takes it.
     pub window: Duration,
-    /// From reading a secret to reading it again.
     pub refresh: Duration,
     /// From one try of an unreachable store to the next.
     pub requeue: Duration,

@@ -12,16 +12,12 @@ use model::release::Chart;
 use model::yaml;
 use render::merge::path as keys;
 
-/// How much was rendered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rendering {
     /// The Helm that did it: `v4.1.4`.
     pub helm: String,
-    /// Releases that were rendered.
     pub releases: BTreeSet<String>,
-    /// Releases that are listed.
     pub of: usize,
-    /// Objects, of all clusters together.
     pub objects: usize,
 }
 
@@ -30,12 +26,10 @@ pub struct Rendering {
 pub(super) struct Origin {
     /// Texts of the values, by what they say, with their paths and lines.
     said: BTreeMap<String, Vec<(String, At)>>,
-    /// The entry.
     listed: At,
 }
 
 impl RenderedState {
-    /// Adds what a release renders on a cluster.
     pub fn add(&mut self, cluster: &str, chart: &Chart, objects: Vec<Rendered>) {
         let rendering = self.rendering.get_or_insert_default();
         rendering.objects += objects.len();
@@ -88,7 +82,6 @@ impl Origin {
         alike.or(only).map(|(_, at)| at.clone())
     }
 
-    /// The longest value that stands in it.
     fn within(&self, text: &str) -> Option<At> {
         let inside = self.said.iter().filter(|(said, _)| said.len() > 7 && text.contains(said.as_str()));
         inside.max_by_key(|(said, _)| said.len()).map(|(_, places)| places[0].1.clone())
@@ -142,7 +135,6 @@ fn opened(mut object: Value) -> Value {
     object
 }
 
-/// A text that is one table.
 fn table(text: &str) -> Option<Value> {
     if !text.contains('\n') && !text.trim_start().starts_with('{') {
         return None;

@@ -2,9 +2,7 @@
 
 /// Up to this size everything is kept, so that JSON is complete.
 const LIMIT: usize = 16 * 1024 * 1024;
-/// Beyond it, this much of the beginning …
 const HEAD: usize = 64 * 1024;
-/// … and this much of the end.
 const TAIL: usize = 1024 * 1024;
 
 #[derive(Debug, Default)]

@@ -24,20 +24,16 @@ use tool::{Call, Event, Exit, Output, TaskId, Tool};
 const GRACE: Duration = Duration::from_secs(1);
 /// … and after this long in any case, if that descendant goes on writing.
 const MAX_GRACE: Duration = Duration::from_secs(10);
-/// How often that is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What all commands have in common.
 #[derive(Debug, Clone)]
 pub struct Environment {
-    /// Their working directory.
     pub root: Utf8PathBuf,
     /// `PATH`, for us and for them.
     pub path: OsString,
 }
 
 impl Environment {
-    /// The path of a program.
     pub fn find(&self, tool: Tool) -> Option<Utf8PathBuf> {
         let found = which::which_in(tool.program(), Some(&self.path), &self.root).ok()?;
         Utf8PathBuf::from_path_buf(found).ok()

@@ -17,7 +17,6 @@ const LIST: &str = "generated.txt";
 pub struct Written {
     pub changed: Vec<String>,
     pub removed: Vec<String>,
-    /// How many were unchanged.
     pub same: usize,
 }
 

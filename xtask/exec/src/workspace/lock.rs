@@ -34,13 +34,11 @@ impl Workspace {
         Ok(Lock { file })
     }
 
-    /// Whether a run holds it now.
     pub fn is_locked(&self) -> bool {
         let file = File::open(self.out().join("lock"));
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
-    /// Removes incomplete files of killed runs.
     fn empty_temp_folder(&self) -> Result<(), Problem> {
         let temp = self.temp_folder()?;
         let entries = temp.read_dir_utf8().map_err(|e| io_problem("read folder", self.shown(&temp), &e))?;

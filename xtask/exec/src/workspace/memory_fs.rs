@@ -57,7 +57,6 @@ impl MemoryFs {
         self.0.borrow().get(path.as_str()).cloned()
     }
 
-    /// A text, with the errors of a disk.
     pub(super) fn text(&self, path: &Utf8Path) -> io::Result<String> {
         // ENOENT, for the message of the system.
         let bytes = self.read(path).ok_or_else(|| io::Error::from_raw_os_error(2))?;
@@ -68,7 +67,6 @@ impl MemoryFs {
         self.0.borrow_mut().insert(path.as_str().to_owned(), Rc::new(bytes.to_vec()));
     }
 
-    /// Appends a line, on a line of its own.
     pub(super) fn append(&self, path: &Utf8Path, line: &str) {
         let mut files = self.0.borrow_mut();
         let file = Rc::make_mut(files.entry(path.as_str().to_owned()).or_default());

@@ -71,7 +71,6 @@ impl Workspace {
         text
     }
 
-    /// Registers a value that must be redacted.
     pub fn register_secret(&mut self, name: &str, value: &str) {
         if value.len() >= MIN_REDACTED {
             self.secrets.insert(value.to_owned(), name.to_owned());

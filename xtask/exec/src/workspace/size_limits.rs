@@ -7,7 +7,6 @@ use camino::Utf8Path;
 
 /// Limit of a file that a person writes. The largest in this repository has 17 kB.
 pub(super) const INPUT: u64 = 1 << 20;
-/// Limit of any other file: twice a full log.
 pub(super) const ANY: u64 = 128 << 20;
 /// How much of the end of a journal is read: some hundred thousand lines.
 pub(super) const JOURNAL_TAIL: u64 = 16 << 20;

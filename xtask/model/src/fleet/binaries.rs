@@ -11,7 +11,6 @@ use crate::problem::Problem;
 /// Operating system and architecture, as the built-in `machine` prints them.
 pub const PLATFORMS: [&str; 4] = ["macos-aarch64", "macos-x86_64", "linux-aarch64", "linux-x86_64"];
 
-/// A pinned tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binary {
     /// Its executable: `helm`.
@@ -23,7 +22,6 @@ pub struct Binary {
     pub archives: Vec<Archive>,
 }
 
-/// One download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
     /// One of [`PLATFORMS`].
@@ -31,12 +29,10 @@ pub struct Archive {
     /// Ends in `.tar.gz`.
     pub url: String,
     pub digest: Digest,
-    /// Path of the executable inside the archive.
     pub member: String,
 }
 
 impl Archive {
-    /// The name of the file.
     pub fn file(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or(&self.url)
     }

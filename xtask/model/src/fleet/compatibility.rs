@@ -8,11 +8,8 @@ use crate::problem::Problem;
 /// Tested version pairs; the file cites a source for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compatibility {
-    /// Path for messages.
     pub file: String,
-    /// Cilium, by minor.
     pub cilium: Vec<CiliumMinor>,
-    /// Kubernetes, by minor.
     pub kubernetes: Vec<KubernetesMinor>,
 }
 

@@ -20,7 +20,6 @@ pub(crate) struct Diagnostics {
 /// for thousands.
 pub(crate) const MAX_TABLES: usize = 255;
 
-/// Longest array that a message prints.
 const MAX_ITEMS: usize = 5;
 
 /// How a value is described in messages, and how it is parsed.
@@ -31,14 +30,12 @@ pub(crate) struct FieldType<T> {
     pub(crate) read: fn(&DeValue<'_>) -> Option<T>,
 }
 
-/// A value as written, or its absence.
 #[derive(Debug, Clone)]
 pub(crate) struct Field<T> {
     /// `None` if it is missing or could not be read; the latter is already noted.
     pub(crate) value: Option<T>,
     /// Its line, or that of its table while it is missing.
     pub(crate) line: Option<usize>,
-    /// Present, readable or not.
     pub(crate) written: bool,
 }
 
@@ -52,7 +49,6 @@ impl<T> Field<T> {
     }
 }
 
-/// One table of the file.
 pub(crate) struct Table<'a> {
     /// As messages call it: "cluster `app1`".
     pub(crate) title: String,

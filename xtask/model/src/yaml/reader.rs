@@ -13,7 +13,6 @@ const BYTES: usize = 64 << 20;
 
 const NULLS: [&str; 5] = ["", "~", "null", "Null", "NULL"];
 
-/// Whose rules a text is read by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rules {
     /// Files of the repository: YAML 1.2, no repeated keys, little nesting.
@@ -99,7 +98,6 @@ impl Node {
     }
 }
 
-/// Every document of a text that has content.
 pub(super) fn read(text: &str, rules: Rules) -> Result<Vec<Node>, Fault> {
     let parser = Parser::new_from_str(text);
     Reader { parser, rules, anchors: BTreeMap::new(), nodes: 0, bytes: 0, depth: 0 }.documents()
@@ -140,7 +138,6 @@ impl<'a> Reader<'a> {
         self.parser.next().unwrap_or_else(|| Ok((Event::StreamEnd, Span::default()))).map_err(Fault::from)
     }
 
-    /// The node that begins with an event.
     fn node(&mut self, (event, span): Started<'a>) -> Result<Node, Fault> {
         let at = span.start;
         let (anchor, content) = match event {

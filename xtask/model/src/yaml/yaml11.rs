@@ -29,7 +29,6 @@ pub enum Kind {
     Text,
 }
 
-/// Kinds whose scalars can be counted.
 const WORDS: [(Kind, &[&str]); 3] = [
     (Kind::Null, &["", "~", "null", "Null", "NULL"]),
     (

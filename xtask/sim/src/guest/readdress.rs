@@ -17,7 +17,7 @@ pub fn readdress(sim: &mut SimState, vm: &str, ip: &str, request: &Request, now:
     }
     let other = machine.guest.jobs.iter().find(|job| matches!(job.work, Work::Readdress(_)));
     if let Some(job) = other {
-        return Ok(super::pending_until(job.next, now));
+        return Ok(Response::pending_until(job.next, now));
     }
     Ok(sim.start_job(vm, request, Work::Readdress(ip), now, timings::READDRESS))
 }

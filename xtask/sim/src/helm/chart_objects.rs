@@ -10,7 +10,6 @@ use crate::prelude::*;
 use crate::volumes::claim_key;
 use crate::workload::{PendingReason, PodNeeds};
 
-/// Idempotent.
 pub fn apply_chart(cluster: &mut Cluster, chart: &Chart, release: &Revision, now: Duration) {
     let (name, namespace, values) = (&release.name, &release.namespace, &release.values);
     for mut workload in Workload::all_of_chart(chart, name, namespace, values, now) {

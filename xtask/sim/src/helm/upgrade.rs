@@ -51,7 +51,6 @@ pub fn upgrade(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> Too
     Ok(Response::Done(finish_upgrade(cluster, own, most)))
 }
 
-/// Name and version, from the archive.
 type Archive = (String, String);
 
 /// The chart, its archive, and all values merged.

@@ -56,7 +56,6 @@ impl ConnectError {
 /// A fleet has one kubeconfig per cluster and one for all.
 const CACHE_SIZE: usize = 64;
 
-/// A context of a kubeconfig.
 struct Endpoint {
     server: String,
     host: String,
@@ -65,13 +64,10 @@ struct Endpoint {
     port: String,
     /// The name expected in the server's certificate, if it is not the host.
     name: Option<String>,
-    /// The trusted CA.
     authority: Option<String>,
-    /// The CA of the client's certificate.
     signer: Option<String>,
 }
 
-/// File content, context, and the endpoint.
 type CacheEntry = (Rc<Vec<u8>>, Option<String>, Rc<Endpoint>);
 
 thread_local! {

@@ -6,7 +6,6 @@ use super::{mesh, pod_endpoints};
 use crate::prelude::*;
 use crate::vault;
 
-/// The exit code is the remote command's.
 pub fn exec(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Output> {
     if let Some(answer) = mesh::exec(sim, cmd).or_else(|| pod_endpoints::exec(sim, cmd)) {
         return answer;

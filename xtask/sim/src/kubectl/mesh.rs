@@ -12,10 +12,8 @@ const SERVICES: [(&str, &str, &str); 3] = [
     ("vault.vault.", "vault", "200"),
 ];
 
-/// Kinds of objects that Cilium creates.
 pub const KINDS: &[&str] = &["ConfigMap", "Secret", "Service", "CiliumNode"];
 
-/// Derived from Cilium's release.
 pub fn objects(sim: &SimState, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str) -> bool) -> Vec<Value> {
     let Some(release) = cluster.release("cilium") else { return vec![] };
     let object = |kind: &str, name: &str| {
@@ -174,7 +172,6 @@ fn health(sim: &SimState, cmd: &Invocation<'_>) -> ToolResult<Output> {
     Ok(success(json!({ "local": { "name": format!("{}/{}", cluster.name, cmd.vm) }, "nodes": nodes }).to_string()))
 }
 
-/// The cluster with a pod at this address.
 fn pod_at<'a>(sim: &'a SimState, url: &str, now: Duration) -> Option<&'a Cluster> {
     let ip = url.strip_prefix("http://")?.split(':').next()?.parse().ok()?;
     let mut clusters = sim.vms.keys().filter_map(|vm| sim.cluster(vm));

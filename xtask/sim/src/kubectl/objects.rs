@@ -77,7 +77,6 @@ pub fn list<'a>(
     all
 }
 
-/// Whether a condition hides an object.
 pub fn is_removed(sim: &SimState, cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> bool {
     let gone = |m: &Condition| matches!(m, Condition::Removed(gone) if *gone == key(kind, namespace, name));
     sim.conditions(&cluster.name).any(gone)
@@ -89,7 +88,6 @@ fn namespace_and_name(object: &Value) -> (&str, &str) {
     (of("namespace"), of("name"))
 }
 
-/// One object is found by its key.
 fn applied_objects<'a>(cluster: &'a Cluster, kind: &Kind, wanted: Query<'_>) -> Vec<&'a Value> {
     if let (Some(namespace), Some(name)) = (wanted.namespace, wanted.name) {
         let key = key(&kind.kind, if kind.namespaced { namespace } else { "" }, name);

@@ -6,13 +6,10 @@ use crate::prelude::*;
 
 /// Bytes a second of an agent that scrapes one app cluster (assumption, the drill's: 800 samples of 12 B a minute).
 const WRITES: u64 = 160;
-/// Samples a minute (assumption, the same).
 const SAMPLES: u64 = 800;
-/// A page of the WAL (tsdb/wlog).
 const PAGE: u64 = 32 << 10;
 const AGENT: &str = "monitoring/statefulset/prometheus-agent";
 
-/// The workload and node of a pod.
 fn find_pod<'a>(
     sim: &SimState,
     cluster: &'a Cluster,
@@ -175,7 +172,6 @@ fn config_page(values: &Value) -> String {
     )
 }
 
-/// Adds labels, container states and volumes.
 pub fn with_container_details(sim: &SimState, cluster: &Cluster, workload: &Workload, mut pod: Value) -> Value {
     let container = match workload.key().as_str() {
         AGENT => "prometheus-server",

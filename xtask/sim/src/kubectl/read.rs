@@ -209,7 +209,6 @@ fn table(cmd: &Invocation<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Output {
     success(out)
 }
 
-/// Columns between name and labels.
 fn extra_columns(item: &Value) -> Vec<(&'static str, &str)> {
     match text(item, "/kind") {
         "Secret" => vec![("TYPE", text(item, "/type")), ("DATA", "1"), ("AGE", "1m")],
@@ -227,7 +226,6 @@ fn timeout(cmd: &Invocation<'_>, default: Duration) -> Duration {
     cmd.args.get("timeout").and_then(duration).unwrap_or(default)
 }
 
-/// Fails when the time is over.
 fn wait_until(cmd: &Invocation<'_>, limit: Duration, stdout: String, stderr: &str) -> Response {
     let over = cmd.request.since + limit;
     if over <= cmd.now {

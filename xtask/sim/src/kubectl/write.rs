@@ -183,12 +183,10 @@ fn is_subset(live: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// Fields that the API server drops.
 fn is_dropped(value: &Value) -> bool {
     value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
-/// By name, selector or file.
 pub fn delete(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<Output> {
     let Some(cluster) = sim.cluster(&cmd.vm) else { return Err(failure(1, "error: the server is gone")) };
     let mut targets: Vec<(Kind, String, String)> = Vec::new();

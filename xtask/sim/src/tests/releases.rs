@@ -142,7 +142,6 @@ fn what_a_cancelled_upgrade_wrote_stays_with_helm_3() {
     }
 }
 
-/// Upstream.
 #[test]
 fn a_killed_rollback_or_uninstall_can_be_begun_again() {
     for (verb, left) in [("rollback", "pending-rollback"), ("uninstall", "uninstalling")] {

@@ -14,7 +14,6 @@ pub struct Revision {
     pub status: String,
     /// Chart and version in our label, `cilium-1.20.0`; empty without one.
     pub chart: String,
-    /// The digest of its values in our label.
     pub values: String,
     /// Whether its labels were written for it. Labels are sticky: a manual upgrade or rollback copies ours, with the number
     /// of the revision that they were written for.

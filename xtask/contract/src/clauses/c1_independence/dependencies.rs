@@ -25,7 +25,6 @@ pub enum Class {
 }
 
 impl Class {
-    /// All, the worst one last.
     pub const ALL: [Class; 4] = [Class::Buffered, Class::Cached, Class::Optional, Class::Fatal];
 
     pub fn word(self) -> &'static str {
@@ -40,11 +39,9 @@ impl Class {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Dependency {
-    /// The app cluster that depends.
     pub cluster: String,
     /// The release or object: `promtail`, `Deployment/sample`.
     pub subject: String,
-    /// Path of the value.
     pub path: String,
     /// What it points at: `vault/vault`, `mgmt.cp.ip`, `harbor.mgmt:443`.
     pub to: String,
@@ -53,7 +50,6 @@ pub struct Dependency {
     pub at: At,
 }
 
-/// All dependencies of all app clusters.
 pub fn find(state: &RenderedState) -> Vec<Dependency> {
     let Some(platform) = state.platform() else { return Vec::new() };
     let mut found = Vec::new();
@@ -147,7 +143,6 @@ fn node_files(cluster: &ClusterManifests, hosts: &Hosts) -> Vec<Dependency> {
     found
 }
 
-/// Every text with its dotted path.
 fn texts(value: &Value, visit: &mut dyn FnMut(&str, &str)) {
     leaves(value, String::new(), &mut |path, leaf| {
         if let Some(text) = leaf.as_str() {

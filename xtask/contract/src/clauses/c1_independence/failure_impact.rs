@@ -164,7 +164,6 @@ fn logs_of_node(ctx: &mut LiveContext<'_>, site: &Site<'_>, node: &str) -> bool 
     positions(ctx, cluster, &what, pod, &config) & retries(ctx, cluster, &what, &config)
 }
 
-/// The configuration on Promtail's page.
 fn configuration(page: &str) -> Option<Value> {
     let text = page.split_once("<pre")?.1.split_once('>')?.1.split_once("</pre>")?.0;
     let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&amp;", "&")];

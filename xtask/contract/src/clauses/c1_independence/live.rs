@@ -86,7 +86,6 @@ fn is_ready(ctx: &mut LiveContext<'_>, site: &Site<'_>, item: &Value) -> bool {
     false
 }
 
-/// Workloads of our own manifests exist.
 fn present(ctx: &mut LiveContext<'_>, site: &Site<'_>, items: &[Value]) {
     for kind in ["Deployment", "StatefulSet", "DaemonSet"] {
         for document in site.rendered.objects(kind) {

@@ -45,7 +45,6 @@ fn seconds(agent: &Document, (path, otherwise): &Setting, ctx: &mut ClauseContex
     ctx.text(agent, path).and_then(|text| text.parse().ok()).unwrap_or(*otherwise)
 }
 
-/// A kill for memory.
 fn memory(cluster: &ClusterManifests, agent: &Document, form: &Form, ctx: &mut ClauseContext) {
     ctx.rule("restarts");
     let mut bytes = |path: &str| ctx.text(agent, path).and_then(|text| parse_quantity(&text));
@@ -63,7 +62,6 @@ fn memory(cluster: &ClusterManifests, agent: &Document, form: &Form, ctx: &mut C
     }
 }
 
-/// Eviction and the liveness probe.
 fn kills(cluster: &ClusterManifests, agent: &Document, form: &Form, ctx: &mut ClauseContext) {
     let path = &form.priority;
     let priority = ctx.text(agent, path).unwrap_or_default();

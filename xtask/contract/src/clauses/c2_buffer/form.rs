@@ -15,13 +15,10 @@ pub(super) type Setting = (String, u64);
 
 /// Paths of the settings. Times are seconds.
 pub(super) struct Form {
-    /// The list of flags.
     pub flags: String,
-    /// How long a stop may take.
     pub grace: Setting,
     /// Memory that is reserved, and at which it is killed.
     pub memory: [String; 2],
-    /// Its priority.
     pub priority: String,
     /// How often it is asked whether it lives, and how often in a row it may fail. `None`: nobody asks.
     pub liveness: Option<[Setting; 2]>,
@@ -57,7 +54,6 @@ impl Form {
         })
     }
 
-    /// Path of the container that is the agent.
     pub fn container(&self) -> &str {
         self.flags.strip_suffix(".args").unwrap_or(&self.flags)
     }

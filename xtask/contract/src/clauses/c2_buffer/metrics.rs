@@ -30,7 +30,6 @@ impl MetricsPage {
         Some(self.of(name).sum())
     }
 
-    /// The largest over all labels.
     pub fn most(&self, name: &str) -> Option<f64> {
         self.of(name).reduce(f64::max)
     }
@@ -40,7 +39,6 @@ impl MetricsPage {
         self.sum("process_start_time_seconds")
     }
 
-    /// Samples that were written into the log.
     pub fn written(&self) -> Option<f64> {
         self.sum("prometheus_agent_samples_appended_total")
     }
@@ -59,7 +57,6 @@ impl MetricsPage {
         Some((pages * PAGE / age, Duration::try_from_secs_f64(age).ok()?))
     }
 
-    /// Samples a second, likewise.
     pub fn samples(&self) -> Option<f64> {
         Some(self.written()? / self.age()?)
     }

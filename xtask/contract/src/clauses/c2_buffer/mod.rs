@@ -26,7 +26,6 @@ const PERIOD: &str = "--storage.agent.wal-truncate-frequency";
 const DEFAULT_PERIOD: Duration = Duration::from_secs(7200);
 /// The most that a sample takes in the log: a value of 8 bytes and two short varints, before compression.
 const SAMPLE: f64 = 12.0;
-/// What every scrape job must have.
 const CEILING: &str = "a ceiling on the samples of each scrape, so that no workload can fill the log";
 const KIB: f64 = 1024.0;
 const MIB: f64 = (1 << 20) as f64;

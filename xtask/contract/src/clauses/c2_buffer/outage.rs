@@ -19,7 +19,6 @@ pub(super) fn observations(cluster: &Cluster) -> Vec<Step> {
     vec![observation(cluster, "metrics", "read the Agent's metrics on", kubectl(cluster).raw(PAGE))]
 }
 
-/// An Agent's counters at one moment.
 #[derive(Debug, Clone, Copy)]
 struct Counters {
     written: f64,

@@ -22,7 +22,6 @@ pub(super) fn judge(state: &RenderedState, bridged: Duration, ctx: &mut ClauseCo
     reachable(state, platform, thanos, ctx);
 }
 
-/// The release that receives.
 pub(super) fn thanos_of(platform: &ClusterManifests) -> Option<&Document> {
     platform.releases().find(|s| s.chart() == Some("thanos"))
 }

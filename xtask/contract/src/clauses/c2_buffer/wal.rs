@@ -10,7 +10,6 @@
 
 use std::time::Duration;
 
-/// Size at which a segment is full.
 pub const SEGMENT: u64 = 128 << 20;
 /// Periods that are played through; the second half is steady.
 const PERIODS: u64 = 200;
@@ -20,11 +19,9 @@ const PERIODS: u64 = 200;
 pub struct Wal {
     /// `--storage.agent.wal-truncate-frequency`.
     pub period: Duration,
-    /// Bytes written in one period.
     pub bytes: u64,
 }
 
-/// What it guarantees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
     /// The shortest outage that can lose a sample, over all moments at which it may begin.
@@ -38,7 +35,6 @@ pub struct Bound {
 }
 
 impl Wal {
-    /// What the log guarantees in steady running.
     pub fn bound(&self) -> Bound {
         self.play(None)
     }

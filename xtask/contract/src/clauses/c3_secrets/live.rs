@@ -110,7 +110,6 @@ fn stores(ctx: &mut LiveContext<'_>, site: &Site<'_>, down: bool) {
     }
 }
 
-/// How long ago a secret was read from Vault.
 fn fresh(ctx: &mut LiveContext<'_>, site: &Site<'_>, state: &Value, now: Option<u64>, down: bool) -> Option<Duration> {
     ctx.rule("fresh");
     let word = |key: &str| state["metadata"][key].as_str().unwrap_or_default();

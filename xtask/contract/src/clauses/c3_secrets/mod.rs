@@ -10,7 +10,6 @@ use crate::context::{ClauseContext, shown};
 use crate::rendered_state::{ClusterManifests, Document, RenderedState};
 use model::units::{format_hours, parse_duration};
 
-/// How far a secret may be behind.
 const HOUR: Duration = Duration::from_secs(3600);
 /// Bounds of the retry interval of a store that does not answer: all its secrets wait for it.
 const REQUEUE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(900));

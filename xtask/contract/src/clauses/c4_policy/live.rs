@@ -160,7 +160,6 @@ fn policies(ctx: &mut LiveContext<'_>, site: &Site<'_>) {
     }
 }
 
-/// The admission of a dry-run pod.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Admission {
     Admitted,

@@ -29,7 +29,6 @@ pub(super) static CLAUSE: Definition = Definition {
     )
 };
 
-/// Judges every cluster.
 fn check(state: &RenderedState, ctx: &mut ClauseContext) {
     let (mut with, mut policies) = (0, 0);
     for cluster in &state.clusters {

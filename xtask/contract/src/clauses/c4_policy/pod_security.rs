@@ -14,7 +14,6 @@ const PRIVILEGED: [(&str, &str); 3] = [
     ("local-path-storage", "helper pods mount the host path of each volume"),
 ];
 
-/// Judges the namespaces of one cluster.
 pub(super) fn judge(cluster: &ClusterManifests, ctx: &mut ClauseContext) {
     ctx.rule("pod-security");
     let mut made: BTreeMap<&str, &Document> = BTreeMap::new();

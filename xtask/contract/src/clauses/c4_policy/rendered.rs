@@ -16,7 +16,6 @@ const NAME: &str = "kubernetes.io/metadata.name";
 /// Arguments of Kyverno's admission controller that decide how it fails, as chart 3.9.0 renders them.
 const ARGUMENTS: [(&str, &str); 2] = [("--forceFailurePolicyIgnore", "false"), ("--excludeBootstrapResources", "true")];
 
-/// Judges what charts render on one cluster.
 pub(super) fn judge(cluster: &ClusterManifests, ctx: &mut ClauseContext) {
     if cluster.role == Role::Platform {
         definitions(cluster, ctx);
@@ -77,7 +76,6 @@ fn webhooks(cluster: &ClusterManifests, document: &Document, ctx: &mut ClauseCon
     }
 }
 
-/// Whether making a pod asks it.
 fn is_asked_about_pods(hook: &Value) -> bool {
     let rules = hook["rules"].as_array().into_iter().flatten();
     rules.into_iter().any(|rule| {
@@ -123,7 +121,6 @@ fn pods(cluster: &ClusterManifests, ctx: &mut ClauseContext) {
     }
 }
 
-/// What Kyverno is really started with.
 fn arguments(cluster: &ClusterManifests, document: &Document, ctx: &mut ClauseContext) {
     let Some(containers) = document.get("spec.template.spec.containers").and_then(Value::as_array) else { return };
     let named = |c: &Value| c["name"] == "kyverno" && c["args"].is_array();

@@ -7,9 +7,7 @@ use super::Definition;
 use crate::context::ClauseContext;
 use crate::rendered_state::{ClusterManifests, Document, RenderedState};
 
-/// What makes the tunnel.
 const TUNNEL: [(&str, &str); 2] = [("routingMode", "tunnel"), ("tunnelProtocol", "vxlan")];
-/// What would route beside it.
 const NATIVE: [&str; 3] = ["autoDirectNodeRoutes", "endpointRoutes.enabled", "bgpControlPlane.enabled"];
 /// What must be the same on every cluster of one mesh; each with what the chart takes if it is not set.
 const ALIKE: [(&str, &str); 4] =
@@ -25,7 +23,6 @@ pub(super) static CLAUSE: Definition = Definition {
     ..Definition::new("Cilium tunnels by VXLAN on every cluster", "adr/0005-cilium-vxlan.md", check)
 };
 
-/// Judges every cluster, the platform too.
 fn check(state: &RenderedState, ctx: &mut ClauseContext) {
     let mut tunnels = 0;
     let mut first: Vec<Option<String>> = Vec::new();

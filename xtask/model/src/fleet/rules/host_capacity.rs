@@ -4,7 +4,6 @@ use crate::fleet::{Bytes, Fleet};
 use crate::problem::Problem;
 
 impl Fleet {
-    /// RAM of all VMs and of Docker.
     pub fn memory(&self) -> Bytes {
         Bytes(self.clusters.iter().map(|c| c.memory.0).sum::<u64>() + self.host.docker.0)
     }

@@ -32,7 +32,6 @@ pub(super) const fn net(a: u8, b: u8, mask: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), mask)
 }
 
-/// What a range is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
     Pods,
@@ -41,7 +40,6 @@ pub(super) enum Use {
     Taken,
 }
 
-/// A range in use or requested.
 #[derive(Debug, Clone)]
 pub(super) struct Range {
     pub(super) what: Use,
@@ -58,7 +56,6 @@ pub(super) struct Range {
 }
 
 impl Use {
-    /// Its key in the fleet file.
     pub(super) fn key(self) -> &'static str {
         match self {
             Use::Pods => "pod_cidr",
@@ -67,7 +64,6 @@ impl Use {
         }
     }
 
-    /// Whether the fleet file can change it.
     pub(super) fn movable(self) -> bool {
         matches!(self, Use::Pods | Use::Services)
     }

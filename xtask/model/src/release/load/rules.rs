@@ -9,12 +9,10 @@ use crate::release::Placement;
 
 /// Names of built-in steps and files of a cluster (`app1/nodes`).
 const RESERVED: [&str; 4] = ["kubeconfig", "mesh", "nodes", "secrets"];
-/// Helm's limit.
 const NAME: usize = 53;
 /// Accepted by `kubectl rollout status`.
 const KINDS: [&str; 3] = ["daemonset", "deployment", "statefulset"];
 
-/// An entry of the list, chart or manifest.
 pub(super) struct Placed<'a> {
     pub(super) title: &'a str,
     pub(super) line: Option<usize>,

@@ -19,7 +19,6 @@ const PUBLIC: [&str; 8] = [
     "mcr.microsoft.com",
 ];
 
-/// Who answers at a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// The platform, by way of a Service of the mesh that stands here: `namespace/name`.
@@ -45,7 +44,6 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// Draws it.
     pub fn of(state: &RenderedState, cluster: &ClusterManifests, platform: &ClusterManifests) -> Self {
         let here = namespaces(cluster);
         Hosts {
@@ -149,13 +147,11 @@ fn namespaces(cluster: &ClusterManifests) -> BTreeSet<String> {
     made.chain(used).map(str::to_owned).collect()
 }
 
-/// What could be hosts in a text.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let part = |c: char| c.is_ascii_alphanumeric() || ".-_:/<>@".contains(c);
     text.split(move |c: char| !part(c)).filter(|word| word.len() > 2)
 }
 
-/// A host and a port, and nothing else.
 fn is_located(word: &str) -> bool {
     word.split_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
