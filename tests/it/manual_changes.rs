@@ -1,5 +1,4 @@
 //! Releases that a person changed with helm: detected, explained, reverted.
-#![expect(clippy::disallowed_methods, reason = "tests write into the story of the simulator")]
 
 mod states;
 

@@ -1,4 +1,5 @@
 //! User data as Multipass passes it on: without quotes, then read as YAML 1.1.
+#![expect(clippy::disallowed_methods, reason = "tests write files of their own")]
 
 use model::yaml::yaml11::{self, Kind};
 

@@ -216,7 +216,8 @@ mod tests {
         let launch = StepKey::node(cluster, node, "launch");
         assert_eq!(launch.to_string(), format!("{}/{}/launch", cluster.name, node.name));
         assert_eq!((launch.action(), launch.machine()), ("launch", Some(cluster.vm(node).as_str())));
-        assert!(launch.is_in(cluster) && launch == StepKey::from(launch.as_str()));
+        assert!(launch.is_in(cluster));
+        assert_eq!(launch, StepKey::from(launch.as_str()));
         let check = StepKey::from("host/helm");
         assert_eq!((check.scope(), check.action()), (&Scope::Host, "helm"));
         let pods = StepKey::from("app1/cilium/daemonset/cilium");
