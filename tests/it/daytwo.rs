@@ -44,7 +44,7 @@ fn status_is_one_object_for_scripts_and_changes_nothing() {
     let ran = repo.run("status --simulate --format json");
     let all: Value = serde_json::from_str(&ran.out).expect("JSON");
     assert_eq!(all["clusters"][1]["nodes"][0]["address"], "192.168.252.13");
-    assert_eq!(all["clusters"][0]["releases"][0]["state"], "as wanted");
+    assert_eq!(all["clusters"][0]["releases"][0]["state"], "up to date");
     assert_eq!((&all["mesh"][1]["cluster"], &all["mesh"][1]["connected"]), (&json!("app1"), &Value::Null));
     assert_eq!(all["contract"][4], json!({ "clause": "C5", "holds": true }));
     assert_eq!(std::fs::read(&journal).expect("a journal"), before);

@@ -29,7 +29,8 @@ pub fn whole(path: &str, helm: Helm) -> Plan {
     let peers = render::mesh::files(&fleet, &scope.addresses(&fleet), &files);
     files.extend(peers.unwrap_or_else(|p| panic!("{p:#?}")));
     let bootstrap = bootstrap::plan(&fleet, &releases, files.clone(), helm);
-    let before = mesh::whole(mesh::survey::plan(&fleet, &scope), mesh::home::plan(&fleet, bootstrap, &scope.clusters));
+    let before =
+        mesh::whole(mesh::survey::plan(&fleet, &scope), mesh::readdress::plan(&fleet, bootstrap, &scope.clusters));
     mesh::whole(before, mesh::plan(&fleet, &releases, files, helm, &scope))
 }
 

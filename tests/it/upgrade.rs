@@ -97,8 +97,8 @@ fn bootstrap_upgrades_no_node() {
 #[test]
 fn version_skew_is_refused() {
     for (runs, why) in [
-        ("v1.35.9", "want a version in >=1.34.0, <=1.35.7, got 1.35.9"),
-        ("v1.33.4", "want a version in >=1.34.0, <=1.35.7, got 1.33.4"),
+        ("v1.35.9", "expected a version in >=1.34.0, <=1.35.7, got 1.35.9"),
+        ("v1.33.4", "expected a version in >=1.34.0, <=1.35.7, got 1.33.4"),
     ] {
         let repo = connected();
         repo.edit_vms(|vms| vms["app2-cp"]["guest"]["control"]["Made"]["version"] = json!(runs));

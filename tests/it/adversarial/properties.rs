@@ -125,7 +125,7 @@ pub fn output(output: &Output) {
     for want in wants.iter().chain([&Expect::All(wants.to_vec()), &Expect::Any(wants.to_vec())]) {
         let why = want.mismatch(output);
         assert!(why.len() < 40 * 600, "{}", why.len());
-        assert_eq!(want.holds(output), why == "it is as wanted");
+        assert_eq!(want.holds(output), why == "matches");
     }
     for from in [Extractor::Stdout, Extractor::Pointer("/info/a".into()), Extractor::Match("^v(.*)$".into())] {
         assert!(from.read(output).is_none_or(|value| !value.is_empty()));

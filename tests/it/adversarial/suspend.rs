@@ -158,7 +158,7 @@ fn clock_is_set_before_every_use_of_certificates() {
         let (of, releases) = golden::load(fleet);
         let bootstrap = || golden::plan(fleet, Helm::V4);
         let clusters: Vec<String> = of.clusters.iter().map(|c| c.name.clone()).collect();
-        let home = plan::mesh::home::plan(&of, bootstrap(), &clusters);
+        let home = plan::mesh::readdress::plan(&of, bootstrap(), &clusters);
         let start = plan::power::start(&of, bootstrap());
         let upgrade = plan::upgrade::plan(&of, &releases, bootstrap());
         for plan in [bootstrap(), start, upgrade, home] {

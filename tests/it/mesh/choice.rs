@@ -8,7 +8,7 @@ fn unreachable_cluster_is_skipped_and_joins_later() {
     let repo = bootstrapped();
     repo.edit_stage(|s| s.power_off_vm("app2-cp"));
     let ran = repo.must("mesh-connect --simulate");
-    assert!(ran.err.contains("Skipping app2 is away"), "{}", ran.err);
+    assert!(ran.err.contains("Skipping app2 is unreachable"), "{}", ran.err);
     assert!(ran.err.contains("Connected mgmt, app1: 1 link"), "{}", ran.err);
     repo.must("bootstrap --simulate");
     let ran = repo.must("mesh-connect --simulate");

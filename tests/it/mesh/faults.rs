@@ -27,7 +27,7 @@ const IN_THE_WAY: [Fault; 9] = [
     (|s| s.inject("app1", Condition::MeshPort(32379)), "mgmt and app1 have the same mesh port: 32379", "cilium#24692"),
     (
         |s| s.inject("app2", Condition::Tunnel("geneve".into())),
-        "clusters carry packets in different ways: tunnel geneve on app2; tunnel vxlan on mgmt, app1",
+        "clusters use different routing/tunnel modes: tunnel geneve on app2; tunnel vxlan on mgmt, app1",
         "cilium-cli does not compare this",
     ),
     // cilium-cli says of it, exit 0: "All 0 nodes are connected to all clusters".
@@ -47,7 +47,7 @@ const IN_THE_WAY: [Fault; 9] = [
 
 /// Faults that a run works around, repairs or shows.
 const OTHERS: [Fault; 14] = [
-    (|s| s.power_off_vm("app2-cp"), "app2 is away: its API server does not answer", "VM app2-cp is stopped"),
+    (|s| s.power_off_vm("app2-cp"), "app2 is unreachable: API server not responding", "VM app2-cp is stopped"),
     (
         |s| s.leave_pending_upgrade("app1", "cilium"),
         "the Cilium release of app1 is stuck: pending-upgrade",
@@ -56,10 +56,10 @@ const OTHERS: [Fault; 14] = [
     (|s| s.change_worker_address("app1-w1"), "mgmt looks for app1 at an old address: ", "it is at "),
     (
         |s| s.change_lease("app1-w1"),
-        "app1-w1 has moved: its kubelet is told ",
+        "app1-w1 has a new address: its kubelet uses ",
         "its node is not ready until both agree",
     ),
-    (|s| s.change_lease("app1-cp"), "app1-cp has moved: its control plane is made for ", "etcd and the API server's"),
+    (|s| s.change_lease("app1-cp"), "app1-cp has a new address: its control plane uses ", "etcd and the API server's"),
     (
         |s| s.inject("app1", Condition::Disconnected),
         "KVStoreMesh of app1 is not connected with mgmt",

@@ -27,7 +27,7 @@ fn readdressed_cluster_is_connected_again() {
         assert!(ill.code == 1 && ill.err.contains("most likely cause: "), "{nodes:?}\n{}", ill.err);
         let ran = repo.must("mesh-connect --simulate");
         for node in nodes {
-            assert!(ran.err.contains(&format!("Readdress app1-{node} has moved: ")), "{nodes:?}\n{}", ran.err);
+            assert!(ran.err.contains(&format!("Readdress app1-{node} has a new address: ")), "{nodes:?}\n{}", ran.err);
         }
         assert!(ran.err.contains("mgmt, app1, app2: 3 links"), "{nodes:?}\n{}", ran.err);
         // Peers get the new address, and so does the cluster's own release where the API server moved.
@@ -66,7 +66,7 @@ fn node_that_cannot_be_repaired_does_not_block_others() {
         s.inject("app2", Condition::ReaddressFails);
     });
     let ran = repo.must("mesh-connect --simulate");
-    assert!(ran.err.contains("Skipping app2-cp has moved: "), "{}", ran.err);
+    assert!(ran.err.contains("Skipping app2-cp has a new address: "), "{}", ran.err);
     assert!(ran.err.contains("mgmt, app1: 1 link"), "{}", ran.err);
 }
 

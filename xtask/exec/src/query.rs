@@ -292,7 +292,7 @@ mod tests {
             ("g", "yes <fact:x>", &[]),
         ];
         let (answers, started) = asked(steps, false);
-        let no = r#"Differs { remedy: None, why: "stdout: want \"yes\", got \"no\"" }"#;
+        let no = r#"Differs { remedy: None, why: "stdout: expected \"yes\", got \"no\"" }"#;
         let states = [
             ("a", "Matches"),
             ("b", no),

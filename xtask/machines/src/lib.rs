@@ -13,7 +13,6 @@ mod multipass;
 /// What makes and runs the machines of a fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Driver {
-    /// Virtual machines of Canonical Multipass.
     Multipass,
 }
 
@@ -26,7 +25,6 @@ pub enum Capability {
     UserData,
 }
 
-/// The state of a machine as its driver reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum MachineState {
     Running,
@@ -37,9 +35,7 @@ pub enum MachineState {
     Stopped,
     Suspending,
     Suspended,
-    /// Deleted and recoverable.
     Deleted,
-    /// The driver has no machine of that name.
     Absent,
     /// The driver itself cannot tell; with Multipass also during a boot, until an address is known.
     Unknown,
@@ -67,7 +63,6 @@ pub type Remedy = (&'static str, Expect, Vec<Command>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostCheck {
     pub ask: Command,
-    /// The JSON pointer to the version.
     pub version_at: &'static str,
     /// Holds if the driver can be used, whatever its version.
     pub ready: Expect,
@@ -233,7 +228,6 @@ impl Machine {
         }
     }
 
-    /// States in which [`Machine::delete`] is refused.
     pub fn delete_remedies(&self) -> Vec<Remedy> {
         match self.driver {
             Driver::Multipass => multipass::delete_remedies(&self.name),

@@ -1,5 +1,4 @@
-//! Reads the answers of kubectl, node-state and cilium-cli as far as the mesh is judged by them.
-//! Knows nothing of what is good or bad. An answer may be garbage of any kind and then says nothing.
+//! Reads outputs of kubectl, node-state and cilium-cli. An output may be garbage of any kind; then there is no value.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +10,6 @@ use tool::helm::revisions;
 /// The newest revision of a release, as its row shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
-    /// Its number.
     pub number: u32,
     /// `deployed`, `pending-upgrade`.
     pub state: String,
@@ -36,41 +34,35 @@ pub fn fingerprint(certificate: &str) -> String {
     pairs.join(":")
 }
 
-/// A node as its agent published it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Site {
-    /// The node.
+pub struct NodeAddresses {
     pub node: String,
-    /// Its own addresses.
     pub addresses: Vec<String>,
-    /// Its pods' ranges.
     pub ranges: Vec<Ipv4Net>,
 }
 
 /// Name, addresses and pod ranges, a node per line.
-pub fn sites(lines: &str) -> Vec<Site> {
-    let site = |line: &str| {
+pub fn node_addresses(lines: &str) -> Vec<NodeAddresses> {
+    let parse = |line: &str| {
         let mut words = line.split_whitespace();
         let node = words.next()?.to_owned();
         let (ranges, addresses): (Vec<&str>, Vec<&str>) = words.partition(|w| w.contains('/'));
         let ranges = ranges.into_iter().filter_map(|r| r.parse().ok()).collect();
-        Some(Site { node, addresses: addresses.into_iter().map(str::to_owned).collect(), ranges })
+        Some(NodeAddresses { node, addresses: addresses.into_iter().map(str::to_owned).collect(), ranges })
     };
-    lines.lines().filter_map(site).collect()
+    lines.lines().filter_map(parse).collect()
 }
 
-/// How agents carry packets, as they say themselves: `tunnel vxlan`. And the names of those that did not answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Agents {
-    /// All of them.
     pub count: usize,
-    /// Those that did not answer.
+    /// Names of those that did not answer.
     pub silent: Vec<String>,
-    /// The ways of the others, each once.
-    pub ways: BTreeSet<String>,
+    /// The modes of the others: `tunnel vxlan`.
+    pub modes: BTreeSet<String>,
 }
 
-/// What `cilium status` printed; nothing if it is no such document.
+/// Of the output of `cilium status`.
 pub fn agents(status: &str) -> Option<Agents> {
     let document = json(status).ok()?;
     let Some(all) = document["cilium_status"].as_object() else { return Some(Agents::default()) };
@@ -79,7 +71,7 @@ pub fn agents(status: &str) -> Option<Agents> {
         let routing = &agent["routing"];
         match (routing["inter-host-routing-mode"].as_str(), routing["tunnel-protocol"].as_str()) {
             (Some(mode), protocol) => {
-                agents.ways.insert([mode.to_lowercase(), protocol.unwrap_or_default().to_owned()].join(" "));
+                agents.modes.insert([mode.to_lowercase(), protocol.unwrap_or_default().to_owned()].join(" "));
             }
             (None, _) => agents.silent.push(name.clone()),
         }
@@ -87,7 +79,7 @@ pub fn agents(status: &str) -> Option<Agents> {
     Some(agents)
 }
 
-/// How many nodes of a peer the agent knows that knows the fewest; nothing where no agent says.
+/// How many nodes of a peer each agent has at least; `None` if no agent reports it.
 pub fn nodes_known(status: &str, peer: &str) -> Option<u64> {
     let document = json(status).ok()?;
     let known = document["cilium_status"].as_object()?.values().filter_map(|agent| {
@@ -97,21 +89,18 @@ pub fn nodes_known(status: &str, peer: &str) -> Option<u64> {
     known.min()
 }
 
-/// Addresses under which a mesh server was told to look for a peer, from the lines of its host aliases.
-pub fn told(aliases: &str, peer: &str) -> Vec<String> {
+/// The addresses that a mesh server is configured with for a peer, from the lines of its host aliases.
+pub fn configured_addresses(aliases: &str, peer: &str) -> Vec<String> {
     let host = format!("{peer}.mesh.cilium.io");
     let names = |line: &&str| line.split_whitespace().skip(1).any(|w| w.trim_matches(['[', ']', '"']) == host);
     aliases.lines().filter(names).filter_map(|l| l.split_whitespace().next()).map(str::to_owned).collect()
 }
 
-/// What `cilium clustermesh status` says of one peer.
+/// The state of one peer in `cilium clustermesh status`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Link {
-    /// How many are connected with it.
     pub connected: u64,
-    /// Of how many.
     pub total: u64,
-    /// The first error about it.
     pub error: Option<String>,
 }
 
@@ -140,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_zero_is_absent_and_what_was_not_asked_is_missing() {
+    fn omitted_counts_are_zero_and_an_omitted_part_is_none() {
         // As cilium-cli 0.19.7 prints a mesh whose mgmt is down (its own structs, marshalled).
         let text = r#"{"connectivity":{"connected":{"avg":1,"max":2},"clusters":{"app2":{"configured":3,"connected":3},
             "mgmt":{"configured":3}},"total":3,"not_ready":3,"errors":{"cilium-x1":{"mgmt":{"Errors":["remote cluster
@@ -165,8 +154,8 @@ mod tests {
     #[test]
     fn aliases_are_read_however_kubectl_prints_the_list() {
         for lines in ["192.0.2.7 mgmt.mesh.cilium.io\n", "192.0.2.7 [\"mgmt.mesh.cilium.io\"]\n"] {
-            assert_eq!(told(lines, "mgmt"), ["192.0.2.7"]);
-            assert_eq!(told(lines, "app1"), [""; 0]);
+            assert_eq!(configured_addresses(lines, "mgmt"), ["192.0.2.7"]);
+            assert_eq!(configured_addresses(lines, "app1"), [""; 0]);
         }
     }
 }

@@ -1,5 +1,4 @@
 //! Why a mesh does not carry traffic: answers to the survey's questions become findings, most likely cause first.
-//! Knows nothing of how the questions were asked.
 //!
 //! The order of [`CHECKS`] is that in which causes hide each other: with another authority no link can come up, with
 //! clocks apart no certificate is valid. The first finding is therefore the most likely cause.
@@ -14,14 +13,13 @@ use plan::mesh::survey::{self, port_id};
 use render::mesh::{Addresses, peers};
 use tool::{Exit, Output};
 
+mod cluster_checks;
 mod evidence;
-mod homes;
 mod links;
-mod sites;
+mod moved_nodes;
 mod traffic;
 mod validity;
 
-/// What is looked at, in this order.
 pub const CHECKS: [&str; 16] = [
     "tools",
     "API servers",
@@ -41,55 +39,48 @@ pub const CHECKS: [&str; 16] = [
     "pods",
 ];
 
-/// What a finding means for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grade {
-    /// The cluster does not answer: the others go on without it.
-    Away,
+    /// The cluster does not answer: the others are connected without it.
+    Unreachable,
     /// A VM has another address than its node was made with: it is readdressed before anything else.
     Moved,
     /// Connecting would fail or do harm.
     Blocks,
     /// The same, and it may pass by itself: a pod that starts.
     Passing,
-    /// Connecting mends it, or shows it.
+    /// Connecting repairs it, or shows it.
     Open,
 }
 
-/// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// One of [`CHECKS`].
     pub check: &'static str,
     /// The cluster it was found on, the first of several.
     pub cluster: String,
-    /// What it means.
     pub grade: Grade,
-    /// Cause and mend.
     pub problem: Problem,
 }
 
-/// What is known when it is judged.
 pub struct Survey<'a> {
-    /// What is wanted.
     pub fleet: &'a Fleet,
-    /// Which clusters were asked.
     pub scope: &'a MeshScope,
     /// Answers by the step that asked.
     pub answers: &'a BTreeMap<StepKey, Output>,
-    /// Facts that the answers taught: addresses of nodes.
+    /// Captured facts: addresses of nodes.
     pub facts: &'a BTreeMap<String, String>,
 }
 
 /// Everything that is wrong, in the order of [`CHECKS`].
 pub fn judge(survey: &Survey<'_>) -> Vec<Finding> {
     let mut found = tools(survey);
-    found.extend(homes::findings(survey));
+    found.extend(moved_nodes::findings(survey));
     let moved: Vec<String> = found.iter().filter(|f| f.grade == Grade::Moved).map(|f| f.cluster.clone()).collect();
-    // What does not answer because it moved is told once, with that as its cause.
-    let away = |f: &Finding| f.grade == Grade::Away && moved.contains(&f.cluster);
-    found.extend(sites::findings(survey).into_iter().filter(|f| !away(f)));
-    found.extend(ports_in_the_way(survey));
+    // A cluster that is unreachable because it moved is reported once, as moved.
+    let unreachable = |f: &Finding| f.grade == Grade::Unreachable && moved.contains(&f.cluster);
+    found.extend(cluster_checks::findings(survey).into_iter().filter(|f| !unreachable(f)));
+    found.extend(unreachable_ports(survey));
     found.extend(links::findings(survey));
     found.extend(traffic::findings(survey));
     let place = |f: &Finding| CHECKS.iter().position(|c| *c == f.check);
@@ -98,40 +89,38 @@ pub fn judge(survey: &Survey<'_>) -> Vec<Finding> {
 }
 
 impl<'a> Survey<'a> {
-    /// Clusters that were asked, away or not.
+    /// Clusters of the scope, reachable or not.
     fn asked(&self) -> impl Iterator<Item = &'a Cluster> {
         let scope = self.scope;
         self.fleet.clusters.iter().filter(move |c| scope.has(c))
     }
 
-    /// Clusters whose API server answers.
     pub fn here(&self) -> impl Iterator<Item = &'a Cluster> {
-        self.asked().filter(|c| self.said(c, "api").is_some())
+        self.asked().filter(|c| self.stdout(c, "api").is_some())
     }
 
     fn answer(&self, cluster: &Cluster, what: &str) -> Option<&'a Output> {
         self.answers.get(&survey::id(cluster, what))
     }
 
-    /// What a question got, if it was answered well.
-    fn said(&self, cluster: &Cluster, what: &str) -> Option<&'a str> {
+    /// The trimmed stdout of a probe that succeeded.
+    fn stdout(&self, cluster: &Cluster, what: &str) -> Option<&'a str> {
         self.answer(cluster, what).filter(|o| o.ok()).map(|o| o.stdout.trim())
     }
 
-    /// Where a node is now.
     fn address(&self, cluster: &Cluster, node: &model::fleet::Node) -> Option<&'a str> {
         self.facts.get(&cluster.ip_fact(node)).map(String::as_str)
     }
 }
 
-/// Peers outside of a scope that some cluster inside was told of, and where they are looked for. A cluster that could
-/// not be asked counts as one that knows all of its peers, and says nothing of where: taking a peer away by mistake
+/// Peers outside of a scope that a cluster inside is configured with, and their configured addresses. A cluster whose
+/// configuration cannot be read counts as configured with all of its peers, without addresses: removing a peer by mistake
 /// would be worse.
-pub fn told(survey: &Survey<'_>) -> Addresses {
+pub fn configured_peers(survey: &Survey<'_>) -> Addresses {
     let mut known = Addresses::new();
     for cluster in survey.here() {
         for peer in peers(survey.fleet, cluster).into_iter().filter(|p| !survey.scope.has(p)) {
-            match survey.said(cluster, "peers").map(|aliases| evidence::told(aliases, &peer.name)) {
+            match survey.stdout(cluster, "peers").map(|aliases| evidence::configured_addresses(aliases, &peer.name)) {
                 Some(addresses) if addresses.is_empty() => {}
                 addresses => drop(known.entry(peer.name.clone()).or_insert(addresses.unwrap_or_default())),
             }
@@ -140,16 +129,15 @@ pub fn told(survey: &Survey<'_>) -> Addresses {
     known
 }
 
-/// A finding on one cluster.
 fn finding(check: &'static str, cluster: &Cluster, grade: Grade, problem: Problem) -> Finding {
     Finding { check, cluster: cluster.name.clone(), grade, problem }
 }
 
-/// The last thing that a command said, or how it ended.
+/// The last line of stderr, or how the command ended.
 fn last_words(output: &Output) -> String {
     // kubectl's own last line only repeats the exit code of what ran in the pod.
-    let said = |l: &&str| !l.trim().is_empty() && !l.starts_with("command terminated with exit code");
-    let line = output.stderr.lines().rev().find(said);
+    let useful = |l: &&str| !l.trim().is_empty() && !l.starts_with("command terminated with exit code");
+    let line = output.stderr.lines().rev().find(useful);
     match (&output.exit, line) {
         (Exit::Code(124), _) => "no answer within 5 s".to_owned(),
         (_, Some(line)) => line.trim().trim_start_matches("Error: ").trim_start_matches("error: ").to_owned(),
@@ -162,14 +150,14 @@ fn tools(survey: &Survey<'_>) -> Vec<Finding> {
     let missing = survey.answers.iter().filter(|(id, output)| id.is_host() && !output.ok());
     let problem = |id: &StepKey, output: &Output| {
         let problem = Problem::new(format!("{} does not run on this machine", id.action()));
-        problem.why(last_words(output)).hint("cargo xtask bootstrap --only 'host/*'   # says how to get it")
+        problem.why(last_words(output)).hint("cargo xtask bootstrap --only 'host/*'   # shows how to install it")
     };
     let all = missing.map(|(id, output)| (Grade::Blocks, problem(id, output)));
     all.map(|(grade, problem)| Finding { check: "tools", cluster: String::new(), grade, problem }).collect()
 }
 
 /// Peers reach a cluster's mesh server through a port of its nodes; the survey tried it from theirs.
-fn ports_in_the_way(survey: &Survey<'_>) -> Vec<Finding> {
+fn unreachable_ports(survey: &Survey<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for cluster in survey.here() {
         let port = survey.fleet.mesh_port(cluster);
@@ -184,9 +172,9 @@ fn ports_in_the_way(survey: &Survey<'_>) -> Vec<Finding> {
                      deployment/clustermesh-apiserver",
                     cluster.name
                 ));
-            // An agent that knows the old address of its node does not serve the port at the new one.
-            let mended = sites::outdated(survey, cluster) || links::moved(survey, cluster).is_some();
-            let grade = if mended { Grade::Open } else { Grade::Passing };
+            // An agent that still uses the old address of its node does not serve the port at the new one.
+            let repaired = cluster_checks::outdated(survey, cluster) || links::moved(survey, cluster).is_some();
+            let grade = if repaired { Grade::Open } else { Grade::Passing };
             found.push(finding("ports", cluster, grade, problem));
         }
     }

@@ -1,5 +1,4 @@
-//! Whether nodes reach nodes and pods reach pods of other clusters: what is left when every link is up.
-//! Knows nothing of links.
+//! Checks that nodes and pods reach those of other clusters once every link is up.
 
 use super::{Finding, Grade, Survey, finding, last_words};
 use machines::Machine;
@@ -9,7 +8,7 @@ use plan::mesh::survey::tried;
 use plan::mesh::{health_id, pod_id};
 use tool::extract::json;
 
-/// All findings about traffic; none where nobody asked.
+/// Nothing where no probe ran.
 pub(super) fn findings(survey: &Survey<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for cluster in survey.here() {
@@ -24,16 +23,16 @@ pub(super) fn findings(survey: &Survey<'_>) -> Vec<Finding> {
 /// The first node that an agent does not reach: at its own address by TCP 4240, or through the tunnel, UDP 8472.
 fn health(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let document = json(&survey.answers.get(&health_id(cluster)).filter(|o| o.ok())?.stdout).ok()?;
-    let said = |node: &serde_json::Value, part: &str| {
+    let error = |node: &serde_json::Value, part: &str| {
         let status = node[part]["primary-address"]["http"]["status"].as_str().unwrap_or_default();
         (!status.is_empty()).then(|| status.to_owned())
     };
     let lost = document["nodes"].as_array()?.iter().find_map(|node| {
         let name = node["name"].as_str().unwrap_or("a node");
         let at = node["host"]["primary-address"]["ip"].as_str().unwrap_or("an unknown address");
-        let host = said(node, "host").map(|why| (format!("{name} at {at}, port 4240/tcp"), why));
+        let host = error(node, "host").map(|why| (format!("{name} at {at}, port 4240/tcp"), why));
         host.or_else(|| {
-            Some((format!("pods on {name} through the tunnel, port 8472/udp"), said(node, "health-endpoint")?))
+            Some((format!("pods on {name} through the tunnel, port 8472/udp"), error(node, "health-endpoint")?))
         })
     });
     let (what, why) = lost?;

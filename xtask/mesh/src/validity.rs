@@ -1,5 +1,4 @@
-//! From when and until when a certificate is valid, read from its bytes.
-//! Knows nothing of who signed it, nor what it is for.
+//! Reads the validity of a certificate from its bytes.
 //!
 //! RFC 5280, section 4.1: a certificate is a SEQUENCE whose first member is `[0] version OPTIONAL, serialNumber,
 //! signature, issuer, validity, …`; a validity is two times in UTC.
@@ -103,13 +102,13 @@ oZfFy6Y8ak3pNix0frBxSTxcwps87D/HiiMFXq4=
 ";
 
     #[test]
-    fn times_of_a_real_certificate_are_those_that_openssl_wrote() {
+    fn times_match_those_given_to_openssl() {
         // date -u -d 2025-01-01 +%s; date -u -d 2035-01-01 +%s
         assert_eq!(validity(&base64(MADE.as_bytes())), Some(1_735_689_600..=2_051_222_400));
     }
 
     #[test]
-    fn both_ways_to_write_a_time_are_read() {
+    fn both_time_formats_are_read() {
         // date -u -d '2050-02-28 23:59:59' +%s, and of the last second of February 2024.
         assert_eq!(time(GENERALIZED_TIME, b"20500228235959Z"), Some(2_529_705_599));
         assert_eq!(time(UTC_TIME, b"240229235959Z"), Some(1_709_251_199));
@@ -118,7 +117,7 @@ oZfFy6Y8ak3pNix0frBxSTxcwps87D/HiiMFXq4=
     }
 
     #[test]
-    fn cut_or_garbled_it_says_nothing() {
+    fn a_cut_or_garbled_certificate_has_no_validity() {
         let text = base64(MADE.as_bytes());
         for end in 0..text.len() {
             let until = validity(&text[..end]);

@@ -1,4 +1,4 @@
-//! `bootstrap`: from nothing, or from whatever is there, to every cluster of the fleet with everything on it.
+//! `bootstrap`: creates every cluster of the fleet with everything on it, from any state.
 //!
 //! Clusters depend on each other only in the host's checks, the image that the first launch warms, and the mesh CA.
 //! Within a cluster nodes go side by side; workers join while the control plane is still being made (ADR-0010).
@@ -56,12 +56,11 @@ pub fn downloads(fleet: &Fleet, releases: &Releases) -> Plan {
     Plan { name: "charts pull", steps, files: Files::new(), pools: BTreeMap::from([(Pool::Pull, PULLS)]) }
 }
 
-/// The step that downloads a file of `out/charts`.
 pub use releases::archive_step;
 /// The file in `out/charts` that a manifest's objects are downloaded to.
 pub use releases::file_of;
 
-/// All that makes Vault ready once it is installed, for whoever needs a part of it again. Nothing if there is none.
+/// The steps that make Vault ready once it is installed; none without Vault.
 pub(super) fn vault_steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
     vault::steps(fleet, releases)
 }
@@ -69,7 +68,6 @@ pub(super) fn vault_steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
 /// Where the merged kubeconfig is kept, below `out/`. `render` writes the one with tokens beside it.
 pub const KUBECONFIG: &str = "kube/config.yaml";
 
-/// Secrets that are made here.
 fn minted(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
     let vault = (!vault::steps(fleet, releases).is_empty()).then_some(vault::SAMPLE);
     let others: Vec<&str> = vault.into_iter().chain(docker::secrets(fleet)).collect();
@@ -96,7 +94,7 @@ pub(super) fn in_order(steps: Vec<Step>) -> Vec<Step> {
             free.extend((waits_for[*at] == 0).then_some(*at));
         }
     }
-    assert_eq!(order.len(), steps.len(), "bug: the waves of charts/releases.toml were checked for circles");
+    assert_eq!(order.len(), steps.len(), "bug: the waves of charts/releases.toml were checked for cycles");
     let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
     order.into_iter().filter_map(|at| steps[at].take()).collect()
 }
@@ -105,7 +103,7 @@ fn mesh_ca() -> Step {
     let names = ["mesh-ca.cert", "mesh-ca.key"];
     Step::new(
         StepKey::fleet("mesh-ca"),
-        "make the authority that all clusters' meshes trust",
+        "create the shared CA of the mesh",
         builtin::has_secrets(&names),
         Expect::Exit(0),
     )

@@ -133,7 +133,7 @@ fn limits(step: &Step) -> Vec<String> {
     rules.into_iter().filter(|(broken, _)| *broken).map(|(_, what)| what.to_owned()).collect()
 }
 
-/// Regular expressions and ranges can be read, and the probe says more than "anything".
+/// Regular expressions and ranges can be read, and the expectation is more than "anything".
 fn wants(step: &Step) -> Vec<String> {
     let mut wrong = Vec::new();
     if step.done_when.ask.args.is_empty() {

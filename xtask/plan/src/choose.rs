@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Plan, StepKey};
+use super::{Plan, Step, StepKey};
 use model::problem::Problem;
 
 /// What the user asked for; an empty list restricts nothing.
@@ -44,12 +44,12 @@ pub fn choose(plan: &Plan, choice: &Choice) -> Result<BTreeSet<StepKey>, Vec<Pro
     }
     let mut chosen = plan.ids();
     if !choice.only.is_empty() {
-        let wanted = needed(plan, only);
+        let wanted = needed(&plan.steps, only);
         chosen.retain(|id| wanted.contains(id));
     }
     if !choice.until.is_empty() {
         let behind = closure(until.clone(), &followers(plan));
-        let up_to = needed(plan, until);
+        let up_to = needed(&plan.steps, until);
         chosen.retain(|id| up_to.contains(id) || !behind.contains(id));
     }
     chosen.retain(|id| !skip.contains(id));
@@ -61,8 +61,9 @@ pub fn choose(plan: &Plan, choice: &Choice) -> Result<BTreeSet<StepKey>, Vec<Pro
     Ok(chosen)
 }
 
-pub fn needed(plan: &Plan, ids: BTreeSet<StepKey>) -> BTreeSet<StepKey> {
-    closure(ids, &plan.steps.iter().map(|s| (&s.id, s.needs.iter().collect())).collect())
+/// These steps and all they need.
+pub fn needed(steps: &[Step], ids: BTreeSet<StepKey>) -> BTreeSet<StepKey> {
+    closure(ids, &steps.iter().map(|s| (&s.id, s.needs.iter().collect())).collect())
 }
 
 /// Each step's direct followers, by need or by order.

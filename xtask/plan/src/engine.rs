@@ -23,14 +23,11 @@ mod transitions;
 
 pub use machine::Engine;
 
-/// What the engine wants done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action<'a> {
     /// Start this command; its end comes back as [`tool::Event::Ended`].
     Start {
-        /// Names the run of the command.
         task: TaskId,
-        /// For which step.
         step: StepKey,
         /// What; tokens are completed by the driver from the facts captured so far.
         command: &'a Command,
@@ -43,28 +40,21 @@ pub enum Action<'a> {
     CacheHit {
         /// Names the lookup, as if it were a command.
         task: TaskId,
-        /// For which step.
         step: StepKey,
         /// The step whose probe had the same command.
         asked_by: StepKey,
-        /// As in [`Action::Start`].
         digests: Vec<String>,
     },
-    /// End this command.
     Kill {
         task: TaskId,
         /// SIGKILL instead of SIGTERM.
         hard: bool,
     },
-    /// A fact or secret was captured.
     Captured {
         name: String,
-        /// Its value.
         value: String,
-        /// Whether it is a secret.
         secret: bool,
     },
-    /// Something happened that people and journals want to know.
     Event(StepEvent),
 }
 
@@ -90,37 +80,28 @@ impl Action<'_> {
 /// What happened to a step. The screen, the event stream and the journal are fed by these alone.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepEvent {
-    /// Its probe is asked for the first time.
+    /// Its probe runs for the first time.
     Checking(StepKey),
     /// Nothing to do.
     Unchanged(StepKey),
     /// It is in a state that has its own remedy, which begins now.
     Diagnosed {
-        /// Which step.
         step: StepKey,
-        /// The name of the remedy.
         remedy: &'static str,
         /// What is expected and what there is.
         why: String,
     },
-    /// A command of it begins.
     Running {
-        /// Which step.
         step: StepKey,
-        /// Attempt, from 1.
         attempt: u32,
-        /// The remedy that the command belongs to.
         remedy: Option<&'static str>,
         /// The command as a person would paste it.
         command: String,
-        /// Whether it changes anything.
         mutates: bool,
     },
-    /// A running command printed a line.
     Line(StepKey, String),
     /// The probe matches after an act.
     Done {
-        /// Which step.
         step: StepKey,
         /// From its first command to the match.
         took: Duration,
@@ -129,16 +110,11 @@ pub enum StepEvent {
     },
     /// An attempt failed; the next begins after the pause.
     Retrying {
-        /// Which step.
         step: StepKey,
-        /// The attempt that failed.
         attempt: u32,
-        /// Pause.
         pause: Duration,
-        /// Why.
         failure: Box<Failure>,
     },
-    /// All attempts failed.
     Failed(Box<Failure>),
     /// A step it needs failed or was not done.
     Blocked(StepKey, StepKey),
@@ -148,33 +124,25 @@ pub enum StepEvent {
     Stopping,
 }
 
-/// Why a step failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Which step.
     pub step: StepKey,
     /// Whether the step is a check of this machine that had to hold before anything began.
     pub precondition: bool,
-    /// Attempt, from 1.
     pub attempt: u32,
-    /// Of how many.
     pub attempts: u32,
     /// The command that failed, or the probe that did not match.
     pub command: Command,
-    /// Its last output.
     pub output: Output,
-    /// How long it ran.
     pub took: Duration,
     /// The reason in words: `exit 1`, `timed out after 10m`.
     pub why: String,
 }
 
-/// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outcome {
-    /// Steps brought about now.
     pub done: Vec<StepKey>,
-    /// Steps that matched without a command of this run.
+    /// Matched without a command of this run.
     pub unchanged: Vec<StepKey>,
     /// Steps that failed, with the reason; among them those that are needed, not chosen, and do not match.
     pub failed: Vec<Failure>,
@@ -182,8 +150,7 @@ pub struct Outcome {
     pub blocked: Vec<(StepKey, StepKey)>,
     /// Steps not chosen, and not needed.
     pub skipped: Vec<StepKey>,
-    /// Steps that an interrupt left undecided, begun or not: neither done nor failed. The next run asks them first.
+    /// Steps that an interrupt left undecided, begun or not: neither done nor failed. The next run checks them first.
     pub stopped: Vec<StepKey>,
-    /// Whether the user interrupted it.
     pub interrupted: bool,
 }

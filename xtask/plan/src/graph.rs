@@ -1,7 +1,8 @@
-//! A plan as a picture: steps and what they need, for whatever draws Mermaid.
+//! A plan as a picture: steps and what they need, as a Mermaid flowchart.
 
 use std::collections::BTreeSet;
 
+use super::choose::needed;
 use super::{Plan, StepKey};
 
 /// A Mermaid flowchart, a box per cluster. A need that follows from others is left out: the picture is not the plan.
@@ -17,33 +18,16 @@ pub fn mermaid(plan: &Plan) -> String {
         out.push_str("  end\n");
     }
     for (index, step) in plan.steps.iter().enumerate() {
-        let needs: Vec<usize> = step.needs.iter().filter_map(number).collect();
-        for need in &needs {
-            if !needs.iter().any(|other| other != need && reaches(plan, *other, *need)) {
-                out.push_str(&format!("  s{need} --> s{index}\n"));
+        for need in &step.needs {
+            let others = step.needs.iter().filter(|other| *other != need).cloned().collect();
+            if let (Some(number), false) = (number(need), needed(&plan.steps, others).contains(need)) {
+                out.push_str(&format!("  s{number} --> s{index}\n"));
             }
         }
         let after = step.after.iter().filter_map(number);
         after.for_each(|first| out.push_str(&format!("  s{first} -.-> s{index}\n")));
     }
     out
-}
-
-/// Whether a step needs another, through any number of steps.
-fn reaches(plan: &Plan, from: usize, to: usize) -> bool {
-    let mut open = vec![from];
-    let mut seen = BTreeSet::new();
-    while let Some(at) = open.pop() {
-        for need in plan.steps[at].needs.iter().filter_map(|id| plan.steps.iter().position(|s| s.id == *id)) {
-            if need == to {
-                return true;
-            }
-            if seen.insert(need) {
-                open.push(need);
-            }
-        }
-    }
-    false
 }
 
 #[cfg(test)]

@@ -29,7 +29,6 @@ pub enum Entry {
     StepStarted {
         step: String,
     },
-    /// A step matched already.
     StepUnchanged {
         step: String,
     },
@@ -41,7 +40,6 @@ pub enum Entry {
     /// All attempts of a step failed. Why stands in the logs: it may quote a tool, and a tool may say anything.
     StepFailed {
         step: String,
-        /// How long its last command ran.
         took_ms: u64,
     },
     Fact {
@@ -50,9 +48,7 @@ pub enum Entry {
     },
     /// A run without this entry was killed.
     RunEnded {
-        /// Whether every chosen step is done or unchanged.
         ok: bool,
-        /// Whether the user stopped it.
         interrupted: bool,
     },
 }
@@ -60,7 +56,6 @@ pub enum Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Run {
     pub command: String,
-    /// Digest of its plan.
     pub plan: String,
     /// Milliseconds since 1970, UTC.
     pub at_ms: u64,
@@ -72,7 +67,6 @@ pub struct Run {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Journal {
-    /// The last value of each fact.
     pub facts: BTreeMap<String, String>,
     /// How long each step took when it was last done.
     pub took: BTreeMap<String, Duration>,
@@ -99,6 +93,12 @@ pub fn line(entry: &Entry) -> String {
 pub fn facts(text: &str) -> BTreeMap<String, String> {
     let lines: Vec<&str> = text.split(['\n', '\0']).filter(|line| line.contains(r#""event":"fact""#)).collect();
     read(&lines.join("\n")).facts
+}
+
+/// Whether the last run wrote another version of the format, so that nothing of it is read.
+pub fn is_outdated(text: &str) -> bool {
+    let last = text.lines().rev().find(|line| !line.trim().is_empty());
+    last.is_some_and(|line| line.starts_with(START) && !line.starts_with(&format!("{START}{VERSION},")))
 }
 
 /// Reads a journal in any condition.
@@ -230,5 +230,7 @@ mod tests {
         assert_eq!(facts(&text), journal.facts);
         assert!(journal.took.is_empty());
         assert_eq!(read(""), Journal::default());
+        let old = r#"{"v":1,"event":"step-kept","step":"a"}"#;
+        assert_eq!([old, &format!("{old}\n{fact}"), ""].map(is_outdated), [true, false, false]);
     }
 }

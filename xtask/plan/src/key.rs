@@ -102,7 +102,6 @@ impl StepKey {
         self.0.text.get(self.0.action..).unwrap_or_default()
     }
 
-    /// The VM that it works on.
     pub fn machine(&self) -> Option<&str> {
         match self.scope() {
             Scope::Node { machine, .. } => Some(machine),
@@ -110,7 +109,6 @@ impl StepKey {
         }
     }
 
-    /// Whether it is about this machine.
     pub fn is_host(&self) -> bool {
         self.0.scope == Scope::Host
     }
@@ -120,7 +118,6 @@ impl StepKey {
         matches!(self.scope(), Scope::Cluster(name) | Scope::Node { cluster: name, .. } if *name == cluster.name)
     }
 
-    /// As it is printed.
     pub fn as_str(&self) -> &str {
         &self.0.text
     }

@@ -1,6 +1,6 @@
 //! Plans as values: every step with its probe, its exact commands, limits and dependencies.
 //!
-//! A step's probe is asked first. If `done_when` matches, the step is unchanged. If a remedy in `instead` matches, its
+//! A step's probe is asked first. If `done_when` matches, the step is unchanged. If the condition of a remedy matches, its
 //! commands run in place of `act`. Otherwise `act` runs, and the probe is asked until it matches or `settle` is over.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,7 +94,7 @@ pub struct Plan {
 }
 
 impl Step {
-    /// A step that runs `act` unless `ask` is answered as wanted.
+    /// A step that runs `act` unless the output of `ask` is `want`.
     pub fn new(id: StepKey, title: impl Into<String>, ask: Command, want: Expect) -> Self {
         Step {
             id,
@@ -135,14 +135,12 @@ impl Step {
         self
     }
 
-    /// Adds a remedy.
     #[must_use]
     pub fn remedy(mut self, name: &'static str, when: Expect, act: impl IntoIterator<Item = Command>) -> Self {
         self.remedies.push(Remedy { name, when, act: act.into_iter().collect() });
         self
     }
 
-    /// Several of these.
     #[must_use]
     pub fn remedies(self, remedies: Vec<machines::Remedy>) -> Self {
         remedies.into_iter().fold(self, |step, (name, when, act)| step.remedy(name, when, act))
@@ -164,6 +162,12 @@ impl Step {
         self.id.is_host() && self.only_checks()
     }
 
+    /// Waits for up to `settle` seconds with `pause` seconds between two probes; nothing is applied.
+    #[must_use]
+    pub fn poll(self, settle: u64, pause: u64) -> Self {
+        self.remedy("not yet", Expect::ALWAYS, []).limits(Limits::QUICK.settle(settle).attempts(1, pause))
+    }
+
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -180,6 +184,13 @@ impl Step {
 impl Plan {
     pub fn step<K: PartialEq<StepKey> + ?Sized>(&self, id: &K) -> Option<&Step> {
         self.steps.iter().find(|s| *id == s.id)
+    }
+
+    /// The probes of these steps, in no order and with nothing to apply.
+    #[must_use]
+    pub fn checks(&self, ids: &[StepKey]) -> Plan {
+        let check = |step: &Step| Step { needs: vec![], after: vec![], act: vec![], undo: vec![], ..step.clone() };
+        Plan { steps: self.steps.iter().filter(|s| ids.contains(&s.id)).map(check).collect(), ..self.clone() }
     }
 
     pub fn ids(&self) -> BTreeSet<StepKey> {

@@ -18,8 +18,8 @@ use tool::cilium::Cilium;
 use tool::helm::{Helm, Release};
 use tool::kubectl::Kubectl;
 
-pub mod home;
 mod proof;
+pub mod readdress;
 pub mod survey;
 mod traffic;
 
@@ -118,8 +118,7 @@ fn address(cluster: &Cluster, node: &Node) -> Step {
     let vm = Machine::of(cluster, node);
     Step::new(address_step(cluster, node), format!("read the address of {vm}"), vm.locate(), vm.is_up())
         .needs([host::driver_key(vm.driver())])
-        .remedy("not yet", Expect::ALWAYS, [])
-        .limits(Limits::QUICK.settle(60).attempts(1, 3))
+        .poll(60, 3)
         .hint(vm.start().to_string())
 }
 
@@ -139,7 +138,7 @@ fn connected_by_values(fleet: &Fleet, cluster: &Cluster, chart: &Chart, helm: He
     let upgrade = installed_as.numbered(upgrade);
     let back = [rollback].into_iter().chain(upgrade.clone());
     let wanted = peers(fleet, cluster).into_iter().filter(|p| scope.has(p));
-    let step = Step::new(id(cluster, "peers"), format!("tell {} its peers", cluster.name), ask, want)
+    let step = Step::new(id(cluster, "peers"), format!("configure the mesh peers of {}", cluster.name), ask, want)
         .needs(["host/helm", "host/kubectl"])
         .needs([installed::archive_step(&chart.archive())])
         .needs(addresses(cluster).chain(wanted.flat_map(addresses)))
@@ -161,7 +160,7 @@ fn agents_know_their_nodes(cluster: &Cluster) -> Step {
         let address = fact(&cluster.ip_fact(node));
         Expect::Match(format!(r"^{} (\S+ )*{address}( |$)", cluster.vm(node)))
     };
-    let title = format!("compare what agents of {} hold for their nodes' addresses", cluster.name);
+    let title = format!("compare the node addresses that agents of {} use", cluster.name);
     let want = Expect::All(cluster.nodes.iter().map(line).collect());
     let answered = Expect::Match(r"^\S+ \S".into());
     Step::new(id(cluster, "agents"), title, survey::ranges(cluster), want)
@@ -169,15 +168,14 @@ fn agents_know_their_nodes(cluster: &Cluster) -> Step {
         .remedy("no answer", answered.negated(), [])
         .act([kubectl.restart(SYSTEM, "daemonset/cilium")])
         .limits(Limits::QUICK.settle(180).attempts(2, 5))
-        .hint("an address that changed under the kubelet needs its node set up anew: cargo xtask bootstrap")
+        .hint("an address that changed under the kubelet needs its node set up again: cargo xtask bootstrap")
 }
 
 fn served(cluster: &Cluster) -> Step {
     let ask = Kubectl::on(&kube_path(cluster)).rolled_out(SYSTEM, SERVER);
     Step::new(id(cluster, "server"), format!("wait for {SERVER} on {}", cluster.name), ask, Expect::Exit(0))
         .needs([id(cluster, "agents")])
-        .remedy("not yet", Expect::ALWAYS, [])
-        .limits(Limits::QUICK.settle(300).attempts(1, 5))
+        .poll(300, 5)
         .hint(format!("kubectl --kubeconfig {} --namespace {SYSTEM} describe {SERVER}", kube_path(cluster)))
 }
 
@@ -209,8 +207,7 @@ fn joined(fleet: &Fleet, cluster: &Cluster, scope: &MeshScope) -> Step {
     Step::new(id(cluster, "connected"), title, ask, Expect::All(wants))
         .needs(["host/cilium"])
         .needs(servers)
-        .remedy("not yet", Expect::ALWAYS, [])
-        .limits(Limits::QUICK.settle(300).attempts(1, 5))
+        .poll(300, 5)
         .hint("cargo xtask mesh-connect --diagnose")
 }
 
@@ -222,11 +219,10 @@ fn counted(fleet: &Fleet, cluster: &Cluster, scope: &MeshScope) -> Step {
         Expect::JsonEach(pointer, peer.nodes.len().to_string())
     };
     let ask = Cilium::with(&format!("out/{KUBECONFIG}")).status(&cluster.name);
-    let title = format!("count the nodes that agents of {} know of its peers", cluster.name);
+    let title = format!("count the peer nodes that agents of {} have", cluster.name);
     Step::new(id(cluster, "nodes"), title, ask, Expect::All(wanted.iter().map(each).collect()))
         .needs([id(cluster, "connected"), StepKey::host("cilium")])
-        .remedy("not yet", Expect::ALWAYS, [])
-        .limits(Limits::QUICK.settle(120).attempts(1, 5))
+        .poll(120, 5)
         .hint("cargo xtask mesh-connect --diagnose")
 }
 

@@ -77,7 +77,7 @@ pub fn destroy(fleet: &Fleet) -> Plan {
         steps.extend(cluster.nodes.iter().map(|node| destroyed(cluster, node)));
         let files = Step::new(
             StepKey::cluster(name, "files"),
-            format!("forget {name}"),
+            format!("delete the local files of {name}"),
             builtin::secrets_absent(name),
             Expect::Exit(0),
         );
@@ -89,7 +89,7 @@ pub fn destroy(fleet: &Fleet) -> Plan {
     }
     let all = Step::new(
         StepKey::fleet("files"),
-        "forget what the clusters shared",
+        "delete the shared local files",
         builtin::secrets_absent("."),
         Expect::Exit(0),
     );

@@ -1,5 +1,4 @@
-//! A plan as questions alone: what each probe says when nothing acts. It is the state of a fleet in the words of the
-//! plan that would bring it about, so whatever a plan learns to make is seen here without another line.
+//! Surveys a fleet by the probes of a plan, applying nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

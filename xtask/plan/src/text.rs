@@ -30,12 +30,12 @@ pub fn print_step(step: &Step) -> String {
     line(&mut out, "", &format!("{}   {}{pool}", step.id, step.title));
     list(&mut out, "needs", &step.needs);
     list(&mut out, "after", &step.after);
-    command(&mut out, "asks", &step.done_when.ask);
-    wants(&mut out, "done when", &step.done_when.want);
+    command(&mut out, "check", &step.done_when.ask);
+    expectations(&mut out, "done when", &step.done_when.want);
     for remedy in &step.remedies {
         print_remedy(&mut out, remedy);
     }
-    commands(&mut out, "otherwise", &step.act);
+    commands(&mut out, "apply", &step.act);
     commands(&mut out, "undone by", &step.undo);
     line(&mut out, "limits", &limits(&step.limits));
     if let Some(hint) = &step.hint {
@@ -45,7 +45,7 @@ pub fn print_step(step: &Step) -> String {
 }
 
 fn print_remedy(out: &mut String, remedy: &Remedy) {
-    wants(out, &format!("if {}", remedy.name), &remedy.when);
+    expectations(out, &format!("if {}", remedy.name), &remedy.when);
     if remedy.act.is_empty() {
         line(out, "", "    wait");
     }
@@ -79,7 +79,7 @@ fn list(out: &mut String, label: &str, ids: &[StepKey]) {
     }
 }
 
-fn wants(out: &mut String, label: &str, want: &Expect) {
+fn expectations(out: &mut String, label: &str, want: &Expect) {
     let all = match want {
         Expect::All(all) if !all.is_empty() => all.as_slice(),
         one => std::slice::from_ref(one),
@@ -126,10 +126,10 @@ fn details(out: &mut String, command: &Command) {
     }
     for capture in &command.captures {
         let kind = if capture.secret { "secret" } else { "fact" };
-        line(out, "", &format!("     learns  <{kind}:{}>", capture.name));
+        line(out, "", &format!("     captures <{kind}:{}>", capture.name));
     }
     if command.ignore_exit {
-        line(out, "", "     any exit will do");
+        line(out, "", "     exit code is ignored");
     }
 }
 

@@ -59,7 +59,7 @@ fn look(fleet: &Fleet, binary: &Binary, platform: &str) -> Option<Step> {
     let name = &binary.name;
     let (ask, accepted) = host::look(fleet, name)?;
     let hint = format!("none is pinned for {platform} · {}", host::install_hint(name));
-    Some(Step::new(StepKey::tools(name), format!("look for {name}"), ask, accepted).hint(hint))
+    Some(Step::new(StepKey::tools(name), format!("check {name}"), ask, accepted).hint(hint))
 }
 
 #[cfg(test)]

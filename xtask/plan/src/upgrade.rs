@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::bootstrap::kube_path;
 use super::bootstrap::node::node_scripts;
+use super::choose::needed;
 use super::{Expect, Plan, Scope, Step, StepKey, power};
 use machines::{Machine, guest};
 use model::fleet::{Cluster, Fleet, Role};
@@ -35,10 +36,10 @@ pub fn plan(fleet: &Fleet, releases: &Releases, bootstrap: Plan) -> Plan {
     for cluster in order(fleet) {
         let chain = node::chain(fleet, cluster, releases);
         let upgraded = chain.last().map(|step| step.id.clone());
-        let network = needed_by(&plan.steps, &id(cluster, "nodes"));
+        let network = needed(&plan.steps, [id(cluster, "nodes")].into());
         for step in plan.steps.iter_mut().filter(|step| is_of(cluster, &step.id)) {
             step.needs.extend(before.iter().cloned());
-            if !network.contains(&step.id) && step.id != id(cluster, "nodes") {
+            if !network.contains(&step.id) {
                 step.needs.extend(upgraded.clone());
             }
         }
@@ -67,17 +68,6 @@ fn is_of(cluster: &Cluster, step: &StepKey) -> bool {
     matches!(step.scope(), Scope::Cluster(name) if *name == cluster.name) && !reaching.contains(&step.action())
 }
 
-/// Everything that must be so before a step, from near and far.
-fn needed_by(steps: &[Step], id: &StepKey) -> BTreeSet<StepKey> {
-    let mut found = BTreeSet::new();
-    let mut open = vec![id.clone()];
-    while let Some(next) = open.pop() {
-        let needs = steps.iter().filter(|step| step.id == next).flat_map(|step| &step.needs);
-        open.extend(needs.filter(|need| found.insert((*need).clone())).cloned());
-    }
-    found
-}
-
 /// In place of the preparation, which would install a new kubelet before its control plane is of that version: the
 /// scripts alone.
 fn scripts(cluster: &Cluster, steps: &mut [Step]) {
@@ -86,7 +76,7 @@ fn scripts(cluster: &Cluster, steps: &mut [Step]) {
     }
 }
 
-/// Nodes are ready, but for one whose upgrade has begun: that is mended by going on.
+/// Nodes are ready, but for one whose upgrade has begun: its upgrade is resumed.
 fn ready(cluster: &Cluster, steps: &mut [Step]) {
     let nodes = id(cluster, "nodes");
     let Some(step) = steps.iter_mut().find(|step| step.id == nodes) else { return };
@@ -103,11 +93,11 @@ fn checks(fleet: &Fleet, cluster: &Cluster) -> Vec<Step> {
     let down = if cluster.nodes.len() > 1 { to.minor.saturating_sub(1) } else { to.minor };
     let range = format!(">={}.{down}.0, <={to}", to.major);
     let allowed = Expect::Version("/serverVersion/gitVersion".into(), range);
-    let title = format!("see whether {} can go to v{to}", cluster.name);
+    let title = format!("check whether {} can go to v{to}", cluster.name);
     let lower = "kubeadm goes up, by one minor at a time, and a cluster of one node stays within its minor";
     let healthy = Step::new(
         id(cluster, "etcd"),
-        format!("ask whether etcd of {} is well", cluster.name),
+        format!("check the health of etcd of {}", cluster.name),
         kubectl.raw("/livez/etcd"),
         Expect::Stdout("ok".into()),
     );
@@ -123,7 +113,7 @@ fn checks(fleet: &Fleet, cluster: &Cluster) -> Vec<Step> {
     steps.extend(cluster.nodes.iter().map(|node| {
         let vm = Machine::of(cluster, node);
         let ask = guest::state(&vm, &cluster.api_name());
-        let title = format!("look for {ROOM} MiB of free disk on {vm}");
+        let title = format!("check for {ROOM} MiB of free disk on {vm}");
         Step::new(node::id(cluster, node, "room"), title, ask, Expect::JsonAtLeast("/free_mib".into(), ROOM))
             .needs([node::id(cluster, node, "prep")])
             .hint(guest::prune_images(&vm).to_string())
@@ -140,9 +130,8 @@ fn current(cluster: &Cluster, releases: &Releases, steps: &[Step]) -> Step {
     let unready = Expect::Match(format!(r"^({spaces})/\S+ (Pending|Running) (False)?$"));
     let want = Expect::All(vec![Expect::Match(r"^kube-system/\S+ Running True$".into()), unready.negated()]);
     let ask = Kubectl::on(&kube_path(cluster)).pods();
-    Step::new(id(cluster, "current"), format!("see that all pods of {} are ready", cluster.name), ask, want)
+    Step::new(id(cluster, "current"), format!("check that all pods of {} are ready", cluster.name), ask, want)
         .needs(all)
-        .remedy("not yet", Expect::ALWAYS, [])
-        .limits(Limits::QUICK.settle(600).attempts(1, 5))
+        .poll(600, 5)
         .hint(format!("kubectl --kubeconfig {} get pods --all-namespaces", kube_path(cluster)))
 }

@@ -12,7 +12,7 @@ use crate::ui::events;
 use crate::ui::progress::board::Board;
 use crate::ui::progress::{self, Progress};
 use crate::ui::report::{self, End};
-use crate::ui::shell::Shell;
+use crate::ui::shell::{Severity, Shell};
 use exec::driver::drive;
 use model::problem::Problem;
 use plan::choose::{self, Choice, choose};
@@ -82,6 +82,10 @@ pub fn run_after(
     meaning: &Meaning<'_>,
 ) -> CmdResult {
     let chosen = chosen(session, plan)?;
+    if session.workspace.journal().is_ok_and(|text| journal::is_outdated(&text)) {
+        let why = "the journal of another version; addresses and durations are read again";
+        session.shell.status(Severity::Warning, "Ignoring", why);
+    }
     if session.flags.format == Format::Json {
         session.shell.result(&events::started(plan.name, chosen.len(), session.flags.simulate));
     }
@@ -127,7 +131,7 @@ fn in_parts(
     let mut begun = Outcome::default();
     if let Some(First { scope, look }) = first {
         let heads = chosen.iter().filter(|id| *id.scope() == scope).cloned().collect();
-        let before = part(plan, choose::needed(plan, heads));
+        let before = part(plan, choose::needed(&plan.steps, heads));
         begun = story.play(session, world, &before, &before.ids() & &chosen);
         if code(&begun) != DONE {
             return Ok((begun, story.close()));

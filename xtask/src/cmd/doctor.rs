@@ -14,7 +14,7 @@ use model::problem::Problem;
 use plan::StepKey;
 use plan::journal;
 use plan::survey::ProbeState;
-use plan::survey::findings::{Finding, Seen, findings, repair};
+use plan::survey::findings::{Finding, SurveyResult, findings, repair};
 use plan::survey::overview::overview;
 use tool::World;
 use tool::helm::Helm;
@@ -98,7 +98,7 @@ fn fleet_findings(inputs: &Inputs, survey: &Survey, before: &BTreeMap<String, St
     let plan = inputs.bootstrap(Helm::V4);
     let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers);
     let (fleet, answers) = (&inputs.fleet, &survey.answers);
-    findings(&Seen { fleet, plan: &plan, answers, overview: &overview, before })
+    findings(&SurveyResult { fleet, plan: &plan, answers, overview: &overview, before })
 }
 
 fn apply_fixes(

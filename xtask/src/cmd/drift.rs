@@ -33,7 +33,7 @@ pub fn explain(
         let ours = wanted(inputs, survey, &id);
         let state = survey.answers.get_mut(&id).map(|known| &mut known.state);
         if let (Some(theirs), Some(ours), Some(ProbeState::Differs { why, .. })) = (theirs, ours, state) {
-            *why = format!("{why}; {}", drift::told(&drift::differing(&ours, &theirs)));
+            *why = format!("{why}; {}", drift::describe(&drift::differing(&ours, &theirs)));
         }
     }
     Ok(())

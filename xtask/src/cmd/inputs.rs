@@ -50,7 +50,7 @@ impl Inputs {
 
     /// What brings the nodes of some clusters home before they are connected.
     pub fn home(&self, helm: Helm, clusters: &[String]) -> Plan {
-        mesh::home::plan(&self.fleet, self.bootstrap(helm), clusters)
+        mesh::readdress::plan(&self.fleet, self.bootstrap(helm), clusters)
     }
 
     /// The same with all that goes before: the questions, and what nodes that moved need.

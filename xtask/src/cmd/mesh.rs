@@ -9,7 +9,7 @@ use crate::ui::format;
 use crate::ui::shell::Severity;
 use ::plan::mesh::{MeshScope, pairs, survey};
 use look::{Seen, look, look_until_settled};
-use mesh::{Finding, Grade, Survey, told};
+use mesh::{Finding, Grade, Survey, configured_peers};
 use model::fleet::Fleet;
 use model::problem::Problem;
 use render::mesh::addresses;
@@ -99,7 +99,7 @@ pub fn connect(
         seen = look_until_settled(session, world, inputs, &scope)?;
     }
     if seen.blocking().next().is_some() {
-        let blocking = seen.found.iter().filter(|f| f.grade < Grade::Open && f.grade != Grade::Away);
+        let blocking = seen.found.iter().filter(|f| f.grade < Grade::Open && f.grade != Grade::Unreachable);
         show(session, &blocking.map(|f| f.problem.clone()).collect::<Vec<_>>());
         let what = if moved { "nothing but addresses was changed" } else { "nothing was changed" };
         session.shell.status(Severity::Error, "Refused", what);
@@ -119,7 +119,7 @@ pub fn connect(
 
 /// The API server does not answer, or not at its address.
 fn is_unreachable(finding: &Finding) -> bool {
-    finding.grade == Grade::Away || finding.grade == Grade::Moved && finding.check == "API servers"
+    finding.grade == Grade::Unreachable || finding.grade == Grade::Moved && finding.check == "API servers"
 }
 
 fn apply(
@@ -168,7 +168,7 @@ fn reachable_scope(
 ) -> MeshScope {
     let fleet = &inputs.fleet;
     scope.clusters.retain(|name| unreachable.iter().all(|f| f.cluster != *name));
-    let known = told(&Survey { fleet, scope: &scope, answers: &seen.answers, facts: &seen.facts });
+    let known = configured_peers(&Survey { fleet, scope: &scope, answers: &seen.answers, facts: &seen.facts });
     let facts = conduct::facts(session);
     for cluster in fleet.clusters.iter().filter(|c| !scope.has(c)).collect::<Vec<_>>() {
         let Some(last_known) = known.get(&cluster.name) else { continue };

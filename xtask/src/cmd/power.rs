@@ -60,9 +60,9 @@ pub fn run(session: &mut Session, power: Power) -> CmdResult {
 
 /// Reconnects clusters that were connected: peers hold each other's addresses, which may have changed.
 fn reconnect(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> CmdResult {
-    let queries = links::told_questions(&inputs.fleet, plan);
+    let queries = links::peer_questions(&inputs.fleet, plan);
     let survey = query::check(session, world, &queries)?;
-    let clusters = links::told_clusters(&inputs.fleet, &survey.answers);
+    let clusters = links::clusters_with_peers(&inputs.fleet, &survey.answers);
     match clusters.len() {
         0 | 1 => Ok(DONE),
         _ => mesh::connect(

@@ -32,7 +32,7 @@ pub fn run(session: &mut Session) -> CmdResult {
         };
         session.shell.result(&text);
         let holds = report.verdicts.iter().all(|verdict| verdict.findings.is_empty());
-        Ok(if holds && overview.so.0 == overview.so.1 { DONE } else { FAILED })
+        Ok(if holds && overview.passed.0 == overview.passed.1 { DONE } else { FAILED })
     })
 }
 

@@ -50,7 +50,7 @@ fn contract(report: &Report) -> String {
 }
 
 fn summary(overview: &Overview, doctor: &str) -> String {
-    match overview.so {
+    match overview.passed {
         (passed, all) if passed == all => format!("all {all} checks passed\n"),
         (passed, all) => format!("{passed} of {all} checks passed: {doctor}\n"),
     }
@@ -103,12 +103,12 @@ pub fn json(overview: &Overview, report: &Report) -> String {
         json!({"name": c.name, "role": c.role, "api": c.api, "nodes": c.nodes.iter().map(node).collect::<Vec<_>>(),
             "releases": releases.collect::<Vec<_>>()})
     };
-    let links = overview.links.iter().map(|l| json!({"cluster": l.cluster, "state": l.state, "connected": l.so}));
+    let links = overview.links.iter().map(|l| json!({"cluster": l.cluster, "state": l.state, "connected": l.matches}));
     let clauses = report.verdicts.iter();
     let clauses = clauses.map(|v| json!({"clause": v.clause.to_string(), "holds": v.findings.is_empty()}));
     let others = overview.others.iter().map(|(step, state)| json!({"step": step, "state": state}));
     let all = json!({"event": "status", "clusters": overview.clusters.iter().map(cluster).collect::<Vec<_>>(),
         "mesh": links.collect::<Vec<_>>(), "contract": clauses.collect::<Vec<_>>(),
-        "others": others.collect::<Vec<_>>(), "passed": overview.so.0, "checks": overview.so.1});
+        "others": others.collect::<Vec<_>>(), "passed": overview.passed.0, "checks": overview.passed.1});
     format!("{all}\n")
 }

@@ -31,7 +31,7 @@ pub enum Expect {
     Lines(Vec<String>),
     /// Exit 0 and the regular expression matches stdout (multi-line mode).
     Match(String),
-    /// The regular expression matches stderr, whatever the exit.
+    /// The regular expression matches stderr, with any exit.
     Stderr(String),
     /// Exit 0 and the JSON value at this pointer is the text (numbers and booleans by their JSON form).
     Json(String, String),
@@ -77,9 +77,9 @@ impl Expect {
         self.test(answer).is_ok()
     }
 
-    /// The mismatch: `/state: want "Running", got "Stopped"`.
+    /// The mismatch: `/state: expected "Running", got "Stopped"`.
     pub fn mismatch(&self, output: &Output) -> String {
-        self.test(&Answer::of(output)).err().unwrap_or_else(|| "it is as wanted".to_owned())
+        self.test(&Answer::of(output)).err().unwrap_or_else(|| "matches".to_owned())
     }
 
     /// With values in place of its tokens; inside a regular expression a value is literal.
@@ -180,7 +180,7 @@ impl Expect {
             Expect::Absent => Err("the program is there".to_owned()),
             Expect::All(wants) => all(wants.iter().filter_map(|w| w.test(answer).err()).collect()),
             Expect::Any(wants) => any(wants.iter().map(|w| w.test(answer)).collect()),
-            Expect::Not(want) if want.fits(answer) => Err(format!("want not {}, but it is so", Inner(want))),
+            Expect::Not(want) if want.fits(answer) => Err(format!("expected not {}", Inner(want))),
             Expect::Not(_) => Ok(()),
         }
     }
@@ -195,7 +195,7 @@ fn any(results: Vec<Result<(), String>>) -> Result<(), String> {
         return Ok(());
     }
     Err(match unique(results.into_iter().filter_map(Result::err).collect()) {
-        reasons if reasons.is_empty() => "nothing is wanted that could be so".to_owned(),
+        reasons if reasons.is_empty() => "nothing can match".to_owned(),
         reasons => reasons.join(", or "),
     })
 }
@@ -211,17 +211,17 @@ fn is_exit(output: &Output, code: i32) -> Result<(), String> {
     if output.exit == Exit::Code(code) {
         return Ok(());
     }
-    let said = match output.stderr.lines().rev().find(|l| !l.trim().is_empty()) {
+    let stderr = match output.stderr.lines().rev().find(|l| !l.trim().is_empty()) {
         Some(line) => format!(": {}", quote(line.trim())),
         None => String::new(),
     };
-    Err(format!("want exit {code}, got {}{said}", ending(&output.exit)))
+    Err(format!("expected exit {code}, got {}{stderr}", ending(&output.exit)))
 }
 
 fn is_stdout(output: &Output, text: &str) -> Result<(), String> {
     is_exit(output, 0)?;
     let got = output.stdout.trim();
-    if got == text.trim() { Ok(()) } else { Err(format!("stdout: want {}, got {}", quote(text), quote(got))) }
+    if got == text.trim() { Ok(()) } else { Err(format!("stdout: expected {}, got {}", quote(text), quote(got))) }
 }
 
 fn has_lines(output: &Output, lines: &[String]) -> Result<(), String> {
@@ -236,7 +236,7 @@ fn matches(stream: &str, text: &str, regex: &str) -> Result<(), String> {
     if compiled.is_match(text.as_bytes()) {
         Ok(())
     } else {
-        Err(format!("{stream}: want a match of /{regex}/, got {}", quote(text.trim())))
+        Err(format!("{stream}: expected a match of /{regex}/, got {}", quote(text.trim())))
     }
 }
 
@@ -246,7 +246,7 @@ fn is_each(document: &Value, pointer: &str, text: &str) -> Result<(), String> {
         found = found.into_iter().flat_map(|value| entries(value, part)).collect();
     }
     if found.is_empty() {
-        return Err(format!("there is nothing at {pointer}"));
+        return Err(format!("nothing at {pointer}"));
     }
     all(found.into_iter().filter_map(|value| is_scalar(value, pointer, text).err()).collect())
 }
@@ -272,8 +272,8 @@ fn entries<'a>(value: &'a Value, part: &str) -> Vec<&'a Value> {
 fn is_scalar(value: &Value, pointer: &str, text: &str) -> Result<(), String> {
     match scalar(value) {
         Some(got) if got == text => Ok(()),
-        Some(got) => Err(format!("{pointer}: want {}, got {}", quote(text), quote(&got))),
-        None => Err(format!("{pointer}: want {}, got {}", quote(text), kind(value))),
+        Some(got) => Err(format!("{pointer}: expected {}, got {}", quote(text), quote(&got))),
+        None => Err(format!("{pointer}: expected {}, got {}", quote(text), kind(value))),
     }
 }
 
@@ -284,7 +284,11 @@ fn is_at_least(value: &Value, pointer: &str, least: u64) -> Result<(), String> {
         Some(fraction) => value.as_u64().map_or(fraction >= least as f64, |number| number >= least),
         None => digits().is_some_and(|number| number >= least),
     };
-    if enough { Ok(()) } else { Err(format!("{pointer}: want at least {least}, got {}", quote(&value.to_string()))) }
+    if enough {
+        Ok(())
+    } else {
+        Err(format!("{pointer}: expected at least {least}, got {}", quote(&value.to_string())))
+    }
 }
 
 fn is_version(answer: &Answer<'_>, pointer: &str, range: &str) -> Result<(), String> {
@@ -294,14 +298,15 @@ fn is_version(answer: &Answer<'_>, pointer: &str, range: &str) -> Result<(), Str
         _ => scalar(answer.at(pointer)?).unwrap_or_default(),
     };
     let wanted = VersionReq::parse(range).map_err(|e| format!("`{range}` is no range of versions ({e})"))?;
-    let got = first_version(&text).ok_or_else(|| format!("want a version in {range}, got {}", quote(text.trim())))?;
+    let got =
+        first_version(&text).ok_or_else(|| format!("expected a version in {range}, got {}", quote(text.trim())))?;
     // `v1.30.5-dispatcher` and `v1.31.0-eks-1a2b3c4` are builds of the release, not steps before it.
     let release = Version::new(got.major, got.minor, got.patch);
     let names_one = wanted.comparators.iter().any(|c| !c.pre.is_empty());
     if wanted.matches(if names_one { &got } else { &release }) {
         Ok(())
     } else {
-        Err(format!("want a version in {range}, got {got}"))
+        Err(format!("expected a version in {range}, got {got}"))
     }
 }
 
@@ -322,12 +327,12 @@ fn is_outside(value: &Value, pointer: &str, nets: &[Ipv4Net]) -> Result<(), Stri
         one => vec![one],
     };
     let check = |item: &Value| {
-        let text = item.as_str().ok_or_else(|| format!("{pointer}: want addresses, got {}", kind(item)))?;
+        let text = item.as_str().ok_or_else(|| format!("{pointer}: expected addresses, got {}", kind(item)))?;
         if text.parse::<Ipv6Addr>().is_ok() || text.parse::<Ipv6Net>().is_ok() {
             return Ok(());
         }
         let net = text.parse::<Ipv4Net>().or_else(|_| text.parse::<Ipv4Addr>().map(Ipv4Net::from));
-        let net = net.map_err(|_| format!("{pointer}: want addresses, got {}", quote(text)))?;
+        let net = net.map_err(|_| format!("{pointer}: expected addresses, got {}", quote(text)))?;
         match nets.iter().find(|n| n.contains(&net) || net.contains(*n)) {
             Some(taken) => Err(format!("{pointer}: {text} overlaps {taken}")),
             None => Ok(()),

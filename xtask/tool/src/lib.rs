@@ -58,7 +58,6 @@ impl Tool {
 /// What a command reads on standard input. It is always closed afterwards: some tools hang on an open one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Stdin {
-    /// Nothing.
     #[default]
     Closed,
     /// A generated file by its path below `out/`, interpolated with facts and secrets.
@@ -106,7 +105,6 @@ pub struct Command {
 }
 
 impl Command {
-    /// A command that only reads.
     pub fn ask<S: Into<String>>(tool: Tool, args: impl IntoIterator<Item = S>) -> Self {
         let args = args.into_iter().map(Into::into).collect();
         Command { tool, args, stdin: Stdin::Closed, env: vec![], mutates: false, ignore_exit: false, captures: vec![] }
@@ -227,7 +225,6 @@ impl Output {
         Output { exit, stdout: String::new(), stderr: String::new(), cut: false }
     }
 
-    /// Whether it ended with code 0.
     pub fn ok(&self) -> bool {
         self.exit == Exit::Code(0)
     }
@@ -258,7 +255,6 @@ impl Limits {
         Limits { act: Duration::from_secs(60 * act), ..self }
     }
 
-    /// In seconds.
     #[must_use]
     pub const fn settle(self, seconds: u64) -> Self {
         Limits { settle: Duration::from_secs(seconds), ..self }

@@ -11,13 +11,13 @@ pub type TaskId = u64;
 pub enum Event {
     /// Only time has passed.
     Tick,
-    /// A running command printed a line. For the screen; the engine passes it on as a note.
+    /// A running command printed a line. For the screen; the engine passes it on as an event.
     Line(TaskId, String),
     /// A command ended.
     Ended(TaskId, Output),
     /// The digest of a generated file that [`Action::Start`] asked for: the very text that `<digest:FILE>` stands for.
     Digest(String, String),
-    /// The digests that [`Action::CacheHit`] asked for have been told.
+    /// The digests that a cache hit asked for have been sent.
     CacheHit(TaskId),
     /// Ctrl-C or SIGTERM. The second one kills.
     Interrupt,

@@ -5,8 +5,8 @@ use super::kube_path;
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
 use render::argocd::{ACCESS, ARGO_CD, NAMESPACE, TOKEN, file, token_secret};
+use tool::Extractor;
 use tool::kubectl::Kubectl;
-use tool::{Extractor, Limits};
 
 /// Two steps per workload cluster, if the releases hold Argo CD and the account for it.
 pub(super) fn steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
@@ -21,16 +21,13 @@ fn token_step(cluster: &Cluster) -> StepKey {
     StepKey::cluster(&cluster.name, &format!("{ACCESS}/token"))
 }
 
-/// Read anew at every run: a cluster that was made anew has another one. Kubernetes fills it in after the Secret.
+/// Read at every run: a recreated cluster has another one. Kubernetes fills it in after the Secret.
 fn token(cluster: &Cluster) -> Step {
     let ask = Kubectl::on(&kube_path(cluster)).secret_value(NAMESPACE, TOKEN, "token");
     let ask = ask.capture_secret(token_secret(cluster), Extractor::Stdout);
     let token = Expect::Match(r"^[\w-]+\.[\w-]+\.[\w-]+$".into());
     let title = format!("read the token that Argo CD has on {}", cluster.name);
-    Step::new(token_step(cluster), title, ask, token)
-        .needs([StepKey::cluster(&cluster.name, ACCESS)])
-        .remedy("not yet", Expect::ALWAYS, [])
-        .limits(Limits::QUICK.settle(60).attempts(1, 2))
+    Step::new(token_step(cluster), title, ask, token).needs([StepKey::cluster(&cluster.name, ACCESS)]).poll(60, 2)
 }
 
 fn registered(platform: &Cluster, cluster: &Cluster) -> Step {

@@ -63,7 +63,7 @@ fn configured() -> Step {
 
 /// Before the services, always: where a file is not there yet, Docker would make a folder of its name.
 fn prepared() -> Step {
-    let title = "make the files that Harbor's services mount";
+    let title = "create the files that Harbor's services mount";
     Step::new(StepKey::fleet("docker/harbor-prepare"), title, builtin::file_matches(PREPARED, CONFIG), Expect::Exit(0))
         .needs(["fleet/docker/harbor-config", "host/docker", "host/compose"])
         .act([docker::run_once(Some("harbor-setup"), "harbor-prepare"), builtin::keep(PREPARED, CONFIG)])

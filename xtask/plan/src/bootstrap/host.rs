@@ -19,9 +19,9 @@ pub(super) fn docker() -> Vec<Step> {
     let server = Expect::JsonPresent("/Server/Version".into());
     let compose = Expect::Version(String::new(), ">=2.24".into());
     vec![
-        Step::new(StepKey::host("docker"), "look for docker", docker::version(), server)
+        Step::new(StepKey::host("docker"), "check docker", docker::version(), server)
             .hint("start Docker, or set `services = false` in [docker] of infra/fleet.toml"),
-        Step::new(StepKey::host("compose"), "look for docker compose", docker::compose_version(), compose)
+        Step::new(StepKey::host("compose"), "check docker compose", docker::compose_version(), compose)
             .hint("Debian, Ubuntu: sudo apt install docker-compose-v2 · Docker Desktop brings it"),
     ]
 }
@@ -37,7 +37,7 @@ fn tools() -> [(&'static str, Command); 5] {
 }
 
 fn tool(fleet: &Fleet, name: &str, ask: Command) -> Step {
-    Step::new(StepKey::host(name), format!("look for {name}"), ask, accepted(fleet, name)).hint(install_hint(name))
+    Step::new(StepKey::host(name), format!("check {name}"), ask, accepted(fleet, name)).hint(install_hint(name))
 }
 
 /// The command that reads a tool's version, and the versions that are accepted.
@@ -63,7 +63,6 @@ fn version(fleet: &Fleet, name: &str, at: &str) -> Option<Expect> {
     range.map(|(_, range)| Expect::Version(at.into(), range.clone()))
 }
 
-/// The check of a driver.
 pub(crate) fn driver_key(driver: Driver) -> StepKey {
     StepKey::host(driver.program())
 }
@@ -72,7 +71,7 @@ fn driver(fleet: &Fleet) -> Step {
     let driver = Driver::of(fleet);
     let (name, check) = (driver.program(), driver.host_check());
     let usable = Expect::All([check.ready].into_iter().chain(version(fleet, name, check.version_at)).collect());
-    Step::new(driver_key(driver), format!("look for {name}"), check.ask, usable).hint(check.install)
+    Step::new(driver_key(driver), format!("check {name}"), check.ask, usable).hint(check.install)
 }
 
 /// The check of the machines' driver and those of the tools named.
@@ -113,7 +112,7 @@ fn machine(fleet: &Fleet) -> Step {
     ]);
     Step::new(
         StepKey::host("machine"),
-        format!("look for {memory} of RAM and {free} of free disk"),
+        format!("check for {memory} of RAM and {free} of free disk"),
         builtin::machine(),
         want,
     )

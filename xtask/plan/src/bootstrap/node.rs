@@ -34,14 +34,14 @@ fn ask(cluster: &Cluster, node: &Node) -> Command {
 }
 
 /// Expects that kubeadm was given the present address, which may change at any boot.
-fn at_home(cluster: &Cluster, node: &Node, fields: &[&str]) -> Expect {
+fn address_matches(cluster: &Cluster, node: &Node, fields: &[&str]) -> Expect {
     let address = Machine::of(cluster, node).peer_address();
     Expect::All(fields.iter().map(|field| state_is(field, &address)).collect())
 }
 
 fn join_secret(cluster: &Cluster) -> Step {
     let name = token_secret(cluster);
-    let title = format!("make the join secret of {}", cluster.name);
+    let title = format!("create the join secret of {}", cluster.name);
     Step::new(StepKey::cluster(&cluster.name, "secrets"), title, builtin::has_secrets(&[&name]), Expect::Exit(0))
         .act([builtin::generate_secret(&name)])
 }
@@ -66,13 +66,12 @@ fn ssh_reachable(cluster: &Cluster, node: &Node) -> Step {
     let (address, port) = vm.host_endpoint(22);
     Step::new(
         StepKey::node(cluster, node, "reach"),
-        format!("reach {vm} from here"),
+        format!("check that this machine reaches {vm}"),
         builtin::tcp_connect(&address, port),
         Expect::Exit(0),
     )
     .needs([launch(cluster, node)])
-    .remedy("not yet", Expect::ALWAYS, [])
-    .limits(Limits::QUICK.settle(120).attempts(1, 5))
+    .poll(120, 5)
     .hint("macOS: allow your terminal in System Settings > Privacy & Security > Local Network")
 }
 
@@ -99,7 +98,7 @@ fn prepared(fleet: &Fleet, cluster: &Cluster, node: &Node) -> Step {
         .hint(format!("of another version: cargo xtask upgrade; else: {}", guest::cloud_init_report(&vm)))
 }
 
-/// The scripts alone, whatever version the node was prepared with.
+/// The scripts alone, for any version that the node was prepared with.
 pub(crate) fn node_scripts(cluster: &Cluster, node: &Node) -> Step {
     let vm = Machine::of(cluster, node);
     let title = format!("bring the scripts on {vm} up to date");
@@ -121,7 +120,7 @@ fn hosts_entry(cluster: &Cluster, node: &Node) -> Step {
     let control_plane = cluster.control_plane();
     let address = Machine::of(cluster, control_plane).peer_address();
     let api = cluster.api_name();
-    let title = format!("tell {vm} where {api} is");
+    let title = format!("set the address of {api} on {vm}");
     Step::new(StepKey::node(cluster, node, "hosts"), title, ask(cluster, node), state_is("api_address", &address))
         .needs([StepKey::node(cluster, node, "prep"), launch(cluster, control_plane)])
         .act(clock_synced(&vm, [guest::hosts(&vm, &address, &api)]))
@@ -145,7 +144,7 @@ fn authority(cluster: &Cluster) -> Step {
     let fact = ca_hash_fact(cluster);
     let probe = ask(cluster, node).capture(fact, Extractor::Pointer("/ca_hash".into()));
     let want = Expect::Match(r#""ca_hash":\s*"sha256:[0-9a-f]{64}""#.into());
-    Step::new(StepKey::node(cluster, node, "ca"), format!("make the authority of {}", cluster.name), probe, want)
+    Step::new(StepKey::node(cluster, node, "ca"), format!("create the CA of {}", cluster.name), probe, want)
         .needs([StepKey::node(cluster, node, "prep"), StepKey::cluster(&cluster.name, "secrets")])
         .act(by_init_file(cluster, guest::make_ca(&vm)))
 }
@@ -157,14 +156,14 @@ fn initialised(cluster: &Cluster) -> Step {
     let again = [guest::reset(&vm)].into_iter().chain(init.clone());
     let up = state_is("control_plane", "up");
     let sealed = state_is("sealed", "true");
-    let here = at_home(cluster, node, &["advertised", "node_ip"]);
+    let here = address_matches(cluster, node, &["advertised", "node_ip"]);
     let want = Expect::All(vec![up.clone(), sealed.clone(), here.clone()]);
     let made = Expect::Any(vec![up.clone(), state_is("control_plane", "booting")]);
     let moved = Expect::All(vec![made, sealed, here.clone().negated()]);
     let readdress = by_init_file(cluster, guest::readdress(&vm, &vm.peer_address()));
     Step::new(
         StepKey::node(cluster, node, "init"),
-        format!("make the control plane of {}", cluster.name),
+        format!("initialise the control plane of {}", cluster.name),
         ask(cluster, node),
         want,
     )
@@ -192,7 +191,7 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
     let join: Vec<Command> = join.into_iter().chain(clock_synced(&vm, [guest::join(&vm)])).collect();
     let again = [guest::reset(&vm)].into_iter().chain(join.clone());
     let title = format!("join {vm} to {}", cluster.name);
-    let (joined, here) = (state_is("worker", "joined"), at_home(cluster, worker, &["node_ip"]));
+    let (joined, here) = (state_is("worker", "joined"), address_matches(cluster, worker, &["node_ip"]));
     let moved = Expect::All(vec![joined.clone(), here.clone().negated()]);
     let want = Expect::All(vec![joined, here]);
     Step::new(StepKey::node(cluster, worker, "join"), title, ask(cluster, worker), want)

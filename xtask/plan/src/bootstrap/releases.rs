@@ -155,7 +155,7 @@ impl Here<'_> {
         let cluster = self.cluster;
         let line = |n| Expect::Match(format!(r"^{} \S+ True$", cluster.vm(n)));
         let title = format!("wait for the nodes of {}", cluster.name);
-        // A control plane that was made anew does not know its workers, and a kubelet registers only when it starts.
+        // A recreated control plane has no record of its workers, and a kubelet registers only when it starts.
         let unknown = |n| Expect::Match(format!(r"^{} ", cluster.vm(n))).negated();
         let missing = Expect::All(vec![Expect::Exit(0), Expect::Any(cluster.nodes.iter().map(unknown).collect())]);
         let want = Expect::All(cluster.nodes.iter().map(line).collect());

@@ -1,10 +1,10 @@
-//! One Helm release as a step: when it is as wanted, and what mends each other state that it can be in.
+//! One Helm release as a step, with a remedy for each state that it can be in.
 //!
-//! The states that a killed Helm leaves, and their mends, are measured on 3.18 and 4.1 with real API servers:
+//! The states that a killed Helm leaves, and their remedies, are measured on 3.18 and 4.1 with real API servers:
 //!
-//! | newest revision | what left it | mend |
+//! | newest revision | what left it | remedy |
 //! |---|---|---|
-//! | none | nobody was here | upgrade |
+//! | none | never installed | upgrade |
 //! | `pending-install` | SIGKILL in the first install | 4: remove the record, upgrade; 3: uninstall, upgrade |
 //! | `pending-upgrade`, `pending-rollback` | SIGKILL in an upgrade or rollback | rollback, upgrade |
 //! | `uninstalling` | SIGKILL in an uninstall | uninstall, upgrade |

@@ -1,5 +1,5 @@
 //! Vault once it is installed: keys, unsealing, its store of secrets, a login for every workload cluster (ADR-0018).
-//! These steps are also what says that it is ready: Helm cannot wait for a sealed one.
+//! These steps also wait until it is ready: Helm cannot wait for a sealed one.
 
 use serde_json::json;
 
@@ -33,7 +33,7 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
     steps
 }
 
-/// The step after which a workload cluster can log in, for whoever is to come after it.
+/// The step after which a workload cluster can log in, for steps that follow it.
 pub(super) fn login(fleet: &Fleet, releases: &Releases, cluster: &Cluster) -> Option<StepKey> {
     there(fleet, releases)?;
     reader(releases).filter(|_| cluster.role == Role::Workload)?;
@@ -73,8 +73,7 @@ impl Here<'_> {
         let platform = &self.platform.name;
         Step::new(self.id("up"), "wait for Vault to answer", self.vault.status(), Expect::Exit(0))
             .needs([VAULT, "nodes"].map(|action| StepKey::cluster(platform, action)))
-            .remedy("not yet", Expect::ALWAYS, [])
-            .limits(Limits::QUICK.settle(600).attempts(1, 5))
+            .poll(600, 5)
             .hint(format!(
                 "kubectl --kubeconfig {} describe pod {VAULT}-0 --namespace {VAULT}",
                 kube_path(self.platform)
@@ -83,7 +82,7 @@ impl Here<'_> {
 
     fn init(&self) -> Step {
         let done = Expect::Json("/initialized".into(), "true".into());
-        Step::new(self.id("init"), "initialise Vault and keep its keys", self.vault.status(), done)
+        Step::new(self.id("init"), "initialise Vault and store its keys", self.vault.status(), done)
             .needs([self.id("up")])
             .act([self.vault.init()])
     }
@@ -91,7 +90,7 @@ impl Here<'_> {
     /// Never a second init: it would need an empty volume, and emptying it is not ours to decide.
     fn keys(&self) -> Step {
         let ask = builtin::has_secrets(&[UNSEAL_KEY, ROOT_TOKEN]);
-        Step::new(self.id("keys"), "look for Vault's keys", ask, Expect::Exit(0))
+        Step::new(self.id("keys"), "check that Vault's keys are stored", ask, Expect::Exit(0))
             .needs([self.id("init")])
             .act([self.vault.keys()])
             .limits(Limits::QUICK.attempts(2, 2))
@@ -114,12 +113,12 @@ impl Here<'_> {
 
     /// Once they have opened Vault, its keys are where they belong.
     fn forget(&self) -> Step {
-        Step::new(self.id("forget"), "take Vault's keys off its volume", self.vault.forgotten(), Expect::Exit(0))
+        Step::new(self.id("forget"), "delete Vault's keys from its volume", self.vault.forgotten(), Expect::Exit(0))
             .needs([self.id("unseal")])
             .act([self.vault.forget()])
     }
 
-    /// A step that writes a path unless it is as wanted. Patient: an unsealed Vault takes seconds to become active.
+    /// A step that writes a path unless it matches. Patient: an unsealed Vault takes seconds to become active.
     fn written(
         &self,
         id: StepKey,
@@ -140,7 +139,7 @@ impl Here<'_> {
         self.written(self.id("secrets"), "make Vault's store of secrets".into(), (path, wants), (path, value))
     }
 
-    /// Written once; whoever changes it in Vault is the owner from then on.
+    /// Written once; later changes in Vault are kept.
     fn sample(&self) -> Step {
         let there = vec![Expect::JsonAtLeast("/data/current_version".into(), 1)];
         let value = json!({"data": {"password": secret(SAMPLE)}, "options": {"cas": 0}});
@@ -156,7 +155,7 @@ impl Here<'_> {
     fn mount(&self, cluster: &Cluster) -> Step {
         let name = &cluster.name;
         let path = format!("sys/auth/{name}");
-        let title = format!("give {name} a login of its own at Vault");
+        let title = format!("enable the Vault auth mount of {name}");
         let value = json!({"type": "kubernetes"});
         self.written(login_step(cluster, "mount"), title, (&path, vec![is("/type", "kubernetes")]), (&path, value))
     }
@@ -166,7 +165,7 @@ impl Here<'_> {
         let host = format!("https://{}:6443", fact(&cluster.ip_fact(cluster.control_plane())));
         let ca = format!("{name}.ca");
         let wants = vec![is("/kubernetes_host", &host), is("/disable_local_ca_jwt", "true")];
-        let title = format!("tell Vault where the API of {name} is");
+        let title = format!("configure the API address of {name} in Vault");
         Step::new(login_step(cluster, "config"), title, self.vault.read_trust(name, &ca), Expect::All(wants))
             .needs([login_step(cluster, "mount"), StepKey::cluster(name, "kubeconfig")])
             .act([self.vault.write_trust(name, &host, &ca)])
@@ -177,7 +176,7 @@ impl Here<'_> {
         let name = &cluster.name;
         let path = format!("sys/policies/acl/{name}");
         let text = r#"path "secret/data/*" { capabilities = ["read"] }"#;
-        let title = format!("say what {name} may read in Vault");
+        let title = format!("write the Vault policy of {name}");
         let value = json!({ "policy": text });
         self.written(login_step(cluster, "policy"), title, (&path, vec![is("/policy", text)]), (&path, value))
     }
@@ -200,7 +199,7 @@ impl Here<'_> {
             is("/token_policies/0", name),
             is("/token_ttl", "3600"),
         ];
-        let title = format!("let External Secrets of {name} log in at Vault");
+        let title = format!("write the Vault role of External Secrets on {name}");
         self.written(login_step(cluster, "role"), title, (&path, wants), (&path, value))
             .needs([login_step(cluster, "config"), login_step(cluster, "policy")])
     }

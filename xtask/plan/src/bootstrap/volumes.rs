@@ -31,7 +31,7 @@ fn claimed(cluster: &Cluster, node: &Node) -> Step {
     let ask = Kubectl::on(&kube_path(cluster)).volumes(&vm).capture(fact(cluster, node), Extractor::Stdout);
     Step::new(
         StepKey::node(cluster, node, "claims"),
-        format!("read which volumes lie on {vm}"),
+        format!("list the volumes on {vm}"),
         ask,
         Expect::Match("^/".into()),
     )
@@ -44,7 +44,7 @@ fn there(cluster: &Cluster, node: &Node) -> Step {
     let vm = Machine::of(cluster, node);
     let paths = model::token::fact(&fact(cluster, node));
     let missing = Expect::Stderr("No such file or directory".into());
-    let title = format!("look for the folders of volumes on {vm}");
+    let title = format!("check the volume folders on {vm}");
     Step::new(id(cluster, node), title, guest::paths_exist(&vm, &paths), Expect::Exit(0))
         .needs([StepKey::node(cluster, node, "claims"), StepKey::node(cluster, node, "prep")])
         .remedy("gone with its VM", missing, [guest::make_folders(&vm, &paths)])

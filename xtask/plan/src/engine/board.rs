@@ -13,7 +13,7 @@ pub(super) enum State {
     Waiting,
     /// Its probe runs; nothing of this attempt has been applied.
     Asking,
-    /// The probe differs, and its pool is full. It is asked again when it has a place: the output may be old by then.
+    /// The probe differs, and its pool is full. It is checked again when it has a place: the output may be old by then.
     Queued,
     /// A command of its act runs. It holds a pool place.
     Acting,
@@ -25,11 +25,8 @@ pub(super) enum State {
     Done,
     /// Matches without a command of this run.
     Unchanged,
-    /// All attempts failed.
     Failed,
-    /// A step that it needs failed.
     Blocked,
-    /// Not chosen, and not needed.
     Skipped,
     /// Undecided when the user interrupted.
     Stopped,
@@ -43,7 +40,6 @@ impl State {
         )
     }
 
-    /// Whether the steps that need it may begin.
     pub(super) fn good(self) -> bool {
         matches!(self, State::Done | State::Unchanged)
     }
@@ -53,28 +49,24 @@ impl State {
 #[derive(Debug, Clone)]
 pub(super) struct Board {
     states: Vec<State>,
-    /// How many steps are not settled.
     open: usize,
     ties: Rc<Ties>,
     /// How many open steps each step waits for.
     left: Vec<usize>,
     /// Waiting, and for nothing but a job.
     ready: BTreeSet<usize>,
-    /// Queued.
     queued: BTreeSet<usize>,
     /// Confirming or pausing, and their time has come.
     due: BTreeSet<usize>,
     /// Confirming or pausing until then.
     timers: BTreeSet<(Duration, usize)>,
     placed: Vec<bool>,
-    /// Free places.
     places: BTreeMap<Pool, usize>,
 }
 
 /// What of a plan never changes; copies of a board share it.
 #[derive(Debug)]
 struct Ties {
-    /// Steps that each step needs.
     needs: Vec<BTreeSet<usize>>,
     /// Steps that wait for each step, by need or by order.
     followers: Vec<BTreeSet<usize>>,
@@ -125,7 +117,6 @@ impl Board {
         &self.ties.needs[i]
     }
 
-    /// Waiting steps that need this one.
     pub(super) fn needing(&self, i: usize) -> Vec<usize> {
         let waits = |f: &usize| self.ties.needs[*f].contains(&i) && self.states[*f] == State::Waiting;
         self.ties.followers[i].iter().copied().filter(waits).collect()
@@ -162,7 +153,6 @@ impl Board {
         self.timers.insert((until, i));
     }
 
-    /// When the next resting step is due.
     pub(super) fn next_due(&self) -> Option<Duration> {
         self.timers.first().map(|(at, _)| *at)
     }

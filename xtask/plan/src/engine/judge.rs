@@ -8,15 +8,12 @@ use tool::{Capture, Command, Exit, Output};
 /// What a probe found. On no answer nothing is changed: "cannot tell" is not "differs".
 #[derive(Debug)]
 pub(super) enum ProbeResult<'a> {
-    /// The step is as expected.
     Matches(Captured),
     /// It is not; the remedy for the state that it is in, if there is one.
     Differs(Option<&'a Remedy>),
-    /// Nothing is known of the step.
     NoAnswer(NoAnswer),
 }
 
-/// Why a probe gave no answer.
 #[derive(Debug)]
 pub(super) enum NoAnswer {
     /// It did not end by itself, and there is no remedy for that.
@@ -27,7 +24,6 @@ pub(super) enum NoAnswer {
     MissingValues(Vec<String>),
 }
 
-/// What a command's output teaches.
 #[derive(Debug, Default)]
 pub(super) struct Captured {
     pub(super) values: Vec<(Capture, String)>,
@@ -76,12 +72,12 @@ pub(super) fn capture(command: &Command, output: &Output) -> Captured {
     captured
 }
 
-/// Why the output does not match, without a word of it where it must not be seen.
+/// Why the output does not match; a sensitive output is not quoted.
 pub(super) fn explain(step: &Step, output: &Output, value: impl FnMut(Token<'_>) -> Option<String>) -> String {
     let want = &step.done_when.want;
     match want.complete(value) {
-        _ if step.done_when.ask.sensitive() => format!("want {want}; the answer is secret"),
+        _ if step.done_when.ask.sensitive() => format!("expected {want}; output is redacted"),
         Ok(want) => want.mismatch(output),
-        Err(missing) => format!("nobody knows {}", missing.join(", ")),
+        Err(missing) => format!("unresolved values: {}", missing.join(", ")),
     }
 }

@@ -24,7 +24,6 @@ use model::token::{self, Token};
 use tool::{Command, Exit, Output};
 use tool::{Event, TaskId};
 
-/// What the run may do about a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     /// Chosen.
@@ -35,7 +34,6 @@ pub(super) enum Mode {
     Skip,
 }
 
-/// How often the user interrupted the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     No,
@@ -45,24 +43,19 @@ pub(super) enum Stop {
     Hard,
 }
 
-/// The progress of a step.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Run<'a> {
-    /// Whether it was asked before.
     pub(super) asked: bool,
     /// Whether it must ask for itself: it did so before, or the cache did not show that it matches.
     pub(super) alone: bool,
     /// From 1.
     pub(super) attempt: u32,
-    /// The remedy that the commands belong to.
     pub(super) remedy: Option<&'static str>,
     /// Commands of the attempt that are yet to run.
     pub(super) rest: &'a [Command],
-    /// When its first command began.
     pub(super) began: Option<Duration>,
     /// Until when the probe may differ.
     pub(super) settle_until: Duration,
-    /// The command that failed in this attempt.
     pub(super) failed: Option<Failure>,
     /// Whether the last act, of this attempt or an earlier one, had a failing command.
     pub(super) had_failure: bool,
@@ -81,7 +74,6 @@ pub struct Engine<'a> {
     pub(super) waiting: Vec<(TaskId, usize)>,
     /// Outputs from the cache, and when they came, that steps are judged by as soon as their digests are known.
     pub(super) hits: BTreeMap<TaskId, (usize, Output, Duration)>,
-    /// Of a query.
     pub(super) answers: Vec<Option<Answer>>,
     pub(super) last_task: TaskId,
     pub(super) facts: BTreeMap<String, String>,

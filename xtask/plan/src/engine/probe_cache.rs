@@ -21,13 +21,11 @@ pub(super) const AGE: Duration = Duration::from_secs(30);
 struct CacheEntry<'a> {
     command: Cow<'a, Command>,
     asked: Duration,
-    /// The step that asked.
     step: usize,
     /// The output and when it came; nothing while the command runs.
     output: Option<(Output, Duration)>,
 }
 
-/// What is in the cache for a command.
 pub(super) enum Lookup {
     Nothing,
     /// It is being asked by this task.

@@ -1,4 +1,4 @@
-//! A run that only asks: every step is checked, none is applied, and each gets an answer.
+//! A run that checks every step and applies none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -53,14 +53,14 @@ impl<'a> Engine<'a> {
         let result = judge(step, &output, |token| value(&self.facts, &self.digests, token));
         let state = match result {
             ProbeResult::Matches(captured) => {
-                self.learn(captured.values);
+                self.store(captured.values);
                 ProbeState::Matches
             }
             _ if matches!(output.exit, Exit::TimedOut | Exit::Stopped) => {
                 ProbeState::NoAnswer("no answer in time".into())
             }
             ProbeResult::NoAnswer(NoAnswer::MissingValues(names)) => {
-                ProbeState::NoAnswer(format!("nobody knows {}", names.join(", ")))
+                ProbeState::NoAnswer(format!("unresolved values: {}", names.join(", ")))
             }
             ProbeResult::NoAnswer(_) => ProbeState::NoAnswer(self.mismatch(step, &output)),
             ProbeResult::Differs(_) if matches!(output.exit, Exit::Code(code) if code != 0) && self.asks_again(i) => {
@@ -73,11 +73,10 @@ impl<'a> Engine<'a> {
         self.settle_answer(i, Answer { at, output: Some(output), state });
     }
 
-    /// A step uses values that no step has taught.
     pub(super) fn answer_without_values(&mut self, i: usize, names: &[String]) {
-        let names: BTreeSet<&String> = names.iter().collect();
-        let why = names.iter().map(|name| format!("{name} is not known")).collect::<Vec<_>>().join("; ");
-        let output = Output { stderr: why.clone(), ..Output::of(Exit::NotStarted("a value is not known".into())) };
+        let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        let why = format!("unresolved values: {}", Vec::from_iter(names).join(", "));
+        let output = Output { stderr: why.clone(), ..Output::of(Exit::NotStarted("unresolved values".into())) };
         self.settle_answer(i, Answer { at: self.now, output: Some(output), state: ProbeState::NoAnswer(why) });
     }
 
@@ -105,7 +104,7 @@ impl<'a> Engine<'a> {
 
     fn mismatch(&self, step: &Step, output: &Output) -> String {
         match step.done_when.ask.sensitive() {
-            true => "the answer is secret".to_owned(),
+            true => "output is redacted".to_owned(),
             false => explain(step, output, |token: token::Token<'_>| value(&self.facts, &self.digests, token)),
         }
     }

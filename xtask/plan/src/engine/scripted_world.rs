@@ -36,7 +36,6 @@ pub(crate) fn well() -> Answer {
     says(0, "")
 }
 
-/// Exit 1.
 pub(crate) fn fails() -> Answer {
     says(1, "")
 }
@@ -62,13 +61,10 @@ impl Answer {
 /// What happens besides the ends of commands.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outside {
-    /// The user says stop.
     Interrupt,
-    /// Every running command prints a line.
     Lines,
 }
 
-/// The world.
 #[derive(Debug, Default)]
 pub(crate) struct ScriptedWorld {
     answers: BTreeMap<String, VecDeque<Answer>>,
@@ -77,7 +73,6 @@ pub(crate) struct ScriptedWorld {
     running: BTreeMap<TaskId, (String, Option<Duration>, Answer)>,
     /// What the engine did: `3s $ kubectl act a`.
     pub(crate) log: Vec<String>,
-    /// Every action, as it was given.
     pub(crate) actions: Vec<Action<'static>>,
 }
 
@@ -99,7 +94,6 @@ impl ScriptedWorld {
         self
     }
 
-    /// The digest of a file.
     pub(crate) fn digest(mut self, file: &str, digest: &str) -> ScriptedWorld {
         self.digests.insert(file.to_owned(), digest.to_owned());
         self
@@ -172,7 +166,7 @@ impl ScriptedWorld {
             Action::Captured { name, value, secret } => {
                 format!("learnt {}{name}={value}", if *secret { "secret " } else { "" })
             }
-            Action::Event(note) => match told(note) {
+            Action::Event(note) => match describe(note) {
                 Some(said) => said,
                 None => return,
             },
@@ -201,7 +195,7 @@ fn lasting(action: Action<'_>) -> Option<Action<'static>> {
 }
 
 /// Notes in a few words; those that only repeat the commands are left out.
-fn told(note: &StepEvent) -> Option<String> {
+fn describe(note: &StepEvent) -> Option<String> {
     Some(match note {
         StepEvent::Checking(_) | StepEvent::Diagnosed { .. } | StepEvent::Running { .. } => return None,
         StepEvent::Unchanged(step) => format!("unchanged {step}"),

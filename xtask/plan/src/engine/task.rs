@@ -28,7 +28,6 @@ pub(super) struct Task<'a> {
     pub(super) stage: Stage,
     /// When to end it, or to end it harder.
     pub(super) until: Duration,
-    /// Whether it is ended by an interrupt.
     pub(super) stopped: bool,
 }
 

@@ -33,7 +33,6 @@ fn run_chosen(plan: &Plan, chosen: &[&str], script: &mut ScriptedWorld) -> Outco
     script.run(Engine::new(plan, chosen, BTreeMap::new(), 2))
 }
 
-/// Runs all steps and compares the log.
 fn check(steps: impl IntoIterator<Item = Step>, mut script: ScriptedWorld, log: &[&str]) -> Outcome {
     let outcome = run(&plan(steps), &mut script);
     assert_eq!(script.log, log);

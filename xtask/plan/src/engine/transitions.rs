@@ -13,7 +13,7 @@ use crate::{Remedy, StepKey};
 use model::token::Token;
 use tool::{Capture, Exit, Output};
 
-/// Shortest time between two questions of a confirming step, whatever its pause.
+/// Shortest time between two probes of a confirming step.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// A pause doubles after each attempt, up to this many times its length.
 const LONGEST_PAUSE: u32 = 8;
@@ -25,7 +25,7 @@ impl<'a> Engine<'a> {
         let plan = self.plan;
         match judge(&plan.steps[i], &output, |t| value(&self.facts, &self.digests, t)) {
             ProbeResult::Matches(captured) if captured.missing.is_empty() => {
-                self.learn(captured.values);
+                self.store(captured.values);
                 self.satisfied(i);
             }
             _ if self.stop != Stop::No => self.board.set(i, State::Stopped),
@@ -44,7 +44,7 @@ impl<'a> Engine<'a> {
     pub(super) fn matches_by(&mut self, i: usize, output: &Output) -> bool {
         match judge(&self.plan.steps[i], output, |t| value(&self.facts, &self.digests, t)) {
             ProbeResult::Matches(captured) if captured.missing.is_empty() => {
-                self.learn(captured.values);
+                self.store(captured.values);
                 self.satisfied(i);
                 true
             }
@@ -55,7 +55,7 @@ impl<'a> Engine<'a> {
     pub(super) fn acted(&mut self, task: &Task<'a>, output: Output) {
         let i = task.step;
         let captured = if output.ok() { capture(task.command, &output) } else { Captured::default() };
-        self.learn(captured.values);
+        self.store(captured.values);
         let accepted = output.ok() || task.command.ignore_exit && matches!(output.exit, Exit::Code(_));
         let hopeless = output.exit == Exit::Missing || task.stage == Stage::Lost;
         if self.stop != Stop::No {
@@ -65,7 +65,7 @@ impl<'a> Engine<'a> {
         } else if !accepted {
             self.act_failed(i, self.failure(task, output, end));
         } else if !captured.missing.is_empty() && !task.command.ignore_exit {
-            let why = format!("its answer has no {}", captured.missing.join(", "));
+            let why = format!("its output has no {}", captured.missing.join(", "));
             self.act_failed(i, self.failure(task, output, |_, _| why));
         } else {
             self.run_next(i);
@@ -77,8 +77,8 @@ impl<'a> Engine<'a> {
         let i = task.step;
         let commands = remedy.map_or(&self.plan.steps[i].act, |remedy| &remedy.act);
         let no = match (self.modes[i], remedy, commands.is_empty()) {
-            (Mode::CheckOnly | Mode::Skip, ..) => "it is needed, not chosen, and not so",
-            (Mode::Apply, None, true) => "it can only be checked",
+            (Mode::CheckOnly | Mode::Skip, ..) => "prerequisite excluded by --only/--skip and not satisfied",
+            (Mode::Apply, None, true) => "precondition failed (nothing to apply)",
             (Mode::Apply, Some(_), true) => return self.wait(i),
             (Mode::Apply, _, false) => {
                 let remedy = remedy.map(|c| c.name);
@@ -138,10 +138,10 @@ impl<'a> Engine<'a> {
         } else {
             let why = match result {
                 ProbeResult::Matches(captured) => {
-                    format!("the probe says yes, but its answer has no {}", captured.missing.join(", "))
+                    format!("the check passed, but its output has no {}", captured.missing.join(", "))
                 }
                 ProbeResult::NoAnswer(_) => no_answer(task, &output),
-                _ => format!("the probe still says no: {}", self.explain(i, &output)),
+                _ => format!("not satisfied after apply: {}", self.explain(i, &output)),
             };
             self.end_attempt(i, self.failure(task, output, |_, _| why));
         }
@@ -180,7 +180,7 @@ impl<'a> Engine<'a> {
         if self.cache.query {
             return self.answer_without_values(task.step, names);
         }
-        let why = format!("it uses {}, which no step has learnt", names.join(", "));
+        let why = format!("unresolved values: {}", names.join(", "));
         let output = Output::of(Exit::NotStarted(why.clone()));
         self.fail(task.step, self.failure(task, output, |_, _| why));
     }
@@ -192,7 +192,7 @@ impl<'a> Engine<'a> {
         self.block_behind(i, &self.id(i));
     }
 
-    /// Blocks a step for want of another, which is at the root of it.
+    /// Blocks a step because of another, the root cause.
     pub(super) fn block(&mut self, i: usize, root: StepKey) {
         self.board.set(i, State::Blocked);
         self.emit(StepEvent::Blocked(self.id(i), root.clone()));
@@ -210,8 +210,8 @@ impl<'a> Engine<'a> {
         }
     }
 
-    pub(super) fn learn(&mut self, learnt: Vec<(Capture, String)>) {
-        for (Capture { name, secret, .. }, value) in learnt {
+    pub(super) fn store(&mut self, captured: Vec<(Capture, String)>) {
+        for (Capture { name, secret, .. }, value) in captured {
             if !secret {
                 self.facts.insert(name.clone(), value.clone());
             }
@@ -239,7 +239,7 @@ impl<'a> Engine<'a> {
 }
 
 fn no_answer(task: &Task<'_>, output: &Output) -> String {
-    format!("the probe gave no answer: {}", end(task, output))
+    format!("the check did not complete: {}", end(task, output))
 }
 
 pub(super) fn value(

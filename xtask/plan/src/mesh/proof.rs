@@ -18,9 +18,9 @@ const SERVICES: [(&str, &str, &str); 3] = [
 ];
 /// The sample's Service that prefers another cluster (`infra/manifests/sample.yaml`).
 const PEER: &str = "http://sample-peer.sample.svc.cluster.local/api/info";
-/// Where the platform counts what arrived within the last five minutes: release, figure, path, and the query. Of the
-/// metrics it is the series that every target has, so that the query stays cheap whatever is collected.
-const ARRIVED: [(&str, &str, &str, &str); 2] = [
+/// Where the platform counts what it received within the last five minutes: release, figure, path, and the query. Of the
+/// metrics it is the series that every target has, so that the query stays cheap.
+const RECEIVED: [(&str, &str, &str, &str); 2] = [
     (
         "prometheus-agent",
         "metrics",
@@ -83,13 +83,12 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &MeshScope) -> Ve
                 steps.push(store(cluster).needs(last));
             }
         }
-        let arrivals = ARRIVED.iter().filter(|(name, ..)| releases.on(Role::Workload, name).is_some());
-        steps.extend(arrivals.map(|(_, what, path, query)| arrived(cluster, platform, what, path, query)));
+        let received_from = RECEIVED.iter().filter(|(name, ..)| releases.on(Role::Workload, name).is_some());
+        steps.extend(received_from.map(|(_, what, path, query)| received(cluster, platform, what, path, query)));
     }
     steps
 }
 
-/// What curl is always told.
 const CURL: [&str; 5] = ["curl", "--silent", "--show-error", "--max-time", "5"];
 
 /// curl in a pod of the sample: its image has it.
@@ -102,8 +101,8 @@ pub(super) fn status_of(url: &str) -> [&str; 5] {
     ["--output", "/dev/null", "--write-out", "%{http_code}", url]
 }
 
-/// The same with 1400 bytes more in its head: with the tunnel's own 50 it just fits into 1500, and whatever takes less
-/// on the way shows. The sample's shell makes them, for nobody wants to read them.
+/// The same with 1400 bytes more in its head: with the 50 of the tunnel it just fits an MTU of 1500, so a smaller one on
+/// the way shows. The shell of the sample makes the filler, to keep plans readable.
 pub(super) fn large(cluster: &Cluster, url: &str) -> Command {
     let filler = r#"--header "X-Filler: $(printf %01400d 0)""#;
     let script = format!("{} {filler} {}", CURL.join(" "), status_of(url).join(" "));
@@ -117,21 +116,20 @@ fn in_sample(cluster: &Cluster, words: &[&str]) -> Command {
 fn proof(cluster: &Cluster, what: &str, title: String, ask: Command, want: Expect) -> Step {
     Step::new(id(cluster, what), title, ask, want)
         .needs([id(cluster, "connected")])
-        .remedy("not yet", Expect::ALWAYS, [])
-        .limits(Limits::QUICK.settle(180).attempts(1, 5))
+        .poll(180, 5)
         .hint("cargo xtask mesh-connect --diagnose")
 }
 
 fn asked(cluster: &Cluster, platform: &Cluster, name: &str, url: &str, status: &str) -> Step {
     let ask = curl(cluster, &status_of(url));
-    let title = format!("ask {name} on {} from a pod of {}", platform.name, cluster.name);
+    let title = format!("query {name} on {} from a pod of {}", platform.name, cluster.name);
     proof(cluster, &format!("to-{name}"), title, ask, Expect::Match(status.to_owned()))
         .needs([id(platform, "connected")])
 }
 
 fn peer(cluster: &Cluster, others: &[&str]) -> Step {
     let want = Expect::Match(format!(r#""message":\s*"({})""#, others.join("|")));
-    let title = format!("ask the sample from a pod of {} and be answered by {}", cluster.name, others.join(" or "));
+    let title = format!("query the sample from a pod of {}, answered by {}", cluster.name, others.join(" or "));
     let connected = others.iter().map(|name| StepKey::cluster(name, "mesh/connected"));
     proof(cluster, "to-sample", title, curl(cluster, &[PEER]), want).needs(connected)
 }
@@ -173,7 +171,7 @@ fn store(cluster: &Cluster) -> Step {
 }
 
 /// What the platform counted of a cluster's last five minutes: nothing of it could come another way.
-fn arrived(cluster: &Cluster, platform: &Cluster, what: &str, path: &str, query: &str) -> Step {
+fn received(cluster: &Cluster, platform: &Cluster, what: &str, path: &str, query: &str) -> Step {
     let value = "/data/result/0/value/1";
     let path = format!("{path}{}", query.replace("CLUSTER", &cluster.name));
     let ask = Kubectl::on(&kube_path(platform)).raw(&path);

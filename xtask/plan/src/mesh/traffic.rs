@@ -61,7 +61,7 @@ pub fn health_id(cluster: &Cluster) -> StepKey {
 }
 
 /// One agent is asked: each tries every node of every cluster. It tells what it found last, at most minutes ago; to
-/// try anew (`--probe`) would take as long as the slowest node.
+/// try again (`--probe`) would take as long as the slowest node.
 fn health(cluster: &Cluster) -> Step {
     let words = ["cilium-health", "status", "--output", "json"];
     let ask = Kubectl::on(&kube_path(cluster)).exec(SYSTEM, "daemonset/cilium", "cilium-agent", &words);

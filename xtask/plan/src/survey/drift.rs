@@ -1,5 +1,5 @@
-//! Releases that somebody changed by hand: one more question about each, and which values differ from ours. Of a value
-//! it tells the key alone: it may be a secret.
+//! Releases that were changed by hand: which keys of their values differ from ours. Values are not shown: they may be
+//! secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,8 +64,7 @@ fn leaves<'a>(path: &str, value: &'a Value, into: &mut BTreeMap<String, &'a Valu
     }
 }
 
-/// What is added to the reason why a release is not as wanted.
-pub fn told(keys: &[String]) -> String {
+pub fn describe(keys: &[String]) -> String {
     match keys {
         [] => "its values are ours".to_owned(),
         keys => format!("values that differ: {}", keys.join(", ")),
@@ -78,7 +77,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn keys_that_differ_are_told_and_no_value() {
+    fn keys_that_differ_are_listed_without_values() {
         let ours = json!({"a": {"b": 1, "c": [1, 2]}, "d": "x", "e": {}});
         for (theirs, keys) in [
             (json!({"a": {"b": 1, "c": [1, 2]}, "d": "x"}), &[][..]),
@@ -91,6 +90,6 @@ mod tests {
         }
         let peers = json!({"clustermesh": {"config": {"clusters": {"app2": {"port": 1}}}}});
         assert_eq!(differing(&json!({}), &peers), [""; 0]);
-        assert_eq!(told(&["a.b".into(), "new".into()]), "values that differ: a.b, new");
+        assert_eq!(describe(&["a.b".into(), "new".into()]), "values that differ: a.b, new");
     }
 }

@@ -33,7 +33,7 @@ impl Finding {
     }
 }
 
-pub struct Seen<'a> {
+pub struct SurveyResult<'a> {
     pub fleet: &'a Fleet,
     pub plan: &'a Plan,
     pub answers: &'a Answers,
@@ -44,7 +44,7 @@ pub struct Seen<'a> {
 }
 
 /// Problems of VMs, addresses, clocks, disks and steps of the clusters. Consequences of a reported problem are left out.
-pub fn findings(seen: &Seen<'_>) -> Vec<Finding> {
+pub fn findings(seen: &SurveyResult<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (cluster, view) in seen.fleet.clusters.iter().zip(&seen.overview.clusters) {
         if view.nodes.iter().all(|node| node.state == MachineState::Absent) {
@@ -67,7 +67,7 @@ pub fn findings(seen: &Seen<'_>) -> Vec<Finding> {
 }
 
 /// Whether there is a control plane, as far as is known. Without one, every step that depends on it would be reported.
-fn has_control_plane(seen: &Seen<'_>, cluster: &Cluster) -> bool {
+fn has_control_plane(seen: &SurveyResult<'_>, cluster: &Cluster) -> bool {
     let prep = StepKey::node(cluster, cluster.control_plane(), "prep");
     let guest = seen.answers.get(&prep).filter(|answer| answer.state == ProbeState::Matches).map(Answer::json);
     guest.is_none_or(|guest| guest["control_plane"] != "none")
@@ -80,7 +80,7 @@ fn uninitialised(cluster: &Cluster) -> Problem {
         .hint(format!("cargo xtask bootstrap --only '{}/*'", cluster.name))
 }
 
-fn vm_findings(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Vec<Finding> {
+fn vm_findings(seen: &SurveyResult<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Vec<Finding> {
     let vm = &Machine::of(cluster, node);
     let mut found = Vec::new();
     match &row.state {
@@ -109,7 +109,7 @@ fn vm_findings(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) 
 }
 
 /// The address differs from the journal. Steps that this breaks are findings of their own.
-fn moved(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Option<Finding> {
+fn moved(seen: &SurveyResult<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Option<Finding> {
     let before = seen.before.get(&cluster.ip_fact(node))?;
     let differs = !row.address.is_empty() && before != &row.address;
     let problem = Problem::new(format!("VM `{}` has another address: {}", row.vm, row.address));
@@ -117,7 +117,7 @@ fn moved(seen: &Seen<'_>, cluster: &Cluster, node: &Node, row: &NodeView) -> Opt
     differs.then(|| Finding::new(problem, None))
 }
 
-fn clock(seen: &Seen<'_>, cluster: &Cluster, node: &Node, vm: &Machine) -> Option<Finding> {
+fn clock(seen: &SurveyResult<'_>, cluster: &Cluster, node: &Node, vm: &Machine) -> Option<Finding> {
     let behind = behind(seen.answers, &StepKey::node(cluster, node, "prep"))?;
     let (amount, way) = if behind > 0 { (behind, "behind") } else { (-behind, "ahead") };
     let problem = Problem::new(format!("the clock of `{vm}` is {amount} s {way}"))
@@ -148,7 +148,7 @@ fn disk_pressure(vm: &Machine, row: &NodeView) -> Option<Finding> {
 }
 
 /// Steps that are not satisfied, without those that only wait for something that is reported.
-fn step_findings(seen: &Seen<'_>, cluster: &Cluster, view: &ClusterView) -> Vec<Finding> {
+fn step_findings(seen: &SurveyResult<'_>, cluster: &Cluster, view: &ClusterView) -> Vec<Finding> {
     let down = |row: &NodeView| row.state != MachineState::Running;
     let some_down = view.nodes.iter().any(down);
     let steps = seen.answers.iter().filter(|(id, _)| id.is_in(cluster) && !is_launch(id));
@@ -157,7 +157,7 @@ fn step_findings(seen: &Seen<'_>, cluster: &Cluster, view: &ClusterView) -> Vec<
     steps.filter_map(|(id, answer)| step_finding(seen, id, answer)).collect()
 }
 
-fn step_finding(seen: &Seen<'_>, id: &StepKey, answer: &Answer) -> Option<Finding> {
+fn step_finding(seen: &SurveyResult<'_>, id: &StepKey, answer: &Answer) -> Option<Finding> {
     let step = seen.plan.step(id)?;
     let (why, fix) = match &answer.state {
         ProbeState::Matches | ProbeState::NotAsked(_) => return None,
@@ -179,7 +179,7 @@ fn is_launch(id: &StepKey) -> bool {
 }
 
 /// Whether everything that a step depends on is satisfied or fixed too. VMs that are down are reported separately.
-fn is_unblocked(seen: &Seen<'_>, step: &Step) -> bool {
+fn is_unblocked(seen: &SurveyResult<'_>, step: &Step) -> bool {
     let (mut left, mut visited) = (vec![step], BTreeSet::new());
     while let Some(step) = left.pop() {
         for need in step.needs.iter().filter_map(|id| seen.plan.step(id)).filter(|need| visited.insert(&need.id)) {

@@ -1,6 +1,6 @@
-//! Which clusters are linked as the fleet says, a line for each: the question that `mesh-connect` ends with.
+//! Which clusters are linked as the fleet requires, a line for each.
 
-use super::super::{Plan, Step, StepKey};
+use super::super::{Plan, StepKey};
 use super::{Answers, ProbeState};
 use model::fleet::{Cluster, Fleet};
 use render::mesh::{RELEASE, peers};
@@ -11,14 +11,14 @@ pub struct LinkView {
     pub cluster: String,
     /// `connected with mgmt, app2`, or what is in the way.
     pub state: String,
-    /// Whether it is as the fleet says; nothing if nobody has connected it yet, or it cannot be asked.
-    pub so: Option<bool>,
+    /// Whether it is linked as the fleet requires; `None` if it was never connected or cannot be checked.
+    pub matches: Option<bool>,
 }
 
-/// Of the plan that connects, the questions whether clusters are connected: of those that have been told their peers.
+/// The checks whether clusters are connected, of those that are configured with peers.
 pub fn questions(fleet: &Fleet, connect: &Plan, answers: &Answers) -> Plan {
-    let ids: Vec<StepKey> = fleet.clusters.iter().filter(|c| told(c, answers)).map(id).collect();
-    alone(connect, &ids)
+    let ids: Vec<StepKey> = fleet.clusters.iter().filter(|c| has_peers(c, answers)).map(id).collect();
+    connect.checks(&ids)
 }
 
 /// A line for each cluster that has peers: from the answers to what a bootstrap asks, and to [`questions`].
@@ -27,19 +27,14 @@ pub fn links(fleet: &Fleet, answers: &Answers, connected: &Answers) -> Vec<LinkV
     linked.map(|cluster| view(fleet, cluster, answers, connected)).collect()
 }
 
-/// The question of each cluster whether it was told its peers; of the plan that installs.
-pub fn told_questions(fleet: &Fleet, install: &Plan) -> Plan {
+/// The checks whether clusters are configured with peers.
+pub fn peer_questions(fleet: &Fleet, install: &Plan) -> Plan {
     let ids: Vec<StepKey> = fleet.clusters.iter().map(|c| StepKey::cluster(&c.name, RELEASE)).collect();
-    alone(install, &ids)
+    install.checks(&ids)
 }
 
-pub fn told_clusters(fleet: &Fleet, answers: &Answers) -> Vec<String> {
-    fleet.clusters.iter().filter(|c| told(c, answers)).map(|c| c.name.clone()).collect()
-}
-
-fn alone(plan: &Plan, ids: &[StepKey]) -> Plan {
-    let alone = |step: &Step| Step { needs: vec![], after: vec![], act: vec![], undo: vec![], ..step.clone() };
-    Plan { steps: plan.steps.iter().filter(|s| ids.contains(&s.id)).map(alone).collect(), ..plan.clone() }
+pub fn clusters_with_peers(fleet: &Fleet, answers: &Answers) -> Vec<String> {
+    fleet.clusters.iter().filter(|c| has_peers(c, answers)).map(|c| c.name.clone()).collect()
 }
 
 fn id(cluster: &Cluster) -> StepKey {
@@ -47,7 +42,7 @@ fn id(cluster: &Cluster) -> StepKey {
 }
 
 /// The newest revision has the label that peers are written with.
-fn told(cluster: &Cluster, answers: &Answers) -> bool {
+fn has_peers(cluster: &Cluster, answers: &Answers) -> bool {
     let revisions = answers.get(&StepKey::cluster(&cluster.name, RELEASE)).and_then(|answer| answer.output.as_ref());
     let newest = revisions.filter(|output| output.ok()).and_then(|output| newest(&output.stdout, "kube-system/cilium"));
     newest
@@ -59,14 +54,14 @@ fn view(fleet: &Fleet, cluster: &Cluster, answers: &Answers, connected: &Answers
     let up = answers
         .get(&StepKey::cluster(&cluster.name, "kubeconfig"))
         .is_some_and(|answer| answer.state == ProbeState::Matches);
-    let (state, so) = match connected.get(&id(cluster)).map(|answer| &answer.state) {
+    let (state, matches) = match connected.get(&id(cluster)).map(|answer| &answer.state) {
         Some(ProbeState::Matches) => (format!("connected with {}", names.join(", ")), Some(true)),
         Some(ProbeState::Differs { .. }) => {
-            ("not as the fleet says: cargo xtask mesh-connect --diagnose".to_owned(), Some(false))
+            ("differs from the fleet: cargo xtask mesh-connect --diagnose".to_owned(), Some(false))
         }
         Some(ProbeState::NoAnswer(why)) => (why.clone(), Some(false)),
         _ if up => ("not connected: cargo xtask mesh-connect".to_owned(), None),
         _ => ("unknown".to_owned(), None),
     };
-    LinkView { cluster: cluster.name.clone(), state, so }
+    LinkView { cluster: cluster.name.clone(), state, matches }
 }

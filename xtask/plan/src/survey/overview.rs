@@ -1,4 +1,4 @@
-//! One screen's worth of a survey: clusters with their VMs and releases, and what else is not as wanted.
+//! Summary of a survey: clusters with their VMs and releases, and other steps that do not match.
 
 use super::drift::CHANGED;
 use super::links::LinkView;
@@ -10,14 +10,13 @@ use model::release::Releases;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Overview {
-    /// In the order of the fleet.
     pub clusters: Vec<ClusterView>,
     /// How clusters are linked; empty where nothing is to be linked.
     pub links: Vec<LinkView>,
-    /// Steps that are not so and stand in no row of a cluster, with the state they are in.
+    /// Steps that do not match and are in no row of a cluster, with the state they are in.
     pub others: Vec<(StepKey, String)>,
-    /// How many questions were answered as wanted, and how many there were.
-    pub so: (usize, usize),
+    /// How many checks passed, of how many.
+    pub passed: (usize, usize),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +37,6 @@ pub struct NodeView {
     pub vm: String,
     /// As its driver reports it.
     pub state: MachineState,
-    /// Its first address.
     pub address: String,
     /// Memory in use and in all, bytes.
     pub memory: Option<(u64, u64)>,
@@ -54,28 +52,28 @@ pub struct NodeView {
 pub struct ReleaseView {
     pub name: String,
     pub version: String,
-    /// `as wanted`, `missing`, `differs`, a half-done state, or `unknown`.
+    /// `up to date`, `missing`, `differs`, a half-done state, or `unknown`.
     pub state: String,
 }
 
 pub fn overview(fleet: &Fleet, releases: &Releases, answers: &Answers) -> Overview {
     let clusters: Vec<ClusterView> = fleet.clusters.iter().map(|c| cluster(c, releases, answers)).collect();
-    let told = |id: &StepKey| fleet.clusters.iter().any(|c| in_rows(c, releases, id));
-    let open = answers.iter().filter(|(id, _)| !told(id)).filter_map(|(id, answer)| {
+    let shown = |id: &StepKey| fleet.clusters.iter().any(|c| in_rows(c, releases, id));
+    let open = answers.iter().filter(|(id, _)| !shown(id)).filter_map(|(id, answer)| {
         let state = in_words(&answer.state)?;
         (!matches!(answer.state, ProbeState::NotAsked(_))).then(|| (id.clone(), state))
     });
-    let so = answers.values().filter(|answer| answer.state == ProbeState::Matches).count();
-    Overview { clusters, links: vec![], others: open.collect(), so: (so, answers.len()) }
+    let passed = answers.values().filter(|answer| answer.state == ProbeState::Matches).count();
+    Overview { clusters, links: vec![], others: open.collect(), passed: (passed, answers.len()) }
 }
 
 impl Overview {
     /// The same with how clusters are linked, which counts among the questions where it was asked.
     #[must_use]
     pub fn linked(self, links: Vec<LinkView>) -> Self {
-        let asked: Vec<bool> = links.iter().filter_map(|link| link.so).collect();
-        let so = (self.so.0 + asked.iter().filter(|so| **so).count(), self.so.1 + asked.len());
-        Overview { links, so, ..self }
+        let asked: Vec<bool> = links.iter().filter_map(|link| link.matches).collect();
+        let passed = (self.passed.0 + asked.iter().filter(|ok| **ok).count(), self.passed.1 + asked.len());
+        Overview { links, passed, ..self }
     }
 }
 
@@ -107,12 +105,12 @@ fn cluster(cluster: &Cluster, releases: &Releases, answers: &Answers) -> Cluster
     let nodes = answers.get(&id("nodes")).and_then(|answer| answer.output.as_ref());
     let lines = nodes.filter(|output| output.ok()).map_or("", |output| output.stdout.as_str());
     let rows: Vec<NodeView> = cluster.nodes.iter().map(|node| node_view(cluster, node, lines, answers)).collect();
-    let off = off(cluster, &rows);
+    let off = off_reason(cluster, &rows);
     ClusterView {
         name: cluster.name.clone(),
         role: if cluster.role == Role::Platform { "platform" } else { "workload" },
         api: match api {
-            _ if none => "not made yet".into(),
+            _ if none => "not initialised".into(),
             Some(state) => off.or_else(|| in_words(state)).unwrap_or_else(|| "up".into()),
             None => "unknown".into(),
         },
@@ -127,8 +125,8 @@ fn cluster(cluster: &Cluster, releases: &Releases, answers: &Answers) -> Cluster
     }
 }
 
-/// Why an API cannot answer, where the VM that it is in says so.
-fn off(cluster: &Cluster, rows: &[NodeView]) -> Option<String> {
+/// Why an API cannot answer, if its VM does not run.
+fn off_reason(cluster: &Cluster, rows: &[NodeView]) -> Option<String> {
     let vm = cluster.vm(cluster.control_plane());
     let row = rows
         .iter()
@@ -165,7 +163,7 @@ fn release(id: &StepKey, answers: &Answers) -> String {
     // The table is that of all releases.
     let none = matches!(&answer.state, ProbeState::Differs { why, .. } if why.starts_with("there is no revision"));
     match &answer.state {
-        ProbeState::Matches => "as wanted".into(),
+        ProbeState::Matches => "up to date".into(),
         ProbeState::Differs { .. } if none => "missing".into(),
         ProbeState::Differs { remedy: Some(remedy), why } if remedy.starts_with(CHANGED) => format!("{remedy}: {why}"),
         ProbeState::Differs { remedy: Some(remedy), .. } => (*remedy).to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Plan, Step, StepKey};
+use super::super::{Plan, StepKey};
 use super::node;
 use model::fleet::Fleet;
 use model::release::Releases;
@@ -18,11 +18,9 @@ pub struct Change {
     pub to: String,
 }
 
-/// The questions that tell, without any order: each is answered as things are now.
 pub fn questions(fleet: &Fleet, releases: &Releases, plan: &Plan) -> Plan {
     let ids = rows(fleet, releases).into_iter().map(|row| row.id).collect::<Vec<_>>();
-    let alone = |step: &Step| Step { needs: vec![], after: vec![], act: vec![], undo: vec![], ..step.clone() };
-    Plan { steps: plan.steps.iter().filter(|s| ids.contains(&s.id)).map(alone).collect(), ..plan.clone() }
+    plan.checks(&ids)
 }
 
 /// Everything whose version is known and is not the one that is wanted.

@@ -98,9 +98,9 @@ impl Here<'_> {
         let service = "/api/v1/namespaces/monitoring/services/thanos-query:9090/proxy/api/v1/query?query=";
         let ask = Kubectl::on(&kube_path(platform)).raw(&format!("{service}{query}"));
         let want = Expect::JsonPresent("/data/result/0/value/1".into());
-        let title = format!("see that {there} has all that {name} measured, before {} is drained", self.vm);
+        let title = format!("check that {there} has received all samples of {name} before {} is drained", self.vm);
         let step = Step::new(self.id("delivered"), title, ask, want).needs([StepKey::cluster(there, "kubeconfig")]);
-        let step = step.remedy("not yet", Expect::ALWAYS, []).limits(Limits::QUICK.settle(600).attempts(1, 10));
+        let step = step.poll(600, 10);
         Some(step.hint("a restart of the agent would lose what waits: cargo xtask mesh-connect --diagnose"))
     }
 

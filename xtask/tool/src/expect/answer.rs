@@ -30,7 +30,7 @@ impl<'a> Answer<'a> {
     pub(super) fn at(&self, pointer: &str) -> Result<&Value, String> {
         match self.document()?.pointer(pointer) {
             Some(value) if !value.is_null() => Ok(value),
-            _ => Err(format!("there is nothing at {pointer}")),
+            _ => Err(format!("nothing at {pointer}")),
         }
     }
 }

@@ -99,7 +99,7 @@ fn after_a_failure_the_next_asks_for_itself_and_the_others_wait_for_that() {
     let outcome = run(&plan(steps), &mut script);
     let log = [
         "0s $ kubectl ask all",
-        "1s failed a 1/2: it can only be checked: want exit 0, got exit 1",
+        "1s failed a 1/2: precondition failed (nothing to apply): expected exit 0, got exit 1",
         "1s $ kubectl ask all",
         "2s unchanged b",
         "2s c reuses the result of b",

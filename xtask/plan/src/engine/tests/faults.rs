@@ -21,7 +21,7 @@ fn a_step_that_is_not_so_is_brought_about_and_asked_again() {
 fn the_last_question_is_asked_when_settling_is_over_and_pauses_double() {
     let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [well()]);
     let patient = with(step("a", &[]), |s| (s.limits.attempts, s.limits.settle) = (3, Duration::from_secs(4)));
-    let still = r#"the probe still says no: stdout: want "yes", got "no""#;
+    let still = r#"not satisfied after apply: stdout: expected "yes", got "no""#;
     let outcome = check(
         [patient],
         script,
@@ -148,9 +148,9 @@ fn no_answer_is_not_a_no() {
         &[
             "0s $ kubectl ask a",
             "10s kill kubectl ask a",
-            "10s retry a after 1 in 2s: the probe gave no answer: timed out after 10s",
+            "10s retry a after 1 in 2s: the check did not complete: timed out after 10s",
             "12s $ kubectl ask a",
-            "13s failed a 2/2: the probe gave no answer: signal 9",
+            "13s failed a 2/2: the check did not complete: signal 9",
         ],
     );
 }
@@ -249,7 +249,7 @@ fn after_a_failed_command_a_case_still_has_its_time_to_wait() {
 #[test]
 fn without_commands_it_can_only_be_checked() {
     let script = ScriptedWorld::new().on("ask a", [no()]);
-    let why = r#"1s failed a 1/2: it can only be checked: stdout: want "yes", got "no""#;
+    let why = r#"1s failed a 1/2: precondition failed (nothing to apply): stdout: expected "yes", got "no""#;
     check([with(step("a", &[]), |s| s.act.clear())], script, &["0s $ kubectl ask a", why]);
 }
 

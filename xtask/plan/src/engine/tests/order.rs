@@ -102,7 +102,7 @@ fn what_is_needed_and_not_chosen_is_only_asked() {
     assert_eq!((outcome.unchanged, outcome.skipped), (vec!["a".into(), "b".into()], vec!["c".into()]));
     let mut script = ScriptedWorld::new().on("ask a", [no()]);
     let outcome = run_chosen(&steps(), &["b"], &mut script);
-    let why = r#"it is needed, not chosen, and not so: stdout: want "yes", got "no""#;
+    let why = r#"prerequisite excluded by --only/--skip and not satisfied: stdout: expected "yes", got "no""#;
     assert_eq!(outcome.failed[0].why, why);
     assert_eq!(outcome.blocked, [("b".into(), "a".into())]);
 }

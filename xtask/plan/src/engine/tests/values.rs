@@ -39,7 +39,7 @@ fn an_unknown_fact_is_a_failure_that_names_it() {
         assert_eq!(outcome.failed[0].attempt, 1);
         outcome.failed[0].why.clone()
     };
-    let why = "it uses <fact:x>, which no step has learnt";
+    let why = "unresolved values: <fact:x>";
     assert_eq!(lacking(|s| s.done_when.ask.args.push("<fact:x>".into())), why);
     assert_eq!(lacking(|s| s.done_when.want = Expect::Stdout("<fact:x>".into())), why);
     assert_eq!(lacking(|s| s.remedies = vec![remedy("c", "<fact:x>", &[])]), why);
@@ -66,7 +66,7 @@ fn a_yes_that_lacks_its_fact_is_waited_for_and_nothing_is_run() {
     let script = ScriptedWorld::new().on("ask a", [says(0, "yes")]);
     let once = with(learns(step("a", &[]), "ip"), |s| s.limits.attempts = 1);
     let outcome = run(&plan([once]), &mut { script });
-    assert_eq!(outcome.failed[0].why, "the probe says yes, but its answer has no ip");
+    assert_eq!(outcome.failed[0].why, "the check passed, but its output has no ip");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_command_that_does_not_teach_what_it_should_has_failed() {
         s.limits.attempts = 1;
     });
     let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [says(0, "{}")]);
-    assert_eq!(run(&plan([once]), &mut { script }).failed[0].why, "its answer has no x");
+    assert_eq!(run(&plan([once]), &mut { script }).failed[0].why, "its output has no x");
 }
 
 #[test]
@@ -115,7 +115,10 @@ fn a_hushed_probe_says_only_what_was_wanted() {
         s.act.clear();
     });
     let outcome = run(&plan([only_checked]), &mut ScriptedWorld::new().on("ask a", [says(0, "hunter1")]));
-    assert_eq!(outcome.failed[0].why, r#"it can only be checked: want stdout = "yes"; the answer is secret"#);
+    assert_eq!(
+        outcome.failed[0].why,
+        r#"precondition failed (nothing to apply): expected stdout = "yes"; output is redacted"#
+    );
     assert_eq!(outcome.failed[0].output.stdout, "");
 }
 

@@ -1,5 +1,4 @@
-//! What must hold of clusters before they can be linked: each for itself, and all compared.
-//! Knows nothing of links.
+//! Checks that must pass before clusters can be linked, of each cluster and between clusters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -18,14 +17,13 @@ use tool::extract::json;
 /// Clocks further apart than this make certificates invalid that are only just made.
 const SECONDS: u64 = 60;
 
-/// All findings about sites, in no order.
 pub(super) fn findings(survey: &Survey<'_>) -> Vec<Finding> {
-    let mut found: Vec<Finding> = survey.asked().filter_map(|c| away(survey, c)).collect();
+    let mut found: Vec<Finding> = survey.asked().filter_map(|c| unreachable(survey, c)).collect();
     found.extend(clocks(survey));
     for cluster in survey.here() {
         found.extend(nodes(survey, cluster));
         found.extend(release(survey, cluster));
-        found.extend(host(survey, cluster));
+        found.extend(stale_api_address(survey, cluster));
         found.extend(named(survey, cluster));
         found.extend(agents(survey, cluster));
         found.extend(certificates(survey, cluster));
@@ -47,11 +45,11 @@ fn bootstrap(cluster: &Cluster) -> String {
     format!("cargo xtask bootstrap --only '{}/*'", cluster.name)
 }
 
-fn away(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
+fn unreachable(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let output = survey.answer(cluster, "api").filter(|o| !o.ok())?;
     let vm = Machine::of(cluster, cluster.control_plane());
     let info = survey.answers.get(&StepKey::node(cluster, cluster.control_plane(), "address"));
-    let problem = Problem::new(format!("{} is away: its API server does not answer", cluster.name));
+    let problem = Problem::new(format!("{} is unreachable: API server not responding", cluster.name));
     let problem = match info.map(|output| vm.read(output).state).unwrap_or_default() {
         MachineState::Running | MachineState::Absent | MachineState::NoAnswer => {
             problem.why(last_words(output)).hint(bootstrap(cluster))
@@ -60,10 +58,10 @@ fn away(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
         MachineState::Deleted => problem.why(format!("VM {vm} is deleted")).hint(bootstrap(cluster)),
         state => problem.why(format!("VM {vm} is {}", state.to_string().to_lowercase())).hint(vm.start().to_string()),
     };
-    Some(finding("API servers", cluster, Grade::Away, problem))
+    Some(finding("API servers", cluster, Grade::Unreachable, problem))
 }
 
-/// What a node's clock showed, in seconds since 1970.
+/// A node's clock, in seconds since 1970.
 fn clock(survey: &Survey<'_>, cluster: &Cluster, node: &Node) -> Option<u64> {
     let output = survey.answers.get(&StepKey::node(cluster, node, "clock"))?;
     json(&output.stdout).ok()?["clock"].as_u64()
@@ -79,17 +77,17 @@ fn clocks(survey: &Survey<'_>) -> Option<Finding> {
     if apart <= SECONDS {
         return None;
     }
-    // The one that is further from the middle is the one that went astray.
-    let middle = all[all.len() / 2].0;
-    let astray = if middle - first.0 > last.0 - middle { first } else { last };
+    // The one that is further from the median is the wrong one.
+    let median = all[all.len() / 2].0;
+    let wrong = if median - first.0 > last.0 - median { first } else { last };
     let problem = Problem::new(format!("clocks are {apart} s apart: {} and {}", first.1, last.1))
         .why(format!("more than {SECONDS} s, and certificates of one may not be valid yet for the other"))
-        .hint(guest::sync_clock(&astray.1).to_string());
-    Some(finding("clocks", astray.2, Grade::Blocks, problem))
+        .hint(guest::sync_clock(&wrong.1).to_string());
+    Some(finding("clocks", wrong.2, Grade::Blocks, problem))
 }
 
 fn nodes(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
-    let lines = survey.said(cluster, "nodes")?;
+    let lines = survey.stdout(cluster, "nodes")?;
     let ready =
         |vm: &String| lines.lines().any(|l| l.starts_with(&format!("{vm} ")) && l.trim_end().ends_with(" True"));
     let not: Vec<String> = cluster.nodes.iter().map(|n| cluster.vm(n)).filter(|vm| !ready(vm)).collect();
@@ -103,53 +101,55 @@ fn nodes(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
 }
 
 fn release(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
-    let Some(revision) = evidence::revision(survey.said(cluster, "release")?) else {
+    let Some(revision) = evidence::revision(survey.stdout(cluster, "release")?) else {
         let problem = Problem::new(format!("Cilium is not installed on {}", cluster.name)).hint(bootstrap(cluster));
         return Some(finding("releases", cluster, Grade::Blocks, problem));
     };
     let stuck = Problem::new(format!("the Cilium release of {} is stuck: {}", cluster.name, revision.state));
     let (grade, hint) = match revision.state.as_str() {
         "pending-upgrade" | "pending-rollback" => {
-            (Grade::Open, "cargo xtask mesh-connect   # takes the half upgrade back and makes it anew".to_owned())
+            (Grade::Open, "cargo xtask mesh-connect   # rolls the interrupted upgrade back and repeats it".to_owned())
         }
         "pending-install" | "uninstalling" => (Grade::Blocks, bootstrap(cluster)),
         _ => return None,
     };
     let why =
-        format!("a Helm was killed at revision {}; until that is taken back, none can upgrade it", revision.number);
+        format!("helm was killed at revision {}; until that is rolled back, no upgrade is possible", revision.number);
     Some(finding("releases", cluster, grade, stuck.why(why).hint(hint)))
 }
 
-/// Agents look for their API server at an address that it no longer has.
-fn host(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
-    let told: Ipv4Addr = survey.said(cluster, "host")?.parse().ok()?;
+/// Agents use an address that their API server no longer has.
+fn stale_api_address(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
+    let used: Ipv4Addr = survey.stdout(cluster, "host")?.parse().ok()?;
     let now: Ipv4Addr = survey.address(cluster, cluster.control_plane())?.parse().ok()?;
-    let problem = Problem::new(format!("agents of {} look for its API server at {told}, it is at {now}", cluster.name))
-        .why("k8sServiceHost of the Cilium release is from before the control plane moved")
-        .hint("cargo xtask mesh-connect");
-    (told != now).then(|| finding("releases", cluster, Grade::Open, problem))
+    let problem =
+        Problem::new(format!("Cilium on {} uses a stale API server address {used} (now {now})", cluster.name))
+            .why("k8sServiceHost of the Cilium release is from before the control plane moved")
+            .hint("cargo xtask mesh-connect");
+    (used != now).then(|| finding("releases", cluster, Grade::Open, problem))
 }
 
 /// Whether the next upgrade of the release changes what runs: half of one, or an old address.
 pub(super) fn outdated(survey: &Survey<'_>, cluster: &Cluster) -> bool {
-    let half = survey.said(cluster, "release").and_then(evidence::revision).is_some_and(|r| r.state != "deployed");
-    half || host(survey, cluster).is_some()
+    let half = survey.stdout(cluster, "release").and_then(evidence::revision).is_some_and(|r| r.state != "deployed");
+    half || stale_api_address(survey, cluster).is_some()
 }
 
 fn config(survey: &Survey<'_>, cluster: &Cluster) -> Option<Value> {
-    json(survey.said(cluster, "config")?).ok()
+    json(survey.stdout(cluster, "config")?).ok()
 }
 
-/// What a cluster calls itself is what the fleet calls it. The chart lets 0 and 256 pass.
+/// The cluster id and name are those of the fleet. The chart accepts 0 and 256.
 fn named(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let config = config(survey, cluster)?;
     let (id, name) =
         (config["cluster-id"].as_str().unwrap_or("0"), config["cluster-name"].as_str().unwrap_or_default());
     let problem = if id != cluster.id.to_string() {
-        let why = if id == "0" { "with 0 no mesh connects" } else { "it is in every identity of the cluster" };
-        Problem::new(format!("{} runs with cluster id {id}, the fleet says {}", cluster.name, cluster.id)).why(why)
+        let why = if id == "0" { "no mesh connects with id 0" } else { "it is in every identity of the cluster" };
+        Problem::new(format!("{} runs with cluster id {id}, not {} as in the fleet", cluster.name, cluster.id)).why(why)
     } else if name != cluster.name {
-        Problem::new(format!("{} calls itself `{name}`", cluster.name)).why("peers look for it by its name")
+        Problem::new(format!("{} runs with the cluster name `{name}`", cluster.name))
+            .why("peers look for it by its name")
     } else {
         return None;
     };
@@ -184,17 +184,17 @@ fn same_numbers(survey: &Survey<'_>) -> Vec<Finding> {
     found
 }
 
-/// Which authority most clusters trust, and those that do not. Of two clusters either may be the one astray.
+/// Which authority most clusters trust, and those that do not. Of two clusters either may be the wrong one.
 fn authority(survey: &Survey<'_>) -> Vec<Finding> {
     let known: Vec<(&Cluster, &str)> =
-        survey.here().filter_map(|c| Some((c, survey.said(c, "authority").filter(|ca| !ca.is_empty())?))).collect();
+        survey.here().filter_map(|c| Some((c, survey.stdout(c, "authority").filter(|ca| !ca.is_empty())?))).collect();
     let trusting = |ca: &str| known.iter().filter(|(_, other)| *other == ca).count();
     let most = known.iter().rev().max_by_key(|(_, ca)| trusting(ca));
     let Some((first, trusted)) = most.and_then(|(_, ca)| known.iter().find(|(_, other)| other == ca)) else {
         return vec![];
     };
     let problem = |cluster: &Cluster, ca: &str| {
-        let number = survey.said(cluster, "release").and_then(evidence::revision).map_or(0, |r| r.number);
+        let number = survey.stdout(cluster, "release").and_then(evidence::revision).map_or(0, |r| r.number);
         let print = |of: &Cluster, ca| format!("{} {}", of.name, evidence::fingerprint(ca));
         Problem::new(format!("{} and {} trust different authorities", first.name, cluster.name))
             .why(format!(
@@ -212,26 +212,23 @@ fn authority(survey: &Survey<'_>) -> Vec<Finding> {
     others.map(|(c, ca)| finding("authority", c, Grade::Blocks, problem(c, ca))).collect()
 }
 
-/// The ranges that are in use, whatever the fleet wishes.
+/// The ranges in use, which may differ from those of the fleet.
 fn ranges(survey: &Survey<'_>) -> Vec<Finding> {
-    let sites = |c: &Cluster| survey.said(c, "ranges").map(evidence::sites).unwrap_or_default();
+    let nodes = |c: &Cluster| survey.stdout(c, "ranges").map(evidence::node_addresses).unwrap_or_default();
     let all: Vec<_> = survey
         .here()
-        .flat_map(|c| sites(c).into_iter().flat_map(move |s| s.ranges.into_iter().map(move |r| (c, s.node.clone(), r))))
+        .flat_map(|c| nodes(c).into_iter().flat_map(move |s| s.ranges.into_iter().map(move |r| (c, s.node.clone(), r))))
         .collect();
     let mut found = Vec::new();
-    let mut told: BTreeSet<[&str; 2]> = BTreeSet::new();
+    let mut reported: BTreeSet<[&str; 2]> = BTreeSet::new();
     for (at, (cluster, node, range)) in all.iter().enumerate() {
         for (earlier, other, taken) in all[..at].iter().filter(|(c, ..)| c.name != cluster.name) {
             let clash = taken.contains(range) || range.contains(taken);
-            if clash && told.insert([&earlier.name, &cluster.name]) {
+            if clash && reported.insert([&earlier.name, &cluster.name]) {
                 let what = format!("pod ranges overlap: {taken} of {other} and {range} of {node}");
                 let problem = Problem::new(what)
                     .why("the mesh routes by pod address, so each cluster needs its own (ADR-0005)")
-                    .hint(format!(
-                        "give {} another `pod_cidr` in {} and make it anew",
-                        cluster.name, survey.fleet.file
-                    ));
+                    .hint(format!("give {} another `pod_cidr` in {} and recreate it", cluster.name, survey.fleet.file));
                 found.push(finding("pod ranges", cluster, Grade::Blocks, problem));
             }
         }
@@ -240,7 +237,7 @@ fn ranges(survey: &Survey<'_>) -> Vec<Finding> {
 }
 
 fn answered(survey: &Survey<'_>, cluster: &Cluster) -> Option<Agents> {
-    evidence::agents(survey.said(cluster, "agents")?)
+    evidence::agents(survey.stdout(cluster, "agents")?)
 }
 
 fn agents(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
@@ -248,7 +245,7 @@ fn agents(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let hint = kubectl(cluster, "--namespace kube-system get pods --selector k8s-app=cilium --output wide");
     if agents.count == 0 {
         let problem = Problem::new(format!("{} has no Cilium agent", cluster.name))
-            .why("cilium-cli names none, and would call that a success: \"All 0 nodes are connected\"");
+            .why("cilium-cli lists none and reports success: \"All 0 nodes are connected\"");
         return Some(finding("datapath", cluster, Grade::Passing, problem.hint(hint)));
     }
     let silent = agents.silent.join(", ");
@@ -256,21 +253,21 @@ fn agents(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     (!silent.is_empty()).then(|| finding("datapath", cluster, Grade::Open, problem))
 }
 
-/// What agents do, not what they were told to do: a ConfigMap that changed restarts none of them.
+/// Compares what agents do, not their ConfigMap: a change of it restarts none of them.
 fn datapath(survey: &Survey<'_>) -> Option<Finding> {
-    let mut ways: BTreeMap<String, Vec<&Cluster>> = BTreeMap::new();
+    let mut modes: BTreeMap<String, Vec<&Cluster>> = BTreeMap::new();
     for cluster in survey.here() {
-        for way in answered(survey, cluster)?.ways {
-            ways.entry(way).or_default().push(cluster);
+        for mode in answered(survey, cluster)?.modes {
+            modes.entry(mode).or_default().push(cluster);
         }
     }
-    if ways.len() < 2 {
+    if modes.len() < 2 {
         return None;
     }
-    let rarest = ways.values().min_by_key(|clusters| clusters.len())?.first().copied()?;
+    let rarest = modes.values().min_by_key(|clusters| clusters.len())?.first().copied()?;
     let names = |all: &[&Cluster]| all.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-    let parts: Vec<String> = ways.iter().map(|(way, all)| format!("{way} on {}", names(all))).collect();
-    let problem = Problem::new(format!("clusters carry packets in different ways: {}", parts.join("; ")))
+    let parts: Vec<String> = modes.iter().map(|(mode, all)| format!("{mode} on {}", names(all))).collect();
+    let problem = Problem::new(format!("clusters use different routing/tunnel modes: {}", parts.join("; ")))
         .why("links would come up, and pods would not reach each other; cilium-cli does not compare this")
         .hint(kubectl(rarest, "--namespace kube-system rollout restart daemonset/cilium"));
     Some(finding("datapath", rarest, Grade::Blocks, problem))
@@ -278,7 +275,7 @@ fn datapath(survey: &Survey<'_>) -> Option<Finding> {
 
 fn versions(survey: &Survey<'_>) -> Option<Finding> {
     let minor = |c: &Cluster| {
-        let version = survey.said(c, "release").and_then(evidence::revision)?.version;
+        let version = survey.stdout(c, "release").and_then(evidence::revision)?.version;
         version.rsplit_once('.').map(|(minor, _)| minor.to_owned())
     };
     let mut known = survey.here().filter_map(|c| Some((c, minor(c)?)));
@@ -330,13 +327,13 @@ fn ports(survey: &Survey<'_>) -> Vec<Finding> {
     let mut taken: BTreeMap<String, &Cluster> = BTreeMap::new();
     let mut found = Vec::new();
     for cluster in survey.here() {
-        let Some(port) = survey.said(cluster, "service").filter(|p| !p.is_empty()) else { continue };
+        let Some(port) = survey.stdout(cluster, "service").filter(|p| !p.is_empty()) else { continue };
         let wanted = survey.fleet.mesh_port(cluster).to_string();
         let problem = match taken.insert(port.to_owned(), cluster) {
             Some(first) => Problem::new(format!("{} and {} have the same mesh port: {port}", first.name, cluster.name))
                 .why("agents could end up at their own cluster's server (cilium/cilium#24692)"),
             None if port != wanted => {
-                Problem::new(format!("{} has mesh port {port}, peers look for {wanted}", cluster.name))
+                Problem::new(format!("{} has mesh port {port}, peers use {wanted}", cluster.name))
             }
             None => continue,
         };

@@ -11,16 +11,15 @@ use super::super::{Expect, Plan, Step, StepKey};
 use super::{address, address_step, id};
 use model::fleet::{Cluster, Fleet};
 use model::token::fact;
-use tool::Limits;
 use tool::kubectl::Kubectl;
 
-fn merged() -> StepKey {
+fn merged_kubeconfig() -> StepKey {
     StepKey::fleet("kubeconfig")
 }
 
 pub fn plan(fleet: &Fleet, bootstrap: Plan, clusters: &[String]) -> Plan {
     let ours: Vec<&Cluster> = fleet.clusters.iter().filter(|c| clusters.contains(&c.name)).collect();
-    let wanted: BTreeSet<StepKey> = ours.iter().flat_map(|c| homes(c)).chain([merged()]).collect();
+    let wanted: BTreeSet<StepKey> = ours.iter().flat_map(|c| address_steps(c)).chain([merged_kubeconfig()]).collect();
     let mut steps = host::machine_tools(fleet, &["kubectl"]);
     for cluster in &ours {
         steps.extend(cluster.nodes.iter().map(|node| address(cluster, node)));
@@ -38,22 +37,21 @@ pub fn plan(fleet: &Fleet, bootstrap: Plan, clusters: &[String]) -> Plan {
     Plan { name: "mesh-connect", steps, files: bootstrap.files, pools: BTreeMap::new() }
 }
 
-/// Until the kubelets have said where they are now, an agent that starts would read the old address once more.
+/// Waits until the kubelets have registered their new addresses: an agent that starts earlier reads the old one.
 fn registered(cluster: &Cluster) -> Step {
     let kubeconfig = kube_path(cluster);
     let line = |node| format!("{} {}", cluster.vm(node), fact(&cluster.ip_fact(node)));
-    let title = format!("wait until nodes of {} are known by their addresses", cluster.name);
+    let title = format!("wait for the nodes of {} to register their addresses", cluster.name);
     let want = Expect::Lines(cluster.nodes.iter().map(line).collect());
-    let waits_for = homes(cluster).into_iter().filter(|id| id.action() != "hosts");
+    let waits_for = address_steps(cluster).into_iter().filter(|id| id.action() != "hosts");
     Step::new(id(cluster, "registered"), title, Kubectl::on(&kubeconfig).node_addresses(), want)
         .needs(waits_for)
-        .remedy("not yet", Expect::ALWAYS, [])
-        .limits(Limits::QUICK.settle(180).attempts(1, 5))
+        .poll(180, 5)
         .hint(format!("kubectl --kubeconfig {kubeconfig} get nodes --output wide"))
 }
 
 /// The steps of a cluster that hold addresses outside of what is installed on it.
-fn homes(cluster: &Cluster) -> Vec<StepKey> {
+fn address_steps(cluster: &Cluster) -> Vec<StepKey> {
     let hosts = cluster.nodes.iter().map(|node| StepKey::node(cluster, node, "hosts"));
     let joins = cluster.workers().map(|node| StepKey::node(cluster, node, "join"));
     let init = StepKey::node(cluster, cluster.control_plane(), "init");
