@@ -8,7 +8,7 @@ use repository::{LIST, Repository, tools};
 
 use crate::golden::read;
 
-/// One story: look, lock, fetch, verify, raise.
+/// Upkeep: look, lock, fetch, verify, raise.
 fn upkeep(helm: &str) {
     let Some(helm) = tools(helm) else { return };
     let here = Repository::new(LIST);
@@ -129,7 +129,7 @@ fn duplicate_object_is_reported_with_both_places() {
     let file = "infra/manifests/namespaces-workload.yaml";
     let line = read(file).lines().count() + 2;
     let expected = format!(
-        "duplicate object `Namespace/monitoring`\n  --> {file}:{line}\n  \
+        "duplicate object `Namespace/monitoring`\n  --> {file}:{line}\n     {line} | apiVersion: v1\n  \
          \x20why: first defined in infra/manifests/namespaces.yaml:"
     );
     assert!(printed.contains(&expected), "{printed}");
@@ -184,7 +184,7 @@ fn memory_is_judged_without_charts() {
     let here = Repository::new(&read("charts/releases.toml"));
     let printed = here.ends("charts verify --values-only", 0);
     assert!(printed.starts_with("node, MiB  memory  for pods  on every node  anywhere  free\nmgmt-cp "), "{printed}");
-    assert!(printed.contains("by their values alone"), "{printed}");
+    assert!(printed.contains("by their values only"), "{printed}");
 }
 
 #[test]

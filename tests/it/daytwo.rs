@@ -1,5 +1,5 @@
 //! `status`, `doctor`, `stop`, `start`, `destroy` and `add-cluster` on a simulated fleet.
-#![expect(clippy::disallowed_methods, reason = "tests write into the story of the simulator")]
+#![expect(clippy::disallowed_methods, reason = "tests write simulated state")]
 
 use serde_json::{Value, json};
 
@@ -105,7 +105,7 @@ fn plans_match_their_snapshots() {
 fn stopped_fleet_starts_and_is_then_unchanged() {
     let repo = bootstrapped();
     repo.must("stop --simulate");
-    assert_eq!(repo.run("stop --simulate --format json").out.matches("\"event\":\"kept\"").count(), 7);
+    assert_eq!(repo.run("stop --simulate --format json").out.matches("\"event\":\"unchanged\"").count(), 7);
     repo.must("start --simulate");
     repo.must("status --simulate");
     assert!(!repo.run("start --simulate --format json").out.contains("\"running\""), "nothing is left to do");
@@ -131,7 +131,8 @@ fn destroy_deletes_only_the_fleet_and_its_records() {
     let part = repo.run("destroy --simulate --only app1/*");
     assert_eq!(part.code, 0, "{}", part.err);
     let world = repo.root().join("out/simulation/world.json");
-    let vms = || -> Value { serde_json::from_str(&std::fs::read_to_string(&world).expect("a story")).expect("JSON") };
+    let vms =
+        || -> Value { serde_json::from_str(&std::fs::read_to_string(&world).expect("saved state")).expect("JSON") };
     let names: Vec<String> = vms()["state"]["vms"].as_object().expect("VMs").keys().cloned().collect();
     assert_eq!(names, ["app2-cp", "app2-w1", "mgmt-cp", "mgmt-w1", "mine", "mine-deleted"]);
     assert!(!repo.root().join("out/simulation/kube/app1.yaml").exists());

@@ -25,7 +25,7 @@ fn space(repo: &Repo) -> Workspace {
 }
 
 fn world(repo: &Repo) -> SimWorld {
-    SimWorld::load(&repo.state(), Box::new(WorkDir(space(repo)))).expect("a story of ours")
+    SimWorld::load(&repo.state(), Box::new(WorkDir(space(repo)))).expect("saved state")
 }
 
 pub fn types(repo: &Repo, line: &str) -> Output {
@@ -77,7 +77,7 @@ fn second_bootstrap_lists_releases_once_per_cluster() {
 #[test]
 fn manual_upgrade_is_reported_with_keys_and_reverted() {
     let repo = bootstrapped();
-    changes(&repo, "--set singleBinary.replicas=1,extra.word=hush-hush");
+    changes(&repo, "--set singleBinary.replicas=1,extra.word=top-secret");
     let status = repo.run("status --simulate");
     assert_eq!(status.code, 1);
     let row = status.out.lines().find(|line| line.contains("loki 18.11.0")).expect("a row");
@@ -92,7 +92,7 @@ fn manual_upgrade_is_reported_with_keys_and_reverted() {
     assert!(again.err.contains(" 1 changed, "), "{}", again.err);
     let values = types(&repo, &format!("helm get values loki {ON_MGMT} --output json")).stdout;
     for printed in [&status.out, &doctor.out, &again.err, &values] {
-        assert!(!printed.contains("hush-hush"), "{printed}");
+        assert!(!printed.contains("top-secret"), "{printed}");
     }
     repo.must("status --simulate");
 }

@@ -133,13 +133,17 @@ fn scripts_pass_shellcheck() {
 #[test]
 fn kept_file_is_whole_and_private() {
     let Some(node) = Node::new() else { return };
-    let done = node.run("node-keep", &["/etc/archipelago/kubeadm-init.yaml"], "token: hush\n");
+    let done = node.run("node-keep", &["/etc/archipelago/kubeadm-init.yaml"], "token: value\n");
     assert_eq!((done.code, done.stdout.as_str()), (Some(0), ""), "{}", done.stderr);
-    assert_eq!(node.read("etc/archipelago/kubeadm-init.yaml"), "token: hush\n");
+    assert_eq!(node.read("etc/archipelago/kubeadm-init.yaml"), "token: value\n");
     let mode = std::fs::metadata(node.path("etc/archipelago/kubeadm-init.yaml")).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(node.run("node-keep", &["/etc/archipelago/kubeadm-init.yaml"], "").code, Some(2));
-    assert_eq!(node.read("etc/archipelago/kubeadm-init.yaml"), "token: hush\n", "nothing takes the place of something");
+    assert_eq!(
+        node.read("etc/archipelago/kubeadm-init.yaml"),
+        "token: value\n",
+        "nothing takes the place of something"
+    );
     for wrong in ["/etc/passwd", "/etc/archipelago/../passwd", "/etc/archipelago/a/b", ""] {
         assert_eq!(node.run("node-keep", &[wrong], "x").code, Some(2), "{wrong}");
     }

@@ -1,5 +1,5 @@
 //! `upgrade` in the simulator: order, refusals, what it leaves unchanged.
-#![expect(clippy::disallowed_methods, reason = "tests write fleets and the story of the simulator")]
+#![expect(clippy::disallowed_methods, reason = "tests write fleets and simulated state")]
 
 use serde_json::{Value, json};
 

@@ -99,7 +99,7 @@ impl Here {
     }
 }
 
-fn story(helm: &str, major: &str) {
+fn verify_rendered(helm: &str, major: &str) {
     let Some(here) = Here::new(helm) else { return };
     let written = "static: values and manifests;";
     let (code, out, err) = here.judge(&[], &here.path);
@@ -143,12 +143,12 @@ fn found(report: &Value) -> Vec<String> {
 
 #[test]
 fn breach_in_rendered_objects_is_found_with_helm_4() {
-    story("helm", "4");
+    verify_rendered("helm", "4");
 }
 
 #[test]
 fn breach_in_rendered_objects_is_found_with_helm_3() {
-    story("helm3", "3");
+    verify_rendered("helm3", "3");
 }
 
 /// What is judged must be what would be installed.

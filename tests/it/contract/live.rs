@@ -87,8 +87,8 @@ fn live_check_without_clusters_names_the_commands() {
     let repo = Repo::new();
     let ran = repo.run("verify-contract --simulate --live");
     assert_eq!(ran.code, 3, "{}", ran.err);
-    let mend = "cargo xtask bootstrap --simulate && cargo xtask mesh-connect --simulate";
-    assert!(ran.err.contains("no running clusters to ask: mgmt, app1, app2") && ran.err.contains(mend));
+    let fix = "cargo xtask bootstrap --simulate && cargo xtask mesh-connect --simulate";
+    assert!(ran.err.contains("no running clusters to ask: mgmt, app1, app2") && ran.err.contains(fix));
     let ran = repo.run("verify-contract --live");
     assert!(ran.code == 3 && ran.err.contains("cargo xtask bootstrap && cargo xtask mesh-connect"), "{}", ran.err);
     for wrong in ["verify-contract --cluster app1", "verify-contract --static --live", "verify-contract --dry-run"] {
@@ -100,7 +100,7 @@ fn live_check_without_clusters_names_the_commands() {
     assert!(ran.code == 0 && ran.out.contains("mgmt/live/mgmt-cp/cilium ") && !ran.out.contains("app1"), "{}", ran.out);
 }
 
-/// A fleet that was never connected: the store of secrets says so, and the mend is the missing command.
+/// A fleet that was never connected: the finding is about the secret store, the fix is the missing command.
 #[test]
 fn unconnected_fleet_gets_the_hint_to_connect() {
     let ran = fixtures::bootstrapped().run("verify-contract --simulate --live C3");

@@ -94,10 +94,10 @@ impl Disk for Files {
     }
 }
 
-/// Runs a command line in the world of a story; what it did, and the story from there on.
-fn run(repo: &Repo, story: &str, line: &str, end: End) -> (Option<Ran>, Scene) {
+/// Runs a command line in a simulated state; what it did, and the state after it.
+fn run(repo: &Repo, state: &str, line: &str, end: End) -> (Option<Ran>, Scene) {
     let disk = Box::new(Files(repo.root().to_owned()));
-    let world = SimWorld::load(story, disk).expect("a story");
+    let world = SimWorld::load(state, disk).expect("saved state");
     SCENE.set(Some(Scene { world, end, started: vec![], told: 0 }));
     let door = |_: Host| -> Box<dyn World> { Box::new(Proxy) };
     let ran = catch_unwind(AssertUnwindSafe(|| repo.run_through(line, door))).ok();
@@ -106,16 +106,16 @@ fn run(repo: &Repo, story: &str, line: &str, end: End) -> (Option<Ran>, Scene) {
 
 /// Connected clusters, where a run that is no simulation finds them.
 fn brought_up() -> (Repo, String) {
-    let rehearsed = connected();
+    let simulated = connected();
     let repo = Repo::new();
-    let (from, to) = (rehearsed.root().join("out/simulation"), repo.root().join("out"));
+    let (from, to) = (simulated.root().join("out/simulation"), repo.root().join("out"));
     copy_folder(&from, &to);
-    (repo, rehearsed.state())
+    (repo, simulated.state())
 }
 
 fn platform_runs(scene: &Scene) -> bool {
-    let story: Value = serde_json::from_str(&scene.world.save()).expect("JSON");
-    ["mgmt-cp", "mgmt-w1"].iter().all(|vm| story["state"]["vms"][*vm]["power"] == "Running")
+    let state: Value = serde_json::from_str(&scene.world.save()).expect("JSON");
+    ["mgmt-cp", "mgmt-w1"].iter().all(|vm| state["state"]["vms"][*vm]["power"] == "Running")
 }
 
 /// Every moment at which something is about to stop or has stopped, three of the outage, one before and one after.
@@ -130,19 +130,19 @@ fn moments(started: &[String]) -> Vec<usize> {
 
 #[test]
 fn killed_drill_is_reported_and_start_restores_the_platform() {
-    let (repo, story) = brought_up();
+    let (repo, state) = brought_up();
     let whole = repo.copy();
-    let (ran, scene) = run(&whole, &story, DRILL, End::Never);
+    let (ran, scene) = run(&whole, &state, DRILL, End::Never);
     let ran = ran.expect("it lives");
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     assert!(platform_runs(&scene) && scene.world.unknown().is_empty(), "{:?}", scene.world.unknown());
     for at in moments(&scene.started) {
         let repo = repo.copy();
-        let (ran, scene) = run(&repo, &story, DRILL, End::Death(at));
+        let (ran, scene) = run(&repo, &state, DRILL, End::Death(at));
         assert!(ran.is_none(), "it dies at {at}");
         let (said, after) = run(&repo, &scene.world.save(), "fleet check", End::Never);
         let told = said.expect("it lives").err.contains(GONE);
-        assert!(told || platform_runs(&after), "at {at} ({:?}): stopped, and nobody says so", scene.started.last());
+        assert!(told || platform_runs(&after), "at {at} ({:?}): stopped without a message", scene.started.last());
         let (start, after) = run(&repo, &after.world.save(), "start -q", End::Never);
         let start = start.expect("it lives");
         assert_eq!(start.code, 0, "at {at}: {}", start.err);
@@ -154,10 +154,10 @@ fn killed_drill_is_reported_and_start_restores_the_platform() {
 
 #[test]
 fn next_drill_finishes_an_interrupted_one() {
-    let (repo, story) = brought_up();
-    let (_, scene) = run(&repo.copy(), &story, DRILL, End::Never);
+    let (repo, state) = brought_up();
+    let (_, scene) = run(&repo.copy(), &state, DRILL, End::Never);
     let stop = scene.started.iter().position(|line| line.starts_with("multipass stop")).expect("it stops VMs");
-    let (ran, scene) = run(&repo, &story, DRILL, End::Death(stop + 20));
+    let (ran, scene) = run(&repo, &state, DRILL, End::Death(stop + 20));
     assert!(ran.is_none() && !platform_runs(&scene));
     let (ran, scene) = run(&repo, &scene.world.save(), DRILL, End::Never);
     let ran = ran.expect("it lives");
@@ -167,19 +167,19 @@ fn next_drill_finishes_an_interrupted_one() {
 
 #[test]
 fn one_interrupt_ends_the_outage_and_two_keep_the_marker() {
-    let (repo, story) = brought_up();
-    let (_, scene) = run(&repo.copy(), &story, DRILL, End::Never);
+    let (repo, state) = brought_up();
+    let (_, scene) = run(&repo.copy(), &state, DRILL, End::Never);
     let stops = scene.started.iter().position(|line| line.starts_with("multipass stop")).expect("it stops VMs");
     for at in [1, stops - 5, stops + 1, stops + 20] {
         let repo = repo.copy();
-        let (ran, scene) = run(&repo, &story, DRILL, End::Stop(at, 1));
+        let (ran, scene) = run(&repo, &state, DRILL, End::Stop(at, 1));
         let ran = ran.expect("it lives");
         assert_eq!(ran.code, 130, "at {at}: {}", ran.err);
         assert!(platform_runs(&scene) && !repo.root().join("out/drill.json").exists(), "at {at}: {}", ran.err);
         let left = scene.world.save().matches("drill-probe").count();
         assert!(left == 0 || at <= stops - 5, "at {at}: probes are taken away");
     }
-    let (ran, scene) = run(&repo, &story, DRILL, End::Stop(stops + 3, 2));
+    let (ran, scene) = run(&repo, &state, DRILL, End::Stop(stops + 3, 2));
     let ran = ran.expect("it lives");
     assert!(ran.code == 130 && ran.err.contains(GONE) && ran.err.contains("cargo xtask start"), "{}", ran.err);
     assert!(!platform_runs(&scene) && repo.root().join("out/drill.json").exists());

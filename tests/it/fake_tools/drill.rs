@@ -22,7 +22,7 @@ fn drill_restores_the_platform_and_gives_a_verdict() {
     run.signal("INT");
     let ran = run.end();
     assert_eq!(ran.code, Some(130), "{}", ran.err);
-    assert!(ran.err.contains("cut short: the platform is back"), "{}", ran.err);
+    assert!(ran.err.contains("drill interrupted; the platform was restored"), "{}", ran.err);
     assert_eq!((platform(&machine), machine.text("out/drill.json").as_str()), (vec!["Running".into(); 2], ""));
     let whole = machine.must(DRILL);
     assert!(whole.out.contains("drill mgmt-outage on real machines"), "{}", whole.out);

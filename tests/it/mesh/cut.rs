@@ -20,7 +20,7 @@ use crate::workdir::WorkDir;
 fn installs(repo: &Repo, plan: &Plan, state: &str, faults: Faults) -> (SimWorld, Outcome) {
     let out = Utf8Path::new("out/simulation");
     let open = || Workspace::open(repo.root(), out).without_fsync();
-    let mut world = SimWorld::load(state, Box::new(WorkDir(open()))).expect("a story");
+    let mut world = SimWorld::load(state, Box::new(WorkDir(open()))).expect("saved state");
     world.with_faults(faults);
     let only = Choice { only: vec!["app1/cilium".to_owned()], ..Choice::default() };
     let engine = Engine::new(plan, choose(plan, &only).expect("a step"), BTreeMap::new(), 8);
@@ -36,7 +36,7 @@ fn tables(world: &SimWorld) -> Vec<u64> {
     points
 }
 
-/// The story with nothing but Cilium's own rows in the table of a cluster, so that a cut goes through them.
+/// The state with nothing but Cilium's own rows in the table of a cluster, so that a cut goes through them.
 fn alone(state: &str) -> String {
     let mut state: serde_json::Value = serde_json::from_str(state).expect("JSON");
     let releases = &mut state["state"]["vms"]["app1-cp"]["guest"]["control"]["Made"]["releases"];

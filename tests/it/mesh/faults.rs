@@ -16,7 +16,7 @@ const IN_THE_WAY: [Fault; 9] = [
     ),
     (
         |s| s.inject("app1", Condition::ClusterId(0)),
-        "app1 runs with cluster id 0, the fleet says 2",
+        "app1 runs with cluster id 0, not 2 as in the fleet",
         "no mesh connects",
     ),
     (

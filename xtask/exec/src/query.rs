@@ -300,14 +300,14 @@ mod tests {
             ("d", "NotAsked(\"b\")"),
             ("e", "NotAsked(\"b\")"),
             ("f", "NoAnswer(\"no answer in time\")"),
-            ("g", "NoAnswer(\"<fact:x> is not known\")"),
+            ("g", "NoAnswer(\"unresolved values: <fact:x>\")"),
         ];
         assert_eq!(answers, states.map(|(step, state)| (step.to_owned(), state.to_owned())));
         assert_eq!(started.len(), 3, "yes, no, hang");
     }
 
     #[test]
-    fn outputs_do_not_care_for_expectations() {
+    fn outputs_ignore_expectations() {
         let steps: &[(&str, &str, &[&str])] = &[("a", "no", &[]), ("b", "fail", &["a"]), ("c", "yes", &["b"])];
         let (outputs, started) = asked(steps, true);
         assert_eq!(outputs, [("a", "no"), ("b", "fail")].map(|(step, word)| (step.to_owned(), word.to_owned())));

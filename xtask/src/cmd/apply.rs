@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::charts::typos;
-use super::conduct::{self, First};
 use super::exit::CmdResult;
 use super::inputs::Inputs;
+use super::run_plan::{self, First};
 use super::{Session, download_help, preflight_help};
 use model::problem::Problem;
 use plan::engine::Failure;
@@ -16,10 +16,10 @@ use tool::World;
 /// any change, also on the first run (ADR-0011).
 pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> CmdResult {
     let checked = typos::check_values(session, world, inputs, plan, BTreeSet::new())?;
-    let look = &mut |session: &mut Session, world: &mut dyn World| {
+    let check = &mut |session: &mut Session, world: &mut dyn World| {
         typos::check_values(session, world, inputs, plan, checked.clone()).map(drop)
     };
-    conduct::run_after(session, world, plan, Some(First { scope: Scope::Charts, look }), &|failure| {
+    run_plan::run_after(session, world, plan, Some(First { scope: Scope::Charts, check }), &|failure| {
         explain_failure(inputs, failure)
     })
 }

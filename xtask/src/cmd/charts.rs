@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::inputs::Inputs;
-use super::{Session, conduct, download_help, inputs, plan, query, world_factory};
+use super::{Session, download_help, inputs, plan, query, run_plan, world_factory};
 use crate::cli::Charts;
 use crate::ui::format;
 use crate::ui::shell::Severity;
@@ -142,7 +142,7 @@ pub fn refuse_mismatches(world: &mut dyn World, releases: &Releases) -> Result<(
 }
 
 fn fetch(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> CmdResult {
-    conduct::run(session, world, plan, &|failure| download_help::explain_failure(&inputs.releases, failure))
+    run_plan::run(session, world, plan, &|failure| download_help::explain_failure(&inputs.releases, failure))
 }
 
 fn read(session: &Session, file: &str) -> Result<String, CmdError> {

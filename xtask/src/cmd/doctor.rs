@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::conduct::facts;
 use super::exit::{CmdError, CmdResult, DONE, FAILED, PRECONDITION};
 use super::inputs::Inputs;
-use super::{Session, conduct, inputs, preflight_help, query, status, world_factory};
+use super::run_plan::facts;
+use super::{Session, inputs, preflight_help, query, run_plan, status, world_factory};
 use crate::cli::Format;
 use crate::ui::doctor;
 use crate::ui::shell::Severity;
@@ -121,7 +121,8 @@ fn apply_fixes(
     let plan = repair(&inputs.bootstrap(query::helm(world)?), &inputs.fleet, &fixes, clock);
     let starts = fixes.iter().any(|step| step.machine().is_some() && step.action() == "launch");
     session.flags.only = fixes.iter().map(StepKey::to_string).collect();
-    let code = conduct::run(session, world, &plan, &|failure| preflight_help::explain_failure(&inputs.fleet, failure))?;
+    let code =
+        run_plan::run(session, world, &plan, &|failure| preflight_help::explain_failure(&inputs.fleet, failure))?;
     if starts && code == DONE {
         let next = session.flags.hint("cargo xtask start   # restarts what runs in the VMs");
         session.shell.status(Severity::Hint, "Next", &next);

@@ -1,9 +1,9 @@
 //! Finds which values of a release were changed by hand, with one more query for each such release.
 
 use super::Session;
-use super::conduct::jobs;
 use super::exit::CmdError;
 use super::inputs::Inputs;
+use super::run_plan::jobs;
 use exec::query::{self, Survey};
 use model::token::{self, Token};
 use model::yaml;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::inputs::Inputs;
-use super::{Session, conduct, inputs, plan, query, show, world_factory};
+use super::{Session, inputs, plan, query, run_plan, show, world_factory};
 use crate::ui::format;
 use crate::ui::shell::Severity;
 use ::plan::mesh::{MeshScope, pairs, survey};
@@ -130,7 +130,7 @@ fn apply(
     options: Options,
 ) -> CmdResult {
     let plan = inputs.mesh(query::helm(world)?, scope)?;
-    let code = conduct::run(session, world, &plan, &|_| vec![])?;
+    let code = run_plan::run(session, world, &plan, &|_| vec![])?;
     if code == FAILED {
         diagnose_failure(session, world, inputs, scope)?;
     }
@@ -151,7 +151,7 @@ fn readdress(session: &mut Session, world: &mut dyn World, inputs: &Inputs, seen
         }
     }
     let plan = inputs.home(query::helm(world)?, &clusters);
-    let code = conduct::run(session, world, &plan, &|_| vec![])?;
+    let code = run_plan::run(session, world, &plan, &|_| vec![])?;
     let next = "cargo xtask start   # lists other places that still use the old address: Argo CD's list of clusters";
     session.shell.status(Severity::Hint, "Next", next);
     Ok(code)
@@ -169,7 +169,7 @@ fn reachable_scope(
     let fleet = &inputs.fleet;
     scope.clusters.retain(|name| unreachable.iter().all(|f| f.cluster != *name));
     let known = configured_peers(&Survey { fleet, scope: &scope, answers: &seen.answers, facts: &seen.facts });
-    let facts = conduct::facts(session);
+    let facts = run_plan::facts(session);
     for cluster in fleet.clusters.iter().filter(|c| !scope.has(c)).collect::<Vec<_>>() {
         let Some(last_known) = known.get(&cluster.name) else { continue };
         // Tokens give the text that is deployed now, so that an outage changes nothing on the others.

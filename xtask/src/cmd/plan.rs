@@ -3,9 +3,9 @@
 use clap::ValueEnum;
 
 use super::Session;
-use super::conduct::chosen;
 use super::exit::{CmdError, CmdResult, DONE};
 use super::inputs::{self, Inputs};
+use super::run_plan::chosen;
 use crate::cli::{Format, Graph, Planned};
 use crate::ui::shell::Severity;
 use crate::ui::{events, format};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
-use super::conduct::facts;
 use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::inputs::Inputs;
-use super::{Session, apply, conduct, drill_marker, inputs, mesh, plan, query, world_factory};
+use super::run_plan::facts;
+use super::{Session, apply, drill_marker, inputs, mesh, plan, query, run_plan, world_factory};
 use crate::ui::format;
 use crate::ui::shell::{self, Severity};
 use ::plan::mesh::MeshScope;
@@ -46,7 +46,7 @@ pub fn run(session: &mut Session, power: Power) -> CmdResult {
         if power == Power::Destroy && !session.flags.simulate {
             confirm_destroy(session, world, fleet, &plan)?;
         }
-        let code = conduct::run(session, world, &plan, &|failure| apply::explain_failure(&inputs, failure))?;
+        let code = run_plan::run(session, world, &plan, &|failure| apply::explain_failure(&inputs, failure))?;
         if power == Power::Start && code == DONE && all { reconnect(session, world, &inputs, &plan) } else { Ok(code) }
     })?;
     if power == Power::Start && code == DONE && all && !session.flags.dry_run {
@@ -85,7 +85,7 @@ fn name(power: Power) -> &'static str {
 
 /// Lists what would be deleted, and asks; if nothing is there, it does not ask.
 fn confirm_destroy(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &Plan) -> Result<(), CmdError> {
-    let chosen = conduct::chosen(session, plan)?;
+    let chosen = run_plan::chosen(session, plan)?;
     let steps = plan.steps.iter().filter(|step| chosen.contains(&step.id) && step.id.action() == "destroy");
     let queries = Plan { steps: steps.cloned().collect(), ..plan.clone() };
     let known = known_vms(fleet, &facts(session));

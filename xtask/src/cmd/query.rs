@@ -6,7 +6,7 @@ use std::time::Duration;
 use semver::Version;
 
 use super::exit::CmdError;
-use super::{Session, conduct};
+use super::{Session, run_plan};
 use exec::query::{self, Survey};
 pub use exec::query::{command, commands};
 use plan::{Plan, StepKey};
@@ -24,7 +24,7 @@ pub type Outputs = (BTreeMap<StepKey, Output>, BTreeMap<String, String>);
 /// # Errors
 /// The user interrupted.
 pub fn check(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<Survey, CmdError> {
-    let (facts, jobs) = (conduct::facts(session), conduct::jobs(session));
+    let (facts, jobs) = (run_plan::facts(session), run_plan::jobs(session));
     Ok(query::check(plan, facts, world, &mut session.workspace, jobs)?)
 }
 
@@ -33,7 +33,7 @@ pub fn check(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Resul
 /// # Errors
 /// The user interrupted.
 pub fn outputs(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<Outputs, CmdError> {
-    let (mut facts, jobs) = (conduct::facts(session), conduct::jobs(session));
+    let (mut facts, jobs) = (run_plan::facts(session), run_plan::jobs(session));
     let outputs = query::outputs(plan, &mut facts, world, &mut session.workspace, jobs)?;
     Ok((outputs, facts))
 }

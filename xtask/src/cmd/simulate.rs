@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::conduct::jobs;
 use super::exit::{CmdError, CmdResult, DONE, STUCK, USAGE};
+use super::run_plan::jobs;
 use super::{Session, inputs};
 use crate::cli::{Format, Planned, Simulate};
 use crate::ui::format;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::exit::{CmdError, CmdResult, PRECONDITION};
-use super::{Session, conduct, inputs, plan, query, world_factory};
+use super::{Session, inputs, plan, query, run_plan, world_factory};
 use ::plan::{bootstrap, tools};
 use model::problem::Problem;
 use tool::{World, builtin};
@@ -19,7 +19,7 @@ pub fn install(session: &mut Session) -> CmdResult {
         if session.flags.dry_run {
             return plan::print(session, plan);
         }
-        conduct::run(session, world, &plan, &|_| vec![])
+        run_plan::run(session, world, &plan, &|_| vec![])
     })
 }
 

@@ -49,7 +49,7 @@ pub fn pad(text: &str, width: usize) -> String {
 
 /// At most `width` columns, the last one `…` where something was cut off.
 pub fn truncate(text: &str, width: usize) -> String {
-    console::truncate_str(text, width, "…").into_owned()
+    console::truncate_str(text, width, if width == 0 { "" } else { "…" }).into_owned()
 }
 
 /// The last lines of a text, without the empty ones at its end.

@@ -5,7 +5,7 @@ use plan::Plan;
 use tool::Call;
 use tool::{Extractor, builtin};
 
-/// Remembers what was started and says what it was told to say.
+/// Records what was started and returns scripted events.
 #[derive(Default)]
 struct Script {
     started: Vec<Call>,
@@ -123,7 +123,7 @@ fn acts_about_files_never_reach_the_world() {
 }
 
 #[test]
-fn a_hushed_command_is_not_heard() {
+fn output_of_a_sensitive_command_is_not_logged() {
     let command = Command::ask(Tool::Openssl, ["req"]).capture_secret("ca.key", Extractor::Stdout);
     let failed = answer("PRIVATE", "unable to load topsecretvalue\n", Exit::Code(1));
     let says = vec![Event::Line(1, "PRIVATE".into()), Event::Ended(1, failed.clone())];

@@ -1,5 +1,4 @@
 //! How a YAML 1.1 reader (cloud-init's PyYAML, and in part Go's) takes a scalar that stands without quotes.
-//! Knows nothing of documents: one scalar goes in, its kind comes out.
 //!
 //! Why it matters: user-data may be re-emitted without quotes (see `machines`), so a scalar that is text only by its quotes
 //! becomes something else; and a bare `yes` in a values file is text to one reader and true to

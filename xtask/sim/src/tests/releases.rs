@@ -155,7 +155,7 @@ fn a_killed_rollback_or_uninstall_can_be_begun_again() {
         sim.world.kill(task, false);
         sim.wait_for(task);
         assert_eq!(rows(&mut sim).last().unwrap()[2], left);
-        assert!(!sim.run_with_stdin(UP, "{}").ok(), "nobody can upgrade it in that state");
+        assert!(!sim.run_with_stdin(UP, "{}").ok(), "no upgrade in that state");
         sim.ok(&line);
         assert!(sim.run_with_stdin(UP, "{}").ok());
     }

@@ -102,7 +102,7 @@ fn what_takes_us_and_our_commands_leaves_them_half_done() {
         assert!(sim.world.crashed());
         sim.world.orphan_children();
         sim.advance(600);
-        assert!(!sim.finished_early.iter().any(|(task, _)| *task == other), "nobody goes on");
+        assert!(!sim.finished_early.iter().any(|(task, _)| *task == other), "no other task ends");
         let state = sim.run("multipass info app1-cp --format json").stdout;
         assert!(state.contains(power), "{state}");
         if kind == Kind::PowerCut {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::conduct::chosen;
 use super::super::exit::{CmdError, USAGE};
 use super::super::inputs::Inputs;
+use super::super::run_plan::chosen;
 use super::super::{Session, query};
 use super::verify::{Findings, distinct};
 use super::{LIMIT, digest, templates};

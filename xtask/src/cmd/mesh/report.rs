@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::exit::{DONE, FAILED};
-use super::super::{Session, conduct, show};
+use super::super::{Session, run_plan, show};
 use crate::cli::Format;
 use crate::ui::format;
 use crate::ui::shell::Severity;
@@ -48,7 +48,7 @@ pub(super) fn cause(session: &mut Session, found: &[Finding]) {
 
 /// Prints the connected clusters with the figures of this run.
 pub(super) fn connected(session: &mut Session, fleet: &Fleet, scope: &MeshScope) {
-    let facts = conduct::facts(session);
+    let facts = run_plan::facts(session);
     let links = pairs(fleet, scope).len();
     let figures_of = |cluster| {
         let read = figures(fleet, scope, cluster).into_iter();

@@ -11,9 +11,9 @@ mod watch;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::conduct::{conduct, tell};
 use super::super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::super::inputs::Inputs;
+use super::super::run_plan::{report, run_steps};
 use super::super::{Session, drill_marker, plan as printing, power::confirm, query, world_factory};
 use crate::ui::contract::Excused;
 use crate::ui::format;
@@ -202,9 +202,9 @@ impl Play<'_, '_> {
         }
         let start = power::start(fleet, self.drill.inputs.bootstrap(self.helm));
         let chosen = steps::back(fleet, &start);
-        let (outcome, board) = conduct(session, &mut self.watch, &start, chosen);
+        let (outcome, board) = run_steps(session, &mut self.watch, &start, chosen);
         if failed(&outcome) {
-            tell(session, &start, &outcome, &board, &|_| vec![]);
+            report(session, &start, &outcome, &board, &|_| vec![]);
             let code = if outcome.interrupted { INTERRUPTED } else { FAILED };
             return Err(left_behind(session, code));
         }
@@ -225,7 +225,7 @@ impl Play<'_, '_> {
         clock.green = green.as_ref().ok().map(|at| *at - ended);
         let since = self.watch.now();
         let after = steps::after(fleet, files, self.drill.length);
-        let (outcome, board) = conduct(session, &mut self.watch, &after, after.ids());
+        let (outcome, board) = run_steps(session, &mut self.watch, &after, after.ids());
         seen.failed.extend(outcome.failed.iter().map(|f| (f.step.clone(), why(f))));
         seen.times = board.times().iter().map(|(step, took)| (step.clone(), since - ended + *took)).collect();
         clock.window = self.watch.now() - began;
@@ -242,16 +242,16 @@ impl Play<'_, '_> {
 
     /// Runs a whole plan; whether all of it went well. What did not is told if it ends the drill.
     fn act(&mut self, session: &mut Session, plan: &Plan, loud: bool) -> bool {
-        let (outcome, board) = conduct(session, &mut self.watch, plan, plan.ids());
+        let (outcome, board) = run_steps(session, &mut self.watch, plan, plan.ids());
         if failed(&outcome) && loud {
-            tell(session, plan, &outcome, &board, &|_| vec![]);
+            report(session, plan, &outcome, &board, &|_| vec![]);
         }
         !failed(&outcome)
     }
 
     /// Runs a whole plan whose failures are findings: steps that failed, and why.
     fn tried(&mut self, session: &mut Session, plan: &Plan) -> Vec<(StepKey, String)> {
-        let (outcome, _) = conduct(session, &mut self.watch, plan, plan.ids());
+        let (outcome, _) = run_steps(session, &mut self.watch, plan, plan.ids());
         outcome.failed.iter().map(|f| (f.step.clone(), why(f))).collect()
     }
 

@@ -20,7 +20,7 @@ pub(super) struct Form {
     /// Memory that is reserved, and at which it is killed.
     pub memory: [String; 2],
     pub priority: String,
-    /// How often it is asked whether it lives, and how often in a row it may fail. `None`: nobody asks.
+    /// Period and failure threshold of the liveness probe, if there is one.
     pub liveness: Option<[Setting; 2]>,
 }
 

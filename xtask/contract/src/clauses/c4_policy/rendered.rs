@@ -11,7 +11,7 @@ use charts::rendered::workload;
 use charts::verify::namespaces::violations;
 use model::fleet::Role;
 
-/// The label that the API server keeps and nobody can change.
+/// Set by the API server, immutable.
 const NAME: &str = "kubernetes.io/metadata.name";
 /// Arguments of Kyverno's admission controller that decide how it fails, as chart 3.9.0 renders them.
 const ARGUMENTS: [(&str, &str); 2] = [("--forceFailurePolicyIgnore", "false"), ("--excludeBootstrapResources", "true")];

@@ -9,7 +9,7 @@ use crate::rendered_state::{ClusterManifests, Document};
 
 /// The selector, as it is written into the webhook itself.
 const SELECTOR: &str = "config.webhooks.namespaceSelector.matchExpressions";
-/// The label that the API server keeps and nobody can change.
+/// Set by the API server, immutable.
 const NAME: &str = "kubernetes.io/metadata.name";
 
 /// Judges the values of Kyverno on one cluster.

@@ -149,7 +149,7 @@ impl<'a> World<'a> {
                     assert!(self.so[i], "{id} is not so");
                     self.good[i] = true;
                 }
-                Action::CacheHit { step, .. } => panic!("{step} asks what nobody else asks"),
+                Action::CacheHit { step, .. } => panic!("{step} has a probe of its own"),
                 Action::Event(_) | Action::Captured { .. } => {}
             }
             self.actions.push(action);

@@ -109,7 +109,7 @@ fn secrets_leave_by_learnt_alone() {
 }
 
 #[test]
-fn a_hushed_probe_says_only_what_was_wanted() {
+fn a_sensitive_probe_reports_only_its_expectation() {
     let only_checked = with(step("a", &[]), |s| {
         s.done_when.ask = s.done_when.ask.clone().capture_secret("u", Extractor::Stdout);
         s.act.clear();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::super::exit::{CmdError, FAILED, INTERRUPTED};
 use super::super::super::power::confirm;
-use super::super::super::{Session, conduct, drill_marker, query};
+use super::super::super::{Session, drill_marker, query, run_plan};
 use super::super::live;
 use super::watch::Watch;
 use super::{Play, failed};
@@ -26,7 +26,7 @@ use tool::helm::Helm;
 /// within two minutes; its pods take the rest.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(900), Duration::from_secs(10));
 
-/// A rehearsal that begins with nothing first brings up what a drill takes.
+/// A simulation without state first brings up the clusters.
 pub fn bring_up(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), CmdError> {
     let inputs = play.drill.inputs;
     session.shell.status(Severity::Dim, "Preparing", "the clusters and their mesh in the simulator");
@@ -35,7 +35,7 @@ pub fn bring_up(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), Cm
 }
 
 fn quietly(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<(), CmdError> {
-    let engine = Engine::new(plan, plan.ids(), conduct::facts(session), conduct::jobs(session));
+    let engine = Engine::new(plan, plan.ids(), run_plan::facts(session), run_plan::jobs(session));
     let outcome = drive(plan, engine, world, &mut session.workspace, &mut |_, _| {});
     if !failed(&outcome) {
         return Ok(());

@@ -1,5 +1,4 @@
-//! Runs the chosen steps of a plan in a world, tells the story, and turns the outcome into an exit code.
-//! Knows nothing of which plan and which world.
+//! Runs the chosen steps of a plan, shows progress, and maps the outcome to an exit code.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,64 +21,62 @@ use plan::{Plan, Scope, StepKey};
 use tool::{Call, World};
 use tool::{Event, TaskId};
 
-/// Steps at once, if nothing else is asked for. They wait for other machines most of the time, so cores do not count;
-/// what is scarce (launches, downloads) has pools of its own.
+/// Default number of concurrent steps. Steps mostly wait for other machines, so cores do not matter; scarce resources
+/// (launches, downloads) have pools.
 const JOBS: usize = 16;
-/// How often elapsed times go on while nothing happens.
+/// Interval at which elapsed times are redrawn.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
-/// What a failure means in the input, where it is known.
-pub type Meaning<'a> = dyn Fn(&Failure) -> Vec<Problem> + 'a;
+/// Explains a failure in terms of the input files.
+pub type Explain<'a> = dyn Fn(&Failure) -> Vec<Problem> + 'a;
 
-/// The steps that `--only`, `--skip` and `--until` leave.
+/// The steps selected by `--only`, `--skip` and `--until`.
 ///
 /// # Errors
-/// A pattern that matches nothing, or nothing left.
+/// A pattern that matches nothing, or an empty selection.
 pub fn chosen(session: &Session, plan: &Plan) -> Result<BTreeSet<StepKey>, CmdError> {
     let flags = &session.flags;
     let choice = Choice { only: flags.only.clone(), skip: flags.skip.clone(), until: flags.until.clone() };
     choose(plan, &choice).map_err(CmdError::all(USAGE))
 }
 
-/// Steps at once.
 pub fn jobs(session: &Session) -> usize {
     session.flags.jobs.map_or(JOBS, usize::from)
 }
 
-/// What earlier runs learnt. A journal that cannot be read is no obstacle: probes learn it all again.
+/// Facts of earlier runs. An unreadable journal is ignored: probes read the facts again.
 pub fn facts(session: &Session) -> BTreeMap<String, String> {
     session.workspace.journal().map(|text| journal::facts(&text)).unwrap_or_default()
 }
 
-/// Steps that come before all others of a run, and a look at what they brought.
+/// Steps that run before all others, and a check of their result.
 pub struct First<'a> {
-    /// These steps, and what they need.
+    /// These steps and their dependencies.
     pub scope: Scope,
-    /// Refuses to go on if what they brought is not good.
-    pub look: Look<'a>,
+    pub check: Check<'a>,
 }
 
-/// A look at the world between two parts of a run.
-pub type Look<'a> = &'a mut dyn FnMut(&mut Session, &mut dyn World) -> Result<(), CmdError>;
+/// Runs between two parts of a run; an error ends it.
+pub type Check<'a> = &'a mut dyn FnMut(&mut Session, &mut dyn World) -> Result<(), CmdError>;
 
-/// Runs them: first the checks of the machine, and if those hold all of it.
+/// Runs the preconditions, then, if they hold, the selected steps.
 ///
 /// # Errors
-/// Problems of the choice.
-pub fn run(session: &mut Session, world: &mut dyn World, plan: &Plan, meaning: &Meaning<'_>) -> CmdResult {
-    run_after(session, world, plan, None, meaning)
+/// An invalid selection.
+pub fn run(session: &mut Session, world: &mut dyn World, plan: &Plan, explain: &Explain<'_>) -> CmdResult {
+    run_after(session, world, plan, None, explain)
 }
 
-/// The same, where something may come first, and all else only if it is good.
+/// The same with an optional first part.
 ///
 /// # Errors
-/// Problems of the choice, or of what came first.
+/// An invalid selection, or the check of the first part.
 pub fn run_after(
     session: &mut Session,
     world: &mut dyn World,
     plan: &Plan,
     first: Option<First<'_>>,
-    meaning: &Meaning<'_>,
+    explain: &Explain<'_>,
 ) -> CmdResult {
     let chosen = chosen(session, plan)?;
     if session.workspace.journal().is_ok_and(|text| journal::is_outdated(&text)) {
@@ -93,11 +90,11 @@ pub fn run_after(
         Some(refusal) => refusal,
         None => in_parts(session, world, plan, chosen, first)?,
     };
-    tell(session, plan, &outcome, &board, meaning);
+    report(session, plan, &outcome, &board, explain);
     Ok(code(&outcome))
 }
 
-/// Asks about the machine before anything begins: what it lacks is then told in one piece, and nothing was done yet.
+/// Checks all preconditions of this machine first, so that they are reported together and before any change.
 fn preflight(
     session: &mut Session,
     world: &mut dyn World,
@@ -113,13 +110,11 @@ fn preflight(
     (code(&outcome) != DONE).then_some((outcome, board))
 }
 
-/// These steps alone.
 fn part(plan: &Plan, ids: BTreeSet<StepKey>) -> Plan {
     Plan { steps: plan.steps.iter().filter(|s| ids.contains(&s.id)).cloned().collect(), ..plan.clone() }
 }
 
-/// What comes first, the look at it, and then everything. It is one story: what was done first is done, and is not told
-/// again when the rest finds it so.
+/// The first part, its check, then everything. Steps that the first part has finished are not shown again.
 fn in_parts(
     session: &mut Session,
     world: &mut dyn World,
@@ -127,73 +122,67 @@ fn in_parts(
     chosen: BTreeSet<StepKey>,
     first: Option<First<'_>>,
 ) -> Result<(Outcome, Board), CmdError> {
-    let mut story = Story::begin(session, plan, &chosen);
+    let mut log = ProgressLog::start(session, plan, &chosen);
     let mut begun = Outcome::default();
-    if let Some(First { scope, look }) = first {
+    if let Some(First { scope, check }) = first {
         let heads = chosen.iter().filter(|id| *id.scope() == scope).cloned().collect();
         let before = part(plan, choose::needed(&plan.steps, heads));
-        begun = story.play(session, world, &before, &before.ids() & &chosen);
+        begun = log.run(session, world, &before, &before.ids() & &chosen);
         if code(&begun) != DONE {
-            return Ok((begun, story.close()));
+            return Ok((begun, log.close()));
         }
-        story.hide();
-        look(session, world)?;
+        log.hide();
+        check(session, world)?;
     }
-    let mut outcome = story.play(session, world, plan, chosen);
+    let mut outcome = log.run(session, world, plan, chosen);
     outcome.unchanged.retain(|id| !begun.done.contains(id));
     outcome.done.splice(0..0, begun.done);
-    Ok((outcome, story.close()))
+    Ok((outcome, log.close()))
 }
 
-/// Runs these steps and tells how they go, but not how it ended.
-pub fn conduct(
+/// Runs these steps with progress, without the final report.
+pub fn run_steps(
     session: &mut Session,
     world: &mut dyn World,
     plan: &Plan,
     chosen: BTreeSet<StepKey>,
 ) -> (Outcome, Board) {
-    let mut story = Story::begin(session, plan, &chosen);
-    let outcome = story.play(session, world, plan, chosen);
-    (outcome, story.close())
+    let mut log = ProgressLog::start(session, plan, &chosen);
+    let outcome = log.run(session, world, plan, chosen);
+    (outcome, log.close())
 }
 
-/// A run as it is told while it goes on, in one part or more.
-struct Story<'a> {
+/// Progress of a run in one or more parts.
+struct ProgressLog<'a> {
     progress: Progress<'a>,
-    /// Steps that an earlier part has seen to their end.
-    told: BTreeSet<StepKey>,
+    /// Steps that an earlier part has finished.
+    finished: BTreeSet<StepKey>,
 }
 
-impl<'a> Story<'a> {
-    fn begin(session: &mut Session, plan: &'a Plan, chosen: &BTreeSet<StepKey>) -> Self {
+impl<'a> ProgressLog<'a> {
+    fn start(session: &mut Session, plan: &'a Plan, chosen: &BTreeSet<StepKey>) -> Self {
         let json = session.flags.format == Format::Json;
         let mode = progress::output_mode(json, session.screen.take(), session.shell.volume());
-        Story { progress: Progress::new(plan, chosen, mode, session.flags.explain), told: BTreeSet::new() }
+        ProgressLog { progress: Progress::new(plan, chosen, mode, session.flags.explain), finished: BTreeSet::new() }
     }
 
-    fn play(
-        &mut self,
-        session: &mut Session,
-        world: &mut dyn World,
-        part: &Plan,
-        chosen: BTreeSet<StepKey>,
-    ) -> Outcome {
+    fn run(&mut self, session: &mut Session, world: &mut dyn World, part: &Plan, chosen: BTreeSet<StepKey>) -> Outcome {
         let engine = Engine::new(part, chosen, facts(session), jobs(session));
         let Session { shell, workspace: space, .. } = session;
-        let told = &self.told;
-        let story = RefCell::new((&mut self.progress, shell));
+        let finished = &self.finished;
+        let screen = RefCell::new((&mut self.progress, shell));
         let mut world =
-            HeartbeatWorld { world, tick: &|now| tell_to(&story, |progress, shell| progress.tick(shell, now)) };
+            HeartbeatWorld { world, tick: &|now| with_screen(&screen, |progress, shell| progress.tick(shell, now)) };
         let outcome = drive(part, engine, &mut world, space, &mut |now, note| {
-            if !again(told, note) {
-                tell_to(&story, |progress, shell| progress.event(shell, now, note));
+            if !is_repeated(finished, note) {
+                with_screen(&screen, |progress, shell| progress.event(shell, now, note));
             }
         });
-        self.told.extend(outcome.done.iter().chain(&outcome.unchanged).cloned());
+        self.finished.extend(outcome.done.iter().chain(&outcome.unchanged).cloned());
         outcome
     }
 
-    /// Hides the screen until the next part.
+    /// Hides the progress until the next part.
     fn hide(&mut self) {
         self.progress.hide();
     }
@@ -203,23 +192,23 @@ impl<'a> Story<'a> {
     }
 }
 
-/// Whether it says only what was told before: that a step is asked, and is so.
-fn again(told: &BTreeSet<StepKey>, note: &StepEvent) -> bool {
+/// Whether the event only repeats that a finished step is unchanged.
+fn is_repeated(finished: &BTreeSet<StepKey>, note: &StepEvent) -> bool {
     match note {
         StepEvent::Checking(step) | StepEvent::Unchanged(step) | StepEvent::Running { step, mutates: false, .. } => {
-            told.contains(step)
+            finished.contains(step)
         }
         _ => false,
     }
 }
 
-/// The story is told from two sides that never speak at once: by the driver, and between two events by the clock.
-fn tell_to<'s, 'p>(
-    story: &RefCell<(&'s mut Progress<'p>, &'s mut Shell)>,
-    tell: impl FnOnce(&mut Progress<'p>, &mut Shell),
+/// The screen is used by the driver and, between two events, by the clock, never at the same time.
+fn with_screen<'s, 'p>(
+    screen: &RefCell<(&'s mut Progress<'p>, &'s mut Shell)>,
+    show: impl FnOnce(&mut Progress<'p>, &mut Shell),
 ) {
-    let (progress, shell) = &mut *story.borrow_mut();
-    tell(progress, shell);
+    let (progress, shell) = &mut *screen.borrow_mut();
+    show(progress, shell);
 }
 
 /// Calls `tick` regularly while nothing happens, so that elapsed times are updated.
@@ -254,8 +243,8 @@ impl World for HeartbeatWorld<'_> {
     }
 }
 
-/// The end of the story; its last line is the answer.
-pub fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board, meaning: &Meaning<'_>) {
+/// The final report; its last line is the result.
+pub fn report(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board, explain: &Explain<'_>) {
     warn_deferred(session);
     let space = &session.workspace;
     let log = |failure: &Failure| {
@@ -265,9 +254,9 @@ pub fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board
     let (simulated, again) = (session.flags.simulate, session.invocation.as_str());
     let (times, took) = (board.times(), board.took());
     let flags = &session.flags;
-    let meaning = |failure: &Failure| meaning(failure).into_iter().map(|problem| flags.problem(problem)).collect();
+    let explain = |failure: &Failure| explain(failure).into_iter().map(|problem| flags.problem(problem)).collect();
     let hint = |failure: &Failure| plan.step(&failure.step)?.hint.as_deref().map(|hint| flags.hint(hint));
-    let end = End { plan, outcome, times, took, simulated, again, meaning: &meaning, hint: &hint, log: &log };
+    let end = End { plan, outcome, times, took, simulated, again, meaning: &explain, hint: &hint, log: &log };
     let shell = &mut session.shell;
     let style = shell.style();
     let failures = report::failures(&end, style);
@@ -290,7 +279,7 @@ pub fn tell(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board
     }
 }
 
-/// The exit code of an outcome. A machine that is not ready is told apart from a world that said no.
+/// A failed precondition has an exit code of its own.
 pub fn code(outcome: &Outcome) -> u8 {
     match outcome {
         Outcome { interrupted: true, .. } => INTERRUPTED,
