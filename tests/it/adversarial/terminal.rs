@@ -71,6 +71,8 @@ fn check_hangup(open: impl FnOnce(&FakeMachine) -> Terminal, code: Option<i32>) 
     let machine = FakeMachine::patient();
     let mut terminal = open(&machine);
     terminal.until_shown("launch VM mgmt-cp");
+    // Until it has its own process group, a child that was just forked gets the terminal's SIGHUP, too.
+    machine.until_asked("launch");
     terminal.close();
     let ended = terminal.end().code();
     assert!(code.is_none() || ended == code, "{ended:?}");

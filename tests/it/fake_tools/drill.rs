@@ -15,7 +15,7 @@ fn platform(machine: &FakeMachine) -> Vec<Value> {
 #[test]
 fn drill_restores_the_platform_and_gives_a_verdict() {
     let machine = FakeMachine::from_simulation(&connected().root().join("out/simulation"));
-    let mut run = machine.start(DRILL, 2000);
+    let mut run = machine.start(DRILL, 100);
     run.until("the outage goes on for");
     assert_eq!(platform(&machine), ["Stopped", "Stopped"]);
     assert!(machine.text("out/drill.json").contains("\"stopped\":\"mgmt\""), "the mark is there meanwhile");

@@ -210,6 +210,15 @@ impl FakeMachine {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Waits until a fake tool was started with this argument.
+    pub fn until_asked(&self, arg: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.asked().iter().any(|asked| asked.to_string().contains(&format!("{arg:?}"))) {
+            assert!(Instant::now() < end, "no tool was started with `{arg}`");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub fn text(&self, path: &str) -> String {
         String::from_utf8_lossy(&std::fs::read(self.root().join(path)).unwrap_or_default()).into_owned()
     }

@@ -51,9 +51,9 @@ const OTHERS: [Fault; 14] = [
     (
         |s| s.leave_pending_upgrade("app1", "cilium"),
         "the Cilium release of app1 is stuck: pending-upgrade",
-        "a Helm was killed at revision 3",
+        "helm was killed at revision 3",
     ),
-    (|s| s.change_worker_address("app1-w1"), "mgmt looks for app1 at an old address: ", "it is at "),
+    (|s| s.change_worker_address("app1-w1"), "mgmt uses a stale address of app1: ", "it is at "),
     (
         |s| s.change_lease("app1-w1"),
         "app1-w1 has a new address: its kubelet uses ",
@@ -63,23 +63,23 @@ const OTHERS: [Fault; 14] = [
     (
         |s| s.inject("app1", Condition::Disconnected),
         "KVStoreMesh of app1 is not connected with mgmt",
-        "0 of 1: Waiting for initial connection to be established",
+        "0 of 1 connected: Waiting for initial connection to be established",
     ),
     // One link of three.
     (
         |s| s.inject("app1", Condition::DisconnectedFrom("app2".into())),
         "KVStoreMesh of app1 is not connected with app2",
-        "0 of 1: Waiting for initial connection to be established",
+        "0 of 1 connected: Waiting for initial connection to be established",
     ),
     (
         |s| s.inject("app2", Condition::Unsynced),
         "the agents of app2 are still copying from mgmt",
-        "0 of 2: synchronization in progress for endpoints",
+        "0 of 2 connected: synchronization in progress for endpoints",
     ),
     (
         |s| s.inject("app2", Condition::MissingRemoteNode),
-        "agents of app2 know 1 of the 2 nodes of mgmt",
-        "packets to the others go nowhere",
+        "agents of app2 have 1 of the 2 nodes of mgmt",
+        "packets to the others are dropped",
     ),
     (
         |s| s.inject("app2", Condition::ClosedPort(4240)),

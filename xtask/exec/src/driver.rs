@@ -147,7 +147,7 @@ impl Driver<'_> {
                     self.start(task, step, command, facts);
                 }
                 Action::CacheHit { task, step, asked_by, digests } => {
-                    self.log(&step, || format!("{} what was said to {asked_by} a moment ago will do", clock::now()));
+                    self.log(&step, || format!("{} reused the result of {asked_by}", clock::now()));
                     self.digest(digests, facts);
                     self.state.ready.push_back(Event::CacheHit(task));
                 }

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupt_kills_what_runs() {
+    fn an_interrupt_kills_running_commands() {
         let (outputs, world) = run("hang stop");
         assert_eq!(outputs, Err(Interrupted));
         assert_eq!(world.killed, [0, 1]);

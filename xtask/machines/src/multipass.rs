@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn absence_is_told_from_no_answer() {
+    fn absence_differs_from_no_answer() {
         let absent = refusal("info failed: The following errors occurred:\ninstance \"a\" does not exist\n");
         let slow = refusal("info failed: failed to obtain exit status: timed out after 5000 ms\n");
         for (output, state, other) in [

@@ -166,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_wish_everything_is_chosen() {
+    fn without_flags_every_step_is_selected() {
         assert_eq!(chosen(&[], &[], &[]).len(), 6);
     }
 
     #[test]
-    fn only_brings_what_it_needs() {
+    fn only_selects_dependencies_too() {
         assert_eq!(chosen(&["*/prep"], &[], &[]), ["app1/cp/launch", "app1/cp/prep"]);
         assert_eq!(chosen(&["app1"], &[], &[]), chosen(&["app1/*"], &[], &[]));
         assert_eq!(chosen(&["app?/cp/launch"], &[], &[]), ["app1/cp/launch", "app2/cp/launch"]);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn until_leaves_what_comes_behind() {
+    fn until_excludes_later_steps() {
         let until = chosen(&[], &[], &["*/prep"]);
         assert_eq!(until, ["app1/cp/launch", "app1/cp/prep", "app2/cp/launch", "charts/cilium"]);
         // A match behind another match still gets what lies between.

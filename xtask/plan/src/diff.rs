@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_stay_are_not_told() {
+    fn unchanged_lines_are_not_listed() {
         assert_eq!(lines(&text(&["a", "b"]), &text(&["a", "b"])), Vec::<String>::new());
         let told = lines(&text(&["a", "b", "c", "d", "e"]), &text(&["a", "b", "x", "d", "y", "e"]));
         assert_eq!(told, ["  b", "- c", "+ x", "+ y", "  e"]);

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_remembered() {
+    fn written_entries_are_read_back() {
         let journal = read(&entries().iter().map(line).collect::<String>());
         assert_eq!(journal.facts["a.ip"], "10.0.0.1 \"\n\0é");
         assert_eq!(journal.took, BTreeMap::from([("a".to_owned(), Duration::from_millis(1500))]));

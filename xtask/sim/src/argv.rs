@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_words_and_the_rest_are_told_apart() {
+    fn flags_and_positional_arguments_are_distinguished() {
         let args = of("up -n a --wait --values - b -- --name x").unwrap();
         assert_eq!(args.words, ["up", "b"]);
         assert_eq!(args.get("name"), Some("a"));

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_always_strikes_the_same_commands() {
+    fn a_seed_always_injects_the_same_faults() {
         let run = |seed| {
             let mut faults = Faults::seeded(seed);
             let request = request(Tool::Multipass, "info a --format json");
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_fault_strikes_once_and_calm_ends_all() {
+    fn a_single_fault_is_injected_once_and_disabling_ends_all() {
         let request = request(Tool::Kubectl, "get nodes");
         let mut faults = Faults::single(2, Kind::Fail);
         assert_eq!([(); 4].map(|()| faults.next_fault(&request)), [None, None, Some(Kind::Fail), None]);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scout_names_what_could_strike_and_strikes_nothing() {
+    fn a_recording_lists_possible_faults_and_injects_none() {
         let request = request(Tool::Curl, "--version");
         let mut faults = Faults::recording();
         assert_eq!([faults.next_fault(&request), faults.next_fault(&request)], [None, None]);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_strike_only_commands_they_fit() {
+    fn fault_kinds_apply_only_to_commands_they_fit() {
         let init = request(Tool::Multipass, "exec -n a -- sudo kubeadm init --config f");
         let ca = request(Tool::Multipass, "exec -n a -- sudo kubeadm init phase certs ca --config f");
         assert!(Kind::Half.applies_to(&init) && !Kind::Half.applies_to(&ca));

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_says_what_it_is() {
+    fn a_block_is_titled() {
         assert_eq!(what(&authority("ca-x")).unwrap(), "authority ca-x");
         assert_ne!(pin("ca-x"), pin("ca-y"));
         let coded = |block: String| base64(block.as_bytes());

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_level_baseline_forbids_is_named_as_the_api_server_names_it() {
+    fn baseline_violations_are_named_as_by_the_api_server() {
         let exporter = json!({ "hostNetwork": true, "hostPID": true, "volumes": [{ "name": "proc", "hostPath": {} },
             { "name": "sys", "hostPath": {} }, { "name": "root", "hostPath": {} }],
             "containers": [{ "name": "node-exporter", "ports": [{ "hostPort": 9100 }] }] });

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn switches_decide_what_is_made() {
+    fn switches_decide_which_containers_run() {
         let names = |all: Vec<Workload>| all.into_iter().map(|w| w.name).collect::<Vec<_>>();
         assert_eq!(names(made("prometheus", "agent", json!({}))), ["agent", "agent-prometheus-node-exporter"]);
         let off = json!({ "prometheus-node-exporter": { "enabled": false } });

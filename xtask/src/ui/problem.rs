@@ -166,7 +166,7 @@ mod tests {
     const PLAIN: Style = Style { on: false };
 
     #[test]
-    fn a_problem_shows_what_where_why_and_a_hint() {
+    fn a_problem_shows_message_place_reason_and_hint() {
         let p = Problem::new("pod CIDRs overlap: `east` 10.10.0.0/16 and `west` 10.10.128.0/17")
             .at("infra/fleet.toml", Some(23))
             .why("mesh routes pods by address,\nso each cluster needs its own range")

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_command_is_what_every_failed_step_hints_at() {
+    fn the_next_command_is_the_common_hint_of_failed_steps() {
         let failed = |steps: &[&str]| {
             let failed = steps.iter().map(|step| *failure(step, 1, 1, 9)).collect();
             let line = last_line(&Outcome { failed, ..Outcome::default() }, false);

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_not_read() {
+    fn missing_output_is_not_read() {
         for reading in [
             Extractor::Stdout,
             Extractor::Pointer("/a".into()),

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_changes_something_says_so() {
+    fn only_changes_are_reported() {
         let chart = list(LIST, &fleet()).charts.remove(0);
         let shows = [newest(&chart), chart_of("a"), values_of("a"), template(&chart, "a", "1.35.7", "{}")];
         assert!(shows.iter().all(|command| !command.mutates) && pull(&chart, "x").mutates);

@@ -67,7 +67,7 @@ mod tests {
     use tool::Exit;
 
     #[test]
-    fn what_is_called_a_secret_is_not_kept() {
+    fn values_named_secret_are_not_recorded() {
         let object = json!({ "env": [{ "name": "DB_PASSWORD", "value": "hunter2" }, { "name": "URL", "value": "u" }],
             "args": ["--vault-token=abc", "--token-file=/x", "plain"], "apiKey": "k",
             "serviceAccountToken": { "path": "token" },

@@ -177,7 +177,7 @@ fn a_probe_that_restarted_counts_nothing() {
 }
 
 #[test]
-fn what_is_not_green_before_is_named_with_its_line() {
+fn unmet_preconditions_are_named_with_their_line() {
     let mut app = good();
     app.before.set("store", "2026-11-23T02:49:28Z False");
     app.before.set("agents", status(&["vxlan", "geneve"]));

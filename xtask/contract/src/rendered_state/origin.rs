@@ -25,7 +25,7 @@ pub struct Rendering {
 #[derive(Debug)]
 pub(super) struct Origin {
     /// Texts of the values, by what they say, with their paths and lines.
-    said: BTreeMap<String, Vec<(String, At)>>,
+    by_text: BTreeMap<String, Vec<(String, At)>>,
     listed: At,
 }
 
@@ -52,26 +52,26 @@ impl RenderedState {
 
 impl Origin {
     fn of(cluster: &ClusterManifests, release: &str) -> Self {
-        let mut said: BTreeMap<String, Vec<(String, At)>> = BTreeMap::new();
+        let mut by_text: BTreeMap<String, Vec<(String, At)>> = BTreeMap::new();
         if let Some(values) = cluster.release(release) {
             leaves(values.value(), String::new(), &mut |path, leaf| {
-                let said = scalar(leaf).map(|text| said.entry(text).or_default());
-                said.into_iter().for_each(|places| places.push((path.to_owned(), values.at(path))));
+                let by_text = scalar(leaf).map(|text| by_text.entry(text).or_default());
+                by_text.into_iter().for_each(|places| places.push((path.to_owned(), values.at(path))));
             });
         }
-        Origin { said, listed: cluster.listed(release) }
+        Origin { by_text, listed: cluster.listed(release) }
     }
 
-    /// The line of the value that says what stands at a path of the object; the entry of the list if none does.
+    /// The line of the value that sets a path of the object; the entry of the list if none does.
     pub(super) fn at(&self, path: &str, value: Option<&Value>) -> At {
         let Some(text) = value.and_then(scalar) else { return self.listed.clone() };
         self.exact(path, &text).or_else(|| self.within(&text)).unwrap_or_else(|| self.listed.clone())
     }
 
-    /// A value that is the same: one whose key is a like one. A number or a switch says nothing without its key; any
+    /// A value that is the same: one whose key is a like one. A number or a switch is ambiguous without its key; any
     /// other text does if it is the only one, or a long one.
     fn exact(&self, path: &str, text: &str) -> Option<At> {
-        let same = self.said.get(text)?;
+        let same = self.by_text.get(text)?;
         let key = last_word(path);
         let alike = same.iter().find(|(known, _)| {
             let known = last_word(known);
@@ -83,8 +83,8 @@ impl Origin {
     }
 
     fn within(&self, text: &str) -> Option<At> {
-        let inside = self.said.iter().filter(|(said, _)| said.len() > 7 && text.contains(said.as_str()));
-        inside.max_by_key(|(said, _)| said.len()).map(|(_, places)| places[0].1.clone())
+        let inside = self.by_text.iter().filter(|(by_text, _)| by_text.len() > 7 && text.contains(by_text.as_str()));
+        inside.max_by_key(|(by_text, _)| by_text.len()).map(|(_, places)| places[0].1.clone())
     }
 }
 
@@ -179,18 +179,18 @@ mod tests {
     }
 
     #[test]
-    fn the_line_is_that_of_the_value_that_says_it() {
+    fn the_line_is_that_of_the_value() {
         let line = |n| At { file: "values.yaml".into(), line: Some(n) };
-        let said = [
+        let by_text = [
             ("120", "server.terminationGracePeriodSeconds", 1),
             ("120", "other.seconds", 2),
             ("http://a.b.svc:1/x", "server.url", 3),
             ("30", "server.livenessProbePeriodSeconds", 4),
             ("false", "server.a", 5),
         ];
-        let mut origin = Origin { said: BTreeMap::new(), listed: line(9) };
-        for (text, path, n) in said {
-            origin.said.entry(text.to_owned()).or_default().push((path.to_owned(), line(n)));
+        let mut origin = Origin { by_text: BTreeMap::new(), listed: line(9) };
+        for (text, path, n) in by_text {
+            origin.by_text.entry(text.to_owned()).or_default().push((path.to_owned(), line(n)));
         }
         let at = |path: &str, value: Value| origin.at(path, Some(&value)).line;
         assert_eq!(at("spec.terminationGracePeriodSeconds", json!(120)), Some(1));

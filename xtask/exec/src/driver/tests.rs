@@ -95,7 +95,7 @@ fn a_command_runs_with_its_values_and_is_logged_without_secrets() {
 }
 
 #[test]
-fn what_was_only_said_at_the_end_is_in_the_log_too() {
+fn final_output_is_in_the_log() {
     let says = vec![Event::Ended(1, answer("key topsecretvalue\n", "no such file\n", Exit::Code(1)))];
     let (_, seen) = check(says, vec![start(1, &Command::ask(Tool::Helm, ["version"]))]);
     let log = seen.log();
@@ -105,7 +105,7 @@ fn what_was_only_said_at_the_end_is_in_the_log_too() {
 }
 
 #[test]
-fn what_is_not_known_ends_the_command_before_it_starts() {
+fn unresolved_values_end_a_command_before_it_starts() {
     let (events, seen) = check(vec![], vec![start(1, &Command::ask(Tool::Helm, ["<fact:b.ip>"]))]);
     let reason = Exit::NotStarted("<fact:b.ip> is not known".into());
     assert_eq!(events, [Event::Ended(1, Output::of(reason))]);
@@ -146,7 +146,7 @@ fn output_of_a_sensitive_command_is_not_logged() {
 }
 
 #[test]
-fn what_is_learnt_is_kept_where_it_belongs() {
+fn captured_values_are_stored_as_fact_or_secret() {
     let learnt = |name: &str, value: &str, secret| Action::Captured { name: name.into(), value: value.into(), secret };
     let actions = vec![
         learnt("ca.cert", "certcertcert", true),
@@ -177,7 +177,7 @@ fn the_journal_tells_the_run() {
 }
 
 #[test]
-fn only_what_runs_is_killed() {
+fn only_running_commands_are_killed() {
     let kill = |task, hard| Action::Kill { task, hard };
     let command = Command::act(Tool::Helm, ["x"]);
     let actions = vec![kill(9, true), start(1, &command), kill(1, false), kill(1, true)];
@@ -186,7 +186,7 @@ fn only_what_runs_is_killed() {
 }
 
 #[test]
-fn a_digest_is_told_before_the_answer_that_it_judges() {
+fn a_digest_is_sent_before_the_output_that_needs_it() {
     let command = Command::ask(Tool::Helm, ["<digest:f.yaml>"]);
     let says = vec![Event::Ended(1, Output::of(Exit::Code(0)))];
     let action = Action::Start { task: 1, step: "a/b".into(), command: &command, digests: vec!["f.yaml".into()] };

@@ -73,7 +73,7 @@ fn apply_and_diff_agree() {
 }
 
 #[test]
-fn what_the_server_refuses_is_refused_and_the_rest_goes_in() {
+fn refused_objects_fail_and_the_others_are_applied() {
     let mut sim = Fixture::with_control_plane();
     for (text, said) in [
         (
@@ -108,7 +108,7 @@ fn what_the_server_refuses_is_refused_and_the_rest_goes_in() {
 }
 
 #[test]
-fn older_gateway_crds_are_kept_out_by_the_newer_ones() {
+fn newer_gateway_crds_block_older_ones() {
     let mut sim = Fixture::with_control_plane();
     let url =
         |v: &str| format!("https://github.com/kubernetes-sigs/gateway-api/releases/download/{v}/standard-install.yaml");
@@ -159,7 +159,7 @@ fn deleting_and_labelling_are_seen_afterwards() {
 }
 
 #[test]
-fn cilium_status_exits_0_whatever_is_wrong_unless_it_waits() {
+fn cilium_status_exits_0_unless_it_waits() {
     let mut sim = Fixture::with_control_plane();
     let status = sim.ok("cilium status --output json --interactive=false");
     assert!(status.contains("not found"));

@@ -125,7 +125,7 @@ fn vault_opens_with_its_key_until_its_pod_restarts() {
 }
 
 #[test]
-fn vault_keeps_what_is_written_where_something_is_mounted() {
+fn vault_stores_secrets_only_below_a_mount() {
     let mut sim = vault();
     sim.advance(120);
     let init = "vault operator init -key-shares=1 -key-threshold=1 -format=json";
@@ -209,7 +209,7 @@ fn with_image(image: &str, namespace: &str) -> String {
 }
 
 #[test]
-fn kyverno_refuses_what_its_policies_deny_where_its_webhook_looks() {
+fn kyverno_denies_by_policy_within_the_scope_of_its_webhook() {
     let mut sim = fixture();
     sim.fails_with_stdin(APPLY, POLICIES, 1, "no matches for kind \"ValidatingPolicy\"");
     let excluded = "{key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, kyverno]}";
@@ -273,7 +273,7 @@ fn claims_of_a_stateful_set_outlive_its_release() {
 }
 
 #[test]
-fn docker_runs_what_compose_is_told() {
+fn docker_runs_the_services_of_the_compose_file() {
     let mut sim = Fixture::new();
     assert!(sim.ok("docker version --format json").contains("Server"));
     assert_eq!(sim.ok("docker compose version --short"), "2.39.1\n");

@@ -49,7 +49,7 @@ fn a_wrong_api_address_keeps_the_agents_down() {
 }
 
 #[test]
-fn waiting_names_what_is_not_ready_and_leaves_failed() {
+fn waiting_names_unready_workloads_and_leaves_failed() {
     let mut sim = fixture();
     let apply = "kubectl --kubeconfig app1.yaml apply --server-side --filename -";
     sim.run_with_stdin(apply, &labelled("baseline"));
@@ -123,7 +123,7 @@ fn an_upgrade_that_ends_late_leaves_a_later_revision_deployed() {
 
 /// Helm 3 leaves what a cancelled upgrade wrote until a rollback; Helm 4 does not (both measured).
 #[test]
-fn what_a_cancelled_upgrade_wrote_stays_with_helm_3() {
+fn helm_3_keeps_the_changes_of_a_cancelled_upgrade() {
     for (version, stays) in [("4.1.4", false), ("3.18.0", true)] {
         let mut sim = fixture();
         sim.world.state_mut().machine.tools.insert("helm".into(), version.into());
@@ -187,7 +187,7 @@ fn the_server_may_go_away_under_a_running_helm() {
 }
 
 #[test]
-fn what_helm_refuses_is_refused() {
+fn values_that_helm_refuses_are_refused() {
     let mut sim = fixture();
     sim.fails_with_stdin(
         &UP.replace("1.20.0.tgz", "1.20.9.tgz"),

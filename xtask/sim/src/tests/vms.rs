@@ -93,7 +93,7 @@ fn preparation_goes_on_without_its_asker_and_locks_others_out() {
 }
 
 #[test]
-fn what_the_guest_does_not_have_is_not_found() {
+fn unknown_programs_in_a_guest_are_not_found() {
     let mut sim = Fixture::new();
     sim.run_with_stdin("multipass launch 24.04 --name a --cloud-init -", "runcmd: []\n");
     sim.fails("multipass exec -n a -- sudo /usr/local/sbin/node-prep", 1, "command not found");

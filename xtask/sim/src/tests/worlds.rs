@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn time_moves_only_by_what_happens() {
+fn time_advances_only_by_events() {
     let mut sim = Fixture::new();
     assert_eq!(sim.world.wait(Some(Duration::from_secs(7))), Event::Tick);
     assert_eq!(sim.world.now(), Duration::from_secs(7));
@@ -19,7 +19,7 @@ fn time_moves_only_by_what_happens() {
 }
 
 #[test]
-fn a_story_is_the_same_every_time_and_goes_on_after_saving() {
+fn a_run_is_deterministic_and_continues_after_saving() {
     let tell = || {
         let mut sim = Fixture::with_control_plane();
         sim.pull_cilium();
@@ -54,7 +54,7 @@ fn with(point: u64, kind: Kind) -> Fixture {
 }
 
 #[test]
-fn faults_do_what_their_names_say() {
+fn faults_match_their_names() {
     let mut sim = with(0, Kind::Fail);
     assert_eq!(sim.launch("a").exit, Exit::Code(1));
     assert!(sim.world.state().launches().is_empty());
@@ -89,7 +89,7 @@ fn faults_do_what_their_names_say() {
 }
 
 #[test]
-fn what_takes_us_and_our_commands_leaves_them_half_done() {
+fn a_crash_leaves_commands_half_done() {
     for (kind, power) in [(Kind::KillGroup, "Running"), (Kind::PowerCut, "Unknown")] {
         let mut sim = Fixture::with_control_plane();
         sim.pull_cilium();

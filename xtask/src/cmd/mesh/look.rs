@@ -48,8 +48,8 @@ pub(super) fn look(
         true => survey::whole(fleet, &inputs.releases, scope),
         false => survey::plan(fleet, scope),
     };
-    let asking = format!("{} about {}", format::count(plan.steps.len(), "question"), super::names(&scope.clusters));
-    session.shell.status(Severity::Dim, "Asking", &asking);
+    let checks = format!("{} on {}", format::count(plan.steps.len(), "check"), super::names(&scope.clusters));
+    session.shell.status(Severity::Dim, "Running", &checks);
     if scope.clusters.len() > survey::TRIED_FROM + 1 {
         let text = format!("each cluster from {} peers, of all links their ends are asked", survey::TRIED_FROM);
         session.shell.status(Severity::Dim, "Trying", &text);

@@ -62,8 +62,8 @@ pub fn within(
     clusters: &[String],
 ) -> Result<Looked, CmdError> {
     let plan = live::plan(fleet, clusters, state);
-    let asking = format!("{} of {}", format::count(plan.steps.len(), "question"), clusters.join(", "));
-    session.shell.status(Severity::Dim, "Asking", &asking);
+    let checks = format!("{} on {}", format::count(plan.steps.len(), "check"), clusters.join(", "));
+    session.shell.status(Severity::Dim, "Running", &checks);
     let (answers, _) = query::outputs(session, world, &plan)?;
     let answers: Answers = answers
         .into_iter()

@@ -124,9 +124,9 @@ fn consent(session: &mut Session, world: &mut dyn World, drill: &Drill<'_>) -> R
     let (vms, apps) = (format::list(&vms), format::list(&apps));
     let long = model::units::format_hours(drill.length);
     let lines = [
-        ("Stops", format!("{vms} for {long}, and starts them again whatever happens; Ctrl-C ends it early")),
-        ("Asks", format!("the sample on {apps} once a second throughout, its own and its peers'")),
-        ("Kills", format!("a sample pod and then a Cilium agent on {apps} meanwhile, and makes a pod there")),
+        ("Stops", format!("{vms} for {long}; they are started again in any case, Ctrl-C ends the drill early")),
+        ("Probes", format!("the sample on {apps} every second, locally and through the mesh")),
+        ("Kills", format!("a sample pod and then a Cilium agent on {apps} during the outage, and creates a pod there")),
     ];
     for (word, line) in &lines {
         session.shell.message(&crate::ui::shell::status_line(session.shell.style(), Severity::Warning, word, line));

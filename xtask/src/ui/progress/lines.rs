@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn stopping_shows_what_is_waited_for() {
+    fn stopping_shows_the_running_commands() {
         let stopping = line(&board(50), Duration::from_secs(50), &StepEvent::Stopping, Volume::Normal).unwrap();
         assert_eq!(
             stopping.text(PLAIN),

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_were_handed_on_are_told_by_the_number_in_them() {
+    fn inherited_labels_are_recognised_by_their_revision() {
         let table = row("a", "x", 4, "deployed   x-1.0   abc   4") + &row("a", "x", 5, "deployed   x-1.0   abc   4");
         assert!(!newest(&table, "a/x").unwrap().ours);
     }

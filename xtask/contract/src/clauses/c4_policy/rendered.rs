@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_asked_about_pods_is_told_by_its_rules() {
+    fn webhooks_that_see_pods_are_found_by_their_rules() {
         let asked = |groups: Value, resources: Value, operations: Value| {
             let rule = json!({"apiGroups": groups, "resources": resources, "operations": operations});
             is_asked_about_pods(&json!({"rules": [rule]}))

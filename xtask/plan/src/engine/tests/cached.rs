@@ -28,7 +28,7 @@ fn one_answer_keeps_all_that_ask_the_same() {
 }
 
 #[test]
-fn nobody_acts_upon_what_another_was_told() {
+fn a_cached_answer_is_never_acted_on() {
     let script =
         ScriptedWorld::new().on("ask all", [says(0, "a"), says(0, "a"), says(0, "a\nb")]).on("act b", [well()]);
     let log = [
@@ -44,7 +44,7 @@ fn nobody_acts_upon_what_another_was_told() {
 }
 
 #[test]
-fn an_act_makes_every_answer_from_before_worthless() {
+fn applying_invalidates_cached_answers() {
     let acts = with(step("x", &[]), |s| s.needs = vec!["a".into()]);
     let script = ScriptedWorld::new().on("ask all", [says(0, "a\nb")]).on("ask x", [no(), yes()]).on("act x", [well()]);
     let mut steps = alike(&[("a", &[]), ("b", &["x"])]);
@@ -77,7 +77,7 @@ fn nothing_is_shared_while_something_acts_or_may_still_act() {
 }
 
 #[test]
-fn an_answer_grows_old() {
+fn a_cached_answer_expires() {
     let late = with(step("x", &["a"]), |s| s.limits.ask = Duration::from_secs(60));
     let mut steps = alike(&[("a", &[]), ("b", &["x"])]);
     steps.insert(1, late);
@@ -90,7 +90,7 @@ fn an_answer_grows_old() {
 }
 
 #[test]
-fn after_a_failure_the_next_asks_for_itself_and_the_others_wait_for_that() {
+fn after_a_failure_one_step_probes_and_the_others_wait() {
     let script = ScriptedWorld::new().on("ask all", [fails(), says(0, "a\nb\nc")]).on("act a", [well()]);
     let mut steps = alike(&[("a", &[]), ("b", &[]), ("c", &[])]);
     // It has nothing to run: what others ask meanwhile serves.
@@ -110,7 +110,7 @@ fn after_a_failure_the_next_asks_for_itself_and_the_others_wait_for_that() {
 }
 
 #[test]
-fn who_waits_for_a_probe_asks_each_time() {
+fn a_polling_step_probes_each_time() {
     let waits = with(alike(&[("b", &["a"])]).remove(0), |s| {
         s.act.clear();
         s.remedies = vec![Remedy { name: "not yet", when: Expect::ALWAYS, act: vec![] }];
@@ -125,7 +125,7 @@ fn who_waits_for_a_probe_asks_each_time() {
 }
 
 #[test]
-fn digests_are_those_of_the_one_who_listens() {
+fn a_cached_answer_is_judged_by_the_steps_own_digests() {
     let mut steps = alike(&[("a", &[]), ("b", &["a"])]);
     steps[1].done_when.want = Expect::Match("^b <digest:f>$".into());
     let script = ScriptedWorld::new().on("ask all", [says(0, "a\nb 77")]).digest("f", "77");
@@ -133,7 +133,7 @@ fn digests_are_those_of_the_one_who_listens() {
 }
 
 #[test]
-fn what_is_fed_to_a_question_makes_it_another_one() {
+fn stdin_is_part_of_the_cache_key() {
     let mut steps = alike(&[("a", &[]), ("b", &["a"])]);
     for step in &mut steps {
         step.done_when.ask = step.done_when.ask.clone().stdin_text("<fact:x>");
@@ -146,7 +146,7 @@ fn what_is_fed_to_a_question_makes_it_another_one() {
 }
 
 #[test]
-fn an_interrupt_leaves_those_who_listen_undecided() {
+fn an_interrupt_leaves_waiting_steps_undecided() {
     let script = ScriptedWorld::new().on("ask all", [says(0, "a\nb").after(5)]).at(2, Outside::Interrupt);
     let outcome = run(&plan(alike(&[("a", &[]), ("b", &[])])), &mut { script });
     assert_eq!(outcome.stopped, ["b"]);

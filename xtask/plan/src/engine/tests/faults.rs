@@ -3,14 +3,14 @@
 use super::*;
 
 #[test]
-fn a_step_that_is_so_is_kept() {
+fn a_step_that_matches_is_unchanged() {
     let outcome =
         check([step("a", &[])], ScriptedWorld::new().on("ask a", [yes()]), &["0s $ kubectl ask a", "1s unchanged a"]);
     assert_eq!(outcome, Outcome { unchanged: vec!["a".into()], ..Outcome::default() });
 }
 
 #[test]
-fn a_step_that_is_not_so_is_brought_about_and_asked_again() {
+fn a_step_that_differs_is_applied_and_probed_again() {
     let script = ScriptedWorld::new().on("ask a", [no(), no(), yes()]).on("act a", [well()]);
     let log = ["0s $ kubectl ask a", "1s $ kubectl act a", "2s $ kubectl ask a", "5s $ kubectl ask a"];
     let outcome = check([step("a", &[])], script, &[&log[..], &["6s done a in 5s"]].concat());
@@ -18,7 +18,7 @@ fn a_step_that_is_not_so_is_brought_about_and_asked_again() {
 }
 
 #[test]
-fn the_last_question_is_asked_when_settling_is_over_and_pauses_double() {
+fn the_last_probe_runs_at_the_settle_limit_and_pauses_double() {
     let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [well()]);
     let patient = with(step("a", &[]), |s| (s.limits.attempts, s.limits.settle) = (3, Duration::from_secs(4)));
     let still = r#"not satisfied after apply: stdout: expected "yes", got "no""#;
@@ -73,7 +73,7 @@ fn a_failing_command_whose_effect_is_there_is_already_satisfied() {
 }
 
 #[test]
-fn a_failing_command_ends_its_attempt_and_the_next_asks_first() {
+fn a_failing_command_ends_its_attempt_and_the_next_probes_first() {
     let two = with(step("a", &[]), |s| s.act = vec![kubectl("one"), kubectl("two")]);
     let script =
         ScriptedWorld::new().on("ask a", [no(), no(), no(), yes()]).on("one", [fails(), well()]).on("two", [well()]);
@@ -96,7 +96,7 @@ fn a_failing_command_ends_its_attempt_and_the_next_asks_first() {
 }
 
 #[test]
-fn any_exit_is_accepted_where_it_is_said_so_but_no_timeout() {
+fn ignored_exit_codes_do_not_cover_timeouts() {
     let two = with(step("a", &[]), |s| s.act = vec![kubectl("one").ignore_exit(), kubectl("two")]);
     let log = ["0s $ kubectl ask a", "1s $ kubectl one", "2s $ kubectl two", "3s $ kubectl ask a", "4s done a in 3s"];
     let script = ScriptedWorld::new().on("ask a", [no(), yes()]).on("one", [fails()]).on("two", [well()]);
@@ -116,7 +116,7 @@ fn the_last_failure_is_that_of_the_command() {
 }
 
 #[test]
-fn a_hanging_command_is_asked_to_end_then_killed_then_given_up() {
+fn a_hanging_command_is_terminated_then_killed_then_abandoned() {
     let once = |id| with(step(id, &[]), |s| s.limits.attempts = 1);
     let check_hang = |stubborn, rest: &[&str]| {
         let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [hangs(stubborn)]);
@@ -156,7 +156,7 @@ fn no_answer_is_not_a_no() {
 }
 
 #[test]
-fn a_case_may_say_what_to_do_about_no_answer() {
+fn a_remedy_may_handle_no_answer() {
     let hung = Remedy { name: "hung", when: Expect::Not(Box::new(Expect::Exit(0))), act: vec![kubectl("restart a")] };
     let script = ScriptedWorld::new().on("ask a", [hangs(0), yes()]).on("restart a", [well()]);
     let outcome = run(&plan([with(step("a", &[]), |s| s.remedies = vec![hung])]), &mut { script });
@@ -173,7 +173,7 @@ fn a_missing_program_is_never_retried() {
 }
 
 #[test]
-fn a_missing_program_can_be_a_case_of_its_own() {
+fn a_missing_program_can_have_a_remedy() {
     let absent = Remedy { when: Expect::Absent, ..remedy("not there", "", &["fetch a"]) };
     let script = ScriptedWorld::new().on("ask a", [ends(Exit::Missing), yes()]).on("fetch a", [well()]);
     let outcome = run(&plan([with(step("a", &[]), |s| s.remedies = vec![absent])]), &mut { script });
@@ -181,7 +181,7 @@ fn a_missing_program_can_be_a_case_of_its_own() {
 }
 
 #[test]
-fn the_first_case_that_matches_chooses_the_commands() {
+fn the_first_matching_remedy_is_applied() {
     let cases = vec![remedy("stopped", "stopped", &["start a"]), remedy("also", "stopped", &["never"])];
     let script = ScriptedWorld::new().on("ask a", [says(0, "stopped"), yes()]).on("start a", [well()]);
     let mut script = script;
@@ -195,7 +195,7 @@ fn the_first_case_that_matches_chooses_the_commands() {
 }
 
 #[test]
-fn a_half_done_state_is_mended_by_its_own_case() {
+fn a_partial_state_is_repaired_by_its_remedy() {
     let half = with(step("a", &[]), |s| s.remedies = vec![remedy("half", "half", &["reset a", "act a"])]);
     let script = ScriptedWorld::new()
         .on("ask a", [no(), says(0, "half"), says(0, "half"), yes()])
@@ -219,7 +219,7 @@ fn a_half_done_state_is_mended_by_its_own_case() {
 }
 
 #[test]
-fn a_case_without_commands_waits() {
+fn a_remedy_without_commands_waits() {
     let boots = with(step("a", &[]), |s| s.remedies = vec![remedy("boots", "boots", &[])]);
     let script = ScriptedWorld::new().on("ask a", [says(0, "boots"), says(0, "boots"), yes()]);
     let log = ["0s $ kubectl ask a", "3s $ kubectl ask a", "6s $ kubectl ask a", "7s unchanged a"];
@@ -227,7 +227,7 @@ fn a_case_without_commands_waits() {
 }
 
 #[test]
-fn after_a_failed_command_a_case_still_has_its_time_to_wait() {
+fn after_a_failed_command_a_remedy_still_has_time_to_settle() {
     let boots = with(step("a", &[]), |s| s.remedies = vec![remedy("boots", "boots", &[])]);
     let script = ScriptedWorld::new().on("ask a", [no(), says(0, "boots"), says(0, "boots"), says(0, "boots"), yes()]);
     check(
@@ -254,7 +254,7 @@ fn without_commands_it_can_only_be_checked() {
 }
 
 #[test]
-fn a_step_that_became_so_in_the_pause_is_already_satisfied() {
+fn a_step_that_matched_during_the_pause_is_already_satisfied() {
     let script = ScriptedWorld::new().on("ask a", [no(), no(), yes()]).on("act a", [fails()]);
     let outcome = run(&plan([step("a", &[])]), &mut { script });
     assert_eq!(outcome.done, ["a"]);

@@ -54,7 +54,7 @@ fn jobs_limit_running_commands_and_the_plan_gives_the_order() {
 }
 
 #[test]
-fn a_lane_place_is_held_for_the_act_and_asked_anew_when_it_was_waited_for() {
+fn a_pool_slot_is_held_while_applying_and_the_probe_repeats_after_waiting_for_it() {
     let launch = |id| with(step(id, &[]), |s| s.pool = Pool::Launch);
     let mut script = ScriptedWorld::new()
         .on("ask a", [no(), yes()])
@@ -81,7 +81,7 @@ fn a_lane_place_is_held_for_the_act_and_asked_anew_when_it_was_waited_for() {
 }
 
 #[test]
-fn a_lane_place_is_free_while_its_step_pauses() {
+fn a_pool_slot_is_free_while_its_step_pauses() {
     let launch = |id| with(step(id, &[]), |s| (s.pool, s.limits.pause) = (Pool::Launch, Duration::from_secs(60)));
     let mut script = ScriptedWorld::new()
         .on("ask a", [no(), no(), yes()])
@@ -95,7 +95,7 @@ fn a_lane_place_is_free_while_its_step_pauses() {
 }
 
 #[test]
-fn what_is_needed_and_not_chosen_is_only_asked() {
+fn excluded_dependencies_are_only_checked() {
     let steps = || plan([step("a", &[]), step("b", &["a"]), step("c", &[])]);
     let mut script = ScriptedWorld::new().on("ask a", [yes()]).on("ask b", [yes()]);
     let outcome = run_chosen(&steps(), &["b"], &mut script);
@@ -115,7 +115,7 @@ fn nothing_chosen_is_over_at_once() {
 }
 
 #[test]
-fn a_plan_in_a_knot_still_has_an_end() {
+fn a_cyclic_plan_still_ends() {
     let outcome = run(&plan([step("a", &["b"]), step("b", &["a"]), step("c", &["x"])]), &mut ScriptedWorld::new());
     assert_eq!(outcome.blocked.len(), 3);
     assert_eq!(outcome.blocked[2], ("c".into(), "x".into()));

@@ -264,7 +264,7 @@ fn up_to_three_steps_with_a_second_interrupt() {
 }
 
 #[test]
-fn four_steps_with_three_fates() {
+fn four_steps_with_three_outcomes() {
     each_world(4, &[Fate::Kept, Fate::FailsOnce, Fate::Hangs], |plan, fates| drop(run_once(plan, fates, &[])));
 }
 

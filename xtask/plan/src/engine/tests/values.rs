@@ -70,7 +70,7 @@ fn a_yes_that_lacks_its_fact_is_waited_for_and_nothing_is_run() {
 }
 
 #[test]
-fn a_command_that_does_not_teach_what_it_should_has_failed() {
+fn a_command_without_its_captures_has_failed() {
     let once = with(step("a", &[]), |s| {
         s.act[0] = s.act[0].clone().capture("x", Extractor::Pointer("/x".into()));
         s.limits.attempts = 1;
@@ -130,7 +130,7 @@ fn lines_are_passed_on() {
 }
 
 #[test]
-fn the_driver_is_asked_for_the_digests_in_a_want() {
+fn the_driver_is_asked_for_the_digests_of_an_expectation() {
     let mut plan = plan([with(step("a", &[]), |s| s.done_when.want = Expect::Match("v=<digest:f>$".into()))]);
     plan.files.insert("f".into(), "text".into());
     let mut script = ScriptedWorld::new().on("ask a", [says(0, "v=abc")]).digest("f", "abc");
@@ -138,7 +138,7 @@ fn the_driver_is_asked_for_the_digests_in_a_want() {
 }
 
 #[test]
-fn a_run_leaves_its_story_in_the_journal() {
+fn a_run_is_recorded_in_the_journal() {
     let script =
         ScriptedWorld::new().on("ask a", [says(0, "yes ip=7")]).on("ask b", [no(), yes()]).on("act b", [well()]);
     let mut script = script.on("ask c", [no()]).on("act c", [hangs(0)]).at(10, Outside::Interrupt);

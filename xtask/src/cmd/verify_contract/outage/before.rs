@@ -64,7 +64,7 @@ pub fn green(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), CmdEr
     let drill = play.drill;
     let broken = breached(drill.report, drill.excused).flat_map(|v| &v.findings);
     let mut problems: Vec<Problem> = broken.map(problem).collect();
-    session.shell.status(Severity::Dim, "Looking", "whether the mesh is healthy");
+    session.shell.status(Severity::Dim, "Checking", "the health of the mesh");
     problems.extend(meshed(session, &drill.inputs.fleet, &mut play.watch)?.into_iter().map(|f| f.problem));
     if problems.is_empty() {
         problems = running(session, play)?;

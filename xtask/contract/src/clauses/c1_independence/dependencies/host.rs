@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_cut_out_of_what_surrounds_it() {
+    fn a_host_is_extracted_from_its_context() {
         for (word, want) in [
             ("http://u:p@vault.vault.svc:8200/v1", "vault.vault.svc"),
             ("10.100.0.7:19291", "10.100.0.7"),
