@@ -53,7 +53,7 @@ fn exempt(cluster: &ClusterManifests, kyverno: &Document, ctx: &mut ClauseContex
         let i = kyverno.get(&at).and_then(Value::as_array).and_then(|l| l.iter().position(|v| v == space.as_str()));
         let path = i.map_or_else(|| at.clone(), |i| format!("{at}.{i}"));
         let want = "only namespaces of the system left out";
-        let got = format!("`{space}`, whose pods nobody checks");
+        let got = format!("`{space}`, whose pods are not checked");
         ctx.breach(cluster, kyverno, &path, want, got, format!("remove {space}"));
     }
     ctx.metric("namespaces left out", excluded.len().to_string());
