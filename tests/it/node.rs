@@ -78,6 +78,13 @@ impl Node {
         calls
     }
 
+    /// `crictl` of a control plane that hosts a whole cluster's pods.
+    fn busy_control_plane(&self) {
+        self.stub("hostname", "if [ \"$*\" = -I ]; then echo 192.168.252.77 10.101.0.34; else echo app1-cp; fi");
+        self.stub("crictl", &format!(". '{}/fixtures/node/crictl'", env!("CARGO_MANIFEST_DIR")));
+        self.write("var/lib/etcd/member/wal", "x");
+    }
+
     fn run(&self, script: &str, args: &[&str], stdin: &str) -> Done {
         let mut command = run_cli::command("bash");
         command.arg(scripts().join(script)).args(args).env("ARCHIPELAGO_ROOT", self.path(""));
@@ -119,8 +126,8 @@ fn scripts() -> PathBuf {
 fn scripts_pass_shellcheck() {
     let Some(bash) = run_cli::find("bash") else { return };
     let shellcheck = run_cli::find("shellcheck");
-    for script in SCRIPTS {
-        let file = scripts().join(script);
+    let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/node/crictl");
+    for file in SCRIPTS.iter().map(|script| scripts().join(script)).chain([fake]) {
         let (good, printed) = run_cli::run(run_cli::command(&bash).arg("-n").arg(&file));
         assert!(good, "{printed}");
         if let Some(shellcheck) = &shellcheck {

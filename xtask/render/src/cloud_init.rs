@@ -35,7 +35,8 @@ const REGISTRIES: [(&str, &str); 6] = [
 ];
 
 /// Scripts for `/usr/local/sbin`.
-pub const SCRIPTS: [&str; 8] = [
+pub const SCRIPTS: [&str; 9] = [
+    "node-etcd",
     "node-hosts",
     "node-keep",
     "node-prep",
