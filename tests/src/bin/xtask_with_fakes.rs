@@ -56,7 +56,9 @@ impl World for Around {
 fn own(args: &[String]) -> Output {
     let mut command = Command::new("xtask");
     match args {
-        [act, path] if act == "sha256" => command.args([act, &format!("out/{path}")]),
+        [act, path, rest @ ..] if ["sha256", "check"].contains(&act.as_str()) => {
+            command.args([act, &format!("out/{path}")]).args(rest)
+        }
         _ => command.args(args),
     };
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

@@ -131,6 +131,9 @@ fn details(out: &mut String, command: &Command) {
     if command.ignore_exit {
         line(out, "", "     exit code is ignored");
     }
+    if let Some(code) = command.final_exit {
+        line(out, "", &format!("     exit {code} is final"));
+    }
 }
 
 fn limits(limits: &Limits) -> String {

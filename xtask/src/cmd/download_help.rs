@@ -4,6 +4,7 @@ use model::problem::Problem;
 use model::release::{RELEASES, Releases};
 use plan::bootstrap;
 use plan::engine::Failure;
+use tool::{Exit, Tool, builtin};
 
 /// A downloaded entry of the list.
 pub struct Download<'a> {
@@ -23,11 +24,13 @@ pub fn downloads(releases: &Releases) -> impl Iterator<Item = Download<'_>> {
 /// The problem behind a failed download or a digest mismatch; none for other failures.
 pub fn explain_failure(releases: &Releases, failure: &Failure) -> Vec<Problem> {
     let mut of_step = downloads(releases).filter(|d| bootstrap::archive_step(&d.file) == failure.step);
-    if failure.command.mutates {
+    let is_mismatch = failure.output.exit == Exit::Code(builtin::MISMATCH) && failure.command.tool == Tool::Builtin;
+    if failure.command.mutates && !is_mismatch {
         // Several releases may share an archive: the first is reported.
         return of_step.next().map(|download| download_failed(releases, &download, failure)).into_iter().collect();
     }
-    let got = failure.output.stdout.trim();
+    let got = failure.output.stderr.lines().find_map(|line| line.strip_prefix("got  sha256:"));
+    let got = got.unwrap_or(failure.output.stdout.trim());
     let is_digest = got.len() == 64 && got.bytes().all(|b| b.is_ascii_hexdigit());
     of_step.filter(|_| is_digest).filter_map(|download| mismatch(releases, &download, got)).collect()
 }
@@ -57,7 +60,7 @@ mod tests {
     use super::*;
     use model::samples::{LIST, digest, fleet, list};
     use std::time::Duration;
-    use tool::{Command, Exit, Output, builtin};
+    use tool::{Command, Output};
 
     fn failure(step: &str, stdout: &str) -> Failure {
         let command: Command = builtin::sha256("charts/x");
@@ -74,6 +77,11 @@ mod tests {
         assert_eq!(problem.what, "digest mismatch for `cilium`: `cilium-1.20.0.tgz`");
         assert_eq!(problem.at.unwrap().to_string(), "charts/releases.toml:12");
         assert!(problem.why.unwrap().ends_with(&format!("want {}\ngot  {got}", digest('a'))));
+        let command = builtin::check("charts/x", "sha256:…");
+        let stderr = format!("digest mismatch for x\nwant …\ngot  sha256:{got}\n");
+        let output = Output { stderr, ..Output::of(Exit::Code(builtin::MISMATCH)) };
+        let checked = Failure { command, output, ..failure("charts/cilium-1.20.0", "") };
+        assert_eq!(explain_failure(&releases, &checked)[0].what, problem.what);
     }
 
     #[test]

@@ -13,10 +13,13 @@
 //! | `forget CLUSTER` | removes a cluster's kubeconfig and secrets; `.` is all of them | driver |
 //! | `forgotten CLUSTER` | exit 0 if there are none, else 1 and their names on stderr | driver |
 //! | `sha256 PATH` | prints the digest of a download below `out/`, exit 1 if there is none | world |
-//! | `check PATH DIGEST` | exit 0 if a download below `out/` has this digest (`sha256:…`, `sha512:…`), else 1 and both | world |
+//! | `check PATH DIGEST` | exit 0 if a download below `out/` has this digest (`sha256:…`, `sha512:…`), 3 and both if it has another | world |
 //! | `place PATH PATH` | moves an unpacked program within `out/` to where it is run, executable, in one step | world |
 
 use super::{Command, Tool};
+
+/// Exit code of `check` for a file with another digest.
+pub const MISMATCH: i32 = 3;
 
 pub fn machine() -> Command {
     Command::ask(Tool::Builtin, ["machine"])
@@ -59,8 +62,9 @@ pub fn sha256(path: &str) -> Command {
     Command::ask(Tool::Builtin, ["sha256", path])
 }
 
+/// Another digest is final: the same file would be downloaded again.
 pub fn check(path: &str, digest: &str) -> Command {
-    Command::act(Tool::Builtin, ["check", path, digest])
+    Command { final_exit: Some(MISMATCH), ..Command::act(Tool::Builtin, ["check", path, digest]) }
 }
 
 pub fn install_binary(from: &str, to: &str) -> Command {

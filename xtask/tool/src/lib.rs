@@ -101,13 +101,24 @@ pub struct Command {
     pub mutates: bool,
     /// Whether a non-zero exit is ignored: the step's probe decides.
     pub ignore_exit: bool,
+    /// The exit code after which no other attempt can end better: its step fails at once.
+    pub final_exit: Option<i32>,
     pub captures: Vec<Capture>,
 }
 
 impl Command {
     pub fn ask<S: Into<String>>(tool: Tool, args: impl IntoIterator<Item = S>) -> Self {
         let args = args.into_iter().map(Into::into).collect();
-        Command { tool, args, stdin: Stdin::Closed, env: vec![], mutates: false, ignore_exit: false, captures: vec![] }
+        Command {
+            tool,
+            args,
+            stdin: Stdin::Closed,
+            env: vec![],
+            mutates: false,
+            ignore_exit: false,
+            final_exit: None,
+            captures: vec![],
+        }
     }
 
     pub fn act<S: Into<String>>(tool: Tool, args: impl IntoIterator<Item = S>) -> Self {

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use camino::Utf8Path;
 
 use crate::workspace::hex;
+use tool::builtin::MISMATCH;
 use tool::{Exit, Output};
 
 /// Exit 0 and the digest in hexadecimal, or 1 and the reason on stderr.
@@ -17,7 +18,7 @@ pub fn print(path: &Utf8Path) -> Output {
     }
 }
 
-/// Exit 0 if the file has this digest, `sha256:…` or `sha512:…`, otherwise 1 and both on stderr.
+/// Exit 0 if the file has this digest, `sha256:…` or `sha512:…`; 3 and both on stderr if it has another.
 pub fn check(path: &Utf8Path, expected: &str) -> Output {
     let (kind, hex) = expected.split_once(':').unwrap_or(("", expected));
     let got = match kind {
@@ -27,7 +28,10 @@ pub fn check(path: &Utf8Path, expected: &str) -> Output {
     };
     match got {
         Ok(got) if got == hex => Output::of(Exit::Code(0)),
-        Ok(got) => failed(format!("digest mismatch for {path}\nwant {expected}\ngot  {kind}:{got}")),
+        Ok(got) => Output {
+            stderr: format!("digest mismatch for {path}\nwant {expected}\ngot  {kind}:{got}\n"),
+            ..Output::of(Exit::Code(MISMATCH))
+        },
         Err(e) => failed(format!("{path}: {e}")),
     }
 }
@@ -88,7 +92,7 @@ mod tests {
                     2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f";
         assert_eq!(check(path, &format!("sha512:{long}")).exit, Exit::Code(0));
         let other = check(path, &format!("sha256:{}", "0".repeat(64)));
-        assert!(other.exit == Exit::Code(1) && other.stderr.contains("\ngot  sha256:ba7816bf"), "{other:?}");
+        assert!(other.exit == Exit::Code(MISMATCH) && other.stderr.contains("\ngot  sha256:ba7816bf"), "{other:?}");
         assert!(check(path, "md5:1").stderr.contains("md5:1"));
     }
 }

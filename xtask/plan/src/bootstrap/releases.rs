@@ -63,12 +63,15 @@ fn download(file: &str, sha256: Option<&str>, get: Command, tool: &str) -> Step 
         Some(digest) => Expect::Stdout(digest.into()),
         None => Expect::Match("^[0-9a-f]{64}$".into()),
     };
-    let ask = builtin::sha256(archive_path(file).trim_start_matches("out/"));
+    let path = archive_path(file);
+    let path = path.trim_start_matches("out/");
+    let check = sha256.map(|digest| builtin::check(path, &format!("sha256:{digest}")));
     let open = if sha256.is_none() { ", unlocked: the list has no digest of it" } else { "" };
-    Step::new(archive_step(file), format!("download {file}{open}"), ask, want)
+    Step::new(archive_step(file), format!("download {file}{open}"), builtin::sha256(path), want)
         .needs([tool])
         .pool(Pool::Pull)
         .act([builtin::folder("charts"), get])
+        .act(check)
         .limits(Limits::QUICK.minutes(5).attempts(4, 5))
         .hint("a digest that differs means another file than the one that was reviewed: do not go on")
 }

@@ -29,8 +29,7 @@ pub(super) fn shown<'a>(command: &'a Command, facts: &BTreeMap<String, String>) 
     };
     let env = command.env.iter().map(|(name, value)| (name.clone(), fill(value))).collect();
     let args = command.args.iter().map(|arg| fill(arg)).collect();
-    let Command { tool, mutates, ignore_exit, ref captures, .. } = *command;
-    Cow::Owned(Command { tool, args, stdin, env, mutates, ignore_exit, captures: captures.clone() })
+    Cow::Owned(Command { args, stdin, env, ..command.clone() })
 }
 
 /// The output as it may leave the engine.

@@ -57,7 +57,8 @@ impl<'a> Engine<'a> {
         let captured = if output.ok() { capture(task.command, &output) } else { Captured::default() };
         self.store(captured.values);
         let accepted = output.ok() || task.command.ignore_exit && matches!(output.exit, Exit::Code(_));
-        let hopeless = output.exit == Exit::Missing || task.stage == Stage::Lost;
+        let is_final = task.command.final_exit.is_some_and(|code| output.exit == Exit::Code(code));
+        let hopeless = is_final || output.exit == Exit::Missing || task.stage == Stage::Lost;
         if self.stop != Stop::No {
             self.board.set(i, State::Stopped);
         } else if hopeless {

@@ -106,6 +106,17 @@ fn ignored_exit_codes_do_not_cover_timeouts() {
 }
 
 #[test]
+fn a_final_exit_code_fails_its_step_at_once() {
+    let check = Command { final_exit: Some(3), ..kubectl("check") };
+    let one = with(step("a", &[]), |s| s.act = vec![check]);
+    let outcome = run(&plan([one.clone()]), &mut ScriptedWorld::new().on("ask a", [no()]).on("check", [says(3, "x")]));
+    assert_eq!((outcome.failed[0].why.as_str(), outcome.failed[0].attempt), ("exit 3", 1));
+    let outcome =
+        run(&plan([one]), &mut ScriptedWorld::new().on("ask a", [no(), no(), no(), yes()]).on("check", [fails()]));
+    assert_eq!(outcome.done, ["a"], "any other code is not final");
+}
+
+#[test]
 fn the_last_failure_is_that_of_the_command() {
     let script = ScriptedWorld::new().on("ask a", [no()]).on("act a", [fails(), says(7, "x")]);
     let outcome = run(&plan([step("a", &[])]), &mut { script });
