@@ -140,6 +140,11 @@ fn simulated_bootstrap_converges_and_is_then_unchanged() {
     let again = repo.run("bootstrap --simulate");
     assert_eq!(again.code, 0);
     assert!(!again.err.contains("Started") && last(&again.err).ends_with(", nothing to do"), "{}", again.err);
+    let events = repo.run("bootstrap --simulate --format json").out;
+    let times: Vec<u64> =
+        events.lines().filter_map(|e| serde_json::from_str::<Value>(e).ok()?["at_ms"].as_u64()).collect();
+    let [.., before, took] = times[..] else { panic!("{events}") };
+    assert!(took > before, "the checks before the first step count: {before} {took}");
     assert_eq!(repo.run("kubeconfig --simulate").out.trim(), repo.root().join("out/simulation/kube/config.yaml"));
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -90,6 +91,8 @@ pub struct Session {
     pub world_factory: WorldFactory,
     /// The command line as it was typed, for hints.
     pub invocation: String,
+    /// When it began, by the clock of its world.
+    pub began: Duration,
 }
 
 impl Session {
@@ -117,7 +120,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     let workspace = if flags.simulate { workspace.without_fsync() } else { workspace };
     let invocation = invocation(&args);
     let Env { cwd, vars, screen, keyboard, world_factory, .. } = env;
-    let mut session = Session { shell, flags, workspace, cwd, vars, screen, keyboard, world_factory, invocation };
+    let began = Duration::ZERO;
+    let mut session =
+        Session { shell, flags, workspace, cwd, vars, screen, keyboard, world_factory, invocation, began };
     drill_marker::warn(&mut session, &command);
     let code = dispatch(&mut session, &command).unwrap_or_else(|error| {
         show(&mut session, &error.problems);

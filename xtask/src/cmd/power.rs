@@ -60,6 +60,7 @@ pub fn run(session: &mut Session, power: Power) -> CmdResult {
 
 /// Reconnects clusters that were connected: peers hold each other's addresses, which may have changed.
 fn reconnect(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> CmdResult {
+    session.began = world.now();
     let queries = links::peer_questions(&inputs.fleet, plan);
     let survey = query::check(session, world, &queries)?;
     let clusters = links::clusters_with_peers(&inputs.fleet, &survey.answers);

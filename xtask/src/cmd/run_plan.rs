@@ -90,7 +90,7 @@ pub fn run_after(
         Some(refusal) => refusal,
         None => in_parts(session, world, plan, chosen, first)?,
     };
-    report(session, plan, &outcome, &board, explain);
+    report(session, world.now(), plan, &outcome, &board, explain);
     Ok(code(&outcome))
 }
 
@@ -244,7 +244,14 @@ impl World for HeartbeatWorld<'_> {
 }
 
 /// The final report; its last line is the result.
-pub fn report(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Board, explain: &Explain<'_>) {
+pub fn report(
+    session: &mut Session,
+    now: Duration,
+    plan: &Plan,
+    outcome: &Outcome,
+    board: &Board,
+    explain: &Explain<'_>,
+) {
     warn_deferred(session);
     let space = &session.workspace;
     let log = |failure: &Failure| {
@@ -252,7 +259,7 @@ pub fn report(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Boa
         space.exists(&path).then_some(path)
     };
     let (simulated, again) = (session.flags.simulate, session.invocation.as_str());
-    let (times, took) = (board.times(), board.took());
+    let (times, took) = (board.times(), now.saturating_sub(session.began));
     let flags = &session.flags;
     let explain = |failure: &Failure| explain(failure).into_iter().map(|problem| flags.problem(problem)).collect();
     let hint = |failure: &Failure| plan.step(&failure.step)?.hint.as_deref().map(|hint| flags.hint(hint));
@@ -275,7 +282,7 @@ pub fn report(session: &mut Session, plan: &Plan, outcome: &Outcome, board: &Boa
     }
     if session.flags.format == Format::Json {
         let chain = report::critical_path(plan, board.times());
-        shell.result(&events::finished(report::tally(outcome), outcome.interrupted, board.took(), &chain));
+        shell.result(&events::finished(report::tally(outcome), outcome.interrupted, took, &chain));
     }
 }
 

@@ -18,7 +18,7 @@ pub struct End<'a> {
     pub plan: &'a Plan,
     pub outcome: &'a Outcome,
     pub times: &'a BTreeMap<StepKey, Duration>,
-    /// By the world's clock.
+    /// By the world's clock, since the command began.
     pub took: Duration,
     /// Whether that clock was simulated.
     pub simulated: bool,

@@ -204,7 +204,7 @@ impl Play<'_, '_> {
         let chosen = steps::back(fleet, &start);
         let (outcome, board) = run_steps(session, &mut self.watch, &start, chosen);
         if failed(&outcome) {
-            report(session, &start, &outcome, &board, &|_| vec![]);
+            report(session, self.watch.now(), &start, &outcome, &board, &|_| vec![]);
             let code = if outcome.interrupted { INTERRUPTED } else { FAILED };
             return Err(left_behind(session, code));
         }
@@ -244,7 +244,7 @@ impl Play<'_, '_> {
     fn act(&mut self, session: &mut Session, plan: &Plan, loud: bool) -> bool {
         let (outcome, board) = run_steps(session, &mut self.watch, plan, plan.ids());
         if failed(&outcome) && loud {
-            report(session, plan, &outcome, &board, &|_| vec![]);
+            report(session, self.watch.now(), plan, &outcome, &board, &|_| vec![]);
         }
         !failed(&outcome)
     }

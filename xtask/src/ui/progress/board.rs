@@ -69,7 +69,6 @@ pub struct Board {
     groups: Vec<Group>,
     running: Vec<Running>,
     times: BTreeMap<StepKey, Duration>,
-    end: Duration,
 }
 
 /// The bar that a step counts for: its cluster, or the machine for `host`, `fleet` and `charts`.
@@ -97,7 +96,6 @@ impl Board {
     }
 
     pub fn event(&mut self, now: Duration, event: &StepEvent) {
-        self.end = self.end.max(now);
         match event {
             StepEvent::Checking(step) => self.start(step, now),
             StepEvent::Running { step, mutates: true, .. } => self.update(step, |it| it.act(now)),
@@ -189,11 +187,6 @@ impl Board {
     pub fn times(&self) -> &BTreeMap<StepKey, Duration> {
         &self.times
     }
-
-    /// From the first event to the last.
-    pub fn took(&self) -> Duration {
-        self.end
-    }
 }
 
 /// Ignores empty lines and JSON.
@@ -279,7 +272,6 @@ pub(crate) mod tests {
         run().iter().for_each(|(second, event)| board.event(Duration::from_secs(*second), event));
         let app1 = &board.groups()[1];
         assert_eq!((app1.name.as_str(), app1.total, app1.succeeded, app1.failed), ("app1", 3, 1, 2));
-        assert_eq!(board.took(), Duration::from_secs(100));
         assert_eq!(board.times()["app1/cp/launch"], Duration::from_secs(91));
         assert!(board.running().is_empty());
     }
