@@ -49,7 +49,7 @@ impl Bench {
         self.tasks += 1;
         let args = args.iter().map(|a| (*a).to_owned()).collect();
         let env = vec![(ROOT.to_owned(), self.root.to_string())];
-        self.host.start(Call { task: self.tasks, tool, args, stdin: stdin.to_vec(), env });
+        self.host.start(Call { task: self.tasks, tool, args, stdin: stdin.to_vec(), env, acts: None });
         self.tasks
     }
 

@@ -31,7 +31,7 @@ fn world(repo: &Repo) -> SimWorld {
 pub fn types(repo: &Repo, line: &str) -> Output {
     let mut world = world(repo);
     let args = line.split_whitespace().skip(1).map(str::to_owned).collect();
-    world.start(Call { task: 1, tool: Tool::Helm, args, stdin: vec![], env: vec![] });
+    world.start(Call { task: 1, tool: Tool::Helm, args, stdin: vec![], env: vec![], acts: None });
     let output = loop {
         match world.wait(None) {
             Event::Ended(1, output) => break output,

@@ -153,7 +153,7 @@ proptest! {
         let mut bench = Bench::new();
         let mut line = vec!["-c".to_owned(), "for arg; do printf '%s\\0' \"$arg\"; done".to_owned(), "sh".to_owned()];
         line.extend(args.iter().cloned());
-        bench.host.start(Call { task: 1, tool: tool::Tool::Curl, args: line, stdin: vec![], env: vec![] });
+        bench.host.start(Call { task: 1, tool: tool::Tool::Curl, args: line, stdin: vec![], env: vec![], acts: None });
         let printed = bench.end(1).stdout;
         let got: Vec<&str> = printed.split_terminator('\0').collect();
         prop_assert_eq!(got, args);
@@ -164,7 +164,7 @@ proptest! {
 fn nul_in_an_argument_starts_no_process() {
     let mut bench = Bench::new();
     let args = vec!["-c".into(), "touch started".into(), "a\0b".into()];
-    bench.host.start(Call { task: 1, tool: tool::Tool::Curl, args, stdin: vec![], env: vec![] });
+    bench.host.start(Call { task: 1, tool: tool::Tool::Curl, args, stdin: vec![], env: vec![], acts: None });
     let exit = bench.end(1).exit;
     assert!(matches!(&exit, tool::Exit::NotStarted(why) if why.contains("nul byte")), "{exit:?}");
     assert!(!bench.root.join("started").exists());

@@ -108,7 +108,7 @@ fn apart(plan: &Plan, first: &str, boots: fn(&mut SimWorld)) -> Outcome {
 fn reboots(world: &mut SimWorld) {
     for (task, verb) in [(1 << 40, "stop"), ((1 << 40) + 1, "start")] {
         let args = vec![verb.to_owned(), "mgmt-cp".to_owned()];
-        world.start(Call { task, tool: Tool::Multipass, args, stdin: vec![], env: vec![] });
+        world.start(Call { task, tool: Tool::Multipass, args, stdin: vec![], env: vec![], acts: None });
         while !matches!(world.wait(None), Event::Ended(ended, _) if ended == task) {}
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use tool::{Event, TaskId};
+use tool::{Call, Event, TaskId};
 
 use crate::workspace::{Workspace, clock, sha256_of};
 use model::problem::Problem;
@@ -201,8 +201,12 @@ impl Driver<'_> {
     fn start(&mut self, task: TaskId, step: StepKey, command: &Command, facts: &BTreeMap<String, String>) {
         self.log(&step, || format!("{} $ {command}", clock::now()));
         let began = self.world.now();
-        self.state.runs.insert(task, Run { step, sensitive: command.sensitive(), streamed: false, began });
+        self.state
+            .runs
+            .insert(task, Run { step: step.clone(), sensitive: command.sensitive(), streamed: false, began });
+        let acts = self.plan.step(&step).filter(|_| command.mutates).map(|step| step.limits.act);
         let call = interpolate::call(task, command, &self.plan.files, facts, self.space);
+        let call = call.map(|call| Call { acts, ..call });
         let output = match call {
             Err(reason) => Some(Output::of(Exit::NotStarted(reason))),
             Ok(call) if call.tool == Tool::Builtin => builtin::run(&call, self.space).or_else(|| {

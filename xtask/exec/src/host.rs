@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ mod machine;
 mod signals;
 mod tcp;
 
+use crate::workspace::ChildLock;
 use child::{Child, Environment};
 
 /// Capacity of the channel. A line has at most [`lines::MAX_LINE`] bytes, so this bounds its memory at 4 MiB.
@@ -61,7 +63,11 @@ impl Host {
         let (sender, events) = mpsc::sync_channel(CHANNEL_CAPACITY);
         Host {
             began: Instant::now(),
-            environment: Environment { root: root.to_owned(), path: search_path(&root.join(bin), path) },
+            environment: Environment {
+                root: root.to_owned(),
+                path: search_path(&root.join(bin), path),
+                children: None,
+            },
             events: Some(events),
             sender,
             ready: VecDeque::new(),
@@ -77,6 +83,11 @@ impl Host {
             .map_err(|e| Problem::new("cannot listen to signals").why(e.to_string()))?;
         self.signals = Some(listener);
         Ok(())
+    }
+
+    /// From now on commands that change something inherit the lock of this run's children.
+    pub fn share_lock(&mut self, children: Arc<ChildLock>) {
+        self.environment.children = Some(children);
     }
 
     pub fn find(&self, tool: Tool) -> Option<Utf8PathBuf> {
@@ -153,6 +164,9 @@ impl World for Host {
                 Event::Line(task, _) if self.running.contains_key(task) => return event,
                 Event::Ended(task, _) => {
                     if let Some(running) = self.running.remove(task) {
+                        if let (Running::Process(_), Some(children)) = (&running, &self.environment.children) {
+                            children.end(*task);
+                        }
                         if let Running::Process(child) = running
                             && child.has_descendants()
                         {

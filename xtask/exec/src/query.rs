@@ -139,7 +139,7 @@ fn call(task: TaskId, command: &Command) -> Call {
         Stdin::Text(text) => text.clone().into_bytes(),
         Stdin::File(file) => panic!("bug: a command of no plan is fed a file of a plan: {file}"),
     };
-    Call { task, tool: command.tool, args: command.args.clone(), stdin, env: command.env.clone() }
+    Call { task, tool: command.tool, args: command.args.clone(), stdin, env: command.env.clone(), acts: None }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ mod sources;
 pub(crate) use files::hex;
 pub use files::sha256_of;
 pub use generated::{Drift, Written};
-pub use lock::Lock;
+pub use lock::{ChildLock, Lock, Orphan};
 
 /// Folders whose files are [`Data`].
 const DATA_FOLDERS: [&str; 2] = ["charts", "infra"];

@@ -101,7 +101,7 @@ impl Fixture {
         };
         self.task += 1;
         let env = vec![("KUBECONFIG".to_owned(), "app1.yaml".to_owned())];
-        self.world.start(Call { task: self.task, tool, args: words, stdin: stdin.into(), env });
+        self.world.start(Call { task: self.task, tool, args: words, stdin: stdin.into(), env, acts: None });
         self.task
     }
 

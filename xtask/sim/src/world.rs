@@ -7,10 +7,15 @@ use crate::prelude::*;
 use crate::{command_output, multipass};
 use tool::{Call, Event, Exit, TaskId, Tool, World};
 
+/// In which a command that is over its limit is ended.
+const GRACE: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Running {
     /// `None`: an orphan, since the process that started it is gone.
     task: Option<TaskId>,
+    /// Until when it may take, if it changes something: until its end it holds the lock of its run.
+    acts_until: Option<Duration>,
     request: Request,
     /// When it is polled next. `None`: it hangs.
     next: Option<Duration>,
@@ -71,6 +76,27 @@ impl SimWorld {
         self.saved.running.iter_mut().for_each(|running| running.task = None);
         self.saved.crashed = false;
         self.ended.clear();
+    }
+
+    /// What a run waits for before it begins: commands of a killed one that change something. The user kills those that
+    /// do not end in time, as the real run advises.
+    pub fn await_orphans(&mut self) {
+        let until =
+            |world: &Self| world.saved.running.iter().filter(|r| r.task.is_none()).filter_map(|r| r.acts_until).max();
+        while let Some(end) = until(self) {
+            match self.next_event(Some(end)) {
+                Some(NextEvent::Command(order)) => drop(self.poll(order)),
+                Some(NextEvent::Line(order)) => {
+                    self.saved.running.iter_mut().filter(|r| r.order == order).for_each(|r| drop(r.lines.remove(0)));
+                }
+                None => {
+                    self.saved.now = self.saved.now.max(end);
+                    let Saved { state, running, now, .. } = &mut self.saved;
+                    let late = |r: &mut Running| r.task.is_none() && r.acts_until.is_some();
+                    running.extract_if(.., late).for_each(|r| drop(state.terminate(&r.request, false, *now)));
+                }
+            }
+        }
     }
 
     pub fn state(&self) -> &SimState {
@@ -248,13 +274,13 @@ impl World for SimWorld {
     fn start(&mut self, call: Call) {
         let run = self.saved.state.next_run();
         let since = self.saved.now;
-        let Call { task, tool, args, stdin, env } = call;
+        let Call { task, tool, args, stdin, env, acts } = call;
         let request = Request { run, tool, args, stdin, env, since };
         let fault = self.saved.faults.next_fault(&request);
         self.saved.order += 1;
         let order = self.saved.order;
-        let (task, next) = (Some(task), Some(since));
-        self.saved.running.push(Running { task, request, next, order, fault, lines: vec![], output: None });
+        let (task, next, acts_until) = (Some(task), Some(since), acts.map(|limit| since + limit + GRACE));
+        self.saved.running.push(Running { task, acts_until, request, next, order, fault, lines: vec![], output: None });
     }
 
     fn kill(&mut self, task: TaskId, hard: bool) {

@@ -31,6 +31,8 @@ pub struct Call {
     /// What it reads; closed afterwards.
     pub stdin: Vec<u8>,
     pub env: Vec<(String, String)>,
+    /// How long a command that changes something may take; nothing for a query.
+    pub acts: Option<Duration>,
 }
 
 pub trait World {

@@ -52,7 +52,7 @@ mod tests {
 
     fn check(space: &mut Workspace, command: Command, stdin: &str) -> Option<Output> {
         let stdin = stdin.as_bytes().to_vec();
-        run(&Call { task: 1, tool: command.tool, args: command.args, stdin, env: vec![] }, space)
+        run(&Call { task: 1, tool: command.tool, args: command.args, stdin, env: vec![], acts: None }, space)
     }
 
     #[test]

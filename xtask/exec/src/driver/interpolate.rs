@@ -45,7 +45,7 @@ pub fn call(
     if !values.troubles.is_empty() {
         return Err(values.troubles.into_iter().collect::<Vec<_>>().join("; "));
     }
-    Ok(Call { task, tool: command.tool, args, stdin: stdin.into_bytes(), env })
+    Ok(Call { task, tool: command.tool, args, stdin: stdin.into_bytes(), env, acts: None })
 }
 
 /// What `<digest:file>` stands for, or nothing while the file has tokens without a value.

@@ -17,6 +17,7 @@ use duct::{Expression, Handle, cmd};
 use super::capture::Capture;
 use super::group;
 use super::lines::Lines;
+use crate::workspace::ChildLock;
 use tool::{Call, Event, Exit, Output, TaskId, Tool};
 
 /// Once a command has ended, its streams count as ended after this long without a byte: a descendant that it left behind
@@ -31,6 +32,8 @@ pub struct Environment {
     pub root: Utf8PathBuf,
     /// `PATH`, for us and for them.
     pub path: OsString,
+    /// Inherited by what changes something.
+    pub children: Option<Arc<ChildLock>>,
 }
 
 impl Environment {
@@ -102,13 +105,19 @@ fn spawn(call: Call, program: &Utf8Path, environment: &Environment, sender: Sync
         let (stream, sender, done) = (stream.clone(), sender.clone(), done.clone());
         thread::Builder::new().spawn(move || read_stream(pipe, &stream, task, &sender, done))?;
     }
+    let (acts, line) = (call.acts, command_line(&call));
     if let Some(pipe) = feed {
         thread::Builder::new().spawn(move || write_stdin(pipe, &call.stdin))?;
     }
-    let handle = Arc::new(command.start()?);
+    let pid = |handle: &Handle| handle.pids().first().copied().unwrap_or_default();
+    let handle = match acts.zip(environment.children.as_ref()) {
+        Some((limit, children)) => children.start(task, &line, limit, || command.start(), pid)?,
+        None => command.start()?,
+    };
+    let handle = Arc::new(handle);
     // It holds our copies of the child's ends, which would keep the streams open.
     drop(command);
-    let group = handle.pids().first().copied().unwrap_or_default();
+    let group = pid(&handle);
     let mut child = Child { handle, group, killed: Arc::default(), streams };
     let waiter = Waiter {
         task,
@@ -124,6 +133,11 @@ fn spawn(call: Call, program: &Utf8Path, environment: &Environment, sender: Sync
     });
     waiting.map(drop).inspect_err(|_| child.kill(true))?;
     Ok(child)
+}
+
+fn command_line(call: &Call) -> String {
+    let args = call.args.iter().map(|arg| tool::quoted(arg));
+    std::iter::once(call.tool.program().into()).chain(args).collect::<Vec<_>>().join(" ")
 }
 
 fn command(call: &Call, program: &Utf8Path, environment: &Environment) -> Expression {

@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn facts_of_this_machine_are_complete() {
         let path = "/usr/bin:/bin:/usr/sbin:/sbin".into();
-        let output = report(&Environment { root: "/".into(), path });
+        let output = report(&Environment { root: "/".into(), path, children: None });
         let facts: Value = serde_json::from_str(&output.stdout).unwrap();
         assert!(facts["memory_bytes"].as_u64().unwrap() > 1 << 20);
         assert!(facts["free_disk_bytes"].is_u64() && facts["cpus"].as_u64().unwrap() > 0);
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn facts_that_need_no_program_are_reported_without_any() {
-        let output = report(&Environment { root: "/".into(), path: "/nowhere".into() });
+        let output = report(&Environment { root: "/".into(), path: "/nowhere".into(), children: None });
         let facts: Value = serde_json::from_str(&output.stdout).unwrap();
         assert!(output.ok() && facts["os"].is_string() && facts.get("free_disk_bytes").is_none());
     }

@@ -53,9 +53,10 @@ impl Setup {
         Setup { world: sim_world::copy(&space, &self.world), space, violations: self.violations.clone() }
     }
 
-    /// A new process finds the files of the last one, whose commands run on.
+    /// A new process finds the files of the last one, and waits for its commands that change something.
     pub fn restart_process(&mut self) {
         self.world.orphan_children();
+        self.world.await_orphans();
         self.space = self.space.reopen();
     }
 }
