@@ -1,6 +1,7 @@
 //! The scripts of `infra/node/`, run against a folder as a node's disk with fake commands.
 #![expect(clippy::disallowed_methods, reason = "builds the folder that stands for a node's disk, and starts scripts")]
 
+mod kills;
 mod prep;
 mod readdress;
 mod upgrade;
@@ -8,7 +9,7 @@ mod upgrade;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use render::cloud_init::SCRIPTS;
 use serde_json::{Value, json};
@@ -85,17 +86,15 @@ impl Node {
         self.write("var/lib/etcd/member/wal", "x");
     }
 
-    fn run(&self, script: &str, args: &[&str], stdin: &str) -> Done {
+    fn command(&self, script: &str, args: &[&str]) -> Command {
         let mut command = run_cli::command("bash");
         command.arg(scripts().join(script)).args(args).env("ARCHIPELAGO_ROOT", self.path(""));
         command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", self.0.path().join("bin").display()));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("bash starts");
-        // A script that refuses its arguments may be gone before it reads.
-        let _ = child.stdin.take().expect("a pipe").write_all(stdin.as_bytes());
-        let done = child.wait_with_output().expect("it ends");
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Done { code: done.status.code(), stdout: text(done.stdout), stderr: text(done.stderr) }
+        command
+    }
+
+    fn run(&self, script: &str, args: &[&str], stdin: &str) -> Done {
+        finish(&mut self.command(script, args), stdin)
     }
 
     fn must(&self, script: &str, args: &[&str], stdin: &str) -> Done {
@@ -118,6 +117,16 @@ impl Node {
     }
 }
 
+fn finish(command: &mut Command, stdin: &str) -> Done {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("bash starts");
+    // A script that refuses its arguments may be gone before it reads.
+    let _ = child.stdin.take().expect("a pipe").write_all(stdin.as_bytes());
+    let done = child.wait_with_output().expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Done { code: done.status.code(), stdout: text(done.stdout), stderr: text(done.stderr) }
+}
+
 fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").join("infra/node")
 }
@@ -126,8 +135,8 @@ fn scripts() -> PathBuf {
 fn scripts_pass_shellcheck() {
     let Some(bash) = run_cli::find("bash") else { return };
     let shellcheck = run_cli::find("shellcheck");
-    let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/node/crictl");
-    for file in SCRIPTS.iter().map(|script| scripts().join(script)).chain([fake]) {
+    let fakes = ["crictl", "kill"].map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/node").join(name));
+    for file in SCRIPTS.iter().map(|script| scripts().join(script)).chain(fakes) {
         let (good, printed) = run_cli::run(run_cli::command(&bash).arg("-n").arg(&file));
         assert!(good, "{printed}");
         if let Some(shellcheck) = &shellcheck {
@@ -288,8 +297,7 @@ fn a_name_has_one_address() {
     assert_eq!(node.read("etc/hosts"), want, "wrong use changes nothing");
 }
 
-const KUBEADM_RESET: &str =
-    "rm -rf $ROOT/etc/kubernetes/pki $ROOT/etc/kubernetes/*.conf $ROOT/etc/kubernetes/manifests/*";
+const KUBEADM_RESET: &str = "rm -f $ROOT/etc/kubernetes/manifests/*\nrm -rf $ROOT/etc/kubernetes/pki $ROOT/var/lib/etcd/member\nrm -f $ROOT/etc/kubernetes/*.conf";
 
 fn initialised() -> Option<Node> {
     let node = Node::new()?;

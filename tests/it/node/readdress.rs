@@ -3,7 +3,7 @@
 use super::*;
 
 const OLD: &str = "192.168.252.13";
-const NEW: &str = "192.168.252.77";
+pub const NEW: &str = "192.168.252.77";
 
 /// What kubeadm's phases write: a manifest for the address in the configuration.
 const KUBEADM: &str = r#"
@@ -15,7 +15,7 @@ case "$*" in
     echo "    - --advertise-address=192.168.252.77" >$ROOT/etc/kubernetes/manifests/kube-apiserver.yaml ;;
 esac"#;
 
-fn moved(control_plane: bool) -> Option<Node> {
+pub fn moved(control_plane: bool) -> Option<Node> {
     let node = Node::new()?;
     node.busy_control_plane();
     node.stub("systemctl", "");

@@ -13,12 +13,20 @@ use crate::{golden, run_cli};
 const APPLY: &str = "kubeadm upgrade apply --yes v1.35.7";
 
 /// A control plane of v1.35.6.
-fn control_plane() -> Option<Node> {
+pub fn control_plane() -> Option<Node> {
     let node = Node::new()?;
     manifests(&node, ["v1.35.6"; 3]);
     node.busy_control_plane();
     node.stub("kubeadm", "");
     Some(node)
+}
+
+/// `kubeadm upgrade apply` to v1.35.7, which writes one manifest after another.
+pub fn applying() -> String {
+    "sed -i s/:v1.35.6/:v1.35.7/ $ROOT/etc/kubernetes/manifests/kube-apiserver.yaml
+    sed -i s/:v1.35.6/:v1.35.7/ $ROOT/etc/kubernetes/manifests/kube-controller-manager.yaml
+    sed -i s/:v1.35.6/:v1.35.7/ $ROOT/etc/kubernetes/manifests/kube-scheduler.yaml"
+        .to_owned()
 }
 
 fn manifests(node: &Node, versions: [&str; 3]) {
