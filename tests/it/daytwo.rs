@@ -95,7 +95,7 @@ fn doctor_prints_json() {
 fn plans_match_their_snapshots() {
     let repo = Repo::new();
     for name in ["stop", "start", "destroy"] {
-        let ran = repo.run(&format!("plan {name}"));
+        let ran = repo.run(&format!("plan {name} --full"));
         assert_eq!(ran.code, 0, "{}", ran.err);
         settings().bind(|| insta::assert_snapshot!(format!("{name}.plan"), ran.out));
     }

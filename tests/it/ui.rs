@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 use xtask::cmd::{self, Env};
 
+use crate::fixtures::copy_folder;
 use crate::golden;
 
 #[derive(Clone, Default)]
@@ -91,7 +92,17 @@ impl Repo {
 fn env(root: &Utf8Path, path: &str, out: Box<dyn Write>, err: Box<dyn Write>) -> Env {
     let vars = BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
     let (root, cwd) = (root.to_owned(), root.to_owned());
-    Env { root, cwd, vars, out, err, screen: None, keyboard: None, world_factory: |host| Box::new(host) }
+    Env {
+        root,
+        cwd,
+        vars,
+        out,
+        err,
+        screen: || None,
+        columns: None,
+        keyboard: None,
+        world_factory: |host| Box::new(host),
+    }
 }
 
 /// Runs a command line in the repository at `root` with the tools of this `PATH`.
@@ -107,8 +118,9 @@ fn run_in(root: &Utf8Path, path: &str, words: &[&str], world_factory: cmd::World
     Ran { code, out: text(out), err: text(err) }
 }
 
+/// The last line, without the command that follows.
 fn last(text: &str) -> &str {
-    text.lines().last().unwrap_or_default()
+    text.lines().rfind(|line| !line.starts_with("        Next ")).unwrap_or_default()
 }
 
 pub fn settings() -> insta::Settings {
@@ -167,12 +179,15 @@ fn bootstrap_without_tools_lists_them_and_changes_nothing() {
 #[test]
 fn plan_is_deterministic_and_writes_nothing() {
     let repo = Repo::new();
-    let plan = repo.run("plan bootstrap");
+    let plan = repo.run("plan bootstrap --full");
     assert_eq!((plan.code, plan.err.as_str()), (0, ""));
-    assert!(repo.run("plan bootstrap").out == plan.out);
-    let dry = repo.run("bootstrap --dry-run");
-    assert!(dry.code == 0 && dry.out == plan.out, "a dry run is the plan");
-    assert!(!repo.root().join("out").exists());
+    assert!(repo.run("plan bootstrap --full").out == plan.out);
+    let steps = repo.run("plan bootstrap --list").out;
+    assert_eq!(steps.lines().count(), plan.out.matches("\n  limits ").count());
+    let table = repo.run("plan bootstrap");
+    assert!(table.out.lines().count() < 40 && table.err.contains("--full"), "{}{}", table.out, table.err);
+    let tools: BTreeSet<String> = repo.names();
+    assert!(!tools.contains("out"), "{tools:?}");
     let json: Value = serde_json::from_str(&repo.run("plan bootstrap --format json").out).expect("one object");
     assert_eq!(json["steps"].as_array().map(Vec::len), Some(plan.out.matches("\n  limits ").count()));
 }
@@ -263,7 +278,7 @@ fn concurrent_run_is_refused_with_its_name() {
 fn broken_pipe_is_success() {
     let repo = Repo::new();
     let err = Page::default();
-    let args = ["xtask", "plan", "bootstrap"].map(Into::into);
+    let args = ["xtask", "plan", "bootstrap", "--full"].map(Into::into);
     assert_eq!(cmd::run(args, env(repo.root(), "/nowhere", Box::new(Gone), Box::new(err.clone()))), 0);
     assert!(err.0.borrow().is_empty());
 }
@@ -285,4 +300,64 @@ fn simulated_trials_are_summed_up() {
     let ran = Repo::new().run("simulate --exhaustive 2000");
     assert!(ran.code == 0 && last(&ran.err).contains("s, one at a time"), "{}", ran.err);
     assert!(last(&ran.err).ends_with(", all converged"), "{}", ran.err);
+}
+
+#[test]
+fn a_dry_run_says_what_would_run_and_changes_nothing() {
+    let repo = Repo::new();
+    let before = repo.run("bootstrap --dry-run --simulate");
+    assert_eq!(before.code, 0, "{}", before.err);
+    assert!(last(&before.err).ends_with("bootstrap: 146 would run, 8 unchanged"), "{}", before.err);
+    assert!(before.out.contains("\ncharts: 14 steps\n") && before.out.contains("\napp1, app2: "), "{}", before.out);
+    assert!(!repo.root().join("out/simulation/world.json").exists());
+    repo.must("bootstrap --simulate");
+    let after = repo.run("bootstrap --dry-run --simulate");
+    assert!(after.code == 0 && after.out.is_empty() && last(&after.err).ends_with("0 would run, 154 unchanged"));
+    let missing = Repo::new().run("bootstrap --dry-run");
+    assert_eq!(missing.code, 3, "{}", missing.err);
+}
+
+#[test]
+fn up_runs_three_parts_and_then_finds_nothing_to_do() {
+    let repo = Repo::new();
+    let first = repo.run("up --simulate");
+    assert_eq!(first.code, 0, "{}", first.err);
+    assert!(first.out.ends_with("live: 74 answers of mgmt, app1 and app2)\n"), "{}", first.out);
+    let again = repo.run("up --simulate");
+    assert!(again.code == 0 && again.err.lines().count() < 20, "{}", again.err);
+    settings().bind(|| insta::assert_snapshot!("up-again", again.err.replace(report_of(&again.err), "<time>")));
+    let json = repo.run("up --simulate --format json").out;
+    let events: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+    let runs: BTreeSet<&str> = events.iter().map(|event| event["run"].as_str().expect("a run")).collect();
+    assert_eq!((runs.len(), events.iter().filter(|event| event["event"] == "part").count()), (1, 6));
+}
+
+/// The name of the report's folder.
+fn report_of(err: &str) -> &str {
+    err.split("/reports/").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or("<time>")
+}
+
+#[test]
+fn up_ends_with_the_part_that_failed_and_continues() {
+    let repo = Repo::new();
+    let failing = (1..40).map(|seed| repo.run(&format!("up --simulate --seed {seed}"))).find(|ran| ran.code != 0);
+    let failing = failing.expect("a seed that stops it");
+    assert!(last(&failing.err).starts_with("      Failed up: part "), "{}", failing.err);
+    assert!(last(&failing.err).contains("to continue: cargo xtask up --simulate"), "{}", failing.err);
+    let again = repo.run("up --simulate");
+    assert_eq!(again.code, 0, "{}", again.err);
+}
+
+#[test]
+fn what_breaks_the_contract_is_said_before_it_is_built() {
+    let repo = Repo::new();
+    let (charts, cilium) = (repo.root().join("charts"), "charts/cilium/values.yaml");
+    std::fs::remove_file(&charts).expect("the link");
+    copy_folder(&Utf8PathBuf::from_path_buf(golden::root().join("charts")).expect("UTF-8"), &charts);
+    let values = golden::read(cilium).replace("tunnelProtocol: vxlan", "tunnelProtocol: geneve");
+    std::fs::write(repo.root().join(cilium), values).expect("written");
+    let ran = repo.run("bootstrap --simulate --only host");
+    assert!(ran.code == 0 && ran.err.contains("     Warning charts/cilium/values.yaml:"), "{}", ran.err);
+    let strict = repo.run("bootstrap --simulate --only host --strict");
+    assert!(strict.code == 1 && strict.err.contains("error: breaks C5: "), "{}", strict.err);
 }

@@ -21,7 +21,7 @@ fn acts(out: &str) -> Vec<(String, String)> {
 
 #[test]
 fn upgrade_plan_matches_its_snapshot() {
-    let ran = Repo::new().run("plan upgrade --only app1/current");
+    let ran = Repo::new().run("plan upgrade --full --only app1/current");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let ours = |step: &str| {
         let id = step.split(' ').next().unwrap_or_default();

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use camino::Utf8PathBuf;
 use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use flags::{Apply, Clusters, DryRun, Explain, Global, Jobs, Selection, Simulated, Simulation, Yes};
+use flags::{Apply, Clusters, DryRun, Explain, Global, Jobs, Selection, Simulated, Simulation, Strict, Yes};
 pub use flags::{Flags, Format};
 use model::problem::Problem;
 
@@ -30,7 +30,7 @@ Exit codes:
   130  interrupted
 
 Example:
-  cargo xtask bootstrap --simulate")]
+  cargo xtask up --simulate")]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -76,6 +76,24 @@ impl Flags {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
+    /// Bring everything up: bootstrap, mesh-connect, verify-contract --live.
+    #[command(after_help = "\
+After a failure the same command continues: what is done already is checked and left as it is. The exit code is that of \
+the part that failed.
+
+Examples:
+  cargo xtask up --simulate
+  cargo xtask up --strict")]
+    Up {
+        #[command(flatten)]
+        strict: Strict,
+        #[command(flatten)]
+        simulation: Simulation,
+        #[command(flatten)]
+        jobs: Jobs,
+        #[command(flatten)]
+        explain: Explain,
+    },
     /// Create or complete every cluster of the fleet with all its releases.
     #[command(after_help = "\
 Faults are injected by the order of commands, so existing state shifts them: `simulate --seed N` always starts from \
@@ -84,20 +102,26 @@ nothing, `bootstrap --simulate --seed N` from the state that the last simulation
 Examples:
   cargo xtask bootstrap --simulate --seed 7
   cargo xtask bootstrap --only app1")]
-    Bootstrap(Apply),
+    Bootstrap {
+        #[command(flatten)]
+        apply: Apply,
+        #[command(flatten)]
+        strict: Strict,
+    },
     /// Connect the clusters as the fleet defines it, and verify traffic between them.
     #[command(after_help = "\
 Examples:
   cargo xtask mesh-connect --cluster app1,app2
   cargo xtask mesh-connect --diagnose")]
     MeshConnect(MeshConnect),
-    /// Print the exact commands that a command would run. Changes nothing.
+    /// Print the steps of a command, or their exact commands. Asks no machine.
     #[command(after_help = "\
 Plans of other commands: `verify-contract --live --dry-run`, `verify-contract --drill mgmt-outage --dry-run`, `tools \
 install --dry-run`.
 
 Examples:
-  cargo xtask plan bootstrap --only 'app1/cp/*'
+  cargo xtask plan bootstrap
+  cargo xtask plan bootstrap --full --only 'app1/cp/*'
   cargo xtask plan upgrade --diff HEAD~1")]
     Plan {
         /// The command.
@@ -109,6 +133,12 @@ Examples:
         /// Print the steps and their dependencies as a graph.
         #[arg(long, value_name = "mermaid", hide_possible_values = true)]
         graph: Option<Graph>,
+        /// Print every step with its exact commands, probes and limits.
+        #[arg(long, conflicts_with_all = ["diff", "graph"])]
+        full: bool,
+        /// Print the ids of the steps, one per line.
+        #[arg(long, conflicts_with_all = ["diff", "graph", "full"])]
+        list: bool,
         #[command(flatten)]
         selection: Selection,
     },
@@ -127,7 +157,7 @@ Examples:
     /// Maintain the list of releases: archives, digests, newer versions, compatibility.
     #[command(subcommand, after_help = "Example:\n  cargo xtask charts outdated")]
     Charts(Charts),
-    /// Simulate runs with injected faults (one scenario per seed), then check that a re-run recovers.
+    /// Simulate runs with injected faults, and check that a re-run recovers.
     #[command(after_help = "\
 Exit codes:
   61  engine stuck
@@ -140,7 +170,7 @@ Examples:
   cargo xtask simulate --command start --readdressed --seed 5
   cargo xtask simulate --fault 17:crash")]
     Simulate(Simulate),
-    /// Verify the contract C1 to C5 from all rendered manifests and values, and on running clusters.
+    /// Verify the contract C1 to C5: as rendered, on running clusters, in a drill.
     #[command(after_help = "\
 Tiers add up: the static one always runs, --live queries the running clusters, --drill runs an outage. Clauses limit \
 what is judged and printed in every tier; a report under out/reports contains all of them. Exit code 1: a clause fails \
@@ -155,7 +185,7 @@ Examples:
     /// Reports of verify-contract.
     #[command(subcommand, after_help = "Example:\n  cargo xtask report verify")]
     Report(Report),
-    /// Show which ADR and which contract check a configuration line belongs to.
+    /// Show which ADR and which check a configuration line belongs to.
     #[command(
         visible_alias = "why",
         after_help = "\
@@ -173,10 +203,10 @@ Examples:
     /// Stop every VM: workers before control planes, the platform last.
     #[command(after_help = "Example:\n  cargo xtask stop --only app1")]
     Stop(Apply),
-    /// Start stopped VMs and repair changed addresses, clocks and certificates. Never creates VMs.
+    /// Start stopped VMs; repair addresses, clocks and certificates. Creates no VM.
     #[command(after_help = "Example:\n  cargo xtask start --explain")]
     Start(Apply),
-    /// Upgrade running clusters to the pinned versions: Kubernetes node by node, then the releases.
+    /// Upgrade to the pinned versions: Kubernetes node by node, then the releases.
     #[command(after_help = "\
 The platform first, then one workload cluster after another; in each the control plane, then one node at a time: \
 drain, upgrade the kubelet, uncordon. A node that was cordoned by hand stays cordoned. The upgrade starts only if all nodes \
@@ -251,6 +281,8 @@ pub struct MeshConnect {
     #[arg(long)]
     pub full: bool,
     #[command(flatten)]
+    pub strict: Strict,
+    #[command(flatten)]
     pub simulation: Simulation,
     #[command(flatten)]
     pub dry_run: DryRun,
@@ -288,7 +320,7 @@ pub struct Simulate {
     pub jobs: Jobs,
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(group = ArgGroup::new("clusters_asked").args(["live", "drill"]).multiple(true))]
 #[command(group = ArgGroup::new("of_clusters").args(["simulate", "dry_run", "jobs"]).multiple(true)
     .requires("clusters_asked"))]
@@ -308,7 +340,7 @@ pub struct VerifyContract {
     #[arg(long, value_name = "DRILL", value_enum)]
     pub drill: Option<Drill>,
     /// Length of the outage in the drill: 1m to 24h.
-    #[arg(long, value_name = "TIME", default_value = "10m", requires = "drill")]
+    #[arg(long, value_name = "TIME", default_value = OUTAGE, requires = "drill")]
     pub outage: String,
     /// Proceed even if this clause fails. Repeatable; needs --because.
     #[arg(long, value_name = "CLAUSE", requires = "because")]
@@ -333,6 +365,16 @@ pub struct VerifyContract {
     #[command(flatten)]
     pub yes: Yes,
 }
+
+impl VerifyContract {
+    /// `verify-contract --live`
+    pub fn live() -> Self {
+        VerifyContract { live: true, outage: OUTAGE.to_owned(), ..VerifyContract::default() }
+    }
+}
+
+/// Length of the outage in a drill.
+const OUTAGE: &str = "10m";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Drill {

@@ -12,10 +12,10 @@ use self::exit::{CmdResult, FAILED, USAGE};
 use self::power::Power;
 use crate::cli::{self, Command, Flags, Format};
 use crate::ui::progress::Screen;
-use crate::ui::shell::{Shell, Volume};
+use crate::ui::shell::{Severity, Shell, Volume};
 use crate::ui::{events, problem};
 use exec::host::Host;
-use exec::workspace::Workspace;
+use exec::workspace::{Workspace, clock};
 use model::problem::{At, Problem};
 use tool::World;
 
@@ -30,6 +30,7 @@ mod doctor;
 mod download_help;
 mod drift;
 mod drill_marker;
+mod dry_run;
 pub mod exit;
 mod explain;
 mod fleet;
@@ -38,6 +39,7 @@ mod inputs;
 mod kubeconfig;
 mod logs;
 mod mesh;
+mod next;
 mod plan;
 mod power;
 mod preflight_help;
@@ -49,6 +51,7 @@ mod sim_world;
 mod simulate;
 mod status;
 mod tools;
+mod up;
 mod upgrade;
 mod verify_contract;
 mod world_factory;
@@ -71,7 +74,9 @@ pub struct Env {
     /// Progress output (stderr).
     pub err: Box<dyn Write>,
     /// The terminal behind `err`, if it is one.
-    pub screen: Option<Screen>,
+    pub screen: fn() -> Option<Screen>,
+    /// Width of the terminal behind `out`; `COLUMNS` goes before it.
+    pub columns: Option<usize>,
     /// For answers to prompts, if stdin is a terminal.
     pub keyboard: Option<Keyboard>,
     pub world_factory: WorldFactory,
@@ -85,8 +90,8 @@ pub struct Session {
     pub workspace: Workspace,
     pub cwd: Utf8PathBuf,
     pub vars: BTreeMap<String, String>,
-    /// The terminal, until a command takes it.
-    pub screen: Option<Screen>,
+    /// The terminal behind stderr, if it is one.
+    pub screen: fn() -> Option<Screen>,
     pub keyboard: Option<Keyboard>,
     pub world_factory: WorldFactory,
     /// The command line as it was typed, for hints.
@@ -106,15 +111,18 @@ impl Session {
 pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
     let mut shell = Shell::new(env.out, env.err);
-    let (command, flags) = match cli::parse(&args, env.screen.is_some()) {
+    let terminal = (env.screen)().is_some();
+    let (command, flags) = match cli::parse(&args, terminal) {
         Ok(parsed) => parsed,
         Err(error) => {
             let code = usage(&mut shell, &error);
             return check_stdout(&mut shell, code);
         }
     };
-    let colour = flags.color.decide(env.screen.is_some(), env.vars.get("NO_COLOR").map(String::as_str));
+    let colour = flags.color.decide(terminal, env.vars.get("NO_COLOR").map(String::as_str));
     shell.set(colour, volume(&flags));
+    let columns = env.vars.get("COLUMNS").and_then(|text| text.parse().ok()).or(env.columns);
+    shell.describe(columns, format!("{}-{:03}", clock::now(), clock::now_ms() % 1000));
     let out = Utf8Path::new(if flags.simulate { "out/simulation" } else { "out" });
     let workspace = Workspace::open(&env.root, out);
     let workspace = if flags.simulate { workspace.without_fsync() } else { workspace };
@@ -129,14 +137,23 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
         error.code
     });
     warn_deferred(&mut session);
+    if let Some(next) = next::next(&command, &session.flags).filter(|_| code == exit::DONE) {
+        let next = session.flags.hint(next);
+        session.shell.status(Severity::Hint, "Next", &next);
+    }
     check_stdout(&mut session.shell, code)
 }
 
 fn dispatch(session: &mut Session, command: &Command) -> CmdResult {
     match command {
-        Command::Bootstrap(_) => bootstrap::run(session),
+        Command::Up { .. } => up::run(session),
+        Command::Bootstrap { .. } => bootstrap::run(session),
         Command::MeshConnect(asked) => mesh::run(session, mesh::Options { diagnose: asked.diagnose, full: asked.full }),
-        Command::Plan { of, diff, graph, .. } => plan::run(session, *of, diff.as_deref(), *graph),
+        Command::Plan { of, diff: Some(commit), .. } => plan::changes(session, *of, commit),
+        Command::Plan { of, graph: Some(_), .. } => plan::graph(session, *of),
+        Command::Plan { of, full: true, .. } => plan::run(session, *of, plan::print),
+        Command::Plan { of, list: true, .. } => plan::run(session, *of, plan::list),
+        Command::Plan { of, .. } => plan::run(session, *of, plan::table),
         Command::Render { check, .. } => render::run(session, *check),
         Command::Fleet(command) => fleet::run(session, command),
         Command::Charts(command) => charts::run(session, command),
@@ -189,7 +206,7 @@ fn invocation(args: &[OsString]) -> String {
 pub(crate) fn show(session: &mut Session, problems: &[Problem]) {
     let problems: Vec<Problem> = problems.iter().map(|problem| session.flags.problem(problem.clone())).collect();
     if session.flags.format == Format::Json {
-        problems.iter().for_each(|problem| session.shell.result(&events::problem(problem)));
+        problems.iter().for_each(|problem| session.shell.event(events::problem(problem)));
     }
     let Session { workspace, .. } = session;
     let source = |at: &At| {

@@ -18,10 +18,20 @@ fn main() -> ExitCode {
         Err(problem) => return no_repository(&problem),
     };
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
-    let screen = ui::progress::screen::stderr();
+    let screen = ui::progress::screen::stderr;
     let keyboard = io::stdin().is_terminal().then_some(keyboard::read_line as cmd::Keyboard);
     let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
-    let env = Env { root, cwd, vars, out, err, screen, keyboard, world_factory: |host| Box::new(host) };
+    let env = Env {
+        root,
+        cwd,
+        vars,
+        out,
+        err,
+        screen,
+        columns: ui::progress::screen::columns(),
+        keyboard,
+        world_factory: |host| Box::new(host),
+    };
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }
 

@@ -12,4 +12,5 @@ pub mod progress;
 pub mod report;
 pub mod shell;
 pub mod status;
+pub mod steps;
 pub mod table;

@@ -60,7 +60,7 @@ fn closed_or_full_streams_cause_no_panic() {
     {
         let machine = FakeMachine::new();
         let script = format!(r#""$0" "$@" {streams}"#);
-        let ran = machine.run_script(&script, "plan bootstrap");
+        let ran = machine.run_script(&script, "plan bootstrap --full");
         assert_eq!(ran.code, Some(data), "{streams}: {}", ran.err);
     }
 }

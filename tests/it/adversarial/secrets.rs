@@ -80,7 +80,7 @@ fn no_command_shows_or_records_a_secret() {
         ("verify-contract --simulate --fleet to.toml --drill mgmt-outage --outage 2m", Some(0)),
         ("status --simulate --fleet to.toml --format json", Some(0)),
         ("logs --simulate mgmt/vault/keys", Some(0)),
-        ("plan bootstrap", Some(0)),
+        ("plan bootstrap --full", Some(0)),
     ] {
         let ran = repo.run(line);
         assert!(code.is_none_or(|code| code == ran.code), "{line}: {} {}{}", ran.code, ran.out, ran.err);

@@ -51,5 +51,5 @@ fn simulator_installs_an_unknown_chart_without_pods() {
     let expected = "Assuming https://charts.test/tiny is unknown to the simulator: it installs without pods";
     assert!(printed.contains(expected) && printed.contains("Done app1/tiny"), "{printed}");
     assert!(here.ends("bootstrap --simulate", 0).contains("nothing to do"));
-    assert!(here.ends("plan bootstrap", 0).contains("helm pull tiny"));
+    assert!(here.ends("plan bootstrap --full", 0).contains("helm pull tiny"));
 }

@@ -83,8 +83,18 @@ fn main() -> ExitCode {
     let world_factory = |host| -> Box<dyn World> {
         Box::new(Around { host, ready: VecDeque::new(), pace: pace(), waited: Duration::ZERO })
     };
-    let screen = ui::progress::screen::stderr();
+    let screen = ui::progress::screen::stderr;
     let keyboard = io::stdin().is_terminal().then_some(keyboard::read_line as cmd::Keyboard);
-    let env = Env { root: cwd.clone(), cwd, vars, out, err, screen, keyboard, world_factory };
+    let env = Env {
+        root: cwd.clone(),
+        cwd,
+        vars,
+        out,
+        err,
+        screen,
+        columns: ui::progress::screen::columns(),
+        keyboard,
+        world_factory,
+    };
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }

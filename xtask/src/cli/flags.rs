@@ -57,7 +57,7 @@ pub struct Simulation {
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct DryRun {
-    /// Print the plan and exit.
+    /// Change nothing: print what would run.
     #[arg(long, help_heading = RUNNING)]
     pub dry_run: bool,
 }
@@ -88,6 +88,13 @@ pub struct Explain {
     /// Explain why each step runs or is skipped as up to date.
     #[arg(long, help_heading = RUNNING)]
     pub explain: bool,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct Strict {
+    /// Refuse to build what breaks the contract, instead of warning.
+    #[arg(long, help_heading = RUNNING)]
+    pub strict: bool,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -136,6 +143,7 @@ pub struct Flags {
     pub jobs: Option<u16>,
     pub explain: bool,
     pub yes: bool,
+    pub strict: bool,
     pub clusters: Vec<String>,
 }
 
@@ -146,7 +154,8 @@ impl Flags {
         let (Simulated { simulate }, Simulation { seed, .. }) = (group(matches), group(matches));
         let Selection { only, skip, until } = group(matches);
         let (DryRun { dry_run }, Jobs { jobs }, Explain { explain }) = (group(matches), group(matches), group(matches));
-        let (Yes { yes }, Clusters { cluster: clusters }) = (group(matches), group(matches));
+        let (Yes { yes }, Strict { strict }, Clusters { cluster: clusters }) =
+            (group(matches), group(matches), group(matches));
         Flags {
             fleet,
             format,
@@ -162,6 +171,7 @@ impl Flags {
             jobs,
             explain,
             yes,
+            strict,
             clusters,
         }
     }

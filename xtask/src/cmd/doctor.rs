@@ -13,7 +13,6 @@ use exec::query::Survey;
 use model::problem::Problem;
 use plan::StepKey;
 use plan::journal;
-use plan::survey::ProbeState;
 use plan::survey::findings::{Finding, SurveyResult, findings, repair};
 use plan::survey::overview::overview;
 use tool::World;
@@ -31,46 +30,24 @@ pub fn run(session: &mut Session, fix: bool) -> CmdResult {
 fn diagnose(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: bool) -> CmdResult {
     let before = facts(session);
     let survey = status::survey(session, world, inputs)?;
-    let mut found = host_findings(inputs, &survey);
+    let host = preflight_help::problems(&inputs.fleet, &inputs.bootstrap(Helm::V4), &survey.answers);
+    let mut found: Vec<Finding> = host.into_iter().map(|problem| Finding { problem, fix: None }).collect();
     let ready = found.is_empty();
     found.extend(workspace_findings(session));
     found.extend(fleet_findings(inputs, &survey, &before));
     for Finding { problem, .. } in &mut found {
         problem.hint = problem.hint.as_deref().map(|hint| session.flags.hint(hint));
     }
-    let text = match session.flags.format {
-        Format::Text => doctor::text(&found, survey.answers.len()),
-        Format::Json => doctor::json(&found, survey.answers.len()),
-    };
-    session.shell.result(&text);
+    let shell = &mut session.shell;
+    match session.flags.format {
+        Format::Text => shell.result(&doctor::text(&found, survey.answers.len())),
+        Format::Json => doctor::json(&found, survey.answers.len()).into_iter().for_each(|event| shell.event(event)),
+    }
     match found.is_empty() {
         true => Ok(DONE),
         false if fix => apply_fixes(session, world, inputs, &survey, &found),
         false => Ok(if ready { FAILED } else { PRECONDITION }),
     }
-}
-
-/// Preconditions on this machine; where the fleet asks too much of it, the line to change.
-fn host_findings(inputs: &Inputs, survey: &Survey) -> Vec<Finding> {
-    let plan = inputs.bootstrap(Helm::V4);
-    let mut problems = Vec::new();
-    for step in plan.steps.iter().filter(|step| step.id.is_host()) {
-        let Some(answer) = survey.answers.get(&step.id).filter(|answer| answer.state != ProbeState::Matches) else {
-            continue;
-        };
-        let stdout = answer.output.as_ref().map_or("", |output| output.stdout.as_str());
-        let meant = preflight_help::explain(&inputs.fleet, &step.id, stdout);
-        if meant.is_empty() {
-            let why = match &answer.state {
-                ProbeState::Differs { why, .. } | ProbeState::NoAnswer(why) => why.clone(),
-                ProbeState::Matches | ProbeState::NotAsked(_) => "it was not checked".into(),
-            };
-            let problem = Problem::new(format!("not satisfied: {} (step {})", step.title, step.id)).why(why);
-            problems.push(Problem { hint: step.hint.clone(), ..problem });
-        }
-        problems.extend(meant);
-    }
-    problems.into_iter().map(|problem| Finding { problem, fix: None }).collect()
 }
 
 /// Another run, a run that was killed, and files that others can read.

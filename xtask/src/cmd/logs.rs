@@ -38,7 +38,7 @@ fn missing(session: &Session, step: &str) -> CmdError {
     let problem = problem.why("no plan has a step of that name");
     let hint = match nearest(step, known.iter().map(StepKey::as_str)) {
         Some(near) => format!("cargo xtask logs {near}"),
-        None => "cargo xtask plan bootstrap   # lists its steps; so do the other plans".to_owned(),
+        None => "cargo xtask plan bootstrap --list   # lists its steps; so do the other plans".to_owned(),
     };
     CmdError::new(USAGE, problem.hint(hint))
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::inputs::Inputs;
-use super::{Session, inputs, plan, query, run_plan, show, world_factory};
+use super::{Session, inputs, plan, query, run_plan, show, verify_contract, world_factory};
 use crate::ui::format;
-use crate::ui::shell::Severity;
+use crate::ui::shell::{Severity, Volume};
 use ::plan::mesh::{MeshScope, pairs, survey};
 use look::{Seen, look, look_until_settled};
 use mesh::{Finding, Grade, Survey, configured_peers};
@@ -35,6 +35,9 @@ pub fn run(session: &mut Session, options: Options) -> CmdResult {
     if session.flags.dry_run {
         return print_plan(session, &inputs, &scope, options);
     }
+    if !options.diagnose {
+        verify_contract::before_building(session, &inputs)?;
+    }
     let lock = (!options.diagnose).then_some("mesh-connect");
     world_factory::with_world(session, lock, &inputs.bootstrap(Helm::V4), &mut |session, world| {
         connect(session, world, &inputs, scope.clone(), options)
@@ -50,7 +53,7 @@ pub fn print_plan(session: &mut Session, inputs: &Inputs, scope: &MeshScope, opt
         true => survey::whole(&inputs.fleet, &inputs.releases, scope),
         false => inputs.mesh_whole(Helm::V4, scope)?,
     };
-    plan::print(session, plan)
+    if session.shell.volume() == Volume::Verbose { plan::print(session, plan) } else { plan::table(session, plan) }
 }
 
 /// The clusters to connect.

@@ -6,26 +6,28 @@ use super::Session;
 use super::exit::{CmdError, CmdResult, DONE};
 use super::inputs::{self, Inputs};
 use super::run_plan::chosen;
-use crate::cli::{Format, Graph, Planned};
+use crate::cli::{Format, Planned};
 use crate::ui::shell::Severity;
-use crate::ui::{events, format};
+use crate::ui::{events, format, steps};
 use plan::mesh::MeshScope;
 use plan::{Plan, StepKey, diff, graph, power, text};
 use tool::helm::Helm;
 
+/// Prints a command's plan.
+///
 /// # Errors
 /// Problems of the input or of the choice.
-pub fn run(session: &mut Session, of: Planned, since: Option<&str>, graph: Option<Graph>) -> CmdResult {
+pub fn run(session: &mut Session, of: Planned, print: fn(&mut Session, Plan) -> CmdResult) -> CmdResult {
     let plan = planned(&inputs::load(session)?, of)?;
-    match (since, graph) {
-        (Some(commit), _) => changes(session, plan, of, commit),
-        (None, Some(Graph::Mermaid)) => {
-            let plan = select(session, plan)?;
-            session.shell.result(&graph::mermaid(&plan));
-            Ok(DONE)
-        }
-        (None, None) => print(session, plan),
-    }
+    print(session, plan)
+}
+
+pub fn graph(session: &mut Session, of: Planned) -> CmdResult {
+    run(session, of, |session, plan| {
+        let plan = select(session, plan)?;
+        session.shell.result(&graph::mermaid(&plan));
+        Ok(DONE)
+    })
 }
 
 pub(super) fn all(inputs: &Inputs) -> Vec<Plan> {
@@ -45,7 +47,8 @@ fn planned(inputs: &Inputs, of: Planned) -> Result<Plan, CmdError> {
 }
 
 /// Prints what differs from the plan of a commit's files, made by the current code.
-fn changes(session: &mut Session, plan: Plan, of: Planned, commit: &str) -> CmdResult {
+pub fn changes(session: &mut Session, of: Planned, commit: &str) -> CmdResult {
+    let plan = planned(&inputs::load(session)?, of)?;
     let then = planned(&inputs::at_commit(session, commit)?, of)?;
     let chosen = chosen(session, &plan)?;
     let shown = |step: &StepKey| chosen.contains(step) || plan.step(step).is_none();
@@ -57,7 +60,7 @@ fn changes(session: &mut Session, plan: Plan, of: Planned, commit: &str) -> CmdR
     Ok(DONE)
 }
 
-/// Prints the chosen steps of a plan.
+/// Prints the chosen steps of a plan, with their commands.
 ///
 /// # Errors
 /// Problems of the choice.
@@ -65,9 +68,31 @@ pub fn print(session: &mut Session, plan: Plan) -> CmdResult {
     let plan = select(session, plan)?;
     let text = match session.flags.format {
         Format::Text => text::print(&plan),
-        Format::Json => events::plan(&plan),
+        Format::Json => format!("{}\n", events::plan(&plan)),
     };
     session.shell.result(&text);
+    Ok(DONE)
+}
+
+/// Prints the ids of the chosen steps.
+pub fn list(session: &mut Session, plan: Plan) -> CmdResult {
+    let plan = select(session, plan)?;
+    let ids: String = plan.steps.iter().map(|step| format!("{}\n", step.id)).collect();
+    session.shell.result(&ids);
+    Ok(DONE)
+}
+
+/// Prints the chosen steps as a table, a row for each cluster; clusters with the same steps share it.
+pub fn table(session: &mut Session, plan: Plan) -> CmdResult {
+    if session.flags.format == Format::Json {
+        return print(session, plan);
+    }
+    let plan = select(session, plan)?;
+    let steps = format::count(plan.steps.len(), "step");
+    let table = steps::table(plan.steps.iter().map(|step| &step.id), session.shell.width());
+    session.shell.result(&format!("plan {}: {steps}\n\n{table}", plan.name));
+    let full = format!("cargo xtask plan {} --full   # every command; --list: ids", plan.name);
+    session.shell.status(Severity::Hint, "See", &full);
     Ok(DONE)
 }
 

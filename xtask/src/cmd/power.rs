@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::inputs::Inputs;
 use super::run_plan::facts;
-use super::{Session, apply, drill_marker, inputs, mesh, plan, query, run_plan, world_factory};
+use super::{Session, apply, drill_marker, dry_run, inputs, mesh, query, run_plan, world_factory};
 use crate::ui::format;
 use crate::ui::shell::{self, Severity};
 use ::plan::mesh::MeshScope;
@@ -41,7 +41,7 @@ pub fn run(session: &mut Session, power: Power) -> CmdResult {
             Power::Destroy => power::destroy(fleet),
         };
         if session.flags.dry_run {
-            return plan::print(session, plan);
+            return dry_run::run(session, world, &inputs, &plan);
         }
         if power == Power::Destroy && !session.flags.simulate {
             confirm_destroy(session, world, fleet, &plan)?;

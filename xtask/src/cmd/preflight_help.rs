@@ -5,12 +5,35 @@ use serde_json::Value;
 
 use model::fleet::{self, Bytes, Fleet};
 use model::problem::Problem;
-use plan::StepKey;
 use plan::engine::Failure;
+use plan::survey::{Answers, ProbeState};
+use plan::{Plan, StepKey};
 
 /// The problems behind a failed `host/machine` or `host/network`; none for other steps.
 pub fn explain_failure(fleet: &Fleet, failure: &Failure) -> Vec<Problem> {
     explain(fleet, &failure.step, &failure.output.stdout)
+}
+
+/// The problems of this machine that probes of a plan show.
+pub fn problems(fleet: &Fleet, plan: &Plan, answers: &Answers) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for step in plan.steps.iter().filter(|step| step.id.is_host()) {
+        let Some(answer) = answers.get(&step.id).filter(|answer| answer.state != ProbeState::Matches) else {
+            continue;
+        };
+        let stdout = answer.output.as_ref().map_or("", |output| output.stdout.as_str());
+        let meant = explain(fleet, &step.id, stdout);
+        if meant.is_empty() {
+            let why = match &answer.state {
+                ProbeState::Differs { why, .. } | ProbeState::NoAnswer(why) => why.clone(),
+                ProbeState::Matches | ProbeState::NotAsked(_) => "it was not checked".into(),
+            };
+            let problem = Problem::new(format!("not satisfied: {} (step {})", step.title, step.id)).why(why);
+            problems.push(Problem { hint: step.hint.clone(), ..problem });
+        }
+        problems.extend(meant);
+    }
+    problems
 }
 
 /// The problems behind an unexpected output of such a step's probe; none for other steps.

@@ -11,7 +11,7 @@ use crate::ui::events;
 use crate::ui::progress::board::Board;
 use crate::ui::progress::{self, Progress};
 use crate::ui::report::{self, End};
-use crate::ui::shell::{Severity, Shell};
+use crate::ui::shell::{Severity, Shell, Volume};
 use exec::driver::drive;
 use model::problem::Problem;
 use plan::choose::{self, Choice, choose};
@@ -84,7 +84,7 @@ pub fn run_after(
         session.shell.status(Severity::Warning, "Ignoring", why);
     }
     if session.flags.format == Format::Json {
-        session.shell.result(&events::started(plan.name, chosen.len(), session.flags.simulate));
+        session.shell.event(events::started(plan.name, chosen.len(), session.flags.simulate));
     }
     let (outcome, board) = match preflight(session, world, plan, &chosen) {
         Some(refusal) => refusal,
@@ -162,7 +162,7 @@ struct ProgressLog<'a> {
 impl<'a> ProgressLog<'a> {
     fn start(session: &mut Session, plan: &'a Plan, chosen: &BTreeSet<StepKey>) -> Self {
         let json = session.flags.format == Format::Json;
-        let mode = progress::output_mode(json, session.screen.take(), session.shell.volume());
+        let mode = progress::output_mode(json, (session.screen)(), session.shell.volume());
         ProgressLog { progress: Progress::new(plan, chosen, mode, session.flags.explain), finished: BTreeSet::new() }
     }
 
@@ -270,19 +270,27 @@ pub fn report(
     if !failures.is_empty() {
         shell.message(&failures);
     }
+    let json = session.flags.format == Format::Json;
+    let unchanged = report::unchanged(&end, style);
+    if !unchanged.is_empty()
+        && code(outcome) != PRECONDITION
+        && !json
+        && !flags.explain
+        && shell.volume() == Volume::Normal
+    {
+        shell.message(&unchanged);
+    }
     let path = report::path(&end, style);
-    if !path.is_empty() && session.flags.format == Format::Text {
+    if !path.is_empty() && !json {
         shell.progress(&path);
     }
     let result = report::result(&end, style);
-    if code(outcome) == DONE {
-        shell.progress(&result)
-    } else {
-        shell.message(&result)
+    if code(outcome) != DONE || !json {
+        shell.message(&result);
     }
-    if session.flags.format == Format::Json {
+    if json {
         let chain = report::critical_path(plan, board.times());
-        shell.result(&events::finished(report::tally(outcome), outcome.interrupted, took, &chain));
+        shell.event(events::finished(report::tally(outcome), outcome.interrupted, took, &chain));
     }
 }
 

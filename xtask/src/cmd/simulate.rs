@@ -63,7 +63,10 @@ pub fn run(session: &mut Session, wanted: &Simulate) -> CmdResult {
     }
     if !only {
         let json = session.flags.format == Format::Json;
-        session.shell.result(&if json { format!("{}\n", totals.coverage.json()) } else { totals.coverage.text() });
+        match json {
+            true => session.shell.event(totals.coverage.json()),
+            false => session.shell.result(&totals.coverage.text()),
+        }
     }
     let summary = summary(&totals, possible.len(), Duration::from_millis(clock::now_ms().saturating_sub(began)));
     Ok(conclude(session, &flags, &totals, &summary))
@@ -94,7 +97,7 @@ fn range(text: &str) -> Result<std::ops::RangeInclusive<u64>, Problem> {
 /// Details if the trial failed, is the only one, or with `--verbose`.
 fn report(session: &mut Session, flags: &str, trial: Trial, result: &TrialResult, only: bool) {
     if session.flags.format == Format::Json {
-        session.shell.result(&format!("{}\n", json(trial, result)));
+        session.shell.event(json(trial, result));
     }
     if only || session.shell.volume() == Volume::Verbose || result.verdict.is_some() {
         for fault in &result.injected {

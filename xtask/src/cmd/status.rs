@@ -26,11 +26,10 @@ pub fn run(session: &mut Session) -> CmdResult {
         let state = RenderedState::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
         let report = contract::check(&state.map_err(CmdError::all(USAGE))?);
         let doctor = session.flags.hint("cargo xtask doctor");
-        let text = match session.flags.format {
-            Format::Text => status::text(&overview, &report, &doctor),
-            Format::Json => status::json(&overview, &report),
-        };
-        session.shell.result(&text);
+        match session.flags.format {
+            Format::Text => session.shell.result(&status::text(&overview, &report, &doctor)),
+            Format::Json => session.shell.event(status::json(&overview, &report)),
+        }
         let holds = report.verdicts.iter().all(|verdict| verdict.findings.is_empty());
         Ok(if holds && overview.passed.0 == overview.passed.1 { DONE } else { FAILED })
     })

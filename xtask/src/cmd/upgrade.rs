@@ -1,8 +1,8 @@
 //! `upgrade`: shows which versions change, and runs the upgrade.
 
-use super::exit::{CmdError, CmdResult, DONE};
+use super::exit::{CmdError, CmdResult};
 use super::inputs::Inputs;
-use super::{Session, apply, inputs, plan, query, world_factory};
+use super::{Session, apply, dry_run, inputs, query, world_factory};
 use crate::cli::Format;
 use crate::ui::format;
 use crate::ui::shell::Severity;
@@ -19,15 +19,10 @@ pub fn run(session: &mut Session) -> CmdResult {
     world_factory::with_world(session, Some("upgrade"), &offered, &mut |session, world| {
         let plan = inputs.upgrade(query::helm(world)?);
         if session.flags.dry_run {
-            return plan::print(session, plan);
+            return dry_run::run(session, world, &inputs, &plan);
         }
         show_changes(session, world, &inputs, &plan)?;
-        let code = apply::run(session, world, &inputs, &plan)?;
-        if code == DONE && session.flags.format == Format::Text {
-            let next = session.flags.hint("cargo xtask mesh-connect   # if the clusters were connected");
-            session.shell.status(Severity::Hint, "Next", &next);
-        }
-        Ok(code)
+        apply::run(session, world, &inputs, &plan)
     })
 }
 
@@ -40,7 +35,7 @@ fn show_changes(session: &mut Session, world: &mut dyn World, inputs: &Inputs, p
     if session.flags.format == Format::Json {
         let row = |c: &Change| serde_json::json!({ "what": c.what, "from": c.from, "to": c.to });
         let rows: Vec<_> = all.iter().map(row).collect();
-        session.shell.result(&format!("{}\n", serde_json::json!({ "event": "changes", "changes": rows })));
+        session.shell.event(serde_json::json!({ "event": "changes", "changes": rows }));
     }
     let width = all.iter().map(|c| c.what.len()).max().unwrap_or(0);
     for Change { what, from, to } in &all {

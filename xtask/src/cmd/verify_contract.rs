@@ -14,9 +14,10 @@ use super::{Session, inputs};
 use crate::cli::{Format, VerifyContract};
 use crate::ui::contract::drill::{self, Drill};
 use crate::ui::contract::{Excused, Results, breached, json, junit};
+use crate::ui::format;
 use crate::ui::shell::Severity;
-use ::model::problem::Problem;
-use contract::{Clause, RenderedState, Report};
+use ::model::problem::{At, Problem};
+use contract::{Clause, Finding, RenderedState, Report};
 use exec::workspace::clock;
 use live::Looked;
 
@@ -61,6 +62,32 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> CmdResult {
     Ok(if results.broken() { FAILED } else { DONE })
 }
 
+/// Judges what is rendered before anything is built, and warns of what breaks the contract.
+///
+/// # Errors
+/// With `--strict` every breach; values that cannot be read.
+pub fn before_building(session: &mut Session, inputs: &Inputs) -> Result<(), CmdError> {
+    let state = RenderedState::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
+    let report = contract::check(&state.map_err(CmdError::all(USAGE))?);
+    let breach = |f: &Finding| {
+        let (clusters, title) = (format::list(&f.clusters), f.clause.title());
+        let why = format!("{} on {clusters}: expected {}, found {}", f.subject, f.want, f.got);
+        Problem {
+            at: Some(f.at.clone()),
+            ..Problem::new(format!("breaks {}: {title}", f.clause)).why(why).hint(&f.hint)
+        }
+    };
+    let problems: Vec<Problem> = report.findings().map(breach).collect();
+    if session.flags.strict && !problems.is_empty() {
+        return Err(CmdError { code: FAILED, problems });
+    }
+    for Problem { what, at, why, .. } in &problems {
+        let (at, why) = (at.iter().map(At::to_string).collect::<String>(), why.as_deref().unwrap_or_default());
+        session.shell.status(Severity::Warning, "Warning", &format!("{at} {what} ({why})"));
+    }
+    Ok(())
+}
+
 /// The drill: as a model, and then on machines. Machines of a broken contract are not stopped, not even simulated ones.
 fn run_drill(session: &mut Session, plot: &outage::Drill<'_>) -> Result<Drill, CmdError> {
     let model = model::simulate(plot.state, plot.report)?;
@@ -86,14 +113,13 @@ fn print(session: &mut Session, asked: &VerifyContract, results: &Results<'_>) -
         session.shell.status(Severity::Success, "Wrote", &shown);
     }
     let simulated = session.flags.simulate;
-    let text = match session.flags.format {
+    match session.flags.format {
         Format::Text => {
             let drill = results.drill.map(|drill| drill::text(drill, simulated));
-            results.text(session.flags.explain) + &drill.unwrap_or_default()
+            session.shell.result(&(results.text(session.flags.explain) + &drill.unwrap_or_default()));
         }
-        Format::Json => lines(results, simulated),
-    };
-    session.shell.result(&text);
+        Format::Json => events(results, simulated).into_iter().for_each(|event| session.shell.event(event)),
+    }
     Ok(())
 }
 
@@ -107,10 +133,10 @@ fn with_measured(report: &Report, drill: Option<&Drill>) -> Report {
     report
 }
 
-fn lines(results: &Results<'_>, simulated: bool) -> String {
+fn events(results: &Results<'_>, simulated: bool) -> Vec<serde_json::Value> {
     let measured = results.drill.and_then(|d| d.measured.as_ref()).map(|m| json::measured(m, simulated));
-    let lines = [Some(json::report(results)), json::live(results), results.drill.map(json::drill), measured];
-    lines.into_iter().flatten().map(|line| format!("{line}\n")).collect()
+    let events = [Some(json::report(results)), json::live(results), results.drill.map(json::drill), measured];
+    events.into_iter().flatten().collect()
 }
 
 /// The report's folder, with every clause in it.

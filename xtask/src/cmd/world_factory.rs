@@ -41,9 +41,7 @@ pub fn with_world(session: &mut Session, lock: Option<&str>, downloads: &Plan, w
 fn real(session: &mut Session, lock: Option<&Lock>, work: Work<'_>) -> CmdResult {
     let path = session.vars.get("PATH").cloned().unwrap_or_default();
     let mut host = Host::new(session.workspace.root(), Utf8Path::new(BIN), &path);
-    if !session.flags.dry_run {
-        host.listen_for_signals().map_err(CmdError::with(PRECONDITION))?;
-    }
+    host.listen_for_signals().map_err(CmdError::with(PRECONDITION))?;
     if let Some(lock) = lock {
         host.share_lock(lock.children());
     }

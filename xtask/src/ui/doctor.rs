@@ -1,6 +1,6 @@
 //! Formats what `doctor` found, as text and as JSON lines.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::shell::Style;
 use super::{format, problem};
@@ -26,11 +26,11 @@ fn summary(findings: &[Finding], checks: usize) -> String {
     }
 }
 
-pub fn json(findings: &[Finding], checks: usize) -> String {
+pub fn json(findings: &[Finding], checks: usize) -> Vec<Value> {
     let event = |finding: &Finding| {
         let p = &finding.problem;
         json!({"event": "finding", "what": p.what, "why": p.why, "hint": p.hint, "fix": finding.fix})
     };
     let summary = json!({"event": "examined", "checks": checks, "findings": findings.len()});
-    findings.iter().map(event).chain([summary]).map(|event| format!("{event}\n")).collect()
+    findings.iter().map(event).chain([summary]).collect()
 }

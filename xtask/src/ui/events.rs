@@ -1,10 +1,11 @@
 //! The event stream of `--format json`: one object per line on stdout, for scripts.
 //!
-//! Every object has `event` (its kind) and, while a run goes on, `at_ms` (milliseconds of the run's own clock) and
-//! `step`. Objects and fields may be added; none is removed or changes its meaning.
+//! Every object has `event` (its kind), `schema` (1), `run` (the same for all events of a command line) and, while a run
+//! goes on, `at_ms` (milliseconds of the run's own clock) and `step`. Objects and fields may be added; none is removed or changes its meaning.
 //!
 //! | event | further fields |
 //! |---|---|
+//! | `part` | of `up`: `name`, `number`, `of`, `exit` (null at its start) |
 //! | `started` | `command`, `steps` (chosen), `simulated` |
 //! | `checking` `unchanged` `skipped` | |
 //! | `diagnosed` | `remedy` of the state, `why` |
@@ -35,7 +36,7 @@ use plan::{Plan, Pool, Step, StepKey};
 use tool::{Command, Stdin};
 
 /// An event of the engine. `now` counts from the start of the run.
-pub fn step_event(now: Duration, event: &StepEvent) -> String {
+pub fn step_event(now: Duration, event: &StepEvent) -> Value {
     let step = |kind: &str, step: &StepKey| json!({"event": kind, "step": step});
     let mut event = match event {
         StepEvent::Checking(id) => step("checking", id),
@@ -59,34 +60,34 @@ pub fn step_event(now: Duration, event: &StepEvent) -> String {
         StepEvent::Stopping => json!({"event": "stopping"}),
     };
     event["at_ms"] = ms(now).into();
-    line(&event)
+    event
 }
 
-pub fn started(command: &str, steps: usize, simulated: bool) -> String {
-    line(&json!({"event": "started", "at_ms": 0, "command": command, "steps": steps, "simulated": simulated}))
+pub fn started(command: &str, steps: usize, simulated: bool) -> Value {
+    json!({"event": "started", "at_ms": 0, "command": command, "steps": steps, "simulated": simulated})
 }
 
-pub fn finished(tally: Tally, interrupted: bool, took: Duration, path: &[(StepKey, Duration)]) -> String {
+pub fn finished(tally: Tally, interrupted: bool, took: Duration, path: &[(StepKey, Duration)]) -> Value {
     let Tally { changed, unchanged, failed, blocked, skipped } = tally;
     let path: Vec<Value> = path.iter().map(|(step, took)| json!({"step": step, "took_ms": ms(*took)})).collect();
-    line(&json!({
+    json!({
         "event": "finished", "at_ms": ms(took), "took_ms": ms(took), "interrupted": interrupted,
         "changed": changed, "unchanged": unchanged, "failed": failed, "blocked": blocked, "skipped": skipped, "path": path,
-    }))
+    })
 }
 
-pub fn problem(problem: &Problem) -> String {
+pub fn problem(problem: &Problem) -> Value {
     let at = problem.at.as_ref();
-    line(&json!({
+    json!({
         "event": "problem", "what": problem.what, "file": at.map(|at| &at.file), "line": at.and_then(|at| at.line),
         "why": problem.why, "hint": problem.hint,
-    }))
+    })
 }
 
 /// A plan as one object.
-pub fn plan(plan: &Plan) -> String {
+pub fn plan(plan: &Plan) -> Value {
     let steps: Vec<Value> = plan.steps.iter().map(planned).collect();
-    line(&json!({"plan": plan.name, "steps": steps}))
+    json!({"plan": plan.name, "steps": steps})
 }
 
 fn planned(step: &Step) -> Value {
@@ -130,10 +131,6 @@ fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn line(value: &Value) -> String {
-    format!("{value}\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::progress::board::tests as board;
@@ -141,18 +138,16 @@ mod tests {
 
     #[test]
     fn a_failure_has_time_exit_and_stderr() {
-        let text = step_event(Duration::from_secs(9), &StepEvent::Failed(board::failure("app1/cp/init", 1, 2, 9)));
-        let event: Value = serde_json::from_str(&text).unwrap();
+        let event = step_event(Duration::from_secs(9), &StepEvent::Failed(board::failure("app1/cp/init", 1, 2, 9)));
         assert_eq!((&event["event"], &event["at_ms"]), (&json!("failed"), &json!(9000)));
         assert_eq!(event["failure"]["exit"], json!({"code": 1}));
         assert_eq!(event["failure"]["stderr"], json!(["launch failed"]));
     }
 
     #[test]
-    fn plans_and_problems_are_one_line_each() {
-        let text = plan(&board::plan());
-        assert_eq!((text.lines().count(), text.contains(r#""step":"app1/cp/init""#)), (1, true));
-        let event: Value = serde_json::from_str(&super::problem(&Problem::new("x").at("f", Some(3)))).unwrap();
+    fn plans_and_problems_are_objects() {
+        assert!(plan(&board::plan()).to_string().contains(r#""step":"app1/cp/init""#));
+        let event = super::problem(&Problem::new("x").at("f", Some(3)));
         assert_eq!((&event["line"], &event["hint"]), (&json!(3), &Value::Null));
     }
 }

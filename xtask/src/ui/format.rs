@@ -52,6 +52,18 @@ pub fn truncate(text: &str, width: usize) -> String {
     console::truncate_str(text, width, if width == 0 { "" } else { "…" }).into_owned()
 }
 
+/// The words of a text in lines of at most `width` columns; a longer word has a line of its own.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut().filter(|line| self::width(line) + 1 + self::width(word) <= width) {
+            Some(line) => *line = format!("{line} {word}"),
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// The last lines of a text, without the empty ones at its end.
 pub fn tail(text: &str, lines: usize) -> Vec<&str> {
     let all: Vec<&str> = text.trim_end().lines().collect();
@@ -124,6 +136,13 @@ mod tests {
     fn truncated_text_fits_its_columns() {
         assert_eq!([truncate("überall", 7), truncate("überall", 5), truncate("x", 0)], ["überall", "über…", ""]);
         assert_eq!((truncate("한국어 글", 6), pad("한국", 5)), ("한국…".to_owned(), "한국 ".to_owned()));
+    }
+
+    #[test]
+    fn wrapped_text_is_measured_in_columns() {
+        assert_eq!(wrap("클러스터 셋을 만듭니다 now", 11), ["클러스터", "셋을", "만듭니다", "now"]);
+        assert_eq!(wrap("a b c toolong", 5), ["a b c", "toolong"]);
+        assert!(wrap(" ", 3).is_empty());
     }
 
     #[test]

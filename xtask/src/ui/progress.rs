@@ -57,7 +57,7 @@ impl<'a> Progress<'a> {
     pub fn event(&mut self, shell: &mut Shell, now: Duration, event: &StepEvent) {
         let now = self.since_start(now);
         if let Shown::Events = self.shown {
-            shell.result(&events::step_event(now, event));
+            shell.event(events::step_event(now, event));
         }
         let lines = self.lines(shell, now, event);
         self.board.event(now, event);
@@ -85,7 +85,9 @@ impl<'a> Progress<'a> {
         // On a live screen a running step has a row already.
         let running = matches!((&self.shown, event), (Shown::Live(_), StepEvent::Running { .. }));
         let has_row = running && shell.volume() < Volume::Verbose;
-        let line = if has_row { None } else { lines::line(&self.board, now, event, shell.volume()) };
+        let explained = self.explain && matches!(event, StepEvent::Unchanged(_));
+        let volume = if explained { Volume::Verbose } else { shell.volume() };
+        let line = if has_row { None } else { lines::line(&self.board, now, event, volume) };
         let line = line.map(|line| line.text(shell.style()));
         let because = if self.explain { report::explain(self.plan, event) } else { None };
         let because = because.map(|why| shell::status_line(shell.style(), Severity::Dim, "because", &why));
@@ -162,7 +164,6 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "   Unchanged host/helm",
                 "     Started app1/cp/launch: launch VM app1-cp",
                 "       Still running 1m: app1/cp/launch (Waiting for initialization to complete)",
                 "    Retrying app1/cp/launch in 5s: exit 2 (attempt 1 of 2)",
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn the_live_screen_prints_the_same_lines_when_steps_end() {
         let (_, err) = shown(OutputMode::Live(Screen::hidden()), Volume::Normal);
-        assert_eq!(err.lines().count(), 4, "{err}");
+        assert_eq!(err.lines().count(), 3, "{err}");
         assert!(err.contains("        Done app1/cp/launch in 1m 31s\n"));
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::format;
 use super::problem::{self, Tally, Unready};
+use super::progress::board::{self, HOST};
 use super::shell::{self, Severity, Style};
 use model::problem::Problem;
 use plan::engine::{Failure, Outcome, StepEvent};
@@ -110,6 +111,29 @@ pub fn result(end: &End<'_>, style: Style) -> String {
         _ => (Severity::Success, "Finished", format!("{name} in {took}: {counts}")),
     };
     shell::status_line(style, severity, verb, &rest)
+}
+
+/// `Unchanged  mgmt 45, app1 36, app2 36, host and charts 37`. Empty if no step is.
+pub fn unchanged(end: &End<'_>, style: Style) -> String {
+    let mut groups: Vec<(&str, usize)> = Vec::new();
+    for step in end.plan.steps.iter().filter(|step| end.outcome.unchanged.contains(&step.id)) {
+        let name = board::group(&step.id);
+        match groups.iter_mut().find(|(group, _)| *group == name) {
+            Some((_, count)) => *count += 1,
+            None => groups.push((name, 1)),
+        }
+    }
+    groups.sort_by_key(|(name, _)| *name == HOST);
+    let shown = |(name, count): &(&str, usize)| match *name {
+        HOST => format!("host and charts {count}"),
+        name => format!("{name} {count}"),
+    };
+    match &groups[..] {
+        [] => String::new(),
+        all => {
+            shell::status_line(style, Severity::Dim, "Unchanged", &all.iter().map(shown).collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 /// The steps of the critical path, one per line. Empty if it is short.

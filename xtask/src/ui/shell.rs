@@ -2,6 +2,15 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use serde_json::Value;
+
+/// Version of the events: a change that breaks a reader raises it.
+const SCHEMA: u64 = 1;
+/// Columns where there is no terminal.
+const WIDTH: usize = 100;
+/// Narrower screens wrap lines themselves.
+const NARROWEST: usize = 40;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Colour {
     /// On a terminal that is not `dumb`, unless `NO_COLOR` is set.
@@ -73,18 +82,34 @@ pub struct Shell {
     err: Box<dyn Write>,
     style: Style,
     volume: Volume,
+    /// Columns of the terminal.
+    width: usize,
+    /// Id of this run, in every event.
+    run: String,
     closed: bool,
     error: Option<io::Error>,
 }
 
 impl Shell {
     pub fn new(out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
-        Shell { out, err, style: Style::default(), volume: Volume::default(), closed: false, error: None }
+        let (style, volume) = (Style::default(), Volume::default());
+        Shell { out, err, style, volume, width: WIDTH, run: String::new(), closed: false, error: None }
     }
 
     pub fn set(&mut self, colour: bool, volume: Volume) {
         self.style = Style { on: colour };
         self.volume = volume;
+    }
+
+    /// The width of the screen, and the id of the run that every event has.
+    pub fn describe(&mut self, width: Option<usize>, run: String) {
+        self.width = width.unwrap_or(WIDTH).max(NARROWEST);
+        self.run = run;
+    }
+
+    /// Columns that a line may have.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// Of stderr. Results have no colour: they are the same bytes on a terminal and in a file.
@@ -106,6 +131,13 @@ impl Shell {
             Err(e) if e.kind() == ErrorKind::BrokenPipe => self.closed = true,
             Err(e) => self.error = Some(e),
         }
+    }
+
+    /// Writes an event to stdout.
+    pub fn event(&mut self, mut event: Value) {
+        event["schema"] = SCHEMA.into();
+        event["run"] = self.run.as_str().into();
+        self.result(&format!("{event}\n"));
     }
 
     /// Writes to stderr, unless quiet.

@@ -91,8 +91,8 @@ fn row(node: &NodeView) -> [String; 7] {
     ]
 }
 
-/// One JSON object.
-pub fn json(overview: &Overview, report: &Report) -> String {
+/// The event.
+pub fn json(overview: &Overview, report: &Report) -> Value {
     let used = |of: Option<(u64, u64)>| of.map_or(Value::Null, |(used, total)| json!({"used": used, "total": total}));
     let node = |n: &NodeView| {
         json!({"vm": n.vm, "state": n.state.to_string(), "address": n.address, "node": n.node, "pods": n.pods,
@@ -107,8 +107,7 @@ pub fn json(overview: &Overview, report: &Report) -> String {
     let clauses = report.verdicts.iter();
     let clauses = clauses.map(|v| json!({"clause": v.clause.to_string(), "holds": v.findings.is_empty()}));
     let others = overview.others.iter().map(|(step, state)| json!({"step": step, "state": state}));
-    let all = json!({"event": "status", "clusters": overview.clusters.iter().map(cluster).collect::<Vec<_>>(),
+    json!({"event": "status", "clusters": overview.clusters.iter().map(cluster).collect::<Vec<_>>(),
         "mesh": links.collect::<Vec<_>>(), "contract": clauses.collect::<Vec<_>>(),
-        "others": others.collect::<Vec<_>>(), "passed": overview.passed.0, "checks": overview.passed.1});
-    format!("{all}\n")
+        "others": others.collect::<Vec<_>>(), "passed": overview.passed.0, "checks": overview.passed.1})
 }

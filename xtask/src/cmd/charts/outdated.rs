@@ -60,7 +60,7 @@ fn print(session: &mut Session, rows: &[Comparison]) {
         for row in rows {
             let line = json!({"event": "chart", "release": row.release, "pinned": row.pinned, "newest": row.newest,
                 "behind": row.behind, "note": row.note});
-            session.shell.result(&format!("{line}\n"));
+            session.shell.event(line);
         }
         return;
     }

@@ -205,11 +205,11 @@ fn print(session: &mut Session, rows: &[NodeMemory], paths: &[HostPath]) {
         for row in rows {
             let line = json!({"event": "memory", "node": row.node, "memory": row.memory, "fixed": row.fixed,
                 "allocatable": row.allocatable, "floating": row.floating, "free": row.free()});
-            session.shell.result(&format!("{line}\n"));
+            session.shell.event(line);
         }
         for (release, workload, path) in paths {
             let line = json!({"event": "host-path", "release": release, "workload": workload, "path": path});
-            session.shell.result(&format!("{line}\n"));
+            session.shell.event(line);
         }
         return;
     }

@@ -19,7 +19,7 @@ pub(super) fn diagnosed(session: &mut Session, found: &[Finding]) -> u8 {
             json!({ "check": f.check, "cluster": f.cluster, "what": what, "why": why, "hint": hint })
         };
         let event = json!({ "event": "diagnosed", "findings": found.iter().map(one).collect::<Vec<_>>() });
-        session.shell.result(&format!("{event}\n"));
+        session.shell.event(event);
     }
     for check in CHECKS {
         let of: Vec<&str> = found.iter().filter(|f| f.check == check).map(|f| f.problem.what.as_str()).collect();
@@ -62,7 +62,7 @@ pub(super) fn connected(session: &mut Session, fleet: &Fleet, scope: &MeshScope)
         };
         let clusters: Map<String, Value> = all.iter().map(|(name, known)| (name.clone(), figures(known))).collect();
         let event = json!({ "event": "mesh", "clusters": scope.clusters, "links": links, "figures": clusters });
-        session.shell.result(&format!("{event}\n"));
+        session.shell.event(event);
     }
     for (name, known) in &all {
         let parts: Vec<String> = known.iter().map(|(value, of)| figure(value, of)).collect();

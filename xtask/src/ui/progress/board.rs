@@ -71,10 +71,13 @@ pub struct Board {
     times: BTreeMap<StepKey, Duration>,
 }
 
+/// The group of steps of no cluster.
+pub const HOST: &str = "host";
+
 /// The bar that a step counts for: its cluster, or the machine for `host`, `fleet` and `charts`.
 pub fn group(step: &StepKey) -> &str {
     match step.scope() {
-        Scope::Host | Scope::Fleet | Scope::Charts => Scope::Host.name(),
+        Scope::Host | Scope::Fleet | Scope::Charts | Scope::Tools => HOST,
         scope => scope.name(),
     }
 }

@@ -37,7 +37,7 @@ pub fn line(board: &Board, now: Duration, event: &StepEvent, volume: Volume) -> 
     let verbose = volume == Volume::Verbose;
     match event {
         StepEvent::Checking(_) | StepEvent::Line(..) => None,
-        StepEvent::Unchanged(step) => Some(Line::new(Severity::Dim, "Unchanged", step.as_str())),
+        StepEvent::Unchanged(step) if verbose => Some(Line::new(Severity::Dim, "Unchanged", step.as_str())),
         StepEvent::Diagnosed { step, remedy, why } => {
             Some(Line::new(Severity::Warning, "Drift", format!("{step} ({remedy}: {why})")))
         }
@@ -61,6 +61,8 @@ pub fn line(board: &Board, now: Duration, event: &StepEvent, volume: Volume) -> 
             Some(Line::new(Severity::Warning, "Blocked", format!("{step}: needs {by}")))
         }
         StepEvent::Skipped(step) if verbose => Some(Line::new(Severity::Dim, "Skipped", step.as_str())),
+        // Counted in one line at the end.
+        StepEvent::Unchanged(_) => None,
         StepEvent::Blocked(..) | StepEvent::Skipped(_) => None,
         StepEvent::Stopping => Some(stopping(board, now)),
     }

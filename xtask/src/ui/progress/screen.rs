@@ -14,6 +14,11 @@ pub fn stderr() -> Option<ProgressDrawTarget> {
     usable.then(|| ProgressDrawTarget::term_like_with_hz(Box::new(Infallible(Term::buffered_stderr())), REDRAWS))
 }
 
+/// Columns of stdout, if it is a terminal.
+pub fn columns() -> Option<usize> {
+    Term::stdout().size_checked().map(|(_, columns)| columns.into())
+}
+
 /// Ignores errors of a closed terminal, for which indicatif would panic.
 #[derive(Debug)]
 struct Infallible(Term);
