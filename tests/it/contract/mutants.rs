@@ -22,6 +22,9 @@ pub struct DataMutant {
     pub file: String,
     pub from: String,
     pub to: String,
+    /// A change that every clause must accept.
+    #[serde(default)]
+    pub holds: bool,
 }
 
 /// The same in what a release renders; or a further document, by its name in `tests/fixtures/renders/more.yaml`.

@@ -92,7 +92,12 @@ fn closure(from: BTreeSet<StepKey>, edges: &BTreeMap<&StepKey, Vec<&StepKey>>) -
 
 /// `app1` without anything else means `app1/*`.
 fn matches_glob(glob: &str, id: &StepKey) -> bool {
-    distance(glob, id.as_str()) == 0 || id.scope().name() == glob
+    is_glob_match(glob, id.as_str()) || id.scope().name() == glob
+}
+
+/// Whether a text matches a glob of `*` and `?`.
+pub fn is_glob_match(glob: &str, text: &str) -> bool {
+    distance(glob, text) == 0
 }
 
 fn unmatched(plan: &Plan, flag: &str, glob: &str) -> Problem {
@@ -231,7 +236,7 @@ mod tests {
             ("**x*", "x", true),
             ("a", "ab", false),
         ] {
-            assert_eq!(distance(glob, id) == 0, matches, "{glob} {id}");
+            assert_eq!(is_glob_match(glob, id), matches, "{glob} {id}");
         }
     }
 }

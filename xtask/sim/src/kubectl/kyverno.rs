@@ -16,7 +16,8 @@ pub fn webhooks(cluster: &Cluster) -> Value {
     let selector = release.values.pointer("/config/webhooks/namespaceSelector").cloned().unwrap_or_default();
     let mut hooks = Vec::new();
     for (policy, name) in [("Fail", "fail"), ("Ignore", "ignore")] {
-        let all = cluster.objects_of("validatingpolicy");
+        let called = |p: &Value| p["spec"]["evaluation"]["admission"]["enabled"] != json!(false);
+        let all = cluster.objects_of("validatingpolicy").filter(|(_, p)| called(p));
         let of = all.filter(|(_, p)| p["spec"]["failurePolicy"].as_str().unwrap_or("Fail") == policy);
         let rules: Vec<Value> = of.flat_map(|(_, p)| rules(p)).collect();
         if rules.is_empty() {

@@ -236,6 +236,28 @@ fn kyverno_denies_by_policy_within_the_scope_of_its_webhook() {
     );
     let bare = with_image("docker.io/library/nginx:1.29", "default").replace("limits", "other");
     sim.fails_with_stdin(&dry, &bare, 1, "Policy resources failed: every container must set resources.limits.memory");
+    let tags = POLICIES.split("---").next().expect("the first policy");
+    let around = [
+        ("spec:\n", "spec:\n  evaluation: {admission: {enabled: false}}\n"),
+        ("spec:\n", "spec:\n  matchConditions: [{name: never, expression: 'false'}]\n"),
+        ("matchConstraints:\n", "matchConstraints:\n    namespaceSelector: {matchLabels: {team: a}}\n"),
+        ("          - pods\n", "          - services\n"),
+    ];
+    for (from, to) in around {
+        let policy = tags.replace("  evaluation:\n    background:\n      enabled: false\n", "").replacen(from, to, 1);
+        assert!(sim.run_with_stdin(APPLY, &policy).ok(), "{to}");
+        assert!(sim.run_with_stdin(&dry, &latest).ok(), "{to}");
+        sim.ok(&format!("{K} delete validatingpolicies.policies.kyverno.io image-tags"));
+    }
+    assert!(sim.run_with_stdin(APPLY, POLICIES).ok());
+    let older = "{apiVersion: kyverno.io/v1, kind: ClusterPolicy, metadata: {name: old}, spec: {rules: [{name: a, \
+        match: {any: [{resources: {kinds: [Pod]}}]}, validate: {failureAction: Enforce, pattern: {}}}]}}";
+    assert!(sim.run_with_stdin(APPLY, &older.replace("Enforce", "Audit")).ok());
+    let good = with_image("docker.io/library/nginx:1.29", "default");
+    assert!(sim.run_with_stdin(&dry, &good).ok());
+    assert!(sim.run_with_stdin(APPLY, older).ok());
+    sim.fails_with_stdin(&dry, &good, 1, "Policy old failed");
+    sim.ok(&format!("{K} delete clusterpolicies.kyverno.io old"));
     sim.ok(&format!("{K} rollout restart deployment/kyverno-admission-controller --namespace kyverno"));
     let words = "failed calling webhook \"vpol.validate.kyverno.svc-fail\"";
     sim.fails_with_stdin(&dry, &with_image("docker.io/library/nginx:1.29", "default"), 1, words);

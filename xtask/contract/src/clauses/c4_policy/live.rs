@@ -7,7 +7,8 @@
 
 use serde_json::{Value, json};
 
-use super::{enforced, pod_security};
+use super::pod_security;
+use super::policies::{self, Covered};
 use crate::live::{LiveContext, Site, UNASKED, probes, reason};
 use crate::rendered_state::ClusterManifests;
 use model::fleet::{Cluster, Role};
@@ -58,7 +59,7 @@ pub(super) fn judge(ctx: &mut LiveContext<'_>) {
         } else {
             apps += 1;
             hooks(ctx, &site);
-            policies(ctx, &site);
+            live_policies(ctx, &site);
             refusing += usize::from(try_on_apps(ctx, &site));
         }
         ctx.rule("pod-security");
@@ -140,10 +141,10 @@ fn hooks(ctx: &mut LiveContext<'_>, site: &Site<'_>) {
 }
 
 /// The policies that were rendered exist, each ready, and every live policy denies.
-fn policies(ctx: &mut LiveContext<'_>, site: &Site<'_>) {
+fn live_policies(ctx: &mut LiveContext<'_>, site: &Site<'_>) {
     ctx.rule("enforced");
     let Some(items) = ctx.items(site.name(), "policies") else { return };
-    enforced(site.live, ctx);
+    policies::judge(site.live, &Covered::of(site.rendered), ctx);
     for wanted in site.rendered.objects("ValidatingPolicy") {
         let policy = items.iter().find(|p| p["metadata"]["name"] == wanted.word("metadata.name"));
         let Some(policy) = policy else {

@@ -3,16 +3,15 @@
 mod live;
 mod outage;
 mod pod_security;
+mod policies;
 mod rendered;
 mod webhook;
 
 use super::Definition;
-use crate::context::{ClauseContext, shown};
+use crate::context::ClauseContext;
 use crate::rendered_state::{ClusterManifests, Document, RenderedState};
 use model::fleet::Role;
-
-/// Kinds of policies that refuse, old and new.
-const POLICIES: [&str; 4] = ["ValidatingPolicy", "ClusterPolicy", "ImageValidatingPolicy", "Policy"];
+use policies::Covered;
 
 pub(super) static CLAUSE: Definition = Definition {
     probes: live::probes,
@@ -36,7 +35,7 @@ fn check(state: &RenderedState, ctx: &mut ClauseContext) {
             absent(cluster, ctx);
         } else {
             with += usize::from(present(cluster, ctx));
-            policies = enforced(cluster, ctx);
+            policies = policies::judge(cluster, &Covered::of(cluster), ctx);
         }
         pod_security::judge(cluster, ctx);
         rendered::judge(cluster, ctx);
@@ -47,6 +46,9 @@ fn check(state: &RenderedState, ctx: &mut ClauseContext) {
     ));
     ctx.rationale("a webhook that fails open lets everything in while its pod starts, so policies fail closed");
     ctx.rationale("a webhook that fails closed must leave out what it needs to start: adr/0003 says which namespaces");
+    ctx.rationale(
+        "judged is whether Kyverno is asked about every pod and refuses; what a rule demands of it, `--live` tries",
+    );
 }
 
 fn kyverno(cluster: &ClusterManifests) -> Option<&Document> {
@@ -85,62 +87,4 @@ fn present(cluster: &ClusterManifests, ctx: &mut ClauseContext) -> bool {
     }
     webhook::judge(cluster, release, ctx);
     true
-}
-
-/// Every policy denies and fails closed; how many there are.
-fn enforced(cluster: &ClusterManifests, ctx: &mut ClauseContext) -> usize {
-    ctx.rule("enforced");
-    let mut found = 0;
-    for policy in POLICIES.iter().flat_map(|kind| cluster.objects(kind)) {
-        found += 1;
-        if matches!(policy.word("kind"), "ClusterPolicy" | "Policy") {
-            ctx.expect(cluster, policy, "spec.validationFailureAction", "Enforce", "validationFailureAction: Enforce");
-        } else {
-            denies(cluster, policy, ctx);
-        }
-        let path = "spec.failurePolicy";
-        let fails = ctx.text(policy, path);
-        // Kyverno's own default is Fail.
-        if fails.as_deref().is_some_and(|f| f != "Fail") {
-            let want = "failurePolicy: Fail";
-            ctx.breach(cluster, policy, path, want, shown(fails.as_deref()), want);
-        }
-        reach(cluster, policy, ctx);
-    }
-    if found == 0 {
-        let hint = "give app clusters the manifest `policies`";
-        ctx.missing(cluster, "policies", "at least one policy", "none", hint);
-    }
-    ctx.metric("policies", found.to_string());
-    found
-}
-
-/// `[Deny]`; `Audit` and `Warn` only report.
-fn denies(cluster: &ClusterManifests, policy: &Document, ctx: &mut ClauseContext) {
-    let path = "spec.validationActions";
-    let actions: Vec<&str> = ctx.list(policy, path).iter().filter_map(serde_json::Value::as_str).collect();
-    if actions != ["Deny"] {
-        let want = "validationActions: [Deny]";
-        let got = if actions.is_empty() { "nothing".to_owned() } else { format!("[{}]", actions.join(", ")) };
-        ctx.breach(cluster, policy, path, want, got, want);
-    }
-}
-
-/// A policy is evaluated when a pod is created, and for nothing without a namespace: that could keep a node out.
-fn reach(cluster: &ClusterManifests, policy: &Document, ctx: &mut ClauseContext) {
-    for (i, rule) in ctx.list(policy, "spec.matchConstraints.resourceRules").iter().enumerate() {
-        let path = format!("spec.matchConstraints.resourceRules.{i}");
-        let has = |key: &str, word: &str| rule[key].as_array().is_some_and(|list| list.iter().any(|v| v == word));
-        ctx.read(policy, &path);
-        if !has("operations", "CREATE") && !has("operations", "*") {
-            let at = format!("{path}.operations");
-            ctx.breach(cluster, policy, &at, "evaluated when a pod is created: CREATE", "never then", "- CREATE");
-        }
-        let boundless = ["*", "*/*", "nodes", "certificatesigningrequests", "leases"];
-        if let Some(word) = boundless.iter().find(|word| has("resources", word)) {
-            let want = "nothing that has no namespace: a node must register while Kyverno is down";
-            let at = format!("{path}.resources");
-            ctx.breach(cluster, policy, &at, want, (*word).to_owned(), "- pods");
-        }
-    }
 }

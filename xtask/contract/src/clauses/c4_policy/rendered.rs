@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::policies::{NAME, labels, selects};
 use crate::context::ClauseContext;
 use crate::rendered_state::{ClusterManifests, Document};
 use charts::rendered::workload;
 use charts::verify::namespaces::violations;
 use model::fleet::Role;
 
-/// Set by the API server, immutable.
-const NAME: &str = "kubernetes.io/metadata.name";
-/// Arguments of Kyverno's admission controller that decide how it fails, as chart 3.9.0 renders them.
-const ARGUMENTS: [(&str, &str); 2] = [("--forceFailurePolicyIgnore", "false"), ("--excludeBootstrapResources", "true")];
+/// Arguments of Kyverno's admission controller that decide how it fails, as chart 3.9.0 renders them: what is wanted, and
+/// what counts where they are not given.
+const ARGUMENTS: [(&str, &str, &str); 3] = [
+    ("--forceFailurePolicyIgnore", "false", "false"),
+    ("--excludeBootstrapResources", "true", "false"),
+    ("--autoUpdateWebhooks", "true", "true"),
+];
 
 pub(super) fn judge(cluster: &ClusterManifests, ctx: &mut ClauseContext) {
     if cluster.role == Role::Platform {
@@ -66,7 +70,7 @@ fn webhooks(cluster: &ClusterManifests, document: &Document, ctx: &mut ClauseCon
         ctx.rule("restart");
         let own = hook["clientConfig"]["service"]["namespace"].as_str().unwrap_or_default();
         let closed = hook["failurePolicy"] != "Ignore";
-        let spared = |space: &str| space.is_empty() || leaves_out(&hook["namespaceSelector"], space);
+        let spared = |space: &str| space.is_empty() || !selects(&hook["namespaceSelector"], &labels(cluster, space));
         let asked = ["kube-system", own].into_iter().any(|space| !spared(space));
         if closed && asked {
             let want = format!("a webhook that fails open, or leaves out kube-system and {own}");
@@ -83,19 +87,6 @@ fn is_asked_about_pods(hook: &Value) -> bool {
             rule[key].as_array().is_some_and(|list| list.iter().filter_map(Value::as_str).any(|w| words.contains(&w)))
         };
         has("apiGroups", &["", "*"]) && has("operations", &["CREATE", "*"]) && has("resources", &["pods", "*", "*/*"])
-    })
-}
-
-/// Whether a selector leaves out a namespace by its name.
-fn leaves_out(selector: &Value, space: &str) -> bool {
-    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
-    expressions.into_iter().filter(|e| e["key"] == NAME).any(|e| {
-        let named = e["values"].as_array().is_some_and(|list| list.iter().any(|v| v == space));
-        match e["operator"].as_str() {
-            Some("NotIn") => named,
-            Some("In") => !named,
-            _ => false,
-        }
     })
 }
 
@@ -126,11 +117,11 @@ fn arguments(cluster: &ClusterManifests, document: &Document, ctx: &mut ClauseCo
     let named = |c: &Value| c["name"] == "kyverno" && c["args"].is_array();
     let Some(i) = containers.iter().position(named) else { return };
     let path = format!("spec.template.spec.containers.{i}.args");
-    for (name, want) in ARGUMENTS {
+    for (name, want, otherwise) in ARGUMENTS {
         let args = ctx.list(document, &path).iter().filter_map(Value::as_str);
         let mut given = args.filter_map(|arg| arg.strip_prefix(name)?.strip_prefix('='));
         let got = given.next_back();
-        if got != Some(want) {
+        if got.unwrap_or(otherwise) != want {
             let got = got.map_or("nothing".to_owned(), |got| format!("{name}={got}"));
             ctx.breach(
                 cluster,
@@ -148,19 +139,6 @@ fn arguments(cluster: &ClusterManifests, document: &Document, ctx: &mut ClauseCo
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn a_selector_leaves_out_by_name() {
-        let by = |operator: &str, values: Value| {
-            let expression = json!({"key": NAME, "operator": operator, "values": values});
-            json!({"matchExpressions": [expression]})
-        };
-        assert!(leaves_out(&by("NotIn", json!(["kube-system", "x"])), "x"));
-        assert!(leaves_out(&by("In", json!(["apps"])), "x"));
-        assert!(!leaves_out(&by("NotIn", json!(["kube-system"])), "x") && !leaves_out(&json!(null), "x"));
-        let other = json!({"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["x"]}]});
-        assert!(!leaves_out(&other, "x"));
-    }
 
     #[test]
     fn webhooks_that_see_pods_are_found_by_their_rules() {

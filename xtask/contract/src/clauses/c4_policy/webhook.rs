@@ -1,25 +1,28 @@
 //! A webhook that fails closed and its own way back: what Kyverno needs to start must not ask Kyverno.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::context::{ClauseContext, shown};
+use super::policies::{Covered, NAME, conditions, is_system, selects};
+use crate::context::{ClauseContext, plain, shown};
 use crate::rendered_state::{ClusterManifests, Document};
 
 /// The selector, as it is written into the webhook itself.
-const SELECTOR: &str = "config.webhooks.namespaceSelector.matchExpressions";
-/// Set by the API server, immutable.
-const NAME: &str = "kubernetes.io/metadata.name";
+const SELECTOR: &str = "config.webhooks.namespaceSelector";
+/// Who may go around Kyverno by its own configuration; the kubelets must, and are bound by Pod Security alone.
+const REQUESTERS: [&str; 4] = ["excludeGroups", "excludeUsernames", "excludeRoles", "excludeClusterRoles"];
 
 /// Judges the values of Kyverno on one cluster.
 pub(super) fn judge(cluster: &ClusterManifests, kyverno: &Document, ctx: &mut ClauseContext) {
     ctx.rule("closed");
     let hint = "enabled: false; it makes every policy advice";
-    ctx.expect(cluster, kyverno, "features.forceFailurePolicyIgnore.enabled", "false", hint);
+    switch(cluster, kyverno, "forceFailurePolicyIgnore", "false", hint, ctx);
     ctx.rule("restart");
     let hint = "enabled: true; without it a node cannot register while Kyverno is down (kyverno#16177)";
-    ctx.expect(cluster, kyverno, "features.excludeBootstrapResources.enabled", "true", hint);
+    switch(cluster, kyverno, "excludeBootstrapResources", "true", hint, ctx);
+    let hint = "enabled: true; otherwise its webhooks are called for everything, nodes too";
+    switch(cluster, kyverno, "autoUpdateWebhooks", "true", hint, ctx);
     let path = "admissionController.priorityClassName";
     let priority = ctx.text(kyverno, path);
     if !priority.as_deref().is_some_and(|p| p.starts_with("system-")) {
@@ -27,31 +30,56 @@ pub(super) fn judge(cluster: &ClusterManifests, kyverno: &Document, ctx: &mut Cl
         let hint = "priorityClassName: system-cluster-critical";
         ctx.breach(cluster, kyverno, path, want, shown(priority.as_deref()), hint);
     }
-    exempt(cluster, kyverno, ctx);
+    let covered = Covered::of(cluster);
+    exempt(cluster, kyverno, &covered, ctx);
+    configuration(cluster, kyverno, &covered, ctx);
     last(cluster, kyverno, ctx);
 }
 
+/// A setting of one feature and where it stands: the chart writes further arguments last, before them its overrides,
+/// before them the features of all controllers. Of a flag given twice, the last counts.
+pub(super) fn feature(kyverno: &Document, name: &str, (key, flag, otherwise): (&str, &str, &str)) -> (String, String) {
+    let path = format!("features.{name}.{key}");
+    let further = format!("admissionController.container.extraArgs.{flag}");
+    let places = [further, format!("admissionController.featuresOverride.{name}.{key}"), path.clone()];
+    let set = places.into_iter().find_map(|at| Some((kyverno.get(&at).filter(|v| !v.is_null()).map(plain)?, at)));
+    set.unwrap_or((otherwise.to_owned(), path))
+}
+
+/// A feature that is a flag of its own name; the chart's default is the opposite of what is wanted, or it is off.
+fn switch(cluster: &ClusterManifests, kyverno: &Document, name: &str, want: &str, hint: &str, ctx: &mut ClauseContext) {
+    let otherwise = if name == "autoUpdateWebhooks" { "true" } else { "false" };
+    let (got, path) = feature(kyverno, name, ("enabled", name, otherwise));
+    ctx.read(kyverno, &path);
+    if got != want {
+        ctx.breach(cluster, kyverno, &path, format!("{name}: {want}"), got, hint);
+    }
+}
+
 /// Kyverno's namespace and those it stands on are left out, by their name; those with workloads are not.
-fn exempt(cluster: &ClusterManifests, kyverno: &Document, ctx: &mut ClauseContext) {
-    let (index, excluded) = excluded(ctx.list(kyverno, SELECTOR));
-    let at = index.map_or_else(|| SELECTOR.to_owned(), |i| format!("{SELECTOR}.{i}.values"));
+fn exempt(cluster: &ClusterManifests, kyverno: &Document, covered: &Covered, ctx: &mut ClauseContext) {
+    let selector = ctx.read(kyverno, SELECTOR).cloned().unwrap_or_default();
+    let terms = selector["matchExpressions"].as_array().map_or(&[][..], Vec::as_slice);
+    let index = terms.iter().position(|e| e["key"] == NAME && e["operator"] == "NotIn");
+    let at = index.map_or_else(|| SELECTOR.to_owned(), |i| format!("{SELECTOR}.matchExpressions.{i}.values"));
     ctx.read(kyverno, &at);
     let own = ctx.on(kyverno, "config.excludeKyvernoNamespace", true);
-    let must = ["kube-system", kyverno.namespace()];
-    for space in must {
+    for space in ["kube-system", kyverno.namespace()] {
         let itself = space == kyverno.namespace();
-        let left_out = excluded.contains(space) || (itself && own && index.is_none());
+        let by_name = BTreeMap::from([(NAME.to_owned(), space.to_owned())]);
+        let left_out = !selects(&selector, &by_name) || (itself && own && selector.is_null());
         if !left_out || (itself && !own) {
             let want = format!("`{space}` left out of the webhook by its name");
             let got = "it must ask Kyverno to bring Kyverno back".to_owned();
             ctx.breach(cluster, kyverno, &at, want, got, format!("- {space} under NotIn {NAME}"));
         }
     }
-    let ours: BTreeSet<&str> = cluster.releases().map(Document::namespace).collect();
-    let system = |space: &str| space.starts_with("kube-") || space.starts_with("cilium-") || ours.contains(space);
-    for space in excluded.iter().filter(|space| !system(space)) {
-        let i = kyverno.get(&at).and_then(Value::as_array).and_then(|l| l.iter().position(|v| v == space.as_str()));
-        let path = i.map_or_else(|| at.clone(), |i| format!("{at}.{i}"));
+    let excluded = index.and_then(|i| terms[i]["values"].as_array()).map_or(&[][..], Vec::as_slice);
+    let named: Vec<&str> = excluded.iter().filter_map(Value::as_str).filter(|s| !is_system(cluster, s)).collect();
+    let others = covered.left_out_by(&selector).into_iter().filter(|space| !named.contains(space));
+    for space in named.iter().copied().chain(others) {
+        let i = excluded.iter().position(|v| v == space);
+        let path = i.map_or_else(|| SELECTOR.to_owned(), |i| format!("{at}.{i}"));
         let want = "only namespaces of the system left out";
         let got = format!("`{space}`, whose pods are not checked");
         ctx.breach(cluster, kyverno, &path, want, got, format!("remove {space}"));
@@ -59,12 +87,54 @@ fn exempt(cluster: &ClusterManifests, kyverno: &Document, ctx: &mut ClauseContex
     ctx.metric("namespaces left out", excluded.len().to_string());
 }
 
-/// Names under `NotIn` of the name label, and the index of that expression.
-fn excluded(expressions: &[Value]) -> (Option<usize>, BTreeSet<String>) {
-    let by_name = |e: &Value| e["key"] == NAME && e["operator"] == "NotIn";
-    let Some(i) = expressions.iter().position(by_name) else { return (None, BTreeSet::new()) };
-    let values = expressions[i]["values"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    (Some(i), values.map(str::to_owned).collect())
+/// Kyverno's own configuration: requests that it admits unseen.
+fn configuration(cluster: &ClusterManifests, kyverno: &Document, covered: &Covered, ctx: &mut ClauseContext) {
+    ctx.rule("configuration");
+    let mut breach = |path: &str, want: &str, got: String, hint: &str| {
+        ctx.breach(cluster, kyverno, path, want, got, hint);
+    };
+    if kyverno.get("config.create").is_some_and(|v| v == false) {
+        let got = "one that is not made here".to_owned();
+        breach("config.create", "the configuration of the chart", got, "create: true");
+    }
+    let selector = "config.webhooks.objectSelector";
+    if kyverno.get(selector).is_some_and(|s| s.as_object().is_some_and(|s| !s.is_empty())) {
+        let got = "a pod's own labels decide whether it is checked".to_owned();
+        breach(selector, "every pod of a covered namespace is checked", got, "remove objectSelector");
+    }
+    let items = |path: &str| kyverno.get(path).and_then(Value::as_array).cloned().unwrap_or_default();
+    for key in REQUESTERS {
+        let path = format!("config.{key}");
+        for (i, who) in items(&path).iter().enumerate() {
+            let who = plain(who);
+            if !who.starts_with('!') && who != "system:nodes" {
+                let want = "nobody but the kubelets passes unchecked";
+                breach(&format!("{path}.{i}"), want, who.clone(), &format!("remove {who}"));
+            }
+        }
+    }
+    for key in ["resourceFilters", "resourceFiltersInclude"] {
+        let path = format!("config.{key}");
+        for (i, filter) in items(&path).iter().enumerate() {
+            let filter = plain(filter);
+            let spaces = covered.filtered_by(&filter);
+            if !spaces.is_empty() {
+                let got = format!("{filter} passes those of {}", spaces.join(", "));
+                breach(
+                    &format!("{path}.{i}"),
+                    "pods of covered namespaces are checked",
+                    got,
+                    &format!("remove {filter}"),
+                );
+            }
+        }
+    }
+    let path = "config.resourceFiltersIncludeNamespaces";
+    for (i, space) in items(path).iter().map(plain).enumerate().filter(|(_, space)| covered.contains(space)) {
+        let got = format!("those of {space} are not");
+        breach(&format!("{path}.{i}"), "pods of covered namespaces are checked", got, &format!("remove {space}"));
+    }
+    conditions(cluster, kyverno, "config.matchConditions", ctx);
 }
 
 /// Last of the releases: what is installed before it never has to ask it.
