@@ -9,7 +9,7 @@ mod setting;
 use std::time::Duration;
 
 use crate::Clause;
-use crate::clauses::c2_buffer::wal::{SEGMENT, Wal};
+use crate::clauses::c2_buffer::wal::Wal;
 use log::Log;
 pub use setting::Setting;
 
@@ -57,7 +57,7 @@ pub fn simulate(setting: &Setting, outage: Duration, phase: Duration) -> Outcome
     let end = began + length;
     let stop = end + length / PACE + 2 * setting.refresh.as_secs();
     let every = ((stop + period - began) / step / 240).max(1) * step;
-    let mut log = Log::new(setting.interval_bytes, setting.window.as_secs() / step);
+    let mut log = Log::new(setting.interval_bytes, setting.segment, setting.window.as_secs() / step);
     let mut out = Outcome {
         outage,
         phase,
@@ -141,7 +141,7 @@ pub struct Sweep {
 
 /// Simulates outages of every length, each beginning at every moment of two periods.
 pub fn sweep(setting: &Setting) -> Sweep {
-    let bound = Wal { period: setting.period, bytes: setting.period_bytes() }.bound();
+    let bound = Wal { period: setting.period, bytes: setting.period_bytes(), segment: setting.segment }.bound();
     let step = setting.period / 6;
     let phases: Vec<Duration> = (0..12).map(|i| step * i).collect();
     let lengths = (1..).map(|i| step * i).take_while(|length| *length <= bound.longest + setting.period);
@@ -181,6 +181,7 @@ mod tests {
             interval: Duration::from_secs(60),
             period: Duration::from_secs(period * 3600),
             interval_bytes: (mib << 20) / scrapes,
+            segment: crate::clauses::c2_buffer::wal::SEGMENT,
             window: Duration::from_secs(48 * 3600),
             refresh: Duration::from_secs(3600),
             requeue: Duration::from_secs(300),

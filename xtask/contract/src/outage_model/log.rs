@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use super::SEGMENT;
-
 /// The log and its reader. Samples are numbered by their scrape.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -16,16 +14,18 @@ pub(super) struct Log {
     /// Bytes of one scrape, and how old one may be when it is received, in scrapes.
     each: u64,
     window: u64,
+    /// Bytes of a full segment.
+    segment: u64,
 }
 
 impl Log {
-    pub(super) fn new(each: u64, window: u64) -> Self {
-        Log { closed: VecDeque::new(), open: 0, scraped: 0, sent: 0, each, window }
+    pub(super) fn new(each: u64, segment: u64, window: u64) -> Self {
+        Log { closed: VecDeque::new(), open: 0, scraped: 0, sent: 0, each, window, segment }
     }
 
     /// One scrape is written; a full segment is closed first.
     pub(super) fn scrape(&mut self) {
-        if self.open + self.each > SEGMENT {
+        if self.open + self.each > self.segment {
             self.close();
         }
         self.scraped += 1;

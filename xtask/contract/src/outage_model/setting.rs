@@ -15,6 +15,8 @@ pub struct Setting {
     pub interval: Duration,
     pub period: Duration,
     pub interval_bytes: u64,
+    /// Bytes of a full segment of the log.
+    pub segment: u64,
     /// How old a sample may be when Thanos takes it.
     pub window: Duration,
     pub refresh: Duration,
@@ -43,6 +45,7 @@ impl Setting {
             interval: time(Some(agent), "server.global.scrape_interval", 60),
             period: c2_buffer::truncated_every(agent)?,
             interval_bytes: SCRAPE,
+            segment: c2_buffer::segment_of(agent, "server.defaultFlagsOverride").1.unwrap_or(c2_buffer::wal::SEGMENT),
             window: c2_buffer::window_of(state),
             refresh: time(secret, "spec.refreshInterval", 3600),
             requeue: time(store, "storeRequeueInterval", 300),

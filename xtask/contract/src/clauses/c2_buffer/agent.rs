@@ -109,6 +109,16 @@ pub(super) fn queue(cluster: &ClusterManifests, agent: &Document, list: &str, ct
                 "sample_age_limit: 0s",
             );
         }
+        for (j, rule) in write["write_relabel_configs"].as_array().into_iter().flatten().enumerate() {
+            let action = rule["action"].as_str().unwrap_or("replace");
+            let renamed = ["__name__", "cluster"].contains(&rule["target_label"].as_str().unwrap_or_default());
+            let kept = ["replace", "lowercase", "uppercase", "hashmod", "labelmap"].contains(&action) && !renamed;
+            if !kept {
+                let path = format!("{list}.{i}.write_relabel_configs.{j}");
+                let hint = "drop it by metric_relabel_configs, before it is buffered";
+                ctx.breach(cluster, agent, &path, "what is buffered is sent, under its own name", action, hint);
+            }
+        }
         if write.get("url").and_then(Value::as_str).is_none_or(str::is_empty) {
             let path = format!("{list}.{i}");
             ctx.breach(cluster, agent, &path, "an address to write to", "none", "url: http://thanos-receive…");

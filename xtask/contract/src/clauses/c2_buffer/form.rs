@@ -72,7 +72,7 @@ pub(super) fn flag(document: &Document, flags: &str, name: &str) -> Option<(Stri
         let value = rest.strip_prefix('=').or_else(|| rest.is_empty().then_some(""))?;
         Some((format!("{flags}.{i}"), value.to_owned()))
     });
-    // Prometheus takes the last of a flag given twice.
+    // Given twice it keeps Prometheus from starting, which is judged by itself.
     found.next_back()
 }
 

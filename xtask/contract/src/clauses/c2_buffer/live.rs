@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::form::FLAGS;
 use super::metrics::{self, MetricsPage};
-use super::wal::Wal;
-use super::{DEFAULT_PERIOD, KIB, MIB, NEED, PERIOD, RETENTION, SAMPLE, agent_of, truncated_every};
+use super::wal::{SEGMENT, Wal};
+use super::{DEFAULT_PERIOD, KIB, MIB, NEED, PERIOD, RETENTION, SAMPLE, agent_of, segment_of, truncated_every};
 use crate::live::{LiveContext, Site, probes};
 use crate::rendered_state::{ClusterManifests, Document};
 use model::fleet::Cluster;
@@ -53,7 +54,8 @@ pub(super) fn judge(ctx: &mut LiveContext<'_>) {
         let period = flags(ctx, &site, rendered);
         let Some(page) = ctx.answer(site.name(), "agent/metrics").map(MetricsPage::read) else { continue };
         sending(ctx, &site, &page);
-        summary.extend(period.and_then(|period| log(ctx, &site, &page, period)));
+        let segment = segment_of(rendered, FLAGS).1.unwrap_or(SEGMENT);
+        summary.extend(period.and_then(|period| log(ctx, &site, &page, period, segment)));
     }
     ctx.summary(if summary.is_empty() { "nothing was measured".to_owned() } else { summary.join("; ") });
     ctx.rationale("measured: pages of 32 KiB in the log since the Agent began, by its own clock");
@@ -147,13 +149,19 @@ fn sending(ctx: &mut LiveContext<'_>, site: &Site<'_>, page: &MetricsPage) {
 }
 
 /// The rate at which the log is written, what that bridges, and the room for it.
-fn log(ctx: &mut LiveContext<'_>, site: &Site<'_>, page: &MetricsPage, period: Duration) -> Option<String> {
+fn log(
+    ctx: &mut LiveContext<'_>,
+    site: &Site<'_>,
+    page: &MetricsPage,
+    period: Duration,
+    segment: u64,
+) -> Option<String> {
     ctx.rule("measured");
     let what = "agent/metrics";
     let Some((rate, age)) = page.rate() else {
         return ctx.no_answer(site.name(), what, "the metrics lack pages, start or clock");
     };
-    let bound = Wal { period, bytes: (rate * period.as_secs_f64()) as u64 }.bound();
+    let bound = Wal { period, bytes: (rate * period.as_secs_f64()) as u64, segment }.bound();
     let samples = page.samples().map_or(String::new(), |s| format!(", {} samples/s", format_decimal(s)));
     let measured = format!("at most {} KiB/s over {}{samples}", format_decimal(rate / KIB), format_hours(age));
     ctx.metric(&format!("written on {}", site.name()), measured.clone());
@@ -163,7 +171,7 @@ fn log(ctx: &mut LiveContext<'_>, site: &Site<'_>, page: &MetricsPage, period: D
         ctx.rationale(format!("the Agent of {} is {age} old: too young for a reliable rate", site.name()));
     }
     if bound.shortest < NEED {
-        let breaks = Wal::breaking_rate(period, NEED);
+        let breaks = Wal::breaking_rate(period, segment, NEED);
         let promised = breaks.map_or("nothing".to_owned(), |r| format!("{} KiB/s", format_decimal(r / KIB)));
         let want = format!("no loss for {}: less than {promised} written", format_hours(NEED));
         let got = format!("{measured}: {} bridged", format_hours(bound.shortest));

@@ -1,6 +1,7 @@
 //! C2: an outage of the platform of up to 2.7 h loses no sample.
 
 mod agent;
+mod flags;
 mod form;
 mod live;
 mod metrics;
@@ -15,13 +16,14 @@ use super::Definition;
 use crate::context::ClauseContext;
 use crate::rendered_state::{ClusterManifests, Document, RenderedState};
 use form::{FLAGS, Form, flag, period};
-use model::units::{format_decimal, format_hours, parse_duration, parse_quantity};
+use model::units::{Bytes, format_decimal, format_hours, parse_duration, parse_quantity};
 use wal::{Bound, SEGMENT, Wal};
 
 /// What is promised: 2.7 h.
 pub const NEED: Duration = Duration::from_secs(9720);
 /// The only knob that keeps unsent samples.
 const PERIOD: &str = "--storage.agent.wal-truncate-frequency";
+const SEGMENT_SIZE: &str = "--storage.agent.wal-segment-size";
 /// The default of Prometheus (tsdb/agent/db.go).
 const DEFAULT_PERIOD: Duration = Duration::from_secs(7200);
 /// The most that a sample takes in the log: a value of 8 bytes and two short varints, before compression.
@@ -63,6 +65,7 @@ fn check(state: &RenderedState, ctx: &mut ClauseContext) {
             bridged = bridged.max(bound.shortest + bound.shortest / 2);
         }
         agent::judge(cluster, agent, &Form::of_values(), ctx);
+        flags::judge(cluster, agent, FLAGS, ctx);
         agent::queue(cluster, agent, "server.remoteWrite", ctx);
         rendered::judge(cluster, agent, ctx);
     }
@@ -89,10 +92,11 @@ pub(crate) fn window_of(state: &RenderedState) -> Duration {
 fn log(cluster: &ClusterManifests, agent: &Document, ctx: &mut ClauseContext) -> Option<Bound> {
     ctx.rule("guarantee");
     let (every, bound) = guarantee(cluster, agent, FLAGS, ctx)?;
-    let after = Wal { period: every, bytes: SEGMENT }.bound_after_restart();
-    let rate = Wal::breaking_rate(every, NEED);
-    summarise(every, &bound, &after, rate, ctx);
-    volume(cluster, agent, held(every), ctx);
+    let segment = segment_of(agent, FLAGS).1.unwrap_or(SEGMENT);
+    let after = Wal { period: every, bytes: segment, segment }.bound_after_restart();
+    let rate = Wal::breaking_rate(every, segment, NEED);
+    summarise(every, segment, &bound, &after, rate, ctx);
+    volume(cluster, agent, held(every, segment), ctx);
     ceiling(cluster, agent, rate, ctx);
     retention(cluster, agent, FLAGS, bound.shortest, ctx);
     Some(bound)
@@ -111,7 +115,15 @@ fn guarantee(
         ctx.breach(cluster, agent, &path, "a duration as 3h", "something else", format!("{PERIOD}=3h"));
         return None;
     };
-    let bound = Wal { period: every, bytes: SEGMENT }.bound();
+    let (at, segment) = segment_of(agent, flags);
+    ctx.read(agent, &at);
+    let allowed = 10 << 20..=256 << 20;
+    if !segment.is_some_and(|size| allowed.contains(&size)) {
+        let hint = format!("remove {SEGMENT_SIZE}");
+        ctx.breach(cluster, agent, &at, "segments of 10MB to 256MB: otherwise it does not start", "another size", hint);
+    }
+    let segment = segment.unwrap_or(SEGMENT).clamp(*allowed.start(), *allowed.end());
+    let bound = Wal { period: every, bytes: segment, segment }.bound();
     if bound.shortest < NEED {
         let got = format!("{} at any rate (truncated every {})", format_hours(bound.shortest), format_hours(every));
         let fix = format!("{PERIOD}={}, or more", least_period());
@@ -120,13 +132,24 @@ fn guarantee(
     Some((every, bound))
 }
 
+/// The size of a segment and where it is set, if that is a size. `MB` is 1024 KB (units of kingpin).
+pub(crate) fn segment_of(agent: &Document, flags: &str) -> (String, Option<u64>) {
+    match flag(agent, flags, SEGMENT_SIZE) {
+        Some((path, value)) => {
+            let size = value.trim_end_matches('B').trim_end_matches('i');
+            (path, Bytes::parse(size).map(|bytes| bytes.0).or_else(|| size.parse().ok()))
+        }
+        None => (flags.to_owned(), Some(SEGMENT)),
+    }
+}
+
 /// `1h21m`: with one segment in each period the guarantee is two periods.
 fn least_period() -> String {
     let minutes = NEED.as_secs().div_ceil(2).div_ceil(60);
     format!("{}h{}m", minutes / 60, minutes % 60)
 }
 
-fn summarise(every: Duration, bound: &Bound, after: &Bound, rate: Option<f64>, ctx: &mut ClauseContext) {
+fn summarise(every: Duration, segment: u64, bound: &Bound, after: &Bound, rate: Option<f64>, ctx: &mut ClauseContext) {
     let breaks = rate.map_or("at any rate".to_owned(), |rate| {
         let written = rate * every.as_secs_f64() / MIB;
         format!(
@@ -138,8 +161,9 @@ fn summarise(every: Duration, bound: &Bound, after: &Bound, rate: Option<f64>, c
         )
     });
     ctx.summary(format!(
-        "guaranteed {} while under 128 MiB is written in {}; below {} above {}",
+        "guaranteed {} while under {} MiB is written in {}; below {} above {}",
         format_hours(bound.shortest),
+        segment >> 20,
         format_hours(every),
         format_hours(NEED),
         rate.map_or("nothing".to_owned(), |rate| format!("{} KiB/s", format_decimal(rate / KIB)))
@@ -160,7 +184,8 @@ fn summarise(every: Duration, bound: &Bound, after: &Bound, rate: Option<f64>, c
         format_hours(every)
     ));
     ctx.rationale(format!(
-        "under 128 MiB a period this drops what is older than two periods: {} in the worst case, {} in the best",
+        "under {} MiB a period this drops what is older than two periods: {} in the worst case, {} in the best",
+        segment >> 20,
         format_hours(bound.shortest),
         format_hours(bound.longest)
     ));
@@ -169,10 +194,10 @@ fn summarise(every: Duration, bound: &Bound, after: &Bound, rate: Option<f64>, c
 }
 
 /// The most that the log holds at the rate at which the promise breaks; three segments where it breaks at any.
-fn held(every: Duration) -> u64 {
-    let rate = Wal::breaking_rate(every, NEED);
-    let wal = rate.map(|rate| Wal { period: every, bytes: (rate * every.as_secs_f64()) as u64 });
-    wal.map_or(3 * SEGMENT, |wal| wal.bound().held)
+fn held(every: Duration, segment: u64) -> u64 {
+    let rate = Wal::breaking_rate(every, segment, NEED);
+    let wal = rate.map(|rate| Wal { period: every, bytes: (rate * every.as_secs_f64()) as u64, segment });
+    wal.map_or(3 * segment, |wal| wal.bound().held)
 }
 
 /// The volume holds what the log keeps at the rate at which the guarantee breaks, and it outlives the pod.
@@ -181,6 +206,12 @@ fn volume(cluster: &ClusterManifests, agent: &Document, held: u64, ctx: &mut Cla
     let lasting = "server.persistentVolume.enabled";
     ctx.expect(cluster, agent, lasting, "true", "persistentVolume.enabled: true; an emptyDir dies with the pod");
     ctx.expect(cluster, agent, "server.statefulSet.enabled", "true", "statefulSet.enabled: true keeps one volume");
+    let mount = ctx.text(agent, "server.persistentVolume.mountPath").unwrap_or_else(|| "/data".to_owned());
+    let (at, folder) = flag(agent, FLAGS, "--storage.agent.path").unwrap_or((FLAGS.to_owned(), "data-agent/".into()));
+    if !format!("{folder}/").starts_with(&format!("{}/", mount.trim_end_matches('/'))) {
+        let (want, hint) = (format!("a log on the volume, below {mount}"), format!("--storage.agent.path={mount}"));
+        ctx.breach(cluster, agent, &at, want, folder, hint);
+    }
     let path = "server.persistentVolume.size";
     let Some(has) = ctx.text(agent, path).and_then(|text| parse_quantity(&text)) else {
         ctx.breach(cluster, agent, path, "a size as 2Gi", "nothing", "size: 2Gi");
@@ -198,7 +229,7 @@ fn volume(cluster: &ClusterManifests, agent: &Document, held: u64, ctx: &mut Cla
 fn ceiling(cluster: &ClusterManifests, agent: &Document, rate: Option<f64>, ctx: &mut ClauseContext) {
     ctx.rule("ceiling");
     let interval = ctx.text(agent, "server.global.scrape_interval").and_then(|text| parse_duration(&text));
-    let interval = interval.unwrap_or(Duration::from_secs(60)).as_secs_f64();
+    let interval = interval.unwrap_or(Duration::from_secs(60));
     let mut per_node = 0.0;
     let jobs = agent.get("scrapeConfigs").and_then(serde_json::Value::as_object);
     for (job, _) in jobs.into_iter().flatten() {
@@ -209,8 +240,10 @@ fn ceiling(cluster: &ClusterManifests, agent: &Document, rate: Option<f64>, ctx:
         let limit = ctx.text(agent, &format!("{path}.sample_limit")).and_then(|text| text.parse::<f64>().ok());
         let limit = limit.filter(|limit| *limit > 0.0);
         let kept = keeps(agent, &path);
+        let own = ctx.text(agent, &format!("{path}.scrape_interval")).and_then(|text| parse_duration(&text));
+        let every = own.unwrap_or(interval).as_secs_f64();
         match limit {
-            Some(limit) if job.starts_with("kubernetes-nodes") => per_node += limit,
+            Some(limit) if job.starts_with("kubernetes-nodes") => per_node += limit / every,
             Some(_) => {}
             None if kept => {}
             None => {
@@ -218,7 +251,13 @@ fn ceiling(cluster: &ClusterManifests, agent: &Document, rate: Option<f64>, ctx:
             }
         }
     }
-    let known = per_node * cluster.nodes as f64 / interval;
+    for (path, list) in further_jobs(agent) {
+        let limited = |job: &serde_json::Value| job["sample_limit"].as_u64().is_some_and(|limit| limit > 0);
+        if !list.is_some_and(|jobs| jobs.iter().all(limited)) {
+            ctx.breach(cluster, agent, path, CEILING, "jobs without sample_limit", "sample_limit: 3000");
+        }
+    }
+    let known = per_node * cluster.nodes as f64;
     let bytes = known * SAMPLE;
     ctx.metric(
         "admitted by the node jobs",
@@ -231,10 +270,25 @@ fn ceiling(cluster: &ClusterManifests, agent: &Document, rate: Option<f64>, ctx:
     }
 }
 
+/// Jobs that stand as text, or in files, beside those of the chart; nothing for what cannot be read here.
+fn further_jobs(agent: &Document) -> Vec<(&'static str, Option<Vec<serde_json::Value>>)> {
+    let text = agent.word("extraScrapeConfigs");
+    let read = || model::yaml::parse("extraScrapeConfigs", text).ok()?.into_iter().next()?.value.as_array().cloned();
+    let mut found = Vec::new();
+    found.extend((!text.trim().is_empty()).then(|| ("extraScrapeConfigs", read())));
+    let files = agent.get("scrapeConfigFiles").and_then(serde_json::Value::as_array);
+    found.extend(files.is_some_and(|files| !files.is_empty()).then_some(("scrapeConfigFiles", None)));
+    found
+}
+
 /// A job without a limit that keeps named metrics alone has a ceiling of its own.
 fn keeps(agent: &Document, job: &str) -> bool {
     let rules = agent.get(&format!("{job}.metric_relabel_configs")).and_then(serde_json::Value::as_array);
-    let keep = |rule: &serde_json::Value| rule["action"] == "keep" && rule["source_labels"][0] == "__name__";
+    let named = |rule: &serde_json::Value| {
+        rule["regex"].as_str().is_some_and(|r| !["", ".*", ".+"].contains(&r.trim_matches(['(', ')', '^', '$', ' '])))
+    };
+    let keep =
+        |rule: &serde_json::Value| rule["action"] == "keep" && rule["source_labels"][0] == "__name__" && named(rule);
     rules.is_some_and(|rules| rules.iter().any(keep))
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::context::ClauseContext;
 use crate::rendered_state::{ClusterManifests, Document, RenderedState};
-use model::units::{format_hours, parse_duration};
+use model::units::{Bytes, format_hours, parse_duration, parse_quantity};
 
 const ARGS: &str = "receive.extraArgs";
 const WINDOW: &str = "--tsdb.out-of-order.time-window=";
@@ -18,7 +18,7 @@ pub(super) fn judge(state: &RenderedState, bridged: Duration, ctx: &mut ClauseCo
         ctx.missing(platform, "thanos", "Thanos Receive on the platform", "nothing", hint);
         return;
     };
-    window(platform, thanos, bridged, ctx);
+    window(platform, thanos, bridged, state.apps().count() as u64, ctx);
     reachable(state, platform, thanos, ctx);
 }
 
@@ -37,7 +37,7 @@ pub(super) fn window_in(thanos: &Document) -> (String, Duration) {
     }
 }
 
-fn window(platform: &ClusterManifests, thanos: &Document, bridged: Duration, ctx: &mut ClauseContext) {
+fn window(platform: &ClusterManifests, thanos: &Document, bridged: Duration, apps: u64, ctx: &mut ClauseContext) {
     let (path, window) = window_in(thanos);
     ctx.read(thanos, &path);
     ctx.metric("out-of-order window", format_hours(window));
@@ -55,8 +55,42 @@ fn window(platform: &ClusterManifests, thanos: &Document, bridged: Duration, ctx
         let want = format!("kept for longer than an outage of {}", format_hours(bridged));
         ctx.breach(platform, thanos, "receive.tsdb.retention", want, format_hours(kept), "retention: 7d");
     }
+    for (path, otherwise, bad, want) in [
+        ("receive.enabled", "true", "false", "Thanos Receive on the platform"),
+        ("receive.mode", "standalone", "split", "the receiver that is judged: mode standalone"),
+        ("receive.replicaCount", "3", "0", "at least one replica that receives"),
+    ] {
+        let got = ctx.text(thanos, path).unwrap_or_else(|| otherwise.to_owned());
+        if got == bad {
+            ctx.breach(platform, thanos, path, want, got, format!("{path}, as it is shipped"));
+        }
+    }
+    super::flags::receiver(platform, thanos, ARGS, ctx);
+    room(platform, thanos, apps, ctx);
     let lasting = "receive.persistence.enabled";
     ctx.expect(platform, thanos, lasting, "true", "enabled: true; what was caught up must survive its pod");
+}
+
+/// Blocks are deleted by size, too: what is kept holds an outage of every agent at the rate at which the promise
+/// breaks, and the volume more than that.
+fn room(platform: &ClusterManifests, thanos: &Document, apps: u64, ctx: &mut ClauseContext) {
+    let size = ctx.text(thanos, "receive.persistence.size").and_then(|text| parse_quantity(&text));
+    let flags = super::flags::each(thanos, ARGS).into_iter();
+    let limit = flags.filter(|(_, name, _)| name == "tsdb.max-retention-bytes").find_map(|(path, _, value)| {
+        Some((path, Bytes::parse(value.trim_end_matches('B').trim_end_matches('i'))?.0)).filter(|(_, size)| *size > 0)
+    });
+    let needed = apps * 3 * super::wal::SEGMENT;
+    let path = limit.as_ref().map_or(ARGS, |(path, _)| path);
+    let kept = limit.as_ref().map(|(_, size)| *size).or(size).unwrap_or(0);
+    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
+    if kept < needed {
+        let want = format!("{} kept: an outage of {apps} agents", mib(needed));
+        ctx.breach(platform, thanos, path, want, mib(kept), "--tsdb.max-retention-bytes=8GB, size: 10Gi");
+    }
+    if let Some(size) = size.filter(|size| limit.as_ref().is_some_and(|(_, kept)| kept + kept / 8 > *size)) {
+        let want = "a volume an eighth larger than what is kept: its own log and the block it writes";
+        ctx.breach(platform, thanos, "receive.persistence.size", want, mib(size), "size: 10Gi");
+    }
 }
 
 /// The Service of the mesh on the agents' side has the port of the one here, and that one is offered to the mesh.

@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 use super::form::{Form, flag};
-use super::{CEILING, MIB, agent, guarantee, held, retention, truncated_every};
+use super::wal::SEGMENT;
+use super::{CEILING, MIB, agent, flags, guarantee, held, retention, segment_of, truncated_every};
 use crate::context::ClauseContext;
 use crate::rendered_state::{ClusterManifests, Document};
 use model::units::{format_hours, parse_quantity};
@@ -29,7 +30,7 @@ pub(super) fn judge(cluster: &ClusterManifests, values: &Document, ctx: &mut Cla
     let mut needed = 0;
     if let Some((every, bound)) = guarantee(cluster, workload, &form.flags, ctx) {
         retention(cluster, workload, &form.flags, bound.shortest, ctx);
-        needed = held(every);
+        needed = held(every, segment_of(workload, &form.flags).1.unwrap_or(SEGMENT));
         let set = truncated_every(values).unwrap_or(every);
         if every != set {
             let (want, hint) =
@@ -39,6 +40,7 @@ pub(super) fn judge(cluster: &ClusterManifests, values: &Document, ctx: &mut Cla
         ctx.metric("as rendered", format!("{}, truncated every {}", workload.subject(), format_hours(every)));
     }
     agent::judge(cluster, workload, &form, ctx);
+    flags::judge(cluster, workload, &form.flags, ctx);
     volume(cluster, workload, &form, needed, ctx);
     ctx.rule("queue");
     match made.iter().find(|s| s.word("kind") == "ConfigMap" && s.get(CONFIG).is_some()) {

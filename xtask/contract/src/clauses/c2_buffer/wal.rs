@@ -2,7 +2,7 @@
 //!
 //! `tsdb/agent/db.go` of Prometheus: every truncate period the open segment is closed, and of the closed ones, without
 //! the newest, the lower two thirds are dropped: `last = first + (last - first) * 2 / 3`, inclusive. Remote write never
-//! sends samples from checkpoints, so a dropped segment is a lost one. A segment is full at 128 MiB.
+//! sends samples from checkpoints, so a dropped segment is a lost one. A segment is full at 128 MiB, unless a flag says so.
 //!
 //! Time is counted in bytes written since the start, so that nothing is rounded: a period *is* the bytes written in
 //! it. Not in the model, and each on the safe side: the segment whose file the reader still holds, and its queue in
@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+/// The default size of a segment (tsdb/wlog/wlog.go).
 pub const SEGMENT: u64 = 128 << 20;
 /// Periods that are played through; the second half is steady.
 const PERIODS: u64 = 200;
@@ -20,6 +21,8 @@ pub struct Wal {
     /// `--storage.agent.wal-truncate-frequency`.
     pub period: Duration,
     pub bytes: u64,
+    /// `--storage.agent.wal-segment-size`, in bytes.
+    pub segment: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +53,9 @@ impl Wal {
 
     /// The largest number of bytes a second below which every rate bridges an outage of `need`, up to a limit of
     /// 64 segments in a period. The bound is no slope, it jumps; so every segment boundary is asked.
-    pub fn breaking_rate(period: Duration, need: Duration) -> Option<f64> {
-        let step = SEGMENT / 16;
-        let holds = |bytes: u64| Wal { period, bytes }.play_for(60, None).shortest >= need;
+    pub fn breaking_rate(period: Duration, segment: u64, need: Duration) -> Option<f64> {
+        let step = segment / 16;
+        let holds = |bytes: u64| Wal { period, bytes, segment }.play_for(60, None).shortest >= need;
         let first = (1..=64 * 16).map(|i| i * step).find(|bytes| !holds(*bytes))?;
         let (mut low, mut high) = (first - step, first);
         while high - low > 1 {
@@ -80,7 +83,7 @@ impl Wal {
         let (mut shortest, mut phase, mut longest, mut held) = (u64::MAX, 0u64, 0u64, 0u64);
         for tick in 1..=periods {
             let now = tick * period;
-            fill(&mut closed, &mut opened, now, restart);
+            fill(&mut closed, &mut opened, now, restart, self.segment);
             closed.push(now);
             opened = now;
             let steady = tick > periods / 2 + 1;
@@ -110,9 +113,9 @@ impl Wal {
 }
 
 /// Segments that became full before `now`, and the one that a restart closed.
-fn fill(closed: &mut Vec<u64>, opened: &mut u64, now: u64, restart: Option<u64>) {
+fn fill(closed: &mut Vec<u64>, opened: &mut u64, now: u64, restart: Option<u64>, segment: u64) {
     loop {
-        let full = *opened + SEGMENT;
+        let full = *opened + segment;
         let next = match restart {
             Some(at) if at > *opened && at < now && at < full => at,
             _ => full,
@@ -132,7 +135,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn hours(period: f64, mib: u64) -> f64 {
-        let wal = Wal { period: Duration::from_secs_f64(period * 3600.0), bytes: mib * MIB };
+        let wal = Wal { period: Duration::from_secs_f64(period * 3600.0), bytes: mib * MIB, segment: SEGMENT };
         (wal.bound().shortest.as_secs_f64() / 36.0).round() / 100.0
     }
 
@@ -153,7 +156,7 @@ mod tests {
     #[test]
     fn it_agrees_with_trying_every_outage() {
         for bytes in [40, 128, 129, 200, 300, 384, 400, 512, 700].map(|m| m * MIB) {
-            let wal = Wal { period: Duration::from_secs(7200), bytes };
+            let wal = Wal { period: Duration::from_secs(7200), bytes, segment: SEGMENT };
             let drops = drops(bytes, 60);
             let steady = drops.iter().filter(|(at, _)| *at > 30 * bytes);
             let shortest = steady.map(|(at, end)| at - end).min().expect("it drops");
@@ -191,7 +194,7 @@ mod tests {
     #[test]
     fn a_restart_before_the_outage_costs_nothing() {
         for mib in [1, 60, 128, 129, 256, 384, 448] {
-            let wal = Wal { period: Duration::from_secs(3 * 3600), bytes: mib * MIB };
+            let wal = Wal { period: Duration::from_secs(3 * 3600), bytes: mib * MIB, segment: SEGMENT };
             assert_eq!(wal.bound_after_restart().shortest, wal.bound().shortest, "{mib} MiB");
         }
     }
@@ -199,10 +202,11 @@ mod tests {
     #[test]
     fn the_breaking_rate_is_where_the_guarantee_falls_below_the_need() {
         let need = Duration::from_secs(9720);
-        let rate = |hours: u64| Wal::breaking_rate(Duration::from_secs(hours * 3600), need);
+        let rate = |hours: u64| Wal::breaking_rate(Duration::from_secs(hours * 3600), SEGMENT, need);
         let mib = |rate: Option<f64>, hours: f64| (rate.unwrap() * hours * 3600.0 / MIB as f64 * 10.0).round() / 10.0;
         assert_eq!(mib(rate(2), 2.0), 128.0);
         assert_eq!(mib(rate(3), 3.0), 384.0);
         assert_eq!(rate(1), None);
+        assert_eq!(mib(Wal::breaking_rate(Duration::from_secs(3 * 3600), SEGMENT / 8, need), 3.0), 48.0);
     }
 }
