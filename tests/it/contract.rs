@@ -35,11 +35,14 @@ fn shipped() -> Report {
 
 /// The finding of its clause that catches a mutant, if there is one.
 fn caught(data: &Data, clause: Clause, mutant: &DataMutant) -> Option<Finding> {
-    let DataMutant { name, file, from, to, holds } = mutant;
-    let text = &data[file];
-    assert!(text.contains(from), "{name}: its text is gone from {file}");
+    let DataMutant { name, file, from, to, holds, and } = mutant;
     let mut data = data.clone();
-    data.insert(file.clone(), text.replacen(from, to, 1));
+    let changes = and.iter().map(|[file, from, to]| (file, from, to));
+    for (file, from, to) in changes.chain([(file, from, to)]) {
+        let text = &data[file];
+        assert!(text.contains(from), "{name}: its text is gone from {file}");
+        data.insert(file.clone(), text.replacen(from, to, 1));
+    }
     let report = judge(&data).unwrap_or_else(|p| panic!("{name} is no valid data: {p:#?}"));
     let found = report.findings().find(|f| *holds || f.clause == clause)?.clone();
     assert!(!holds, "{name} breaks nothing: {found:#?}");

@@ -32,7 +32,7 @@ remote_write:
 
 /// What the model says of such an agent, which writes far less than a segment.
 fn bound() -> Bound {
-    Wal { period: PERIOD, bytes: 1 << 16 }.bound()
+    Wal { period: PERIOD, bytes: 1 << 16, segment: contract::clauses::c2_buffer::wal::SEGMENT }.bound()
 }
 
 struct Agent {

@@ -25,6 +25,9 @@ pub struct DataMutant {
     /// A change that every clause must accept.
     #[serde(default)]
     pub holds: bool,
+    /// Further changes that belong to it: file, text, and what stands there then.
+    #[serde(default)]
+    pub and: Vec<[String; 3]>,
 }
 
 /// The same in what a release renders; or a further document, by its name in `tests/fixtures/renders/more.yaml`.

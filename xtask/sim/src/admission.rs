@@ -72,7 +72,7 @@ fn feature(release: &Revision, name: &str, key: &str) -> Value {
     if controller.is_null() { release.values["features"][name][key].clone() } else { controller.clone() }
 }
 
-fn is_selected(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
+pub fn is_selected(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
     let pairs = selector["matchLabels"].as_object().into_iter().flatten();
     let mut terms = selector["matchExpressions"].as_array().into_iter().flatten();
     pairs.into_iter().all(|(key, want)| labels.get(key).is_some_and(|v| want == v.as_str()))
@@ -88,7 +88,7 @@ fn is_selected(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
         })
 }
 
-fn namespace_labels(cluster: &Cluster, namespace: &str) -> BTreeMap<String, String> {
+pub fn namespace_labels(cluster: &Cluster, namespace: &str) -> BTreeMap<String, String> {
     let mut labels = cluster.namespaces.get(namespace).cloned().unwrap_or_default();
     labels.insert("kubernetes.io/metadata.name".into(), namespace.to_owned());
     labels

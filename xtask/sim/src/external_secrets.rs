@@ -2,6 +2,7 @@
 //! reports it (sources of External Secrets 2.9: an error of the provider leaves the target untouched; only a provider
 //! that answers "none" deletes, if configured to).
 
+use crate::admission;
 use crate::cluster::SyncedSecret;
 use crate::conditions::Breach;
 use crate::mesh::platform_with;
@@ -33,6 +34,7 @@ impl SimState {
         let revoked = self.breach_active(cluster, Breach::SecretDeleted);
         let wanted: Vec<(String, Duration)> = cluster
             .objects_of("externalsecret")
+            .filter(|(_, object)| is_processed(cluster, object))
             .map(|(_, object)| (target(object), refresh_interval(object)))
             .filter(|(key, every)| revoked || cluster.synced_secrets.get(key).is_none_or(|sync| sync.due(*every, now)))
             .collect();
@@ -63,12 +65,45 @@ impl SimState {
                 cluster.synced_secrets.get(&target(object)).filter(|sync| sync.good && sync.done == sync.marked)?;
             Some(sync.read? + refresh_interval(object))
         };
-        cluster.objects_of("externalsecret").map(next).try_fold(Duration::MAX, |first, next| Some(first.min(next?)))
+        let all = cluster.objects_of("externalsecret").filter(|(_, object)| is_processed(cluster, object));
+        all.map(next).try_fold(Duration::MAX, |first, next| Some(first.min(next?)))
     }
 
     fn reads_vault(&self, cluster: &Cluster, now: Duration) -> bool {
         platform_with(self, cluster, "vault", now).is_some_and(|there| !self.vault_sealed(there))
     }
+}
+
+/// Whether the controller takes an ExternalSecret: one that runs, for its namespace, and a store of its class that lets the
+/// namespace in (ShouldProcessStore and the arguments of chart 2.9). What it does not take gets no status.
+fn is_processed(cluster: &Cluster, object: &Value) -> bool {
+    let Some(values) = cluster.release("external-secrets").map(|release| &release.values) else { return false };
+    let namespace = text(object, "/metadata/namespace");
+    let scope = values["scopedNamespace"].as_str().filter(|scope| !scope.is_empty());
+    let stores = ["clustersecretstore", "secretstore"].into_iter().flat_map(|kind| cluster.objects_of(kind));
+    let named = |(_, store): &(&String, &Value)| {
+        store["metadata"]["name"] == object["spec"]["secretStoreRef"]["name"]
+            && text(store, "/kind") == object["spec"]["secretStoreRef"]["kind"].as_str().unwrap_or("SecretStore")
+    };
+    let class = values["controllerClass"].as_str().filter(|class| !class.is_empty()).unwrap_or("default");
+    let ours = |(_, store): (&String, &Value)| {
+        let cluster_wide = text(store, "/kind") == "ClusterSecretStore";
+        let on = values[if cluster_wide { "processClusterStore" } else { "processSecretStore" }] != json!(false);
+        let conditions = store["spec"]["conditions"].as_array().cloned().unwrap_or_default();
+        let lets_in = |c: &Value| {
+            let selector = &c["namespaceSelector"];
+            let labels = admission::namespace_labels(cluster, namespace);
+            c["namespaces"].as_array().is_some_and(|n| n.contains(&json!(namespace)))
+                || (selector.is_object() && admission::is_selected(selector, &labels))
+        };
+        on && !(cluster_wide && values["scopedRBAC"] == json!(true))
+            && ["", class].contains(&text(store, "/spec/controller"))
+            && (conditions.is_empty() || conditions.iter().any(lets_in))
+    };
+    values["createOperator"] != json!(false)
+        && values["replicaCount"] != json!(0)
+        && scope.is_none_or(|scope| scope == namespace)
+        && stores.filter(named).any(ours)
 }
 
 fn refresh_interval(object: &Value) -> Duration {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::context::{ClauseContext, shown};
+use crate::context::{ClauseContext, plain, shown};
 use crate::live::{LiveContext, Site, probes};
 use crate::rendered_state::{ClusterManifests, Document, RenderedState};
 use model::fleet::Cluster;
@@ -20,15 +20,96 @@ use plan::{Expect, Step};
 const OLDEST: Duration = Duration::from_secs(24 * 3600);
 const PROMTAIL: &str = "promtail";
 const LASTING: &str = "positions that outlive a reboot";
+const ENDLESS: &str = "a push is tried again without end";
+
+/// A chart that ships logs: where its values set the file of positions (and what counts otherwise), mounts and volumes of
+/// the pod, and the kind of workload.
+struct Shipper {
+    chart: &'static str,
+    positions: (&'static str, &'static str),
+    mounts: &'static str,
+    volumes: &'static str,
+    kind: (&'static str, &'static str),
+    /// The first place at which it gives up, if there is one: path and what stands there.
+    gives_up: fn(&Document) -> Option<(String, String)>,
+}
+
+const SHIPPERS: [Shipper; 3] = [
+    Shipper {
+        chart: PROMTAIL,
+        positions: ("config.positions.filename", "/run/promtail/positions.yaml"),
+        mounts: "defaultVolumeMounts",
+        volumes: "defaultVolumes",
+        kind: ("daemonset.enabled", "true"),
+        gives_up: |values| {
+            let clients = values.get("config.clients").and_then(Value::as_array).into_iter().flatten().enumerate();
+            let tries =
+                clients.map(|(i, c)| (format!("config.clients.{i}"), plain(&c["backoff_config"]["max_retries"])));
+            let path = |(at, tries): (String, String)| (format!("{at}.backoff_config.max_retries"), tries);
+            tries.map(path).find(|(_, tries)| tries != "0")
+        },
+    },
+    // `max_backoff_retries` of each endpoint of `loki.write` is 10 unless it is set; 0 is without end (dskit/backoff).
+    Shipper {
+        chart: "alloy",
+        positions: ("alloy.storagePath", "/tmp/alloy"),
+        mounts: "alloy.mounts.extra",
+        volumes: "controller.volumes.extra",
+        kind: ("controller.type", "daemonset"),
+        gives_up: |values| {
+            let path = "alloy.configMap.content";
+            let endpoints = blocks(values.word(path), |line| line.starts_with("endpoint") && line.ends_with('{'));
+            let mut words = endpoints.iter().map(|block| setting(block, "max_backoff_retries").unwrap_or("10"));
+            let got = if endpoints.is_empty() { Some("no endpoint") } else { words.find(|tries| *tries != "0") };
+            got.map(|got| (path.to_owned(), format!("max_backoff_retries: {got}")))
+        },
+    },
+    // `DB` of the input `tail` is its file of positions; `Retry_Limit` is 1 unless it is set.
+    Shipper {
+        chart: "fluent-bit",
+        positions: ("config.inputs", ""),
+        mounts: "daemonSetVolumeMounts",
+        volumes: "daemonSetVolumes",
+        kind: ("kind", "DaemonSet"),
+        gives_up: |values| {
+            let path = "config.outputs";
+            let outputs = blocks(values.word(path), |line| line.eq_ignore_ascii_case("[OUTPUT]"));
+            let limit = |block: &&str| !matches!(setting(block, "retry_limit"), Some("False" | "false" | "no_limits"));
+            let got =
+                outputs.iter().find(|block| limit(block)).map(|block| setting(block, "retry_limit").unwrap_or("1"));
+            got.map(|got| (path.to_owned(), format!("Retry_Limit {got}")))
+        },
+    },
+];
+
+/// The parts of a text that begin at such lines.
+fn blocks(text: &str, begins: impl Fn(&str) -> bool) -> Vec<&str> {
+    let line = |line: &str| line.as_ptr() as usize - text.as_ptr() as usize;
+    let mut starts: Vec<usize> = text.lines().filter(|l| begins(l.trim())).map(line).collect();
+    starts.push(text.len());
+    starts.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect()
+}
+
+/// The value of `name = value` or `Name value` in a block.
+fn setting<'a>(block: &'a str, name: &str) -> Option<&'a str> {
+    let words = |line: &'a str| line.split_once('#').map_or(line, |(line, _)| line).split([' ', '=', '\t']);
+    block.lines().find_map(|line| {
+        let mut words = words(line.trim()).filter(|word| !word.is_empty());
+        words.next().filter(|word| word.eq_ignore_ascii_case(name)).and_then(|_| words.next())
+    })
+}
 
 pub(super) fn judge(state: &RenderedState, ctx: &mut ClauseContext) {
     for cluster in state.apps() {
         ctx.rule("logs");
-        match probes::release_of(cluster, PROMTAIL) {
-            Some(promtail) => logs(cluster, promtail, ctx),
+        let known = SHIPPERS.iter().find_map(|s| Some((s, probes::release_of(cluster, s.chart)?)));
+        match known {
+            Some((shipper, values)) => logs(cluster, shipper, values, ctx),
             None => {
-                let hint = "list the chart promtail for `workload` in charts/releases.toml";
-                ctx.missing(cluster, PROMTAIL, "Promtail on every app cluster", "nothing", hint);
+                let names: Vec<&str> = SHIPPERS.iter().map(|s| s.chart).collect();
+                let want = format!("a log shipper on every app cluster whose settings are known: {}", names.join(", "));
+                let hint = "list one of these charts for `workload` in charts/releases.toml";
+                ctx.missing(cluster, PROMTAIL, &want, "none", hint);
             }
         }
     }
@@ -42,27 +123,46 @@ pub(super) fn judge(state: &RenderedState, ctx: &mut ClauseContext) {
     ctx.rationale("Argo CD runs on the platform and stops with it; nothing depends on it, and nothing is pruned");
 }
 
-/// Positions outlive a reboot, and a push is retried until it succeeds.
-fn logs(cluster: &ClusterManifests, promtail: &Document, ctx: &mut ClauseContext) {
-    let path = "config.positions.filename";
-    let file = ctx.text(promtail, path).unwrap_or_default();
-    let (mounts, volumes) = (ctx.list(promtail, "defaultVolumeMounts"), ctx.list(promtail, "defaultVolumes"));
-    if !on_disk(&file, mounts, volumes) {
-        let hint = "a hostPath such as /var/lib/promtail, mounted where positions.filename points";
-        let got = format!("{} on no lasting path of the node", shown(Some(&file)));
-        ctx.breach(cluster, promtail, path, LASTING, got, hint);
+/// It runs on every node, its positions outlive a reboot, and a push is retried until it succeeds.
+fn logs(cluster: &ClusterManifests, shipper: &Shipper, values: &Document, ctx: &mut ClauseContext) {
+    let (path, daemon) = shipper.kind;
+    let kind = ctx.text(values, path).unwrap_or_else(|| daemon.to_owned());
+    if kind != daemon {
+        ctx.breach(cluster, values, path, "a log shipper on every node", kind, format!("{path}: {daemon}"));
     }
-    for (i, _) in ctx.list(promtail, "config.clients").iter().enumerate() {
-        let path = format!("config.clients.{i}.backoff_config.max_retries");
-        ctx.expect(cluster, promtail, &path, "0", "max_retries: 0; it means without end");
+    let (path, otherwise) = shipper.positions;
+    let set = ctx.text(values, path);
+    let file = match shipper.chart {
+        "fluent-bit" => set.as_deref().and_then(|text| setting(text, "db")).unwrap_or_default().to_owned(),
+        _ => set.unwrap_or_else(|| otherwise.to_owned()),
+    };
+    let (mounts, volumes) = (ctx.list(values, shipper.mounts), ctx.list(values, shipper.volumes));
+    if !on_disk(&file, mounts, volumes) {
+        let hint = format!("a hostPath such as /var/lib/{}, mounted where the positions are", shipper.chart);
+        let got =
+            format!("{} on no lasting path of the node", shown(Some(&file).filter(|f| !f.is_empty()).map(|f| &**f)));
+        ctx.breach(cluster, values, path, LASTING, got, hint);
+    }
+    if let Some((path, got)) = (shipper.gives_up)(values) {
+        ctx.breach(
+            cluster,
+            values,
+            &path,
+            ENDLESS,
+            got,
+            "max_retries: 0, max_backoff_retries = 0, Retry_Limit no_limits",
+        );
     }
     let path = "config.snippets.extraLimitsConfig";
-    let limits = ctx.text(promtail, path).unwrap_or_default();
+    let limits = ctx.text(values, path).unwrap_or_default();
     if limits.lines().any(|line| line.trim() == "readline_rate_drop: true") {
         let (got, hint) = ("lines are dropped at a high rate", "readline_rate_drop: false");
-        ctx.breach(cluster, promtail, path, "lines wait", got, hint);
+        ctx.breach(cluster, values, path, "lines wait", got, hint);
     }
     ctx.metric("log lines", "positions on the node's disk, pushed until it succeeds");
+    if shipper.chart != PROMTAIL {
+        ctx.rationale(format!("what {} runs with is not read: the live tier asks Promtail alone", shipper.chart));
+    }
 }
 
 /// Whether a file lies on a hostPath that outlives a reboot: not below `/run`, `/tmp` and `/dev/shm`.

@@ -5,7 +5,7 @@ mod outage;
 
 use std::time::Duration;
 
-use super::Definition;
+use super::{Definition, c4_policy};
 use crate::context::{ClauseContext, shown};
 use crate::rendered_state::{ClusterManifests, Document, RenderedState};
 use model::units::{format_hours, parse_duration};
@@ -53,10 +53,16 @@ fn check(state: &RenderedState, ctx: &mut ClauseContext) {
             here += 1;
             pace(cluster, secret, ctx);
             keeping(cluster, secret, ctx);
-            its_store(cluster, secret, ctx);
+            its_stores(cluster, secret, ctx);
+            served(cluster, secret, ctx);
         }
         for store in stores(cluster) {
             no_own_refresh(cluster, store, ctx);
+            served(cluster, store, ctx);
+        }
+        for all in cluster.objects("ClusterExternalSecret") {
+            let want = "ExternalSecrets that are judged, one by one";
+            ctx.breach(cluster, all, "kind", want, "a ClusterExternalSecret", "kind: ExternalSecret");
         }
         if here == 0 {
             let hint = "give app clusters the manifest `secret-stores`";
@@ -99,21 +105,65 @@ fn keeping(cluster: &ClusterManifests, secret: &Document, ctx: &mut ClauseContex
     ctx.rule("keeping");
     ctx.expect(cluster, secret, "spec.target.deletionPolicy", "Retain", "deletionPolicy: Retain");
     ctx.expect(cluster, secret, "spec.target.creationPolicy", "Orphan", "creationPolicy: Orphan");
+    if ctx.on(secret, "spec.target.immutable", false) {
+        let want = "a Secret that can be refreshed";
+        let hint = "remove immutable: the first content would stay for ever";
+        ctx.breach(cluster, secret, "spec.target.immutable", want, "immutable: true", hint);
+    }
 }
 
 fn stores(cluster: &ClusterManifests) -> impl Iterator<Item = &Document> {
     cluster.objects("ClusterSecretStore").chain(cluster.objects("SecretStore"))
 }
 
-fn its_store(cluster: &ClusterManifests, secret: &Document, ctx: &mut ClauseContext) {
+/// The version that the CRDs of External Secrets serve: v1beta1 is gone since 0.17.
+fn served(cluster: &ClusterManifests, object: &Document, ctx: &mut ClauseContext) {
+    ctx.rule("served");
+    let (want, hint) = ("external-secrets.io/v1", "apiVersion: external-secrets.io/v1");
+    ctx.expect(cluster, object, "apiVersion", want, hint);
+}
+
+/// Every store that a secret is read from: its own, and those of single keys.
+fn its_stores(cluster: &ClusterManifests, secret: &Document, ctx: &mut ClauseContext) {
     ctx.rule("store");
-    let (kind, path) = (ctx.text(secret, "spec.secretStoreRef.kind"), "spec.secretStoreRef.name");
-    let name = ctx.text(secret, path).unwrap_or_default();
-    let kind = kind.unwrap_or_else(|| "SecretStore".to_owned());
-    let known = stores(cluster).any(|s| s.word("kind") == kind && s.word("metadata.name") == name);
-    if !known {
-        let got = format!("{kind} {name}");
-        ctx.breach(cluster, secret, path, "a store that exists", got, "name: vault");
+    let keys = ["data", "dataFrom"].into_iter().flat_map(|list| {
+        let items = secret.get(&format!("spec.{list}")).and_then(serde_json::Value::as_array).map_or(0, Vec::len);
+        (0..items).map(move |i| format!("spec.{list}.{i}.sourceRef.storeRef"))
+    });
+    let own = std::iter::once("spec.secretStoreRef".to_owned());
+    for at in own.chain(keys.filter(|at| secret.get(at).is_some())) {
+        let (kind, path) = (ctx.text(secret, &format!("{at}.kind")), format!("{at}.name"));
+        let name = ctx.text(secret, &path).unwrap_or_default();
+        let kind = kind.unwrap_or_else(|| "SecretStore".to_owned());
+        let near = |s: &Document| kind == "ClusterSecretStore" || s.namespace() == secret.namespace();
+        let known = stores(cluster).find(|s| s.word("kind") == kind && s.word("metadata.name") == name && near(s));
+        let Some(store) = known else {
+            let got = format!("{kind} {name}");
+            ctx.breach(cluster, secret, &path, "a store that exists", got, "name: vault");
+            continue;
+        };
+        offered(cluster, store, secret.namespace(), ctx);
+    }
+}
+
+/// A store may be for some namespaces alone: any one of its conditions lets a namespace in.
+fn offered(cluster: &ClusterManifests, store: &Document, space: &str, ctx: &mut ClauseContext) {
+    let conditions = ctx.list(store, "spec.conditions");
+    let labels = c4_policy::labels(cluster, space);
+    let lets_in = |c: &serde_json::Value| {
+        let named = c["namespaces"].as_array().is_some_and(|list| list.iter().any(|n| n == space));
+        named || (c["namespaceSelector"].is_object() && c4_policy::selects(&c["namespaceSelector"], &labels))
+    };
+    if !conditions.is_empty() && !conditions.iter().any(lets_in) {
+        let want = format!("a store that namespace {space} may use");
+        ctx.breach(
+            cluster,
+            store,
+            "spec.conditions",
+            want,
+            "its conditions leave it out",
+            format!("namespaces: [{space}]"),
+        );
     }
 }
 
@@ -128,6 +178,14 @@ fn no_own_refresh(cluster: &ClusterManifests, store: &Document, ctx: &mut Clause
         ctx.breach(cluster, store, path, want, own, hint);
     }
     ctx.read(store, "spec.retrySettings.maxRetries");
+    let class = ctx.text(store, "spec.controller").unwrap_or_default();
+    let release = cluster.releases().find(|s| s.chart() == Some("external-secrets"));
+    let ours = release.and_then(|r| ctx.text(r, "controllerClass")).filter(|class| !class.is_empty());
+    let ours = ours.unwrap_or_else(|| "default".to_owned());
+    if !class.is_empty() && class != ours {
+        let want = format!("a store of the controller that runs here: {ours}");
+        ctx.breach(cluster, store, "spec.controller", want, class, "remove controller");
+    }
 }
 
 /// How soon after an outage it retries.
@@ -156,10 +214,33 @@ fn controller(cluster: &ClusterManifests, release: &Document, ctx: &mut ClauseCo
         }
     }
     as_rendered(cluster, release, ctx);
+    let scope = ctx.text(release, "scopedNamespace").filter(|space| !space.is_empty());
+    let scoped = ctx.on(release, "scopedRBAC", false);
+    if scope.is_some() || scoped {
+        let got = scope.unwrap_or_else(|| format!("{} alone", release.namespace()));
+        let path = if scoped { "scopedRBAC" } else { "scopedNamespace" };
+        let want = "a controller for every namespace, and for stores of the cluster";
+        ctx.breach(cluster, release, path, want, got, "remove scopedNamespace and scopedRBAC");
+    }
+    let path = "replicaCount";
+    if ctx.text(release, path).is_some_and(|n| n == "0") {
+        ctx.breach(cluster, release, path, "a controller that runs", "0", "replicaCount: 1");
+    }
+    let judged = ["namespace", "controller-class", "store-requeue-interval"];
+    let off = ["enable-cluster-store-reconciler", "enable-secret-store-reconciler"];
+    for name in judged.into_iter().chain(off) {
+        let path = format!("extraArgs.{name}");
+        if ctx.read(release, &path).is_some() {
+            let want = "what the values say, not another argument";
+            ctx.breach(cluster, release, &path, want, format!("--{name} again"), format!("remove {path}"));
+        }
+    }
     ctx.rule("objects");
-    for switch in ["crds.createClusterSecretStore", "installCRDs"] {
+    let switches = ["crds.createClusterSecretStore", "installCRDs", "createOperator", "processClusterStore"];
+    for switch in switches.into_iter().chain(["processSecretStore"]) {
         if !ctx.on(release, switch, true) {
-            ctx.breach(cluster, release, switch, "resources for stores and secrets", "off", format!("{switch}: true"));
+            let want = "resources for stores and secrets, and a controller for them";
+            ctx.breach(cluster, release, switch, want, "off", format!("{switch}: true"));
         }
     }
 }

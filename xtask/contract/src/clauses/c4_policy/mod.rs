@@ -12,6 +12,7 @@ use crate::context::ClauseContext;
 use crate::rendered_state::{ClusterManifests, Document, RenderedState};
 use model::fleet::Role;
 use policies::Covered;
+pub(super) use policies::{labels, selects};
 
 pub(super) static CLAUSE: Definition = Definition {
     probes: live::probes,

@@ -68,14 +68,14 @@ pub(super) fn is_system(cluster: &ClusterManifests, space: &str) -> bool {
 }
 
 /// The labels that a namespace has by its manifest, and the one that it always has.
-pub(super) fn labels(cluster: &ClusterManifests, space: &str) -> BTreeMap<String, String> {
+pub(in crate::clauses) fn labels(cluster: &ClusterManifests, space: &str) -> BTreeMap<String, String> {
     let made = cluster.objects("Namespace").find(|s| s.word("metadata.name") == space);
     let own = made.and_then(|s| s.get("metadata.labels")?.as_object()).into_iter().flatten();
     own.map(|(key, value)| (key.clone(), plain(value))).chain([(NAME.to_owned(), space.to_owned())]).collect()
 }
 
 /// Whether a label selector selects an object with these labels. An empty one selects everything.
-pub(super) fn selects(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
+pub(in crate::clauses) fn selects(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
     let wanted = selector["matchLabels"].as_object().into_iter().flatten();
     let mut expressions = selector["matchExpressions"].as_array().into_iter().flatten();
     wanted.into_iter().all(|(key, value)| labels.get(key).is_some_and(|have| value == have.as_str()))

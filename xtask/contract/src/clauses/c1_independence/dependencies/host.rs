@@ -66,7 +66,8 @@ impl Hosts {
             return self.image(text);
         }
         let said = self.names(text).into_iter().next();
-        said.or_else(|| words(text).find_map(|word| self.host(document, word)))
+        let ran = is_run(path);
+        said.or_else(|| words(text).find_map(|word| self.host(document, word, ran)))
     }
 
     /// Names of the platform itself: its facts, machines, API server and addresses. For any text.
@@ -98,8 +99,9 @@ impl Hosts {
         address.is_some_and(|a| self.platform_ranges.iter().any(|range| range.contains(&a)))
     }
 
-    /// A word of a value, if it is a host that only the platform can answer for.
-    fn host(&self, document: &Document, word: &str) -> Option<(String, Owner)> {
+    /// A word of a value, if it is a host that only the platform can answer for. What a container runs with may name one
+    /// without scheme and port.
+    fn host(&self, document: &Document, word: &str, ran: bool) -> Option<(String, Owner)> {
         let url = word.contains("://");
         let host = bare(word);
         if let Ok(address) = host.parse::<Ipv4Addr>() {
@@ -112,11 +114,11 @@ impl Hosts {
             return unknown.then(|| (host.to_owned(), Owner::Unknown("an address of nothing in the fleet".into())));
         }
         // `loki:3100` is as good a name as `http://loki`.
-        let located = url || is_located(word);
-        let labels: Vec<&str> = host.split('.').collect();
+        let located = url || is_located(word) || ran;
+        let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
         let service = match labels[..] {
             [name] if located => format!("{}/{name}", document.namespace()),
-            [name, space] if located => format!("{space}/{name}"),
+            [name, space] if located || self.stubs.contains(&format!("{space}/{name}")) => format!("{space}/{name}"),
             [name, space, "svc", ..] => format!("{space}/{name}"),
             _ => return None,
         };
@@ -153,7 +155,22 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_located(word: &str) -> bool {
-    word.split_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    let port = |rest: &str| rest.split('/').next().is_some_and(|port| port.parse::<u16>().is_ok());
+    word.split_once(':').is_some_and(|(host, rest)| !host.is_empty() && port(rest))
+}
+
+/// Whether a text is an argument, a part of a command after its program, or the value of an environment variable; in
+/// values of charts, too. `env` of a chart may be a map.
+fn is_run(path: &str) -> bool {
+    let keys: Vec<&str> = path.split('.').collect();
+    let list = |at: usize| keys.get(at).is_some_and(|key| key.to_lowercase().ends_with("args") || *key == "command");
+    match keys[..] {
+        [.., "command", "0"] => false,
+        [.., _] if keys.len() > 1 && list(keys.len() - 2) => true,
+        [.., list, _, "value"] if list.to_lowercase().contains("env") => true,
+        [.., map, _] => ["env", "extraEnv", "extraEnvVars", "environment"].contains(&map),
+        _ => false,
+    }
 }
 
 /// `http://user@host:80/path` gives `host`.
@@ -171,7 +188,18 @@ mod tests {
     #[test]
     fn a_port_makes_a_word_a_place() {
         assert!(is_located("loki:3100") && is_located("vault.vault:8200"));
+        assert!(is_located("vault.vault:8200/v1"));
         assert!(["loki", "loki:x", "docker.io/a:1.2", ":80", "a:1:2"].iter().all(|word| !is_located(word)));
+    }
+
+    #[test]
+    fn what_a_container_runs_with_is_known_by_its_path() {
+        let pod = "spec.template.spec.initContainers.0";
+        for path in ["args.0", "command.2", "env.1.value", "lifecycle.postStart.exec.command.1"] {
+            assert!(is_run(&format!("{pod}.{path}")), "{path}");
+        }
+        assert!(is_run("server.extraEnv.0.value") && is_run("extraArgs.2") && is_run("grafana.env.HOST"));
+        assert!(["command.0", "image", "env.0.name", "name"].iter().all(|path| !is_run(&format!("{pod}.{path}"))));
     }
 
     #[test]

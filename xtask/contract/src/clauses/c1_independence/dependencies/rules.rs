@@ -3,7 +3,10 @@
 use super::{Class, Owner};
 use crate::rendered_state::{Document, Kind};
 
-/// Who may depend (release or kind of object), by which value (`*` is one element), and why an outage is survived.
+/// Judged by its own rule: `c1.logs`.
+const SHIPPED: &str = "lines wait in the log files, positions are on disk and it retries without end";
+
+/// Who may depend (release, chart or kind of object), by which value (`*` is one element), and why an outage is survived.
 const SURVIVE: &[(&str, &str, Class, &str)] = &[
     (
         "prometheus-agent",
@@ -11,12 +14,9 @@ const SURVIVE: &[(&str, &str, Class, &str)] = &[
         Class::Buffered,
         "samples wait in the agent's log, for as long as C2 computes",
     ),
-    (
-        "promtail",
-        "config.clients.*.url",
-        Class::Buffered,
-        "lines wait in the log files, positions are on disk and it retries without end",
-    ),
+    ("promtail", "config.clients.*.url", Class::Buffered, SHIPPED),
+    ("alloy", "alloy.configMap.content", Class::Buffered, SHIPPED),
+    ("fluent-bit", "config.outputs", Class::Buffered, SHIPPED),
     (
         "ClusterSecretStore",
         "spec.provider.vault.server",
@@ -40,12 +40,9 @@ const RENDERED: &[(&str, &str, Class, &str)] = &[
         Class::Buffered,
         "samples wait in the agent's log, for as long as C2 computes",
     ),
-    (
-        "promtail",
-        "stringData.promtail\\.yaml.clients.*.url",
-        Class::Buffered,
-        "lines wait in the log files, positions are on disk and it retries without end",
-    ),
+    ("promtail", "stringData.promtail\\.yaml.clients.*.url", Class::Buffered, SHIPPED),
+    ("alloy", "data.config\\.alloy", Class::Buffered, SHIPPED),
+    ("fluent-bit", "data.fluent-bit\\.conf", Class::Buffered, SHIPPED),
     // Secrets `cilium-clustermesh` and `cilium-kvstoremesh`, with a file for each peer.
     ("cilium", "data.**", Class::Cached, "kvstoremesh keeps the platform's last state; nothing here waits for it"),
     (
@@ -63,13 +60,14 @@ pub(super) fn class(document: &Document, path: &str, owner: &Owner) -> (Class, S
         Kind::Object => (SURVIVE, document.word("kind")),
         Kind::Rendered { .. } => (RENDERED, document.name.as_str()),
     };
-    let known = table.iter().find(|(name, pattern, ..)| *name == who && fits(pattern, path));
+    let chart = document.chart().or(document.made_by()).unwrap_or(who);
+    let known = table.iter().find(|(name, pattern, ..)| (*name == who || *name == chart) && fits(pattern, path));
     match (known, owner) {
         (_, Owner::Unknown(why)) => (Class::Fatal, format!("{why}; addresses of machines come from DHCP and change")),
         (_, Owner::PrivateRegistry(why)) => {
             (Class::Fatal, format!("{why}: without it no pod can be created on a node that lacks the image"))
         }
-        (Some((.., Class::Cached, why)), Owner::Platform(_)) if who == "cilium" => (Class::Cached, (*why).to_owned()),
+        (Some((.., Class::Cached, why)), Owner::Platform(_)) if chart == "cilium" => (Class::Cached, (*why).to_owned()),
         (Some((.., class, why)), Owner::Stub(_)) => (*class, (*why).to_owned()),
         (Some(_), Owner::Platform(why)) => {
             (Class::Fatal, format!("{why}: use a Service of the mesh, whose name is local and does not change"))

@@ -7,10 +7,18 @@ use serde_json::Value;
 use super::{Class, Dependency, dependency, texts};
 use crate::rendered_state::{ClusterManifests, Document};
 
-/// Marks a Service as one of the whole mesh, and whether its backends here are offered to others.
-const GLOBAL: &str = "metadata.annotations.service\\.cilium\\.io/global";
-const SHARED: &str = "metadata.annotations.service\\.cilium\\.io/shared";
-const AFFINITY: &str = "metadata.annotations.service\\.cilium\\.io/affinity";
+/// Annotations of the mesh, each with its older name, which Cilium still reads (pkg/annotation): a Service of the whole
+/// mesh, whether its backends here are offered to others, and which backends come first.
+const GLOBAL: [&str; 2] = ["service.cilium.io/global", "io.cilium/global-service"];
+const SHARED: [&str; 2] = ["service.cilium.io/shared", "io.cilium/shared-service"];
+const AFFINITY: [&str; 2] = ["service.cilium.io/affinity", "io.cilium/service-affinity"];
+
+/// The value of an annotation and its path.
+fn annotation(service: &Document, names: [&str; 2]) -> (String, String) {
+    let at = names.map(|name| format!("metadata.annotations.{}", name.replace('.', "\\.")));
+    let path = at.iter().find(|path| service.get(path).is_some()).unwrap_or(&at[0]).clone();
+    (service.word(&path).to_lowercase(), path)
+}
 
 /// `namespace/name` of an object.
 fn key(document: &Document) -> String {
@@ -18,7 +26,7 @@ fn key(document: &Document) -> String {
 }
 
 fn is_global(service: &Document) -> bool {
-    service.word(GLOBAL) == "true"
+    annotation(service, GLOBAL).0 == "true"
 }
 
 fn has_own_backends(service: &Document) -> bool {
@@ -34,10 +42,10 @@ pub fn stubs(cluster: &ClusterManifests) -> BTreeSet<String> {
 pub(super) fn walk(cluster: &ClusterManifests, platform: &ClusterManifests) -> Vec<Dependency> {
     let stubs = stubs(cluster);
     let shared_there: BTreeSet<String> =
-        platform.objects("Service").filter(|s| is_global(s) && s.word(SHARED) != "false").map(key).collect();
+        platform.objects("Service").filter(|s| is_global(s) && annotation(s, SHARED).0 != "false").map(key).collect();
     let mut found = Vec::new();
     for service in cluster.objects("Service").filter(|s| is_global(s)) {
-        let (name, local) = (key(service), service.word(AFFINITY) == "local");
+        let (name, local) = (key(service), annotation(service, AFFINITY).0 == "local");
         let own = has_own_backends(service);
         let known = own || STUBS.contains(&name.as_str());
         let (class, why) = match (own, shared_there.contains(&name)) {
@@ -52,7 +60,7 @@ pub(super) fn walk(cluster: &ClusterManifests, platform: &ClusterManifests) -> V
             }
             (false, _) => (Class::Fatal, "it has no backends here, and nothing answers while the platform is down"),
         };
-        found.push(dependency(cluster, service, GLOBAL, name, class, why));
+        found.push(dependency(cluster, service, &annotation(service, GLOBAL).1, name, class, why));
     }
     for document in cluster.documents.iter().filter(|s| s.chart().is_none()) {
         texts(document.value(), &mut |path, text| {
@@ -90,19 +98,24 @@ fn traffic(document: &Document, path: &str) -> Option<&'static str> {
 
 /// Secrets that External Secrets fills, where a pod takes one: it must start where none ever came.
 pub(super) fn secrets(cluster: &ClusterManifests) -> Vec<Dependency> {
-    let target = |s: &Document| match s.word("spec.target.name") {
-        "" => key(s),
-        name => format!("{}/{name}", s.namespace()),
-    };
-    let filled: BTreeSet<String> = cluster.objects("ExternalSecret").map(target).collect();
+    let of_one = cluster.objects("ExternalSecret").map(|s| {
+        let name = [s.word("spec.target.name"), s.word("metadata.name")].into_iter().find(|name| !name.is_empty());
+        (s.namespace().to_owned(), name.unwrap_or_default().to_owned())
+    });
+    // In which namespaces is a matter of labels: all.
+    let of_all = cluster.objects("ClusterExternalSecret").map(|s| {
+        let names = ["spec.externalSecretSpec.target.name", "spec.externalSecretName", "metadata.name"];
+        let name = names.map(|path| s.word(path)).into_iter().find(|name| !name.is_empty());
+        (String::new(), name.unwrap_or_default().to_owned())
+    });
+    let filled: BTreeSet<(String, String)> = of_one.chain(of_all).collect();
+    let is_filled =
+        |space: &str, name: &str| [space, ""].iter().any(|s| filled.contains(&(s.to_string(), name.into())));
     let mut found = Vec::new();
-    for document in cluster.documents.iter().filter(|s| s.chart().is_none() && s.word("kind") != "ExternalSecret") {
+    for document in cluster.documents.iter().filter(|s| !s.word("kind").contains("ExternalSecret")) {
         texts(document.value(), &mut |path, text| {
-            let Some(table) =
-                secret_table(path).filter(|_| filled.contains(&format!("{}/{text}", document.namespace())))
-            else {
-                return;
-            };
+            let table = secret_table(path, document.chart().is_some());
+            let Some(table) = table.filter(|_| is_filled(document.namespace(), text)) else { return };
             let optional = document.get(&format!("{table}.optional")) == Some(&Value::Bool(true));
             let (class, why) = match optional {
                 true => (Class::Cached, "the Secret stays through an outage, and the pod starts without it"),
@@ -114,10 +127,14 @@ pub(super) fn secrets(cluster: &ClusterManifests) -> Vec<Dependency> {
     found
 }
 
-/// The table that a Secret's name stands in, if the path is one of a Secret.
-fn secret_table(path: &str) -> Option<&str> {
+/// The table that a Secret's name stands in, if the path is one of a Secret without which a pod does not start: volumes
+/// of every kind, projected ones, environment variables, drivers of storage; in the values of a chart any key that
+/// says so. A pod starts without its `imagePullSecrets`.
+fn secret_table(path: &str, of_chart: bool) -> Option<&str> {
     let (table, key) = path.rsplit_once('.')?;
-    let mount = key == "secretName" && table.ends_with(".secret");
-    let variable = key == "name" && (table.ends_with(".secretKeyRef") || table.ends_with(".secretRef"));
-    (mount || variable).then_some(table)
+    let last = table.rsplit('.').next().unwrap_or_default();
+    let mount = key == "secretName" && ["secret", "azureFile"].contains(&last);
+    let named = ["secret", "secretRef", "secretKeyRef", "nodePublishSecretRef", "nodeStageSecretRef"];
+    let chart = of_chart && (key.to_lowercase().ends_with("secret") || key.to_lowercase().ends_with("secretname"));
+    (mount || chart || (key == "name" && named.contains(&last))).then_some(table)
 }
