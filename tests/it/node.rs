@@ -185,7 +185,7 @@ fn state_of_a_fresh_node() {
     let want = json!({
         "prep": "", "api_address": "", "ca_hash": "", "control_plane": "none", "sealed": false,
         "worker": "none", "advertised": "", "node_ip": "", "kubelet": "", "clock": null,
-        "kubeadm": "", "version": "", "scripts": null, "free_mib": null,
+        "kubeadm": "", "version": "", "upgrade": "", "scripts": null, "free_mib": null,
     });
     assert_eq!(state, want);
     node.stub("kubelet", "echo Kubernetes v1.35.7");

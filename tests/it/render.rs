@@ -134,7 +134,7 @@ fn every_cluster_gets_its_files() {
     let mut want = vec!["kubeconfig.yaml", "mgmt/namespaces-platform.yaml", "node-scripts", "prep.env"];
     let own =
         ["cilium/values.yaml", "cp/cloud-init.yaml", "cp/kubeadm-init.yaml", "kubeconfig.yaml", "namespaces.yaml"];
-    let own = own.into_iter().chain(["w1/cloud-init.yaml", "w1/kubeadm-join.yaml"]);
+    let own = own.into_iter().chain(["cp/kubeadm-upgrade.yaml", "w1/cloud-init.yaml", "w1/kubeadm-join.yaml"]);
     let all: Vec<String> = own.flat_map(|file| ["app1", "app2", "mgmt"].map(|c| format!("{c}/{file}"))).collect();
     want.extend(all.iter().map(String::as_str));
     want.sort();
@@ -252,6 +252,27 @@ fn all_problems_are_reported_at_once() {
         "expected one document of kind `ClusterConfiguration`, found 2",
     ];
     assert_eq!(what, want);
+}
+
+#[test]
+fn api_call_below_the_start_of_the_control_plane_is_refused() {
+    let with = |old: &'static str, new: &'static str| {
+        let mut data = data();
+        let text = data.get_mut("infra/kubeadm/init.yaml").expect("there");
+        assert!(text.contains(old), "{old}");
+        *text = text.replace(old, new);
+        render(&data, CILIUM, &[]).err().unwrap_or_default()
+    };
+    let found = with("kubernetesAPICall: 6m0s", "kubernetesAPICall: 2m0s");
+    let text = &data()["infra/kubeadm/init.yaml"];
+    let line = text.lines().position(|line| line.contains("kubernetesAPICall:")).map(|at| at + 1);
+    let place = found[0].at.as_ref().expect("a place");
+    assert_eq!((found.len(), place.file.as_str(), place.line), (1, "infra/kubeadm/init.yaml", line));
+    assert!(found[0].what.contains("is 2m0s, below controlPlaneComponentHealthCheck, which is 6m0s"), "{found:?}");
+    assert_eq!(found[0].hint.as_deref(), Some("kubernetesAPICall: 6m0s"));
+    // The defaults are a minute and four.
+    assert_eq!(with("  kubernetesAPICall: 6m0s\n", "").len(), 1);
+    assert_eq!(with("  kubernetesAPICall: 6m0s\n", "  kubernetesAPICall: 8m0s\n"), []);
 }
 
 #[test]

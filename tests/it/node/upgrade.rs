@@ -10,28 +10,39 @@ use serde_json::json;
 use super::{Node, scripts};
 use crate::{golden, run_cli};
 
-const APPLY: &str = "kubeadm upgrade apply --yes v1.35.7";
+const APPLY: &str = "kubeadm upgrade apply --yes --config ";
+/// What kubeadm 1.35 writes into manifests: images, and probes for as long as its configuration gives the control plane
+/// (10 s each). It makes a new one of etcd where it upgrades etcd.
+const KUBEADM: &str = r#"
+if [ "$*" = 'config images list --kubernetes-version v1.35.7' ]; then
+  printf 'registry.k8s.io/%s\n' kube-apiserver:v1.35.7 coredns/coredns:v1.13.1 pause:3.10.1 etcd:3.6.6-0
+  exit
+fi
+[ "$3 $4" = '--yes --config' ] || exit 1
+minutes=$(awk '$1 == "controlPlaneComponentHealthCheck:" { print $2 + 0 }' "$5")
+probes=$((${minutes:-4} * 6))
+manifests=$ROOT/etc/kubernetes/manifests
+sed -i "s/:v1.35.6/:$6/; s/Threshold: .*/Threshold: $probes/" $manifests/kube-apiserver.yaml
+sed -i "s/:v1.35.6/:$6/; s/Threshold: .*/Threshold: $probes/" $manifests/kube-controller-manager.yaml
+sed -i "s/:v1.35.6/:$6/; s/Threshold: .*/Threshold: $probes/" $manifests/kube-scheduler.yaml
+if ! grep -q 'etcdUpgrade: false' "$5"; then sed -i "s/$/ # made by $6/" $manifests/etcd.yaml; fi"#;
 
 /// A control plane of v1.35.6.
 pub fn control_plane() -> Option<Node> {
     let node = Node::new()?;
     manifests(&node, ["v1.35.6"; 3]);
     node.busy_control_plane();
-    node.stub("kubeadm", "");
+    node.stub("kubeadm", KUBEADM);
+    let etcd = "    image: registry.k8s.io/etcd:3.6.6-0\n    startupProbe:\n      failureThreshold: 36\n";
+    node.write("etc/kubernetes/manifests/etcd.yaml", etcd);
+    let plan = golden::plan("infra/fleet.toml", ::tool::helm::Helm::V4);
+    node.write("etc/archipelago/kubeadm-upgrade.yaml", &plan.files["app1/cp/kubeadm-upgrade.yaml"]);
     Some(node)
-}
-
-/// `kubeadm upgrade apply` to v1.35.7, which writes one manifest after another.
-pub fn applying() -> String {
-    "sed -i s/:v1.35.6/:v1.35.7/ $ROOT/etc/kubernetes/manifests/kube-apiserver.yaml
-    sed -i s/:v1.35.6/:v1.35.7/ $ROOT/etc/kubernetes/manifests/kube-controller-manager.yaml
-    sed -i s/:v1.35.6/:v1.35.7/ $ROOT/etc/kubernetes/manifests/kube-scheduler.yaml"
-        .to_owned()
 }
 
 fn manifests(node: &Node, versions: [&str; 3]) {
     for (name, version) in ["apiserver", "controller-manager", "scheduler"].iter().zip(versions) {
-        let text = format!("spec:\n  containers:\n  - image: registry.k8s.io/kube-{name}:{version}\n");
+        let text = format!("  - image: registry.k8s.io/kube-{name}:{version}\n      failureThreshold: 36\n");
         node.write(&format!("etc/kubernetes/manifests/kube-{name}.yaml"), &text);
     }
 }
@@ -56,17 +67,35 @@ fn a_control_plane_is_upgraded_after_a_snapshot() {
 }
 
 #[test]
+fn a_patch_upgrade_changes_images_alone() {
+    let manifest = |node: &Node, name: &str| node.read(&format!("etc/kubernetes/manifests/{name}.yaml"));
+    let names = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"];
+    let Some(node) = control_plane() else { return };
+    let before = names.map(|name| manifest(&node, name).replace("v1.35.6", "v1.35.7"));
+    node.must("node-upgrade", &["v1.35.7"], "");
+    assert_eq!(names.map(|name| manifest(&node, name)), before);
+    // Where the image of etcd is another one, kubeadm upgrades it.
+    let Some(node) = control_plane() else { return };
+    node.write("etc/kubernetes/manifests/etcd.yaml", "    image: registry.k8s.io/etcd:3.6.6-01\n");
+    node.must("node-upgrade", &["v1.35.7"], "");
+    assert!(manifest(&node, "etcd").contains("made by v1.35.7"));
+}
+
+#[test]
 fn failed_upgrade_is_reported() {
     let Some(node) = control_plane() else { return };
+    let state = || {
+        let state = node.state();
+        [state["version"].clone(), state["upgrade"].clone()]
+    };
     node.stub("kubeadm", "exit 1");
     assert_ne!(node.run("node-upgrade", &["v1.35.7"], "").code, Some(0));
-    manifests(&node, ["v1.35.7"; 3]);
-    assert_eq!(node.state()["version"], "", "its end is not known");
-    node.stub("kubeadm", "");
-    node.must("node-upgrade", &["v1.35.7"], "");
-    assert_eq!(node.state()["version"], "v1.35.7");
+    assert_eq!(state(), ["v1.35.6", "v1.35.7"]);
     manifests(&node, ["v1.35.7", "v1.35.7", "v1.35.6"]);
-    assert_eq!(node.state()["version"], "", "half of one and half of another");
+    assert_eq!(state(), ["v1.35.6,v1.35.7", "v1.35.7"]);
+    node.stub("kubeadm", KUBEADM);
+    node.must("node-upgrade", &["v1.35.7"], "");
+    assert_eq!(state(), ["v1.35.7", ""]);
 }
 
 #[test]

@@ -5,6 +5,8 @@ use tool::{Command, Extractor, awk};
 
 /// The kubeadm document of a control plane, on its node.
 pub const INIT: &str = "/etc/archipelago/kubeadm-init.yaml";
+/// The kubeadm document for upgrades of a control plane, on its node.
+pub const UPGRADE: &str = "/etc/archipelago/kubeadm-upgrade.yaml";
 /// The kubeadm document of a worker, on its node.
 pub const JOIN: &str = "/etc/archipelago/kubeadm-join.yaml";
 /// Exists once `kubeadm init` has succeeded; without it an API server that does not answer means a partial init.
@@ -47,7 +49,7 @@ pub fn install_kubeadm(vm: &Machine) -> Command {
     vm.act(&["sudo", "/usr/local/sbin/node-prep", "kubeadm"])
 }
 
-/// Upgrades the control plane on this node; see `infra/node/node-upgrade`.
+/// Upgrades the control plane on this node by [`UPGRADE`]; see `infra/node/node-upgrade`.
 pub fn upgrade(vm: &Machine, version: &str) -> Command {
     vm.act(&["sudo", "/usr/local/sbin/node-upgrade", version])
 }

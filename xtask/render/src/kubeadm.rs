@@ -4,12 +4,13 @@
 
 use serde_json::{Value, json};
 
-use super::merge::{Derived, merge};
+use super::merge::{Derived, merge, path};
 use super::{Data, Files, documents, from_fleet, from_module};
 use machines::Machine;
 use model::fleet::{Cluster, Fleet, Node};
 use model::problem::{At, Problem};
 use model::token;
+use model::units::parse_duration;
 use model::yaml::{self, Document};
 
 pub const API_PORT: u16 = 6443;
@@ -32,7 +33,8 @@ pub fn ca_hash_fact(cluster: &Cluster) -> String {
     format!("{}.ca-hash", cluster.name)
 }
 
-/// `<cluster>/<control plane>/kubeadm-init.yaml` and `<cluster>/<worker>/kubeadm-join.yaml`.
+/// `<cluster>/<control plane>/kubeadm-init.yaml`, `kubeadm-upgrade.yaml` beside it, and
+/// `<cluster>/<worker>/kubeadm-join.yaml`.
 ///
 /// # Errors
 /// A missing or broken data file, a document of the wrong kind, or a field with two owners.
@@ -40,7 +42,8 @@ pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
     let init = documents(data, "infra/kubeadm/init.yaml")?;
     let join = documents(data, "infra/kubeadm/join.yaml")?;
     let mut files = Files::new();
-    let mut problems = Vec::new();
+    let mut problems: Vec<Problem> = init.iter().filter_map(api_call_too_short).collect();
+    let upgrade = yaml::write(&[upgrade(fleet, &init)]);
     for cluster in &fleet.clusters {
         let control_plane = cluster.control_plane();
         let sets =
@@ -50,6 +53,7 @@ pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
             let sets = [("JoinConfiguration", join_keys(fleet, cluster, worker))];
             made.push((worker, "join", complete("infra/kubeadm/join.yaml", &join, &sets)));
         }
+        files.insert(format!("{}/{}/kubeadm-upgrade.yaml", cluster.name, control_plane.name), upgrade.clone());
         for (node, verb, text) in made {
             match text {
                 Ok(text) => drop(files.insert(format!("{}/{}/kubeadm-{verb}.yaml", cluster.name, node.name), text)),
@@ -79,6 +83,39 @@ fn complete(file: &str, documents: &[Document], sets: &[(&str, Vec<Derived>)]) -
         }
     }
     if problems.is_empty() { Ok(yaml::write(&values)) } else { Err(problems) }
+}
+
+/// `wait-control-plane` begins with the admin's binding, which is retried for `kubernetesAPICall` alone: with less than
+/// the control plane gets, init fails while the API server still starts (seen with kubeadm 1.35: after 129 s of 6 min).
+fn api_call_too_short(init: &Document) -> Option<Problem> {
+    let timeouts = &init.value["timeouts"];
+    let value = |key: &str, default| timeouts[key].as_str().unwrap_or(default).to_owned();
+    let (call, start) = (value("kubernetesAPICall", "1m0s"), value("controlPlaneComponentHealthCheck", "4m0s"));
+    let short = parse_duration(&call).zip(parse_duration(&start)).is_some_and(|(call, start)| call < start);
+    if init.value["kind"] != "InitConfiguration" || !short {
+        return None;
+    }
+    let line = |key: &str| init.lines.get(&path(key)).copied();
+    let what =
+        format!("timeouts.kubernetesAPICall is {call}, below controlPlaneComponentHealthCheck, which is {start}");
+    let problem = Problem::new(what).at(&init.file, line("timeouts.kubernetesAPICall").or_else(|| line("timeouts")));
+    let why = "since 1.35 kubeadm waits for the start of the API server only as long as kubernetesAPICall";
+    Some(problem.why(why).hint(format!("kubernetesAPICall: {start}")))
+}
+
+/// For `kubeadm upgrade apply`. Its timeouts are those of the init: kubeadm derives the startup probes from them, and
+/// with others every upgrade would change manifests. `node-upgrade` decides on `etcdUpgrade`.
+fn upgrade(fleet: &Fleet, init: &[Document]) -> Value {
+    let init = init.iter().map(|d| &d.value).find(|d| d["kind"] == "InitConfiguration").unwrap_or(&Value::Null);
+    let mut document = json!({
+        "apiVersion": "kubeadm.k8s.io/v1beta4",
+        "kind": "UpgradeConfiguration",
+        "apply": { "kubernetesVersion": format!("v{}", fleet.versions.kubernetes), "etcdUpgrade": true },
+    });
+    if !init["timeouts"].is_null() {
+        document["timeouts"] = init["timeouts"].clone();
+    }
+    document
 }
 
 fn join_token(cluster: &Cluster) -> String {

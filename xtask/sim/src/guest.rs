@@ -243,7 +243,8 @@ fn node_state(sim: &SimState, vm: &str, api: &str, now: Duration) -> Output {
         prep: &guest.prep,
         scripts: &guest.scripts,
         sealed: guest.sealed,
-        version: if guest.upgrading { "" } else { version },
+        upgrade: &guest.upgrading,
+        version,
         worker: if busy { "busy" } else { worker },
     };
     success(serde_json::to_string(&state).unwrap_or_default() + "\n")
@@ -264,6 +265,7 @@ struct State<'a> {
     prep: &'a str,
     scripts: &'a str,
     sealed: bool,
+    upgrade: &'a str,
     version: &'a str,
     worker: &'a str,
 }

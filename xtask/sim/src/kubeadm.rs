@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
-use crate::kubeadm_rules::{kubeadm_error, validate};
+use crate::kubeadm_rules::{check_fields, kubeadm_error, validate};
 use crate::packages;
 use crate::prelude::*;
 use crate::vault_store::VaultStore;
@@ -48,6 +48,9 @@ pub fn answer(
         ["join"] => return join(sim, vm, config(sim)?, request, now),
         ["upgrade", "node"] => packages::upgrade_node(sim, vm, now),
         ["upgrade", "apply", version] if args.on("yes") => {
+            if let Some(path) = args.get("config") {
+                upgrade_config(sim, vm, path)?;
+            }
             return packages::start_upgrade(sim, vm, version, request, now);
         }
         words => {
@@ -62,6 +65,14 @@ fn read_config(sim: &SimState, vm: &str, path: Option<&str>) -> ToolResult<Strin
     let path = path.ok_or_else(|| kubeadm_error("the --config flag is mandatory"))?;
     let file = sim.vms[vm].guest.files.get(path);
     file.cloned().ok_or_else(|| kubeadm_error(&format!("open {path}: no such file or directory")))
+}
+
+/// The document of an upgrade, which `kubeadm config validate` does not take (measured on v1.35.6).
+pub fn upgrade_config(sim: &SimState, vm: &str, path: &str) -> ToolResult<()> {
+    let documents = by_kind(&read_config(sim, vm, Some(path))?)?;
+    let kind = "UpgradeConfiguration";
+    let document = documents.get(kind).ok_or_else(|| kubeadm_error(&format!("no {kind} found in the YAML file")))?;
+    check_fields(document, "kubeadm.k8s.io/v1beta4", kind).map_err(|why| kubeadm_error(&why))
 }
 
 fn validate_config(config: &str) -> ToolResult<()> {

@@ -58,7 +58,7 @@ fn decoding_error(version: &str, kind: &str) -> String {
     )
 }
 
-fn check_fields(document: &Value, version: &str, kind: &str) -> Result<(), String> {
+pub fn check_fields(document: &Value, version: &str, kind: &str) -> Result<(), String> {
     let mut unknown = Vec::new();
     collect_unknown(document, kind, "", &mut unknown);
     if unknown.is_empty() {

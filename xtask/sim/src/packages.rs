@@ -1,5 +1,6 @@
 //! Packages and scripts on a node, and kubeadm's upgrade.
 
+use crate::kubeadm;
 use crate::kubeadm_rules::kubeadm_error;
 use crate::prelude::*;
 use crate::vms::{Control, Guest, Work, Worker};
@@ -133,7 +134,7 @@ fn version_errors(cluster: &str, kubeadm: &str, wanted: &str) -> Option<String> 
     (!soft.is_empty()).then(|| format!("{begin} errors:\n\n{}\n{end}", listed(&soft)))
 }
 
-/// `node-upgrade VERSION`: a snapshot of etcd, and `kubeadm upgrade apply` in a process of the node's own.
+/// `node-upgrade VERSION`: a snapshot of etcd, and `kubeadm upgrade apply` by the document that was kept on the node.
 pub fn node_upgrade(
     sim: &mut SimState,
     vm: &str,
@@ -149,12 +150,13 @@ pub fn node_upgrade(
         return Ok(Response::pending_until(job.next, now));
     }
     if let Some(machine) = sim.vms.get_mut(vm) {
-        machine.guest.upgrading = true;
+        machine.guest.upgrading = version.to_owned();
     }
+    kubeadm::upgrade_config(sim, vm, "/etc/archipelago/kubeadm-upgrade.yaml")?;
     start_upgrade(sim, vm, version, request, now)
 }
 
-/// `kubeadm upgrade apply --yes VERSION`.
+/// `kubeadm upgrade apply --yes --config FILE VERSION`.
 pub fn start_upgrade(
     sim: &mut SimState,
     vm: &str,
@@ -181,15 +183,16 @@ pub fn start_upgrade(
             "error execution phase preflight: preflight checks failed\n\t{server}: [{vm}]"
         )));
     }
-    // The API server restarts meanwhile (duration assumed).
-    sim.refusing.insert(vm.to_owned(), now + timings::API_AFTER_BOOT);
+    // The API server restarts meanwhile, and etcd where its image is another (durations assumed).
+    let etcd = version_numbers(&cluster.version).1 != version_numbers(version).1;
+    sim.refusing.insert(vm.to_owned(), now + timings::API_AFTER_BOOT * if etcd { 2 } else { 1 });
     Ok(sim.start_job(vm, request, Work::Apply(version.to_owned()), now, timings::UPGRADE))
 }
 
 pub fn finish_upgrade(sim: &mut SimState, vm: &str, version: &str, now: Duration) -> Output {
     let renewed = sim.clock_of(vm, now);
     let Some(machine) = sim.vms.get_mut(vm) else { return failure(255, "") };
-    machine.guest.upgrading = false;
+    machine.guest.upgrading.clear();
     if let Control::Made(cluster) = &mut machine.guest.control {
         cluster.version = version.to_owned();
         // Upstream: an upgrade renews all certificates (`--certificate-renewal`, true by default).

@@ -62,7 +62,7 @@ pub struct Guest {
     /// Digest of the scripts, as in `node-state`.
     pub scripts: String,
     /// An upgrade of the control plane has not ended.
-    pub upgrading: bool,
+    pub upgrading: String,
     /// In `/etc/kubernetes/pki`, by name.
     pub ca: Option<String>,
     pub joined_ca: Option<String>,

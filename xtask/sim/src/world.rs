@@ -253,6 +253,19 @@ enum NextEvent {
 /// Each tool's own text for a broken connection.
 fn injected_failure(request: &Request) -> Output {
     let text = match request.tool {
+        // Its Job is not done in time on a busy node (text recorded with kubeadm 1.35).
+        Tool::Multipass if request.args.iter().any(|a| a.ends_with("/node-upgrade")) => {
+            let job = "Job \"upgrade-health-check-1796012121816\" in the namespace \"kube-system\"";
+            let why = format!("\t[ERROR CreateJob]: {job} did not complete in 15s: no condition of type Complete");
+            let lines = [
+                "[preflight] Some fatal errors occurred:",
+                &why,
+                "error: [upgrade/health] FATAL: preflight \
+                checks failed",
+                "To see the stack trace of this error execute with --v=5 or higher",
+            ];
+            return failure(1, lines.join("\n"));
+        }
         Tool::Multipass if request.args.first().is_some_and(|a| a == "exec") => {
             return failure(2, "exec failed: ssh connection failed: 'Connection reset by peer'");
         }

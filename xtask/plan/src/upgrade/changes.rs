@@ -73,8 +73,13 @@ fn rows(fleet: &Fleet, releases: &Releases) -> Vec<Row> {
 }
 
 fn field(output: &Output, key: &str) -> Option<String> {
-    let value = json(&output.stdout).ok()?[key].as_str()?.to_owned();
-    Some(if value.is_empty() { "none".to_owned() } else { value })
+    let state = json(&output.stdout).ok()?;
+    let text = |key: &str| state[key].as_str().filter(|text| !text.is_empty());
+    state[key].as_str()?;
+    let value = text(key).unwrap_or("none");
+    // The marker of an upgrade that did not end well.
+    let begun = text("upgrade").filter(|_| key == "version");
+    Some(begun.map_or_else(|| value.to_owned(), |to| format!("{value}, with an unfinished upgrade to {to}")))
 }
 
 /// The version in the label of the newest revision of a chart; rows as `kubectl get secrets` prints them.
