@@ -254,6 +254,32 @@ fn all_problems_are_reported_at_once() {
     assert_eq!(what, want);
 }
 
+/// Each with its line, its reason and what helps.
+#[test]
+fn user_data_that_keeps_a_vm_from_becoming_a_node_is_refused() {
+    let file = "infra/node/cloud-init.yaml";
+    let cases = [
+        ("runcmd:", "vendor_data:\n  enabled: false\nruncmd:", "user-data must not set `vendor_data`"),
+        ("runcmd:", "users: [{name: me}]\nruncmd:", "user-data must not set `users`"),
+        ("runcmd:", "ssh_authorized_keys: [ssh-ed25519 A]\nruncmd:", "user-data must not set `ssh_authorized_keys`"),
+        ("runcmd:", "hostname: node\nruncmd:", "user-data must not set `hostname`"),
+        ("runcmd:", "power_state: {mode: reboot}\nruncmd:", "user-data must not set `power_state`"),
+        ("runcmd:", "swap: {filename: /swap, size: 1G}\nruncmd:", "user-data must not set `swap`"),
+        ("runcmd:", "cloud_final_modules: [runcmd]\nruncmd:", "user-data must not set `cloud_final_modules`"),
+        ("_hosts: localhost", "_hosts: true", "`manage_etc_hosts` must be localhost, and is true"),
+        ("_hosts: localhost", "_hosts: template", "`manage_etc_hosts` must be localhost, and is \"template\""),
+        ("manage_etc_hosts: localhost", "ssh_pwauth2: false", "`manage_etc_hosts` must be localhost, and is null"),
+        ("mode: auto", "mode: false", "`growpart` keeps the file system at the size of the image"),
+        ("sbin/node-prep", "sbin/node-other", "`runcmd` does not run node-prep"),
+    ];
+    for (from, to, what) in cases {
+        let found = problems(|data| *data.get_mut(file).expect("there") = data[file].replace(from, to), CILIUM);
+        let [problem] = &found[..] else { panic!("{to}: {found:#?}") };
+        let placed = problem.at.as_ref().is_some_and(|at| at.file == file && at.line.is_some());
+        assert!(problem.what == what && placed && problem.why.is_some() && problem.hint.is_some(), "{problem:#?}");
+    }
+}
+
 #[test]
 fn api_call_below_the_start_of_the_control_plane_is_refused() {
     let with = |old: &'static str, new: &'static str| {

@@ -110,6 +110,42 @@ fn breach_is_printed_with_its_line_and_exits_1() {
     assert_eq!((code, &found["line"], &found["adr"]), (1, &9.into(), &"adr/0005-cilium-vxlan.md".into()));
 }
 
+/// What a cluster made here cannot work with is refused before anything is made, at the line of the data file.
+#[test]
+fn values_of_cilium_that_cannot_work_are_refused_with_their_line() {
+    let values = "charts/cilium/values.yaml";
+    let cases = [
+        (values, "kubeProxyReplacement: \"true\"", "kubeProxyReplacement: \"false\"", "no Service would work", 5),
+        (values, "    domain: mesh", "    clusters: {app9: {port: 1}}\n    domain: mesh", "name peers of the mesh", 62),
+        (values, "type: NodePort", "type: LoadBalancer", "a Service of type LoadBalancer", 66),
+        (
+            values,
+            "routingMode: tunnel",
+            "extraConfig: {routing-mode: native}\nroutingMode: tunnel",
+            "routing-mode: native",
+            9,
+        ),
+        (
+            "infra/manifests/namespaces.yaml",
+            "apiVersion: v1\n",
+            "apiVersion: cilium.io/v2\nkind: CiliumNodeConfig\nmetadata: {name: x}\nspec:\n  defaults:\n    \
+             routing-mode: native\n---\napiVersion: v1\n",
+            "routing-mode: native",
+            7,
+        ),
+    ];
+    for (file, from, to, what, line) in cases {
+        let (_folder, root) = broken(file, from, to);
+        let (code, out, err) = run(&root, &["fleet", "check"]);
+        assert!(code == 2 && err.contains(what) && err.contains("hint:"), "{to}: {out}{err}");
+        assert!(err.contains(&format!("{file}:{line}")), "{to}: {err}");
+    }
+    let (_folder, root) = broken("infra/kubeadm/init.yaml", "  disabled: true", "  disabled: false");
+    change(&root.join("infra/kubeadm/init.yaml"), "  - addon/kube-proxy", "  - addon/other");
+    change(&root.join(values), "kubeProxyReplacement: \"true\"", "kubeProxyReplacement: \"false\"");
+    assert_eq!(run(&root, &["fleet", "check"]).0, 0, "kubeadm brings kube-proxy");
+}
+
 #[test]
 fn contradictory_flags_are_refused() {
     for args in [&["verify-contract", "C9"][..], &["verify-contract", "--allow", "C3"], &["explain", "no-such-key"]] {

@@ -1,5 +1,6 @@
 //! Checks whether releases fit their clusters, from their values and what was rendered from them.
 
+pub mod cilium;
 pub mod images;
 pub mod keys;
 pub mod memory;

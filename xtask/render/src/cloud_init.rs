@@ -60,6 +60,10 @@ pub const VERSIONS: &str = "prep.env";
 /// A missing or broken data file, or scalars that would change their type without quotes.
 pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
     let base = document(data, "infra/node/cloud-init.yaml")?;
+    let unfit = unfit(&base);
+    if !unfit.is_empty() {
+        return Err(unfit);
+    }
     let owner = from_module("cloud_init");
     let user_data = merge(&base, &[Derived::new("write_files", write_files(fleet, data)?, owner)])?;
     let problems =
@@ -73,6 +77,70 @@ pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
     files.insert(BUNDLE.to_owned(), bundle(data)?);
     files.insert(VERSIONS.to_owned(), prep_env(fleet));
     Ok(files)
+}
+
+/// Keys that user-data must not have, by why. cloud-init takes each of them whole from user-data, so what the driver set
+/// for it in its vendor-data is gone (docs.cloud-init.io: merging user data; Multipass 1.16: base_cloud_init_config).
+const REFUSED: [(&[&str], &str); 5] = [
+    (
+        &[
+            "users",
+            "user",
+            "ssh_authorized_keys",
+            "vendor_data",
+            "system_info",
+            "disable_root",
+            "ssh",
+            "datasource_list",
+        ],
+        "it takes the place of the user and the key by which this machine logs in to the VM",
+    ),
+    (
+        &["hostname", "fqdn", "preserve_hostname", "prefer_fqdn_over_hostname", "create_hostname_file"],
+        "a node is called like its VM, and its certificates, taints and volumes are bound to that name",
+    ),
+    (
+        &["cloud_init_modules", "cloud_config_modules", "cloud_final_modules", "merge_how", "merge_type"],
+        "it decides which parts of this file run, and those that prepare a node must",
+    ),
+    (&["power_state"], "the VM would go down while it is being waited for"),
+    (&["swap"], "a kubelet does not start on a node with swap"),
+];
+
+/// What a base document has, or lacks, that keeps a VM from becoming a node.
+fn unfit(base: &Document) -> Vec<Problem> {
+    let file = &base.file;
+    let line = |key: &str| base.line(&[key.to_owned()]);
+    let has = |key: &str| base.value.get(key).is_some();
+    let mut found = Vec::new();
+    for (keys, why) in REFUSED {
+        for key in keys.iter().filter(|key| has(key)) {
+            let problem = Problem::new(format!("user-data must not set `{key}`")).at(file, line(key)).why(why);
+            found.push(problem.hint(format!("remove {key}; node-prep can do what a node needs beside Kubernetes")));
+        }
+    }
+    let hosts = &base.value["manage_etc_hosts"];
+    if *hosts != json!(false) && hosts != "localhost" {
+        let why = "the driver's own vendor-data says true: /etc/hosts is then written anew at every boot, without the name \
+                   of the API server";
+        let problem = Problem::new(format!("`manage_etc_hosts` must be localhost, and is {hosts}"));
+        found.push(problem.at(file, line("manage_etc_hosts")).why(why).hint("manage_etc_hosts: localhost"));
+    }
+    let grows =
+        base.value["growpart"]["mode"].as_str() != Some("off") && base.value["growpart"]["mode"] != json!(false);
+    for (key, bad) in [("growpart", !grows), ("resize_rootfs", base.value["resize_rootfs"] == json!(false))] {
+        if bad {
+            let problem = Problem::new(format!("`{key}` keeps the file system at the size of the image"));
+            let why = "the disk of a node would be full with the first images";
+            found.push(problem.at(file, line(key)).why(why).hint(format!("remove {key}")));
+        }
+    }
+    let runs = base.value["runcmd"].as_array().into_iter().flatten().any(|c| c.to_string().contains("/node-prep"));
+    if !runs {
+        let problem = Problem::new("`runcmd` does not run node-prep").at(file, line("runcmd"));
+        found.push(problem.why("it installs containerd and the kubelet").hint("runcmd: [[/usr/local/sbin/node-prep]]"));
+    }
+    found
 }
 
 /// Each script after a line with its name, and an end marker.

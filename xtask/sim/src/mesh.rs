@@ -169,6 +169,8 @@ impl SimState {
             && api
             && !lossy(cluster)
             && !lossy(other)
+            && has_services(cluster)
+            && has_services(other)
     }
 
     pub(super) fn large_packets_reach(&self, cluster: &Cluster, peer: &str, now: Duration) -> bool {
@@ -269,6 +271,13 @@ pub const HEALTH: u16 = 4240;
 pub const CILIUM_AGENT: &str = "kube-system/daemonset/cilium";
 pub const SERVER: &str = "kube-system/deployment/clustermesh-apiserver";
 const IMAGES: Duration = Duration::from_secs(10);
+
+/// Whether anything serves the addresses of Services: kubeadm is told to install no kube-proxy, so Cilium must.
+pub fn has_services(cluster: &Cluster) -> bool {
+    let replaced =
+        |values: &Value| text(values, "/kubeProxyReplacement") != "false" && values["kubeProxyReplacement"] != false;
+    cluster.release("cilium").is_none_or(|release| replaced(&release.values))
+}
 
 pub fn awaits_certificates(cluster: &Cluster) -> bool {
     cluster.workloads.contains_key(SERVER) && !cluster.objects.contains_key(CERTIFIED)

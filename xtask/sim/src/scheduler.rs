@@ -225,7 +225,9 @@ impl SimState {
         let running = w.placed.iter().enumerate().filter(runs).count();
         // A sealed Vault runs and is not ready (upstream: the chart's probe is `vault status`).
         let sealed = w.is(crate::vault::WORKLOAD) && self.vault_sealed(cluster);
-        (wanted, if sealed { 0 } else { running })
+        // CoreDNS asks the API server by its Service, and is not ready without an answer.
+        let mute = w.is("kube-system/deployment/coredns") && !crate::mesh::has_services(cluster);
+        (wanted, if sealed || mute { 0 } else { running })
     }
 
     pub(super) fn rolled_out(&self, cluster: &Cluster, workload: &Workload, now: Duration) -> bool {

@@ -3,7 +3,7 @@
 use super::Session;
 use super::exit::{CmdError, USAGE};
 use super::git::Git;
-use charts::verify::namespaces;
+use charts::verify::{cilium, namespaces};
 use model::fleet::binaries::{self, Binary};
 use model::fleet::{self, Compatibility, Fleet};
 use model::problem::{Problem, nearest};
@@ -130,8 +130,9 @@ fn check(data: Data, file: &str, text_of_fleet: &str) -> Result<Inputs, Vec<Prob
     let releases = release::load(RELEASES, text(&data, RELEASES)?, &fleet)?;
     let tools = binaries::load(TOOLS, text(&data, TOOLS)?, &fleet)?;
     let files = render::files(&fleet, &releases, &data)?;
-    let missing = namespaces::missing_namespaces(&fleet, &releases, &data).map_err(|problem| vec![problem])?;
-    if missing.is_empty() { Ok(Inputs { fleet, releases, tools, files, data }) } else { Err(missing) }
+    let mut problems = namespaces::missing_namespaces(&fleet, &releases, &data).map_err(|problem| vec![problem])?;
+    problems.extend(cilium::problems(&fleet, &releases, &data).map_err(|problem| vec![problem])?);
+    if problems.is_empty() { Ok(Inputs { fleet, releases, tools, files, data }) } else { Err(problems) }
 }
 
 /// The path and text of the fleet file, relative to the current directory, or to the repository if it exists only there.

@@ -6,6 +6,7 @@ mod outage;
 use super::Definition;
 use crate::context::ClauseContext;
 use crate::rendered_state::{ClusterManifests, Document, RenderedState};
+use charts::verify::cilium::{Override, overrides_in_object, overrides_in_values};
 
 const TUNNEL: [(&str, &str); 2] = [("routingMode", "tunnel"), ("tunnelProtocol", "vxlan")];
 const NATIVE: [&str; 3] = ["autoDirectNodeRoutes", "endpointRoutes.enabled", "bgpControlPlane.enabled"];
@@ -37,6 +38,7 @@ fn check(state: &RenderedState, ctx: &mut ClauseContext) {
         native(cluster, cilium, ctx);
         alike(cluster, cilium, &mut first, ctx);
         configured(cluster, cilium, ctx);
+        overridden(cluster, cilium, ctx);
     }
     ctx.summary(format!("{tunnels} of {} clusters tunnel by VXLAN", state.clusters.len()));
     ctx.rationale("`tunnel: vxlan`, as older guides write it, is refused by the chart (templates/validate.yaml)");
@@ -85,6 +87,19 @@ fn alike(cluster: &ClusterManifests, cilium: &Document, first: &mut Vec<Option<S
     }
     let (pods, wanted) = ("ipam.mode", "kubernetes");
     ctx.expect(cluster, cilium, pods, wanted, "mode: kubernetes; the default gives every cluster the same pod range");
+}
+
+/// What wins over the values that are made for it, for all nodes or for some.
+fn overridden(cluster: &ClusterManifests, cilium: &Document, ctx: &mut ClauseContext) {
+    ctx.rule("overridden");
+    let mut breach = |document: &Document, (path, key, value): Override| {
+        let want = "the datapath of the values, on every node";
+        ctx.breach(cluster, document, &path, want, format!("{key}: {value}"), format!("remove {path}"));
+    };
+    overrides_in_values(cilium.value()).into_iter().for_each(|found| breach(cilium, found));
+    for document in cluster.objects("CiliumNodeConfig") {
+        overrides_in_object(document.value()).into_iter().for_each(|found| breach(document, found));
+    }
 }
 
 /// What the chart writes for the agents, where it was rendered: the ConfigMap is what they read when they start.
