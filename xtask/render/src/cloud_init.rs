@@ -13,13 +13,14 @@ use model::problem::Problem;
 use model::yaml::yaml11::{self, Kind};
 use model::yaml::{self, Document, Path};
 
-const NODE_FILES: [(&str, &str); 8] = [
+const NODE_FILES: [(&str, &str); 9] = [
     ("modules.conf", "/etc/modules-load.d/90-archipelago.conf"),
     ("sysctl.conf", "/etc/sysctl.d/90-archipelago.conf"),
     ("crictl.yaml", "/etc/crictl.yaml"),
     ("apt.conf", "/etc/apt/apt.conf.d/80-archipelago"),
     ("timesyncd.conf", "/etc/systemd/timesyncd.conf.d/90-archipelago.conf"),
     ("chrony.conf", "/etc/chrony/conf.d/90-archipelago.conf"),
+    ("networkd.conf", "/etc/systemd/networkd.conf.d/90-archipelago.conf"),
     ("containerd-v2.toml", "/etc/archipelago/containerd-v2.toml"),
     ("containerd-v3.toml", "/etc/archipelago/containerd-v3.toml"),
 ];

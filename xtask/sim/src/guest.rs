@@ -37,6 +37,7 @@ pub fn run(sim: &mut SimState, vm: &str, args: &[String], request: &Request, now
         ["systemctl", "restart", "kubelet"] => restart_kubelet(sim, vm, root, now),
         ["systemctl", "try-restart", "systemd-timesyncd", "chrony"] => sync_clock(sim, vm, root),
         ["xargs", "-d", ":", "-r", rest @ ..] => volume_folders(sim, vm, rest, root, request),
+        ["systemctl", "restart", "systemd-networkd"] | ["netplan", "apply"] if root => restart_networkd(sim, vm),
         ["touch", path] => touch(sim, vm, path, root),
         ["cat", path] => cat(sim, vm, path),
         ["true"] => success(""),
@@ -331,6 +332,21 @@ fn sync_clock(sim: &mut SimState, vm: &str, root: bool) -> Output {
         }
     }
     failure(5, "Failed to try-restart chrony.service: Unit chrony.service not found.")
+}
+
+/// Routes and rules of others go, as systemd documents in networkd.conf(5), and with Cilium's its node is cut off
+/// (cilium/cilium#18706).
+fn restart_networkd(sim: &mut SimState, vm: &str) -> Output {
+    let files = &sim.vms[vm].guest.files;
+    let file = files.get("/etc/systemd/networkd.conf.d/90-archipelago.conf").map_or("", String::as_str);
+    let keeps = |key: &str| file.lines().any(|line| line == format!("{key}=no"));
+    let cut_off = !(keeps("ManageForeignRoutes") && keeps("ManageForeignRoutingPolicyRules"));
+    let clusters = sim.vms.keys().filter_map(|name| sim.cluster(name));
+    let mut mine = clusters.filter(|cluster| cluster.nodes.values().any(|node| node.vm == vm));
+    if let Some(name) = mine.next().map(|cluster| cluster.name.clone()).filter(|_| cut_off) {
+        sim.inject(&name, crate::conditions::Condition::PacketsLost);
+    }
+    success("")
 }
 
 fn touch(sim: &mut SimState, vm: &str, path: &str, root: bool) -> Output {
