@@ -3,6 +3,7 @@
 pub mod cilium;
 pub mod images;
 pub mod keys;
+pub mod kinds;
 pub mod memory;
 pub mod namespaces;
 pub mod quantities;

@@ -1,6 +1,7 @@
 //! The desired state: fleet, releases, compatible versions; and what every package shares: problems and tokens. Pure: no I/O.
 
 pub mod fleet;
+pub mod kinds;
 pub mod problem;
 pub mod release;
 pub mod samples;

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 use crate::data;
+use model::kinds::{self, Definition};
 
 /// What a chart puts into a cluster: see `data/charts.toml`.
 #[derive(Debug, Deserialize)]
@@ -20,8 +21,9 @@ pub struct Chart {
     pub install_ms: u64,
     #[serde(default)]
     pub pods: Vec<Pods>,
-    #[serde(default)]
-    pub crds: Vec<(String, String, String)>,
+    /// Of `charts/kinds.toml`.
+    #[serde(skip)]
+    pub crds: Vec<Definition>,
     pub hook: Option<Hook>,
 }
 
@@ -29,7 +31,11 @@ fn charts() -> &'static BTreeMap<String, Chart> {
     static CHARTS: OnceLock<BTreeMap<String, Chart>> = OnceLock::new();
     CHARTS.get_or_init(|| {
         let mut charts: BTreeMap<String, Chart> = data::read(include_str!("../data/charts.toml"));
-        charts.iter_mut().for_each(|(name, chart)| chart.name.clone_from(name));
+        let mut kinds = kinds::load(include_str!("../../../charts/kinds.toml")).expect("bug: the kinds of charts");
+        for (name, chart) in &mut charts {
+            chart.name.clone_from(name);
+            chart.crds = kinds.remove(name).unwrap_or_default();
+        }
         charts
     })
 }

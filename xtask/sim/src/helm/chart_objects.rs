@@ -29,10 +29,14 @@ pub fn apply_chart(cluster: &mut Cluster, chart: &Chart, release: &Revision, now
         let old = cluster.workloads.remove(&key);
         cluster.workloads.insert(key, workload.replacing(old));
     }
-    for (name, kind, version) in &chart.crds {
-        let namespaced = !kind.starts_with("Cluster") && !kind.ends_with("Policy");
-        let crd = Crd { kind: kind.clone(), versions: vec![version.clone()], namespaced, bundle: None, since: now };
-        cluster.crds.entry(name.clone()).or_insert(crd);
+    for definition in &chart.crds {
+        let switch = definition.switch.as_ref().map(|path| format!("/{}", path.replace('.', "/")));
+        if switch.is_some_and(|switch| values.pointer(&switch) == Some(&json!(false))) {
+            continue;
+        }
+        let (kind, versions) = (definition.kind.clone(), definition.versions.clone());
+        let crd = Crd { kind, versions, namespaced: definition.namespaced, bundle: None, since: now };
+        cluster.crds.entry(definition.name.clone()).or_insert(crd);
     }
     ensure_classes(cluster, chart, values);
 }

@@ -80,7 +80,8 @@ pub fn uninstall(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Respons
     }
     match release.chart.as_str() {
         "kyverno" => {
-            cluster.crds.retain(|crd, _| !crd.ends_with("kyverno.io"));
+            let ours = catalog::find("kyverno").map_or(&[][..], |chart| &chart.crds);
+            cluster.crds.retain(|crd, _| !ours.iter().any(|definition| definition.name == *crd));
             cluster.objects.retain(|key, _| key != WEBHOOK && !key.starts_with("validatingpolicy/"));
         }
         "local-path-provisioner" => drop(cluster.objects.remove("storageclass//local-path")),

@@ -35,7 +35,9 @@ fn from_crd(name: &str, crd: &Crd) -> Kind {
 
 /// The first built-in kind that fits, by its apiVersion, kind, plural, group and short name.
 fn built_in_kind(fits: impl Fn(&str, &str, &str, &str, &str) -> bool) -> Option<Kind> {
-    for (version, kinds) in data::kinds() {
+    // Of two groups with one plural, such as events, kubectl takes the core group.
+    let (core, groups): (Vec<_>, Vec<_>) = data::kinds().iter().partition(|(version, _)| !version.contains('/'));
+    for (version, kinds) in core.into_iter().chain(groups) {
         let group = version.rsplit_once('/').map_or("", |(group, _)| group);
         for (kind, names) in kinds {
             let mut names = names.split(' ');

@@ -266,6 +266,39 @@ fn kyverno_denies_by_policy_within_the_scope_of_its_webhook() {
 }
 
 #[test]
+fn kinds_of_kubernetes_and_of_installed_charts_are_served() {
+    let mut sim = fixture();
+    for (version, kind) in [
+        ("v1", "LimitRange"),
+        ("v1", "ResourceQuota"),
+        ("autoscaling/v2", "HorizontalPodAutoscaler"),
+        ("networking.k8s.io/v1", "Ingress"),
+        ("scheduling.k8s.io/v1", "PriorityClass"),
+        ("apiregistration.k8s.io/v1", "APIService"),
+    ] {
+        let object = format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: x}}}}");
+        sim.fails_with_stdin(APPLY, &object, 0, "");
+        sim.ok(&format!("{K} get {} x --output json", kind.to_lowercase()));
+    }
+    let events = format!("{K} get events --output name");
+    sim.ok(&events);
+    let exception = "{apiVersion: kyverno.io/v2, kind: PolicyException, metadata: {name: x, namespace: default}}";
+    sim.fails_with_stdin(APPLY, exception, 1, "no matches for kind \"PolicyException\" in version \"kyverno.io/v2\"");
+    install(&mut sim, "kyverno", "https://kyverno.github.io/kyverno", "3.9.0", "kyverno", "{}");
+    sim.fails_with_stdin(APPLY, exception, 0, "");
+    let off = "{crds: {createPushSecret: false}}";
+    install(&mut sim, "external-secrets", "https://charts.external-secrets.io", "2.9.0", "external-secrets", off);
+    let object = |version: &str, kind: &str| {
+        format!(
+            "{{apiVersion: external-secrets.io/{version}, kind: {kind}, metadata: {{name: x, namespace: default}}}}"
+        )
+    };
+    sim.fails_with_stdin(APPLY, &object("v1", "ExternalSecret"), 0, "");
+    sim.fails_with_stdin(APPLY, &object("v1beta1", "ExternalSecret"), 1, "no matches for kind");
+    sim.fails_with_stdin(APPLY, &object("v1alpha1", "PushSecret"), 1, "no matches for kind");
+}
+
+#[test]
 fn a_token_is_filled_in_for_an_account_that_is_there() {
     let mut sim = Fixture::with_control_plane();
     let secret = "{apiVersion: v1, kind: Secret, type: kubernetes.io/service-account-token, metadata: {name: t, \

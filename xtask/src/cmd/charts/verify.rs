@@ -15,8 +15,9 @@ use crate::ui::shell::Severity;
 use crate::ui::table::table;
 use charts::rendered::{Workload, workload, workloads};
 use charts::verify::memory::{self, NodeMemory, Request};
-use charts::verify::{images, namespaces, quantities};
+use charts::verify::{images, kinds as verify_kinds, namespaces, quantities};
 use model::fleet::Cluster;
+use model::kinds::KINDS;
 use model::problem::Problem;
 use model::release::{Chart, Source};
 use model::yaml::{self, Document};
@@ -105,11 +106,18 @@ impl Findings {
     /// Checks that Helm renders, and that the API server would accept the quantities.
     pub(super) fn templates(&mut self, inputs: &Inputs, templates: &[Template<'_>]) {
         self.problems.extend(templates::render_problems(inputs, templates));
+        let kinds = inputs.data.get(KINDS).map_or(Ok(BTreeMap::new()), |text| model::kinds::load(text));
+        let kinds = kinds.unwrap_or_else(|problem| {
+            self.problems.push(problem);
+            BTreeMap::new()
+        });
         for Template { chart, objects, .. } in templates {
             let name = &chart.placement.name;
             let values = templates::our_values(inputs, &format!("charts/{name}/values.yaml"));
             if let (Some(values), Ok(objects)) = (values, objects) {
                 self.problems.extend(quantities::invalid_quantities(name, &values, objects));
+                let known = kinds.get(&chart.chart).map_or(&[][..], Vec::as_slice);
+                self.problems.extend(verify_kinds::problems(name, &values.value, objects, known));
             }
         }
     }
