@@ -168,6 +168,7 @@ pub(super) fn read(diagnostics: &mut Diagnostics, root: &Table<'_>) -> Draft {
     let mesh = section("mesh", known(&["first_node_port", "links"]));
     let docker = section("docker", known(&["services", "harbor"]));
     let registry = section("registry", known(&["mirror"]));
+    let kubernetes = versions.required(diagnostics, "kubernetes", &VERSION);
     Draft {
         memory: host.required(diagnostics, "memory", &HOST_MEMORY),
         usable: host.required(diagnostics, "usable", &HOST_USABLE),
@@ -176,12 +177,12 @@ pub(super) fn read(diagnostics: &mut Diagnostics, root: &Table<'_>) -> Draft {
         image: vm.required(diagnostics, "image", &IMAGE),
         parallel_launches: vm.optional(diagnostics, "parallel_launches", &LAUNCHES).or(3),
         network: vm.optional(diagnostics, "network", &RANGE),
-        kubernetes: versions.required(diagnostics, "kubernetes", &VERSION),
         kubeadm: versions.required(diagnostics, "kubeadm", &VERSION),
         pause: versions.required(diagnostics, "pause", &PAUSE),
         cilium: versions.required(diagnostics, "cilium", &CILIUM),
         gateway_api: versions.required(diagnostics, "gateway_api", &GATEWAY_API),
-        tools: read_tools(diagnostics, &versions),
+        tools: read_tools(diagnostics, &versions, kubernetes.value.as_ref()),
+        kubernetes,
         first_node_port: mesh.optional(diagnostics, "first_node_port", &NUMBER).or(32379),
         links: mesh.optional(diagnostics, "links", &LINKS).or(Vec::new()),
         services: docker.optional(diagnostics, "services", &SWITCH).or(false),
@@ -192,7 +193,17 @@ pub(super) fn read(diagnostics: &mut Diagnostics, root: &Table<'_>) -> Draft {
     }
 }
 
-fn read_tools(diagnostics: &mut Diagnostics, versions: &Table<'_>) -> Vec<(String, Field<String>)> {
+/// The kubectl that an API server of a version is supported with: one minor to each side of it (version skew policy).
+pub(super) fn kubectl_range(kubernetes: &Version) -> String {
+    let Version { major, minor, .. } = kubernetes;
+    format!(">={major}.{}, <{major}.{}", minor.saturating_sub(1), minor + 2)
+}
+
+fn read_tools(
+    diagnostics: &mut Diagnostics,
+    versions: &Table<'_>,
+    kubernetes: Option<&Version>,
+) -> Vec<(String, Field<String>)> {
     let names = TOOLS.map(|(name, _)| name);
     let title = "[versions.tools]".to_owned();
     let table = match versions.table(diagnostics, "tools") {
@@ -201,7 +212,9 @@ fn read_tools(diagnostics: &mut Diagnostics, versions: &Table<'_>) -> Vec<(Strin
     };
     let read = |(name, example): (&str, &'static str)| {
         let kind = FieldType { example, ..VERSIONS };
-        (name.to_owned(), table.optional(diagnostics, name, &kind).or(example.trim_matches('"').to_owned()))
+        let follows = kubernetes.filter(|_| name == "kubectl").map(kubectl_range);
+        let otherwise = follows.unwrap_or_else(|| example.trim_matches('"').to_owned());
+        (name.to_owned(), table.optional(diagnostics, name, &kind).or(otherwise))
     };
     TOOLS.map(read).into()
 }

@@ -85,7 +85,7 @@ pub(crate) fn install_hint(name: &str) -> &'static str {
     match name {
         "helm" => "cargo xtask tools install   # or macOS: brew install helm · Linux: sudo snap install helm --classic",
         "kubectl" => {
-            "cargo xtask tools install   # or macOS: brew install kubectl · Linux: sudo snap install kubectl --classic"
+            "cargo xtask tools install   # brew and snap bring the newest, which the API server may not support"
         }
         "cilium" => "Linux: cargo xtask tools install · macOS: brew install cilium-cli",
         "openssl" => "macOS brings it · Debian, Ubuntu: sudo apt install openssl",
@@ -98,6 +98,7 @@ pub(crate) fn package(name: &str) -> &'static str {
     let install_hint = install_hint(name);
     match name {
         "cilium" => "brew install cilium-cli",
+        "kubectl" => "macOS: brew install kubectl · Linux: sudo snap install kubectl --classic",
         _ => install_hint.strip_prefix("cargo xtask tools install   # or ").unwrap_or(install_hint),
     }
 }

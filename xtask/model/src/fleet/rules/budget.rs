@@ -8,8 +8,9 @@ use crate::problem::Problem;
 /// kubeadm preflight checks `ControlPlaneNumCPU` and `ControlPlaneMem`.
 const CONTROL_PLANE_CPUS: i64 = 2;
 const CONTROL_PLANE_MEMORY: Bytes = Bytes(1700 << 20);
-/// Minimum of `multipass launch --memory`.
-const WORKER_MEMORY: Bytes = Bytes(512 << 20);
+/// 712 MiB are reserved or free by the kubelet's configuration, Cilium's pods, the log shipper and the exporter request
+/// 336 MiB on every node, and the first workload needs the rest.
+const WORKER_MEMORY: Bytes = Bytes(1536 << 20);
 /// Twice the Multipass default (5G), which is too small for Ubuntu, Kubernetes and the images of one node.
 const DISK: Bytes = Bytes(10 << 30);
 
@@ -42,7 +43,9 @@ fn node(diagnostics: &mut Diagnostics, node: &DraftNode) {
             "kubeadm refuses a control plane with less than 1700 MB; measured, one needs 3G",
             "3G",
         ),
-        false => (WORKER_MEMORY, "Multipass refuses a VM with less than 512M", "4G"),
+        false => {
+            (WORKER_MEMORY, "the kubelet and the pods of every node take a gigabyte before the first workload", "4G")
+        }
     };
     if node.memory.value.is_some_and(|m| m < least) {
         let problem = Problem::new(format!("{} has too little memory: {}", node.title, shown(&node.memory)));

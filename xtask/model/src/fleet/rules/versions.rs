@@ -5,7 +5,7 @@ use semver::Version;
 use crate::fleet::Compatibility;
 use crate::fleet::compatibility::CiliumMinor;
 use crate::fleet::document::Diagnostics;
-use crate::fleet::draft::Draft;
+use crate::fleet::draft::{Draft, kubectl_range};
 use crate::problem::{Problem, nearest};
 
 /// Aliases that Multipass moves to each new Ubuntu release.
@@ -18,6 +18,7 @@ pub(super) fn check(diagnostics: &mut Diagnostics, draft: &Draft, known: &Compat
     image(diagnostics, draft);
     kubeadm(diagnostics, draft);
     pause(diagnostics, draft, known);
+    kubectl(diagnostics, draft);
     cilium(diagnostics, draft, known);
     node_ports(diagnostics, draft);
     links(diagnostics, draft);
@@ -35,10 +36,40 @@ fn image(diagnostics: &mut Diagnostics, draft: &Draft) {
             .why("Multipass points it at each new release, so VMs made later would differ")
     } else if image.starts_with('-') || !image.chars().all(plain) {
         Problem::new(format!("`image` is not a release: {image:?}"))
-    } else {
+    } else if is_fit(image) {
         return;
+    } else {
+        Problem::new(format!("`image` is no Ubuntu that becomes a node: {image:?}")).why(
+            "a node needs cgroup v2 (the kubelet of Kubernetes 1.35 refuses v1), a kernel from 5.10 on (Cilium) and apt: \
+             a server image of Ubuntu 22.04 or newer",
+        )
     };
     diagnostics.add(problem.hint("image = \"24.04\""), draft.image.line);
+}
+
+/// A release of Ubuntu Server from 22.04 on, by number or by name; of the remote `release`, if one is named.
+fn is_fit(image: &str) -> bool {
+    const NAMES: [&str; 7] = ["jammy", "kinetic", "lunar", "mantic", "noble", "plucky", "questing"];
+    let release = image.strip_prefix("release:").unwrap_or(image);
+    let number = || {
+        let (year, month) = release.split_once('.')?;
+        let year: u32 = year.parse().ok().filter(|year| *year >= 22)?;
+        ["04", "10"].contains(&month).then_some(year)
+    };
+    NAMES.contains(&release) || number().is_some()
+}
+
+/// The accepted kubectl follows from Kubernetes; a range of one's own would let in one that it does not support.
+fn kubectl(diagnostics: &mut Diagnostics, draft: &Draft) {
+    let Some(kubernetes) = &draft.kubernetes.value else { return };
+    let Some((_, range)) = draft.tools.iter().find(|(name, _)| name == "kubectl") else { return };
+    let wanted = kubectl_range(kubernetes);
+    if range.value.as_ref().is_some_and(|range| *range != wanted) {
+        let problem = Problem::new(format!("`kubectl` does not follow Kubernetes {}", minor(kubernetes)))
+            .why("kubectl is supported one minor version to each side of the API server")
+            .hint(format!("kubectl = \"{wanted}\""));
+        diagnostics.add(problem, range.line);
+    }
 }
 
 fn kubeadm(diagnostics: &mut Diagnostics, draft: &Draft) {
@@ -154,6 +185,21 @@ fn links(diagnostics: &mut Diagnostics, draft: &Draft) {
         }
         if links.clone().take(index).any(|(c, d)| (a, b) == (c, d) || (a, b) == (d, c)) {
             diagnostics.add(Problem::new(format!("duplicate link: `{a}` and `{b}`")), draft.links.line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_fit;
+
+    #[test]
+    fn an_image_is_a_server_release_with_cgroup_v2() {
+        for image in ["22.04", "24.04", "release:24.04", "noble", "25.10"] {
+            assert!(is_fit(image), "{image}");
+        }
+        for image in ["18.04", "20.04", "focal", "core24", "docker", "appliance:nextcloud", "24.4", "24.04-x"] {
+            assert!(!is_fit(image), "{image}");
         }
     }
 }
