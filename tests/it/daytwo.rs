@@ -1,9 +1,14 @@
 //! `status`, `doctor`, `stop`, `start`, `destroy` and `add-cluster` on a simulated fleet.
 #![expect(clippy::disallowed_methods, reason = "tests write simulated state")]
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
+use tool::extract::base64;
 
 use crate::fixtures::{bootstrapped, connected};
+use crate::golden;
 use crate::ui::{Repo, settings};
 
 fn snapshot(name: &str, text: &str) {
@@ -120,6 +125,28 @@ fn start_makes_no_vm() {
     assert!(ran.err.trim_end().ends_with("to continue: cargo xtask bootstrap --simulate"), "{}", ran.err);
 }
 
+fn secrets_of(repo: &Repo, cluster: &str) -> BTreeMap<String, String> {
+    let folder = repo.root().join("out/simulation/secrets");
+    let files = folder.read_dir_utf8().expect("a folder").flatten();
+    let own = files.filter(|file| file.file_name().starts_with(&format!("{cluster}.")));
+    own.map(|file| (file.file_name().to_owned(), std::fs::read_to_string(file.path()).expect("a text"))).collect()
+}
+
+/// Files below `out/`, and control planes of clusters, that hold a text.
+fn places_of(repo: &Repo, value: &str) -> Vec<String> {
+    let all = golden::files_below(repo.root().join("out").as_std_path()).into_iter();
+    let files = all.filter(|path| !path.ends_with("world.json"));
+    let holds = |path: &PathBuf| std::fs::read(path).is_ok_and(|b| String::from_utf8_lossy(&b).contains(value.trim()));
+    let mut places: Vec<String> = files.filter(holds).map(|path| path.display().to_string()).collect();
+    for vm in ["mgmt-cp", "app2-cp"] {
+        let cluster = repo.state_json()["state"]["vms"][vm]["guest"]["control"].to_string();
+        // As a part of another text, and in base64 as Secrets have it.
+        let encoded = base64(value.trim().as_bytes());
+        places.extend([value.trim(), &encoded].iter().filter(|text| cluster.contains(**text)).map(|_| vm.to_owned()));
+    }
+    places
+}
+
 #[test]
 fn destroy_deletes_only_the_fleet_and_its_records() {
     let repo = bootstrapped();
@@ -128,8 +155,14 @@ fn destroy_deletes_only_the_fleet_and_its_records() {
         vms["mine-deleted"] = vms["app1-w1"].clone();
         vms["mine-deleted"]["power"] = json!("Deleted");
     });
+    let secrets = secrets_of(&repo, "app1");
+    assert!(secrets.len() > 4, "{:?}", secrets.keys());
     let part = repo.run("destroy --simulate --only app1/*");
     assert_eq!(part.code, 0, "{}", part.err);
+    assert!(part.err.contains("app1 is still a mesh peer of mgmt and app2; "), "{}", part.err);
+    for (name, value) in secrets {
+        assert_eq!(places_of(&repo, &value), [""; 0], "{name} of a destroyed cluster");
+    }
     let world = repo.root().join("out/simulation/world.json");
     let vms =
         || -> Value { serde_json::from_str(&std::fs::read_to_string(&world).expect("saved state")).expect("JSON") };

@@ -30,8 +30,10 @@ fn world(repo: &Repo) -> SimWorld {
 
 pub fn types(repo: &Repo, line: &str) -> Output {
     let mut world = world(repo);
-    let args = line.split_whitespace().skip(1).map(str::to_owned).collect();
-    world.start(Call { task: 1, tool: Tool::Helm, args, stdin: vec![], env: vec![], acts: None });
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let tool = if words.next().as_deref() == Some("helm") { Tool::Helm } else { Tool::Kubectl };
+    let args = words.collect();
+    world.start(Call { task: 1, tool, args, stdin: vec![], env: vec![], acts: None });
     let output = loop {
         match world.wait(None) {
             Event::Ended(1, output) => break output,
@@ -65,7 +67,7 @@ fn second_bootstrap_lists_releases_once_per_cluster() {
     for injected in world.faults().injected() {
         for cluster in ["mgmt", "app1", "app2"] {
             let its = injected.command.contains(&format!("out/kube/{cluster}.yaml"));
-            if its && injected.command.contains("owner=helm,status!=superseded") {
+            if its && injected.command.contains("status!=superseded") {
                 asked.entry(cluster).or_default().insert(injected.point);
             }
         }
@@ -125,6 +127,62 @@ fn removed_release_is_reinstalled() {
     );
     repo.must("bootstrap --simulate");
     repo.must("status --simulate");
+}
+
+/// What a deployed release has brought can be deleted later.
+#[test]
+fn deleted_objects_of_a_release_come_back() {
+    let repo = bootstrapped();
+    for (gone, step, missing) in [
+        (
+            "crd clustersecretstores.external-secrets.io",
+            "app1/external-secrets",
+            "customresourcedefinition.apiextensions.k8s.io/clustersecretstores.external-secrets.io",
+        ),
+        ("deployment clustermesh-apiserver", "app1/cilium", "kube-system deployment.apps/clustermesh-apiserver"),
+        ("secret cilium-clustermesh", "app1/cilium", "kube-system secret/cilium-clustermesh"),
+        (
+            "secret clustermesh-apiserver-remote-cert",
+            "app1/cilium/certificates",
+            "secret/clustermesh-apiserver-remote-cert",
+        ),
+    ] {
+        let deleted =
+            types(&repo, &format!("kubectl --kubeconfig out/kube/app1.yaml --namespace kube-system delete {gone}"));
+        assert_eq!(deleted.exit, Exit::Code(0), "{deleted:?}");
+        let doctor = repo.run("doctor --simulate");
+        assert!(
+            doctor.code == 1 && doctor.out.contains(&format!("missing: {missing}")),
+            "{}{}",
+            doctor.out,
+            doctor.err
+        );
+        let again = repo.must("bootstrap --simulate");
+        assert!(again.err.contains(&format!("Started {step}: ")), "{}", again.err);
+        repo.must("status --simulate");
+    }
+}
+
+#[test]
+fn nodes_and_fields_changed_by_hand_are_named() {
+    let repo = bootstrapped();
+    for line in [
+        "cordon app1-w1",
+        "label node app1-cp node-role.kubernetes.io/control-plane-",
+        "label namespace sample pod-security.kubernetes.io/enforce=privileged --overwrite",
+    ] {
+        let output = types(&repo, &format!("kubectl --kubeconfig out/kube/app1.yaml {line}"));
+        assert_eq!(output.exit, Exit::Code(0), "{output:?}");
+    }
+    let cordoned = "node `app1-w1` is cordoned since 20";
+    let label = "label the control plane of app1 (step app1/control-plane)";
+    let field = "differs: Namespace sample: metadata.labels.pod-security.kubernetes.io/enforce";
+    let doctor = repo.run("doctor --simulate").out;
+    assert!([cordoned, label, field].iter().all(|words| doctor.contains(words)), "{doctor}");
+    assert!(repo.run("status --simulate").out.contains("ready, cordoned"));
+    repo.must("bootstrap --simulate");
+    let doctor = repo.run("doctor --simulate").out;
+    assert!(doctor.contains(cordoned) && !doctor.contains(label) && !doctor.contains(field), "{doctor}");
 }
 
 /// The node of a purged and recreated worker is the old one to the cluster, and its volumes have no folders.

@@ -69,9 +69,10 @@ fn bootstrap_keeps_cilium_peers() {
     let ours = "0".repeat(32);
     let completed = |want: &plan::Expect| want.complete(|_: Token<'_>| Some(ours.clone())).expect("known").into_owned();
     let other = "f".repeat(32);
+    let objects: String = step.done_when.want.rows().iter().map(|row| format!("{row}   1   5m\n")).collect();
     let row = |state: &str, rest: &str| {
         let stdout = format!(
-            "kube-system   sh.helm.release.v1.cilium.v2   helm.sh/release.v1   1   5m   2   {state}   {rest}\n"
+            "{objects}kube-system   secret/sh.helm.release.v1.cilium.v2   helm.sh/release.v1   1   5m   2   {state}   {rest}\n"
         );
         Output { stdout, ..Output::of(Exit::Code(0)) }
     };

@@ -13,17 +13,19 @@ const LOKI: &str = "mgmt/loki";
 const OURS: &str = "00000000000000000000000000000000";
 const OTHER: &str = "ffffffffffffffffffffffffffffffff";
 
-/// Rows of revisions as kubectl prints them: number, status, digest, and the number in the label.
+/// Rows of revisions and objects as kubectl prints them: number, status, digest, and the number in the label.
 fn table(rows: &[(u64, &str, &str, u64)]) -> Output {
     let row = |(number, status, digest, written): &(u64, &str, &str, u64)| {
         format!(
-            "monitoring   sh.helm.release.v1.loki.v{number}   helm.sh/release.v1   1   5m   {number}   {status}   \
+            "monitoring   secret/sh.helm.release.v1.loki.v{number}   helm.sh/release.v1   1   5m   {number}   {status}   \
              loki-18.11.0   {digest}   {written}\n"
         )
     };
     // Another release of another namespace, whose state is none of ours.
-    let other = "vault   sh.helm.release.v1.vault.v9   helm.sh/release.v1   1   5m   9   pending-upgrade\n".to_owned();
-    let stdout = rows.iter().map(row).chain([other]).collect();
+    let other =
+        "vault   secret/sh.helm.release.v1.vault.v9   helm.sh/release.v1   1   5m   9   pending-upgrade\n".to_owned();
+    let object = "monitoring   statefulset.apps/loki   1/1   5m\n".to_owned();
+    let stdout = rows.iter().map(row).chain([other, object]).collect();
     Output { stdout, ..Output::of(Exit::Code(0)) }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::fixtures::{bootstrapped, connected};
 use crate::golden;
+use crate::ui::Repo;
 
 #[test]
 fn unreachable_cluster_is_skipped_and_joins_later() {
@@ -59,4 +60,14 @@ fn meaningless_cluster_choices_are_refused() {
         let ran = repo.run(&format!("mesh-connect --simulate {line}"));
         assert!(ran.code == 2 && ran.err.contains(why), "{line}: {}\n{}", ran.code, ran.err);
     }
+}
+
+#[test]
+fn a_cluster_that_is_not_made_yet_is_not_taken_for_moved() {
+    let repo = Repo::new();
+    repo.must("bootstrap --simulate --only mgmt/* --only app1/*");
+    let ran = repo.run("mesh-connect --simulate --diagnose");
+    let why = "why: VM app2-cp does not exist";
+    let what = "app2 has not been created yet, or not to its end";
+    assert!(ran.code == 1 && ran.err.contains(what) && ran.err.contains(why), "{}", ran.err);
 }

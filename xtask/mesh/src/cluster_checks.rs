@@ -12,6 +12,7 @@ use machines::{Machine, MachineState, guest};
 use model::fleet::{Cluster, Node};
 use model::problem::Problem;
 use plan::StepKey;
+use tool::Output;
 use tool::extract::json;
 
 /// Clocks further apart than this make certificates invalid that are only just made.
@@ -45,12 +46,27 @@ fn bootstrap(cluster: &Cluster) -> String {
     format!("cargo xtask bootstrap --only '{}/*'", cluster.name)
 }
 
+/// Whether kubectl has no kubeconfig of the cluster, which its bootstrap writes.
+pub(super) fn is_unmade(answer: &Output) -> bool {
+    answer.stderr.contains("no such file or directory")
+}
+
 fn unreachable(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let output = survey.answer(cluster, "api").filter(|o| !o.ok())?;
     let vm = Machine::of(cluster, cluster.control_plane());
     let info = survey.answers.get(&StepKey::node(cluster, cluster.control_plane(), "address"));
+    let state = info.map(|output| vm.read(output).state).unwrap_or_default();
+    if is_unmade(output) {
+        let what = format!("{} has not been created yet, or not to its end", cluster.name);
+        let why = match state {
+            MachineState::Absent => format!("VM {vm} does not exist"),
+            _ => format!("there is no out/kube/{}.yaml", cluster.name),
+        };
+        let problem = Problem::new(what).why(why).hint(bootstrap(cluster));
+        return Some(finding("API servers", cluster, Grade::Unreachable, problem));
+    }
     let problem = Problem::new(format!("{} is unreachable: API server not responding", cluster.name));
-    let problem = match info.map(|output| vm.read(output).state).unwrap_or_default() {
+    let problem = match state {
         MachineState::Running | MachineState::Absent | MachineState::NoAnswer => {
             problem.why(last_words(output)).hint(bootstrap(cluster))
         }
@@ -89,7 +105,7 @@ fn clocks(survey: &Survey<'_>) -> Option<Finding> {
 fn nodes(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let lines = survey.stdout(cluster, "nodes")?;
     let ready =
-        |vm: &String| lines.lines().any(|l| l.starts_with(&format!("{vm} ")) && l.trim_end().ends_with(" True"));
+        |vm: &String| lines.lines().any(|l| l.starts_with(&format!("{vm} ")) && l.split(' ').nth(2) == Some("True"));
     let not: Vec<String> = cluster.nodes.iter().map(|n| cluster.vm(n)).filter(|vm| !ready(vm)).collect();
     if not.is_empty() {
         return None;
@@ -291,6 +307,14 @@ fn certificates(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let answer = survey.answer(cluster, "certificates")?;
     if answer.ok() {
         return outside(survey, cluster, answer.stdout.trim());
+    }
+    let jobs = survey.stdout(cluster, "jobs").unwrap_or_default();
+    let mut own = jobs.lines().filter(|line| line.starts_with("job.batch/clustermesh-apiserver-generate-certs"));
+    if own.any(|line| line.split_whitespace().nth(1) == Some("Complete")) {
+        let problem = Problem::new(format!("{} has lost the certificates for its peers", cluster.name))
+            .why("the Secret kube-system/clustermesh-apiserver-remote-cert is gone, and the Job that makes it is complete")
+            .hint(format!("cargo xtask bootstrap --only '{}/cilium/certificates'", cluster.name));
+        return Some(finding("certificates", cluster, Grade::Blocks, problem));
     }
     let problem = Problem::new(format!("{} has no certificates for its peers yet", cluster.name))
         .why("the Job clustermesh-apiserver-generate-certs has not finished")

@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_newest_revision_is_read_with_and_without_labels() {
-        let row = |n, rest| format!("kube-system  sh.helm.release.v1.cilium.v{n}  t  1  5m  {n}  {rest}\n");
+        let row = |n, rest| format!("kube-system  secret/sh.helm.release.v1.cilium.v{n}  t  1  5m  {n}  {rest}\n");
         let rows = row(9, "deployed  cilium-1.20.0  ab") + &row(10, "pending-upgrade");
         let newest = revision(&rows).unwrap();
         assert_eq!((newest.number, newest.state.as_str(), newest.version.as_str()), (10, "pending-upgrade", ""));

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::cluster_checks::is_unmade;
 use super::{Finding, Grade, Survey, finding};
 use model::fleet::{Cluster, Node};
 use model::problem::Problem;
@@ -54,7 +55,7 @@ fn moved(survey: &Survey<'_>, cluster: &Cluster, node: &Node) -> Option<Finding>
 
 /// The API server runs at the right address, and our kubeconfig has another one.
 fn stale_kubeconfig(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
-    survey.answer(cluster, "api").filter(|o| !o.ok())?;
+    survey.answer(cluster, "api").filter(|o| !o.ok() && !is_unmade(o))?;
     let (state, now) = node_state(survey, cluster, cluster.control_plane())?;
     if state["control_plane"] != "up" {
         return None;

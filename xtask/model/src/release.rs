@@ -88,6 +88,8 @@ pub struct Chart {
     pub bindings: BTreeMap<String, String>,
     /// Workloads that must be rolled out before the release counts as ready: `daemonset/cilium`.
     pub ready: Vec<String>,
+    /// What else it brings: `crd/NAME`, `secret/NAME`, workloads. Without it and `ready` it counts as not installed.
+    pub brings: Vec<String>,
     /// Whether Helm itself waits (`--wait`); off where pods become ready only after a later step.
     pub wait: bool,
 }

@@ -12,14 +12,14 @@ use render::Files;
 use tool::helm::Helm;
 use tool::{builtin, openssl};
 
-mod argocd;
+pub(crate) mod argocd;
 mod docker;
 pub mod host;
 pub(super) mod node;
 pub(super) mod releases;
 mod secrets;
 pub(super) mod upgrade;
-mod vault;
+pub(crate) mod vault;
 mod volumes;
 
 const PULLS: usize = 4;

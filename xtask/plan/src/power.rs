@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::bootstrap::{host, launch};
+use super::bootstrap::{argocd, host, launch, vault};
 use super::{Expect, Plan, Step, StepKey};
 use machines::{Machine, MachineState};
 use model::fleet::{Cluster, Fleet, Node, Role};
+use model::release::Releases;
 use render::Files;
-use tool::{Limits, builtin};
+use tool::{Command, Limits, builtin};
 
 /// Workers before their control plane, which then records their shutdown, and workload clusters before the platform, which
 /// stores their logs. The kubelet ends its pods within 30 s (`shutdownGracePeriod`). No node is cordoned or uncordoned.
@@ -98,6 +99,35 @@ pub fn destroy(fleet: &Fleet) -> Plan {
             .act([builtin::delete_secrets(".")]),
     );
     Plan { name: "destroy", steps, files: Files::new(), pools: BTreeMap::new() }
+}
+
+/// The same, and of each workload cluster also what the platform holds of it: for one that stays.
+pub fn destroy_beside_platform(fleet: &Fleet, releases: &Releases) -> Plan {
+    let mut plan = destroy(fleet);
+    plan.steps.extend(host::machine_tools(fleet, &["kubectl"]).into_iter().filter(|s| s.id == "host/kubectl"));
+    plan.steps.extend(vault::removed(fleet, releases));
+    plan.steps.extend(argocd::removed(fleet, releases));
+    plan
+}
+
+/// A step that removes what the platform holds of a cluster; what was never made there need not be removed.
+pub(crate) fn removal(
+    platform: &Cluster,
+    cluster: &Cluster,
+    what: &str,
+    title: String,
+    ask: Command,
+    gone: &str,
+) -> Step {
+    let never = r"no such file or directory|\(NotFound\)";
+    let want = Expect::Any(vec![Expect::Stderr(format!("{gone}|{never}"))]);
+    Step::new(StepKey::cluster(&cluster.name, &format!("registration/{what}")), title, ask, want)
+        .needs(["host/kubectl"])
+        .remedy("no answer", Expect::Exit(0).negated(), [])
+        .hint(format!(
+            "cargo xtask start --only '{}/*'   # or leave it there: --skip '*/registration/*'",
+            platform.name
+        ))
 }
 
 fn destroyed(cluster: &Cluster, node: &Node) -> Step {

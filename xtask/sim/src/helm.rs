@@ -84,7 +84,7 @@ fn pull(sim: &mut SimState, request: &Request, args: &Args, disk: &mut dyn Disk)
     if let Some(host) = sim.unresolvable_host(&from) {
         return Err(failure(1, unreachable(host, &from, &name, version, sim.is_helm3())));
     }
-    let published = catalog::is_published(&name, &from) || sim.unknown_charts.contains(&format!("{from}/{name}"));
+    let published = catalog::is_published(&name, &from) || sim.unknown_charts.contains_key(&format!("{from}/{name}"));
     if !published || semver::Version::parse(version).is_err() {
         let text = match from.strip_prefix("oci://") {
             Some(registry) => format!("Error: {registry}/{name}:{version}: not found"),

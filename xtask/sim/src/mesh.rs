@@ -265,6 +265,8 @@ impl SimState {
 
 /// A marker among the objects: the Job that issues certificates has ended.
 pub const CERTIFIED: &str = "certified/kube-system/mesh";
+/// The CronJob, and the begin of the name of its Jobs.
+pub const CERTIFICATES: &str = "clustermesh-apiserver-generate-certs";
 /// Ports of the tunnel and of cilium-health (documentation: system requirements).
 pub const TUNNEL: u16 = 8472;
 pub const HEALTH: u16 = 4240;

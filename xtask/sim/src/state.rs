@@ -63,8 +63,8 @@ pub struct SimState {
     pub(super) launched: BTreeSet<u64>,
     /// sha256 of files that upstream servers offer.
     pub(super) published: BTreeMap<String, String>,
-    /// Addresses of published charts that are not in `data/charts.toml`.
-    pub(super) unknown_charts: BTreeSet<String>,
+    /// Addresses of published charts that are not in `data/charts.toml`, with the objects that they are said to bring.
+    pub(super) unknown_charts: BTreeMap<String, BTreeSet<String>>,
     pub(super) unresolvable_hosts: BTreeSet<String>,
     /// Clusters without pending work, by the VM of the control plane.
     #[serde(skip)]
@@ -94,15 +94,28 @@ impl SimState {
         self
     }
 
-    /// Adds a published chart by its address: `https://charts.test/tiny`.
+    /// Adds a published chart by its address, `https://charts.test/tiny`, with the objects that it brings as a table of
+    /// kubectl names them: `default deployment.apps/tiny`.
     #[must_use]
-    pub fn with_unknown_chart(mut self, address: &str) -> Self {
-        self.unknown_charts.insert(address.to_owned());
+    pub fn with_unknown_chart(mut self, address: &str, objects: BTreeSet<String>) -> Self {
+        self.unknown_charts.insert(address.to_owned(), objects);
         self
     }
 
+    pub(super) fn objects_of_chart(&self, name: &str) -> Vec<(String, Value)> {
+        let known = self.unknown_charts.iter().find(|(address, _)| address.rsplit('/').next() == Some(name));
+        let object = |row: &String| {
+            let (namespace, object) = row.split_once(' ').unwrap_or(("", row));
+            let (kind, name) = object.split_once('/').unwrap_or_default();
+            let kind = kind.split('.').next().unwrap_or_default();
+            let metadata = json!({ "name": name, "namespace": namespace });
+            (crate::kubectl::objects::key(kind, namespace, name), json!({ "metadata": metadata }))
+        };
+        known.into_iter().flat_map(|(_, objects)| objects).map(object).collect()
+    }
+
     pub(super) fn chart(&self, name: &str) -> Option<&'static Chart> {
-        let unsupported = || self.unknown_charts.iter().any(|address| address.rsplit('/').next() == Some(name));
+        let unsupported = || self.unknown_charts.keys().any(|address| address.rsplit('/').next() == Some(name));
         catalog::find(name).or_else(|| unsupported().then_some(&UNKNOWN_CHART))
     }
 

@@ -64,6 +64,7 @@ impl VaultStore {
         let words: Vec<&str> = script.split(' ').collect();
         let (path, act) = match words.as_slice() {
             ["exec", "vault", "read", "-format=json", path] => ((*path).to_owned(), VaultCommand::Read),
+            ["exec", "vault", "delete", path] => ((*path).to_owned(), VaultCommand::Delete),
             ["exec", "vault", "write", path, "-"] => ((*path).to_owned(), VaultCommand::Write(rest)),
             ["base64", "-d", "|", "vault", "write", path, pairs @ ..] => {
                 ((*path).to_owned(), VaultCommand::WriteWithCa(pairs, rest))
@@ -79,6 +80,12 @@ impl VaultStore {
         }
         Some(match act {
             VaultCommand::Read => self.read(&path),
+            VaultCommand::Delete => {
+                // With a mount goes all that is below it.
+                let below = path.strip_prefix("sys/").map(|mount| format!("{mount}/")).unwrap_or_default();
+                self.paths.retain(|key, _| *key != path && !key.starts_with(&below));
+                success(format!("Success! Data deleted (if it existed) at: {path}\n"))
+            }
             VaultCommand::Write(text) => match serde_json::from_str(text) {
                 Ok(value) => self.write(&path, value),
                 Err(_) => failure(1, "Failed to parse K=V data: invalid key/value pair"),
@@ -153,6 +160,7 @@ impl VaultStore {
 
 enum VaultCommand<'a> {
     Read,
+    Delete,
     Write(&'a str),
     /// Pairs, and stdin.
     WriteWithCa(&'a [&'a str], &'a str),

@@ -14,8 +14,9 @@ use ::plan::mesh::MeshScope;
 use ::plan::survey::{Answers, ProbeState, links};
 use ::plan::{Plan, StepKey, power};
 use machines::{Machine, MachineState};
-use model::fleet::Fleet;
+use model::fleet::{Cluster, Fleet, Role};
 use model::problem::Problem;
+use render::mesh::peers;
 use tool::Event;
 use tool::World;
 use tool::helm::Helm;
@@ -38,7 +39,7 @@ pub fn run(session: &mut Session, power: Power) -> CmdResult {
         let plan = match power {
             Power::Stop => power::stop(fleet),
             Power::Start => power::start(fleet, inputs.bootstrap(query::helm(world)?)),
-            Power::Destroy => power::destroy(fleet),
+            Power::Destroy => destroy_plan(session, &inputs)?,
         };
         if session.flags.dry_run {
             return dry_run::run(session, world, &inputs, &plan);
@@ -47,6 +48,9 @@ pub fn run(session: &mut Session, power: Power) -> CmdResult {
             confirm_destroy(session, world, fleet, &plan)?;
         }
         let code = run_plan::run(session, world, &plan, &|failure| apply::explain_failure(&inputs, failure))?;
+        if power == Power::Destroy && code == DONE {
+            name_peers(session, fleet, &plan)?;
+        }
         if power == Power::Start && code == DONE && all { reconnect(session, world, &inputs, &plan) } else { Ok(code) }
     })?;
     if power == Power::Start && code == DONE && all && !session.flags.dry_run {
@@ -56,6 +60,35 @@ pub fn run(session: &mut Session, power: Power) -> CmdResult {
         session.workspace.reset_state().map_err(CmdError::with(FAILED))?;
     }
     Ok(code)
+}
+
+/// Of clusters that are destroyed beside their platform, what it holds of them goes too.
+fn destroy_plan(session: &Session, inputs: &Inputs) -> Result<Plan, CmdError> {
+    let plan = power::destroy_beside_platform(&inputs.fleet, &inputs.releases);
+    let chosen = run_plan::chosen(session, &plan)?;
+    let platform = inputs.fleet.clusters.iter().find(|c| c.role == Role::Platform);
+    let goes = platform.is_some_and(|platform| chosen.iter().any(|id| id.is_in(platform)));
+    Ok(if goes { power::destroy(&inputs.fleet) } else { plan })
+}
+
+/// Says where destroyed clusters are still peers: who comes back under the same name is one at once.
+fn name_peers(session: &mut Session, fleet: &Fleet, plan: &Plan) -> Result<(), CmdError> {
+    let chosen = run_plan::chosen(session, plan)?;
+    let gone = |c: &&Cluster| chosen.iter().any(|id| id.is_in(c));
+    for cluster in fleet.clusters.iter().filter(gone) {
+        let left = peers(fleet, cluster).into_iter().filter(|peer| !gone(peer));
+        let names: Vec<String> = left.map(|peer| peer.name.clone()).collect();
+        if !names.is_empty() {
+            let what = format!(
+                "{} is still a mesh peer of {}; for good: remove it from {}, then cargo xtask mesh-connect",
+                cluster.name,
+                format::list(&names),
+                fleet.file
+            );
+            session.shell.status(Severity::Hint, "Note", &what);
+        }
+    }
+    Ok(())
 }
 
 /// Reconnects clusters that were connected: peers hold each other's addresses, which may have changed.

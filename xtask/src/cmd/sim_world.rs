@@ -10,7 +10,7 @@ use exec::workspace::Workspace;
 use model::problem::Problem;
 use plan::{Expect, Plan, Probe};
 use sim::{Disk, Faults, Machine, SimState, SimWorld, is_known_chart};
-use tool::{Call, Event, Exit, Output, TaskId, Tool, World};
+use tool::{Call, Command, Event, Exit, Output, TaskId, Tool, World};
 
 /// The saved state, below the output folder.
 const STATE_FILE: &str = "world.json";
@@ -83,7 +83,11 @@ pub fn publish(state: &mut SimState, plan: &Plan) {
         }
     }
     for address in unknown_charts(plan) {
-        *state = std::mem::take(state).with_unknown_chart(&address);
+        let archive = format!("out/charts/{}-", address.rsplit('/').next().unwrap_or_default());
+        let installs = |command: &Command| command.args.iter().any(|arg| arg.starts_with(&archive));
+        let steps = plan.steps.iter().filter(|step| step.act.iter().any(installs));
+        let objects = steps.flat_map(|step| step.done_when.want.rows()).cloned().collect();
+        *state = std::mem::take(state).with_unknown_chart(&address, objects);
     }
 }
 

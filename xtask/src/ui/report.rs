@@ -50,8 +50,8 @@ pub fn failures(end: &End<'_>, style: Style) -> String {
         if !problems.is_empty() {
             return problem::all(&problems, &|_| None, style);
         }
-        let hint = (end.hint)(failure);
-        problem::step(failure, (end.log)(failure).as_deref(), hint.as_deref().unwrap_or(end.again), style)
+        let hint = (end.hint)(failure).filter(|hint| !repeats(hint, end.again)).unwrap_or_else(|| logs(end, failure));
+        problem::step(failure, (end.log)(failure).as_deref(), &hint, style)
     };
     let mut texts: Vec<String> = others.into_iter().map(block).collect();
     let unready: Vec<Unready> = tools.into_iter().filter_map(|failure| tool(end, failure)).collect();
@@ -59,6 +59,16 @@ pub fn failures(end: &End<'_>, style: Style) -> String {
         texts.push(problem::unready(&unready, "`cargo xtask bootstrap --simulate` needs none of them", style));
     }
     texts.join("\n")
+}
+
+/// Whether a hint is the very command that has just failed.
+pub fn repeats(hint: &str, command: &str) -> bool {
+    hint.split("   #").next().unwrap_or_default().trim() == command
+}
+
+fn logs(end: &End<'_>, failure: &Failure) -> String {
+    let simulate = if end.simulated { " --simulate" } else { "" };
+    format!("cargo xtask logs {}{simulate}   # all that its commands printed", failure.step)
 }
 
 /// A failed precondition that a tool is there: `host/helm`, whose probe runs helm.

@@ -15,6 +15,7 @@ use super::{Exit, Output};
 use model::token::{self, Token};
 
 mod answer;
+mod diff;
 
 pub use answer::Answer;
 
@@ -51,6 +52,8 @@ pub enum Expect {
     /// Exit 0, and of the Helm release named first (`NAMESPACE/NAME`) the newest revision, as a line of words
     /// ([`revisions::Revision::line`]), matches the regular expression.
     Newest(String, String),
+    /// Exit 0, and each of these words begins a line of the table: `kube-system daemonset.apps/cilium`.
+    Rows(Vec<String>),
     /// There is no such program. Only as the whole condition of a remedy: without one a missing tool fails its step.
     Absent,
     /// Each of these. An empty list always holds: see [`Expect::ALWAYS`].
@@ -80,6 +83,15 @@ impl Expect {
     /// The mismatch: `/state: expected "Running", got "Stopped"`.
     pub fn mismatch(&self, output: &Output) -> String {
         self.test(&Answer::of(output)).err().unwrap_or_else(|| "matches".to_owned())
+    }
+
+    /// All the rows that it wants in a table.
+    pub fn rows(&self) -> Vec<&String> {
+        match self {
+            Expect::Rows(rows) => rows.iter().collect(),
+            Expect::All(all) => all.iter().flat_map(Expect::rows).collect(),
+            _ => vec![],
+        }
     }
 
     /// With values in place of its tokens; inside a regular expression a value is literal.
@@ -119,7 +131,7 @@ impl Expect {
     fn each<'a>(&'a self, f: &mut dyn FnMut(&'a str, bool)) {
         match self {
             Expect::Exit(_) | Expect::Absent => {}
-            Expect::Lines(lines) => lines.iter().for_each(|line| f(line, false)),
+            Expect::Lines(lines) | Expect::Rows(lines) => lines.iter().for_each(|line| f(line, false)),
             Expect::Stdout(text)
             | Expect::JsonAtLeast(text, _)
             | Expect::JsonPresent(text)
@@ -142,6 +154,7 @@ impl Expect {
             Expect::Exit(code) => Expect::Exit(*code),
             Expect::Stdout(text) => Expect::Stdout(f(text, false)),
             Expect::Lines(lines) => Expect::Lines(lines.iter().map(|l| f(l, false)).collect()),
+            Expect::Rows(rows) => Expect::Rows(rows.iter().map(|row| f(row, false)).collect()),
             Expect::Match(regex) => Expect::Match(f(regex, true)),
             Expect::Stderr(regex) => Expect::Stderr(f(regex, true)),
             Expect::Json(pointer, text) => Expect::Json(f(pointer, false), f(text, false)),
@@ -176,6 +189,7 @@ impl Expect {
             Expect::Newest(release, regex) => {
                 is_exit(output, 0).and_then(|()| newest_matches(&output.stdout, release, regex))
             }
+            Expect::Rows(rows) => is_exit(output, 0).and_then(|()| has_rows(&output.stdout, rows)),
             Expect::Absent if output.exit == Exit::Missing => Ok(()),
             Expect::Absent => Err("the program is there".to_owned()),
             Expect::All(wants) => all(wants.iter().filter_map(|w| w.test(answer).err()).collect()),
@@ -211,6 +225,9 @@ fn is_exit(output: &Output, code: i32) -> Result<(), String> {
     if output.exit == Exit::Code(code) {
         return Ok(());
     }
+    if let Some(difference) = diff::differences(&output.stdout).filter(|_| output.exit == Exit::Code(1)) {
+        return Err(difference);
+    }
     let stderr = match output.stderr.lines().rev().find(|l| !l.trim().is_empty()) {
         Some(line) => format!(": {}", quote(line.trim())),
         None => String::new(),
@@ -229,6 +246,13 @@ fn has_lines(output: &Output, lines: &[String]) -> Result<(), String> {
     let there = |line: &&String| output.stdout.lines().any(|l| l.trim() == line.trim());
     let missing: Vec<_> = lines.iter().filter(|l| !there(l)).map(|l| quote(l)).collect();
     if missing.is_empty() { Ok(()) } else { Err(format!("stdout has no line {}", missing.join(", "))) }
+}
+
+fn has_rows(table: &str, rows: &[String]) -> Result<(), String> {
+    match &revisions::missing(table, rows)[..] {
+        [] => Ok(()),
+        missing => Err(format!("missing: {}", missing.join(", "))),
+    }
 }
 
 fn matches(stream: &str, text: &str, regex: &str) -> Result<(), String> {
@@ -401,6 +425,7 @@ impl fmt::Display for Expect {
             Expect::Version(pointer, range) => write!(f, "{pointer} in {range}"),
             Expect::Outside(pointer, nets) => write!(f, "{pointer} outside {}", list(nets.iter(), ", ")),
             Expect::Newest(release, regex) => write!(f, "newest revision of {release} ~ /{regex}/"),
+            Expect::Rows(rows) => write!(f, "there are {}", rows.join(", ")),
             Expect::Absent => write!(f, "no such program"),
             Expect::All(wants) if wants.is_empty() => write!(f, "anything"),
             Expect::Any(wants) if wants.is_empty() => write!(f, "nothing"),

@@ -7,6 +7,7 @@ use super::helm::revisions;
 use super::{Command, Tool};
 
 pub const MANAGER: &str = "archipelago";
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 
 #[derive(Debug, Clone)]
 pub struct Kubectl {
@@ -57,11 +58,21 @@ impl Kubectl {
         self.act(&rest)
     }
 
-    /// A line per node: name, pod range, readiness.
+    /// A line per node: name, pod range, readiness, and since when it is cordoned, if it is.
     pub fn nodes(&self) -> Command {
         let line = "{range .items[*]}{.metadata.name} {.spec.podCIDR} \
-                    {.status.conditions[?(@.type==\"Ready\")].status}{\"\\n\"}{end}";
+                    {.status.conditions[?(@.type==\"Ready\")].status} \
+                    {.spec.taints[?(@.key==\"node.kubernetes.io/unschedulable\")].timeAdded}{\"\\n\"}{end}";
         self.print(&["nodes"], line)
+    }
+
+    /// Names of the nodes that kubeadm takes for control planes.
+    pub fn control_planes(&self) -> Command {
+        self.ask(&["get", "nodes", "--selector", CONTROL_PLANE, "--output", "name"])
+    }
+
+    pub fn label_control_plane(&self, node: &str) -> Command {
+        self.act(&["label", "node", node, &format!("{CONTROL_PLANE}="), "--overwrite"])
     }
 
     /// A line per node: name and internal address, as its kubelet reports them.
@@ -134,12 +145,13 @@ impl Kubectl {
         self.ask(&["rollout", "status", workload, "--namespace", namespace, "--timeout", "5s"])
     }
 
-    /// A line per revision of every Helm release, with [`revisions::LABELS`] as columns: one command for all releases, 2 kB
-    /// and 0.06 s, where the whole Secrets are 10 MB (measured).
+    /// A line per revision of every Helm release, with [`revisions::LABELS`] as columns, and one per object of the kinds
+    /// that releases bring: one command for all releases. As a table the server leaves out what is in the objects (the
+    /// Secrets of the revisions alone are 10 MB, measured).
     pub fn revisions(&self) -> Command {
-        let selector = "owner=helm,status!=superseded";
+        let kinds = "secrets,customresourcedefinitions,daemonsets,deployments,statefulsets";
         let columns = ["--label-columns", revisions::LABELS, "--no-headers"];
-        self.ask(&[&["get", "secrets", "--all-namespaces", "--selector", selector], &columns[..]].concat())
+        self.ask(&[&["get", kinds, "--all-namespaces", "--selector", "status!=superseded"], &columns[..]].concat())
     }
 
     /// Removes the record of a killed install; the next one adopts its objects.
@@ -214,6 +226,24 @@ impl Kubectl {
     /// Prints `kind/name` of those objects that exist.
     pub fn present(&self, namespace: &str, what: &[&str]) -> Command {
         self.ask(&[&["get"], what, &["--namespace", namespace, "--ignore-not-found", "--output", "name"]].concat())
+    }
+
+    /// A line per object of some kinds (`a,b`) of a namespace, as people read them.
+    pub fn table(&self, namespace: &str, kinds: &str) -> Command {
+        self.ask(&["get", kinds, "--namespace", namespace, "--no-headers"])
+    }
+
+    /// Runs the Job of a CronJob now, under a name that an earlier one may have had.
+    pub fn run_cron_job(&self, namespace: &str, cron: &str, job: &str) -> [Command; 2] {
+        let place = ["--namespace", namespace];
+        [
+            self.act(&[&["delete", "job", job, "--ignore-not-found"], &place[..]].concat()),
+            self.act(&[&["create", "job", job, "--from", &format!("cronjob/{cron}")], &place[..]].concat()),
+        ]
+    }
+
+    pub fn delete_secret(&self, namespace: &str, name: &str) -> Command {
+        self.act(&["delete", "secret", name, "--namespace", namespace, "--ignore-not-found"])
     }
 
     /// Does not wait for its end.

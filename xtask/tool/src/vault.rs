@@ -85,6 +85,12 @@ impl Vault {
         Command { mutates: true, ..self.with_stdin(&["sh", "-c", &script], input) }
     }
 
+    /// Unmounts, or deletes a policy. What is not there is no error.
+    pub fn delete(&self, path: &str) -> Command {
+        let script = format!("{TOKEN} exec vault delete {path}");
+        Command { mutates: true, ..self.with_stdin(&["sh", "-c", &script], format!("{}\n", secret(ROOT_TOKEN))) }
+    }
+
     /// The configuration of an auth mount, provided that it trusts this CA (a secret: base64 of PEM).
     pub fn read_trust(&self, mount: &str, ca: &str) -> Command {
         let config = format!("auth/{mount}/config");

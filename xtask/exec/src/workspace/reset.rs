@@ -4,19 +4,46 @@ use camino::Utf8PathBuf;
 
 use super::Workspace;
 use model::problem::Problem;
+use model::yaml;
 
 /// State that one run leaves to the next: the journal, the simulator's state, and the marker of an interrupted drill.
 const STATE: [&str; 3] = ["journal.jsonl", "world.json", "drill.json"];
 
+/// The kubeconfig of all clusters, below `out/`.
+const MERGED: &str = "kube/config.yaml";
+
 impl Workspace {
-    /// Kubeconfigs and secrets of a cluster, sorted; of all clusters, and what they share, if it is `.`.
+    /// Kubeconfigs and secrets of a cluster, sorted, and the file of all clusters if it is in there; of all clusters, and
+    /// what they share, if it is `.`.
     pub fn files_of_cluster(&self, cluster: &str) -> Vec<String> {
-        self.paths_of_cluster(cluster).iter().map(|path| self.shown(path).to_owned()).collect()
+        let merged = self.without(cluster).map(|_| self.out.join(MERGED));
+        self.paths_of_cluster(cluster).iter().chain(&merged).map(|path| self.shown(path).to_owned()).collect()
     }
 
     /// Removes [`Workspace::files_of_cluster`]. Their values are still redacted in this run's logs.
     pub fn remove_cluster_files(&self, cluster: &str) -> Result<(), Problem> {
+        if let Some(rest) = self.without(cluster) {
+            self.write(MERGED, rest.as_bytes())?;
+        }
         self.paths_of_cluster(cluster).iter().try_for_each(|path| self.remove_file(path))
+    }
+
+    /// The kubeconfig of all clusters without this one's cluster, context and user, if it has any of them.
+    fn without(&self, cluster: &str) -> Option<String> {
+        let text = self.read(&self.out.join(MERGED)).ok()?;
+        let mut config = yaml::foreign(MERGED, &text).ok()?.pop()?.value;
+        let mut found = false;
+        let user = format!("{cluster}-admin");
+        for (list, name) in [("clusters", cluster), ("contexts", cluster), ("users", &user)] {
+            let entries = config[list].as_array_mut()?;
+            let before = entries.len();
+            entries.retain(|entry| entry["name"] != name);
+            found |= entries.len() < before;
+        }
+        if config["current-context"] == cluster {
+            config["current-context"] = "".into();
+        }
+        found.then(|| yaml::write(&[config]))
     }
 
     /// Removes the state of earlier runs: the next run begins from nothing.

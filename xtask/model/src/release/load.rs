@@ -12,7 +12,7 @@ use crate::fleet::Fleet;
 use crate::fleet::document::{Diagnostics, Field, Table, parse};
 use crate::problem::Problem;
 
-const CHART: [&str; 17] = [
+const CHART: [&str; 18] = [
     "name",
     "chart",
     "repository",
@@ -29,6 +29,7 @@ const CHART: [&str; 17] = [
     "memory",
     "wait",
     "ready",
+    "brings",
     "bindings",
 ];
 const MANIFEST: [&str; 10] =
@@ -120,11 +121,13 @@ fn chart(diagnostics: &mut Diagnostics, table: &Table<'_>, fleet: &Fleet) -> Opt
     let free = table.optional(diagnostics, "free", &TEXTS).or(Vec::new());
     let bindings = table.optional(diagnostics, "bindings", &BINDINGS).or(BTreeMap::new());
     let ready = table.optional(diagnostics, "ready", &TEXTS).or(Vec::new());
+    let brings = table.optional(diagnostics, "brings", &TEXTS).or(Vec::new());
     let wait = table.optional(diagnostics, "wait", &YES_OR_NO).or(true);
     rules::chart_name(diagnostics, &chart);
     rules::address(diagnostics, &repository, &["https://", "oci://"]);
     rules::namespace(diagnostics, &namespace);
-    rules::ready(diagnostics, &ready);
+    rules::objects(diagnostics, &ready, &rules::WORKLOADS, "ready = [\"daemonset/cilium\"]");
+    rules::objects(diagnostics, &brings, &rules::BROUGHT, "brings = [\"crd/validatingpolicies.policies.kyverno.io\"]");
     rules::bindings(diagnostics, table, &bindings);
     let version = resolve(diagnostics, table, version, fleet);
     let sha256 = digest(diagnostics, table, &sha256, version.as_deref());
@@ -141,6 +144,7 @@ fn chart(diagnostics: &mut Diagnostics, table: &Table<'_>, fleet: &Fleet) -> Opt
         free: free.value?,
         bindings: bindings.value?,
         ready: ready.value?,
+        brings: brings.value?,
         wait: wait.value?,
     })
 }

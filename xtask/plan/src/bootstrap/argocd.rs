@@ -2,6 +2,7 @@
 
 use super::super::{Expect, Step, StepKey};
 use super::kube_path;
+use crate::power::removal;
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
 use render::argocd::{ACCESS, ARGO_CD, NAMESPACE, TOKEN, file, token_secret};
@@ -28,6 +29,21 @@ fn token(cluster: &Cluster) -> Step {
     let token = Expect::Match(r"^[\w-]+\.[\w-]+\.[\w-]+$".into());
     let title = format!("read the token that Argo CD has on {}", cluster.name);
     Step::new(token_step(cluster), title, ask, token).needs([StepKey::cluster(&cluster.name, ACCESS)]).poll(60, 2)
+}
+
+/// Steps of a `destroy` that removes workload clusters and leaves the platform.
+pub(crate) fn removed(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
+    let platform = fleet.clusters.iter().find(|c| c.role == Role::Platform);
+    let Some((platform, argo)) = platform.zip(releases.on(Role::Platform, ARGO_CD)) else { return vec![] };
+    let kubectl = Kubectl::on(&kube_path(platform));
+    let step = |cluster: &Cluster| {
+        let secret = format!("cluster-{}", cluster.name);
+        let title = format!("remove {} from Argo CD", cluster.name);
+        let ask = kubectl.read(&argo.namespace, &["secret", &secret], "{.metadata.name}");
+        removal(platform, cluster, ARGO_CD, title, ask, "not found")
+            .act([kubectl.delete_secret(&argo.namespace, &secret)])
+    };
+    fleet.clusters.iter().filter(|c| c.role == Role::Workload).map(step).collect()
 }
 
 fn registered(platform: &Cluster, cluster: &Cluster) -> Step {

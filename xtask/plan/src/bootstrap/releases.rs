@@ -15,6 +15,9 @@ use tool::helm::{self, Helm, Release};
 use tool::kubectl::Kubectl;
 use tool::{Command, Limits, builtin, curl};
 
+/// The CronJob of the mesh's certificates, and the begin of the name of its Jobs (upstream: chart of Cilium).
+const CERTIFICATES: &str = "clustermesh-apiserver-generate-certs";
+
 /// One step per archive, however many clusters use it.
 pub(crate) fn downloads(releases: &Releases) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
@@ -86,8 +89,10 @@ pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, releases: &Releases, helm:
     for chart in releases.charts.iter().filter(|c| here.has(&c.placement)) {
         steps.push(here.chart(chart));
         steps.extend(here.rollout(chart));
+        steps.extend((chart.placement.name == mesh::RELEASE).then(|| here.certificates(chart)));
     }
     steps.push(here.nodes());
+    steps.push(here.control_plane());
     steps
 }
 
@@ -156,7 +161,7 @@ impl Here<'_> {
     /// waits for its pods goes after, and pods with a volume take its folder.
     fn nodes(&self) -> Step {
         let cluster = self.cluster;
-        let line = |n| Expect::Match(format!(r"^{} \S+ True$", cluster.vm(n)));
+        let line = |n| Expect::Match(format!(r"^{} \S+ True( |$)", cluster.vm(n)));
         let title = format!("wait for the nodes of {}", cluster.name);
         // A recreated control plane has no record of its workers, and a kubelet registers only when it starts.
         let unknown = |n| Expect::Match(format!(r"^{} ", cluster.vm(n))).negated();
@@ -175,6 +180,17 @@ impl Here<'_> {
             .remedy("not yet", Expect::ALWAYS, clocks)
             .limits(Limits::QUICK.settle(600).attempts(2, 5))
             .hint(format!("kubectl --kubeconfig {} describe nodes", kube_path(cluster)))
+    }
+
+    /// kubeadm finds control planes by a label, which an upgrade needs and somebody may have removed.
+    fn control_plane(&self) -> Step {
+        let vm = self.cluster.vm(self.cluster.control_plane());
+        let want = Expect::Lines(vec![format!("node/{vm}")]);
+        let title = format!("label the control plane of {}", self.cluster.name);
+        Step::new(self.id("control-plane"), title, self.kubectl().control_planes(), want)
+            .needs([self.id("nodes")])
+            .remedy("no answer", Expect::Exit(0).negated(), [])
+            .act([self.kubectl().label_control_plane(&vm)])
     }
 
     fn manifest(&self, manifest: &Manifest) -> Step {
@@ -237,6 +253,30 @@ impl Here<'_> {
                 .limits(limits)
         };
         self.rollout_ids(chart).into_iter().zip(&chart.ready).map(step).collect()
+    }
+
+    /// A Job issues the mesh's certificates once; deleted ones come back by another run of it alone.
+    fn certificates(&self, chart: &Chart) -> Step {
+        let rows = ["remote", "server"].map(|of| format!("secret/clustermesh-apiserver-{of}-cert"));
+        let issuing = Expect::Match(format!(r"^job\.batch/{CERTIFICATES}\S* +(Running|0/1)"));
+        let title = format!("issue the mesh certificates of {}", self.cluster.name);
+        let again = format!("{CERTIFICATES}-again");
+        Step::new(
+            self.id("cilium/certificates"),
+            title,
+            self.kubectl().table(&chart.namespace, "secrets,jobs"),
+            Expect::Rows(rows.into()),
+        )
+        .needs([self.id(mesh::RELEASE), self.id("nodes")])
+        .remedy("no answer", Expect::Exit(0).negated(), [])
+        .remedy("being issued", issuing, [])
+        .act(self.kubectl().run_cron_job(&chart.namespace, CERTIFICATES, &again))
+        .limits(Limits::QUICK.settle(180).attempts(3, 10))
+        .hint(format!(
+            "kubectl --kubeconfig {} --namespace {} describe jobs",
+            kube_path(self.cluster),
+            chart.namespace
+        ))
     }
 
     /// Half as much again as the placement allows: `helm --timeout` is not an overall limit (measured).

@@ -10,6 +10,7 @@
 //! | `uninstalling` | SIGKILL in an uninstall | uninstall, upgrade |
 //! | `failed`, the first or with our values | SIGTERM, or its time was over | upgrade |
 //! | `failed`, with others | the same, before the values changed | 4: upgrade; 3: rollback, upgrade |
+//! | `deployed`, and objects of it are gone | somebody deleted them | upgrade: it makes what is missing |
 //! | not ours | a person's upgrade or rollback, or our own repair was cut off | upgrade |
 //!
 //! Helm 3 compares with the last *deployed* revision, so what a cancelled one wrote stays on the objects; a rollback
@@ -55,8 +56,17 @@ impl Upgrade<'_> {
         self.newest(&format!(r"^\d+ {status} {}-{version} {}$", self.chart().chart, self.labels))
     }
 
+    /// The wanted revision is deployed, and what it brings is there: objects may be deleted later.
     pub fn deployed(&self) -> Expect {
-        self.is("deployed")
+        let chart = self.chart();
+        let row = |object: &String| match object.split_once('/').unwrap_or_default() {
+            ("crd", name) => format!("customresourcedefinition.apiextensions.k8s.io/{name}"),
+            ("secret", name) => format!("{} secret/{name}", chart.namespace),
+            (workload, name) => format!("{} {workload}.apps/{name}", chart.namespace),
+        };
+        let objects: Vec<String> = chart.ready.iter().chain(&chart.brings).map(row).collect();
+        let there = (!objects.is_empty()).then_some(Expect::Rows(objects));
+        Expect::All([self.is("deployed")].into_iter().chain(there).collect())
     }
 
     /// An upgrade, and before it the number that its revision will have.

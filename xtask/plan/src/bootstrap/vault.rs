@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::super::{Expect, Step, StepKey};
 use super::{kube_path, secrets};
+use crate::power::removal;
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::{Chart, Releases};
 use model::token::{fact, secret};
@@ -31,6 +32,19 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
         steps.extend(workload.flat_map(|c| [here.mount(c), here.trust(c), here.policy(c), here.role(c, reader)]));
     }
     steps
+}
+
+/// Steps of a `destroy` that removes workload clusters and leaves the platform.
+pub(crate) fn removed(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
+    let Some((platform, vault)) = there(fleet, releases) else { return vec![] };
+    let vault = Vault::of(Kubectl::on(&kube_path(platform)), &vault.namespace, VAULT);
+    let step = |cluster: &Cluster| {
+        let (mount, policy) = (format!("sys/auth/{}", cluster.name), format!("sys/policies/acl/{}", cluster.name));
+        let title = format!("remove the login of {} from Vault", cluster.name);
+        removal(platform, cluster, VAULT, title, vault.read(&mount), "No auth engine at")
+            .act([vault.delete(&mount), vault.delete(&policy)])
+    };
+    fleet.clusters.iter().filter(|c| c.role == Role::Workload).map(step).collect()
 }
 
 /// The step after which a workload cluster can log in, for steps that follow it.

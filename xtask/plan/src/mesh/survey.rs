@@ -63,6 +63,7 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
             // One of four that one Job makes at once; the certificate alone, never the key.
             read(&["secret", "clustermesh-apiserver-remote-cert"], r"{.data.tls\.crt}"),
         ),
+        ("jobs", "read the jobs of", kubectl.table(SYSTEM, "secrets,jobs")),
         ("service", "read the mesh port of", read(&["service", "clustermesh-apiserver"], "{.spec.ports[*].nodePort}")),
         ("host", "read where agents look for the API server of", read(&["daemonset", "cilium"], host)),
         ("peers", "read the peers of", read(&SERVER.split('/').collect::<Vec<_>>(), aliases)),

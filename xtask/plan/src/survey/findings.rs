@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::overview::{ClusterView, NodeView, Overview};
 use super::{Answer, Answers, ProbeState};
+use crate::bootstrap::kube_path;
 use crate::{Expect, Plan, Scope, Step, StepKey};
 use machines::{Machine, MachineState, guest};
 use model::fleet::{Cluster, Fleet, Node};
@@ -105,6 +106,11 @@ fn vm_findings(seen: &SurveyResult<'_>, cluster: &Cluster, node: &Node, row: &No
     found.extend(moved(seen, cluster, node, row));
     found.extend(clock(seen, cluster, node, vm));
     found.extend(disk_pressure(vm, row));
+    found.extend(row.cordoned.as_ref().map(|since| {
+        let problem = Problem::new(format!("node `{vm}` is cordoned since {since}")).why("no new pod is placed on it");
+        let hint = format!("kubectl --kubeconfig {} uncordon {vm}", kube_path(cluster));
+        Finding::new(problem.hint(hint), None)
+    }));
     found
 }
 

@@ -46,6 +46,8 @@ pub struct NodeView {
     /// `ready`, `not ready`, `unknown`, or empty if the API does not know it.
     pub node: String,
     pub pods: String,
+    /// Since when it is cordoned, if it is.
+    pub cordoned: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +148,8 @@ fn node_view(cluster: &Cluster, node: &Node, lines: &str, answers: &Answers) -> 
         "False" => "not ready",
         _ => "unknown",
     });
+    let row = lines.lines().find(|line| line.starts_with(&format!("{vm} ")));
+    let cordoned = row.and_then(|row| row.split(' ').nth(3)).filter(|since| !since.is_empty()).map(str::to_owned);
     NodeView {
         vm: vm.to_string(),
         state: info.state,
@@ -153,8 +157,9 @@ fn node_view(cluster: &Cluster, node: &Node, lines: &str, answers: &Answers) -> 
         memory: info.memory,
         disk: info.disk,
         kubelet: guest["kubelet"].as_str().unwrap_or_default().to_owned(),
-        node: ready.to_owned(),
+        node: if cordoned.is_some() { format!("{ready}, cordoned") } else { ready.to_owned() },
         pods: pods.to_owned(),
+        cordoned,
     }
 }
 

@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn the_newest_revision_tells_the_version() {
         let row = |n: u32, version: &str| {
-            let begin = format!("sh.helm.release.v1.kyverno.v{n}   helm.sh/release.v1   1   5m   kyverno");
+            let begin = format!("secret/sh.helm.release.v1.kyverno.v{n}   helm.sh/release.v1   1   5m   kyverno");
             format!("{begin}   {n}   deployed   kyverno-{version}   d\n")
         };
         let stdout = row(9, "3.8.1") + &row(10, "3.9.0") + &row(2, "3.7.0");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{Chart, Hook};
 use crate::cluster::{Crd, Revision};
-use crate::kubectl::objects::key;
+use crate::kubectl::objects::{deleted, key};
 use crate::mesh;
 use crate::prelude::*;
 use crate::volumes::claim_key;
@@ -37,6 +37,11 @@ pub fn apply_chart(cluster: &mut Cluster, chart: &Chart, release: &Revision, now
         let (kind, versions) = (definition.kind.clone(), definition.versions.clone());
         let crd = Crd { kind, versions, namespaced: definition.namespaced, bundle: None, since: now };
         cluster.crds.entry(definition.name.clone()).or_insert(crd);
+    }
+    if chart.name == "cilium" {
+        // Of the Secrets of the mesh those that a Job issues are not the chart's.
+        let own = deleted("Secret", namespace, "cilium-");
+        cluster.objects.retain(|key, _| !key.starts_with(&own));
     }
     ensure_classes(cluster, chart, values);
 }

@@ -202,12 +202,14 @@ fn pending_reason(sim: &mut SimState, cmd: &Invocation<'_>, chart: &Chart, own: 
         return cause;
     }
     if sim.helm_applied.insert(cmd.request.run) {
+        let declared = sim.objects_of_chart(&sim.cluster(&cmd.vm)?.releases[own].chart);
         let cluster = sim.cluster_mut(&cmd.vm)?;
         let revision = cluster.releases[own].clone();
         if let Some(hook) = before {
             chart_objects::finish_hook(cluster, hook, &revision.namespace);
         }
         chart_objects::apply_chart(cluster, chart, &revision, cmd.now);
+        declared.into_iter().for_each(|(key, object)| cluster.ensure_object(key, object));
         sim.reconcile_cluster(&cmd.vm, cmd.now);
     }
     let cluster = sim.cluster(&cmd.vm)?;

@@ -1,13 +1,16 @@
-//! `kubectl create --dry-run=server`: admission without storing.
+//! `kubectl create --dry-run=server`: admission without storing; and a Job of a CronJob.
 
-use super::{admit, write};
-use crate::external_secrets;
+use super::{admit, objects, write};
 use crate::prelude::*;
+use crate::{external_secrets, mesh};
 
 /// The source in an error (measured for PodSecurity, from Kyverno's pages for its webhook).
 const HEAD: &str = "error when creating \"STDIN\"";
 
 pub fn create(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<Output> {
+    if let (["job", name], Some(from)) = (&cmd.args.words[..], cmd.args.get("from")) {
+        return job(sim, cmd, name, from);
+    }
     if cmd.args.get("dry-run") != Some("server") || cmd.args.get("output") != Some("json") {
         let text = "error: the simulator supports only: --dry-run=server --output json";
         return Err(sim.unsupported(cmd.request, failure(1, text)));
@@ -27,6 +30,18 @@ pub fn create(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> Tool
         out.push_str(&as_created(object, cmd.now));
     }
     Ok(success(out))
+}
+
+/// `kubectl create job NAME --from cronjob/NAME`: the one that issues the mesh's certificates.
+fn job(sim: &mut SimState, cmd: &Invocation<'_>, name: &str, from: &str) -> ToolResult<Output> {
+    let cluster = sim.cluster_mut(&cmd.vm).ok_or_else(|| failure(1, "error: the server is gone"))?;
+    let cron = from.trim_start_matches("cronjob/");
+    if cron != mesh::CERTIFICATES || !cluster.workloads.contains_key(mesh::SERVER) {
+        return Err(failure(1, format!("Error from server (NotFound): cronjobs.batch \"{cron}\" not found")));
+    }
+    let certificate = objects::deleted("Secret", cmd.namespace(), "clustermesh-apiserver-");
+    cluster.objects.retain(|key, _| !key.starts_with(&certificate));
+    Ok(success(format!("job.batch/{name} created\n")))
 }
 
 fn with_source(why: &str) -> String {

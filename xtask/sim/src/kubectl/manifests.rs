@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::kinds::{CONTROLLERS, Kind};
-use super::{kyverno, mesh, pod_endpoints};
+use super::{kyverno, mesh, objects, pod_endpoints};
 use crate::cluster::{Crd, Ready, Revision};
 use crate::conditions::Breach;
 use crate::external_secrets;
@@ -65,7 +65,7 @@ pub fn node(sim: &SimState, cluster: &Cluster, name: &str, now: Duration) -> Val
         Ready::Unknown => condition("Ready", "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status."),
     };
     let mut labels = json!({ "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" });
-    if member.control_plane {
+    if member.control_plane && !cluster.objects.contains_key(&objects::deleted("Label", "", name)) {
         labels["node-role.kubernetes.io/control-plane"] = json!("");
     }
     let mut spec = json!({});
@@ -75,6 +75,10 @@ pub fn node(sim: &SimState, cluster: &Cluster, name: &str, now: Duration) -> Val
     }
     if cluster.cordoned.contains(name) {
         spec["unschedulable"] = json!(true);
+        // When it was cordoned is not kept here.
+        let since = crate::external_secrets::utc(timings::EPOCH);
+        spec["taints"] =
+            json!([{ "key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule", "timeAdded": since }]);
     }
     let annotations = cluster.annotations.get(name).cloned().unwrap_or_default();
     let version = sim.vms.get(&member.vm).map(|vm| vm.guest.kubelet()).unwrap_or_default();

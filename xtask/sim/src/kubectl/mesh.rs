@@ -12,7 +12,10 @@ const SERVICES: [(&str, &str, &str); 3] = [
     ("vault.vault.", "vault", "200"),
 ];
 
-pub const KINDS: &[&str] = &["ConfigMap", "Secret", "Service", "CiliumNode"];
+pub const SECRETS: [&str; 4] =
+    ["cilium-ca", "cilium-clustermesh", "clustermesh-apiserver-remote-cert", "clustermesh-apiserver-server-cert"];
+
+pub const KINDS: &[&str] = &["ConfigMap", "Secret", "Service", "CiliumNode", "Job"];
 
 pub fn objects(sim: &SimState, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str) -> bool) -> Vec<Value> {
     let Some(release) = cluster.release("cilium") else { return vec![] };
@@ -29,7 +32,7 @@ pub fn objects(sim: &SimState, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str
                 "max-connected-clusters": release.values["clustermesh"]["maxConnectedClusters"].to_string() });
             vec![config]
         }
-        "Secret" if fits("cilium-ca") || fits("clustermesh-apiserver-remote-cert") => {
+        "Secret" if SECRETS.iter().any(|name| fits(name)) => {
             let mut authority = object(kind, "cilium-ca");
             authority["data"] = json!({ "ca.crt": sim.mesh_ca(cluster) });
             let old = sim.conditions(&cluster.name).any(|m| *m == Condition::ExpiredCertificates);
@@ -40,7 +43,15 @@ pub fn objects(sim: &SimState, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str
                 made["data"] = json!({ "tls.crt": pki::base64(certificate.as_bytes()) });
                 made
             });
-            [authority].into_iter().chain(made).collect()
+            let server = made.as_ref().map(|_| object(kind, "clustermesh-apiserver-server-cert"));
+            let peers = object(kind, "cilium-clustermesh");
+            [authority, peers].into_iter().chain(made).chain(server).collect()
+        }
+        "Job" if cluster.workloads.contains_key(mesh::SERVER) => {
+            let mut job = object(kind, &format!("{}-0a1b2c3d4e", mesh::CERTIFICATES));
+            let ended = has_certificate(sim, cluster);
+            job["status"] = json!({ "conditions": [{ "type": if ended { "Complete" } else { "Running" } }] });
+            vec![job]
         }
         "Service" if fits("clustermesh-apiserver") => {
             let mut service = object(kind, "clustermesh-apiserver");

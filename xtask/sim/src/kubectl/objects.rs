@@ -19,6 +19,8 @@ pub struct Query<'a> {
     pub namespace: Option<&'a str>,
     pub name: Option<&'a str>,
     pub selector: &'a str,
+    /// Of what is made for the answer: names, for a table of several kinds.
+    pub names_only: bool,
 }
 
 impl Query<'_> {
@@ -52,7 +54,12 @@ pub fn list<'a>(
     if CONTROLLERS.contains(&&*kind.kind) {
         let applied = |w: &Workload| cluster.objects.contains_key(&key(&w.kind, &w.namespace, &w.name));
         let ours = cluster.workloads.values().filter(|w| w.kind == kind.kind && fits(&w.name) && !applied(w));
-        all.extend(ours.map(|w| Cow::Owned(manifests::workload(sim, cluster, w, now))));
+        all.extend(ours.map(|w| {
+            Cow::Owned(match wanted.names_only {
+                true => json!({ "kind": w.kind, "metadata": { "name": w.name, "namespace": w.namespace } }),
+                false => manifests::workload(sim, cluster, w, now),
+            })
+        }));
     }
     let pods = |w| manifests::pods(sim, cluster, w, now);
     match &*kind.kind {
@@ -79,7 +86,12 @@ pub fn list<'a>(
 
 pub fn is_removed(sim: &SimState, cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> bool {
     let gone = |m: &Condition| matches!(m, Condition::Removed(gone) if *gone == key(kind, namespace, name));
-    sim.conditions(&cluster.name).any(gone)
+    cluster.objects.contains_key(&deleted(kind, namespace, name)) || sim.conditions(&cluster.name).any(gone)
+}
+
+/// The marker of an object that follows from others, and was deleted.
+pub fn deleted(kind: &str, namespace: &str, name: &str) -> String {
+    format!("deleted/{}", key(kind, namespace, name))
 }
 
 fn namespace_and_name(object: &Value) -> (&str, &str) {
@@ -124,7 +136,11 @@ fn derived_objects<'a>(
         }
         "CustomResourceDefinition" => {
             let crds = cluster.crds.iter().filter(|(name, _)| fits(name));
-            crds.map(|(name, crd)| manifests::crd(name, crd, now)).collect()
+            crds.map(|(name, crd)| match wanted.names_only {
+                true => json!({ "kind": "CustomResourceDefinition", "metadata": { "name": name } }),
+                false => manifests::crd(name, crd, now),
+            })
+            .collect()
         }
         "ServiceCIDR" => vec![manifests::service_cidr(cluster)],
         "PersistentVolume" => {

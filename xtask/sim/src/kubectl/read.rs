@@ -51,7 +51,9 @@ fn resolve_objects<'a>(
     for (kind, name) in wanted {
         let Some(name) = name else {
             let selector = cmd.args.get("selector").unwrap_or_default();
-            let list = objects::list(sim, cluster, &kind, Query { namespace, name: None, selector }, cmd.now);
+            let names_only = cmd.args.get("output").is_none() && words[0].contains(',');
+            let wanted = Query { namespace, name: None, selector, names_only };
+            let list = objects::list(sim, cluster, &kind, wanted, cmd.now);
             let fields = cmd.args.get("field-selector").unwrap_or_default();
             let fits = |v: &Cow<Value>| objects::matches_fields(v, fields);
             found.extend(list.into_iter().filter(fits).map(|v| (kind.clone(), v)));
@@ -171,25 +173,41 @@ fn object_or_list(one: bool, mut found: Vec<(Kind, Cow<'_, Value>)>) -> Cow<'_, 
 
 /// Columns three spaces apart, as kubectl's tab writer prints them.
 fn table(cmd: &Invocation<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Output {
-    let items: Vec<&Value> = found.iter().map(|(_, v)| &**v).collect();
+    let kinds = cmd.args.word(0).split(',').count();
     let all = cmd.args.on("all-namespaces");
-    if items.is_empty() {
+    if found.is_empty() {
         let place = if all { String::new() } else { format!(" in {} namespace", cmd.namespace()) };
         return Output { stderr: format!("No resources found{place}\n"), ..success("") };
     }
     let labels: Vec<&str> = cmd.args.all("label-columns").flat_map(|l| l.split(',')).collect();
+    // A table for each kind; of several the name is behind the kind (upstream: kubectl's `get.go`).
+    let tables: Vec<String> = found
+        .chunk_by(|(one, _), (other, _)| one == other)
+        .map(|of_kind| kind_table(cmd, of_kind, all && of_kind[0].0.namespaced, kinds > 1, &labels))
+        .collect();
+    success(tables.join(if cmd.args.on("no-headers") { "" } else { "\n" }))
+}
+
+fn kind_table(
+    cmd: &Invocation<'_>,
+    items: &[(Kind, Cow<'_, Value>)],
+    all: bool,
+    with_kind: bool,
+    labels: &[&str],
+) -> String {
     let mut rows: Vec<Vec<Cow<'_, str>>> = Vec::new();
     if !cmd.args.on("no-headers") {
         let mut head: Vec<Cow<'_, str>> =
             all.then_some("NAMESPACE").into_iter().chain(["NAME"]).map(Into::into).collect();
-        head.extend(extra_columns(items[0]).into_iter().map(|(name, _)| Cow::from(name)));
+        head.extend(extra_columns(&items[0].1).into_iter().map(|(name, _)| Cow::from(name)));
         head.extend(labels.iter().map(|l| Cow::from(l.rsplit('/').next().unwrap_or(l).to_uppercase())));
         rows.push(head);
     }
-    for item in &items {
+    for (kind, item) in items {
         let metadata = &item["metadata"];
         let own = |name: &str| Cow::from(metadata[name].as_str().unwrap_or_default());
-        let mut row: Vec<Cow<'_, str>> = all.then(|| own("namespace")).into_iter().chain([own("name")]).collect();
+        let name = if with_kind { Cow::from(format!("{}/{}", kind.qualified(), own("name"))) } else { own("name") };
+        let mut row: Vec<Cow<'_, str>> = all.then(|| own("namespace")).into_iter().chain([name]).collect();
         row.extend(extra_columns(item).into_iter().map(|(_, value)| Cow::from(value)));
         // A missing label prints as nothing.
         row.extend(labels.iter().map(|l| Cow::from(metadata["labels"][*l].as_str().unwrap_or_default())));
@@ -206,12 +224,20 @@ fn table(cmd: &Invocation<'_>, found: &[(Kind, Cow<'_, Value>)]) -> Output {
         }
         out.push('\n');
     }
-    success(out)
+    out
 }
 
 fn extra_columns(item: &Value) -> Vec<(&'static str, &str)> {
     match text(item, "/kind") {
         "Secret" => vec![("TYPE", text(item, "/type")), ("DATA", "1"), ("AGE", "1m")],
+        "Job" => {
+            vec![
+                ("STATUS", text(item, "/status/conditions/0/type")),
+                ("COMPLETIONS", "1/1"),
+                ("DURATION", "9s"),
+                ("AGE", "1m"),
+            ]
+        }
         "Node" => {
             let ready = text(item, "/status/conditions/0/status");
             let status = if ready == "True" { "Ready" } else { "NotReady" };

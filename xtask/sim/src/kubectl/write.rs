@@ -147,11 +147,39 @@ pub fn diff(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolRe
         admit::admitted(cluster, &kind, object, namespace, up).map_err(|why| failure(2, why))?;
         let name = text(object, "/metadata/name");
         if !matches_live(sim, cluster, &kind, object, (namespace, name), cmd.now) {
-            let file = format!("{}.{}.{namespace}.{name}", kind.group, kind.kind);
-            out.push_str(&format!("diff -u -N LIVE/{file} MERGED/{file}\n"));
+            let live = objects::find(sim, cluster, &kind, (Some(namespace), name), cmd.now);
+            out.push_str(&unified(&kind, live.as_deref(), object, (namespace, name)));
         }
     }
     if out.is_empty() { Ok(success("")) } else { Err(Output { stdout: out, ..failure(1, "exit status 1") }) }
+}
+
+/// As `kubectl diff` prints one object, with the first field that differs.
+fn unified(kind: &Kind, live: Option<&Value>, wanted: &Value, (namespace, name): (&str, &str)) -> String {
+    let version = text(wanted, "/apiVersion").replace('/', ".");
+    let file = format!("{version}.{}.{namespace}.{name}", kind.kind);
+    let (old, new) = (format!("/tmp/LIVE-1/{file}"), format!("/tmp/MERGED-1/{file}"));
+    let hunk = match live {
+        None => format!("@@ -0,0 +1,2 @@\n+apiVersion: {}\n+kind: {}\n", text(wanted, "/apiVersion"), kind.kind),
+        Some(live) => format!("@@ -1,3 +1,3 @@\n{}", first_difference(live, wanted, 0)),
+    };
+    format!("diff -u -N {old} {new}\n--- {old}\n+++ {new}\n{hunk}")
+}
+
+/// Lines of the field with those of its parents before it.
+fn first_difference(live: &Value, wanted: &Value, depth: usize) -> String {
+    let indent = "  ".repeat(depth);
+    let fields = wanted.as_object().into_iter().flatten();
+    let differ =
+        |(key, value): &(&String, &Value)| !live.get(*key).is_some_and(|l| is_subset(l, value)) && !is_dropped(value);
+    let Some((key, value)) = fields.into_iter().find(differ) else { return String::new() };
+    match live.get(key) {
+        Some(inner) if inner.is_object() && value.is_object() => {
+            format!(" {indent}{key}:\n{}", first_difference(inner, value, depth + 1))
+        }
+        Some(old) => format!("-{indent}{key}: {old}\n+{indent}{key}: {value}\n"),
+        None => format!("+{indent}{key}: {value}\n"),
+    }
 }
 
 /// Whether the live object has every applied field. Of a CRD only what is needed is stored.
@@ -232,6 +260,9 @@ pub fn delete(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> Tool
 fn remove(cluster: &mut Cluster, kind: &Kind, namespace: &str, name: &str, now: Duration) -> bool {
     let releases = cluster.releases.len();
     match &*kind.kind {
+        "Secret" if super::mesh::SECRETS.contains(&name) => {
+            return cluster.objects.insert(objects::deleted("Secret", namespace, name), Rc::default()).is_none();
+        }
         "Secret" => {
             cluster.releases.retain(|r| r.namespace != namespace || !manifests::is_secret_of(r, name));
         }
@@ -242,7 +273,12 @@ fn remove(cluster: &mut Cluster, kind: &Kind, namespace: &str, name: &str, now: 
             cluster.releases.retain(|r| r.namespace != name);
             return cluster.namespaces.remove(name).is_some();
         }
-        "CustomResourceDefinition" => return cluster.crds.remove(name).is_some(),
+        "CustomResourceDefinition" => {
+            let Some(crd) = cluster.crds.remove(name) else { return false };
+            let of = format!("{}/", crd.kind.to_lowercase());
+            cluster.objects.retain(|key, _| !key.starts_with(&of));
+            return true;
+        }
         "Node" => return cluster.nodes.remove(name).is_some(),
         "Pod" => return delete_pod(cluster, namespace, name, now),
         "PersistentVolumeClaim" if name == "data-vault-0" => cluster.vault = VaultStore::default(),
@@ -290,6 +326,14 @@ pub fn label_or_annotate(sim: &mut SimState, cmd: &Invocation<'_>, verb: &str) -
             return Err(absent());
         }
         return annotate_node(cluster, name, pairs, cmd.args.on("overwrite"));
+    }
+    if kind.kind == "Node" && pairs.iter().any(|pair| pair.starts_with("node-role.kubernetes.io/control-plane")) {
+        let removed = objects::deleted("Label", "", name);
+        match pairs.iter().any(|pair| pair.ends_with('-')) {
+            true => cluster.ensure_object(removed, Value::Null),
+            false => drop(cluster.objects.remove(&removed)),
+        }
+        return Ok(success(format!("node/{name} labeled\n")));
     }
     if kind.kind == "ExternalSecret" && verb == "annotate" {
         let copy = cluster.synced_secrets.get_mut(&format!("{}/{name}", cmd.namespace())).ok_or_else(absent)?;

@@ -105,7 +105,7 @@ fn tokens_are_completed_and_stand_for_themselves_in_a_regular_expression() {
 
 #[test]
 fn only_the_newest_revision_counts() {
-    let row = |n: u32, rest: &str| format!("ns sh.helm.release.v1.x.v{n} t 1 5m {n} {rest}\n");
+    let row = |n: u32, rest: &str| format!("ns secret/sh.helm.release.v1.x.v{n} t 1 5m {n} {rest}\n");
     let want = Expect::Newest("ns/x".into(), r"^\d+ deployed x-1\.0 abc ours".into());
     let table = |rows: &[String]| Output { stdout: rows.concat(), ..Output::of(Exit::Code(0)) };
     let so = row(10, "deployed x-1.0 abc 10");

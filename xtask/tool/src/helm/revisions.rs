@@ -1,4 +1,4 @@
-//! Reads the table of all Helm revisions of a cluster.
+//! Reads the table of all Helm revisions and of the objects that releases bring.
 
 /// Columns behind name, type, data and age. An empty label prints as nothing, so those that our revisions always have are
 /// first.
@@ -37,6 +37,16 @@ pub fn newest(table: &str, release: &str) -> Option<Revision> {
     table.lines().filter_map(|row| of_row(row, release)).max_by_key(|revision| revision.number)
 }
 
+/// Those of `rows` (`kube-system daemonset.apps/cilium`, without a namespace where the kind has none) that no line of
+/// the table begins with.
+pub fn missing<'a>(table: &str, rows: &'a [String]) -> Vec<&'a str> {
+    let begins = |line: &str, row: &str| {
+        let mut words = line.split_whitespace();
+        row.split(' ').all(|word| words.next() == Some(word))
+    };
+    rows.iter().filter(|row| !table.lines().any(|line| begins(line, row))).map(String::as_str).collect()
+}
+
 pub fn next(table: &str, release: &str) -> u64 {
     newest(table, release).map_or(1, |revision| revision.number.saturating_add(1))
 }
@@ -45,7 +55,7 @@ fn of_row(row: &str, release: &str) -> Option<Revision> {
     let (namespace, name) = release.split_once('/')?;
     let mut words = row.split_whitespace();
     words.next().filter(|place| *place == namespace)?;
-    let number = words.next()?.strip_prefix("sh.helm.release.v1.")?.strip_prefix(name)?.strip_prefix(".v")?;
+    let number = words.next()?.strip_prefix("secret/sh.helm.release.v1.")?.strip_prefix(name)?.strip_prefix(".v")?;
     let number: u64 = number.parse().ok()?;
     // Type, number of keys, age, and the number once more.
     let mut words = words.skip(4).map(str::to_owned);
@@ -60,7 +70,9 @@ mod tests {
     use super::*;
 
     fn row(place: &str, name: &str, number: u64, labels: &str) -> String {
-        format!("{place}   sh.helm.release.v1.{name}.v{number}   helm.sh/release.v1   1   5m   {number}   {labels}\n")
+        format!(
+            "{place}   secret/sh.helm.release.v1.{name}.v{number}   helm.sh/release.v1   1   5m   {number}   {labels}\n"
+        )
     }
 
     #[test]

@@ -8,10 +8,11 @@ use crate::problem::{Problem, nearest};
 use crate::release::Placement;
 
 /// Names of built-in steps and files of a cluster (`app1/nodes`).
-const RESERVED: [&str; 4] = ["kubeconfig", "mesh", "nodes", "secrets"];
+const RESERVED: [&str; 5] = ["control-plane", "kubeconfig", "mesh", "nodes", "secrets"];
 const NAME: usize = 53;
 /// Accepted by `kubectl rollout status`.
-const KINDS: [&str; 3] = ["daemonset", "deployment", "statefulset"];
+pub(super) const WORKLOADS: [&str; 3] = ["daemonset", "deployment", "statefulset"];
+pub(super) const BROUGHT: [&str; 5] = ["crd", "daemonset", "deployment", "secret", "statefulset"];
 
 pub(super) struct Placed<'a> {
     pub(super) title: &'a str,
@@ -73,22 +74,27 @@ pub(super) fn path(diagnostics: &mut Diagnostics, file: &Field<String>) {
     }
 }
 
-pub(super) fn ready(diagnostics: &mut Diagnostics, ready: &Field<Vec<String>>) {
-    for workload in ready.value.iter().flatten() {
-        let good = workload.split_once('/').is_some_and(|(kind, name)| KINDS.contains(&kind) && is_label(name));
+/// `kind/name` of these kinds.
+pub(super) fn objects(diagnostics: &mut Diagnostics, objects: &Field<Vec<String>>, kinds: &[&str], hint: &str) {
+    for object in objects.value.iter().flatten() {
+        let good = object
+            .split_once('/')
+            .is_some_and(|(kind, name)| kinds.contains(&kind) && (is_label(name) || kind == "crd" && is_crd(name)));
         if !good {
-            let problem = Problem::new(format!("not a workload: {workload:?}"));
-            diagnostics.add(
-                problem.why(format!("kinds: {}", KINDS.join(", "))).hint("ready = [\"daemonset/cilium\"]"),
-                ready.line,
-            );
+            let what = if kinds == WORKLOADS { "a workload" } else { "an object of a release" };
+            let problem = Problem::new(format!("not {what}: {object:?}"));
+            diagnostics.add(problem.why(format!("kinds: {}", kinds.join(", "))).hint(hint), objects.line);
         }
     }
 }
 
+fn is_crd(name: &str) -> bool {
+    name.contains('.') && name.split('.').all(is_label)
+}
+
 pub(super) fn crds(diagnostics: &mut Diagnostics, crds: &Field<Vec<String>>) {
     for crd in crds.value.iter().flatten() {
-        if !crd.contains('.') || !crd.split('.').all(is_label) {
+        if !is_crd(crd) {
             let problem = Problem::new(format!("not the name of a CRD: {crd:?}"));
             diagnostics.add(problem.hint("crds = [\"gateways.gateway.networking.k8s.io\"]"), crds.line);
         }
