@@ -4,6 +4,7 @@
 mod kills;
 mod prep;
 mod readdress;
+mod run;
 mod upgrade;
 
 use std::io::Write;
@@ -36,6 +37,7 @@ impl Node {
         node.write("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 app1-cp app1-cp\n");
         // Another test's fake tool may be running on this machine.
         node.stub("pgrep", "exit 1");
+        node.stub("systemctl", "exit 3");
         Some(node)
     }
 
@@ -185,7 +187,7 @@ fn state_of_a_fresh_node() {
     let want = json!({
         "prep": "", "api_address": "", "ca_hash": "", "control_plane": "none", "sealed": false,
         "worker": "none", "advertised": "", "node_ip": "", "kubelet": "", "clock": null,
-        "kubeadm": "", "version": "", "upgrade": "", "scripts": null, "free_mib": null,
+        "kubeadm": "", "version": "", "upgrade": "", "running": "", "scripts": null, "free_mib": null,
     });
     assert_eq!(state, want);
     node.stub("kubelet", "echo Kubernetes v1.35.7");

@@ -85,7 +85,7 @@ impl<'a> Execution<'a> {
         if let Some(outcome) = self.engine.outcome() {
             return Some(driver.finish(outcome));
         }
-        self.event = driver.next(self.engine.deadline());
+        self.event = driver.next(self.engine.deadline(), self.engine.facts());
         self.state = driver.state;
         None
     }
@@ -106,6 +106,9 @@ struct ExecutionState {
     runs: BTreeMap<TaskId, Run>,
     /// Events that come before the world's.
     ready: VecDeque<Event>,
+    killed: BTreeSet<TaskId>,
+    /// Outputs of killed commands that are being ended elsewhere.
+    ending: BTreeMap<TaskId, Output>,
     /// The attempt that each step is at.
     attempts: BTreeMap<StepKey, u32>,
     begun: BTreeSet<String>,
@@ -118,6 +121,7 @@ struct Run {
     /// Whether it printed lines while it ran. Built-in commands and simulated ones print everything at their end.
     streamed: bool,
     began: Duration,
+    end: Option<Box<Command>>,
 }
 
 impl Driver<'_> {
@@ -151,7 +155,10 @@ impl Driver<'_> {
                     self.digest(digests, facts);
                     self.state.ready.push_back(Event::CacheHit(task));
                 }
-                Action::Kill { task, hard } if self.state.runs.contains_key(&task) => self.world.kill(task, hard),
+                Action::Kill { task, hard } if self.state.runs.contains_key(&task) => {
+                    self.state.killed.insert(task);
+                    self.world.kill(task, hard);
+                }
                 Action::Kill { .. } | Action::Captured { .. } => {}
                 Action::Event(note) => self.note(note),
             }
@@ -159,7 +166,7 @@ impl Driver<'_> {
         self.store_secrets(&mut secrets);
     }
 
-    fn next(&mut self, deadline: Option<Duration>) -> Event {
+    fn next(&mut self, deadline: Option<Duration>, facts: &BTreeMap<String, String>) -> Event {
         loop {
             if let Some(event) = self.state.ready.pop_front() {
                 return event;
@@ -176,6 +183,7 @@ impl Driver<'_> {
                     }
                 }
                 Event::Ended(task, output) => {
+                    let Some(output) = self.end_elsewhere(task, output, facts) else { continue };
                     self.ended(task, &output);
                     return Event::Ended(task, output);
                 }
@@ -187,6 +195,21 @@ impl Driver<'_> {
                 event => return event,
             }
         }
+    }
+
+    /// Once a command was killed here, starts what ends it elsewhere, in its name. The output to go on with, if it is over.
+    fn end_elsewhere(&mut self, task: TaskId, output: Output, facts: &BTreeMap<String, String>) -> Option<Output> {
+        if let Some(killed) = self.state.ending.remove(&task) {
+            return Some(killed);
+        }
+        let killed = self.state.killed.remove(&task);
+        let end = self.state.runs.get_mut(&task).and_then(|run| run.end.take()).filter(|_| killed);
+        let Some(end) = end else { return Some(output) };
+        let Ok(call) = interpolate::call(task, &end, &self.plan.files, facts, self.space) else { return Some(output) };
+        self.log(&self.state.runs[&task].step.clone(), || format!("{} $ {end}", clock::now()));
+        self.state.ending.insert(task, output);
+        self.world.start(call);
+        None
     }
 
     /// Hands the engine what it needs to judge the coming output. A file that cannot be completed has no digest yet.
@@ -201,9 +224,16 @@ impl Driver<'_> {
     fn start(&mut self, task: TaskId, step: StepKey, command: &Command, facts: &BTreeMap<String, String>) {
         self.log(&step, || format!("{} $ {command}", clock::now()));
         let began = self.world.now();
-        self.state
-            .runs
-            .insert(task, Run { step: step.clone(), sensitive: command.sensitive(), streamed: false, began });
+        self.state.runs.insert(
+            task,
+            Run {
+                step: step.clone(),
+                sensitive: command.sensitive(),
+                streamed: false,
+                began,
+                end: command.end.clone(),
+            },
+        );
         let acts = self.plan.step(&step).filter(|_| command.mutates).map(|step| step.limits.act);
         let call = interpolate::call(task, command, &self.plan.files, facts, self.space);
         let call = call.map(|call| Call { acts, ..call });

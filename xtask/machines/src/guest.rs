@@ -34,9 +34,22 @@ pub fn cloud_init_report(vm: &Machine) -> Command {
     vm.ask(&["cloud-init", "status", "--long"])
 }
 
+const RUN: &str = "/usr/local/sbin/node-run";
+
+/// A command that takes long, as a service of the machine: it goes on without its caller, and [`end`] ends it.
+fn run(vm: &Machine, args: &[&str]) -> Command {
+    let command = vm.act(&[&["sudo", RUN], args].concat());
+    Command { end: Some(Box::new(end(vm))), ..command }
+}
+
+/// Ends what an earlier [`run`] left at work; see `infra/node/node-run`.
+pub fn end(vm: &Machine) -> Command {
+    vm.act(&["sudo", RUN, "--end"])
+}
+
 /// Prepares the node; can be repeated, and waits while cloud-init does the same.
 pub fn prepare(vm: &Machine) -> Command {
-    vm.act(&["sudo", "/usr/local/sbin/node-prep"])
+    run(vm, &["/usr/local/sbin/node-prep"])
 }
 
 /// Replaces the scripts on the node by those in one text; see [`awk::REPLACE_SCRIPTS`].
@@ -46,17 +59,17 @@ pub fn replace_scripts(vm: &Machine, bundle: &str) -> Command {
 
 /// Installs the kubeadm of [`VERSIONS`] and nothing else.
 pub fn install_kubeadm(vm: &Machine) -> Command {
-    vm.act(&["sudo", "/usr/local/sbin/node-prep", "kubeadm"])
+    run(vm, &["/usr/local/sbin/node-prep", "kubeadm"])
 }
 
 /// Upgrades the control plane on this node by [`UPGRADE`]; see `infra/node/node-upgrade`.
 pub fn upgrade(vm: &Machine, version: &str) -> Command {
-    vm.act(&["sudo", "/usr/local/sbin/node-upgrade", version])
+    run(vm, &["/usr/local/sbin/node-upgrade", version])
 }
 
 /// Writes the kubelet's configuration from its cluster, for the version of the installed kubeadm.
 pub fn upgrade_node(vm: &Machine) -> Command {
-    vm.act(&["sudo", "kubeadm", "upgrade", "node"])
+    run(vm, &["kubeadm", "upgrade", "node"])
 }
 
 /// Writes the API server's name and address into `/etc/hosts`.
@@ -66,12 +79,12 @@ pub fn hosts(vm: &Machine, address: &str, api: &str) -> Command {
 
 /// Changes the address of a control plane or a worker; see `infra/node/node-readdress`.
 pub fn readdress(vm: &Machine, address: &str) -> Command {
-    vm.act(&["sudo", "/usr/local/sbin/node-readdress", address])
+    run(vm, &["/usr/local/sbin/node-readdress", address])
 }
 
 /// Undoes kubeadm's changes, except for the cluster's CA, whose hash workers pin.
 pub fn reset(vm: &Machine) -> Command {
-    vm.act(&["sudo", "/usr/local/sbin/node-reset"])
+    run(vm, &["/usr/local/sbin/node-reset"])
 }
 
 /// Creates the bootstrap token if it has expired and there is an API server.
@@ -94,10 +107,9 @@ pub fn make_ca(vm: &Machine) -> Command {
     vm.act(&["sudo", "kubeadm", "init", "phase", "certs", "ca", "--config", INIT])
 }
 
-/// Creates the control plane and its [`INIT_MARKER`] in one command on the node, which continues when this process is
-/// killed: an init that has succeeded must not be taken for a partial one.
+/// Creates the control plane and its [`INIT_MARKER`] in one command on the node: an init that has succeeded must not be taken for a partial one.
 pub fn init(vm: &Machine) -> Command {
-    vm.act(&["sudo", "sh", "-c", &format!("kubeadm init --config {INIT} && touch {INIT_MARKER}")])
+    run(vm, &["sh", "-c", &format!("kubeadm init --config {INIT} && touch {INIT_MARKER}")])
 }
 
 /// Creates the [`INIT_MARKER`] where init was killed just before.
@@ -136,7 +148,7 @@ pub fn sync_clock(vm: &Machine) -> Command {
 
 /// Joins a worker. May start before the API server: it polls (measured on v1.35.6).
 pub fn join(vm: &Machine) -> Command {
-    vm.act(&["sudo", "kubeadm", "join", "--config", JOIN])
+    run(vm, &["kubeadm", "join", "--config", JOIN])
 }
 
 /// Reads the admin's credentials as secrets `<cluster>.ca`, `.admin-cert` and `.admin-key`, in base64.

@@ -36,13 +36,14 @@ const REGISTRIES: [(&str, &str); 6] = [
 ];
 
 /// Scripts for `/usr/local/sbin`.
-pub const SCRIPTS: [&str; 9] = [
+pub const SCRIPTS: [&str; 10] = [
     "node-etcd",
     "node-hosts",
     "node-keep",
     "node-prep",
     "node-readdress",
     "node-reset",
+    "node-run",
     "node-state",
     "node-token",
     "node-upgrade",

@@ -25,6 +25,15 @@ pub fn run(sim: &mut SimState, vm: &str, args: &[String], request: &Request, now
         return Ok(Response::pending_until(next, now));
     }
     let output = match words.as_slice() {
+        ["/usr/local/sbin/node-run", "--end"] if root => end_service(sim, vm),
+        ["/usr/local/sbin/node-run", ..] if root => {
+            let mine = |job: &&Job| job.run != 0;
+            if let Some(job) = sim.vms[vm].guest.jobs.iter().find(mine) {
+                return Ok(Response::pending_until(job.next, now));
+            }
+            let command: Vec<String> = [&args[..1], &args[2..]].concat();
+            return run(sim, vm, &command, request, now);
+        }
         [script, rest @ ..] if script.starts_with(SBIN) => {
             return run_node_script(sim, vm, script, rest, root, request, now);
         }
@@ -47,6 +56,15 @@ pub fn run(sim: &mut SimState, vm: &str, args: &[String], request: &Request, now
         }
     };
     Ok(Response::Done(output))
+}
+
+/// `node-run --end`: what was begun by a command that may be gone is killed with it, halfway.
+fn end_service(sim: &mut SimState, vm: &str) -> Output {
+    let Some(machine) = sim.vms.get_mut(vm) else { return failure(255, "") };
+    let ended: Vec<Job> = machine.guest.jobs.extract_if(.., |job| job.run != 0).collect();
+    let printed = ended.iter().map(|job| format!("node-run: ending {}\n", job.work.command())).collect::<String>();
+    ended.into_iter().for_each(|job| machine.guest.left_halfway(&job.work));
+    success(printed)
 }
 
 /// `kubeadm … && touch FILE` in one process of the node: the file is touched even if the caller is gone.
@@ -242,6 +260,7 @@ fn node_state(sim: &SimState, vm: &str, api: &str, now: Duration) -> Output {
         kubelet: tagged(kubelet),
         node_ip: address(guest.node_ip),
         prep: &guest.prep,
+        running: guest.jobs.iter().find(|job| job.run != 0).map_or("", |job| job.work.command()),
         scripts: &guest.scripts,
         sealed: guest.sealed,
         upgrade: &guest.upgrading,
@@ -264,6 +283,7 @@ struct State<'a> {
     kubelet: String,
     node_ip: String,
     prep: &'a str,
+    running: &'a str,
     scripts: &'a str,
     sealed: bool,
     upgrade: &'a str,

@@ -3,8 +3,33 @@
 use crate::faults::Kind;
 use crate::kubeadm_rules::kubeadm_error;
 use crate::prelude::*;
-use crate::vms::{Control, Power, Work, Worker};
+use crate::vms::{Control, Guest, Power, Work, Worker};
 use tool::Tool;
+
+impl Guest {
+    pub(super) fn left_halfway(&mut self, work: &Work) {
+        match work {
+            Work::Init(_) => self.control = Control::Partial,
+            Work::Join(..) => self.worker = Worker::Partial,
+            Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) | Work::Kubeadm | Work::Apply(_) => {}
+        }
+    }
+}
+
+impl Work {
+    /// Its command, as `node-run` describes it.
+    pub(super) fn command(&self) -> &'static str {
+        match self {
+            Work::Init(_) => "sh -c kubeadm init --config /etc/archipelago/kubeadm-init.yaml",
+            Work::Join(..) => "kubeadm join --config /etc/archipelago/kubeadm-join.yaml",
+            Work::Prep | Work::Kubeadm => "/usr/local/sbin/node-prep",
+            Work::Reset => "/usr/local/sbin/node-reset",
+            Work::Readdress(_) => "/usr/local/sbin/node-readdress",
+            Work::Apply(_) => "/usr/local/sbin/node-upgrade",
+            Work::Register => "",
+        }
+    }
+}
 
 impl SimState {
     /// `which` chooses the VM.
@@ -68,11 +93,8 @@ impl SimState {
         self.terminate(request, true, now);
         for vm in self.vms.values_mut() {
             let Some(index) = vm.guest.jobs.iter().position(|job| job.run == request.run) else { continue };
-            match vm.guest.jobs.remove(index).work {
-                Work::Init(_) => vm.guest.control = Control::Partial,
-                Work::Join(..) => vm.guest.worker = Worker::Partial,
-                Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) | Work::Kubeadm | Work::Apply(_) => {}
-            }
+            let job = vm.guest.jobs.remove(index);
+            vm.guest.left_halfway(&job.work);
         }
         match request.tool {
             Tool::Helm => failure(1, "Error: UPGRADE FAILED: context deadline exceeded"),

@@ -104,6 +104,8 @@ pub struct Command {
     /// The exit code after which no other attempt can end better: its step fails at once.
     pub final_exit: Option<i32>,
     pub captures: Vec<Capture>,
+    /// Ends what it began elsewhere, as in a machine, once it was killed here.
+    pub end: Option<Box<Command>>,
 }
 
 impl Command {
@@ -118,6 +120,7 @@ impl Command {
             ignore_exit: false,
             final_exit: None,
             captures: vec![],
+            end: None,
         }
     }
 

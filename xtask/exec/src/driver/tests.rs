@@ -55,7 +55,7 @@ fn check(says: Vec<Event>, actions: Vec<Action<'_>>) -> (Vec<Event>, Seen) {
     driver.perform(actions, &BTreeMap::from([("a.ip".to_owned(), "10.0.0.1".to_owned())]));
     let mut events = Vec::new();
     loop {
-        match driver.next(Some(Duration::MAX)) {
+        match driver.next(Some(Duration::MAX), &BTreeMap::new()) {
             Event::Tick => break,
             event => events.push(event),
         }
@@ -76,6 +76,21 @@ impl Seen {
     fn log(&self) -> String {
         self.space.read(self.space.log_path("a/b", 1).as_str().into()).unwrap()
     }
+}
+
+#[test]
+fn killed_command_is_ended_where_it_runs() {
+    let end = Command::act(Tool::Multipass, ["exec", "a", "--", "end"]);
+    let command = Command::act(Tool::Multipass, ["exec", "a", "--", "join"]);
+    let command = Command { end: Some(Box::new(end)), ..command };
+    let killed = answer("", "", Exit::Signal(9));
+    let says = |first: &Output| vec![Event::Ended(1, first.clone()), Event::Ended(1, answer("", "", Exit::Code(0)))];
+    let kill = Action::Kill { task: 1, hard: true };
+    let (events, seen) = check(says(&killed), vec![start(1, &command), kill]);
+    assert_eq!(events, [Event::Ended(1, killed)], "the end of the command is its own");
+    assert_eq!((seen.world.started.len(), seen.world.started[1].args[3].as_str()), (2, "end"));
+    let (_, seen) = check(says(&answer("", "", Exit::Code(1))), vec![start(1, &command)]);
+    assert_eq!(seen.world.started.len(), 1, "it ended by itself");
 }
 
 #[test]

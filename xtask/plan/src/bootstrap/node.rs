@@ -194,9 +194,13 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
     let (joined, here) = (state_is("worker", "joined"), address_matches(cluster, worker, &["node_ip"]));
     let moved = Expect::All(vec![joined.clone(), here.clone().negated()]);
     let want = Expect::All(vec![joined, here]);
+    // It has done nothing yet while it looks for the API server, which may take as long as an init.
+    let busy = state_is("worker", "busy");
+    let left = Expect::All(vec![busy.clone(), Expect::Match(r#""running":\s*"kubeadm join "#.into())]);
     Step::new(StepKey::node(cluster, worker, "join"), title, ask(cluster, worker), want)
         .needs([StepKey::node(cluster, worker, "hosts"), StepKey::node(cluster, control_plane, "ca")])
-        .remedy("busy", state_is("worker", "busy"), [])
+        .remedy("left at work by an earlier run, ended", left, [guest::end(&vm)].into_iter().chain(again.clone()))
+        .remedy("busy", busy, [])
         .remedy("moved", moved, clock_synced(&vm, [guest::readdress(&vm, &vm.peer_address())]))
         .remedy("half done", state_is("worker", "partial"), again)
         .act(join)

@@ -82,11 +82,12 @@ impl Here<'_> {
         // Every kubelet will check its new certificate.
         let others = self.cluster.workers().flat_map(|worker| clock_synced(&Machine::of(self.cluster, worker), []));
         let file = format!("{}/{}/kubeadm-upgrade.yaml", self.cluster.name, self.node.name);
-        let apply = [guest::keep(&self.vm, guest::UPGRADE, &file), guest::upgrade(&self.vm, &version)];
+        let keep = guest::keep(&self.vm, guest::UPGRADE, &file);
+        let apply = clock_synced(&self.vm, [guest::upgrade(&self.vm, &version)]);
         let mut step = self.machine("control-plane", title, "version", version);
         let finished = Expect::Json("/upgrade".into(), String::new());
         step.done_when.want = Expect::All(vec![step.done_when.want, finished]);
-        step.act(others.chain(clock_synced(&self.vm, apply)))
+        step.act(others.chain([keep]).chain(apply))
             .limits(Limits::QUICK.minutes(25).settle(600).attempts(3, 10))
             .hint(self.vm.ask(&["sudo", "ls", "/etc/kubernetes/tmp", "/var/lib/archipelago"]).to_string())
     }
