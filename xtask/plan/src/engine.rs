@@ -14,11 +14,7 @@ mod machine;
 mod probe_cache;
 mod probe_sharing;
 mod query;
-#[cfg(test)]
-mod scripted_world;
 mod task;
-#[cfg(test)]
-mod tests;
 mod transitions;
 
 pub use machine::Engine;

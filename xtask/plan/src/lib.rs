@@ -19,8 +19,7 @@ pub mod journal;
 mod key;
 pub mod mesh;
 pub mod power;
-#[cfg(test)]
-pub(crate) mod samples;
+pub mod samples;
 pub mod survey;
 pub mod text;
 pub mod tools;

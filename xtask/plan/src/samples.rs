@@ -8,7 +8,7 @@ use render::Files;
 use tool::{Command, Limits, Tool};
 
 /// A step with an act and the answer `yes` wanted.
-pub(crate) fn step(id: &str, needs: &[&str]) -> Step {
+pub fn step(id: &str, needs: &[&str]) -> Step {
     Step {
         id: id.into(),
         title: format!("bring about {id}"),
@@ -31,6 +31,6 @@ pub(crate) fn step(id: &str, needs: &[&str]) -> Step {
 }
 
 /// A plan of these steps, without files or pools.
-pub(crate) fn plan(steps: impl IntoIterator<Item = Step>) -> Plan {
+pub fn plan(steps: impl IntoIterator<Item = Step>) -> Plan {
     Plan { name: "sample", steps: steps.into_iter().collect(), files: Files::new(), pools: BTreeMap::new() }
 }

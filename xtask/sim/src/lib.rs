@@ -34,8 +34,6 @@ mod scheduler;
 mod state;
 mod summary;
 mod tar;
-#[cfg(test)]
-mod tests;
 mod timings;
 mod vault;
 mod vault_store;

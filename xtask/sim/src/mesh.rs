@@ -90,7 +90,7 @@ impl SimState {
         (!workload.needs.host_network).then(|| Ipv4Addr::from(u32::from(range.network()) + place as u32))
     }
 
-    pub(super) fn conditions(&self, cluster: &str) -> impl Iterator<Item = &Condition> {
+    pub fn conditions(&self, cluster: &str) -> impl Iterator<Item = &Condition> {
         self.conditions.get(cluster).into_iter().flatten()
     }
 

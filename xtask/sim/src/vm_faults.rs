@@ -33,7 +33,7 @@ impl Work {
 
 impl SimState {
     /// `which` chooses the VM.
-    pub(super) fn apply_vm_fault(&mut self, kind: Kind, which: usize, now: Duration) {
+    pub fn apply_vm_fault(&mut self, kind: Kind, which: usize, now: Duration) {
         let mut names: Vec<String> = self.vms.keys().cloned().collect();
         match kind {
             Kind::Refuse => names.retain(|vm| self.cluster(vm).is_some()),

@@ -1,12 +1,11 @@
-//! Tests of the simulator: a fixture, and one module per tool.
+//! Tests of the simulator through its public interface: a fixture, and one module per tool. Outside of `src`, so that the
+//! unit tests beside the code do not compile, optimised, the whole simulator a second time.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::faults::Kind;
-use crate::pki;
-use crate::*;
+use sim::*;
 use tool::{Call, Event, Exit, Output, TaskId, Tool, World};
 
 mod clusters;
@@ -63,6 +62,8 @@ networking: {podSubnet: 10.101.0.0/16, serviceSubnet: SERVICES}
 pub struct Fixture {
     pub world: SimWorld,
     pub disk: Shared,
+    /// What VMs are launched with.
+    pub user_data: String,
     task: TaskId,
     /// Commands that ended while waiting for another.
     finished_early: Vec<(TaskId, Output)>,
@@ -78,6 +79,7 @@ impl Fixture {
         Fixture {
             world: SimWorld::new(SimState::new(machine), faults, Box::new(disk.clone())),
             disk,
+            user_data: USER_DATA.to_owned(),
             task: 0,
             finished_early: vec![],
         }
@@ -160,7 +162,8 @@ impl Fixture {
         let line = format!(
             "multipass launch 24.04 --name {name} --cpus 2 --memory 3G --disk 20G --timeout 900 --cloud-init -"
         );
-        self.run_with_stdin(&line, USER_DATA)
+        let user_data = self.user_data.clone();
+        self.run_with_stdin(&line, &user_data)
     }
 
     pub fn ip(&mut self, name: &str) -> String {
@@ -186,7 +189,11 @@ impl Fixture {
     }
 
     pub fn with_prepared_vm(services: &str) -> Self {
-        let mut sim = Fixture::new();
+        Fixture::new().prepared_vm(services)
+    }
+
+    fn prepared_vm(self, services: &str) -> Self {
+        let mut sim = self;
         assert!(sim.launch("app1-cp").ok());
         let ip = sim.ip("app1-cp");
         assert!(sim.exec("app1-cp", &format!("sudo /usr/local/sbin/node-hosts {ip} app1-api")).ok());
@@ -197,7 +204,11 @@ impl Fixture {
 
     /// With `app1.yaml` on the disk.
     pub fn with_control_plane() -> Self {
-        let mut sim = Fixture::with_prepared_vm("10.97.0.0/16");
+        Self::new().control_plane()
+    }
+
+    pub fn control_plane(self) -> Self {
+        let mut sim = self.prepared_vm("10.97.0.0/16");
         let init = sim.exec("app1-cp", "sudo kubeadm init --config /etc/archipelago/kubeadm-init.yaml");
         assert!(init.ok(), "{init:?}");
         assert!(sim.exec("app1-cp", "sudo touch /etc/archipelago/init.done").ok());

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{Action, Engine, Outcome, StepEvent};
+use plan::engine::{Action, Engine, Outcome, StepEvent};
 use tool::{Event, Exit, Output, TaskId};
 
 /// One answer: after how many seconds, and what. Without a time it hangs.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
+pub struct Answer {
     after: Option<u64>,
     output: Output,
     /// What it takes to end it while it hangs: 0 a polite word, 1 force, 2 nothing helps.
@@ -16,43 +16,43 @@ pub(crate) struct Answer {
 }
 
 /// An answer after one second.
-pub(crate) fn says(code: i32, stdout: &str) -> Answer {
+pub fn says(code: i32, stdout: &str) -> Answer {
     let output = Output { stdout: stdout.to_owned(), ..Output::of(Exit::Code(code)) };
     Answer { after: Some(1), output, stubborn: 0 }
 }
 
 /// `yes`, exit 0.
-pub(crate) fn yes() -> Answer {
+pub fn yes() -> Answer {
     says(0, "yes")
 }
 
 /// `no`, exit 0.
-pub(crate) fn no() -> Answer {
+pub fn no() -> Answer {
     says(0, "no")
 }
 
 /// Nothing, exit 0.
-pub(crate) fn well() -> Answer {
+pub fn well() -> Answer {
     says(0, "")
 }
 
-pub(crate) fn fails() -> Answer {
+pub fn fails() -> Answer {
     says(1, "")
 }
 
 /// An end of that kind.
-pub(crate) fn ends(exit: Exit) -> Answer {
+pub fn ends(exit: Exit) -> Answer {
     Answer { after: Some(1), output: Output::of(exit), stubborn: 0 }
 }
 
 /// No end, until it is asked so hard.
-pub(crate) fn hangs(stubborn: u8) -> Answer {
+pub fn hangs(stubborn: u8) -> Answer {
     Answer { after: None, output: Output::of(Exit::Signal(15)), stubborn }
 }
 
 impl Answer {
     /// After so many seconds instead of one.
-    pub(crate) fn after(mut self, seconds: u64) -> Answer {
+    pub fn after(mut self, seconds: u64) -> Answer {
         self.after = Some(seconds);
         self
     }
@@ -60,47 +60,47 @@ impl Answer {
 
 /// What happens besides the ends of commands.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Outside {
+pub enum Outside {
     Interrupt,
     Lines,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct ScriptedWorld {
+pub struct ScriptedWorld {
     answers: BTreeMap<String, VecDeque<Answer>>,
     outside: BTreeMap<Duration, Outside>,
     digests: BTreeMap<String, String>,
     running: BTreeMap<TaskId, (String, Option<Duration>, Answer)>,
     /// What the engine did: `3s $ kubectl act a`.
-    pub(crate) log: Vec<String>,
-    pub(crate) actions: Vec<Action<'static>>,
+    pub log: Vec<String>,
+    pub actions: Vec<Action<'static>>,
 }
 
 impl ScriptedWorld {
     /// Nothing is known; an unknown command is a mistake of the test.
-    pub(crate) fn new() -> ScriptedWorld {
+    pub fn new() -> ScriptedWorld {
         ScriptedWorld::default()
     }
 
     /// Answers to `kubectl COMMAND`, one after another; the last again and again.
-    pub(crate) fn on(mut self, command: &str, answers: impl IntoIterator<Item = Answer>) -> ScriptedWorld {
+    pub fn on(mut self, command: &str, answers: impl IntoIterator<Item = Answer>) -> ScriptedWorld {
         self.answers.insert(format!("kubectl {command}"), answers.into_iter().collect());
         self
     }
 
     /// Something from outside at that second, before any end.
-    pub(crate) fn at(mut self, second: u64, what: Outside) -> ScriptedWorld {
+    pub fn at(mut self, second: u64, what: Outside) -> ScriptedWorld {
         self.outside.insert(Duration::from_secs(second), what);
         self
     }
 
-    pub(crate) fn digest(mut self, file: &str, digest: &str) -> ScriptedWorld {
+    pub fn digest(mut self, file: &str, digest: &str) -> ScriptedWorld {
         self.digests.insert(file.to_owned(), digest.to_owned());
         self
     }
 
     /// Drives the engine to its end.
-    pub(crate) fn run(&mut self, mut engine: Engine<'_>) -> Outcome {
+    pub fn run(&mut self, mut engine: Engine<'_>) -> Outcome {
         let mut now = Duration::ZERO;
         let mut event = Event::Tick;
         for _ in 0..1000 {

@@ -1,7 +1,6 @@
 //! Multipass and what runs in its VMs.
 
 use super::*;
-use crate::conditions::Condition;
 
 #[test]
 fn a_launch_waits_for_preparation_and_the_image_is_fetched_once() {
@@ -115,13 +114,14 @@ fn a_missing_tool_is_missing() {
 
 #[test]
 fn restarted_networkd_removes_foreign_routes_unless_configured() {
-    let mut sim = Fixture::with_control_plane();
     let cut_off = |sim: &Fixture| sim.world.state().conditions("app1").any(|c| *c == Condition::PacketsLost);
     let file = "[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n";
     let path = "/etc/systemd/networkd.conf.d/90-archipelago.conf";
     for (text, want) in [(file, false), (&file[..34], true)] {
-        let machine = sim.world.state_mut().vms.get_mut("app1-cp").unwrap();
-        machine.guest.files_mut().insert(path.to_owned(), text.to_owned());
+        let mut sim = Fixture::new();
+        let file = format!("write_files:\n  - {{path: {path}, content: {text:?}}}\n");
+        sim.user_data = sim.user_data.replace("write_files:\n", &file);
+        let mut sim = sim.control_plane();
         assert!(sim.exec("app1-cp", "sudo netplan apply").ok());
         assert_eq!(cut_off(&sim), want, "{text}");
     }

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::scripted_world::{Outside, ScriptedWorld, ends, fails, hangs, no, says, well, yes};
-use super::{Action, Engine, Outcome, StepEvent};
-use crate::samples::{plan, step};
-use crate::{Expect, Plan, Pool, Remedy, Step, StepKey};
+use plan::engine::{Action, Engine, Outcome, StepEvent};
+use plan::samples::{plan, step};
+use plan::{Expect, Plan, Pool, Remedy, Step, StepKey};
+use scripted_world::{Outside, ScriptedWorld, ends, fails, hangs, no, says, well, yes};
 use tool::{Command, Exit, Extractor, Tool};
 
 mod cached;
 mod faults;
 mod order;
+mod scripted_world;
 mod small_worlds;
 mod values;
 

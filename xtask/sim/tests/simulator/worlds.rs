@@ -30,7 +30,7 @@ fn a_run_is_deterministic_and_continues_after_saving() {
     let disk = Shared::default();
     let world = SimWorld::load(&saved, Box::new(disk.clone())).unwrap();
     assert_eq!(world.save(), saved);
-    let mut sim = Fixture { world, disk, task: 1000, finished_early: vec![] };
+    let mut sim = Fixture { world, disk, user_data: String::new(), task: 1000, finished_early: vec![] };
     assert_eq!(sim.state("app1-cp")["control_plane"], "up");
     assert!(SimWorld::load("{", Box::new(MemoryDisk::default())).is_err());
 }

@@ -143,9 +143,9 @@ fn a_run_is_recorded_in_the_journal() {
         ScriptedWorld::new().on("ask a", [says(0, "yes ip=7")]).on("ask b", [no(), yes()]).on("act b", [well()]);
     let mut script = script.on("ask c", [no()]).on("act c", [hangs(0)]).at(10, Outside::Interrupt);
     run(&plan([learns(step("a", &[]), "ip"), step("b", &["a"]), step("c", &["b"])]), &mut script);
-    let start = crate::journal::Entry::RunStarted { command: "sample".into(), plan: "d".into(), at_ms: 0 };
+    let start = plan::journal::Entry::RunStarted { command: "sample".into(), plan: "d".into(), at_ms: 0 };
     let entries = std::iter::once(start).chain(script.actions.iter().filter_map(Action::entry));
-    let journal = crate::journal::read(&entries.map(|e| crate::journal::line(&e)).collect::<String>());
+    let journal = plan::journal::read(&entries.map(|e| plan::journal::line(&e)).collect::<String>());
     assert_eq!(journal.facts["ip"], "7");
     assert_eq!(journal.took, BTreeMap::from([("b".to_owned(), Duration::from_secs(2))]));
     assert_eq!(journal.last.map(|run| run.open), Some(vec!["c".to_owned()]));

@@ -1,6 +1,7 @@
 //! kubectl and cilium-cli against a simulated API server.
 
 use super::*;
+use tool::extract::base64;
 
 const K: &str = "kubectl --kubeconfig app1.yaml --request-timeout 10s";
 
@@ -44,7 +45,9 @@ fn certificates_of_another_cluster_are_refused() {
     let good = String::from_utf8(other.disk.0.borrow().0["app1.yaml"].clone()).unwrap();
     assert_eq!(old, good);
     let mut config: serde_json::Value = serde_json::from_str(&good).unwrap();
-    let strange = pki::base64(pki::authority("ca-other").as_bytes());
+    let certificate =
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", base64(b"authority ca-other"));
+    let strange = base64(certificate.as_bytes());
     config["clusters"][0]["cluster"]["certificate-authority-data"] = strange.into();
     other.disk.0.borrow_mut().0.insert("app1.yaml".into(), config.to_string().into());
     other.fails(&format!("{K} get nodes"), 1, "x509: certificate signed by unknown authority");
