@@ -60,7 +60,7 @@ fn doctor_lists_problems_and_fix_applies_safe_ones() {
     use std::os::unix::fs::PermissionsExt;
     let repo = bootstrapped();
     let healthy = repo.run("doctor --simulate");
-    assert!(healthy.code == 0 && healthy.out.starts_with("no problems found"), "{}", healthy.out);
+    assert!(healthy.code == 0 && healthy.out.contains("no problems found"), "{}", healthy.out);
     repo.edit_vms(|vms| {
         vms["app1-w1"]["power"] = json!("Stopped");
         vms["mgmt-w1"]["guest"]["hosts"]["mgmt-api"] = json!("10.9.9.9");
@@ -75,7 +75,7 @@ fn doctor_lists_problems_and_fix_applies_safe_ones() {
     assert_eq!(fixed.code, 0, "{}", fixed.err);
     // The worker's pods come back by themselves; the second time there is but waiting to do.
     repo.must("doctor --simulate --fix");
-    assert!(repo.run("doctor --simulate").out.starts_with("no problems found"));
+    assert!(repo.run("doctor --simulate").out.contains("no problems found"));
     assert_eq!(std::fs::metadata(&secret).expect("there").permissions().mode() & 0o777, 0o600);
 }
 
@@ -83,7 +83,7 @@ fn doctor_lists_problems_and_fix_applies_safe_ones() {
 fn doctor_without_tools_exits_3() {
     let ran = Repo::new().run("doctor");
     assert_eq!(ran.code, 3, "{}", ran.out);
-    assert!(ran.out.contains("brew install --cask multipass"), "{}", ran.out);
+    assert!(ran.out.contains("   why: multipass: not found on PATH\n"), "{}", ran.out);
     assert_eq!(Repo::new().run("status").code, 1);
 }
 
@@ -242,7 +242,7 @@ fn readdressed_clusters_are_repaired_and_the_others_are_not_touched() {
     let status = repo.run("status --simulate");
     assert!(status.code == 0 && status.out.contains("connected with mgmt, app1"), "{}", status.out);
     let doctor = repo.run("doctor --simulate").out;
-    assert!(doctor.starts_with("no problems found"), "{doctor}");
+    assert!(doctor.contains("no problems found"), "{doctor}");
 }
 
 #[test]
@@ -270,6 +270,6 @@ fn readdressed_vm_is_named_and_repaired() {
         let fixed = repo.must("start --simulate --format json");
         let moved = fixed.out.lines().find(|line| line.contains("\"remedy\":\"moved\"")).expect("a case");
         assert!(moved.contains(step), "{moved}");
-        assert!(repo.run("doctor --simulate").out.starts_with("no problems found"));
+        assert!(repo.run("doctor --simulate").out.contains("no problems found"));
     }
 }

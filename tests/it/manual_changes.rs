@@ -121,7 +121,7 @@ fn removed_release_is_reinstalled() {
     assert_eq!(types(&repo, &format!("helm uninstall loki {ON_MGMT}")).exit, Exit::Code(0));
     let status = repo.run("status --simulate");
     assert!(
-        status.out.lines().any(|line| line.contains("loki 18.11.0") && line.ends_with(" missing")),
+        status.out.lines().any(|line| line.contains("loki 18.11.0") && line.ends_with(" not installed yet")),
         "{}",
         status.out
     );
@@ -192,7 +192,7 @@ fn volumes_of_a_recreated_vm_get_their_folders() {
     repo.edit_vms(|vms| {
         vms.as_object_mut().expect("VMs").remove("mgmt-w1").expect("a worker");
     });
-    let ran = repo.must("bootstrap --simulate");
+    let ran = repo.must("bootstrap --simulate -v");
     let found =
         ran.err.lines().find(|line| line.contains("Drift mgmt/w1/volumes (gone with its VM")).expect("it is said");
     assert!(found.contains("cannot statx '/opt/local-path-provisioner/pvc-"), "{found}");

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde_json::Value;
+use serde_json::{Value, json};
 use xtask::cmd::{self, Env};
 
-use crate::fixtures::copy_folder;
+use crate::fixtures::{connected, copy_folder};
 use crate::golden;
 
 #[derive(Clone, Default)]
@@ -72,6 +72,16 @@ impl Repo {
 
     pub fn run_words(&self, path: &str, words: &[&str]) -> Ran {
         self.run_in(path, words, |host| Box::new(host))
+    }
+
+    /// Runs a command line on a terminal of this width.
+    pub fn run_at(&self, columns: usize, words: &[&str]) -> Ran {
+        let (out, err) = (Page::default(), Page::default());
+        let mut env = env(self.root(), "/nowhere", Box::new(out.clone()), Box::new(err.clone()));
+        env.vars.insert("COLUMNS".to_owned(), columns.to_string());
+        let code = cmd::run(["xtask"].iter().chain(words).map(Into::into), env);
+        let text = |page: Page| String::from_utf8(page.0.borrow().clone()).expect("UTF-8");
+        Ran { code, out: text(out), err: text(err) }
     }
 
     /// Runs a command line in another world than this machine's.
@@ -168,8 +178,7 @@ fn bootstrap_without_tools_lists_them_and_changes_nothing() {
     assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{}", ran.err);
     assert!(ran.err.contains("error: 6 tools are not ready\n"), "{}", ran.err);
     for tool in ["multipass", "helm", "kubectl", "cilium", "openssl", "curl"] {
-        let row = ran.err.lines().find(|line| line.starts_with(&format!("  {tool} ")));
-        assert!(row.is_some_and(|row| row.contains("not found on PATH")), "{tool}: {}", ran.err);
+        assert!(ran.err.contains(&format!(" {tool}: not found on PATH\n")), "{tool}: {}", ran.err);
     }
     assert!(last(&ran.err).starts_with("      Failed bootstrap after "), "{}", ran.err);
     let made: Vec<String> = repo.names().difference(&before).cloned().collect();
@@ -343,7 +352,7 @@ fn up_ends_with_the_part_that_failed_and_continues() {
     let fails = |ran: &Ran| ran.code != 0 && !ran.err.contains("killed the process");
     let failing = (1..40).map(|seed| repo.run(&format!("up --simulate --seed {seed}"))).find(fails);
     let failing = failing.expect("a seed that stops it");
-    assert!(last(&failing.err).starts_with("      Failed up: part "), "{}", failing.err);
+    assert!(last(&failing.err).contains(" up: part "), "{}", failing.err);
     assert!(last(&failing.err).contains("to continue: cargo xtask up --simulate"), "{}", failing.err);
     let again = repo.run("up --simulate");
     assert_eq!(again.code, 0, "{}", again.err);
@@ -361,4 +370,46 @@ fn what_breaks_the_contract_is_said_before_it_is_built() {
     assert!(ran.code == 0 && ran.err.contains("     Warning charts/cilium/values.yaml:"), "{}", ran.err);
     let strict = repo.run("bootstrap --simulate --only host --strict");
     assert!(strict.code == 1 && strict.err.contains("error: breaks C5: "), "{}", strict.err);
+}
+
+/// Lines of a command are whole, so that it can be pasted.
+fn is_command(line: &str) -> bool {
+    ["hint:", "$ ", "cargo xtask "].iter().any(|command| line.contains(command))
+}
+
+#[test]
+fn screens_fit_their_terminal() {
+    let whole = connected();
+    let ill = whole.copy();
+    ill.edit_vms(|vms| {
+        vms["app1-w1"]["power"] = json!("Stopped");
+        vms["mgmt-w1"]["guest"]["hosts"]["mgmt-api"] = json!("10.9.9.9");
+    });
+    let because = "금고를 이번 주에 옮기는 중이므로 앱 클러스터의 시크릿이 오래될 수 있음을 알고 있으며 다음 주에 다시 확인합니다";
+    let allowed = ["verify-contract", "C3", "--allow", "C3", "--because", because, "--live", "--simulate"];
+    for columns in [80, 200] {
+        let mut screens = String::new();
+        for (repo, words) in [
+            (&whole, &["status", "--simulate"][..]),
+            (&ill, &["status", "--simulate"]),
+            (&ill, &["doctor", "--simulate"]),
+            (&ill, &["bootstrap", "--dry-run", "--simulate"]),
+            (&ill, &allowed),
+            (&whole, &["plan", "bootstrap"]),
+            (&whole, &["bootstrap", "--simulate"]),
+            (&whole, &["verify-contract", "C2", "--explain"]),
+            (&whole, &["charts", "verify", "--values-only"]),
+            (&whole, &["explain", "deletionPolicy"]),
+            (&whole, &["adr", "list"]),
+        ] {
+            let ran = repo.run_at(columns, words);
+            let text = format!("$ cargo xtask {}\n{}{}\n", words.join(" "), ran.out, ran.err);
+            let wide = text.lines().find(|line| !is_command(line) && xtask::ui::format::width(line) > columns);
+            assert_eq!(wide, None, "{columns} columns");
+            // Of the clock.
+            let volatile = |line: &&str| !line.contains("reports/");
+            text.lines().filter(volatile).for_each(|line| screens += &format!("{line}\n"));
+        }
+        settings().bind(|| insta::assert_snapshot!(format!("screens-{columns}"), screens));
+    }
 }

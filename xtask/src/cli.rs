@@ -63,6 +63,10 @@ impl Flags {
         if !self.simulate {
             return hint.to_owned();
         }
+        hint.lines().map(|line| self.hint_line(line)).collect::<Vec<_>>().join("\n")
+    }
+
+    fn hint_line(&self, hint: &str) -> String {
         let (line, comment) = hint.split_at(hint.find("   #").unwrap_or(hint.len()));
         let simulated = |command: &str| {
             let simulated = format!("{command} --simulate");

@@ -10,6 +10,7 @@ pub mod drift;
 pub mod findings;
 pub mod links;
 pub mod overview;
+pub mod words;
 
 /// Longest wait for one answer. The slowest one known, of a driver about a VM that hangs, took 34 s.
 pub const PATIENCE: Duration = Duration::from_secs(40);

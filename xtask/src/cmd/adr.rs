@@ -33,7 +33,7 @@ fn list(session: &mut Session, texts: &Data) -> CmdResult {
         Format::Text => table(&records),
         Format::Json => records.iter().map(|r| format!("{}\n", json(r))).collect(),
     };
-    session.shell.result(&text);
+    session.shell.screen(&text);
     Ok(DONE)
 }
 

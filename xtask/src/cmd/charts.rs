@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::inputs::Inputs;
-use super::{Session, download_help, inputs, plan, query, run_plan, world_factory};
+use super::{Session, download_help, inputs, plan, preflight_help, query, run_plan, world_factory};
 use crate::cli::Charts;
 use crate::ui::format;
 use crate::ui::shell::Severity;
@@ -40,6 +40,11 @@ pub fn run(session: &mut Session, command: &Charts) -> CmdResult {
         Charts::Outdated => outdated::run(session, world, &inputs),
         Charts::Bump { release, to, .. } => bump::run(session, world, &inputs, release, to.as_deref()),
     })
+}
+
+/// Charts are asked by Helm.
+fn require_helm(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Result<(), CmdError> {
+    preflight_help::require(session, world, &inputs.fleet, &["helm"], false)
 }
 
 fn pull(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> CmdResult {
@@ -78,12 +83,12 @@ fn lock_missing(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -
     if text != old {
         session.workspace.rewrite(RELEASES, &old, &text).map_err(CmdError::with(USAGE))?;
     }
-    if left.is_empty() {
+    // A download that failed has been reported.
+    if left.is_empty() || code != DONE {
         return Ok(code);
     }
     let problem = Problem::new(format!("{} still unlocked: {}", format::count(left.len(), "release"), left.join(", ")));
-    let code = if code == DONE { FAILED } else { code };
-    Err(CmdError::new(code, problem.at(RELEASES, None).hint("cargo xtask charts lock")))
+    Err(CmdError::new(FAILED, problem.at(RELEASES, None).hint("cargo xtask charts pull")))
 }
 
 /// The list with the digest of each downloaded archive, and the names of those without one.

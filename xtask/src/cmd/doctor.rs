@@ -8,7 +8,7 @@ use super::run_plan::facts;
 use super::{Session, inputs, preflight_help, query, run_plan, status, world_factory};
 use crate::cli::Format;
 use crate::ui::doctor;
-use crate::ui::shell::Severity;
+use crate::ui::shell::{Severity, Volume};
 use exec::query::Survey;
 use model::problem::Problem;
 use plan::StepKey;
@@ -31,7 +31,8 @@ fn diagnose(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: 
     let before = facts(session);
     let survey = status::survey(session, world, inputs)?;
     let host = preflight_help::problems(&inputs.fleet, &inputs.bootstrap(Helm::V4), &survey.answers);
-    let mut found: Vec<Finding> = host.into_iter().map(|problem| Finding { problem, fix: None }).collect();
+    let mut found: Vec<Finding> =
+        host.into_iter().map(|problem| Finding { problem, fix: None, detail: None }).collect();
     let ready = found.is_empty();
     found.extend(workspace_findings(session));
     found.extend(fleet_findings(inputs, &survey, &before));
@@ -40,7 +41,10 @@ fn diagnose(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: 
     }
     let shell = &mut session.shell;
     match session.flags.format {
-        Format::Text => shell.result(&doctor::text(&found, survey.answers.len())),
+        Format::Text => {
+            let verbose = shell.volume() == Volume::Verbose;
+            shell.screen(&doctor::text(&found, &survey.answers, verbose));
+        }
         Format::Json => doctor::json(&found, survey.answers.len()).into_iter().for_each(|event| shell.event(event)),
     }
     match found.is_empty() {
@@ -65,7 +69,7 @@ fn workspace_findings(session: &mut Session) -> Vec<Finding> {
         let problem = Problem::new(format!("`{path}` is readable by other users")).hint("cargo xtask doctor --fix");
         problems.push((problem, Some(MODES.into())));
     }
-    problems.into_iter().map(|(problem, fix)| Finding { problem, fix }).collect()
+    problems.into_iter().map(|(problem, fix)| Finding { problem, fix, detail: None }).collect()
 }
 
 /// Stands for fixing permissions, which is no step of a plan.

@@ -24,7 +24,7 @@ pub fn run(session: &mut Session, query: &str) -> CmdResult {
         Format::Text => found.iter().map(text).collect::<Vec<_>>().join("\n"),
         Format::Json => found.iter().map(|a| format!("{}\n", json(a))).collect(),
     };
-    session.shell.result(&text);
+    session.shell.screen(&text);
     Ok(DONE)
 }
 

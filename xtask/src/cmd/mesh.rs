@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::inputs::Inputs;
-use super::{Session, inputs, plan, query, run_plan, show, verify_contract, world_factory};
+use super::{Session, inputs, plan, preflight_help, query, run_plan, show, verify_contract, world_factory};
 use crate::ui::format;
 use crate::ui::shell::{Severity, Volume};
 use ::plan::mesh::{MeshScope, pairs, survey};
@@ -40,6 +40,7 @@ pub fn run(session: &mut Session, options: Options) -> CmdResult {
     }
     let lock = (!options.diagnose).then_some("mesh-connect");
     world_factory::with_world(session, lock, &inputs.bootstrap(Helm::V4), &mut |session, world| {
+        preflight_help::require(session, world, &inputs.fleet, &["helm", "kubectl", "cilium"], true)?;
         connect(session, world, &inputs, scope.clone(), options)
     })
 }

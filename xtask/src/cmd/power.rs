@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::inputs::Inputs;
 use super::run_plan::facts;
-use super::{Session, apply, drill_marker, dry_run, inputs, mesh, query, run_plan, world_factory};
+use super::{Session, apply, drill_marker, dry_run, inputs, mesh, preflight_help, query, run_plan, world_factory};
 use crate::ui::format;
 use crate::ui::shell::{self, Severity};
 use ::plan::mesh::MeshScope;
@@ -44,8 +44,9 @@ pub fn run(session: &mut Session, power: Power) -> CmdResult {
         if session.flags.dry_run {
             return dry_run::run(session, world, &inputs, &plan);
         }
-        if power == Power::Destroy && !session.flags.simulate {
-            confirm_destroy(session, world, fleet, &plan)?;
+        if power == Power::Destroy && !confirm_destroy(session, world, fleet, &plan)? {
+            let none = "no VM of the fleet exists; local files alone are removed";
+            session.shell.status(Severity::Dim, "Checked", none);
         }
         let code = run_plan::run(session, world, &plan, &|failure| apply::explain_failure(&inputs, failure))?;
         if power == Power::Destroy && code == DONE {
@@ -117,16 +118,17 @@ fn name(power: Power) -> &'static str {
     }
 }
 
-/// Lists what would be deleted, and asks; if nothing is there, it does not ask.
-fn confirm_destroy(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &Plan) -> Result<(), CmdError> {
+/// Lists what would be deleted, and asks, except in a simulation. False if nothing is there.
+fn confirm_destroy(session: &mut Session, world: &mut dyn World, fleet: &Fleet, plan: &Plan) -> Result<bool, CmdError> {
+    preflight_help::require(session, world, fleet, &[], true)?;
     let chosen = run_plan::chosen(session, plan)?;
     let steps = plan.steps.iter().filter(|step| chosen.contains(&step.id) && step.id.action() == "destroy");
     let queries = Plan { steps: steps.cloned().collect(), ..plan.clone() };
     let known = known_vms(fleet, &facts(session));
     let survey = query::check(session, world, &queries)?;
     let there = existing_vms(fleet, &survey.answers);
-    if there.is_empty() {
-        return Ok(());
+    if there.is_empty() || session.flags.simulate {
+        return Ok(!there.is_empty());
     }
     let unknown: Vec<&str> =
         there.iter().map(|(vm, _)| vm.as_str()).filter(|vm| !known.iter().any(|name| name == vm)).collect();
@@ -147,7 +149,7 @@ fn confirm_destroy(session: &mut Session, world: &mut dyn World, fleet: &Fleet, 
         ));
     }
     if session.flags.yes || confirm(session, world, &format!("Delete {what}?"))? {
-        return Ok(());
+        return Ok(true);
     }
     let problem = Problem::new("aborted: not confirmed; nothing was deleted").why(what);
     Err(CmdError::new(USAGE, problem.hint(format!("{} --yes", session.invocation))))

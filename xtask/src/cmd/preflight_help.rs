@@ -1,39 +1,60 @@
 //! Explains a failed check of the machine by the fleet: which line to change, and to what.
 
+use std::collections::BTreeMap;
+
 use ipnet::Ipv4Net;
 use serde_json::Value;
 
+use super::exit::{CmdError, PRECONDITION};
+use super::{Session, query};
 use model::fleet::{self, Bytes, Fleet};
 use model::problem::Problem;
+use plan::bootstrap::host as bootstrap;
 use plan::engine::Failure;
-use plan::survey::{Answers, ProbeState};
-use plan::{Plan, StepKey};
+use plan::survey::{Answers, ProbeState, words};
+use plan::{Plan, Step, StepKey};
+use tool::{Exit, Output, World};
 
 /// The problems behind a failed `host/machine` or `host/network`; none for other steps.
 pub fn explain_failure(fleet: &Fleet, failure: &Failure) -> Vec<Problem> {
     explain(fleet, &failure.step, &failure.output.stdout)
 }
 
-/// The problems of this machine that probes of a plan show.
+/// The problems of this machine that probes of a plan show: the line of the fleet to change, and tools that are not ready.
 pub fn problems(fleet: &Fleet, plan: &Plan, answers: &Answers) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for step in plan.steps.iter().filter(|step| step.id.is_host()) {
-        let Some(answer) = answers.get(&step.id).filter(|answer| answer.state != ProbeState::Matches) else {
-            continue;
-        };
-        let stdout = answer.output.as_ref().map_or("", |output| output.stdout.as_str());
-        let meant = explain(fleet, &step.id, stdout);
-        if meant.is_empty() {
-            let why = match &answer.state {
-                ProbeState::Differs { why, .. } | ProbeState::NoAnswer(why) => why.clone(),
-                ProbeState::Matches | ProbeState::NotAsked(_) => "it was not checked".into(),
-            };
-            let problem = Problem::new(format!("not satisfied: {} (step {})", step.title, step.id)).why(why);
-            problems.push(Problem { hint: step.hint.clone(), ..problem });
+    let answer = |step| answers.get(&step).filter(|answer| answer.state != ProbeState::Matches);
+    let nothing = Output::of(Exit::TimedOut);
+    let steps = plan.steps.iter().filter(|step| step.is_precondition());
+    let open = steps.filter_map(|step| Some((step, answer(step.id.clone())?)));
+    let open = open.map(|(step, answer)| (step, answer.output.as_ref().unwrap_or(&nothing)));
+    let (tools, others): (Vec<_>, Vec<_>) = open.partition(|(step, _)| words::is_tool(step));
+    let other = |(step, output): (&Step, &Output)| match explain(fleet, &step.id, &output.stdout) {
+        meant if meant.is_empty() => {
+            let what = words::sentence(&step.id, &answers[&step.id]).unwrap_or_else(|| step.title.clone());
+            vec![Problem { hint: step.hint.clone(), ..Problem::new(what) }]
         }
-        problems.extend(meant);
-    }
-    problems
+        meant => meant,
+    };
+    others.into_iter().flat_map(other).chain(words::not_ready(&tools)).collect()
+}
+
+/// Refuses to go on without these tools, and without the driver of the machines if it is asked for.
+///
+/// # Errors
+/// Tools that are not ready, in one problem; the user interrupted.
+pub fn require(
+    session: &mut Session,
+    world: &mut dyn World,
+    fleet: &Fleet,
+    tools: &[&str],
+    driver: bool,
+) -> Result<(), CmdError> {
+    let steps = bootstrap::machine_tools(fleet, tools).into_iter();
+    let steps = steps.filter(|step| driver || tools.contains(&step.id.action())).collect();
+    let plan = Plan { name: "tools", steps, files: BTreeMap::new(), pools: BTreeMap::new() };
+    let answers = query::check(session, world, &plan)?.answers;
+    let problems = problems(fleet, &plan, &answers);
+    if problems.is_empty() { Ok(()) } else { Err(CmdError { code: PRECONDITION, problems }) }
 }
 
 /// The problems behind an unexpected output of such a step's probe; none for other steps.

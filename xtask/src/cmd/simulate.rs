@@ -8,6 +8,7 @@ mod trial;
 mod trial_runner;
 mod workers;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -49,6 +50,19 @@ pub fn run(session: &mut Session, wanted: &Simulate) -> CmdResult {
     let baseline = trial_runner::baseline(scenario)
         .map_err(|reason| CmdError::new(STUCK, Problem::new("a simulation without faults fails").why(reason)))?;
     let possible = &baseline.possible;
+    if let Some([Trial::Fault(point, kind)]) = named.as_deref()
+        && !possible.iter().any(|fault| (fault.point, fault.kind) == (*point, *kind))
+    {
+        let last = possible.iter().map(|fault| fault.point).max().unwrap_or(0);
+        let problem = Problem::new(format!("no such fault in this simulation: `{point}:{kind}`"));
+        let kinds: BTreeSet<String> =
+            possible.iter().filter(|f| f.point == *point).map(|f| f.kind.to_string()).collect();
+        let why = match kinds.is_empty() {
+            true => format!("injection points are 0 to {last}"),
+            false => format!("kinds at point {point}: {}", Vec::from_iter(kinds).join(", ")),
+        };
+        return Err(CmdError::new(USAGE, problem.why(why)));
+    }
     let single = || possible.iter().step_by(wanted.exhaustive.unwrap_or(1)).map(|s| Trial::Fault(s.point, s.kind));
     let trials = named.unwrap_or_else(|| single().collect());
     let mut totals = Totals::default();
@@ -65,7 +79,7 @@ pub fn run(session: &mut Session, wanted: &Simulate) -> CmdResult {
         let json = session.flags.format == Format::Json;
         match json {
             true => session.shell.event(totals.coverage.json()),
-            false => session.shell.result(&totals.coverage.text()),
+            false => session.shell.screen(&totals.coverage.text()),
         }
     }
     let summary = summary(&totals, possible.len(), Duration::from_millis(clock::now_ms().saturating_sub(began)));

@@ -2,13 +2,14 @@
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::inputs::Inputs;
-use super::{Session, drift, inputs, query, world_factory};
+use super::{Session, drift, inputs, query, run_plan, world_factory};
 use crate::cli::Format;
 use crate::ui::shell::Severity;
 use crate::ui::status;
 use contract::{self, RenderedState};
 use exec::query::Survey;
 use plan::mesh::MeshScope;
+use plan::survey::findings::NOTHING;
 use plan::survey::links::{self, LinkView};
 use plan::survey::overview::overview;
 use plan::survey::{Answers, questions};
@@ -27,7 +28,11 @@ pub fn run(session: &mut Session) -> CmdResult {
         let report = contract::check(&state.map_err(CmdError::all(USAGE))?);
         let doctor = session.flags.hint("cargo xtask doctor");
         match session.flags.format {
-            Format::Text => session.shell.result(&status::text(&overview, &report, &doctor)),
+            Format::Text if overview.is_empty(&inputs.fleet, &run_plan::facts(session)) => {
+                let up = session.flags.hint("cargo xtask up");
+                session.shell.screen(&format!("{NOTHING}: {up}\n"));
+            }
+            Format::Text => session.shell.screen(&status::text(&overview, &report, &doctor)),
             Format::Json => session.shell.event(status::json(&overview, &report)),
         }
         let holds = report.verdicts.iter().all(|verdict| verdict.findings.is_empty());

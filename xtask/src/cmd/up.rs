@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::exit::{CmdResult, DONE};
-use super::{Session, bootstrap, inputs, mesh, show, verify_contract};
+use super::exit::{CmdResult, DONE, INTERRUPTED};
+use super::{Session, bootstrap, inputs, mesh, show, verify_contract, warn_deferred};
 use crate::cli::{Format, VerifyContract};
 use crate::ui::shell::{self, Severity};
 use ::plan::mesh::{MeshScope, pairs};
@@ -32,10 +32,12 @@ pub fn run(session: &mut Session) -> CmdResult {
             show(session, &error.problems);
             error.code
         });
+        warn_deferred(session);
         event(session, name, (number, of), Some(code));
         if code != DONE {
+            let verb = if code == INTERRUPTED { "Stopped" } else { "Failed" };
             let rest = format!("up: part {number} of {of}, {name}; to continue: {}", session.invocation);
-            session.shell.message(&shell::status_line(session.shell.style(), Severity::Error, "Failed", &rest));
+            session.shell.message(&shell::status_line(session.shell.style(), Severity::Error, verb, &rest));
             return Ok(code);
         }
     }

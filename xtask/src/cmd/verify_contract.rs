@@ -116,7 +116,7 @@ fn print(session: &mut Session, asked: &VerifyContract, results: &Results<'_>) -
     match session.flags.format {
         Format::Text => {
             let drill = results.drill.map(|drill| drill::text(drill, simulated));
-            session.shell.result(&(results.text(session.flags.explain) + &drill.unwrap_or_default()));
+            session.shell.screen(&(results.text(session.flags.explain) + &drill.unwrap_or_default()));
         }
         Format::Json => events(results, simulated).into_iter().for_each(|event| session.shell.event(event)),
     }

@@ -79,7 +79,7 @@ impl<'a> Results<'a> {
 
     fn clause(&self, clause: Clause, explain: bool) -> String {
         let (tiers, word) = (self.tiers(clause), self.word(clause));
-        let mut out = format!("{clause}  {:72}{word}\n", clause.title());
+        let mut out = format!("{clause}  {:66}{word}\n", clause.title());
         for tier in &tiers {
             let label = if tiers.len() > 1 { format!("{:8}", tier.name) } else { String::new() };
             out.push_str(&format!("    {label}{}\n", tier.verdict.summary));

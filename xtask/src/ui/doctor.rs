@@ -1,19 +1,45 @@
 //! Formats what `doctor` found, as text and as JSON lines.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
+use super::progress::board::{self, HOST};
 use super::shell::Style;
 use super::{format, problem};
-use plan::survey::findings::Finding;
+use model::problem::Problem;
+use plan::survey::findings::{Finding, NOTHING};
+use plan::survey::{Answers, ProbeState};
 
-/// All findings and a last line that sums them up, without colour.
-pub fn text(findings: &[Finding], checks: usize) -> String {
+/// All findings, what is fine in one line for each cluster, and a last line that sums them up; without colour. `verbose`
+/// adds what probes expected.
+pub fn text(findings: &[Finding], answers: &Answers, verbose: bool) -> String {
     let mut out = String::new();
-    for finding in findings {
-        out.push_str(problem::one(&finding.problem, Style::default()).trim_end());
+    let nothing = |finding: &Finding| finding.problem.what == NOTHING;
+    for Finding { problem, detail, .. } in findings.iter().filter(|finding| !nothing(finding)) {
+        let why = problem.why.clone().or_else(|| detail.clone().filter(|_| verbose));
+        out.push_str(problem::one(&Problem { why, ..problem.clone() }, Style::default()).trim_end());
         out.push_str("\n\n");
     }
-    out + &summary(findings, checks)
+    if let Some(Finding { problem, .. }) = findings.iter().find(|finding| nothing(finding)) {
+        return format!("{out}{NOTHING}: {}\n", problem.hint.as_deref().unwrap_or_default());
+    }
+    out + &fine(answers) + &summary(findings, answers.len())
+}
+
+/// A line for each cluster without a problem, and for this machine.
+fn fine(answers: &Answers) -> String {
+    let mut groups: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for (step, answer) in answers {
+        let (fine, all) = groups.entry(board::group(step)).or_default();
+        *fine += usize::from(answer.state == ProbeState::Matches);
+        *all += 1;
+    }
+    let row = |(name, (fine, all)): (&str, (usize, usize))| {
+        let name = if name == HOST { "this machine and downloads" } else { name };
+        (fine == all).then(|| format!("✓ {name}: {}\n", format::count(all, "check")))
+    };
+    groups.into_iter().filter_map(row).collect()
 }
 
 fn summary(findings: &[Finding], checks: usize) -> String {
@@ -29,7 +55,7 @@ fn summary(findings: &[Finding], checks: usize) -> String {
 pub fn json(findings: &[Finding], checks: usize) -> Vec<Value> {
     let event = |finding: &Finding| {
         let p = &finding.problem;
-        json!({"event": "finding", "what": p.what, "why": p.why, "hint": p.hint, "fix": finding.fix})
+        json!({"event": "finding", "what": p.what, "why": p.why, "hint": p.hint, "fix": finding.fix, "detail": finding.detail})
     };
     let summary = json!({"event": "examined", "checks": checks, "findings": findings.len()});
     findings.iter().map(event).chain([summary]).collect()

@@ -12,8 +12,6 @@ use tool::Output;
 const TAIL: usize = 12;
 /// Problems that are shown.
 const MOST: usize = 100;
-/// The widest column of states.
-const WIDE: usize = 40;
 /// Columns of a source line that are shown.
 const SOURCE: usize = 100;
 
@@ -82,30 +80,6 @@ fn labelled(text: &mut String, label: &str, value: &str, style: Style) {
     let (width, gap) = if label == "-->" { (5, 6) } else { (7, 8) };
     let value = value.lines().collect::<Vec<_>>().join(&format!("\n{:gap$}", ""));
     text.push_str(&format!("{} {value}\n", style.apply(tone, &format!("{label:>width$}"))));
-}
-
-/// A tool that is missing or of another version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unready {
-    pub tool: String,
-    /// `not found on PATH`, `3.9.4 found, want >=3.14, <5`.
-    pub state: String,
-    /// A command or an address.
-    pub fix: Option<String>,
-}
-
-/// `error: 2 tools are not ready`, a table of them, and a hint.
-pub fn unready(tools: &[Unready], hint: &str, style: Style) -> String {
-    let are = if tools.len() == 1 { "is" } else { "are" };
-    let mut text = error(&format!("{} {are} not ready", format::count(tools.len(), "tool")), style);
-    let width = tools.iter().map(|t| t.tool.len()).max().unwrap_or(0).max(9) + 2;
-    let states = tools.iter().map(|t| format::width(&t.state)).max().unwrap_or(0).min(WIDE);
-    for Unready { tool, state, fix } in tools {
-        let fix = style.apply(Severity::Hint, fix.as_deref().unwrap_or_default());
-        text.push_str(format!("  {tool:<width$}{}  {fix}", format::pad(state, states)).trim_end());
-        text.push('\n');
-    }
-    text + &self::hint(hint, style)
 }
 
 /// Numbers of steps by result.
@@ -189,16 +163,6 @@ mod tests {
         assert!(all(&vec![p("a"); 103]).ends_with("\n\nerror: 103 problems in a; 3 are not shown\n"));
         assert!(all(&[p("a"), p("b")]).ends_with("error: 2 problems in a and b\n"));
         assert!(all(&[p("a"), p("b"), p("c"), p("d")]).ends_with("error: 4 problems in 4 files\n"));
-    }
-
-    #[test]
-    fn unready_tools_are_a_table() {
-        let tools = [("cilium", "not found on PATH"), ("helm", "3.9.4 found, want >=3.14, <5")]
-            .map(|(tool, state)| Unready { tool: tool.into(), state: state.into(), fix: None });
-        let want = "error: 2 tools are not ready\n  cilium     not found on PATH\n  helm       3.9.4 found, want \
-                    >=3.14, <5\n  hint: see README.md\n";
-        assert_eq!(unready(&tools, "see README.md", PLAIN), want);
-        assert!(unready(&tools[..1], "x", PLAIN).starts_with("error: 1 tool is not ready\n"));
     }
 
     fn failed(stdout: &str, stderr: &str) -> Failure {

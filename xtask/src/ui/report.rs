@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::format;
-use super::problem::{self, Tally, Unready};
+use super::problem::{self, Tally};
 use super::progress::board::{self, HOST};
 use super::shell::{self, Severity, Style};
 use model::problem::Problem;
 use plan::engine::{Failure, Outcome, StepEvent};
+use plan::survey::words;
 use plan::{Plan, Step, StepKey};
-use tool::Exit;
+use tool::Output;
 
 /// Shorter steps of the critical path are not shown.
 const NOTABLE: Duration = Duration::from_secs(1);
@@ -44,7 +45,7 @@ pub fn tally(outcome: &Outcome) -> Tally {
 
 /// The failed steps: tools that are not ready in one table, others with command and output.
 pub fn failures(end: &End<'_>, style: Style) -> String {
-    let (tools, others): (Vec<_>, Vec<_>) = end.outcome.failed.iter().partition(|f| tool(end, f).is_some());
+    let others = end.outcome.failed.iter().filter(|failure| tool(end, failure).is_none());
     let block = |failure: &Failure| {
         let problems = (end.meaning)(failure);
         if !problems.is_empty() {
@@ -53,11 +54,9 @@ pub fn failures(end: &End<'_>, style: Style) -> String {
         let hint = (end.hint)(failure).filter(|hint| !repeats(hint, end.again)).unwrap_or_else(|| logs(end, failure));
         problem::step(failure, (end.log)(failure).as_deref(), &hint, style)
     };
-    let mut texts: Vec<String> = others.into_iter().map(block).collect();
-    let unready: Vec<Unready> = tools.into_iter().filter_map(|failure| tool(end, failure)).collect();
-    if !unready.is_empty() {
-        texts.push(problem::unready(&unready, "`cargo xtask bootstrap --simulate` needs none of them", style));
-    }
+    let mut texts: Vec<String> = others.map(block).collect();
+    let unready: Vec<_> = end.outcome.failed.iter().filter_map(|failure| tool(end, failure)).collect();
+    texts.extend(words::not_ready(&unready).map(|problem| problem::one(&problem, style)));
     texts.join("\n")
 }
 
@@ -71,17 +70,9 @@ fn logs(end: &End<'_>, failure: &Failure) -> String {
     format!("cargo xtask logs {}{simulate}   # all that its commands printed", failure.step)
 }
 
-/// A failed precondition that a tool is there: `host/helm`, whose probe runs helm.
-fn tool(end: &End<'_>, failure: &Failure) -> Option<Unready> {
-    let name = failure.precondition.then(|| failure.step.action())?;
-    let step = end.plan.step(&failure.step).filter(|step| step.done_when.ask.tool.program() == name)?;
-    let (state, fix) = match failure.output.exit {
-        Exit::Missing => ("not found on PATH".to_owned(), (end.hint)(failure)),
-        // It is installed: the fix is not to install it again.
-        Exit::TimedOut => ("no answer in time".to_owned(), Some(step.done_when.ask.to_string())),
-        _ => (step.done_when.want.mismatch(&failure.output), (end.hint)(failure)),
-    };
-    Some(Unready { tool: name.to_owned(), state, fix })
+/// A failed check that a tool is there.
+fn tool<'a>(end: &End<'a>, failure: &'a Failure) -> Option<(&'a Step, &'a Output)> {
+    end.plan.step(&failure.step).filter(|step| words::is_tool(step)).map(|step| (step, &failure.output))
 }
 
 /// The command that continues: the same again, or the one that the hints of all failed steps name.
@@ -95,7 +86,7 @@ fn next(end: &End<'_>) -> String {
 
 /// The command of a hint if it is one of `cargo xtask`, without its comment.
 fn command(end: &End<'_>, failure: &Failure) -> String {
-    let hint = (end.hint)(failure).filter(|hint| hint.starts_with("cargo xtask ") && tool(end, failure).is_none());
+    let hint = (end.hint)(failure).filter(|hint| hint.starts_with("cargo xtask ") && !failure.precondition);
     hint.map_or(end.again.to_owned(), |hint| hint.split("   #").next().unwrap_or_default().to_owned())
 }
 

@@ -1,8 +1,11 @@
 //! Writes results to stdout and progress to stderr, by colour and volume.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 
 use serde_json::Value;
+
+use super::format;
 
 /// Version of the events: a change that breaks a reader raises it.
 const SCHEMA: u64 = 1;
@@ -82,8 +85,8 @@ pub struct Shell {
     err: Box<dyn Write>,
     style: Style,
     volume: Volume,
-    /// Columns of the terminal.
-    width: usize,
+    /// Columns of the terminal, if there is one.
+    width: Option<usize>,
     /// Id of this run, in every event.
     run: String,
     closed: bool,
@@ -93,7 +96,7 @@ pub struct Shell {
 impl Shell {
     pub fn new(out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
         let (style, volume) = (Style::default(), Volume::default());
-        Shell { out, err, style, volume, width: WIDTH, run: String::new(), closed: false, error: None }
+        Shell { out, err, style, volume, width: None, run: String::new(), closed: false, error: None }
     }
 
     pub fn set(&mut self, colour: bool, volume: Volume) {
@@ -103,13 +106,22 @@ impl Shell {
 
     /// The width of the screen, and the id of the run that every event has.
     pub fn describe(&mut self, width: Option<usize>, run: String) {
-        self.width = width.unwrap_or(WIDTH).max(NARROWEST);
+        self.width = width.map(|width| width.max(NARROWEST));
         self.run = run;
     }
 
-    /// Columns that a line may have.
+    /// Columns that a line should have.
     pub fn width(&self) -> usize {
-        self.width
+        self.width.unwrap_or(WIDTH)
+    }
+
+    /// On a terminal, lines that are wider than it continue below, indented. Commands stay whole: they can be pasted.
+    fn wrapped<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let Some(width) = self.width.filter(|width| text.lines().any(|line| format::width(line) > *width)) else {
+            return Cow::Borrowed(text);
+        };
+        let end = if text.ends_with('\n') { "\n" } else { "" };
+        Cow::Owned(text.lines().map(|line| fit(line, width)).collect::<Vec<_>>().join("\n") + end)
     }
 
     /// Of stderr. Results have no colour: they are the same bytes on a terminal and in a file.
@@ -133,6 +145,12 @@ impl Shell {
         }
     }
 
+    /// Writes a report for people to stdout.
+    pub fn screen(&mut self, text: &str) {
+        let text = self.wrapped(text).into_owned();
+        self.result(&text);
+    }
+
     /// Writes an event to stdout.
     pub fn event(&mut self, mut event: Value) {
         event["schema"] = SCHEMA.into();
@@ -154,7 +172,8 @@ impl Shell {
 
     /// Writes to stderr, also when quiet. Errors of stderr are ignored.
     pub fn message(&mut self, text: &str) {
-        let line = if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
+        let text = self.wrapped(text);
+        let line = if text.ends_with('\n') { text.into_owned() } else { format!("{text}\n") };
         let _ = self.err.write_all(line.as_bytes()).and_then(|()| self.err.flush());
     }
 
@@ -166,6 +185,40 @@ impl Shell {
     /// The error of stdout, if any: `No space left on device`. Taken once, at the end.
     pub fn take_error(&mut self) -> Option<io::Error> {
         self.error.take()
+    }
+}
+
+/// A line in lines of at most `width` columns. What follows a verb, a label or a column is indented below its first word.
+fn fit(line: &str, width: usize) -> String {
+    let bare = console::strip_ansi_codes(line);
+    let command = ["hint:", "$ ", "cargo xtask "].iter().any(|command| bare.contains(command));
+    if format::width(line) <= width || command {
+        return line.to_owned();
+    }
+    let hang = hang(&bare, width / 2);
+    let (mut lines, mut rest) = (Vec::new(), line);
+    while format::width(rest) > width - if lines.is_empty() { 0 } else { hang } {
+        let room = width - if lines.is_empty() { 0 } else { hang };
+        let fits = |end: &usize| format::width(&rest[..*end]) <= room && !rest[..*end].trim().is_empty();
+        let Some(end) = rest.match_indices(' ').map(|(at, _)| at).rfind(fits) else { break };
+        lines.push(rest[..end].trim_end());
+        rest = rest[end..].trim_start();
+    }
+    lines.push(rest);
+    lines.join(&format!("\n{:hang$}", ""))
+}
+
+/// Where the text of a line begins: behind the last gap of two spaces, behind `why:` or a verb, or a little indented.
+fn hang(line: &str, most: usize) -> usize {
+    let start = line.len() - line.trim_start().len();
+    let gap =
+        line.rmatch_indices("  ").map(|(at, _)| at + 2).find(|at| *at > start && format::width(&line[..*at]) < most);
+    let label = start + line[start..].find(' ').unwrap_or(0);
+    match gap {
+        Some(at) => format::width(&line[..at]),
+        None if label == 12 => 13,
+        None if line[..label].ends_with(':') && label == 7 => 8,
+        None => start + 4,
     }
 }
 

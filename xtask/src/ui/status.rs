@@ -19,17 +19,16 @@ pub fn text(overview: &Overview, report: &Report, doctor: &str) -> String {
     if !overview.links.is_empty() {
         out.push_str("mesh\n");
     }
+    let width = overview.links.iter().map(|link| format::width(&link.cluster)).max().unwrap_or(0);
     for link in &overview.links {
-        let _ = writeln!(out, "  {:<32} {}", link.cluster, format::truncate(&link.state, 90));
+        let _ = writeln!(out, "  {}  {}", format::pad(&link.cluster, width), link.state);
     }
     let _ = writeln!(out, "contract (static, from rendered manifests)\n  {}\n", contract(report));
     if !overview.others.is_empty() {
         out.push_str("problems\n");
     }
-    let others = || overview.others.iter().take(OTHERS);
-    let width = others().map(|(step, _)| format::width(step.as_str())).max().unwrap_or(0).max(32);
-    for (step, state) in others() {
-        let _ = writeln!(out, "  {} {}", format::pad(step.as_str(), width), format::truncate(state, 80));
+    for (_, state) in overview.others.iter().take(OTHERS) {
+        let _ = writeln!(out, "  {state}");
     }
     if let Some(more) = overview.others.len().checked_sub(OTHERS).filter(|more| *more > 0) {
         let _ = writeln!(out, "  and {more} more");
@@ -57,8 +56,9 @@ fn summary(overview: &Overview, doctor: &str) -> String {
 }
 
 fn block(out: &mut String, cluster: &ClusterView) {
-    let _ = writeln!(out, "{} ({}), API {}", cluster.name, cluster.role, format::truncate(&cluster.api, 90));
-    let rows: Vec<[String; 7]> = cluster.nodes.iter().map(row).collect();
+    let _ = writeln!(out, "{} ({}), API {}", cluster.name, cluster.role, cluster.api);
+    let heading = ["", "", "address", "node", "kubelet", "RAM", "disk"].map(str::to_owned);
+    let rows: Vec<[String; 7]> = [heading].into_iter().chain(cluster.nodes.iter().map(row)).collect();
     let widths = [0, 1, 2, 3, 4, 5, 6].map(|i| rows.iter().map(|row| format::width(&row[i])).max().unwrap_or(0));
     for row in &rows {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format::pad(cell, width)).collect();
@@ -73,21 +73,17 @@ fn block(out: &mut String, cluster: &ClusterView) {
 
 fn row(node: &NodeView) -> [String; 7] {
     let dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
-    let used = |what: &str, of: Option<(u64, u64)>| {
-        of.map_or_else(
-            || "-".to_owned(),
-            |(used, all)| format!("{what} {} of {}", format::size(used), format::size(all)),
-        )
-    };
-    let api = if node.node.is_empty() { "no node".to_owned() } else { format!("node {}", node.node) };
+    let short = |bytes| format::size(bytes).replace(' ', "").replace("iB", "i");
+    let used =
+        |of: Option<(u64, u64)>| of.map_or("-".to_owned(), |(used, all)| format!("{}/{}", short(used), short(all)));
     [
         node.vm.clone(),
         node.state.to_string(),
         dash(&node.address),
-        api,
+        dash(&node.node),
         dash(&node.kubelet),
-        used("RAM", node.memory),
-        used("disk", node.disk),
+        used(node.memory),
+        used(node.disk),
     ]
 }
 

@@ -16,8 +16,10 @@ use model::token::{self, Token};
 
 mod answer;
 mod diff;
+mod gap;
 
 pub use answer::Answer;
+pub use gap::VersionGap;
 
 /// Longest piece of an answer that is repeated in an explanation, in characters.
 const QUOTE: usize = 120;

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::overview::{ClusterView, NodeView, Overview};
-use super::{Answer, Answers, ProbeState};
+use super::{Answer, Answers, ProbeState, words};
+use crate::bootstrap::host::driver_key;
 use crate::bootstrap::kube_path;
 use crate::{Expect, Plan, Scope, Step, StepKey};
-use machines::{Machine, MachineState, guest};
+use machines::{Driver, Machine, MachineState, guest};
 use model::fleet::{Cluster, Fleet, Node};
 use model::problem::Problem;
 use tool::Limits;
@@ -24,13 +25,18 @@ pub struct Finding {
     pub problem: Problem,
     /// The step that fixes it, if that is safe without asking.
     pub fix: Option<StepKey>,
+    /// What the probe expected and found.
+    pub detail: Option<String>,
 }
+
+/// The one finding before the first bootstrap.
+pub const NOTHING: &str = "nothing has been created yet";
 
 impl Finding {
     fn new(problem: Problem, fix: Option<StepKey>) -> Self {
         let hint = problem.hint.clone().filter(|_| fix.is_none());
         let hint = hint.or_else(|| fix.as_ref().map(|_| "cargo xtask doctor --fix".to_owned()));
-        Finding { problem: Problem { hint, ..problem }, fix }
+        Finding { problem: Problem { hint, ..problem }, fix, detail: None }
     }
 }
 
@@ -47,14 +53,19 @@ pub struct SurveyResult<'a> {
 /// Problems of VMs, addresses, clocks, disks and steps of the clusters. Consequences of a reported problem are left out.
 pub fn findings(seen: &SurveyResult<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
+    if seen.overview.is_empty(seen.fleet, seen.before) {
+        return vec![Finding::new(Problem::new(NOTHING).hint("cargo xtask up"), None)];
+    }
+    let driver = seen.answers.get(&driver_key(Driver::of(seen.fleet)));
+    let blind = driver.is_some_and(|answer| answer.state != ProbeState::Matches);
     for (cluster, view) in seen.fleet.clusters.iter().zip(&seen.overview.clusters) {
         if view.nodes.iter().all(|node| node.state == MachineState::Absent) {
-            let problem = Problem::new(format!("there is no cluster `{}`", cluster.name));
             let only = format!("cargo xtask bootstrap --only '{}/*'", cluster.name);
-            found.push(Finding::new(problem.why("none of its VMs exists").hint(only), None));
+            found.push(Finding::new(Problem::new(format!("{}: not created yet", cluster.name)).hint(only), None));
             continue;
         }
-        for (node, row) in cluster.nodes.iter().zip(&view.nodes) {
+        // Without the machines' driver, which is a finding itself, nothing is known of any VM.
+        for (node, row) in cluster.nodes.iter().zip(&view.nodes).filter(|_| !blind) {
             found.extend(vm_findings(seen, cluster, node, row));
         }
         match has_control_plane(seen, cluster) {
@@ -165,19 +176,20 @@ fn step_findings(seen: &SurveyResult<'_>, cluster: &Cluster, view: &ClusterView)
 
 fn step_finding(seen: &SurveyResult<'_>, id: &StepKey, answer: &Answer) -> Option<Finding> {
     let step = seen.plan.step(id)?;
-    let (why, fix) = match &answer.state {
+    let (detail, fix) = match &answer.state {
         ProbeState::Matches | ProbeState::NotAsked(_) => return None,
         ProbeState::Differs { remedy, why } => (why.clone(), is_safe_to_retry(step, *remedy)),
         ProbeState::NoAnswer(why) => (why.clone(), false),
     };
     let unblocked = is_unblocked(seen, step);
-    let problem = Problem::new(format!("not satisfied: {} (step {id})", step.title)).why(why);
+    let problem = Problem::new(words::sentence(id, answer)?);
     let hint = match &answer.state {
         ProbeState::Differs { remedy: Some("another version"), .. } => "cargo xtask upgrade".to_owned(),
         _ if unblocked => format!("cargo xtask bootstrap --only {id}"),
         _ => format!("cargo xtask bootstrap --until {id}"),
     };
-    Some(Finding::new(problem.hint(hint), (fix && unblocked).then(|| id.clone())))
+    let finding = Finding::new(problem.hint(hint), (fix && unblocked).then(|| id.clone()));
+    Some(Finding { detail: Some(detail), ..finding })
 }
 
 fn is_launch(id: &StepKey) -> bool {

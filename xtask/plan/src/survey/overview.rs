@@ -1,8 +1,10 @@
 //! Summary of a survey: clusters with their VMs and releases, and other steps that do not match.
 
+use std::collections::BTreeMap;
+
 use super::drift::CHANGED;
 use super::links::LinkView;
-use super::{Answers, ProbeState};
+use super::{Answer, Answers, ProbeState, words};
 use crate::{Scope, StepKey};
 use machines::{Machine, MachineState};
 use model::fleet::{Cluster, Fleet, Node, Role};
@@ -13,7 +15,7 @@ pub struct Overview {
     pub clusters: Vec<ClusterView>,
     /// How clusters are linked; empty where nothing is to be linked.
     pub links: Vec<LinkView>,
-    /// Steps that do not match and are in no row of a cluster, with the state they are in.
+    /// Steps that do not match and are in no row of a cluster, each with a sentence.
     pub others: Vec<(StepKey, String)>,
     /// How many checks passed, of how many.
     pub passed: (usize, usize),
@@ -54,22 +56,30 @@ pub struct NodeView {
 pub struct ReleaseView {
     pub name: String,
     pub version: String,
-    /// `up to date`, `missing`, `differs`, a half-done state, or `unknown`.
+    /// `up to date`, `not installed yet`, `differs`, a half-done state, or `unknown`.
     pub state: String,
 }
 
 pub fn overview(fleet: &Fleet, releases: &Releases, answers: &Answers) -> Overview {
     let clusters: Vec<ClusterView> = fleet.clusters.iter().map(|c| cluster(c, releases, answers)).collect();
     let shown = |id: &StepKey| fleet.clusters.iter().any(|c| in_rows(c, releases, id));
-    let open = answers.iter().filter(|(id, _)| !shown(id)).filter_map(|(id, answer)| {
-        let state = in_words(&answer.state)?;
-        (!matches!(answer.state, ProbeState::NotAsked(_))).then(|| (id.clone(), state))
-    });
+    let open = answers
+        .iter()
+        .filter(|(id, _)| !shown(id))
+        .filter_map(|(id, answer)| Some((id.clone(), words::sentence(id, answer)?)));
     let passed = answers.values().filter(|answer| answer.state == ProbeState::Matches).count();
     Overview { clusters, links: vec![], others: open.collect(), passed: (passed, answers.len()) }
 }
 
 impl Overview {
+    /// Whether no VM is known, and `before`, the facts of earlier runs, has the address of none.
+    pub fn is_empty(&self, fleet: &Fleet, before: &BTreeMap<String, String>) -> bool {
+        let mut rows = self.clusters.iter().flat_map(|cluster| &cluster.nodes);
+        let mut nodes = fleet.clusters.iter().flat_map(|c| c.nodes.iter().map(|node| c.ip_fact(node)));
+        rows.all(|row| [MachineState::Absent, MachineState::NoAnswer].contains(&row.state))
+            && !nodes.any(|fact| before.contains_key(&fact))
+    }
+
     /// The same with how clusters are linked, which counts among the questions where it was asked.
     #[must_use]
     pub fn linked(self, links: Vec<LinkView>) -> Self {
@@ -89,20 +99,10 @@ fn in_rows(cluster: &Cluster, releases: &Releases, id: &StepKey) -> bool {
     }
 }
 
-fn in_words(state: &ProbeState) -> Option<String> {
-    match state {
-        ProbeState::Matches => None,
-        ProbeState::Differs { remedy: Some(remedy), .. } => Some((*remedy).to_owned()),
-        ProbeState::Differs { remedy: None, why } | ProbeState::NoAnswer(why) => Some(why.clone()),
-        ProbeState::NotAsked(need) => Some(format!("waits for {need}")),
-    }
-}
-
 fn cluster(cluster: &Cluster, releases: &Releases, answers: &Answers) -> ClusterView {
     let id = |action: &str| StepKey::cluster(&cluster.name, action);
     let asked = answers.get(&id("kubeconfig"));
     let none = asked.and_then(|a| a.output.as_ref()).is_some_and(|output| output.stderr.contains("no such file"));
-    let api = asked.map(|answer| &answer.state);
     let charts = releases.charts.iter().filter(|chart| chart.placement.clusters.contains(&cluster.role));
     let nodes = answers.get(&id("nodes")).and_then(|answer| answer.output.as_ref());
     let lines = nodes.filter(|output| output.ok()).map_or("", |output| output.stdout.as_str());
@@ -111,9 +111,11 @@ fn cluster(cluster: &Cluster, releases: &Releases, answers: &Answers) -> Cluster
     ClusterView {
         name: cluster.name.clone(),
         role: if cluster.role == Role::Platform { "platform" } else { "workload" },
-        api: match api {
-            _ if none => "not initialised".into(),
-            Some(state) => off.or_else(|| in_words(state)).unwrap_or_else(|| "up".into()),
+        api: match asked {
+            _ if rows.iter().all(|row| row.state == MachineState::Absent) => "not created yet".into(),
+            _ if none => "not initialised yet".into(),
+            Some(Answer { state: ProbeState::NotAsked(_), .. }) => off.unwrap_or_else(|| "no answer".into()),
+            Some(answer) => off.or_else(|| words::state(&id("kubeconfig"), answer)).unwrap_or_else(|| "up".into()),
             None => "unknown".into(),
         },
         nodes: rows,
@@ -169,7 +171,7 @@ fn release(id: &StepKey, answers: &Answers) -> String {
     let none = matches!(&answer.state, ProbeState::Differs { why, .. } if why.starts_with("there is no revision"));
     match &answer.state {
         ProbeState::Matches => "up to date".into(),
-        ProbeState::Differs { .. } if none => "missing".into(),
+        ProbeState::Differs { .. } if none => "not installed yet".into(),
         ProbeState::Differs { remedy: Some(remedy), why } if remedy.starts_with(CHANGED) => format!("{remedy}: {why}"),
         ProbeState::Differs { remedy: Some(remedy), .. } => (*remedy).to_owned(),
         ProbeState::Differs { remedy: None, .. } if answer.output.as_ref().is_some_and(|output| output.ok()) => {

@@ -3,7 +3,7 @@
 use super::super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::super::inputs::{self, Inputs};
 use super::super::{Session, query};
-use super::{LIMIT, download_plan, fetch, locked, read};
+use super::{LIMIT, download_plan, fetch, locked, read, require_helm};
 use crate::ui::shell::Severity;
 use charts::bump::{self, VersionFiles};
 use charts::lock;
@@ -19,7 +19,10 @@ pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, name: 
     let from = bump::version(&inputs.releases, &inputs.fleet, name).map_err(CmdError::with(USAGE))?;
     let to = match to {
         Some(to) => to.to_owned(),
-        None => newest(world, inputs, name)?,
+        None => {
+            require_helm(session, world, inputs)?;
+            newest(world, inputs, name)?
+        }
     };
     if from == to {
         session.shell.status(Severity::Success, "Unchanged", &format!("{name} is already at {from}"));
@@ -54,7 +57,6 @@ pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, name: 
             &format!("{} {}: {command}", other.placement.name, other.version),
         );
     }
-    session.shell.status(Severity::Hint, "Next", "cargo xtask charts verify");
     Ok(DONE)
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::exit::{CmdResult, DONE, FAILED};
 use super::super::inputs::Inputs;
 use super::super::{Session, query, show};
-use super::LIMIT;
+use super::{LIMIT, require_helm};
 use crate::cli::Format;
 use crate::ui::format;
 use crate::ui::shell::Severity;
@@ -17,6 +17,7 @@ use tool::{Command, Output, World, helm};
 
 /// Prints the table. Charts whose newest version cannot be determined are problems; the others are still shown.
 pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> CmdResult {
+    require_helm(session, world, inputs)?;
     let releases = &inputs.releases;
     // Two releases of one chart are one query.
     let mut queries: Vec<Command> = releases.charts.iter().map(helm::newest).collect();
@@ -66,7 +67,7 @@ fn print(session: &mut Session, rows: &[Comparison]) {
     }
     let cells = |row: &Comparison| vec![row.release.clone(), row.pinned.clone(), row.newest.clone(), row.note.clone()];
     let text = table(&["release", "pinned", "newest", "note"], &rows.iter().map(cells).collect::<Vec<_>>());
-    session.shell.result(&text);
+    session.shell.screen(&text);
     let behind = rows.iter().filter(|row| row.behind).count();
     let summary = format!("{behind} of {} behind", format::count(rows.len(), "release"));
     session.shell.status(Severity::Success, "Compared", &summary);

@@ -1,6 +1,6 @@
 //! `charts verify`: renders every release for every cluster with the real Helm, and checks the result without a cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::super::inputs::Inputs;
 use super::super::{Session, show};
 use super::templates::{self, Template, values};
-use super::{archives, refuse_mismatches, warn_unlocked};
+use super::{archives, refuse_mismatches, require_helm, warn_unlocked};
 use crate::cli::Format;
 use crate::ui::format;
 use crate::ui::shell::Severity;
@@ -33,6 +33,7 @@ pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, values
     let (charts, missing) = match values_only {
         true => (Vec::new(), all.collect()),
         false => {
+            require_helm(session, world, inputs)?;
             refuse_mismatches(world, &inputs.releases)?;
             templates::present(world, all)?
         }
@@ -74,7 +75,8 @@ fn finish(session: &mut Session, inputs: &Inputs, problems: Vec<Problem>, values
 }
 
 fn missing_archives(missing: &[&Chart]) -> Problem {
-    let files: Vec<String> = missing.iter().map(|c| format!("out/charts/{}", c.archive())).collect();
+    let files: BTreeSet<String> = missing.iter().map(|c| format!("out/charts/{}", c.archive())).collect();
+    let files = Vec::from_iter(files);
     let what = format!("{} missing: only memory was checked, by values", format::count(files.len(), "archive"));
     Problem::new(what).why(files.join("\n")).hint("cargo xtask charts pull")
 }
@@ -227,10 +229,10 @@ fn print(session: &mut Session, rows: &[NodeMemory], paths: &[HostPath]) {
         [row.node.clone()].into_iter().chain(numbers).chain([(row.free() >> 20).to_string()]).collect()
     };
     let heading = ["node, MiB", "memory", "for pods", "on every node", "anywhere", "free"];
-    session.shell.result(&table(&heading, &rows.iter().map(cells).collect::<Vec<_>>()));
+    session.shell.screen(&table(&heading, &rows.iter().map(cells).collect::<Vec<_>>()));
     if !paths.is_empty() {
         let cells = |(release, workload, path): &HostPath| vec![path.clone(), release.clone(), workload.clone()];
         let text = table(&["path of the node", "release", "workload"], &paths.iter().map(cells).collect::<Vec<_>>());
-        session.shell.result(&format!("\n{text}"));
+        session.shell.screen(&format!("\n{text}"));
     }
 }

@@ -7,6 +7,7 @@ use crate::ui::format;
 use crate::ui::shell::{self, Severity, Style, Volume};
 use plan::StepKey;
 use plan::engine::{Failure, StepEvent};
+use plan::survey::drift::CHANGED;
 
 /// Running steps that the live screen shows.
 const ROWS: usize = 8;
@@ -38,8 +39,11 @@ pub fn line(board: &Board, now: Duration, event: &StepEvent, volume: Volume) -> 
     match event {
         StepEvent::Checking(_) | StepEvent::Line(..) => None,
         StepEvent::Unchanged(step) if verbose => Some(Line::new(Severity::Dim, "Unchanged", step.as_str())),
-        StepEvent::Diagnosed { step, remedy, why } => {
+        StepEvent::Diagnosed { step, remedy, why } if verbose || remedy.starts_with(CHANGED) => {
             Some(Line::new(Severity::Warning, "Drift", format!("{step} ({remedy}: {why})")))
+        }
+        StepEvent::Diagnosed { step, remedy, .. } => {
+            Some(Line::new(Severity::Warning, "Drift", format!("{step} ({remedy})")))
         }
         StepEvent::Running { step, command, .. } if verbose => {
             Some(Line::new(Severity::Dim, "Running", format!("{step}\n             $ {command}")))
