@@ -175,7 +175,7 @@ fn nodes_and_fields_changed_by_hand_are_named() {
         assert_eq!(output.exit, Exit::Code(0), "{output:?}");
     }
     let cordoned = "node `app1-w1` is cordoned since 20";
-    let label = "label the control plane of app1 (step app1/control-plane)";
+    let label = "the control plane of app1: its node lacks the label";
     let field = "differs: Namespace sample: metadata.labels.pod-security.kubernetes.io/enforce";
     let doctor = repo.run("doctor --simulate").out;
     assert!([cordoned, label, field].iter().all(|words| doctor.contains(words)), "{doctor}");

@@ -34,6 +34,9 @@ pub fn state(id: &StepKey, answer: &Answer) -> Option<String> {
         }
         ProbeState::Differs { remedy: Some(remedy), .. } if *remedy != "not yet" => Some((*remedy).to_owned()),
         ProbeState::Differs { why, .. } if why.starts_with("differs: ") => Some(why.clone()),
+        ProbeState::Differs { why, .. } if why.contains("missing: ") => {
+            why.split_once("missing: ").map(|(_, objects)| format!("missing: {objects}"))
+        }
         ProbeState::Differs { remedy: None, why } if none(why) => Some("not installed yet".to_owned()),
         // Of `kubectl diff`, 1 means that it found differences, and more that it could not look.
         ProbeState::Differs { .. } if words(id).1 == DIFFERS && output.is_some_and(|o| !is_diff(o)) => {
@@ -85,6 +88,7 @@ fn words(id: &StepKey) -> (String, String) {
         (_, ["secrets"]) => (place.to_owned(), "its join secret does not exist yet"),
         (_, ["kubeconfig"]) => (format!("API server of {place}"), "cannot be reached"),
         (_, ["nodes"]) => (place.to_owned(), "not all nodes are ready"),
+        (_, ["control-plane"]) => (format!("the control plane of {place}"), "its node lacks the label"),
         (_, ["current"]) => (place.to_owned(), "not all pods are ready"),
         (_, ["argocd-access", "token"]) => (format!("Argo CD's token on {place}"), "not read yet"),
         _ => (format!("{} on {place}", id.action()), DIFFERS),
