@@ -43,6 +43,11 @@ pub struct Cli {
 /// # Errors
 /// Help was asked for, or the command line is invalid.
 pub fn parse(args: &[OsString], terminal: bool) -> Result<(Command, Flags), clap::Error> {
+    // `help stop` is `stop --help`.
+    let args: Vec<OsString> = match args {
+        [program, help, command @ ..] if help == "help" => [&[program.clone()], command, &["--help".into()]].concat(),
+        args => args.to_vec(),
+    };
     let definition = Cli::command();
     let definition = if terminal { definition.max_term_width(COLUMNS) } else { definition.term_width(COLUMNS) };
     let matches = definition.try_get_matches_from(args)?;
@@ -205,7 +210,7 @@ Examples:
     #[command(subcommand, after_help = "Example:\n  cargo xtask adr list")]
     Adr(Adr),
     /// Stop every VM: workers before control planes, the platform last.
-    #[command(after_help = "Example:\n  cargo xtask stop --only app1")]
+    #[command(visible_alias = "down", after_help = "Example:\n  cargo xtask stop --only app1")]
     Stop(Apply),
     /// Start stopped VMs; repair addresses, clocks and certificates. Creates no VM.
     #[command(after_help = "Example:\n  cargo xtask start --explain")]
@@ -220,21 +225,24 @@ Example:
   cargo xtask upgrade --dry-run")]
     Upgrade(Apply),
     /// Delete the fleet's VMs, kubeconfigs and secrets. Lists them and asks first.
-    #[command(after_help = "Example:\n  cargo xtask destroy --only app2 --yes")]
+    #[command(visible_alias = "delete", after_help = "Example:\n  cargo xtask destroy --only app2 --yes")]
     Destroy {
         #[command(flatten)]
         apply: Apply,
         #[command(flatten)]
         yes: Yes,
     },
-    /// Print a `[[cluster]]` block for a new cluster. Edits nothing.
-    #[command(after_help = "Example:\n  cargo xtask add-cluster app3")]
+    /// Print a `[[cluster]]` block for a new cluster, or write it into the fleet file.
+    #[command(after_help = "Example:\n  cargo xtask add-cluster app3 --write")]
     AddCluster {
         /// Name of the cluster.
         name: String,
+        /// Append the block to the fleet file.
+        #[arg(long)]
+        write: bool,
     },
-    /// Print the state of VMs, nodes and releases, and all problems. Changes nothing.
-    #[command(after_help = "Example:\n  cargo xtask status --format json")]
+    /// Print the state of VMs, nodes and releases, and all problems.
+    #[command(visible_alias = "ls", after_help = "Example:\n  cargo xtask status --format json")]
     Status {
         #[command(flatten)]
         simulation: Simulation,
@@ -254,14 +262,34 @@ Example:
         #[command(flatten)]
         explain: Explain,
     },
+    /// Show the web pages of the platform: address, user, and the command for the password.
+    #[command(after_help = "\
+Examples:
+  cargo xtask access
+  cargo xtask access grafana --password")]
+    Access {
+        /// Name of a release: `grafana`.
+        name: Option<String>,
+        /// Open the page in the browser.
+        #[arg(long, conflicts_with = "password")]
+        open: bool,
+        /// Print the password and nothing else.
+        #[arg(long)]
+        password: bool,
+        #[command(flatten)]
+        simulated: Simulated,
+    },
     /// Print the path of the kubeconfig.
     #[command(after_help = "Example:\n  cargo xtask kubeconfig   # export KUBECONFIG=$(cargo xtask kubeconfig)")]
     Kubeconfig(Simulated),
-    /// Print the log of a step (most recent attempt last).
-    #[command(after_help = "Example:\n  cargo xtask logs app1/cp/init")]
+    /// Print the log of a step (most recent attempt last), or list the steps that have one.
+    #[command(after_help = "Examples:\n  cargo xtask logs app1/cp/init\n  cargo xtask logs --failed")]
     Logs {
         /// Id of the step, e.g. `app1/cp/init`.
-        step: String,
+        step: Option<String>,
+        /// Print the logs of the steps that failed in the last run.
+        #[arg(long, conflicts_with = "step")]
+        failed: bool,
         #[command(flatten)]
         simulated: Simulated,
     },
@@ -271,6 +299,9 @@ Example:
     /// Run every check of this repository.
     #[command(after_help = "Example:\n  cargo xtask ci")]
     Ci,
+    /// Print the version, the commit and the pinned versions.
+    #[command(after_help = "Example:\n  cargo xtask version")]
+    Version,
     /// Print shell completions.
     #[command(after_help = "Example:\n  cargo xtask completions bash")]
     Completions { shell: clap_complete::Shell },
@@ -299,7 +330,7 @@ pub struct MeshConnect {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(group = ArgGroup::new("scenarios").args(["seeds", "seed", "exhaustive", "fault"]).required(true))]
+#[command(group = ArgGroup::new("scenarios").args(["seeds", "seed", "exhaustive", "fault"]))]
 pub struct Simulate {
     /// Command to simulate. Prerequisite commands are assumed to have completed.
     #[arg(long, value_name = "COMMAND", value_enum, default_value = "bootstrap")]

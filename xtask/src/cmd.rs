@@ -19,6 +19,7 @@ use exec::workspace::{Workspace, clock};
 use model::problem::{At, Problem};
 use tool::World;
 
+mod access;
 mod add_cluster;
 mod adr;
 mod apply;
@@ -54,6 +55,7 @@ mod tools;
 mod up;
 mod upgrade;
 mod verify_contract;
+mod version;
 mod world_factory;
 
 /// Makes the world of a command from this machine's. `main` returns the host itself; a test may wrap it.
@@ -167,11 +169,17 @@ fn dispatch(session: &mut Session, command: &Command) -> CmdResult {
         Command::Start(_) => power::run(session, Power::Start),
         Command::Upgrade(_) => upgrade::run(session),
         Command::Destroy { .. } => power::run(session, Power::Destroy),
-        Command::AddCluster { name } => add_cluster::run(session, name),
+        Command::AddCluster { name, write } => add_cluster::run(session, name, *write),
         Command::Status { .. } => status::run(session),
         Command::Doctor { fix, .. } => doctor::run(session, *fix),
         Command::Kubeconfig(_) => kubeconfig::run(session),
-        Command::Logs { step, .. } => logs::run(session, step),
+        Command::Logs { step: Some(step), .. } => logs::run(session, step),
+        Command::Logs { failed: true, .. } => logs::failed(session),
+        Command::Logs { .. } => logs::list(session),
+        Command::Version => version::run(session),
+        Command::Access { name, open, password, .. } => {
+            access::run(session, &access::Asked { name: name.as_deref(), open: *open, password: *password })
+        }
         Command::Ci => ci::run(session),
         Command::Completions { shell } => completions::run(session, *shell),
     }

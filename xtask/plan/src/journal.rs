@@ -61,6 +61,8 @@ pub struct Run {
     pub at_ms: u64,
     /// Steps that began and neither were done nor failed, in the order of their beginning.
     pub open: Vec<String>,
+    /// Steps of which all attempts failed.
+    pub failed: Vec<String>,
     /// How it ended: all well, and interrupted. `None`: it was killed, or is still running.
     pub ended: Option<(bool, bool)>,
 }
@@ -143,7 +145,11 @@ impl Reader {
                 self.begun += 1;
                 self.open.entry(step).or_insert(self.begun);
             }
-            Entry::StepUnchanged { step } | Entry::StepFailed { step, .. } => drop(self.open.remove(&step)),
+            Entry::StepUnchanged { step } => drop(self.open.remove(&step)),
+            Entry::StepFailed { step, .. } => {
+                self.open.remove(&step);
+                self.journal.last.iter_mut().for_each(|run| run.failed.push(step.clone()));
+            }
             Entry::StepDone { step, took_ms } => {
                 self.open.remove(&step);
                 self.journal.took.insert(step, Duration::from_millis(took_ms));

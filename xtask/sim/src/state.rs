@@ -204,8 +204,12 @@ impl SimState {
         vm.power_changed_at = now;
         let jobs = std::mem::take(&mut vm.guest.jobs);
         for job in jobs {
-            // cloud-init's own run returns with the next boot only through `node-prep`.
-            vm.guest.left_halfway(&job.work);
+            match job.work {
+                // cloud-init's own run returns with the next boot only through `node-prep`.
+                Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) | Work::Kubeadm | Work::Apply(_) => {}
+                Work::Init(_) => vm.guest.control = Control::Partial,
+                Work::Join(..) => vm.guest.worker = Worker::Partial,
+            }
             if job.run != 0 {
                 self.results.insert(job.run, failure(255, ""));
             }

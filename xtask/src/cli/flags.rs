@@ -15,7 +15,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "PATH", default_value = "infra/fleet.toml", help_heading = GLOBAL)]
     pub fleet: Utf8PathBuf,
     /// Output format: human-readable, or JSON lines.
-    #[arg(long, global = true, value_name = "text|json", default_value = "text", help_heading = GLOBAL)]
+    #[arg(short = 'o', long, global = true, value_name = "text|json", default_value = "text", help_heading = GLOBAL)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub format: Format,
     /// Print each command when it starts.
@@ -100,7 +100,7 @@ pub struct Strict {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Yes {
     /// Assume "yes" for all prompts.
-    #[arg(long, help_heading = RUNNING)]
+    #[arg(short, long, help_heading = RUNNING)]
     pub yes: bool,
 }
 

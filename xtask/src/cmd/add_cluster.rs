@@ -8,7 +8,7 @@ use model::problem::Problem;
 
 /// # Errors
 /// Problems of the input, of the name, or of the fleet with the new cluster: the budget is exceeded.
-pub fn run(session: &mut Session, name: &str) -> CmdResult {
+pub fn run(session: &mut Session, name: &str, write: bool) -> CmdResult {
     // The name becomes TOML: it must need no quoting.
     if !is_label(name) {
         let rule = "lower-case letters, digits and hyphens, a letter first";
@@ -24,14 +24,21 @@ pub fn run(session: &mut Session, name: &str) -> CmdResult {
         let without_line = |p: Problem| Problem { at: None, hint: p.hint.as_deref().map(as_argument), ..p };
         CmdError { code: USAGE, problems: problems.into_iter().map(without_line).collect() }
     })?;
-    session.shell.result(&block);
+    if write {
+        let old = session.workspace.read(fleet.file.as_str().into()).map_err(CmdError::with(USAGE))?;
+        let new = format!("{old}{block}");
+        session.workspace.rewrite(&fleet.file, &old, &new).map_err(CmdError::with(USAGE))?;
+        session.shell.status(Severity::Success, "Wrote", &format!("`{name}` into {}", fleet.file));
+    } else {
+        session.shell.result(&block);
+    }
     let next = [
-        ("Append", format!("cargo xtask add-cluster {name} >> {}", fleet.file)),
+        ("Write", format!("cargo xtask add-cluster {name} --write")),
         ("Plan", format!("cargo xtask plan bootstrap --only '{name}/*'")),
         ("Create", "cargo xtask bootstrap   # existing clusters are unchanged".to_owned()),
         ("Connect", "cargo xtask mesh-connect   # adds it to the mesh".to_owned()),
     ];
-    for (verb, line) in next {
+    for (verb, line) in next.into_iter().skip(usize::from(write)) {
         session.shell.status(Severity::Hint, verb, &line);
     }
     Ok(DONE)

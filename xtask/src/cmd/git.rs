@@ -8,7 +8,8 @@ use render::Data;
 
 pub struct Git {
     sh: Shell,
-    commit: String,
+    /// Its full hash.
+    pub commit: String,
 }
 
 impl Git {

@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::{Session, inputs, plan};
 use crate::ui::shell::Severity;
-use ::plan::{Plan, StepKey};
+use ::plan::{Plan, StepKey, journal};
 use model::problem::{Problem, nearest};
 
 /// More attempts than any step has.
@@ -25,6 +25,38 @@ pub fn run(session: &mut Session, step: &str) -> CmdResult {
         any = true;
     }
     if any { Ok(DONE) } else { Err(missing(session, step)) }
+}
+
+/// Prints the steps of all plans that have a log.
+///
+/// # Errors
+/// Problems of the input.
+pub fn list(session: &mut Session) -> CmdResult {
+    inputs::load(session)?;
+    let has = |step: &StepKey| session.workspace.exists(session.workspace.log_path(step.as_str(), 1).as_str());
+    let steps: String = known(session).iter().filter(|step| has(step)).map(|step| format!("{step}\n")).collect();
+    if steps.is_empty() {
+        session.shell.status(Severity::Dim, "Found", "no log: no command has run yet");
+    }
+    session.shell.result(&steps);
+    Ok(DONE)
+}
+
+/// Prints the logs of the steps that failed in the last run, or were running when it was killed.
+///
+/// # Errors
+/// The journal cannot be read.
+pub fn failed(session: &mut Session) -> CmdResult {
+    let text = session.workspace.journal().map_err(CmdError::with(FAILED))?;
+    let last = journal::read(&text).last.unwrap_or_default();
+    let steps: Vec<String> = last.failed.into_iter().chain(last.open).collect();
+    if steps.is_empty() {
+        session.shell.status(Severity::Dim, "Found", "no step that failed in the last run");
+    }
+    for step in steps {
+        run(session, &step)?;
+    }
+    Ok(DONE)
 }
 
 /// The step has run no command yet, or is in no plan.

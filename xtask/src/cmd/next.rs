@@ -5,7 +5,7 @@ use crate::cli::{Charts, Command, Flags, Tools};
 /// The command after one that has done its work; none after those that only print.
 pub fn next(command: &Command, flags: &Flags) -> Option<&'static str> {
     let next = match command {
-        Command::Up { .. } => "cargo xtask status",
+        Command::Up { .. } => "cargo xtask verify-contract --drill mgmt-outage",
         Command::Bootstrap { .. } | Command::Start(_) | Command::Upgrade(_) if !flags.selects_all() => {
             "cargo xtask status"
         }

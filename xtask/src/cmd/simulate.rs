@@ -36,6 +36,18 @@ struct Totals {
 /// Runs the trials, each in its own world.
 pub fn run(session: &mut Session, wanted: &Simulate) -> CmdResult {
     let began = clock::now_ms();
+    if let (None, None, None, None) = (&wanted.seeds, wanted.seed, wanted.exhaustive, &wanted.fault) {
+        let problem = Problem::new("no scenario was chosen: `--seeds`, `--seed`, `--exhaustive` or `--fault`");
+        let commands: Vec<String> = Planned::value_variants()
+            .iter()
+            .filter_map(|c| c.to_possible_value())
+            .map(|c| c.get_name().to_owned())
+            .collect();
+        let why = format!("commands: {}", commands.join(", "));
+        let hint =
+            ["cargo xtask simulate --seeds 1..20", "cargo xtask simulate --command upgrade --exhaustive 25"].join("\n");
+        return Err(CmdError::new(USAGE, problem.why(why).hint(hint)));
+    }
     let named = named_trials(wanted).map_err(CmdError::with(USAGE))?;
     let inputs = inputs::load(session)?;
     let command = wanted.command;

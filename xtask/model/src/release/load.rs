@@ -12,7 +12,7 @@ use crate::fleet::Fleet;
 use crate::fleet::document::{Diagnostics, Field, Table, parse};
 use crate::problem::Problem;
 
-const CHART: [&str; 18] = [
+const CHART: [&str; 19] = [
     "name",
     "chart",
     "repository",
@@ -31,6 +31,7 @@ const CHART: [&str; 18] = [
     "ready",
     "brings",
     "bindings",
+    "access",
 ];
 const MANIFEST: [&str; 10] =
     ["name", "clusters", "wave", "needs", "timeout", "file", "url", "sha256", "crds", "bindings"];
@@ -122,12 +123,14 @@ fn chart(diagnostics: &mut Diagnostics, table: &Table<'_>, fleet: &Fleet) -> Opt
     let bindings = table.optional(diagnostics, "bindings", &BINDINGS).or(BTreeMap::new());
     let ready = table.optional(diagnostics, "ready", &TEXTS).or(Vec::new());
     let brings = table.optional(diagnostics, "brings", &TEXTS).or(Vec::new());
+    let access = table.optional(diagnostics, "access", &BINDINGS).or(BTreeMap::new());
     let wait = table.optional(diagnostics, "wait", &YES_OR_NO).or(true);
     rules::chart_name(diagnostics, &chart);
     rules::address(diagnostics, &repository, &["https://", "oci://"]);
     rules::namespace(diagnostics, &namespace);
     rules::objects(diagnostics, &ready, &rules::WORKLOADS, "ready = [\"daemonset/cilium\"]");
     rules::objects(diagnostics, &brings, &rules::BROUGHT, "brings = [\"crd/validatingpolicies.policies.kyverno.io\"]");
+    rules::access(diagnostics, &access);
     rules::bindings(diagnostics, table, &bindings);
     let version = resolve(diagnostics, table, version, fleet);
     let sha256 = digest(diagnostics, table, &sha256, version.as_deref());
@@ -145,6 +148,7 @@ fn chart(diagnostics: &mut Diagnostics, table: &Table<'_>, fleet: &Fleet) -> Opt
         bindings: bindings.value?,
         ready: ready.value?,
         brings: brings.value?,
+        access: access.value?,
         wait: wait.value?,
     })
 }

@@ -27,6 +27,7 @@ pub fn with_status<'a>(
         object = Cow::Owned(set_identity(sim, cluster, running));
     }
     let copied = (kind.kind == "ExternalSecret").then(|| external_secrets::status(cluster, &object)).flatten();
+    let copied = copied.or_else(|| gateway_status(sim, cluster, &object, now));
     let status = copied.or_else(|| mesh::status(sim, cluster, &kind.kind, now)).or_else(|| kyverno::status(&object));
     if let Some(status) = status {
         return Cow::Owned(set_status(object.into_owned(), status));
@@ -35,6 +36,40 @@ pub fn with_status<'a>(
         object.to_mut()["webhooks"] = kyverno::webhooks(cluster);
     }
     object
+}
+
+/// As Cilium's operator writes it: a Gateway has the addresses of nodes that are not excluded from load balancers, as kubeadm
+/// excludes control planes; a route is accepted where a listener allows its namespace.
+fn gateway_status(sim: &SimState, cluster: &Cluster, object: &Value, now: Duration) -> Option<Value> {
+    match object["kind"].as_str()? {
+        "Gateway" => {
+            let workers = cluster.nodes.keys().map(|name| node(sim, cluster, name, now));
+            let workers =
+                workers.filter(|n| n["metadata"]["labels"]["node-role.kubernetes.io/control-plane"].is_null());
+            let address = |n: Value| n["status"]["addresses"][0]["address"].as_str().map(str::to_owned);
+            let addresses = workers.filter_map(address).map(|ip| json!({ "type": "IPAddress", "value": ip }));
+            Some(json!({ "addresses": addresses.collect::<Vec<_>>() }))
+        }
+        "HTTPRoute" => {
+            let own = object["metadata"]["namespace"].as_str()?;
+            let parent = &object["spec"]["parentRefs"][0];
+            let (namespace, name) = (parent["namespace"].as_str().unwrap_or(own), parent["name"].as_str()?);
+            let gateway = cluster.object(&objects::key("Gateway", namespace, name));
+            let allows = |listener: &Value| {
+                let from = &listener["allowedRoutes"]["namespaces"];
+                let values = &from["selector"]["matchExpressions"][0]["values"];
+                from["from"] == "All"
+                    || own == namespace && from["from"] != "Selector"
+                    || values.as_array().is_some_and(|values| values.iter().any(|value| value == own))
+            };
+            let listeners = gateway.and_then(|gateway| gateway["spec"]["listeners"].as_array());
+            let accepted = listeners.is_some_and(|listeners| listeners.iter().any(allows));
+            let status = if accepted { "True" } else { "False" };
+            let conditions = [json!({ "type": "Accepted", "status": status })];
+            Some(json!({ "parents": [{ "parentRef": parent, "conditions": conditions }] }))
+        }
+        _ => None,
+    }
 }
 
 /// As our storage class creates it (upstream: `createPersistentVolumeSource`).

@@ -88,6 +88,33 @@ pub(super) fn objects(diagnostics: &mut Diagnostics, objects: &Field<Vec<String>
     }
 }
 
+/// Keys of [`Chart::access`](super::super::Chart), and the form of its password.
+pub(super) fn access(diagnostics: &mut Diagnostics, access: &Field<BTreeMap<String, String>>) {
+    const KEYS: [&str; 6] = ["title", "route", "service", "path", "user", "password"];
+    for (key, value) in access.value.iter().flatten() {
+        let good = match key.as_str() {
+            "password" => {
+                value.starts_with("secret:") || value.strip_prefix("cluster:").is_some_and(|v| v.contains('/'))
+            }
+            "service" => value.split_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()),
+            key => KEYS.contains(&key),
+        };
+        if !good {
+            let problem = Problem::new(format!("not an entry of `access`: {key} = {value:?}"));
+            diagnostics
+                .add(problem.why(format!("keys: {}", KEYS.join(", "))).hint("service = \"grafana:80\""), access.line);
+        }
+    }
+    let lacks = |key: &&&str| access.value.as_ref().is_some_and(|all| !all.is_empty() && !all.contains_key(**key));
+    if let Some(key) = ["route", "service"].iter().find(|key| lacks(key)) {
+        let problem = Problem::new(format!("`access` needs `{key}`"));
+        diagnostics.add(
+            problem.hint(if *key == "route" { "route = \"grafana\"" } else { "service = \"grafana:80\"" }),
+            access.line,
+        );
+    }
+}
+
 fn is_crd(name: &str) -> bool {
     name.contains('.') && name.split('.').all(is_label)
 }
