@@ -273,3 +273,43 @@ fn readdressed_vm_is_named_and_repaired() {
         assert!(repo.run("doctor --simulate").out.contains("no problems found"));
     }
 }
+
+#[test]
+fn certificates_are_renewed_before_they_expire() {
+    let repo = bootstrapped();
+    repo.edit_stage(|sim| sim.age_certificates(350, false));
+    assert!(repo.run("status --simulate").out.contains(" 14d"));
+    let doctor = repo.run("doctor --simulate");
+    assert!(doctor.code == 1 && doctor.out.contains("certificates of `mgmt-cp` expire in 14 days"), "{}", doctor.out);
+    repo.must("doctor --simulate --fix");
+    // The second time waits for the nodes.
+    repo.must("doctor --simulate --fix");
+    let doctor = repo.run("doctor --simulate").out;
+    assert!(doctor.contains("no problems found"), "{doctor}");
+    assert!(repo.run("status --simulate").out.contains(" 364d"));
+}
+
+#[test]
+fn a_fleet_that_was_off_for_longer_than_its_certificates_comes_back() {
+    for command in ["start", "doctor --fix"] {
+        let repo = connected();
+        repo.must("stop --simulate -q");
+        repo.edit_stage(|sim| sim.age_certificates(400, true));
+        if command == "doctor --fix" {
+            // Machines are up, and no API server is.
+            repo.edit_vms(|vms| {
+                let all = vms.as_object_mut().expect("machines");
+                all.values_mut().for_each(|vm| vm["power"] = json!("Running"));
+            });
+            let doctor = repo.run("doctor --simulate");
+            let first =
+                doctor.out.lines().find(|line| line.contains("error") || line.contains('`')).unwrap_or_default();
+            assert!(first.contains("certificates of `mgmt-cp` have expired"), "{}", doctor.out);
+        }
+        let ran = repo.run(&format!("{command} --simulate"));
+        assert_eq!(ran.code, 0, "{command}: {}", ran.err);
+        repo.must("bootstrap --simulate -q");
+        let status = repo.run("status --simulate");
+        assert!(status.code == 0 && status.out.contains(" 36"), "{command}: {}", status.out);
+    }
+}

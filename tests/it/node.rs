@@ -1,6 +1,7 @@
 //! The scripts of `infra/node/`, run against a folder as a node's disk with fake commands.
 #![expect(clippy::disallowed_methods, reason = "builds the folder that stands for a node's disk, and starts scripts")]
 
+mod certificates;
 mod kills;
 mod prep;
 mod readdress;
@@ -187,7 +188,7 @@ fn state_of_a_fresh_node() {
     let want = json!({
         "prep": "", "api_address": "", "ca_hash": "", "control_plane": "none", "sealed": false,
         "worker": "none", "advertised": "", "node_ip": "", "kubelet": "", "clock": null,
-        "kubeadm": "", "version": "", "upgrade": "", "running": "", "scripts": null, "free_mib": null,
+        "kubeadm": "", "version": "", "upgrade": "", "running": "", "certificates_days": null, "kubelet_days": null, "scripts": null, "free_mib": null,
     });
     assert_eq!(state, want);
     node.stub("kubelet", "echo Kubernetes v1.35.7");

@@ -146,6 +146,13 @@ fn upgrades() {
 }
 
 #[test]
+fn renewals() {
+    for expired in [true, false] {
+        converges_after_every_kill(|| certificates::control_plane(expired), ("node-renew", &[], ""));
+    }
+}
+
+#[test]
 fn preparation() {
     converges_after_every_kill(|| prep::ubuntu("2.2.1"), ("node-prep", &[], ""));
     converges_after_every_kill(|| prep::ubuntu("2.2.1"), ("node-prep", &["kubeadm"], ""));

@@ -82,6 +82,11 @@ pub fn readdress(vm: &Machine, address: &str) -> Command {
     run(vm, &["/usr/local/sbin/node-readdress", address])
 }
 
+/// Renews the certificates of a control plane by [`INIT`]; see `infra/node/node-renew`.
+pub fn renew(vm: &Machine) -> Command {
+    run(vm, &["/usr/local/sbin/node-renew"])
+}
+
 /// Undoes kubeadm's changes, except for the cluster's CA, whose hash workers pin.
 pub fn reset(vm: &Machine) -> Command {
     run(vm, &["/usr/local/sbin/node-reset"])

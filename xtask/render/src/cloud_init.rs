@@ -36,12 +36,13 @@ const REGISTRIES: [(&str, &str); 6] = [
 ];
 
 /// Scripts for `/usr/local/sbin`.
-pub const SCRIPTS: [&str; 10] = [
+pub const SCRIPTS: [&str; 11] = [
     "node-etcd",
     "node-hosts",
     "node-keep",
     "node-prep",
     "node-readdress",
+    "node-renew",
     "node-reset",
     "node-run",
     "node-state",

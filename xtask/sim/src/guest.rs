@@ -131,6 +131,12 @@ fn run_node_script(
         ("node-prep", ["kubeadm"]) => return Ok(packages::start_prep(sim, vm, true, request, now)),
         ("node-upgrade", [version]) => return packages::node_upgrade(sim, vm, version, request, now),
         ("node-readdress", [ip]) => return readdress(sim, vm, ip, request, now),
+        ("node-renew", []) => {
+            if sim.cluster(vm).is_none() {
+                return Err(failure(1, "node-renew: there is no control plane on this node"));
+            }
+            return Ok(sim.start_job(vm, request, Work::Renew, now, timings::READDRESS));
+        }
         ("node-reset", []) => return Ok(reset(sim, vm, request, now)),
         ("node-state", [api]) => node_state(sim, vm, api, now),
         ("node-hosts", [ip, name]) => node_hosts(sim, vm, ip, name),
@@ -139,6 +145,25 @@ fn run_node_script(
         _ => sim.unsupported(request, failure(2, format!("{script}: wrong arguments"))),
     };
     Ok(Response::Done(output))
+}
+
+/// Also expired certificates are renewed; the kubelet's only where it has expired.
+fn finish_renew(sim: &mut SimState, vm: &str, now: Duration) -> Output {
+    let clock = sim.clock_of(vm, now);
+    let Some(machine) = sim.vms.get_mut(vm) else { return failure(255, "") };
+    if days_left(machine.guest.kubelet_issued, clock) == Some(0) {
+        machine.guest.kubelet_issued = clock;
+    }
+    if let Control::Made(cluster) = &mut machine.guest.control {
+        (cluster.certs_issued_at, cluster.api_from) = (clock, now);
+    }
+    restart_kubelet(sim, vm, true, now);
+    success("node-renew: done\n")
+}
+
+/// Of certificates for a year (upstream: `CertificateValidityPeriod`; kubelets get as much from the controller manager).
+pub(super) fn days_left(issued: u64, clock: u64) -> Option<u64> {
+    (issued > 0).then(|| (issued + 365 * 86400).saturating_sub(clock) / 86400)
 }
 
 /// `stat` and `mkdir` of volume folders, whose paths are read with colons between them (tried with GNU findutils).
@@ -180,10 +205,12 @@ pub fn finish_job(sim: &mut SimState, vm: &str, index: usize) {
             machine.guest.control = Control::None;
             machine.guest.worker = Worker::None;
             machine.guest.joined_ca = None;
+            machine.guest.kubelet_issued = 0;
             machine.guest.node_ip = None;
             machine.guest.sealed = false;
             Some(success("[reset] Deleting contents of directories\n"))
         }
+        Work::Renew => Some(finish_renew(sim, vm, job.next)),
         Work::Readdress(ip) => Some(finish_readdress(sim, vm, *ip, job.next)),
         Work::Init(config) => Some(kubeadm::finish_init(sim, vm, &config.clone(), job.next)),
         Work::Join(..) => kubeadm::poll_join(sim, vm, &job),
@@ -245,19 +272,22 @@ fn node_state(sim: &SimState, vm: &str, api: &str, now: Duration) -> Output {
     let kubelet = guest.installed();
     let tagged = |version: &str| if kubelet.is_empty() { String::new() } else { format!("v{version}") };
     let address = |ip: Option<Ipv4Addr>| ip.map(|ip| ip.to_string()).unwrap_or_default();
-    let (advertised, version) = match &guest.control {
-        Control::Made(cluster) => (Some(cluster.advertise), cluster.version.as_str()),
-        _ => (None, ""),
+    let (advertised, version, issued) = match &guest.control {
+        Control::Made(cluster) => (Some(cluster.advertise), cluster.version.as_str(), cluster.certs_issued_at),
+        _ => (None, "", 0),
     };
+    let clock = sim.clock_of(vm, now);
     let state = State {
         advertised: address(advertised),
         api_address: address(guest.hosts.get(api).copied()),
         ca_hash: ca.map(|ca| pki::pin(ca)).unwrap_or_default(),
-        clock: sim.clock_of(vm, now),
+        certificates_days: days_left(issued, clock),
+        clock,
         control_plane: if busy { "busy" } else { control },
         free_mib: (machine.disk >> 20).saturating_sub(3 << 10),
         kubeadm: tagged(guest.kubeadm()),
         kubelet: tagged(kubelet),
+        kubelet_days: days_left(guest.kubelet_issued, clock),
         node_ip: address(guest.node_ip),
         prep: &guest.prep,
         running: guest.jobs.iter().find(|job| job.run != 0).map_or("", |job| job.work.command()),
@@ -276,11 +306,13 @@ struct State<'a> {
     advertised: String,
     api_address: String,
     ca_hash: String,
+    certificates_days: Option<u64>,
     clock: u64,
     control_plane: &'a str,
     free_mib: u64,
     kubeadm: String,
     kubelet: String,
+    kubelet_days: Option<u64>,
     node_ip: String,
     prep: &'a str,
     running: &'a str,

@@ -151,6 +151,7 @@ pub fn finish_init(sim: &mut SimState, vm: &str, config: &str, now: Duration) ->
     let mut cluster = Cluster { certs_issued_at, ..cluster };
     cluster.register(&name, vm, machine.ip, true, now);
     machine.guest.node_ip = Some(node_ip(&documents["InitConfiguration"], machine.ip));
+    machine.guest.kubelet_issued = certs_issued_at;
     machine.guest.control = Control::Made(Box::new(cluster));
     success("\nYour Kubernetes control-plane has initialized successfully!\n")
 }
@@ -334,7 +335,7 @@ fn discover(sim: &SimState, vm: &str, join: &Value, now: Duration) -> Result<Str
 pub fn register_kubelet(sim: &mut SimState, vm: &str, job: &Job) {
     let Some(machine) = sim.vms.get(vm) else { return };
     let (ip, joined_ca, now) = (machine.ip, machine.guest.joined_ca.clone(), job.next);
-    if machine.guest.node_ip != Some(ip) {
+    if machine.guest.node_ip != Some(ip) || sim.kubelet_expired(vm, now) {
         // It does not start with an address that the machine does not have; a repair restarts it.
         return;
     }
@@ -364,8 +365,10 @@ fn finish_join(sim: &mut SimState, vm: &str, control: &str, join: &Value, now: D
     let Some(cluster) = sim.cluster_mut(control) else { return kubeadm_error("the control plane is gone") };
     cluster.register(&name, vm, ip, false, now);
     let ca = cluster.ca.clone();
+    let clock = sim.clock_of(vm, now);
     if let Some(machine) = sim.vms.get_mut(vm) {
         machine.guest.worker = Worker::Joined;
+        machine.guest.kubelet_issued = clock;
         machine.guest.node_ip = Some(node_ip(join, ip));
         machine.guest.joined_ca = Some(ca);
     }

@@ -2,6 +2,7 @@
 
 use crate::cluster::{Crd, Member, Ready};
 use crate::controllers::awaits_webhook;
+use crate::guest::days_left;
 use crate::prelude::*;
 use crate::vms::{Control, Idle, Power, Vm};
 use crate::{catalog, mesh, packages, yaml};
@@ -29,7 +30,25 @@ impl SimState {
     pub(super) fn api_up(&self, vm: &str, now: Duration) -> bool {
         let Some(machine) = self.vms.get(vm).filter(|vm| vm.reachable(now)) else { return false };
         let refusing = self.refusing.get(vm).is_some_and(|until| now < *until);
-        self.cluster(vm).is_some_and(|c| c.api_from <= now && c.advertise == machine.ip) && !refusing
+        let valid = |c: &Cluster| days_left(c.certs_issued_at, self.clock_of(vm, now)) != Some(0);
+        self.cluster(vm).is_some_and(|c| c.api_from <= now && c.advertise == machine.ip && valid(c)) && !refusing
+    }
+
+    /// A kubelet with an expired certificate does not start, or is not admitted.
+    pub(super) fn kubelet_expired(&self, vm: &str, now: Duration) -> bool {
+        self.vms.get(vm).is_some_and(|m| days_left(m.guest.kubelet_issued, self.clock_of(vm, now)) == Some(0))
+    }
+
+    /// Lets certificates age as time does. Kubelets renew their own, unless machines are off meanwhile.
+    pub fn age_certificates(&mut self, days: u64, off: bool) {
+        for machine in self.vms.values_mut() {
+            if off {
+                machine.guest.kubelet_issued = machine.guest.kubelet_issued.saturating_sub(days * 86400);
+            }
+            if let Control::Made(cluster) = &mut machine.guest.control {
+                cluster.certs_issued_at -= days * 86400;
+            }
+        }
     }
 
     fn member_vm<'a>(&'a self, cluster: &'a Cluster, node: &str) -> Option<(&'a Vm, &'a Member)> {
@@ -84,6 +103,9 @@ impl SimState {
             };
         }
         if vm.ip != member.ip {
+            return Ready::Unknown;
+        }
+        if self.kubelet_expired(&member.vm, now) {
             return Ready::Unknown;
         }
         match self.agent_since(cluster, node) {

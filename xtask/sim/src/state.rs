@@ -204,12 +204,8 @@ impl SimState {
         vm.power_changed_at = now;
         let jobs = std::mem::take(&mut vm.guest.jobs);
         for job in jobs {
-            match job.work {
-                // cloud-init's own run returns with the next boot only through `node-prep`.
-                Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) | Work::Kubeadm | Work::Apply(_) => {}
-                Work::Init(_) => vm.guest.control = Control::Partial,
-                Work::Join(..) => vm.guest.worker = Worker::Partial,
-            }
+            // cloud-init's own run returns with the next boot only through `node-prep`.
+            vm.guest.left_halfway(&job.work);
             if job.run != 0 {
                 self.results.insert(job.run, failure(255, ""));
             }

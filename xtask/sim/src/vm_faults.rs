@@ -11,7 +11,13 @@ impl Guest {
         match work {
             Work::Init(_) => self.control = Control::Partial,
             Work::Join(..) => self.worker = Worker::Partial,
-            Work::Prep | Work::Reset | Work::Register | Work::Readdress(_) | Work::Kubeadm | Work::Apply(_) => {}
+            Work::Prep
+            | Work::Reset
+            | Work::Register
+            | Work::Readdress(_)
+            | Work::Kubeadm
+            | Work::Apply(_)
+            | Work::Renew => {}
         }
     }
 }
@@ -23,6 +29,7 @@ impl Work {
             Work::Init(_) => "sh -c kubeadm init --config /etc/archipelago/kubeadm-init.yaml",
             Work::Join(..) => "kubeadm join --config /etc/archipelago/kubeadm-join.yaml",
             Work::Prep | Work::Kubeadm => "/usr/local/sbin/node-prep",
+            Work::Renew => "/usr/local/sbin/node-renew",
             Work::Reset => "/usr/local/sbin/node-reset",
             Work::Readdress(_) => "/usr/local/sbin/node-readdress",
             Work::Apply(_) => "/usr/local/sbin/node-upgrade",

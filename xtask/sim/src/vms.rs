@@ -63,6 +63,8 @@ pub struct Guest {
     pub scripts: String,
     /// An upgrade of the control plane has not ended.
     pub upgrading: String,
+    /// Since when its kubelet's certificate is valid, by its clock; 0: it has none.
+    pub kubelet_issued: u64,
     /// In `/etc/kubernetes/pki`, by name.
     pub ca: Option<String>,
     pub joined_ca: Option<String>,
@@ -115,6 +117,7 @@ pub enum Work {
     Join(String, bool),
     Reset,
     Readdress(Ipv4Addr),
+    Renew,
     /// A starting kubelet creates its Node object if there is none.
     Register,
 }

@@ -57,9 +57,9 @@ fn summary(overview: &Overview, doctor: &str) -> String {
 
 fn block(out: &mut String, cluster: &ClusterView) {
     let _ = writeln!(out, "{} ({}), API {}", cluster.name, cluster.role, cluster.api);
-    let heading = ["", "", "address", "node", "kubelet", "RAM", "disk"].map(str::to_owned);
-    let rows: Vec<[String; 7]> = [heading].into_iter().chain(cluster.nodes.iter().map(row)).collect();
-    let widths = [0, 1, 2, 3, 4, 5, 6].map(|i| rows.iter().map(|row| format::width(&row[i])).max().unwrap_or(0));
+    let heading = ["", "", "address", "node", "kubelet", "RAM", "disk", "certs"].map(str::to_owned);
+    let rows: Vec<[String; 8]> = [heading].into_iter().chain(cluster.nodes.iter().map(row)).collect();
+    let widths = [0, 1, 2, 3, 4, 5, 6, 7].map(|i| rows.iter().map(|row| format::width(&row[i])).max().unwrap_or(0));
     for row in &rows {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format::pad(cell, width)).collect();
         let _ = writeln!(out, "  {}", cells.join("  ").trim_end());
@@ -71,7 +71,7 @@ fn block(out: &mut String, cluster: &ClusterView) {
     out.push('\n');
 }
 
-fn row(node: &NodeView) -> [String; 7] {
+fn row(node: &NodeView) -> [String; 8] {
     let dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     let short = |bytes| format::size(bytes).replace(' ', "").replace("iB", "i");
     let used =
@@ -84,6 +84,7 @@ fn row(node: &NodeView) -> [String; 7] {
         dash(&node.kubelet),
         used(node.memory),
         used(node.disk),
+        node.certificates.map(|days| format!("{days}d")).unwrap_or_default(),
     ]
 }
 
@@ -92,7 +93,7 @@ pub fn json(overview: &Overview, report: &Report) -> Value {
     let used = |of: Option<(u64, u64)>| of.map_or(Value::Null, |(used, total)| json!({"used": used, "total": total}));
     let node = |n: &NodeView| {
         json!({"vm": n.vm, "state": n.state.to_string(), "address": n.address, "node": n.node, "pods": n.pods,
-            "kubelet": n.kubelet, "memory": used(n.memory), "disk": used(n.disk)})
+            "kubelet": n.kubelet, "memory": used(n.memory), "disk": used(n.disk), "certificates_days": n.certificates})
     };
     let cluster = |c: &ClusterView| {
         let releases = c.releases.iter().map(|r| json!({"name": r.name, "version": r.version, "state": r.state}));

@@ -149,6 +149,23 @@ fn authority(cluster: &Cluster) -> Step {
         .act(by_init_file(cluster, guest::make_ca(&vm)))
 }
 
+/// Days before their end from which certificates are renewed; kubeadm makes them for a year.
+pub const RENEW_DAYS: u64 = 60;
+/// Remedies for certificates that have expired or will soon.
+pub const EXPIRING: [&str; 2] = ["certificates expire", "kubelet certificate expired"];
+
+/// A kubelet that runs renews its certificate in time. One that was off for long has an expired one and does not start.
+fn kubelet_expired() -> Expect {
+    state_is("kubelet_days", "0")
+}
+
+fn fetch_kubeconfig(cluster: &Cluster) -> [Command; 2] {
+    let file = format!("{}/kubeconfig.yaml", cluster.name);
+    let vm = Machine::of(cluster, cluster.control_plane());
+    let path = kube_path(cluster);
+    [guest::credentials(&vm, &cluster.name), builtin::keep(path.trim_start_matches("out/"), &file)]
+}
+
 fn initialised(cluster: &Cluster) -> Step {
     let node = cluster.control_plane();
     let vm = Machine::of(cluster, node);
@@ -157,8 +174,12 @@ fn initialised(cluster: &Cluster) -> Step {
     let up = state_is("control_plane", "up");
     let sealed = state_is("sealed", "true");
     let here = address_matches(cluster, node, &["advertised", "node_ip"]);
-    let want = Expect::All(vec![up.clone(), sealed.clone(), here.clone()]);
+    let fresh =
+        Expect::All(vec![Expect::JsonAtLeast("/certificates_days".into(), RENEW_DAYS), kubelet_expired().negated()]);
+    let want = Expect::All(vec![up.clone(), sealed.clone(), here.clone(), fresh.clone()]);
     let made = Expect::Any(vec![up.clone(), state_is("control_plane", "booting")]);
+    let expiring = Expect::All(vec![made.clone(), sealed.clone(), here.clone(), fresh.negated()]);
+    let renew = by_init_file(cluster, guest::renew(&vm)).into_iter().chain(fetch_kubeconfig(cluster));
     let moved = Expect::All(vec![made, sealed, here.clone().negated()]);
     let readdress = by_init_file(cluster, guest::readdress(&vm, &vm.peer_address()));
     Step::new(
@@ -168,6 +189,7 @@ fn initialised(cluster: &Cluster) -> Step {
         want,
     )
     .needs([StepKey::node(cluster, node, "ca"), StepKey::node(cluster, node, "hosts")])
+    .remedy(EXPIRING[0], expiring, renew)
     .remedy("unsealed", Expect::All(vec![up, here]), [guest::mark_init(&vm)])
     .remedy("moved", moved, readdress)
     .remedy("busy", state_is("control_plane", "busy"), [])
@@ -193,7 +215,8 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
     let title = format!("join {vm} to {}", cluster.name);
     let (joined, here) = (state_is("worker", "joined"), address_matches(cluster, worker, &["node_ip"]));
     let moved = Expect::All(vec![joined.clone(), here.clone().negated()]);
-    let want = Expect::All(vec![joined, here]);
+    let expired = Expect::All(vec![joined.clone(), kubelet_expired()]);
+    let want = Expect::All(vec![joined, here, kubelet_expired().negated()]);
     // It has done nothing yet while it looks for the API server, which may take as long as an init.
     let busy = state_is("worker", "busy");
     let left = Expect::All(vec![busy.clone(), Expect::Match(r#""running":\s*"kubeadm join "#.into())]);
@@ -202,6 +225,7 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
         .remedy("left at work by an earlier run, ended", left, [guest::end(&vm)].into_iter().chain(again.clone()))
         .remedy("busy", busy, [])
         .remedy("moved", moved, clock_synced(&vm, [guest::readdress(&vm, &vm.peer_address())]))
+        .remedy(EXPIRING[1], expired, again.clone())
         .remedy("half done", state_is("worker", "partial"), again)
         .act(join)
         .undo([guest::reset(&vm)])
@@ -211,13 +235,10 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
 
 fn kubeconfig(cluster: &Cluster) -> Step {
     let node = cluster.control_plane();
-    let path = kube_path(cluster);
-    let file = format!("{}/kubeconfig.yaml", cluster.name);
-    let below_out = path.trim_start_matches("out/");
     let title = format!("fetch the kubeconfig of {}", cluster.name);
-    let ask = Kubectl::on(&path).ready();
+    let ask = Kubectl::on(&kube_path(cluster)).ready();
     Step::new(StepKey::cluster(&cluster.name, "kubeconfig"), title, ask, Expect::Stdout("ok".into()))
         .needs([StepKey::node(cluster, node, "init")])
-        .act([guest::credentials(&Machine::of(cluster, node), &cluster.name), builtin::keep(below_out, &file)])
+        .act(fetch_kubeconfig(cluster))
         .limits(Limits::QUICK.settle(30))
 }

@@ -6,6 +6,7 @@ use super::overview::{ClusterView, NodeView, Overview};
 use super::{Answer, Answers, ProbeState, words};
 use crate::bootstrap::host::driver_key;
 use crate::bootstrap::kube_path;
+use crate::bootstrap::node::{EXPIRING, RENEW_DAYS};
 use crate::{Expect, Plan, Scope, Step, StepKey};
 use machines::{Driver, Machine, MachineState, guest};
 use model::fleet::{Cluster, Fleet, Node};
@@ -18,7 +19,20 @@ const SKEW: i64 = 5;
 const FULL: u64 = 85;
 
 /// States of a step whose remedies create and replace nothing.
-const SAFE: [&str; 2] = ["moved", "unsealed"];
+const SAFE: [&str; 3] = ["moved", "unsealed", EXPIRING[0]];
+
+const CERTIFICATES: &str = "certificates of ";
+
+/// Certificates of a node that have expired or will soon.
+fn expiring(machine: &str, guest: &serde_json::Value) -> Problem {
+    let days = ["certificates_days", "kubelet_days"].iter().filter_map(|field| guest[field].as_u64()).min();
+    let end = match days.unwrap_or_default() {
+        0 => "have expired".to_owned(),
+        days => format!("expire in {days} days"),
+    };
+    Problem::new(format!("{CERTIFICATES}`{machine}` {end}"))
+        .why(format!("kubeadm makes them for a year; they are renewed from {RENEW_DAYS} days on"))
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -75,6 +89,8 @@ pub fn findings(seen: &SurveyResult<'_>) -> Vec<Finding> {
     }
     let shared = seen.answers.iter().filter(|(id, _)| *id.scope() == Scope::Fleet);
     found.extend(shared.filter_map(|(id, answer)| step_finding(seen, id, answer)));
+    // Much of the rest may follow from it.
+    found.sort_by_key(|finding| !finding.problem.what.starts_with(CERTIFICATES));
     found
 }
 
@@ -182,7 +198,12 @@ fn step_finding(seen: &SurveyResult<'_>, id: &StepKey, answer: &Answer) -> Optio
         ProbeState::NoAnswer(why) => (why.clone(), false),
     };
     let unblocked = is_unblocked(seen, step);
-    let problem = Problem::new(words::sentence(id, answer)?);
+    let problem = match &answer.state {
+        ProbeState::Differs { remedy: Some(remedy), .. } if EXPIRING.contains(remedy) => {
+            expiring(id.machine().unwrap_or_default(), &answer.json())
+        }
+        _ => Problem::new(words::sentence(id, answer)?),
+    };
     let hint = match &answer.state {
         ProbeState::Differs { remedy: Some("another version"), .. } => "cargo xtask upgrade".to_owned(),
         _ if unblocked => format!("cargo xtask bootstrap --only {id}"),
@@ -223,7 +244,7 @@ fn is_safe_to_retry(step: &Step, remedy: Option<&str>) -> bool {
 fn is_safe(id: &StepKey, remedy: Option<&str>) -> bool {
     match id.action() {
         "hosts" | "kubeconfig" | "nodes" => true,
-        "init" | "join" => remedy.is_some_and(|remedy| SAFE.contains(&remedy)),
+        "init" | "join" => remedy.is_some_and(|remedy| SAFE.contains(&remedy) || EXPIRING.contains(&remedy)),
         _ => false,
     }
 }

@@ -45,6 +45,8 @@ pub struct NodeView {
     /// Disk in use and in all, bytes.
     pub disk: Option<(u64, u64)>,
     pub kubelet: String,
+    /// Days until the first of its certificates expires, 0 if one has.
+    pub certificates: Option<u64>,
     /// `ready`, `not ready`, `unknown`, or empty if the API does not know it.
     pub node: String,
     pub pods: String,
@@ -158,6 +160,7 @@ fn node_view(cluster: &Cluster, node: &Node, lines: &str, answers: &Answers) -> 
         address: info.address.unwrap_or_default(),
         memory: info.memory,
         disk: info.disk,
+        certificates: ["certificates_days", "kubelet_days"].iter().filter_map(|field| guest[field].as_u64()).min(),
         kubelet: guest["kubelet"].as_str().unwrap_or_default().to_owned(),
         node: if cordoned.is_some() { format!("{ready}, cordoned") } else { ready.to_owned() },
         pods: pods.to_owned(),
