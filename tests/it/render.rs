@@ -281,6 +281,34 @@ fn user_data_that_keeps_a_vm_from_becoming_a_node_is_refused() {
 }
 
 #[test]
+fn kubelet_settings_that_do_not_work_here_are_refused() {
+    let with = |old: &str, new: &str| {
+        let mut data = data();
+        let text = data.get_mut("infra/kubeadm/init.yaml").expect("there");
+        assert!(text.contains(old), "{old}");
+        *text = text.replace(old, new);
+        let found = render(&data, CILIUM, &[]).err().unwrap_or_default();
+        assert!(
+            found.iter().all(|p| p.at.as_ref().is_some_and(|at| at.line.is_some()) && p.hint.is_some()),
+            "{found:?}"
+        );
+        found.into_iter().map(|problem| problem.what).collect::<Vec<_>>()
+    };
+    assert_eq!(with("failSwapOn: true", "serverTLSBootstrap: true"), ["serverTLSBootstrap: true"]);
+    assert_eq!(with("shutdownGracePeriod: 30s", "shutdownGracePeriod: 1m0s"), ["shutdownGracePeriod: 1m0s"]);
+    assert_eq!(with("maxPods: 110", "maxPods: 300"), ["maxPods: 300"]);
+    let wider = "controllerManager:\n  extraArgs:\n    - name: node-cidr-mask-size\n      value: '23'";
+    let text = data()["infra/kubeadm/init.yaml"].replace("maxPods: 110", "maxPods: 300");
+    let text = text.replacen("controllerManager:\n  extraArgs:", wider, 1);
+    let mut data = data();
+    data.insert("infra/kubeadm/init.yaml".to_owned(), text);
+    assert_eq!(render(&data, CILIUM, &[]).err(), None);
+    let proxy = "---\napiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: nftables\n";
+    append(&mut data, "infra/kubeadm/init.yaml", proxy);
+    assert_eq!(render(&data, CILIUM, &[]).err(), None, "as kubeadm, which has no use for it");
+}
+
+#[test]
 fn api_call_below_the_start_of_the_control_plane_is_refused() {
     let with = |old: &'static str, new: &'static str| {
         let mut data = data();

@@ -2,6 +2,8 @@
 //!
 //! Keys are those of `kubeadm.k8s.io/v1beta4`; `kubeadm config validate` decodes them strictly on the node.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::merge::{Derived, merge, path};
@@ -14,6 +16,10 @@ use model::units::parse_duration;
 use model::yaml::{self, Document};
 
 pub const API_PORT: u16 = 6443;
+
+/// `InhibitDelayMaxSec` in /usr/lib/systemd/logind.conf.d/unattended-upgrades-logind-maxdelay.conf of Ubuntu, which is
+/// read after the kubelet's own 99-kubelet.conf.
+const LOGIND: Duration = Duration::from_secs(30);
 
 /// Longer than any bootstrap; `node-token` creates a new one.
 const TOKEN_TTL: &str = "2h0m0s";
@@ -43,6 +49,7 @@ pub fn files(fleet: &Fleet, data: &Data) -> Result<Files, Vec<Problem>> {
     let join = documents(data, "infra/kubeadm/join.yaml")?;
     let mut files = Files::new();
     let mut problems: Vec<Problem> = init.iter().filter_map(api_call_too_short).collect();
+    problems.extend(kubelet_settings(&init));
     let upgrade = yaml::write(&[upgrade(fleet, &init)]);
     for cluster in &fleet.clusters {
         let control_plane = cluster.control_plane();
@@ -101,6 +108,42 @@ fn api_call_too_short(init: &Document) -> Option<Problem> {
     let problem = Problem::new(what).at(&init.file, line("timeouts.kubernetesAPICall").or_else(|| line("timeouts")));
     let why = "since 1.35 kubeadm waits for the start of the API server only as long as kubernetesAPICall";
     Some(problem.why(why).hint(format!("kubernetesAPICall: {start}")))
+}
+
+/// Settings that kubeadm and the kubelet accept, and that do not work on these nodes.
+fn kubelet_settings(documents: &[Document]) -> Vec<Problem> {
+    let of = |kind: &str| documents.iter().find(|document| document.value["kind"] == kind);
+    let Some(kubelet) = of("KubeletConfiguration") else { return vec![] };
+    let value = |key: &str| &kubelet.value[key];
+    let refuse = |key: &str, what: String, why: &str, fix: String| {
+        let line = kubelet.lines.get(&path(key)).copied();
+        Problem::new(format!("{key}: {what}")).at(&kubelet.file, line).why(why).hint(fix)
+    };
+    let mut problems = Vec::new();
+    if value("serverTLSBootstrap") == true {
+        let why =
+            "nothing approves the requests of kubelets for serving certificates: logs, exec and metrics would fail";
+        problems.push(refuse("serverTLSBootstrap", "true".to_owned(), why, "remove it".to_owned()));
+    }
+    let grace = value("shutdownGracePeriod").as_str().unwrap_or_default();
+    if parse_duration(grace).is_some_and(|grace| grace > LOGIND) {
+        let why = "Ubuntu's unattended-upgrades lets logind wait for 30s, whatever the kubelet asks for; with more the \
+                   kubelet does without a graceful shutdown (kubernetes/kubernetes#102818)";
+        problems.push(refuse("shutdownGracePeriod", grace.to_owned(), why, "shutdownGracePeriod: 30s".to_owned()));
+    }
+    let args =
+        of("ClusterConfiguration").and_then(|cluster| cluster.value["controllerManager"]["extraArgs"].as_array());
+    let masks = args
+        .into_iter()
+        .flatten()
+        .filter(|arg| ["node-cidr-mask-size", "node-cidr-mask-size-ipv4"].iter().any(|name| arg["name"] == *name));
+    let mask: u32 = masks.filter_map(|arg| arg["value"].as_str()?.parse().ok()).next_back().unwrap_or(24);
+    let addresses = (1_u64 << 32_u32.saturating_sub(mask)).saturating_sub(2);
+    if let Some(pods) = value("maxPods").as_u64().filter(|pods| *pods > addresses) {
+        let why = format!("a node has a /{mask} of the pod range, {addresses} addresses; other pods would never start");
+        problems.push(refuse("maxPods", pods.to_string(), &why, format!("maxPods: {addresses}, or less")));
+    }
+    problems
 }
 
 /// For `kubeadm upgrade apply`. Its timeouts are those of the init: kubeadm derives the startup probes from them, and

@@ -17,6 +17,10 @@ pub fn kubeadm_error(message: &str) -> Output {
 pub fn validate(documents: &[Rc<Value>]) -> Result<(), String> {
     for document in documents {
         let (version, kind) = (text(document, "/apiVersion"), text(document, "/kind"));
+        // Its fields are not known here, and nothing reads it: kube-proxy is not installed.
+        if version == "kubeproxy.config.k8s.io/v1alpha1" && kind == "KubeProxyConfiguration" {
+            continue;
+        }
         let kubelet = version == "kubelet.config.k8s.io/v1beta1" && kind == "KubeletConfiguration";
         let ours = ["InitConfiguration", "ClusterConfiguration", "JoinConfiguration"].contains(&kind);
         let known = kubelet || version == "kubeadm.k8s.io/v1beta4" && ours;
@@ -260,6 +264,13 @@ mod tests {
         let token = "bootstrapTokens: [{token: arc002.abcdefghij012345, ttl: 2hours}]\n";
         assert!(init(token).contains("time: unknown unit \"hours\" in duration \"2hours\""));
         assert!(cluster("controlPlaneEndpoint: https://a:6443\n").starts_with("hostport https://a:6443"));
+    }
+
+    #[test]
+    fn kube_proxy_may_have_a_document() {
+        let proxy = "---\napiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: nftables\n";
+        assert_eq!(cluster(&format!("kubernetesVersion: v1.35.7\n{proxy}")), "ok");
+        assert!(message(proxy).starts_with("no InitConfiguration"), "alone it is none of kubeadm's");
     }
 
     #[test]
