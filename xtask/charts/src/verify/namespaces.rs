@@ -14,6 +14,7 @@ use model::release::{Chart, RELEASES, Releases, Source};
 use model::yaml::{self, Document};
 use render::Data;
 
+/// The label of the enforced level.
 const LABEL: &str = "pod-security.kubernetes.io/enforce";
 /// Capabilities that `baseline` allows to add.
 const CAPABILITIES: [&str; 13] = [
@@ -50,12 +51,23 @@ const SYSCTLS: [&str; 12] = [
 /// The enforced level of each namespace of a cluster, and where it is written.
 pub type Levels = BTreeMap<String, (String, At)>;
 
+/// The level that a namespace enforces, if it has the label.
+pub fn level(namespace: &Value) -> Option<&str> {
+    namespace["metadata"]["labels"][LABEL].as_str()
+}
+
+/// Why a namespace of a level refuses the pods of a workload: `privileged` refuses none. What violates `restricted` alone
+/// is not known here.
+pub fn refused(level: &str, workload: &Workload) -> Vec<String> {
+    if level == "privileged" { vec![] } else { violations(workload) }
+}
+
 /// The namespaces in manifests. One without a label admits everything.
 pub fn levels<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Levels {
     let mut levels = Levels::new();
     for document in documents.into_iter().filter(|d| d.value["kind"] == "Namespace") {
         let metadata = &document.value["metadata"];
-        let level = metadata["labels"][LABEL].as_str().unwrap_or("privileged");
+        let level = level(&document.value).unwrap_or("privileged");
         let path = ["metadata", "labels", LABEL].map(str::to_owned);
         let at = At { file: document.file.clone(), line: document.line(&path) };
         levels.insert(metadata["name"].as_str().unwrap_or_default().to_owned(), (level.to_owned(), at));
@@ -130,10 +142,8 @@ fn names(levels: &Levels) -> String {
 pub fn forbidden(release: &str, workloads: &[Workload], levels: &Levels) -> Vec<Problem> {
     let mut problems = Vec::new();
     for workload in workloads {
-        let Some((level, at)) = levels.get(&workload.namespace).filter(|(level, _)| level != "privileged") else {
-            continue;
-        };
-        let reasons = violations(workload);
+        let Some((level, at)) = levels.get(&workload.namespace) else { continue };
+        let reasons = refused(level, workload);
         if !reasons.is_empty() {
             let what = format!("namespace `{}` forbids `{}` of `{release}`", workload.namespace, workload.name);
             let why = format!("violates {level}: {}", reasons.join(", "));
@@ -145,7 +155,7 @@ pub fn forbidden(release: &str, workloads: &[Workload], levels: &Levels) -> Vec<
 }
 
 /// Violations of `baseline`, as in the API server's message.
-pub fn violations(workload: &Workload) -> Vec<String> {
+fn violations(workload: &Workload) -> Vec<String> {
     let mut found = Vec::new();
     let pod = &workload.pod;
     let host: Vec<String> = ["hostNetwork", "hostPID", "hostIPC"]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::context::{ClauseContext, shown};
 use crate::rendered_state::{ClusterManifests, Document};
+use charts::verify::namespaces;
 
 const ENFORCE: &str = "metadata.labels.pod-security\\.kubernetes\\.io/enforce";
 
@@ -19,16 +20,17 @@ pub(super) fn judge(cluster: &ClusterManifests, ctx: &mut ClauseContext) {
     let mut made: BTreeMap<&str, &Document> = BTreeMap::new();
     for space in cluster.objects("Namespace") {
         let name = space.word("metadata.name");
-        let level = ctx.text(space, ENFORCE);
+        ctx.read(space, ENFORCE);
+        let level = namespaces::level(space.value());
         let excused = PRIVILEGED.iter().any(|(known, _)| *known == name);
-        let holds = match level.as_deref() {
+        let holds = match level {
             Some("baseline" | "restricted") => true,
             Some("privileged") => excused,
             _ => false,
         };
         if !holds {
             let label = "pod-security.kubernetes.io/enforce: baseline";
-            ctx.breach(cluster, space, ENFORCE, label, shown(level.as_deref()), label);
+            ctx.breach(cluster, space, ENFORCE, label, shown(level), label);
         }
         made.insert(name, space);
     }

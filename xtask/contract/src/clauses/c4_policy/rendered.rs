@@ -9,7 +9,7 @@ use super::policies::{NAME, labels, selects};
 use crate::context::ClauseContext;
 use crate::rendered_state::{ClusterManifests, Document};
 use charts::rendered::workload;
-use charts::verify::namespaces::violations;
+use charts::verify::namespaces;
 use model::fleet::Role;
 
 /// Arguments of Kyverno's admission controller that decide how it fails, as chart 3.9.0 renders them: what is wanted, and
@@ -92,15 +92,16 @@ fn is_asked_about_pods(hook: &Value) -> bool {
 
 /// Pods that the label of their namespace forbids never start.
 fn pods(cluster: &ClusterManifests, ctx: &mut ClauseContext) {
-    const ENFORCE: &str = "metadata.labels.pod-security\\.kubernetes\\.io/enforce";
-    let levels: BTreeMap<&str, &str> =
-        cluster.objects("Namespace").map(|s| (s.word("metadata.name"), s.word(ENFORCE))).collect();
+    let levels: BTreeMap<&str, &str> = cluster
+        .objects("Namespace")
+        .map(|s| (s.word("metadata.name"), namespaces::level(s.value()).unwrap_or_default()))
+        .collect();
     let mut seen = 0;
     for document in cluster.rendered() {
         let Some(made) = workload(document.value(), document.namespace()) else { continue };
         seen += 1;
         let level = levels.get(document.namespace()).copied().unwrap_or_default();
-        let reasons = if level == "privileged" { vec![] } else { violations(&made) };
+        let reasons = namespaces::refused(level, &made);
         if !reasons.is_empty() {
             let want = format!("pods that namespace {} lets in ({level})", document.namespace());
             let hint = "a value of the chart, another namespace, or an exception in ADR-0003";
