@@ -216,7 +216,7 @@ fn fleet_of_255_clusters_is_validated() {
 fn shipped_releases_are_valid() {
     let (_, releases) = golden::load(FLEET);
     let cilium = releases.charts.iter().find(|c| c.placement.name == "cilium").expect("there");
-    assert_eq!((cilium.version.as_str(), cilium.wait), ("1.20.0", false));
+    assert_eq!((cilium.version.as_str(), cilium.wait), ("1.20.2", false));
     assert!(cilium.sha256.is_some());
     assert_eq!(cilium.bindings["clustermesh.apiserver.service.nodePort"], "cluster.mesh_port");
 }

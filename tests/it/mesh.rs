@@ -80,7 +80,7 @@ fn bootstrap_keeps_cilium_peers() {
         true => "kept",
         false => step.remedies.iter().find(|c| completed(&c.when).holds(output)).map_or("act", |c| c.name),
     };
-    let chart = "cilium-1.20.0";
+    let chart = "cilium-1.20.2";
     for (state, rest, want) in [
         ("deployed", format!("{chart}   {ours}   2"), "kept"),
         ("deployed", format!("{chart}   {ours}   2   {other}"), "kept"),

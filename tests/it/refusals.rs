@@ -92,10 +92,10 @@ fn missing_or_wrong_archive_blocks_installs() {
             Box::new(|stage: SimState| stage.publishing("kyverno-3.9.0.tgz", &other)),
         ),
         (
-            "charts/cilium-1.20.0",
+            "charts/cilium-1.20.2",
             &["mgmt", "app1", "app2"],
             "",
-            Box::new(|stage: SimState| stage.publishing("cilium-1.20.0.tgz", &other)),
+            Box::new(|stage: SimState| stage.publishing("cilium-1.20.2.tgz", &other)),
         ),
     ];
     for (step, held, words, change) in changes {

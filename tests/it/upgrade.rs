@@ -8,7 +8,8 @@ use crate::golden;
 use crate::ui::{Repo, settings};
 
 fn pinned(repo: &Repo, version: &str) {
-    let text = golden::read("infra/fleet.toml").replace("1.35.7", version);
+    let pause = if version.starts_with("1.35.") { "3.10.1" } else { "3.10.2" };
+    let text = golden::read("infra/fleet.toml").replace("1.35.7", version).replace("3.10.1", pause);
     std::fs::write(repo.root().join("to.toml"), text).expect("written");
 }
 
@@ -92,6 +93,23 @@ fn bootstrap_upgrades_no_node() {
     assert_eq!((ran.code, acts(&ran.out)), (1, vec![]), "{}", ran.err);
     assert!(ran.err.contains("cargo xtask upgrade"), "{}", ran.err);
     assert!(repo.run("doctor --simulate --fleet to.toml").out.contains("cargo xtask upgrade --simulate"));
+}
+
+#[test]
+fn the_next_minor_needs_a_containerd_that_it_runs_on() {
+    let repo = connected();
+    pinned(&repo, "1.36.4");
+    repo.must("fleet check --fleet to.toml");
+    repo.edit_vms(|vms| vms["app2-w1"]["guest"]["containerd"] = json!("1.7.28"));
+    let ran = repo.run("upgrade --simulate --fleet to.toml --format json");
+    assert_eq!((ran.code, acts(&ran.out)), (1, vec![]), "nothing is touched on any cluster");
+    let why = "expected a version in >=2.2.0, got 1.7.28";
+    assert!(ran.err.contains(why) && ran.err.contains("--only-upgrade --yes containerd"), "{}", ran.err);
+    repo.edit_vms(|vms| vms["app2-w1"]["guest"]["containerd"] = json!("2.2.1"));
+    let ran = repo.run("upgrade --simulate --fleet to.toml --format json");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(acts(&ran.out).iter().any(|(step, did)| step == "app2/w1/kubelet" && did.contains("kubeadm upgrade node")));
+    repo.must("status --simulate --fleet to.toml");
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn values_of_cilium_that_cannot_work_are_refused_with_their_line() {
             "apiVersion: cilium.io/v2\nkind: CiliumNodeConfig\nmetadata: {name: x}\nspec:\n  defaults:\n    \
              routing-mode: native\n---\napiVersion: v1\n",
             "routing-mode: native",
-            7,
+            8,
         ),
     ];
     for (file, from, to, what, line) in cases {

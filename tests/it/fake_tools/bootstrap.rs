@@ -54,11 +54,11 @@ const MAKING: &[&str] = &["launch", "apply", "upgrade"];
 fn bad_archive_is_reported_with_its_line_before_any_change() {
     let other = "f".repeat(64);
     let stage = || SimState::new(Machine::default());
-    let down = "cannot download what `cilium` is installed from: `cilium-1.20.0.tgz`";
-    let differs = "digest mismatch for `cilium`: `cilium-1.20.0.tgz`";
+    let down = "cannot download what `cilium` is installed from: `cilium-1.20.2.tgz`";
+    let differs = "digest mismatch for `cilium`: `cilium-1.20.2.tgz`";
     for (stage, words) in [
         (stage().without("helm.cilium.io"), [down, "lookup helm.cilium.io: no such host"]),
-        (stage().publishing("cilium-1.20.0.tgz", &other), [differs, "got  ffffffff"]),
+        (stage().publishing("cilium-1.20.2.tgz", &other), [differs, "got  ffffffff"]),
     ] {
         let machine = FakeMachine::in_world(stage);
         let ran = machine.run("bootstrap");

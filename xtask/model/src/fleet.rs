@@ -72,6 +72,8 @@ pub struct Versions {
     /// The Cilium chart; its digests stand in `charts/releases.toml`.
     pub cilium: Version,
     pub gateway_api: Version,
+    /// The containerd that its nodes need, of the table of compatible versions.
+    pub containerd: String,
     /// Accepted versions of the tools on this machine, as semver ranges by tool name.
     pub tools: Vec<(String, String)>,
 }

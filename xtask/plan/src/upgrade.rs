@@ -10,7 +10,7 @@ use super::bootstrap::node::node_scripts;
 use super::choose::needed;
 use super::{Expect, Plan, Scope, Step, StepKey, power};
 use machines::{Machine, guest};
-use model::fleet::{Cluster, Fleet, Role};
+use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
 use tool::Limits;
 use tool::kubectl::Kubectl;
@@ -109,6 +109,7 @@ fn checks(fleet: &Fleet, cluster: &Cluster) -> Vec<Step> {
             .hint(lower),
         healthy.remedy("not yet", Expect::ALWAYS, []).limits(settle),
     ];
+    steps.extend(cluster.nodes.iter().map(|node| runtime(fleet, cluster, node, settle)));
     steps.iter_mut().for_each(|step| step.needs.push(id(cluster, "kubeconfig")));
     steps.extend(cluster.nodes.iter().map(|node| {
         let vm = Machine::of(cluster, node);
@@ -119,6 +120,22 @@ fn checks(fleet: &Fleet, cluster: &Cluster) -> Vec<Step> {
             .hint(guest::prune_images(&vm).to_string())
     }));
     steps
+}
+
+/// The kubelet of a new minor may not start on the containerd that a node has.
+fn runtime(fleet: &Fleet, cluster: &Cluster, node: &Node, settle: Limits) -> Step {
+    let (vm, to) = (cluster.vm(node), &fleet.versions.kubernetes);
+    let kubectl = Kubectl::on(&kube_path(cluster));
+    let raise = "sudo apt-get update && sudo apt-get install --only-upgrade --yes containerd";
+    Step::new(
+        node::id(cluster, node, "runtime"),
+        format!("check whether containerd on {vm} fits v{to}"),
+        kubectl.runtime(&vm),
+        Expect::Version(String::new(), fleet.versions.containerd.clone()),
+    )
+    .remedy("not yet", Expect::Exit(0).negated(), [])
+    .limits(settle)
+    .hint(Machine::of(cluster, node).ask(&["sh", "-c", raise]).to_string())
 }
 
 /// The end of a cluster: what its releases brought is ready again, and the next one begins behind it.

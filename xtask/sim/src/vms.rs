@@ -75,6 +75,8 @@ pub struct Guest {
     pub node_ip: Option<Ipv4Addr>,
     pub volumes: BTreeSet<String>,
     pub jobs: Vec<Job>,
+    /// Its version where it is not Ubuntu's newest.
+    pub containerd: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,6 +22,9 @@ pub fn run(session: &mut Session, command: &Fleet) -> CmdResult {
         format::size(memory),
         format::size(fleet.host.usable.0),
     );
+    for notice in inputs::ends_of_life(&inputs)? {
+        session.shell.status(Severity::Warning, "Warning", &notice);
+    }
     session.shell.status(Severity::Success, "Checked", &summary);
     Ok(DONE)
 }

@@ -4,10 +4,13 @@ use super::Session;
 use super::exit::{CmdError, USAGE};
 use super::git::Git;
 use charts::verify::{cilium, namespaces};
+use exec::workspace::clock;
+use model::end_of_life::{self, END_OF_LIFE, Line};
 use model::fleet::binaries::{self, Binary};
 use model::fleet::{self, Compatibility, Fleet};
 use model::problem::{Problem, nearest};
-use model::release::{self, RELEASES, Releases};
+use model::release::{self, Chart, RELEASES, Releases};
+use model::yaml;
 use plan::mesh::{self, MeshScope};
 use plan::{Plan, bootstrap, upgrade};
 use render::{self, Data, Files};
@@ -133,6 +136,46 @@ fn check(data: Data, file: &str, text_of_fleet: &str) -> Result<Inputs, Vec<Prob
     let mut problems = namespaces::missing_namespaces(&fleet, &releases, &data).map_err(|problem| vec![problem])?;
     problems.extend(cilium::problems(&fleet, &releases, &data).map_err(|problem| vec![problem])?);
     if problems.is_empty() { Ok(Inputs { fleet, releases, tools, files, data }) } else { Err(problems) }
+}
+
+/// The ends of life that are near or past, of Kubernetes, Cilium and every release, each once.
+///
+/// # Errors
+/// A table that cannot be read.
+pub fn ends_of_life(inputs: &Inputs) -> Result<Vec<String>, CmdError> {
+    let lines = lifetimes(inputs)?;
+    let versions = &inputs.fleet.versions;
+    let own = [("kubernetes", versions.kubernetes.to_string()), ("cilium", versions.cilium.to_string())];
+    let charts = inputs.releases.charts.iter().map(|chart| (chart.chart.as_str(), installed(inputs, chart)));
+    let mut found: Vec<String> = Vec::new();
+    for notice in own.into_iter().chain(charts).filter_map(|(what, version)| ended(&lines, what, &version)) {
+        if !found.contains(&notice) {
+            found.push(notice);
+        }
+    }
+    Ok(found)
+}
+
+/// # Errors
+/// As [`ends_of_life`].
+pub fn lifetimes(inputs: &Inputs) -> Result<Vec<Line>, CmdError> {
+    let text = inputs.data.get(END_OF_LIFE).map_or("", String::as_str);
+    end_of_life::load(text).map_err(|problem| CmdError { code: USAGE, problems: vec![problem] })
+}
+
+/// What is to be said today of a version of a product.
+pub fn ended(lines: &[Line], product: &str, version: &str) -> Option<String> {
+    end_of_life::notice(lines, product, version, clock::now().split('T').next().unwrap_or_default())
+}
+
+/// The version that a release installs: the tag of its image where its values set one, else that of its chart.
+pub fn installed(inputs: &Inputs, chart: &Chart) -> String {
+    let file = format!("charts/{}/values.yaml", chart.placement.name);
+    let documents = inputs.data.get(&file).and_then(|text| yaml::foreign(&file, text).ok()).unwrap_or_default();
+    let tag =
+        documents.first().and_then(|d| ["/server/image/tag", "/image/tag"].iter().find_map(|at| d.value.pointer(at)));
+    let tag = tag.and_then(|tag| tag.as_str()).map(str::to_owned);
+    tag.unwrap_or_else(|| chart.app_version.clone())
 }
 
 /// The path and text of the fleet file, relative to the current directory, or to the repository if it exists only there.

@@ -42,6 +42,11 @@ impl Kubectl {
         self.ask(&["get", "--raw", "/readyz"])
     }
 
+    /// The container runtime of a node: `containerd://2.2.1`.
+    pub fn runtime(&self, node: &str) -> Command {
+        self.print(&["node", node], "{.status.nodeInfo.containerRuntimeVersion}")
+    }
+
     /// Exit 0 if the server has exactly these objects. `from` is a file, or `-` for stdin.
     pub fn diff(&self, from: &str) -> Command {
         self.ask(&["diff", "--server-side", "--force-conflicts", "--field-manager", MANAGER, "--filename", from])

@@ -29,6 +29,8 @@ pub struct KubernetesMinor {
     pub minor: String,
     /// Tag of the pause image that its kubeadm expects.
     pub pause: String,
+    /// The containerd that a node needs.
+    pub containerd: VersionReq,
 }
 
 const MINOR: FieldType<String> = FieldType {
@@ -57,7 +59,7 @@ impl Compatibility {
         let root = Table::root(&mut diagnostics, &entries, &["cilium", "kubernetes"]);
         let cilium = tables(&mut diagnostics, &root, "cilium", &["minor", "gateway_api", "kubernetes"]);
         let cilium = cilium.iter().map(|t| read_cilium(&mut diagnostics, t)).collect::<Vec<_>>();
-        let kubernetes = tables(&mut diagnostics, &root, "kubernetes", &["minor", "pause"]);
+        let kubernetes = tables(&mut diagnostics, &root, "kubernetes", &["minor", "pause", "containerd"]);
         let kubernetes = kubernetes.iter().map(|t| read_kubernetes(&mut diagnostics, t)).collect::<Vec<_>>();
         if !diagnostics.problems.is_empty() {
             return Err(diagnostics.into_problems());
@@ -87,5 +89,6 @@ fn read_cilium(diagnostics: &mut Diagnostics, table: &Table<'_>) -> Option<Ciliu
 fn read_kubernetes(diagnostics: &mut Diagnostics, table: &Table<'_>) -> Option<KubernetesMinor> {
     let minor = table.required(diagnostics, "minor", &MINOR);
     let pause = table.required(diagnostics, "pause", &TAG);
-    Some(KubernetesMinor { minor: minor.value?, pause: pause.value? })
+    let containerd = table.required(diagnostics, "containerd", &RANGE);
+    Some(KubernetesMinor { minor: minor.value?, pause: pause.value?, containerd: containerd.value? })
 }

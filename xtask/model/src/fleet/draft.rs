@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use semver::{Version, VersionReq};
 
 use super::document::{Diagnostics, Field, FieldType, Table};
-use super::{Bytes, Cluster, Docker, Fleet, Host, Mesh, Node, NodeRole, Registry, Role, Versions, Vm};
+use super::{Bytes, Cluster, Compatibility, Docker, Fleet, Host, Mesh, Node, NodeRole, Registry, Role, Versions, Vm};
 use crate::problem::Problem;
 
 pub(super) struct Draft {
@@ -102,7 +102,7 @@ const VERSION: FieldType<Version> = FieldType {
     example: "\"1.35.7\"",
     read: |v| v.as_str().and_then(|s| Version::parse(s).ok()),
 };
-const CILIUM: FieldType<Version> = FieldType { example: "\"1.20.0\"", ..VERSION };
+const CILIUM: FieldType<Version> = FieldType { example: "\"1.20.2\"", ..VERSION };
 const GATEWAY_API: FieldType<Version> = FieldType { example: "\"1.6.1\"", ..VERSION };
 const VERSIONS: FieldType<String> = FieldType {
     expected: "a range of versions",
@@ -273,7 +273,10 @@ fn read_nodes(diagnostics: &mut Diagnostics, cluster: &Table<'_>) -> Vec<DraftNo
 
 impl Draft {
     /// `None` if a value is missing.
-    pub(super) fn into_fleet(self, file: &str, lines: BTreeMap<String, usize>) -> Option<Fleet> {
+    pub(super) fn into_fleet(self, file: &str, lines: BTreeMap<String, usize>, known: &Compatibility) -> Option<Fleet> {
+        let kubernetes = self.kubernetes.value?;
+        let minor = format!("{}.{}", kubernetes.major, kubernetes.minor);
+        let containerd = known.kubernetes.iter().find(|k| k.minor == minor)?.containerd.to_string();
         Some(Fleet {
             host: Host {
                 memory: self.memory.value?,
@@ -287,11 +290,12 @@ impl Draft {
                 network: self.network.value.map(|net| net.trunc()),
             },
             versions: Versions {
-                kubernetes: self.kubernetes.value?,
+                kubernetes,
                 kubeadm: self.kubeadm.value?,
                 pause: self.pause.value?,
                 cilium: self.cilium.value?,
                 gateway_api: self.gateway_api.value?,
+                containerd,
                 tools: self.tools.into_iter().map(|(name, range)| Some((name, range.value?))).collect::<Option<_>>()?,
             },
             mesh: Mesh { first_node_port: self.first_node_port.value?.try_into().ok()?, links: self.links.value? },

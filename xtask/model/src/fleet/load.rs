@@ -19,6 +19,6 @@ pub fn load(file: &str, text: &str, known: &Compatibility) -> Result<Fleet, Vec<
     }
     let lines = std::mem::take(&mut diagnostics.lines);
     draft
-        .into_fleet(file, lines)
+        .into_fleet(file, lines, known)
         .ok_or_else(|| vec![Problem::new("bug: the fleet is incomplete, yet no problem was reported").at(file, None)])
 }

@@ -116,7 +116,9 @@ pub fn node(sim: &SimState, cluster: &Cluster, name: &str, now: Duration) -> Val
             json!([{ "key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule", "timeAdded": since }]);
     }
     let annotations = cluster.annotations.get(name).cloned().unwrap_or_default();
-    let version = sim.vms.get(&member.vm).map(|vm| vm.guest.kubelet()).unwrap_or_default();
+    let guest = sim.vms.get(&member.vm).map(|vm| &vm.guest);
+    let version = guest.map(|guest| guest.kubelet()).unwrap_or_default();
+    let containerd = guest.and_then(|guest| guest.containerd.as_deref()).unwrap_or("2.2.1");
     let mut made = json!({
         "apiVersion": "v1", "kind": "Node",
         "metadata": { "name": name, "annotations": annotations },
@@ -125,7 +127,7 @@ pub fn node(sim: &SimState, cluster: &Cluster, name: &str, now: Duration) -> Val
                 { "type": "InternalIP", "address": member.ip.to_string() },
                 { "type": "Hostname", "address": name },
             ],
-            "nodeInfo": { "kubeletVersion": format!("v{version}"), "containerRuntimeVersion": "containerd://2.2.1",
+            "nodeInfo": { "kubeletVersion": format!("v{version}"), "containerRuntimeVersion": format!("containerd://{containerd}"),
                 "osImage": "Ubuntu 24.04.3 LTS", "architecture": "arm64", "kubeProxyVersion": "" },
         },
     });

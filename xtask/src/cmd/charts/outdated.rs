@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::exit::{CmdResult, DONE, FAILED};
-use super::super::inputs::Inputs;
+use super::super::inputs::{self, Inputs};
 use super::super::{Session, query, show};
 use super::{LIMIT, require_helm};
 use crate::cli::Format;
@@ -30,9 +30,16 @@ pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs) -> Cmd
     };
     let mut rows = Vec::new();
     let mut problems = Vec::new();
+    let lines = inputs::lifetimes(inputs)?;
     for chart in &releases.charts {
         match answer(chart).map(|output| compare_with_newest(releases, chart, output)) {
-            Some(Ok(row)) => rows.push(row),
+            Some(Ok(mut row)) => {
+                if let Some(notice) = inputs::ended(&lines, &chart.chart, &inputs::installed(inputs, chart)) {
+                    row.note =
+                        [notice, row.note].iter().filter(|n| !n.is_empty()).cloned().collect::<Vec<_>>().join("; ");
+                }
+                rows.push(row);
+            }
             Some(Err(problem)) => problems.push(problem),
             None => {}
         }

@@ -118,8 +118,7 @@ impl Findings {
             let values = templates::our_values(inputs, &format!("charts/{name}/values.yaml"));
             if let (Some(values), Ok(objects)) = (values, objects) {
                 self.problems.extend(quantities::invalid_quantities(name, &values, objects));
-                // Simulated archives render nothing.
-                let known = kinds.get(&chart.chart).filter(|_| !objects.is_empty()).map_or(&[][..], Vec::as_slice);
+                let known = kinds.get(&chart.chart).map_or(&[][..], Vec::as_slice);
                 self.problems.extend(verify_kinds::problems(name, &values.value, objects, known));
             }
         }

@@ -145,6 +145,7 @@ fn live_policies(ctx: &mut LiveContext<'_>, site: &Site<'_>) {
     ctx.rule("enforced");
     let Some(items) = ctx.items(site.name(), "policies") else { return };
     policies::judge(site.live, &Covered::of(site.rendered), ctx);
+    ctx.rule("enforced");
     for wanted in site.rendered.objects("ValidatingPolicy") {
         let policy = items.iter().find(|p| p["metadata"]["name"] == wanted.word("metadata.name"));
         let Some(policy) = policy else {
