@@ -178,7 +178,7 @@ mod tests {
     fn version_pinned_by_the_fleet_changes_in_the_fleet() {
         let bumped = bump_list(LIST, "cilium", "1.20.3").unwrap();
         assert_eq!(bumped.releases, LIST, "digests of other versions stay");
-        assert_eq!(bumped.fleet, FLEET.replace("cilium = \"1.20.0\"", "cilium = \"1.20.3\""));
+        assert_eq!(bumped.fleet, FLEET.replace("cilium = \"1.20.2\"", "cilium = \"1.20.3\""));
         let fleet = fleet::load("infra/fleet.toml", &bumped.fleet, &known()).unwrap();
         assert_eq!(list(LIST, &fleet).charts[0].sha256, None);
     }

@@ -111,7 +111,7 @@ mod tests {
     fn unlocked_lists_entries_without_a_digest() {
         let fleet = fleet();
         assert_eq!(unlocked(&list(LIST, &fleet)), ["plain", "gateway-api"]);
-        let other_version = LIST.replace("\"1.20.0\" =", "\"1.19.0\" =");
+        let other_version = LIST.replace("\"1.20.2\" =", "\"1.19.0\" =");
         assert_eq!(unlocked(&list(&other_version, &fleet)), ["cilium", "plain", "gateway-api"]);
     }
 
@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn version_pinned_by_the_fleet_has_its_row() {
-        let text = lock_entry(&LIST.replace("\"1.20.0\" =", "\"1.19.0\" ="), "cilium", 'b');
-        let rows = format!("\"1.19.0\" = \"{}\"\n\"1.20.0\" = \"{}\"\n", digest('a'), digest('b'));
+        let text = lock_entry(&LIST.replace("\"1.20.2\" =", "\"1.19.0\" ="), "cilium", 'b');
+        let rows = format!("\"1.19.0\" = \"{}\"\n\"1.20.2\" = \"{}\"\n", digest('a'), digest('b'));
         assert!(text.contains(&rows), "{text}");
         assert_eq!(lock_entry(LIST, "cilium", 'c'), LIST.replace(&digest('a'), &digest('c')));
     }

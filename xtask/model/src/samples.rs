@@ -18,7 +18,7 @@ namespace = "kube-system"
 wave = 2
 
 [chart.sha256] # by version
-"1.20.0" = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+"1.20.2" = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 [chart.bindings]
 cluster.name = "cluster.name"

@@ -6,7 +6,8 @@ use crate::rendered::Rendered;
 use model::kinds::{Definition, KINDS};
 use model::problem::Problem;
 
-/// A problem for each definition that is not in the table, is another one there, or is there and not rendered.
+/// A problem for each definition that is not in the table, is another one there, or is there and not rendered. A chart that
+/// renders nothing at all says nothing about its kinds.
 pub fn problems(release: &str, values: &Value, objects: &[Rendered], table: &[Definition]) -> Vec<Problem> {
     let rendered: Vec<Definition> = objects.iter().filter_map(|object| definition(&object.value)).collect();
     let is_off = |d: &Definition| {
@@ -22,6 +23,9 @@ pub fn problems(release: &str, values: &Value, objects: &[Rendered], table: &[De
         (&a.kind, a.namespaced, sorted(a)) == (&b.kind, b.namespaced, sorted(b))
     };
     let mut found = Vec::new();
+    if objects.is_empty() {
+        return found;
+    }
     for one in &rendered {
         let known = table.iter().find(|d| d.name == one.name);
         if !known.is_some_and(|known| same(known, one)) {
