@@ -5,6 +5,7 @@ mod argv;
 mod charts;
 mod contract;
 mod daytwo;
+mod doc_commands;
 mod doc_pages;
 mod drill;
 mod drive;
