@@ -32,3 +32,17 @@ fn too_small_machine_gets_exact_shortages() {
     assert_eq!(code, 3);
     settings().bind(|| insta::assert_snapshot!("preflight-machine", printed));
 }
+
+/// On macOS the network of the VMs is there only with the first of them.
+#[test]
+fn ranges_around_the_first_vm_are_refused_before_anything_is_initialised() {
+    let repo = Repo::new();
+    repo.must("bootstrap --simulate --only host/machine");
+    repo.edit_json(|stage| stage["machine"]["vm_network"] = json!("10.98.7.0/24"));
+    let ran = repo.run("bootstrap --simulate");
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains("`service_cidr` of `app2`") && ran.err.contains("service_cidr = \""), "{}", ran.err);
+    let vms = repo.state_json()["state"]["vms"].clone();
+    let made = vms.as_object().expect("machines").values().any(|vm| vm["guest"]["control"] != json!("None"));
+    assert!(!made && vms["mgmt-cp"].is_object(), "{vms}");
+}

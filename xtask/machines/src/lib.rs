@@ -156,10 +156,7 @@ impl Machine {
     }
 
     pub fn locate(&self) -> Command {
-        let at = match self.driver {
-            Driver::Multipass => multipass::address_pointer(&self.name),
-        };
-        self.info().capture(&self.ip_fact, Extractor::Pointer(at))
+        self.info().capture(&self.ip_fact, Extractor::Pointer(self.address_pointer()))
     }
 
     pub fn is(&self, state: &MachineState) -> Expect {
@@ -173,6 +170,13 @@ impl Machine {
             Driver::Multipass => multipass::has_address(&self.name),
         };
         Expect::All([self.is(&MachineState::Running)].into_iter().chain(address).collect())
+    }
+
+    /// Where the answer to [`Machine::info`] has its address.
+    pub fn address_pointer(&self) -> String {
+        match self.driver {
+            Driver::Multipass => multipass::address_pointer(&self.name),
+        }
     }
 
     /// What the answer to [`Machine::info`] reports.

@@ -15,7 +15,7 @@ use plan::survey::{Answers, ProbeState, words};
 use plan::{Plan, Step, StepKey};
 use tool::{Exit, Output, World};
 
-/// The problems behind a failed `host/machine` or `host/network`; none for other steps.
+/// The problems behind a failed `host/machine` `host/network` or the network of a VM; none for other steps.
 pub fn explain_failure(fleet: &Fleet, failure: &Failure) -> Vec<Problem> {
     explain(fleet, &failure.step, &failure.output.stdout)
 }
@@ -61,16 +61,20 @@ pub fn require(
 pub fn explain(fleet: &Fleet, step: &StepKey, stdout: &str) -> Vec<Problem> {
     let Ok(machine) = serde_json::from_str::<Value>(stdout) else { return vec![] };
     match step.action() {
-        _ if !step.is_host() => vec![],
-        "machine" => {
+        "machine" if step.is_host() => {
             let bytes = |key: &str| machine[key].as_u64().map(Bytes);
             fleet::capacity_problems(fleet, bytes("memory_bytes"), bytes("free_disk_bytes"))
         }
         "network" => {
-            let all = machine["networks"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            let ranges: Vec<Ipv4Net> = fleet.clusters.iter().flat_map(|c| [c.pod_cidr, c.service_cidr]).collect();
+            let ranges = bootstrap::ranges(fleet);
             let clash = |n: &Ipv4Net| ranges.iter().any(|r| r.contains(n) || n.contains(r));
-            fleet::network_conflicts(fleet, &all.filter_map(|n| n.parse().ok()).filter(clash).collect::<Vec<_>>())
+            let all = machine["networks"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            // A VM's network is a /24 with every driver of Multipass.
+            let vms = machine["info"].as_object().into_iter().flat_map(|vms| vms.values());
+            let vms =
+                vms.filter_map(|vm| Ipv4Net::new(vm["ipv4"][0].as_str()?.parse().ok()?, 24).ok()).map(|n| n.trunc());
+            let all = all.filter_map(|n| n.parse().ok()).chain(vms);
+            fleet::network_conflicts(fleet, &all.filter(clash).collect::<Vec<_>>())
         }
         _ => vec![],
     }

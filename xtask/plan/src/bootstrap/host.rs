@@ -1,6 +1,7 @@
 //! Preconditions: checks of this machine and its tools.
 
 use super::super::{Expect, Step, StepKey};
+use ipnet::Ipv4Net;
 use machines::Driver;
 use model::fleet::Fleet;
 use tool::{Command, builtin, cilium, curl, docker, helm, kubectl, openssl};
@@ -120,10 +121,14 @@ fn machine(fleet: &Fleet) -> Step {
     .hint("give the clusters less memory in infra/fleet.toml, or free some disk")
 }
 
+/// Of pods and Services.
+pub fn ranges(fleet: &Fleet) -> Vec<Ipv4Net> {
+    fleet.clusters.iter().flat_map(|c| [c.pod_cidr, c.service_cidr]).collect()
+}
+
 /// No network of this machine, that of the VMs among them, may overlap a range of the fleet.
 fn network(fleet: &Fleet) -> Step {
-    let ranges = fleet.clusters.iter().flat_map(|c| [c.pod_cidr, c.service_cidr]).collect();
-    let want = Expect::Outside("/networks".into(), ranges);
+    let want = Expect::Outside("/networks".into(), ranges(fleet));
     Step::new(
         StepKey::host("network"),
         "compare this machine's networks with the clusters' ranges",

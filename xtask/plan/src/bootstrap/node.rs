@@ -18,6 +18,7 @@ pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, first: Option<&StepKey>) -
         steps.push(prepared(fleet, cluster, node));
         steps.push(hosts_entry(cluster, node));
     }
+    steps.push(outside_of_ranges(fleet, cluster));
     steps.push(authority(cluster));
     steps.push(initialised(cluster));
     steps.extend(cluster.workers().map(|worker| joined(cluster, worker)));
@@ -73,6 +74,17 @@ fn ssh_reachable(cluster: &Cluster, node: &Node) -> Step {
     .needs([launch(cluster, node)])
     .poll(120, 5)
     .hint("macOS: allow your terminal in System Settings > Privacy & Security > Local Network")
+}
+
+/// The network of the VMs may be there only with the first one; afterwards ranges are in every certificate and manifest.
+fn outside_of_ranges(fleet: &Fleet, cluster: &Cluster) -> Step {
+    let node = cluster.control_plane();
+    let vm = Machine::of(cluster, node);
+    let title = format!("compare the address of {vm} with the clusters' ranges");
+    let outside = Expect::Outside(vm.address_pointer(), host::ranges(fleet));
+    Step::new(StepKey::node(cluster, node, "network"), title, vm.info(), outside)
+        .needs([launch(cluster, node)])
+        .hint("cargo xtask fleet check")
 }
 
 /// Expects the scripts of this checkout; a VM keeps those of its first boot.
@@ -145,7 +157,8 @@ fn authority(cluster: &Cluster) -> Step {
     let probe = ask(cluster, node).capture(fact, Extractor::Pointer("/ca_hash".into()));
     let want = Expect::Match(r#""ca_hash":\s*"sha256:[0-9a-f]{64}""#.into());
     Step::new(StepKey::node(cluster, node, "ca"), format!("create the CA of {}", cluster.name), probe, want)
-        .needs([StepKey::node(cluster, node, "prep"), StepKey::cluster(&cluster.name, "secrets")])
+        .needs(["prep", "network"].map(|action| StepKey::node(cluster, node, action)))
+        .needs([StepKey::cluster(&cluster.name, "secrets")])
         .act(by_init_file(cluster, guest::make_ca(&vm)))
 }
 

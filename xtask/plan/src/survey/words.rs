@@ -99,6 +99,7 @@ fn words(id: &StepKey) -> (String, String) {
 fn of_node(action: &str) -> &'static str {
     match action {
         "launch" => "not created yet",
+        "network" => "its network overlaps a range of the fleet",
         "reach" => "not reachable from this machine",
         "prep" => "not prepared for Kubernetes, or with other versions",
         "hosts" => "its address for the API server of its cluster is missing or another one",
