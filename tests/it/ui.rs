@@ -472,3 +472,44 @@ fn a_new_cluster_is_written_into_the_fleet_file() {
     assert_eq!(ran.code == 0, now.contains("name = \"app9\""), "{}", ran.err);
     assert!(now.starts_with(&text));
 }
+
+#[test]
+fn problems_are_annotations_for_github() {
+    let repo = Repo::new();
+    let text = golden::read("infra/fleet.toml").replace("pod_cidr = \"10.101", "pod_cird = \"10.101");
+    std::fs::write(repo.root().join("wrong.toml"), text).expect("written");
+    let ran = repo.run("fleet check --fleet wrong.toml --format github");
+    assert!(ran.code == 2 && ran.out.contains("::error file=wrong.toml,line="), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn smaller_fleets_converge_with_the_same_pins() {
+    let pins = |text: &str| {
+        let from = text.find("[vm]").expect("the image");
+        text[from..text.find("[mesh]").expect("the pins")].to_owned()
+    };
+    let whole = pins(&golden::read("infra/fleet.toml"));
+    for size in ["16g", "32g"] {
+        let file = format!("infra/fleets/{size}.toml");
+        assert_eq!(pins(&golden::read(&file)), whole, "{file}");
+        let repo = Repo::new();
+        let up = repo.must(&format!("up --simulate --fleet {file}"));
+        assert!(up.out.contains("5 of 5 clauses hold"), "{}{}", up.out, up.err);
+        repo.must(&format!("charts verify --values-only --fleet {file}"));
+    }
+}
+
+#[test]
+fn a_fleet_without_app_clusters_has_nothing_to_judge() {
+    let repo = Repo::new();
+    let text = golden::read("infra/fleet.toml");
+    let app = text.find("[[cluster]]\nname = \"app1\"").expect("app1");
+    std::fs::write(repo.root().join("mgmt.toml"), &text[..app]).expect("written");
+    let ran = repo.run("verify-contract --fleet mgmt.toml");
+    assert!(
+        ran.code == 1 && ran.err.contains("nothing to judge: the fleet has no app cluster"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+}

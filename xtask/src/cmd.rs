@@ -216,6 +216,9 @@ pub(crate) fn show(session: &mut Session, problems: &[Problem]) {
     if session.flags.format == Format::Json {
         problems.iter().for_each(|problem| session.shell.event(events::problem(problem)));
     }
+    if session.flags.format == Format::Github {
+        problems.iter().for_each(|problem| session.shell.result(&events::annotation(problem)));
+    }
     let Session { workspace, .. } = session;
     let source = |at: &At| {
         let index = at.line?.checked_sub(1)?;

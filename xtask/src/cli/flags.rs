@@ -14,8 +14,8 @@ pub struct Global {
     /// Fleet file.
     #[arg(long, global = true, value_name = "PATH", default_value = "infra/fleet.toml", help_heading = GLOBAL)]
     pub fleet: Utf8PathBuf,
-    /// Output format: human-readable, or JSON lines.
-    #[arg(short = 'o', long, global = true, value_name = "text|json", default_value = "text", help_heading = GLOBAL)]
+    /// Output format: human-readable, JSON lines, or with annotations for GitHub Actions.
+    #[arg(short = 'o', long, global = true, value_name = "text|json|github", default_value = "text", help_heading = GLOBAL)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub format: Format,
     /// Print each command when it starts.
@@ -34,6 +34,8 @@ pub struct Global {
 pub enum Format {
     Text,
     Json,
+    /// Text, and problems as annotations of GitHub Actions.
+    Github,
 }
 
 /// Of commands that work on files alone.

@@ -30,7 +30,7 @@ fn records(session: &Session, texts: &Data) -> Result<Vec<Record>, CmdError> {
 fn list(session: &mut Session, texts: &Data) -> CmdResult {
     let records = records(session, texts)?;
     let text = match session.flags.format {
-        Format::Text => table(&records),
+        Format::Text | Format::Github => table(&records),
         Format::Json => records.iter().map(|r| format!("{}\n", json(r))).collect(),
     };
     session.shell.screen(&text);

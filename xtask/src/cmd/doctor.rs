@@ -41,7 +41,7 @@ fn diagnose(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: 
     }
     let shell = &mut session.shell;
     match session.flags.format {
-        Format::Text => {
+        Format::Text | Format::Github => {
             let verbose = shell.volume() == Volume::Verbose;
             shell.screen(&doctor::text(&found, &survey.answers, verbose));
         }

@@ -21,7 +21,7 @@ pub fn run(session: &mut Session, query: &str) -> CmdResult {
         return Err(CmdError::new(USAGE, unknown(query, inputs.data.contains_key(query), &report.reads)));
     }
     let text: String = match session.flags.format {
-        Format::Text => found.iter().map(text).collect::<Vec<_>>().join("\n"),
+        Format::Text | Format::Github => found.iter().map(text).collect::<Vec<_>>().join("\n"),
         Format::Json => found.iter().map(|a| format!("{}\n", json(a))).collect(),
     };
     session.shell.screen(&text);

@@ -67,7 +67,7 @@ pub fn changes(session: &mut Session, of: Planned, commit: &str) -> CmdResult {
 pub fn print(session: &mut Session, plan: Plan) -> CmdResult {
     let plan = select(session, plan)?;
     let text = match session.flags.format {
-        Format::Text => text::print(&plan),
+        Format::Text | Format::Github => text::print(&plan),
         Format::Json => format!("{}\n", events::plan(&plan)),
     };
     session.shell.result(&text);

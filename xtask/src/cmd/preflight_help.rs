@@ -57,13 +57,28 @@ pub fn require(
     if problems.is_empty() { Ok(()) } else { Err(CmdError { code: PRECONDITION, problems }) }
 }
 
+/// The largest smaller fleet that leaves a machine with this much memory at least 2 GiB.
+fn shipped_fleet(memory: Bytes) -> Option<&'static str> {
+    match memory.0 >> 30 {
+        25.. => Some("32g.toml"),
+        15..25 => Some("16g.toml"),
+        _ => None,
+    }
+}
+
 /// The problems behind an unexpected output of such a step's probe; none for other steps.
 pub fn explain(fleet: &Fleet, step: &StepKey, stdout: &str) -> Vec<Problem> {
     let Ok(machine) = serde_json::from_str::<Value>(stdout) else { return vec![] };
     match step.action() {
         "machine" if step.is_host() => {
             let bytes = |key: &str| machine[key].as_u64().map(Bytes);
-            fleet::capacity_problems(fleet, bytes("memory_bytes"), bytes("free_disk_bytes"))
+            let mut problems = fleet::capacity_problems(fleet, bytes("memory_bytes"), bytes("free_disk_bytes"));
+            let smaller = bytes("memory_bytes").and_then(shipped_fleet).filter(|name| !fleet.file.ends_with(name));
+            // That of disk has no hint.
+            if let (Some(name), Some(hint)) = (smaller, problems.iter_mut().find_map(|p| p.hint.as_mut())) {
+                *hint = format!("cargo xtask up --fleet infra/fleets/{name}   # fits this machine");
+            }
+            problems
         }
         "network" => {
             let ranges = bootstrap::ranges(fleet);

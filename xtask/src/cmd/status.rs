@@ -28,11 +28,11 @@ pub fn run(session: &mut Session) -> CmdResult {
         let report = contract::check(&state.map_err(CmdError::all(USAGE))?);
         let doctor = session.flags.hint("cargo xtask doctor");
         match session.flags.format {
-            Format::Text if overview.is_empty(&inputs.fleet, &run_plan::facts(session)) => {
+            Format::Text | Format::Github if overview.is_empty(&inputs.fleet, &run_plan::facts(session)) => {
                 let up = session.flags.hint("cargo xtask up");
                 session.shell.screen(&format!("{NOTHING}: {up}\n"));
             }
-            Format::Text => session.shell.screen(&status::text(&overview, &report, &doctor)),
+            Format::Text | Format::Github => session.shell.screen(&status::text(&overview, &report, &doctor)),
             Format::Json => session.shell.event(status::json(&overview, &report)),
         }
         let holds = report.verdicts.iter().all(|verdict| verdict.findings.is_empty());

@@ -7,6 +7,7 @@ use super::{Session, access, bootstrap, inputs, mesh, show, verify_contract, war
 use crate::cli::{Format, VerifyContract};
 use crate::ui::shell::{self, Severity};
 use ::plan::mesh::{MeshScope, pairs};
+use model::fleet::Role;
 
 type Part = (&'static str, fn(&mut Session) -> CmdResult);
 
@@ -16,14 +17,21 @@ const PARTS: [Part; 3] = [
     ("verify-contract --live", |session| verify_contract::run(session, &VerifyContract::live())),
 ];
 
-/// Runs the parts until one fails, whose exit code is the result. A fleet without links has no mesh to connect.
+/// Runs the parts until one fails, whose exit code is the result. A fleet without links has no mesh to connect, one
+/// without app clusters nothing to judge.
 ///
 /// # Errors
 /// Problems of the input.
 pub fn run(session: &mut Session) -> CmdResult {
     let fleet = inputs::load(session)?.fleet;
     let linked = !pairs(&fleet, &MeshScope::all(&fleet)).is_empty();
-    let parts: Vec<Part> = PARTS.into_iter().filter(|(name, _)| linked || *name != "mesh-connect").collect();
+    let judged = fleet.clusters.iter().any(|cluster| cluster.role == Role::Workload);
+    let has = |name: &str| match name {
+        "mesh-connect" => linked,
+        "verify-contract --live" => judged,
+        _ => true,
+    };
+    let parts: Vec<Part> = PARTS.into_iter().filter(|(name, _)| has(name)).collect();
     let of = parts.len();
     for (number, (name, part)) in (1..).zip(parts) {
         session.shell.status(Severity::Hint, "Part", &format!("{number} of {of}: {name}"));
@@ -41,7 +49,7 @@ pub fn run(session: &mut Session) -> CmdResult {
             return Ok(code);
         }
     }
-    if session.flags.format == Format::Text && session.flags.seed.is_none() {
+    if session.flags.format != Format::Json && session.flags.seed.is_none() {
         access::end_screen(session)?;
     }
     Ok(DONE)

@@ -6,6 +6,8 @@ pub mod outage;
 pub mod record;
 pub mod rendered;
 
+use std::time::Duration;
+
 use camino::Utf8Path;
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, PRECONDITION, USAGE};
@@ -14,8 +16,10 @@ use super::{Session, inputs};
 use crate::cli::{Format, VerifyContract};
 use crate::ui::contract::drill::{self, Drill};
 use crate::ui::contract::{Excused, Results, breached, json, junit};
+use crate::ui::events::annotation;
 use crate::ui::format;
 use crate::ui::shell::Severity;
+use ::model::fleet::Role;
 use ::model::problem::{At, Problem};
 use contract::{Clause, Finding, RenderedState, Report};
 use exec::workspace::clock;
@@ -26,6 +30,7 @@ use live::Looked;
 /// # Errors
 /// Problems of the input, an unknown clause, clusters that were never brought up, a report that cannot be written.
 pub fn run(session: &mut Session, asked: &VerifyContract) -> CmdResult {
+    let began = clock::now_ms();
     let wanted = clauses(&asked.clauses)?;
     let excused = excuses(asked)?;
     let length = outage::length(&asked.outage)?;
@@ -39,6 +44,10 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> CmdResult {
     let mut state = state.map_err(CmdError::all(USAGE))?;
     if !session.flags.dry_run {
         rendered::add(session, &inputs, &mut state)?;
+    }
+    if inputs.fleet.clusters.iter().all(|cluster| cluster.role != Role::Workload) {
+        let problem = Problem::new("nothing to judge: the fleet has no app cluster").at(&inputs.fleet.file, None);
+        return Err(CmdError::new(FAILED, problem.hint("cargo xtask add-cluster app1 --write")));
     }
     let mut report = contract::check(&state);
     let plot = outage::Drill { inputs: &inputs, state: &state, report: &report, excused: &excused, length };
@@ -58,8 +67,14 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> CmdResult {
     }
     let live = looked.as_ref().map(|l| &l.live);
     let results = Results { report: &report, live, drill: drill.as_ref(), excused: &excused };
-    print(session, asked, &results)?;
+    print(session, asked, &results, Duration::from_millis(clock::now_ms().saturating_sub(began)))?;
     Ok(if results.broken() { FAILED } else { DONE })
+}
+
+fn breach(f: &Finding) -> Problem {
+    let (clusters, title) = (format::list(&f.clusters), f.clause.title());
+    let why = format!("{} on {clusters}: expected {}, found {}", f.subject, f.want, f.got);
+    Problem { at: Some(f.at.clone()), ..Problem::new(format!("breaks {}: {title}", f.clause)).why(why).hint(&f.hint) }
 }
 
 /// Judges what is rendered before anything is built, and warns of what breaks the contract.
@@ -69,14 +84,6 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> CmdResult {
 pub fn before_building(session: &mut Session, inputs: &Inputs) -> Result<(), CmdError> {
     let state = RenderedState::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
     let report = contract::check(&state.map_err(CmdError::all(USAGE))?);
-    let breach = |f: &Finding| {
-        let (clusters, title) = (format::list(&f.clusters), f.clause.title());
-        let why = format!("{} on {clusters}: expected {}, found {}", f.subject, f.want, f.got);
-        Problem {
-            at: Some(f.at.clone()),
-            ..Problem::new(format!("breaks {}: {title}", f.clause)).why(why).hint(&f.hint)
-        }
-    };
     let problems: Vec<Problem> = report.findings().map(breach).collect();
     if session.flags.strict && !problems.is_empty() {
         return Err(CmdError { code: FAILED, problems });
@@ -103,10 +110,10 @@ fn run_drill(session: &mut Session, plot: &outage::Drill<'_>) -> Result<Drill, C
     Ok(Drill { measured, ..model })
 }
 
-fn print(session: &mut Session, asked: &VerifyContract, results: &Results<'_>) -> Result<(), CmdError> {
+fn print(session: &mut Session, asked: &VerifyContract, results: &Results<'_>, took: Duration) -> Result<(), CmdError> {
     if let Some(path) = &asked.junit {
         let report = with_measured(results.report, results.drill);
-        let text = junit::report(&Results { report: &report, ..*results });
+        let text = junit::report(&Results { report: &report, ..*results }, took);
         let path: &Utf8Path = &session.cwd.join(path);
         session.workspace.write_to(path, &text).map_err(CmdError::with(USAGE))?;
         let shown = session.workspace.shown(path).to_owned();
@@ -114,9 +121,15 @@ fn print(session: &mut Session, asked: &VerifyContract, results: &Results<'_>) -
     }
     let simulated = session.flags.simulate;
     match session.flags.format {
-        Format::Text => {
+        Format::Text | Format::Github => {
             let drill = results.drill.map(|drill| drill::text(drill, simulated));
             session.shell.screen(&(results.text(session.flags.explain) + &drill.unwrap_or_default()));
+            if session.flags.format == Format::Github {
+                let live = results.live.iter().flat_map(|live| &live.verdicts).flat_map(|v| &v.findings);
+                let all = results.report.findings().chain(live).filter(|f| !results.excused.contains_key(&f.clause));
+                let lines: String = all.map(|finding| annotation(&breach(finding))).collect();
+                session.shell.result(&lines);
+            }
         }
         Format::Json => events(results, simulated).into_iter().for_each(|event| session.shell.event(event)),
     }

@@ -1,28 +1,8 @@
 //! The event stream of `--format json`: one object per line on stdout, for scripts.
 //!
 //! Every object has `event` (its kind), `schema` (1), `run` (the same for all events of a command line) and, while a run
-//! goes on, `at_ms` (milliseconds of the run's own clock) and `step`. Objects and fields may be added; none is removed or changes its meaning.
-//!
-//! | event | further fields |
-//! |---|---|
-//! | `part` | of `up`: `name`, `number`, `of`, `exit` (null at its start) |
-//! | `started` | `command`, `steps` (chosen), `simulated` |
-//! | `checking` `unchanged` `skipped` | |
-//! | `diagnosed` | `remedy` of the state, `why` |
-//! | `running` | `attempt`, `remedy` (or null), `command`, `mutates` |
-//! | `line` | `text` |
-//! | `done` | `took_ms`, `already_satisfied` (a command failed, but the check passed) |
-//! | `retrying` | `attempt` that failed, `pause_ms`, `failure` |
-//! | `failed` | `failure`: `attempt`, `attempts`, `command`, `exit`, `why`, `took_ms`, `stderr` (last lines) |
-//! | `blocked` | `by` |
-//! | `stopping` | |
-//! | `finished` | `changed`, `unchanged`, `failed`, `blocked`, `skipped` (numbers), `interrupted`, `took_ms`, `path` (`step`, `took_ms`) |
-//! | `simulated` | `seed` or `fault`, `injection_points`, `injected`, `runs`, `exit`, `why` (or null): one scenario |
-//! | `injection-points` | `faults`: by kind and tool, how many were `injected` and how many `converged` |
-//! | `chart` | of `charts outdated`: `release`, `pinned`, `newest`, `behind`, `note` |
-//! | `memory` | of `charts verify`, bytes: `node`, `memory`, `allocatable`, `fixed`, `floating`, `free` |
-//! | `host-path` | of `charts verify`: `release`, `workload`, `path` |
-//! | `problem` | `what`, `file`, `line`, `why`, `hint` (or null) |
+//! goes on, `at_ms` (milliseconds of the run's own clock) and `step`. Objects and fields may be added; none is removed or changes its meaning.. [`EVENTS`] lists
+//! them.
 
 use std::time::Duration;
 
@@ -34,6 +14,39 @@ use model::problem::Problem;
 use plan::engine::{Failure, StepEvent};
 use plan::{Plan, Pool, Step, StepKey};
 use tool::{Command, Stdin};
+
+/// The kinds of events with their fields: docs/json.md is made of it.
+pub const EVENTS: &str = "\
+| event | further fields |
+|---|---|
+| `access` | `name`, `cluster`, `url`, `address` (or null), `user`, `forward` (the command without a Gateway) |
+| `blocked` | `by` |
+| `changes` | of `upgrade`: `changes` (`what`, `from`, `to`) |
+| `chart` | of `charts outdated`: `release`, `pinned`, `newest`, `behind`, `note` |
+| `checking` `unchanged` `skipped` | |
+| `contract` | of `verify-contract`, for each tier: `tier`, `holds`, `clauses`, `dependencies` |
+| `diagnosed` | `remedy` of the state, `why` |
+| `done` | `took_ms`, `already_satisfied` (a command failed, but the check passed) |
+| `dry-run` | `command`, `would_run` and `missing` (ids of steps), `unchanged` (a number) |
+| `examined` | of `doctor`: `checks`, `findings` (numbers) |
+| `failed` | `failure`: `attempt`, `attempts`, `command`, `exit`, `why`, `took_ms`, `stderr` (last lines) |
+| `finding` | of `doctor`: `what`, `why`, `hint`, `fix` (a step that `--fix` runs), `detail` |
+| `finished` | `changed`, `unchanged`, `failed`, `blocked`, `skipped` (numbers), `interrupted`, `took_ms`, `path` (`step`, `took_ms`) |
+| `host-path` | of `charts verify`: `release`, `workload`, `path` |
+| `injection-points` | `faults`: by kind and tool, how many were `injected` and how many `converged` |
+| `line` | `text` |
+| `memory` | of `charts verify`, bytes: `node`, `memory`, `allocatable`, `fixed`, `floating`, `free` |
+| `mesh` | `clusters`, `links`, `figures` |
+| `part` | of `up`: `name`, `number`, `of`, `exit` (null at its start) |
+| `problem` | `what`, `file`, `line`, `why`, `hint` (or null) |
+| `retrying` | `attempt` that failed, `pause_ms`, `failure` |
+| `running` | `attempt`, `remedy` (or null), `command`, `mutates` |
+| `simulated` | `seed` or `fault`, `injection_points`, `injected`, `runs`, `exit`, `why` (or null): one scenario |
+| `started` | `command`, `steps` (chosen), `simulated` |
+| `status` | `clusters`, `mesh`, `contract`, `others`, `passed`, `checks` |
+| `stopping` | |
+| `version` | `version`, `commit`, `kubernetes`, `charts` |
+";
 
 /// An event of the engine. `now` counts from the start of the run.
 pub fn step_event(now: Duration, event: &StepEvent) -> Value {
@@ -74,6 +87,18 @@ pub fn finished(tally: Tally, interrupted: bool, took: Duration, path: &[(StepKe
         "event": "finished", "at_ms": ms(took), "took_ms": ms(took), "interrupted": interrupted,
         "changed": changed, "unchanged": unchanged, "failed": failed, "blocked": blocked, "skipped": skipped, "path": path,
     })
+}
+
+/// A problem as an annotation of GitHub Actions: `::error file=F,line=N::what`.
+pub fn annotation(problem: &Problem) -> String {
+    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+    let at = problem.at.as_ref().map_or(String::new(), |at| {
+        let line = at.line.map_or(String::new(), |line| format!(",line={line}"));
+        format!(" file={}{line}", property(&at.file))
+    });
+    let texts = [Some(problem.what.as_str()), problem.why.as_deref(), problem.hint.as_deref()];
+    format!("::error{at}::{}\n", data(&texts.into_iter().flatten().collect::<Vec<_>>().join("\n")))
 }
 
 pub fn problem(problem: &Problem) -> Value {
@@ -142,6 +167,12 @@ mod tests {
         assert_eq!((&event["event"], &event["at_ms"]), (&json!("failed"), &json!(9000)));
         assert_eq!(event["failure"]["exit"], json!({"code": 1}));
         assert_eq!(event["failure"]["stderr"], json!(["launch failed"]));
+    }
+
+    #[test]
+    fn annotations_are_one_escaped_line() {
+        let problem = Problem::new("50 % of it").at("a,b.toml", Some(3)).why("one\ntwo");
+        assert_eq!(annotation(&problem), "::error file=a%2Cb.toml,line=3::50 %25 of it%0Aone%0Atwo\n");
     }
 
     #[test]

@@ -1,19 +1,22 @@
 //! The contract's verdicts as JUnit XML, which CI systems show: a case for each clause and tier.
 
+use std::time::Duration;
+
 use super::{Results, Tier};
 use contract::{Finding, Verdict};
 
-/// The file's text.
-pub fn report(results: &Results<'_>) -> String {
+/// The file's text. `took` is the time of all tiers together: one survey answers many clauses.
+pub fn report(results: &Results<'_>, took: Duration) -> String {
     let tiers: Vec<Tier<'_>> = results.clauses().flat_map(|clause| results.tiers(clause)).collect();
     let number = |words: &[&str]| tiers.iter().filter(|tier| words.contains(&tier.word())).count();
     let (failures, skipped) = (number(&["BROKEN", "UNKNOWN"]), number(&["excused"]));
     let cases: String =
         ["static", "live"].iter().flat_map(|name| tiers.iter().filter(move |t| t.name == *name)).map(case).collect();
+    let (tests, seconds) = (tiers.len(), took.as_secs_f64());
+    let sum = format!("tests=\"{tests}\" failures=\"{failures}\" skipped=\"{skipped}\" time=\"{seconds:.3}\"");
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"contract\" tests=\"{}\" failures=\"{failures}\" \
-         skipped=\"{skipped}\">\n{cases}</testsuite>\n",
-        tiers.len()
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"archipelago\" {sum}>\n<testsuite name=\"contract\" \
+         {sum}>\n{cases}</testsuite>\n</testsuites>\n"
     )
 }
 
