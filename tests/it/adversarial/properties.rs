@@ -159,7 +159,8 @@ pub fn answers(fleet: &Fleet, releases: &Releases, plan: &Plan, output: &Output)
     let scope = MeshScope::all(fleet);
     let asked = survey::plan(fleet, &scope);
     let answers = asked.steps.iter().map(|step| (step.id.clone(), output.clone())).collect();
-    let survey = mesh::Survey { fleet, scope: &scope, answers: &answers, facts: &BTreeMap::new() };
+    let survey =
+        mesh::Survey { fleet, scope: &scope, answers: &answers, facts: &BTreeMap::new(), times: &BTreeMap::new() };
     let found: Vec<Problem> = mesh::judge(&survey).into_iter().map(|finding| finding.problem).collect();
     check_print(&found);
 }

@@ -96,11 +96,11 @@ fn is_of_platform(fleet: &Fleet, id: &StepKey) -> bool {
 
 /// The platform's VMs stop, as `stop` stops them.
 pub fn stop(fleet: &Fleet, files: &Files) -> Plan {
-    let mut steps = power::stop(fleet).steps;
+    let Plan { mut steps, pools, .. } = power::stop(fleet);
     steps.retain(|step| is_of_platform(fleet, &step.id));
     let ids: BTreeSet<StepKey> = steps.iter().map(|s| s.id.clone()).collect();
     steps.iter_mut().for_each(|step| step.after.retain(|id| ids.contains(id)));
-    plan(steps, files)
+    Plan { pools, ..plan(steps, files) }
 }
 
 fn fed(command: Command, file: &str) -> Command {
@@ -188,7 +188,7 @@ pub(crate) fn observation(cluster: &Cluster, what: &str, title: &str, ask: Comma
 
 fn silent(platform: &Cluster) -> Step {
     let title = format!("make sure that the API of {} is silent", platform.name);
-    Step::new(id(platform, "silent"), title, kubectl(platform).ready(), Expect::Exit(0).negated())
+    Step::new(id(platform, "silent"), title, kubectl(platform).ready(), Expect::Unanswered)
         .needs(["host/kubectl"])
         .remedy("not yet", Expect::ALWAYS, [])
         .limits(Limits::QUICK.settle(60).attempts(1, 5))

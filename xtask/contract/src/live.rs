@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::rendered_state::{ClusterManifests, RenderedState};
 use super::{Clause, Dependency, Verdict};
 pub use context::LiveContext;
-pub(crate) use context::{Site, UNASKED, reason};
+pub(crate) use context::{Site, UNASKED};
 use plan::StepKey;
 pub use probes::{id, plan};
 use tool::{Exit, Output};

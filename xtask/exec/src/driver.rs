@@ -15,7 +15,7 @@ use plan::journal::{self, Entry};
 use plan::{Plan, StepKey};
 use tool::World;
 use tool::expect::ending;
-use tool::{Command, Exit, Output, Tool};
+use tool::{Command, Exit, Output, Tool, guest_exit};
 
 mod builtin;
 mod interpolate;
@@ -120,6 +120,8 @@ struct Run {
     sensitive: bool,
     /// Whether it printed lines while it ran. Built-in commands and simulated ones print everything at their end.
     streamed: bool,
+    /// Whether its exit code comes from a guest, as [`guest_exit`] has it.
+    in_guest: bool,
     began: Duration,
     end: Option<Box<Command>>,
 }
@@ -183,6 +185,8 @@ impl Driver<'_> {
                     }
                 }
                 Event::Ended(task, output) => {
+                    let in_guest = self.state.runs.get(&task).is_some_and(|run| run.in_guest);
+                    let output = if in_guest { guest_exit::restore(output) } else { output };
                     let Some(output) = self.end_elsewhere(task, output, facts) else { continue };
                     self.ended(task, &output);
                     return Event::Ended(task, output);
@@ -224,19 +228,13 @@ impl Driver<'_> {
     fn start(&mut self, task: TaskId, step: StepKey, command: &Command, facts: &BTreeMap<String, String>) {
         self.log(&step, || format!("{} $ {command}", clock::now()));
         let began = self.world.now();
-        self.state.runs.insert(
-            task,
-            Run {
-                step: step.clone(),
-                sensitive: command.sensitive(),
-                streamed: false,
-                began,
-                end: command.end.clone(),
-            },
-        );
-        let acts = self.plan.step(&step).filter(|_| command.mutates).map(|step| step.limits.act);
         let call = interpolate::call(task, command, &self.plan.files, facts, self.space);
+        let acts = self.plan.step(&step).filter(|_| command.mutates).map(|step| step.limits.act);
         let call = call.map(|call| Call { acts, ..call });
+        let in_guest = guest_exit::wrap(command.tool, &command.args).is_some();
+        let (sensitive, end) = (command.sensitive(), command.end.clone());
+        let run = Run { step: step.clone(), sensitive, streamed: false, in_guest, began, end };
+        self.state.runs.insert(task, run);
         let output = match call {
             Err(reason) => Some(Output::of(Exit::NotStarted(reason))),
             Ok(call) if call.tool == Tool::Builtin => builtin::run(&call, self.space).or_else(|| {

@@ -9,13 +9,16 @@ use plan::survey::{Answers, PATIENCE};
 use plan::{Expect, Plan, StepKey};
 use tool::{Call, Command, Event, Exit, Output, Stdin, TaskId, World};
 
-/// How often a command is asked that exits with an error, where others judge the outputs.
-const ATTEMPTS: u32 = 2;
+/// How often a question without an answer is asked, and the seconds between, where others judge the outputs.
+const ATTEMPTS: (u32, u64) = (3, 3);
 /// Commands at once: charts are rendered by as many processes, and a repository is asked as often.
 const AT_ONCE: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interrupted;
+
+/// Outputs, and when each came by the world's clock.
+pub type Outputs = BTreeMap<StepKey, (Output, Duration)>;
 
 pub struct Survey {
     pub answers: Answers,
@@ -48,7 +51,7 @@ pub fn check(
 }
 
 /// Asks every probe of a plan, for its output alone: a need is met by any command that succeeds, and one that fails is
-/// asked twice. A step whose needs are not met has no output. Facts that are captured are added.
+/// asked again. A step whose needs are not met has no output. Facts that are captured are added.
 ///
 /// # Errors
 /// The user interrupted.
@@ -58,16 +61,16 @@ pub fn outputs(
     world: &mut dyn World,
     space: &mut Workspace,
     jobs: usize,
-) -> Result<BTreeMap<StepKey, Output>, Interrupted> {
+) -> Result<Outputs, Interrupted> {
     let mut plan = plan.clone();
     for step in &mut plan.steps {
         step.done_when.want = Expect::Exit(0);
         step.remedies.clear();
-        step.limits = step.limits.attempts(ATTEMPTS, 0);
+        step.limits = step.limits.attempts(ATTEMPTS.0, ATTEMPTS.1);
     }
     let answers;
     (answers, *facts) = ask(&plan, std::mem::take(facts), world, space, jobs)?;
-    Ok(answers.into_iter().filter_map(|(key, answer)| Some((key, answer.output?))).collect())
+    Ok(answers.into_iter().filter_map(|(key, answer)| Some((key, (answer.output?, answer.at)))).collect())
 }
 
 fn ask(
@@ -266,7 +269,7 @@ mod tests {
         let answers = match all {
             true => {
                 let outputs = outputs(&plan, &mut facts, &mut world, &mut space, 2).unwrap();
-                outputs.into_iter().map(|(key, output)| (key.to_string(), output.stdout)).collect()
+                outputs.into_iter().map(|(key, (output, _))| (key.to_string(), output.stdout)).collect()
             }
             false => {
                 let survey = check(&plan, facts, &mut world, &mut space, 2).unwrap();
@@ -311,6 +314,6 @@ mod tests {
         let steps: &[(&str, &str, &[&str])] = &[("a", "no", &[]), ("b", "fail", &["a"]), ("c", "yes", &["b"])];
         let (outputs, started) = asked(steps, true);
         assert_eq!(outputs, [("a", "no"), ("b", "fail")].map(|(step, word)| (step.to_owned(), word.to_owned())));
-        assert_eq!(started.len(), 3, "a failure is asked again");
+        assert_eq!(started.len(), 4, "a failure is asked again");
     }
 }

@@ -2,6 +2,7 @@
 //! per driver; outside of this package and the simulator no code uses a driver's words, flags or JSON paths.
 
 use std::fmt;
+use std::time::Duration;
 
 use model::fleet::{Cluster, Fleet, Node};
 use model::token::fact;
@@ -55,9 +56,17 @@ pub struct MachineInfo {
     pub disk: Option<(u64, u64)>,
 }
 
-/// A state in which the plain command does not help: its name, how it is recognised, and what to run instead. No
-/// commands: wait.
-pub type Remedy = (&'static str, Expect, Vec<Command>);
+/// Commands for a state that the plain command would not mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remedy {
+    /// One or two words: `stopped`, `half done`.
+    pub name: &'static str,
+    pub when: Expect,
+    /// How long the state is given to pass by itself before the commands run.
+    pub after: Duration,
+    /// Run in place of the act. Empty: wait for the probe.
+    pub act: Vec<Command>,
+}
 
 /// How to find out whether a driver works on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +122,19 @@ impl Driver {
     }
 }
 
+/// Whether the driver answers nothing else before this command ends.
+pub fn blocks(command: &Command) -> bool {
+    match command.tool {
+        Tool::Multipass => multipass::blocks(command),
+        _ => false,
+    }
+}
+
+/// Whether a command waits while another one [`blocks`].
+pub fn is_answered_in_turn(command: &Command) -> bool {
+    command.tool == Tool::Multipass
+}
+
 impl Machine {
     pub fn of(cluster: &Cluster, node: &Node) -> Self {
         Machine { driver: Driver::Multipass, name: cluster.vm(node), ip_fact: cluster.ip_fact(node) }
@@ -148,6 +170,14 @@ impl Machine {
         }
     }
 
+    /// Asks for the state alone, which is known where [`Machine::info`] has no answer. For [`Machine::is_listed`] and
+    /// [`Machine::read`].
+    pub fn list(&self) -> Command {
+        match self.driver {
+            Driver::Multipass => multipass::list(),
+        }
+    }
+
     /// Asks for its state and address. The answer is for [`Machine::is`], [`Machine::is_up`] and [`Machine::read`].
     pub fn info(&self) -> Command {
         match self.driver {
@@ -162,6 +192,12 @@ impl Machine {
     pub fn is(&self, state: &MachineState) -> Expect {
         match self.driver {
             Driver::Multipass => multipass::is(&self.name, state),
+        }
+    }
+
+    pub fn is_listed(&self, state: &MachineState) -> Expect {
+        match self.driver {
+            Driver::Multipass => multipass::is_listed(&self.name, state),
         }
     }
 
@@ -196,6 +232,13 @@ impl Machine {
     pub fn start(&self) -> Command {
         match self.driver {
             Driver::Multipass => multipass::start(&self.name),
+        }
+    }
+
+    /// What may mend a machine that this driver can no longer control.
+    pub fn control_hint(&self) -> &'static str {
+        match self.driver {
+            Driver::Multipass => multipass::RESTART_DAEMON,
         }
     }
 
@@ -238,7 +281,8 @@ impl Machine {
         }
     }
 
-    /// A command inside of it that changes nothing.
+    /// A command inside of it that changes nothing. With Multipass only where the state is known to be running: it would
+    /// start one that is stopped.
     pub fn ask(&self, args: &[&str]) -> Command {
         Command::ask(self.driver.tool(), self.exec(args))
     }

@@ -1,9 +1,13 @@
 //! Multipass 1.16: its command lines, states, JSON paths and quirks.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
+use super::MachineState::{Deleted, Restarting, Running, Starting, Stopped, Stopping, Suspended, Suspending, Unknown};
 use super::{HostCheck, MachineInfo, MachineState, Remedy};
 use model::fleet::Node;
+use tool::answer::VM_ABSENT;
 use tool::extract::json;
 use tool::{Command, Expect, Output, Tool};
 
@@ -20,8 +24,12 @@ const STATES: [(&str, MachineState); 9] = [
     ("Unknown", MachineState::Unknown),
 ];
 
-/// In the error of every subcommand that is given the name of no VM (client sources of 1.16.3, exit 2).
-const ABSENT: &str = "does not exist";
+/// A boot passes through `Unknown` until the daemon knows an address, and through `Starting`. `stop --force` meanwhile
+/// can leave a VM that only a restart of the daemon mends, so it waits for as long as `start` itself does (seen on 1.16.3).
+const BOOT: Duration = Duration::from_secs(300);
+
+pub(super) const RESTART_DAEMON: &str = "macOS: sudo launchctl kickstart -k system/com.canonical.multipassd · Linux: \
+     sudo snap restart multipass   # if its state never changes: suspends running VMs and resumes them";
 
 /// User data is read with yaml-cpp and written again without comments and quotes.
 pub(super) const LOSES_QUOTES: &str =
@@ -47,6 +55,11 @@ pub(super) fn info(vm: &str) -> Command {
     Command::ask(Tool::Multipass, ["info", vm, "--format", "json"])
 }
 
+/// All VMs, by what the daemon knows: without `--no-ipv4` it goes by ssh into every one (seen on 1.16.3).
+pub(super) fn list() -> Command {
+    Command::ask(Tool::Multipass, ["list", "--no-ipv4", "--format", "json"])
+}
+
 pub(super) fn address_pointer(vm: &str) -> String {
     format!("/info/{vm}/ipv4/0")
 }
@@ -58,23 +71,36 @@ pub(super) fn has_address(vm: &str) -> [Expect; 2] {
 
 pub(super) fn is(vm: &str, state: &MachineState) -> Expect {
     let word = match state {
-        MachineState::Absent => return Expect::All(vec![Expect::Exit(0).negated(), Expect::Stderr(ABSENT.into())]),
-        MachineState::NoAnswer => {
-            return Expect::All(vec![Expect::Exit(0).negated(), Expect::Stderr(ABSENT.into()).negated()]);
-        }
-        MachineState::Other(word) => word,
-        known => STATES.iter().find(|(_, state)| state == known).map_or("", |(word, _)| word),
+        MachineState::Absent => return Expect::All(vec![Expect::Exit(0).negated(), Expect::Stderr(VM_ABSENT.into())]),
+        MachineState::NoAnswer => return Expect::Unanswered,
+        state => word(state),
     };
     Expect::Json(format!("/info/{vm}/state"), word.to_owned())
 }
 
+/// The same in the answer to [`list`].
+pub(super) fn is_listed(vm: &str, state: &MachineState) -> Expect {
+    match state {
+        MachineState::Absent => Expect::JsonEach(format!("/list/name={vm}/name"), vm.to_owned()).negated(),
+        state => Expect::JsonEach(format!("/list/name={vm}/state"), word(state).to_owned()),
+    }
+}
+
+fn word(state: &MachineState) -> &str {
+    match state {
+        MachineState::Other(word) => word,
+        known => STATES.iter().find(|(_, state)| state == known).map_or("", |(word, _)| word),
+    }
+}
+
 pub(super) fn read(vm: &str, output: &Output) -> MachineInfo {
     let document = json(&output.stdout).unwrap_or_default();
-    let info = &document["info"][vm];
+    let mut rows = document["list"].as_array().into_iter().flatten();
+    let info = rows.find(|row| row["name"] == vm).unwrap_or(&document["info"][vm]);
     let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
     let usage = |of: &Value| Some((number(&of["used"])?, number(&of["total"])?));
     let state = match info["state"].as_str().unwrap_or_default() {
-        _ if output.stderr.contains(ABSENT) => MachineState::Absent,
+        "" if output.stderr.contains(VM_ABSENT) || document["list"].is_array() => MachineState::Absent,
         "" => MachineState::NoAnswer,
         word => {
             let known = STATES.into_iter().find(|(name, _)| *name == word);
@@ -89,13 +115,23 @@ pub(super) fn read(vm: &str, output: &Output) -> MachineInfo {
     }
 }
 
+/// While an image is downloaded or copied the VM exists for no other command, even if its client is gone (1.16.3).
+const PREPARING: &str = "is being prepared|already exists";
+
 /// User data comes by stdin: a snap cannot read our files (canonical/multipass#3693). The exit code does not depend on
 /// cloud-init, and after a timeout the VM lives on.
 pub(super) fn launch(vm: &str, node: &Node, image: &str, user_data: &str) -> Command {
     let (cpus, memory, disk) = (node.cpus.to_string(), node.memory.to_string(), node.disk.to_string());
     let sizes = ["--cpus", &cpus, "--memory", &memory, "--disk", &disk];
     let args = ["launch", image, "--name", vm].into_iter().chain(sizes);
-    Command::act(Tool::Multipass, args.chain(["--timeout", "900", "--cloud-init", "-"])).stdin_file(user_data)
+    let command = Command::act(Tool::Multipass, args.chain(["--timeout", "900", "--cloud-init", "-"]));
+    command.stdin_file(user_data).under_way(PREPARING)
+}
+
+/// The daemon serves one request at a time while it stops, clones, suspends or makes a snapshot (seen on 1.16.3).
+pub(super) fn blocks(command: &Command) -> bool {
+    const BLOCKING: [&str; 6] = ["stop", "delete", "suspend", "clone", "snapshot", "restore"];
+    command.args.first().is_some_and(|subcommand| BLOCKING.contains(&subcommand.as_str()))
 }
 
 pub(super) fn start(vm: &str) -> Command {
@@ -125,27 +161,41 @@ pub(super) fn exec(vm: &str, args: &[&str]) -> Vec<String> {
     ["exec", "-n", vm, "--"].iter().chain(args).map(|arg| (*arg).to_owned()).collect()
 }
 
+type Is = fn(&str, &MachineState) -> Expect;
+
+fn one_of(vm: &str, is: Is, states: &[MachineState]) -> Expect {
+    Expect::Any(states.iter().map(|state| is(vm, state)).collect())
+}
+
+fn remedy(name: &'static str, when: Expect, after: Duration, act: Vec<Command>) -> Remedy {
+    Remedy { name, when, after, act }
+}
+
 pub(super) fn start_remedies(vm: &str) -> Vec<Remedy> {
-    use MachineState::{Deleted, Restarting, Running, Starting, Stopped, Stopping, Suspended, Suspending, Unknown};
-    let one_of = |states: &[MachineState]| Expect::Any(states.iter().map(|state| is(vm, state)).collect());
+    let now = Duration::ZERO;
+    let one_of = |states| one_of(vm, is, states);
     vec![
-        ("stopped", one_of(&[Stopped, Suspended]), vec![start(vm)]),
-        ("deleted", is(vm, &Deleted), vec![recover(vm), start(vm)]),
-        ("unknown", is(vm, &Unknown), vec![kill(vm), start(vm)]),
-        ("on its way", one_of(&[Running, Starting, Restarting, Stopping, Suspending]), vec![]),
+        remedy("stopped", one_of(&[Stopped, Suspended]), now, vec![start(vm)]),
+        remedy("deleted", is(vm, &Deleted), now, vec![recover(vm), start(vm)]),
+        remedy("unknown", is(vm, &Unknown), BOOT, vec![kill(vm), start(vm)]),
+        remedy("on its way", one_of(&[Running, Starting, Restarting, Stopping, Suspending]), now, vec![]),
+        // It is asked over ssh, which takes more than five seconds or fails.
+        remedy("slow", is_listed(vm, &Running), now, vec![]),
     ]
 }
 
+/// A VM that boots is not stopped: that is refused, or waits for 300 s and fails (seen on 1.16.3).
 pub(super) fn stop_remedies(vm: &str) -> Vec<Remedy> {
-    let leaving = [MachineState::Stopping, MachineState::Suspending].map(|state| is(vm, &state));
+    let one_of = |states| one_of(vm, is_listed, states);
     vec![
-        ("unknown", is(vm, &MachineState::Unknown), vec![kill(vm)]),
-        ("on its way", Expect::Any(leaving.into()), vec![]),
+        remedy("booting", one_of(&[Unknown, Starting, Restarting]), BOOT, vec![kill(vm)]),
+        remedy("on its way", one_of(&[Stopping, Suspending]), Duration::ZERO, vec![]),
     ]
 }
 
+/// Forced by itself, but the daemon was seen to crash over a VM whose boot it waited for (1.16.3).
 pub(super) fn delete_remedies(vm: &str) -> Vec<Remedy> {
-    vec![("unknown", is(vm, &MachineState::Unknown), vec![kill(vm), delete(vm)])]
+    vec![remedy("booting", one_of(vm, is_listed, &[Unknown, Starting, Restarting]), BOOT, vec![delete(vm)])]
 }
 
 #[cfg(test)]
@@ -183,7 +233,9 @@ mod tests {
             (&slow, MachineState::NoAnswer, MachineState::Absent),
         ] {
             assert_eq!(read("a", output).state, state);
-            assert!(is("a", &state).holds(output) && !is("a", &other).holds(output));
+            let answered = output.no_answer(&info("a")).is_none();
+            assert_eq!(answered, state == MachineState::Absent);
+            assert!(!is("a", &other).holds(output));
         }
         assert_eq!(read("a", &Output::of(Exit::Code(0))), MachineInfo::default());
     }

@@ -7,16 +7,17 @@ use serde_json::Value;
 
 use super::evidence::{self, Agents};
 use super::validity::validity;
-use super::{Finding, Grade, Survey, finding, last_words};
+use super::{Finding, Grade, Survey, finding, why};
 use machines::{Machine, MachineState, guest};
 use model::fleet::{Cluster, Node};
 use model::problem::Problem;
 use plan::StepKey;
+use plan::survey::clock_at_start;
 use tool::Output;
 use tool::extract::json;
 
 /// Clocks further apart than this make certificates invalid that are only just made.
-const SECONDS: u64 = 60;
+const SECONDS: i64 = 60;
 
 pub(super) fn findings(survey: &Survey<'_>) -> Vec<Finding> {
     let mut found: Vec<Finding> = survey.asked().filter_map(|c| unreachable(survey, c)).collect();
@@ -68,7 +69,7 @@ fn unreachable(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
     let problem = Problem::new(format!("{} is unreachable: API server not responding", cluster.name));
     let problem = match state {
         MachineState::Running | MachineState::Absent | MachineState::NoAnswer => {
-            problem.why(last_words(output)).hint(bootstrap(cluster))
+            problem.why(why(output)).hint(bootstrap(cluster))
         }
         // No driver starts a deleted machine; a bootstrap recovers it.
         MachineState::Deleted => problem.why(format!("VM {vm} is deleted")).hint(bootstrap(cluster)),
@@ -84,8 +85,10 @@ fn clock(survey: &Survey<'_>, cluster: &Cluster, node: &Node) -> Option<u64> {
 }
 
 fn clocks(survey: &Survey<'_>) -> Option<Finding> {
-    let of = |c| move |n| Some((clock(survey, c, n)?, Machine::of(c, n), c));
-    let mut all: Vec<(u64, Machine, &Cluster)> =
+    let read_at = |c: &Cluster, n| survey.times.get(&StepKey::node(c, n, "clock")).copied().unwrap_or_default();
+    let start = |c, n| Some(clock_at_start(clock(survey, c, n)?, read_at(c, n)));
+    let of = |c| move |n| Some((start(c, n)?, Machine::of(c, n), c));
+    let mut all: Vec<(i64, Machine, &Cluster)> =
         survey.asked().flat_map(|c: &Cluster| c.nodes.iter().filter_map(of(c)).collect::<Vec<_>>()).collect();
     all.sort_by(|a, b| (a.0, a.1.name()).cmp(&(b.0, b.1.name())));
     let (first, last) = (all.first()?, all.last()?);

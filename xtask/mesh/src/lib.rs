@@ -4,6 +4,7 @@
 //! clocks apart no certificate is valid. The first finding is therefore the most likely cause.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use model::fleet::{Cluster, Fleet};
 use model::problem::Problem;
@@ -70,6 +71,8 @@ pub struct Survey<'a> {
     pub answers: &'a BTreeMap<StepKey, Output>,
     /// Captured facts: addresses of nodes.
     pub facts: &'a BTreeMap<String, String>,
+    /// When each answer came, by the world's clock.
+    pub times: &'a BTreeMap<StepKey, Duration>,
 }
 
 /// Everything that is wrong, in the order of [`CHECKS`].
@@ -133,24 +136,16 @@ fn finding(check: &'static str, cluster: &Cluster, grade: Grade, problem: Proble
     Finding { check, cluster: cluster.name.clone(), grade, problem }
 }
 
-/// The last line of stderr, or how the command ended.
-fn last_words(output: &Output) -> String {
-    // kubectl's own last line only repeats the exit code of what ran in the pod.
-    let useful = |l: &&str| !l.trim().is_empty() && !l.starts_with("command terminated with exit code");
-    let line = output.stderr.lines().rev().find(useful);
-    match (&output.exit, line) {
-        (Exit::Code(124), _) => "no answer within 5 s".to_owned(),
-        (_, Some(line)) => line.trim().trim_start_matches("Error: ").trim_start_matches("error: ").to_owned(),
-        (Exit::Code(code), None) => format!("exit {code}"),
-        (exit, None) => format!("{exit:?}").to_lowercase(),
-    }
+/// Why a command failed, or how it ended; 124 is that of `timeout 5`.
+fn why(output: &Output) -> String {
+    if output.exit == Exit::Code(124) { "no answer within 5 s".to_owned() } else { output.reason_or_end() }
 }
 
 fn tools(survey: &Survey<'_>) -> Vec<Finding> {
     let missing = survey.answers.iter().filter(|(id, output)| id.is_host() && !output.ok());
     let problem = |id: &StepKey, output: &Output| {
         let problem = Problem::new(format!("{} does not run on this machine", id.action()));
-        problem.why(last_words(output)).hint("cargo xtask bootstrap --only 'host/*'   # shows how to install it")
+        problem.why(why(output)).hint("cargo xtask bootstrap --only 'host/*'   # shows how to install it")
     };
     let all = missing.map(|(id, output)| (Grade::Blocks, problem(id, output)));
     all.map(|(grade, problem)| Finding { check: "tools", cluster: String::new(), grade, problem }).collect()
@@ -166,7 +161,7 @@ fn unreachable_ports(survey: &Survey<'_>) -> Vec<Finding> {
             let vm = peer.vm(peer.control_plane());
             let at = survey.address(cluster, cluster.control_plane()).unwrap_or("an unknown address");
             let problem = Problem::new(format!("{vm} does not reach the mesh port of {}: {at}:{port}", cluster.name))
-                .why(last_words(output))
+                .why(why(output))
                 .hint(format!(
                     "kubectl --kubeconfig out/kube/{}.yaml --namespace kube-system describe \
                      deployment/clustermesh-apiserver",

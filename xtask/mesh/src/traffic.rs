@@ -1,6 +1,6 @@
 //! Checks that nodes and pods reach those of other clusters once every link is up.
 
-use super::{Finding, Grade, Survey, finding, last_words};
+use super::{Finding, Grade, Survey, finding, why};
 use machines::Machine;
 use model::fleet::Cluster;
 use model::problem::Problem;
@@ -48,11 +48,11 @@ fn pods(survey: &Survey<'_>, cluster: &Cluster, peer: &Cluster) -> Option<Findin
     let problem = if !small.ok() {
         let hint = format!("cilium connectivity test --context {from} --multi-cluster {to} --hubble=false");
         let what = format!("a pod of {from} does not reach a pod of {to}");
-        Problem::new(what).why(last_words(small)).hint(format!("KUBECONFIG=out/kube/config.yaml {hint}"))
+        Problem::new(what).why(why(small)).hint(format!("KUBECONFIG=out/kube/config.yaml {hint}"))
     } else if !large.ok() {
         let what = format!("small requests from {from} reach {to}, and one of 1400 bytes does not");
         Problem::new(what)
-            .why(format!("{}; the way takes smaller packets than the tunnel sends (MTU)", last_words(large)))
+            .why(format!("{}; the way takes smaller packets than the tunnel sends (MTU)", why(large)))
             .hint(Machine::of(cluster, cluster.control_plane()).ask(&["ip", "link"]).to_string())
     } else {
         return None;

@@ -4,7 +4,9 @@
 //! commands run in place of `act`. Otherwise `act` runs, and the probe is asked until it matches or `settle` is over.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+pub use machines::Remedy;
 use render::Files;
 pub use tool::Expect;
 use tool::{Command, Limits};
@@ -40,22 +42,16 @@ pub enum Pool {
 }
 
 /// The command that reads a step's state, and the expectation that means there is nothing to do. Its result is a match,
-/// a difference, or no answer, and on no answer nothing is changed.
+/// a difference, or no answer ([`tool::Output::no_answer`]), and on no answer nothing is changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// Changes nothing (`mutates` is false).
     pub ask: Command,
     pub want: Expect,
-}
-
-/// Commands for a state that the plain act would not repair.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remedy {
-    /// One or two words: `stopped`, `half done`.
-    pub name: &'static str,
-    pub when: Expect,
-    /// Run in place of the act. Empty: wait for the probe.
-    pub act: Vec<Command>,
+    /// Asked where `ask` has no answer. It can show that a remedy is called for, never that the plain act is.
+    pub fallback: Option<Command>,
+    /// How long a first match must last before it counts.
+    pub lasts: Duration,
 }
 
 /// A state to bring about.
@@ -68,6 +64,9 @@ pub struct Step {
     pub needs: Vec<StepKey>,
     /// Steps that, if they are chosen too, go first: an order, not a need.
     pub after: Vec<StepKey>,
+    /// Steps without which this one cannot succeed, though it may begin before they are done: if one fails for good, this
+    /// one is ended.
+    pub binds_to: Vec<StepKey>,
     pub pool: Pool,
     pub done_when: Probe,
     /// The first match wins.
@@ -100,8 +99,9 @@ impl Step {
             title: title.into(),
             needs: vec![],
             after: vec![],
+            binds_to: vec![],
             pool: Pool::Free,
-            done_when: Probe { ask, want },
+            done_when: Probe { ask, want, fallback: None, lasts: Duration::ZERO },
             remedies: vec![],
             act: vec![],
             undo: vec![],
@@ -123,6 +123,18 @@ impl Step {
     }
 
     #[must_use]
+    pub fn binds_to(mut self, id: StepKey) -> Self {
+        self.binds_to.push(id);
+        self
+    }
+
+    #[must_use]
+    pub fn fallback(mut self, ask: Command) -> Self {
+        self.done_when.fallback = Some(ask);
+        self
+    }
+
+    #[must_use]
     pub fn pool(mut self, pool: Pool) -> Self {
         self.pool = pool;
         self
@@ -136,13 +148,14 @@ impl Step {
 
     #[must_use]
     pub fn remedy(mut self, name: &'static str, when: Expect, act: impl IntoIterator<Item = Command>) -> Self {
-        self.remedies.push(Remedy { name, when, act: act.into_iter().collect() });
+        self.remedies.push(Remedy { name, when, after: Duration::ZERO, act: act.into_iter().collect() });
         self
     }
 
     #[must_use]
-    pub fn remedies(self, remedies: Vec<machines::Remedy>) -> Self {
-        remedies.into_iter().fold(self, |step, (name, when, act)| step.remedy(name, when, act))
+    pub fn remedies(mut self, remedies: Vec<Remedy>) -> Self {
+        self.remedies.extend(remedies);
+        self
     }
 
     #[must_use]

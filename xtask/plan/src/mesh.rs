@@ -142,7 +142,6 @@ fn connected_by_values(fleet: &Fleet, cluster: &Cluster, chart: &Chart, helm: He
         .needs(["host/helm", "host/kubectl"])
         .needs([installed::archive_step(&chart.archive())])
         .needs(addresses(cluster).chain(wanted.flat_map(addresses)))
-        .remedy("no answer", Expect::Exit(0).negated(), [])
         .remedy("pending upgrade", installed_as.newest(PENDING), back.clone());
     let step = match helm {
         Helm::V3 => step.remedy("cancelled", installed_as.cancelled(r"\S+"), back),

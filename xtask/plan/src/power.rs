@@ -1,9 +1,10 @@
 //! Plans of `stop`, `start` (`bootstrap` without launches) and `destroy`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::bootstrap::{argocd, host, launch, vault};
-use super::{Expect, Plan, Step, StepKey};
+use super::{Expect, Plan, Pool, Step, StepKey};
 use machines::{Machine, MachineState};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
@@ -24,18 +25,21 @@ pub fn stop(fleet: &Fleet) -> Plan {
         }
         steps.push(stopped(cluster, cluster.control_plane()).after(order.into_iter().chain(workers)));
     }
-    Plan { name: "stop", steps, files: Files::new(), pools: BTreeMap::new() }
+    let pools = BTreeMap::from([(Pool::Launch, fleet.vm.parallel_launches)]);
+    Plan { name: "stop", steps, files: Files::new(), pools }
 }
 
 fn stopped(cluster: &Cluster, node: &Node) -> Step {
     let vm = Machine::of(cluster, node);
     use MachineState::{Absent, Deleted, Stopped, Suspended};
-    let want = Expect::Any([Stopped, Suspended, Deleted, Absent].map(|state| vm.is(&state)).into());
-    Step::new(StepKey::node(cluster, node, "stop"), format!("stop VM {vm}"), vm.info(), want)
+    let want = Expect::Any([Stopped, Suspended, Deleted, Absent].map(|state| vm.is_listed(&state)).into());
+    Step::new(StepKey::node(cluster, node, "stop"), format!("stop VM {vm}"), vm.list(), want)
         .needs([host::driver_key(vm.driver())])
+        .pool(Pool::Launch)
         .remedies(vm.stop_remedies())
         .act([vm.stop()])
-        .limits(Limits::QUICK.minutes(5).settle(120))
+        .limits(Limits::QUICK.minutes(6).settle(300))
+        .hint(vm.control_hint())
 }
 
 /// `bootstrap` without launches: starts VMs, control planes before workers and the platform before the rest, then repairs
@@ -69,6 +73,9 @@ fn stands_before(steps: &[Step], one: &StepKey, other: &StepKey) -> bool {
     let place = |id: &StepKey| steps.iter().position(|step| step.id == *id);
     place(one).zip(place(other)).is_some_and(|(one, other)| one < other)
 }
+
+/// A VM whose image is being downloaded or copied is not there for any command, and comes all the same.
+const PREPARING: Duration = Duration::from_secs(20);
 
 /// Deletes the VMs of the fleet, by name and for good, and then what `out/` holds of them.
 pub fn destroy(fleet: &Fleet) -> Plan {
@@ -123,7 +130,6 @@ pub(crate) fn removal(
     let want = Expect::Any(vec![Expect::Stderr(format!("{gone}|{never}"))]);
     Step::new(StepKey::cluster(&cluster.name, &format!("registration/{what}")), title, ask, want)
         .needs(["host/kubectl"])
-        .remedy("no answer", Expect::Exit(0).negated(), [])
         .hint(format!(
             "cargo xtask start --only '{}/*'   # or leave it there: --skip '*/registration/*'",
             platform.name
@@ -132,14 +138,13 @@ pub(crate) fn removal(
 
 fn destroyed(cluster: &Cluster, node: &Node) -> Step {
     let vm = Machine::of(cluster, node);
-    Step::new(
-        StepKey::node(cluster, node, "destroy"),
-        format!("delete VM {vm}"),
-        vm.info(),
-        vm.is(&MachineState::Absent),
-    )
-    .needs([host::driver_key(vm.driver())])
-    .remedies(vm.delete_remedies())
-    .act([vm.delete()])
-    .limits(Limits::QUICK.minutes(5).settle(60))
+    let gone = vm.is_listed(&MachineState::Absent);
+    let mut step = Step::new(StepKey::node(cluster, node, "destroy"), format!("delete VM {vm}"), vm.list(), gone)
+        .needs([host::driver_key(vm.driver())])
+        .remedies(vm.delete_remedies())
+        .act([vm.delete()])
+        .limits(Limits::QUICK.minutes(6).settle(300))
+        .hint(vm.control_hint());
+    step.done_when.lasts = PREPARING;
+    step
 }

@@ -61,6 +61,12 @@ impl Answer {
     }
 }
 
+/// A clock, in seconds, as it was at the start of the world's time: clocks that were read at different moments are
+/// compared by it.
+pub fn clock_at_start(clock: u64, read_at: Duration) -> i64 {
+    i64::try_from(clock).unwrap_or(i64::MAX) - read_at.as_secs_f64().round() as i64
+}
+
 pub type Answers = BTreeMap<StepKey, Answer>;
 
 /// The plan without anything that acts. Two kinds of needs become mere orders: the machine's checks and downloads,

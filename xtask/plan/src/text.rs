@@ -30,7 +30,11 @@ pub fn print_step(step: &Step) -> String {
     line(&mut out, "", &format!("{}   {}{pool}", step.id, step.title));
     list(&mut out, "needs", &step.needs);
     list(&mut out, "after", &step.after);
+    list(&mut out, "ends with", &step.binds_to);
     command(&mut out, "check", &step.done_when.ask);
+    if let Some(fallback) = &step.done_when.fallback {
+        command(&mut out, "or else", fallback);
+    }
     expectations(&mut out, "done when", &step.done_when.want);
     for remedy in &step.remedies {
         print_remedy(&mut out, remedy);
@@ -48,6 +52,8 @@ fn print_remedy(out: &mut String, remedy: &Remedy) {
     expectations(out, &format!("if {}", remedy.name), &remedy.when);
     if remedy.act.is_empty() {
         line(out, "", "    wait");
+    } else if !remedy.after.is_zero() {
+        line(out, "", &format!("    wait {}, then", short(remedy.after)));
     }
     for act in &remedy.act {
         command(out, "", act);

@@ -42,6 +42,7 @@ impl SimState {
 
     /// Runs jobs in the order in which they are due.
     pub(super) fn run_due_jobs(&mut self, now: Duration) {
+        multipass::finish_preparing(self, now);
         while let Some((name, index)) = self.due(now) {
             guest::finish_job(self, &name, index);
         }

@@ -46,6 +46,10 @@ pub enum Kind {
     KillGroup,
     /// Power loss: the driving process, its commands and all VMs stop at once.
     PowerCut,
+    /// A guest is so loaded that `info` and ssh give it up, for a minute.
+    SlowGuest,
+    /// Somebody else's `stop` of a guest that ignores it keeps Multipass from answering.
+    DaemonBusy,
 }
 
 pub const KINDS: &[Kind] = &[
@@ -67,6 +71,8 @@ pub const KINDS: &[Kind] = &[
     Kind::HangDone,
     Kind::KillGroup,
     Kind::PowerCut,
+    Kind::SlowGuest,
+    Kind::DaemonBusy,
 ];
 
 impl Kind {
@@ -88,6 +94,8 @@ impl Kind {
             Kind::Reboot | Kind::Readdress | Kind::Stop | Kind::Delete => {
                 talks || request.tool == Tool::Multipass && first != "version"
             }
+            Kind::SlowGuest => request.tool == Tool::Multipass && ["info", "exec"].contains(&first),
+            Kind::DaemonBusy => request.tool == Tool::Multipass,
             // During what takes long; a short query is suspended before or after it.
             Kind::Slept => {
                 let long = ["/node-prep", "/node-upgrade", "/node-readdress"];

@@ -38,6 +38,9 @@ pub fn run(sim: &mut SimState, vm: &str, args: &[String], request: &Request, now
             return run_node_script(sim, vm, script, rest, root, request, now);
         }
         ["kubeadm", rest @ ..] => return kubeadm::answer(sim, vm, rest, root, request, now),
+        ["sh", "-c", script] if script.starts_with("exit ") => {
+            Output::of(tool::Exit::Code(script["exit ".len()..].parse().unwrap_or(2)))
+        }
         ["sh", "-c", script] => return kubeadm_and_touch(sim, vm, script, root, request, now),
         ["timeout", _, "bash", "-c", script] => return tcp_connect(sim, script, request, now),
         ["cloud-init", "status", rest @ ..] => return Ok(cloud_init(sim, vm, rest, now)),

@@ -48,5 +48,5 @@ pub use catalog::is_known as is_known_chart;
 pub use conditions::{Breach, Condition};
 pub use faults::{Faults, InjectedFault, KINDS, Kind};
 pub use request::{Disk, MemoryDisk, Request, Response};
-pub use state::{Machine, SimState};
+pub use state::{Daemon, Machine, SimState};
 pub use world::SimWorld;

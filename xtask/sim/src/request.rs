@@ -7,7 +7,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use crate::prelude::*;
-use tool::{Exit, Tool};
+use tool::{Exit, Tool, guest_exit};
 
 /// The same value is passed until it is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,10 @@ impl Request {
     }
 
     pub fn line(&self) -> String {
-        format!("{} {}", self.tool.program(), self.args.join(" "))
+        let inner = self.args.iter().position(|arg| arg == "--").map_or(0, |at| at + 1);
+        let (options, command) = self.args.split_at(inner);
+        let words = options.iter().chain(guest_exit::unwrap(command).0);
+        words.fold(self.tool.program().to_owned(), |line, word| line + " " + word)
     }
 }
 

@@ -21,6 +21,18 @@ pub struct Machine {
     pub networks: Vec<String>,
     pub vm_network: Ipv4Net,
     pub tools: BTreeMap<String, String>,
+    #[serde(default)]
+    pub multipassd: Daemon,
+}
+
+/// Whether Multipass's client can work with its daemon.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Daemon {
+    #[default]
+    Up,
+    Down,
+    NotAuthenticated,
 }
 
 impl Default for Machine {
@@ -40,6 +52,7 @@ impl Default for Machine {
             os: "macos".into(),
             arch: "aarch64".into(),
             cpus: 12,
+            multipassd: Daemon::Up,
             memory_bytes: 64 << 30,
             free_disk_bytes: 400 << 30,
             networks: vec!["127.0.0.0/8".into(), "192.168.1.0/24".into()],
@@ -61,6 +74,14 @@ pub struct SimState {
     pub(super) results: BTreeMap<u64, Output>,
     pub(super) launches: BTreeMap<String, u32>,
     pub(super) launched: BTreeSet<u64>,
+    /// VMs whose image is being downloaded or copied, and until when. They are there for no command but `launch`.
+    pub(super) preparing: BTreeMap<String, (Vm, Duration)>,
+    /// The run that keeps Multipass from answering any other, and until when.
+    pub(super) daemon_busy: Option<(u64, Duration)>,
+    /// Guests that are too slow for `info` and ssh, and until when.
+    pub(super) slow: BTreeMap<String, Duration>,
+    /// Runs of `start` and `exec` that have started a VM.
+    pub(super) started_here: BTreeSet<u64>,
     /// sha256 of files that upstream servers offer.
     pub(super) published: BTreeMap<String, String>,
     /// Addresses of published charts that are not in `data/charts.toml`, with the objects that they are said to bring.

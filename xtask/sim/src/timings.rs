@@ -15,10 +15,21 @@ pub const BACKDATE: u64 = 300;
 pub const FIRST_BOOT_WITH_IMAGE: Duration = s(90);
 /// Launch from the cached image to SSH (assumption; upstream's own samples show 20 to 45 s).
 pub const FIRST_BOOT: Duration = s(35);
+/// Of it, downloading or copying the image (assumption; 0.8 s for a copy of 340 MB was seen).
+pub const PREPARE: Duration = s(5);
 /// `start` to SSH (assumption).
 pub const BOOT: Duration = s(20);
 /// `stop` (assumption).
 pub const HALT: Duration = s(8);
+/// A boot's last part, with a known address: `Starting`; before, it is `Unknown` (seen on 1.16.3; how long: assumption).
+pub const ADDRESS_KNOWN: Duration = s(8);
+/// Until `info` and `exec` give up a slow guest (seen on 1.16.3), and how long it is slow (assumption).
+pub const SLOW_GUEST: Duration = s(5);
+pub const SLOW: Duration = s(60);
+/// Until `stop` gives up a guest that ignores ACPI (seen on 1.16.3).
+pub const ACPI: Duration = s(300);
+/// Between two runs of a command that ended with 4 (24 times in 60 s were seen).
+pub const RETRY: Duration = Duration::from_millis(2500);
 /// cloud-init without our preparation (assumption).
 pub const CLOUD_INIT: Duration = s(10);
 /// `node-prep`: apt, containerd, kubelet, pause image (assumption: 250 MB of packages).

@@ -41,6 +41,10 @@ impl Work {
 impl SimState {
     /// `which` chooses the VM.
     pub fn apply_vm_fault(&mut self, kind: Kind, which: usize, now: Duration) {
+        if kind == Kind::DaemonBusy {
+            self.daemon_busy = Some((0, now + timings::ACPI));
+            return;
+        }
         let mut names: Vec<String> = self.vms.keys().cloned().collect();
         match kind {
             Kind::Refuse => names.retain(|vm| self.cluster(vm).is_some()),
@@ -53,6 +57,7 @@ impl SimState {
         let name = names.swap_remove(which % names.len());
         match kind {
             Kind::Refuse => drop(self.refusing.insert(name, now + Duration::from_secs(45))),
+            Kind::SlowGuest => drop(self.slow.insert(name, now + timings::SLOW)),
             Kind::Stop => self.power_off(&name, now),
             Kind::Delete => {
                 self.power_off(&name, now);
@@ -71,6 +76,7 @@ impl SimState {
     /// Of one running VM Multipass does not know the state afterwards (multipass#2561); a VM in its first boot has its
     /// files already (assumption).
     pub(super) fn power_cut(&mut self, which: usize, now: Duration) {
+        (self.daemon_busy, self.preparing) = Default::default();
         let running = self.vms.iter().filter(|(_, vm)| vm.power == Power::Running);
         let names: Vec<String> = running.map(|(name, _)| name.clone()).collect();
         names.iter().for_each(|name| self.power_off(name, now));

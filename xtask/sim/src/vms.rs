@@ -22,7 +22,10 @@ pub enum Power {
     Running,
     Stopped,
     Deleted,
+    /// For good; a VM that boots is `Running`.
     Unknown,
+    /// `Running` for Multipass, and without a process: `stop --force` came in its boot (seen on 1.16.3).
+    Stuck,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

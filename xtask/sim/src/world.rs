@@ -182,7 +182,15 @@ impl SimWorld {
         match running.fault {
             Some(Kind::Fail | Kind::Download) => return Response::Done(injected_failure(&running.request)),
             Some(Kind::Hang) => return Response::Pending(Duration::MAX),
-            Some(kind @ (Kind::Reboot | Kind::Readdress | Kind::Stop | Kind::Delete | Kind::Refuse)) if first => {
+            Some(
+                kind @ (Kind::Reboot
+                | Kind::Readdress
+                | Kind::Stop
+                | Kind::Delete
+                | Kind::Refuse
+                | Kind::SlowGuest
+                | Kind::DaemonBusy),
+            ) if first => {
                 let which = faults.random_below(1 << 20) as usize;
                 state.apply_vm_fault(kind, which, *now);
             }

@@ -37,8 +37,7 @@ pub fn explain_failure(releases: &Releases, failure: &Failure) -> Vec<Problem> {
 
 /// The server is down, or has no such file.
 fn download_failed(releases: &Releases, Download { name, file, .. }: &Download<'_>, failure: &Failure) -> Problem {
-    let last = failure.output.stderr.lines().rev().find(|line| !line.trim().is_empty());
-    let reason = last.map_or(failure.why.as_str(), str::trim);
+    let reason = failure.output.reason().unwrap_or_else(|| failure.why.clone());
     Problem::new(format!("cannot download what `{name}` is installed from: `{file}`"))
         .at(RELEASES, releases.line(name))
         .why(format!("{reason}\nnothing is installed before every archive is downloaded"))

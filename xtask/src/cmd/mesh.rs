@@ -1,5 +1,6 @@
 //! `mesh-connect`: diagnoses, connects the clusters and verifies traffic; with `--diagnose` it changes nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
@@ -172,7 +173,13 @@ fn reachable_scope(
 ) -> MeshScope {
     let fleet = &inputs.fleet;
     scope.clusters.retain(|name| unreachable.iter().all(|f| f.cluster != *name));
-    let known = configured_peers(&Survey { fleet, scope: &scope, answers: &seen.answers, facts: &seen.facts });
+    let known = configured_peers(&Survey {
+        fleet,
+        scope: &scope,
+        answers: &seen.answers,
+        facts: &seen.facts,
+        times: &BTreeMap::new(),
+    });
     let facts = run_plan::facts(session);
     for cluster in fleet.clusters.iter().filter(|c| !scope.has(c)).collect::<Vec<_>>() {
         let Some(last_known) = known.get(&cluster.name) else { continue };
@@ -205,7 +212,7 @@ fn diagnose_failure(
     match Some(output).filter(|o| !o.ok()) {
         None => session.shell.status(Severity::Hint, "Saved", &format!("sysdump {file}.zip")),
         Some(output) => {
-            let why = format::tail(&output.stderr, 1).join("");
+            let why = output.reason_or_end();
             session.shell.status(Severity::Warning, "Failed", &format!("to save sysdump {file}.zip: {why}"));
         }
     }
@@ -229,7 +236,7 @@ fn test_connectivity(session: &mut Session, world: &mut dyn World, fleet: &Fleet
         match query::command(world, command, Duration::from_secs(30 * 60))? {
             output if output.ok() => session.shell.status(Severity::Success, "Passed", &pair),
             output => {
-                let why = format::tail(&output.stderr, 1).join("");
+                let why = output.reason_or_end();
                 let what = format!("the connectivity test between {pair} fails");
                 problems.push(Problem::new(what).why(format!("{why}; more is in {file}.zip")).hint(hint));
             }

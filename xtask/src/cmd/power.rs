@@ -124,9 +124,10 @@ fn confirm_destroy(session: &mut Session, world: &mut dyn World, fleet: &Fleet, 
     let chosen = run_plan::chosen(session, plan)?;
     let steps = plan.steps.iter().filter(|step| chosen.contains(&step.id) && step.id.action() == "destroy");
     let queries = Plan { steps: steps.cloned().collect(), ..plan.clone() };
-    let known = known_vms(fleet, &facts(session));
+    let facts = facts(session);
+    let known = known_vms(fleet, &facts);
     let survey = query::check(session, world, &queries)?;
-    let there = existing_vms(fleet, &survey.answers);
+    let there = existing_vms(fleet, &survey.answers, &facts);
     if there.is_empty() || session.flags.simulate {
         return Ok(!there.is_empty());
     }
@@ -161,18 +162,19 @@ fn known_vms(fleet: &Fleet, facts: &BTreeMap<String, String>) -> Vec<String> {
     nodes.filter(|(c, node)| facts.contains_key(&c.ip_fact(node))).map(|(c, node)| c.vm(node)).collect()
 }
 
-/// VMs that exist, or may exist, with state and address.
-fn existing_vms(fleet: &Fleet, answers: &Answers) -> Vec<(String, String)> {
+/// VMs that exist, or may exist, with their state and, if they run, the address that they had last.
+fn existing_vms(fleet: &Fleet, answers: &Answers, facts: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let nodes = fleet.clusters.iter().flat_map(|cluster| cluster.nodes.iter().map(move |node| (cluster, node)));
     let there = nodes.filter_map(|(cluster, node)| {
         let answer = answers.get(&StepKey::node(cluster, node, "destroy"))?;
         let vm = Machine::of(cluster, node);
         let info = answer.output.as_ref().map(|output| vm.read(output)).unwrap_or_default();
+        let known = facts.get(&cluster.ip_fact(node)).filter(|_| info.state == MachineState::Running);
         let state = match info.state {
             MachineState::NoAnswer => "unknown state".to_owned(),
             state => state.to_string().to_lowercase(),
         };
-        let address = info.address.map(|ip| format!(" at {ip}")).unwrap_or_default();
+        let address = known.map(|ip| format!(" at {ip}")).unwrap_or_default();
         (answer.state != ProbeState::Matches).then(|| (vm.to_string(), format!("{state}{address}")))
     });
     there.collect()

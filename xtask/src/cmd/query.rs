@@ -16,8 +16,8 @@ use tool::{Output, World};
 /// `helm version` answers within a second; a cold disk may need more.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Outputs by step, and all facts.
-pub type Outputs = (BTreeMap<StepKey, Output>, BTreeMap<String, String>);
+/// Outputs by step, all facts, and when each output came.
+pub type Outputs = (BTreeMap<StepKey, Output>, BTreeMap<String, String>, BTreeMap<StepKey, Duration>);
 
 /// Asks every probe of a plan, and judges it by the step's expectations.
 ///
@@ -35,7 +35,8 @@ pub fn check(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Resul
 pub fn outputs(session: &mut Session, world: &mut dyn World, plan: &Plan) -> Result<Outputs, CmdError> {
     let (mut facts, jobs) = (run_plan::facts(session), run_plan::jobs(session));
     let outputs = query::outputs(plan, &mut facts, world, &mut session.workspace, jobs)?;
-    Ok((outputs, facts))
+    let times = outputs.iter().map(|(key, (_, at))| (key.clone(), *at)).collect();
+    Ok((outputs.into_iter().map(|(key, (output, _))| (key, output)).collect(), facts, times))
 }
 
 /// Which Helm there is. Without one the plan is made for the newest: its first steps then report that there is none.
@@ -51,19 +52,10 @@ fn major(output: &Output) -> Option<Helm> {
     Some(if version.major < 4 { Helm::V3 } else { Helm::V4 })
 }
 
-/// Lines that are shown of what an error lists.
-const LISTED: usize = 6;
-
-/// Why an answer is none, in a sentence: the last line that calls itself an error, since advice may follow it (`Use
-/// --debug flag to render out invalid YAML`, as Helm says after a template that fails), else the last line.
+/// Why an answer is none: the reason, and what stands below it.
 pub fn reason(output: &Output) -> String {
-    let lines: Vec<&str> = output.stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let Some(last) = lines.len().checked_sub(1) else { return tool::expect::ending(&output.exit) };
-    let at = lines.iter().rposition(|line| line.starts_with("Error: ")).unwrap_or(last);
-    let line = lines[at].strip_prefix("Error: ").unwrap_or(lines[at]);
-    // Helm lists below the error which values a schema does not take (measured on 3.18 and 4.1).
-    let listed = if line.ends_with(':') { &lines[at + 1..] } else { &[] };
-    [&[line], &listed[..listed.len().min(LISTED)]].concat().join("\n")
+    let (reason, advice) = output.reason_and_advice().unwrap_or_else(|| (output.reason_or_end(), vec![]));
+    [vec![reason], advice].concat().join("\n")
 }
 
 #[cfg(test)]
@@ -76,15 +68,5 @@ mod tests {
         let said = |stdout: &str, code| major(&Output { stdout: stdout.into(), ..Output::of(Exit::Code(code)) });
         assert_eq!([said("v3.18.0", 0), said("v4.1.4\n", 0)], [Some(Helm::V3), Some(Helm::V4)]);
         assert_eq!([said("v3.18.0", 1), said("helm: what?", 0)], [None, None]);
-    }
-
-    #[test]
-    fn the_reason_is_the_error_and_not_the_advice_after_it() {
-        let said = |stderr: &str| reason(&Output { stderr: stderr.into(), ..Output::of(Exit::Code(1)) });
-        let helm = "Error: template: a: unable to decode certificate\n\nUse --debug flag to render out invalid YAML\n";
-        assert_eq!(said(helm), "template: a: unable to decode certificate");
-        let schema = "Error: values don't fit:\nvelero:\n- at '/x': got object, want boolean\n\n";
-        assert_eq!(said(schema), "values don't fit:\nvelero:\n- at '/x': got object, want boolean");
-        assert_eq!([said("first\nlast\n"), said("")], ["last".to_owned(), tool::expect::ending(&Exit::Code(1))]);
     }
 }

@@ -74,7 +74,7 @@ fn memory(want: &Expect) -> u64 {
 
 /// Publishes what the plan fetches: simulated archives are not the real ones, but have their digests.
 pub fn publish(state: &mut SimState, plan: &Plan) {
-    for Probe { ask, want } in plan.steps.iter().map(|step| &step.done_when) {
+    for Probe { ask, want, .. } in plan.steps.iter().map(|step| &step.done_when) {
         if let ([act, path], Expect::Stdout(digest), Tool::Builtin) = (&ask.args[..], want, ask.tool)
             && act == "sha256"
         {

@@ -30,7 +30,7 @@ pub fn run(session: &mut Session) -> CmdResult {
 fn show_changes(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: &Plan) -> Result<(), CmdError> {
     session.shell.status(Severity::Dim, "Checking", "running versions");
     let queries = questions(&inputs.fleet, &inputs.releases, plan);
-    let (answers, _) = query::outputs(session, world, &queries)?;
+    let (answers, ..) = query::outputs(session, world, &queries)?;
     let all = changes(&inputs.fleet, &inputs.releases, &answers);
     if session.flags.format == Format::Json {
         let row = |c: &Change| serde_json::json!({ "what": c.what, "from": c.from, "to": c.to });

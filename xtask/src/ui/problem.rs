@@ -125,9 +125,10 @@ pub fn step(failure: &Failure, log: Option<&str>, hint: &str, style: Style) -> S
     text + &self::hint(hint, style)
 }
 
-/// The end of stderr, or of stdout if stderr is empty. A sensitive command's stdout may hold a secret.
+/// The reason that stderr begins with and its advice, or the end of stderr, or of stdout if stderr is empty. A sensitive
+/// command's stdout may hold a secret.
 pub fn output_tail(output: &Output, sensitive: bool) -> Vec<&str> {
-    let lines = format::tail(&output.stderr, TAIL);
+    let lines = format::tail(output.error(), TAIL);
     if lines.is_empty() && !sensitive { format::tail(&output.stdout, TAIL) } else { lines }
 }
 

@@ -14,11 +14,11 @@ use super::helm::revisions;
 use super::{Exit, Output};
 use model::token::{self, Token};
 
-mod answer;
 mod diff;
+mod document;
 mod gap;
 
-pub use answer::Answer;
+pub use document::Answer;
 pub use gap::VersionGap;
 
 /// Longest piece of an answer that is repeated in an explanation, in characters.
@@ -58,6 +58,8 @@ pub enum Expect {
     Rows(Vec<String>),
     /// There is no such program. Only as the whole condition of a remedy: without one a missing tool fails its step.
     Absent,
+    /// The question has no answer (`Output::no_answer`). Only as a whole condition: nothing else is compared with no answer.
+    Unanswered,
     /// Each of these. An empty list always holds: see [`Expect::ALWAYS`].
     All(Vec<Expect>),
     /// One of these.
@@ -80,6 +82,18 @@ impl Expect {
 
     pub fn fits(&self, answer: &Answer<'_>) -> bool {
         self.test(answer).is_ok()
+    }
+
+    /// Whether it compares with JSON, so that any other stdout is no answer.
+    pub fn reads_json(&self) -> bool {
+        match self {
+            Expect::Json(..) | Expect::JsonAtLeast(..) | Expect::JsonEach(..) | Expect::JsonPresent(_) => true,
+            Expect::Outside(..) => true,
+            Expect::Version(pointer, _) => !pointer.is_empty(),
+            Expect::All(wants) | Expect::Any(wants) => wants.iter().any(Expect::reads_json),
+            Expect::Not(want) => want.reads_json(),
+            _ => false,
+        }
     }
 
     /// The mismatch: `/state: expected "Running", got "Stopped"`.
@@ -132,7 +146,7 @@ impl Expect {
 
     fn each<'a>(&'a self, f: &mut dyn FnMut(&'a str, bool)) {
         match self {
-            Expect::Exit(_) | Expect::Absent => {}
+            Expect::Exit(_) | Expect::Absent | Expect::Unanswered => {}
             Expect::Lines(lines) | Expect::Rows(lines) => lines.iter().for_each(|line| f(line, false)),
             Expect::Stdout(text)
             | Expect::JsonAtLeast(text, _)
@@ -167,6 +181,7 @@ impl Expect {
             Expect::Outside(pointer, nets) => Expect::Outside(f(pointer, false), nets.clone()),
             Expect::Newest(release, regex) => Expect::Newest(release.clone(), f(regex, true)),
             Expect::Absent => Expect::Absent,
+            Expect::Unanswered => Expect::Unanswered,
             Expect::All(wants) => Expect::All(wants.iter().map(|w| w.map(f)).collect()),
             Expect::Any(wants) => Expect::Any(wants.iter().map(|w| w.map(f)).collect()),
             Expect::Not(want) => Expect::Not(Box::new(want.map(f))),
@@ -194,6 +209,7 @@ impl Expect {
             Expect::Rows(rows) => is_exit(output, 0).and_then(|()| has_rows(&output.stdout, rows)),
             Expect::Absent if output.exit == Exit::Missing => Ok(()),
             Expect::Absent => Err("the program is there".to_owned()),
+            Expect::Unanswered => Err("it answers".to_owned()),
             Expect::All(wants) => all(wants.iter().filter_map(|w| w.test(answer).err()).collect()),
             Expect::Any(wants) => any(wants.iter().map(|w| w.test(answer)).collect()),
             Expect::Not(want) if want.fits(answer) => Err(format!("expected not {}", Inner(want))),
@@ -230,10 +246,7 @@ fn is_exit(output: &Output, code: i32) -> Result<(), String> {
     if let Some(difference) = diff::differences(&output.stdout).filter(|_| output.exit == Exit::Code(1)) {
         return Err(difference);
     }
-    let stderr = match output.stderr.lines().rev().find(|l| !l.trim().is_empty()) {
-        Some(line) => format!(": {}", quote(line.trim())),
-        None => String::new(),
-    };
+    let stderr = output.reason().map_or(String::new(), |reason| format!(": {}", quote(&reason)));
     Err(format!("expected exit {code}, got {}{stderr}", ending(&output.exit)))
 }
 
@@ -429,6 +442,7 @@ impl fmt::Display for Expect {
             Expect::Newest(release, regex) => write!(f, "newest revision of {release} ~ /{regex}/"),
             Expect::Rows(rows) => write!(f, "there are {}", rows.join(", ")),
             Expect::Absent => write!(f, "no such program"),
+            Expect::Unanswered => write!(f, "no answer"),
             Expect::All(wants) if wants.is_empty() => write!(f, "anything"),
             Expect::Any(wants) if wants.is_empty() => write!(f, "nothing"),
             Expect::All(wants) => write!(f, "{}", list(wants.iter().map(Inner), " and ")),

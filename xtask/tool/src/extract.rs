@@ -37,7 +37,14 @@ impl Extractor {
 }
 
 pub fn json(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|e| format!("stdout is not JSON ({e})"))
+    serde_json::from_str(text).map_err(|e| {
+        // `multipass exec` writes a spinner there while it starts the VM (seen on 1.16.3).
+        let before = text.find('{').filter(|at| serde_json::from_str::<Value>(&text[*at..]).is_ok());
+        match before.map(|at| text[..at].trim().chars().take(80).collect::<String>()) {
+            Some(before) => format!("stdout has text before its JSON: {before:?}"),
+            None => format!("stdout is not JSON ({e})"),
+        }
+    })
 }
 
 pub fn scalar(value: &Value) -> Option<String> {

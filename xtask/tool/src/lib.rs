@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::token;
 
+pub mod answer;
 pub mod awk;
 pub mod builtin;
 pub mod cilium;
@@ -13,6 +14,7 @@ pub mod curl;
 pub mod docker;
 pub mod expect;
 pub mod extract;
+pub mod guest_exit;
 pub mod helm;
 pub mod kubectl;
 pub mod openssl;
@@ -103,6 +105,9 @@ pub struct Command {
     pub ignore_exit: bool,
     /// The exit code after which no other attempt can end better: its step fails at once.
     pub final_exit: Option<i32>,
+    /// A failure whose stderr matches this regular expression is none: the same is under way elsewhere, and the step's
+    /// probe is waited for.
+    pub under_way: Option<&'static str>,
     pub captures: Vec<Capture>,
     /// Ends what it began elsewhere, as in a machine, once it was killed here.
     pub end: Option<Box<Command>>,
@@ -119,6 +124,7 @@ impl Command {
             mutates: false,
             ignore_exit: false,
             final_exit: None,
+            under_way: None,
             captures: vec![],
             end: None,
         }
@@ -143,6 +149,12 @@ impl Command {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    #[must_use]
+    pub fn under_way(mut self, stderr: &'static str) -> Self {
+        self.under_way = Some(stderr);
         self
     }
 

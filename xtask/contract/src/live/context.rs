@@ -10,7 +10,6 @@ use crate::{Clause, ClauseContext};
 use model::fleet::Role;
 use model::problem::At;
 use tool::Output;
-use tool::expect::ending;
 use tool::extract::json;
 
 pub struct LiveContext<'a> {
@@ -107,7 +106,7 @@ impl<'a> LiveContext<'a> {
                 Some(&output.stdout)
             }
             Some(output) if output.ok() => self.no_answer(cluster, what, "the answer was too long to keep"),
-            Some(output) => self.no_answer(cluster, what, reason(output)),
+            Some(output) => self.no_answer(cluster, what, output.reason_or_end()),
             None => self.no_answer(cluster, what, UNASKED),
         }
     }
@@ -149,10 +148,3 @@ impl<'a> LiveContext<'a> {
 
 /// Why there is no answer to a question that was not sent.
 pub(crate) const UNASKED: &str = "a question it depends on has no answer";
-
-/// Why a command gave no answer: the last line of its stderr, or how it ended.
-pub(crate) fn reason(output: &Output) -> String {
-    let last = output.stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
-    let text = last.map(|line| line.trim_start_matches("error: ").trim_start_matches("Error: ").to_owned());
-    text.unwrap_or_else(|| ending(&output.exit))
-}

@@ -8,7 +8,7 @@ use model::token::{self, Token};
 use render::Files;
 use tool::Call;
 use tool::TaskId;
-use tool::{Command, Stdin};
+use tool::{Command, Stdin, guest_exit};
 
 /// Length of a `<digest:…>`: 128 bits fit into a Kubernetes label (63 characters), all of a sha256 does not.
 const DIGEST_LENGTH: usize = 32;
@@ -35,7 +35,7 @@ pub fn call(
         panic!("bug: {secret:?} in the arguments of `{command}`");
     }
     let mut values = Values { files, facts, space, troubles: BTreeSet::new() };
-    let args = command.args.iter().map(|arg| values.complete(arg, DEPTH)).collect();
+    let args: Vec<String> = command.args.iter().map(|arg| values.complete(arg, DEPTH)).collect();
     let env = command.env.iter().map(|(name, value)| (name.clone(), values.complete(value, DEPTH))).collect();
     let stdin = match &command.stdin {
         Stdin::Closed => String::new(),
@@ -45,6 +45,7 @@ pub fn call(
     if !values.troubles.is_empty() {
         return Err(values.troubles.into_iter().collect::<Vec<_>>().join("; "));
     }
+    let args = guest_exit::wrap(command.tool, &args).unwrap_or(args);
     Ok(Call { task, tool: command.tool, args, stdin: stdin.into_bytes(), env, acts: None })
 }
 

@@ -4,7 +4,7 @@ use super::super::{Expect, Step, StepKey};
 use ipnet::Ipv4Net;
 use machines::Driver;
 use model::fleet::Fleet;
-use tool::{Command, builtin, cilium, curl, docker, helm, kubectl, openssl};
+use tool::{Command, Extractor, builtin, cilium, curl, docker, helm, kubectl, openssl};
 
 pub(crate) fn steps(fleet: &Fleet) -> Vec<Step> {
     let tools = tools().into_iter().map(|(name, ask)| tool(fleet, name, ask));
@@ -104,6 +104,13 @@ pub(crate) fn package(name: &str) -> &'static str {
     }
 }
 
+/// The fact with the number of cores of this machine.
+pub(crate) const CORES: &str = "host.cpus";
+
+fn machine_facts() -> Command {
+    builtin::machine().capture(CORES, Extractor::Pointer("/cpus".into()))
+}
+
 /// RAM of all VMs and Docker; an initial amount of disk (images and VMs are sparse files).
 fn machine(fleet: &Fleet) -> Step {
     let memory = fleet.memory();
@@ -115,7 +122,7 @@ fn machine(fleet: &Fleet) -> Step {
     Step::new(
         StepKey::host("machine"),
         format!("check for {memory} of RAM and {free} of free disk"),
-        builtin::machine(),
+        machine_facts(),
         want,
     )
     .hint("give the clusters less memory in infra/fleet.toml, or free some disk")
@@ -132,7 +139,7 @@ fn network(fleet: &Fleet) -> Step {
     Step::new(
         StepKey::host("network"),
         "compare this machine's networks with the clusters' ranges",
-        builtin::machine(),
+        machine_facts(),
         want,
     )
     .hint("cargo xtask fleet check")

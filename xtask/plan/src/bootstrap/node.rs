@@ -55,10 +55,12 @@ fn launched(fleet: &Fleet, cluster: &Cluster, node: &Node, first: Option<&StepKe
         .needs(host::ids(fleet))
         .after(first.filter(|f| **f != id).cloned())
         .pool(Pool::Launch)
+        .fallback(vm.list())
         .remedies(vm.start_remedies())
         .act([vm.launch(fleet, node, &user_data)])
         .undo([vm.delete()])
         .limits(Limits::QUICK.minutes(20).settle(300).attempts(3, 5))
+        .hint(vm.control_hint())
 }
 
 /// A step of its own, because macOS blocks programs from local networks until the user allows them.
@@ -235,6 +237,7 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
     let left = Expect::All(vec![busy.clone(), Expect::Match(r#""running":\s*"kubeadm join "#.into())]);
     Step::new(StepKey::node(cluster, worker, "join"), title, ask(cluster, worker), want)
         .needs([StepKey::node(cluster, worker, "hosts"), StepKey::node(cluster, control_plane, "ca")])
+        .binds_to(StepKey::node(cluster, control_plane, "init"))
         .remedy("left at work by an earlier run, ended", left, [guest::end(&vm)].into_iter().chain(again.clone()))
         .remedy("busy", busy, [])
         .remedy("moved", moved, clock_synced(&vm, [guest::readdress(&vm, &vm.peer_address())]))
@@ -250,8 +253,11 @@ fn kubeconfig(cluster: &Cluster) -> Step {
     let node = cluster.control_plane();
     let title = format!("fetch the kubeconfig of {}", cluster.name);
     let ask = Kubectl::on(&kube_path(cluster)).ready();
+    let fetch = fetch_kubeconfig(cluster);
     Step::new(StepKey::cluster(&cluster.name, "kubeconfig"), title, ask, Expect::Stdout("ok".into()))
         .needs([StepKey::node(cluster, node, "init")])
-        .act(fetch_kubeconfig(cluster))
+        // The API server answers on its node: what is unreachable from here is what an old kubeconfig names.
+        .remedy("unreachable", Expect::Unanswered, fetch.clone())
+        .act(fetch)
         .limits(Limits::QUICK.settle(30))
 }

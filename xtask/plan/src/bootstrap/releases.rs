@@ -175,7 +175,6 @@ impl Here<'_> {
             .needs(self.network().map(|c| self.id(&c.placement.name)))
             .needs(cluster.workers().map(|w| StepKey::node(cluster, w, "join")))
             .needs(cluster.nodes.iter().map(|n| volumes::id(cluster, n)))
-            .remedy("no answer", Expect::Exit(0).negated(), [])
             .remedy("one missing", missing, clocks.clone().chain(kubelets))
             .remedy("not yet", Expect::ALWAYS, clocks)
             .limits(Limits::QUICK.settle(600).attempts(2, 5))
@@ -189,7 +188,6 @@ impl Here<'_> {
         let title = format!("label the control plane of {}", self.cluster.name);
         Step::new(self.id("control-plane"), title, self.kubectl().control_planes(), want)
             .needs([self.id("nodes")])
-            .remedy("no answer", Expect::Exit(0).negated(), [])
             .act([self.kubectl().label_control_plane(&vm)])
     }
 
@@ -268,7 +266,6 @@ impl Here<'_> {
             Expect::Rows(rows.into()),
         )
         .needs([self.id(mesh::RELEASE), self.id("nodes")])
-        .remedy("no answer", Expect::Exit(0).negated(), [])
         .remedy("being issued", issuing, [])
         .act(self.kubectl().run_cron_job(&chart.namespace, CERTIFICATES, &again))
         .limits(Limits::QUICK.settle(180).attempts(3, 10))

@@ -36,7 +36,7 @@ fn claimed(cluster: &Cluster, node: &Node) -> Step {
         Expect::Match("^/".into()),
     )
     .needs([StepKey::cluster(&cluster.name, "kubeconfig")])
-    .remedy("no answer", Expect::ALWAYS, [])
+    .remedy("not yet", Expect::ALWAYS, [])
     .limits(Limits::QUICK.settle(30))
 }
 

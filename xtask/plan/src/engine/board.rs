@@ -61,7 +61,8 @@ pub(super) struct Board {
     /// Confirming or pausing until then.
     timers: BTreeSet<(Duration, usize)>,
     placed: Vec<bool>,
-    places: BTreeMap<Pool, usize>,
+    /// Places of each pool, and how many are taken. A pool without a number has one place: the careful guess.
+    places: BTreeMap<Pool, (usize, usize)>,
 }
 
 /// What of a plan never changes; copies of a board share it.
@@ -70,6 +71,8 @@ struct Ties {
     needs: Vec<BTreeSet<usize>>,
     /// Steps that wait for each step, by need or by order.
     followers: Vec<BTreeSet<usize>>,
+    /// Steps that are ended with each step.
+    bound: Vec<BTreeSet<usize>>,
     pools: Vec<Pool>,
 }
 
@@ -80,10 +83,12 @@ impl Board {
         let find = |ids: &[StepKey]| ids.iter().filter_map(|id| index.get(id.as_str()).copied()).collect();
         let needs: Vec<BTreeSet<usize>> = plan.steps.iter().map(|s| find(&s.needs)).collect();
         let mut followers = vec![BTreeSet::new(); plan.steps.len()];
+        let mut bound = followers.clone();
         let mut left = vec![0; plan.steps.len()];
         for (i, step) in plan.steps.iter().enumerate() {
             let befores: BTreeSet<usize> = &needs[i] | &find(&step.after);
             left[i] = befores.len();
+            find(&step.binds_to).into_iter().for_each(|to| bound[to].extend([i]));
             befores.into_iter().for_each(|before| followers[before].extend([i]));
         }
         Board {
@@ -95,8 +100,8 @@ impl Board {
             due: BTreeSet::new(),
             timers: BTreeSet::new(),
             placed: vec![false; plan.steps.len()],
-            ties: Rc::new(Ties { needs, followers, pools: plan.steps.iter().map(|s| s.pool).collect() }),
-            places: plan.pools.iter().map(|(pool, width)| (*pool, (*width).max(1))).collect(),
+            ties: Rc::new(Ties { needs, followers, bound, pools: plan.steps.iter().map(|s| s.pool).collect() }),
+            places: plan.pools.iter().map(|(pool, width)| (*pool, ((*width).max(1), 0))).collect(),
         }
     }
 
@@ -122,6 +127,11 @@ impl Board {
         self.ties.followers[i].iter().copied().filter(waits).collect()
     }
 
+    /// Open steps that cannot succeed without that one.
+    pub(super) fn bound_to(&self, i: usize) -> Vec<usize> {
+        self.ties.bound[i].iter().copied().filter(|step| !self.states[*step].settled()).collect()
+    }
+
     /// The one setter. A step leaves every queue, and gives back its pool place unless it is about to act.
     pub(super) fn set(&mut self, i: usize, state: State) {
         debug_assert!(!self.states[i].settled(), "BUG: a settled step moved");
@@ -132,7 +142,7 @@ impl Board {
         self.states[i] = state;
         if self.placed[i] && !matches!(state, State::Asking | State::Acting) {
             self.placed[i] = false;
-            *self.free_places(i) += 1;
+            self.pool(i).1 -= 1;
         }
         if state == State::Queued {
             self.queued.insert(i);
@@ -180,15 +190,19 @@ impl Board {
         if self.placed[i] || self.ties.pools[i] == Pool::Free {
             return true;
         }
-        let free = self.free_places(i);
-        let got = *free > 0;
-        *free -= usize::from(got);
+        let (places, taken) = self.pool(i);
+        let got = *taken < *places;
+        *taken += usize::from(got);
         self.placed[i] = got;
         got
     }
 
-    /// A pool without a number has one place: the careful guess.
-    fn free_places(&mut self, i: usize) -> &mut usize {
-        self.places.entry(self.ties.pools[i]).or_insert(1)
+    /// Gives a pool no more places than this, and at least one.
+    pub(super) fn limit(&mut self, pool: Pool, most: usize) {
+        self.places.entry(pool).and_modify(|(places, _)| *places = (*places).min(most.max(1)));
+    }
+
+    fn pool(&mut self, i: usize) -> &mut (usize, usize) {
+        self.places.entry(self.ties.pools[i]).or_insert((1, 0))
     }
 }

@@ -16,8 +16,8 @@ pub(super) enum ProbeResult<'a> {
 
 #[derive(Debug)]
 pub(super) enum NoAnswer {
-    /// It did not end by itself, and there is no remedy for that.
-    NotEnded,
+    /// It did not end by itself, or its output is none: the reason.
+    Unanswered(String),
     /// The program is missing, and no remedy is for that: asking again will not help.
     NoProgram,
     /// The step's expectations name values that are not known.
@@ -31,9 +31,10 @@ pub(super) struct Captured {
     pub(super) missing: Vec<String>,
 }
 
-/// Judges an output; `value` gives the facts and digests.
+/// Judges the output of a question, which is the step's own or its fallback; `value` gives the facts and digests.
 pub(super) fn judge<'a>(
     step: &'a Step,
+    question: &Command,
     output: &Output,
     mut value: impl FnMut(Token<'_>) -> Option<String>,
 ) -> ProbeResult<'a> {
@@ -42,6 +43,11 @@ pub(super) fn judge<'a>(
         return remedy.map_or(ProbeResult::NoAnswer(NoAnswer::NoProgram), |remedy| ProbeResult::Differs(Some(remedy)));
     }
     let answer = Answer::of(output);
+    let wants = || std::iter::once(&step.done_when.want).chain(step.remedies.iter().map(|remedy| &remedy.when));
+    let unreadable = || answer.document().err().filter(|_| output.ok() && wants().any(Expect::reads_json));
+    if let Some(why) = output.no_answer(question).or_else(unreadable) {
+        return unanswered(step, why);
+    }
     let mut fits = |want: &Expect| want.complete(&mut value).map(|want| want.fits(&answer));
     match fits(&step.done_when.want) {
         Err(missing) => return ProbeResult::NoAnswer(NoAnswer::MissingValues(missing)),
@@ -55,10 +61,16 @@ pub(super) fn judge<'a>(
             Ok(false) => {}
         }
     }
-    match output.exit {
-        Exit::Code(_) => ProbeResult::Differs(None),
-        _ => ProbeResult::NoAnswer(NoAnswer::NotEnded),
+    ProbeResult::Differs(None)
+}
+
+/// Only a step that asks for just that draws a conclusion.
+fn unanswered(step: &Step, why: String) -> ProbeResult<'_> {
+    if step.done_when.want == Expect::Unanswered {
+        return ProbeResult::Matches(Captured::default());
     }
+    let remedy = step.remedies.iter().find(|remedy| remedy.when == Expect::Unanswered);
+    remedy.map_or(ProbeResult::NoAnswer(NoAnswer::Unanswered(why)), |remedy| ProbeResult::Differs(Some(remedy)))
 }
 
 pub(super) fn capture(command: &Command, output: &Output) -> Captured {

@@ -17,9 +17,10 @@ use super::failure::shown;
 use super::probe_cache::ProbeCache;
 use super::task::Task;
 use super::{Action, Failure, Outcome, StepEvent};
+use crate::bootstrap::host::CORES;
 use crate::survey::Answer;
 use crate::uses::Uses;
-use crate::{Expect, Plan, Step, StepKey};
+use crate::{Expect, Plan, Pool, Step, StepKey};
 use model::token::{self, Token};
 use tool::{Command, Exit, Output};
 use tool::{Event, TaskId};
@@ -57,6 +58,14 @@ pub(super) struct Run<'a> {
     /// Until when the probe may differ.
     pub(super) settle_until: Duration,
     pub(super) failed: Option<Failure>,
+    /// Until when its question may stay without an answer, once it did.
+    pub(super) unanswered: Option<Duration>,
+    /// The state that its question showed, and since when, while it is given time.
+    pub(super) seen: Option<(&'static str, Duration)>,
+    /// Since when the probe matches.
+    pub(super) matches: Option<Duration>,
+    /// The failed step because of which its command was ended.
+    pub(super) ended_by: Option<usize>,
     /// Whether the last act, of this attempt or an earlier one, had a failing command.
     pub(super) had_failure: bool,
 }
@@ -68,7 +77,7 @@ pub struct Engine<'a> {
     pub(super) modes: Vec<Mode>,
     pub(super) board: Board,
     pub(super) runs: Vec<Run<'a>>,
-    tasks: BTreeMap<TaskId, Task<'a>>,
+    pub(super) tasks: BTreeMap<TaskId, Task<'a>>,
     pub(super) cache: ProbeCache<'a>,
     /// Steps that wait for the end of another step's probe.
     pub(super) waiting: Vec<(TaskId, usize)>,
@@ -92,7 +101,8 @@ impl<'a> Engine<'a> {
     /// A run that applies the chosen steps and checks those that they need. `facts` are those of earlier runs, replaced
     /// by what this run captures; `jobs` is how many commands may run at once, at least one.
     pub fn new(plan: &'a Plan, chosen: BTreeSet<StepKey>, facts: BTreeMap<String, String>, jobs: usize) -> Self {
-        let board = Board::new(plan);
+        let mut board = Board::new(plan);
+        limit_launches(&mut board, &facts);
         Engine {
             modes: modes(plan, &chosen, &board),
             runs: plan.steps.iter().map(|_| Run { attempt: 1, ..Run::default() }).collect(),
@@ -126,7 +136,9 @@ impl<'a> Engine<'a> {
     /// The same run, not begun, with these facts of earlier runs.
     pub fn knowing(&self, facts: BTreeMap<String, String>) -> Self {
         debug_assert!(!self.begun, "BUG: a run that has begun learns by itself");
-        Engine { facts, ..self.clone() }
+        let mut engine = Engine { facts, ..self.clone() };
+        limit_launches(&mut engine.board, &engine.facts);
+        engine
     }
 
     /// Takes in what happened and returns what to do, in this order. The first call begins the run. Events about
@@ -241,10 +253,16 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Asks commands to end whose time is over.
+    /// Asks commands to end whose time is over. While an earlier one of ours keeps their tool from answering, it does not
+    /// pass.
     fn expire(&mut self) {
         let late: Vec<TaskId> = self.tasks.iter().filter(|(_, t)| t.until <= self.now).map(|(id, _)| *id).collect();
         for id in late {
+            let blocked = self.tasks.range(..id).any(|(_, earlier)| machines::blocks(earlier.command));
+            if let Some(task) = self.tasks.get_mut(&id).filter(|task| blocked && task.waits_for_driver()) {
+                task.until = self.now.saturating_add(task.limit);
+                continue;
+            }
             match self.tasks.get_mut(&id).and_then(|t| t.escalate(self.now)) {
                 Some(hard) => self.actions.push(Action::Kill { task: id, hard }),
                 None => self.ended(id, Output::of(Exit::TimedOut)),
@@ -257,6 +275,11 @@ impl<'a> Engine<'a> {
         let output = task.true_output(output);
         self.cache.end(id, task.command, &output, self.now);
         match self.board.state(task.step) {
+            _ if let Some(root) = self.runs[task.step].ended_by => {
+                let root = self.id(root);
+                self.block(task.step, root.clone());
+                self.block_behind(task.step, &root);
+            }
             State::Acting => self.acted(&task, output),
             _ if self.cache.query && self.stop == Stop::No => self.answer(task.step, output, self.now),
             _ => self.answered(&task, output),
@@ -326,7 +349,7 @@ impl<'a> Engine<'a> {
         self.start(i, command, limit, vec![]);
     }
 
-    fn start(&mut self, i: usize, command: &'a Command, limit: Duration, digests: Vec<String>) {
+    pub(super) fn start(&mut self, i: usize, command: &'a Command, limit: Duration, digests: Vec<String>) {
         let facts = Uses::of_command(command, &self.plan.files).facts;
         let missing: Vec<_> = facts.iter().filter(|f| !self.facts.contains_key(*f)).map(|f| token::fact(f)).collect();
         let task = Task::new(i, command, self.now, limit);
@@ -358,6 +381,13 @@ pub(super) fn digests(step: &Step) -> Vec<String> {
         })
         .collect();
     digests.into_iter().map(str::to_owned).collect()
+}
+
+/// The driver's daemon waits for boots in as many threads as this machine has cores, and one must be left for all else.
+pub(super) fn limit_launches(board: &mut Board, facts: &BTreeMap<String, String>) {
+    if let Some(cores) = facts.get(CORES).and_then(|cores| cores.parse::<usize>().ok()) {
+        board.limit(Pool::Launch, cores.saturating_sub(1));
+    }
 }
 
 fn modes(plan: &Plan, chosen: &BTreeSet<StepKey>, board: &Board) -> Vec<Mode> {

@@ -8,13 +8,13 @@ use super::judge::{NoAnswer, ProbeResult, explain, judge};
 use super::machine::Engine;
 use super::transitions::value;
 use crate::survey::{Answer, Answers, ProbeState};
-use crate::{Plan, Step};
+use crate::{Expect, Plan, Step};
 use model::token;
 use tool::{Exit, Output};
 
 impl<'a> Engine<'a> {
-    /// A run that asks every probe of the plan. A command that exits with an error is asked again, up to the step's
-    /// attempts; steps whose needs do not match are not asked.
+    /// A run that asks every probe of the plan. One without an answer is asked again, up to the step's attempts; steps
+    /// whose needs do not match are not asked.
     pub fn query(plan: &'a Plan, facts: BTreeMap<String, String>, jobs: usize) -> Self {
         let mut engine = Engine::new(plan, plan.ids(), facts, jobs);
         engine.check_only();
@@ -50,24 +50,26 @@ impl<'a> Engine<'a> {
     pub(super) fn answer(&mut self, i: usize, output: Output, at: Duration) {
         let plan = self.plan;
         let step = &plan.steps[i];
-        let result = judge(step, &output, |token| value(&self.facts, &self.digests, token));
+        let result = judge(step, &step.done_when.ask, &output, |token| value(&self.facts, &self.digests, token));
+        let late = matches!(output.exit, Exit::TimedOut | Exit::Stopped);
         let state = match result {
             ProbeResult::Matches(captured) => {
                 self.store(captured.values);
                 ProbeState::Matches
             }
-            _ if matches!(output.exit, Exit::TimedOut | Exit::Stopped) => {
-                ProbeState::NoAnswer("no answer in time".into())
-            }
             ProbeResult::NoAnswer(NoAnswer::MissingValues(names)) => {
                 ProbeState::NoAnswer(format!("unresolved values: {}", names.join(", ")))
             }
-            ProbeResult::NoAnswer(_) => ProbeState::NoAnswer(self.mismatch(step, &output)),
-            ProbeResult::Differs(_) if matches!(output.exit, Exit::Code(code) if code != 0) && self.asks_again(i) => {
-                return;
+            ProbeResult::NoAnswer(NoAnswer::NoProgram) => ProbeState::NoAnswer(self.mismatch(step, &output)),
+            ProbeResult::NoAnswer(_) if self.asks_again(i) => return,
+            ProbeResult::NoAnswer(_) | ProbeResult::Differs(_) if late => {
+                ProbeState::NoAnswer("no answer in time".into())
             }
+            ProbeResult::NoAnswer(NoAnswer::Unanswered(why)) => ProbeState::NoAnswer(why),
+            ProbeResult::Differs(Some(remedy)) if remedy.when == Expect::Unanswered && self.asks_again(i) => return,
             ProbeResult::Differs(remedy) => {
-                ProbeState::Differs { remedy: remedy.map(|remedy| remedy.name), why: self.mismatch(step, &output) }
+                let named = remedy.filter(|remedy| remedy.when != Expect::Unanswered);
+                ProbeState::Differs { remedy: named.map(|remedy| remedy.name), why: self.mismatch(step, &output) }
             }
         };
         self.settle_answer(i, Answer { at, output: Some(output), state });

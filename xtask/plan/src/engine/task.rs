@@ -37,6 +37,10 @@ impl<'a> Task<'a> {
         Task { step, command, began, limit, stage: Stage::Running, until, stopped: false }
     }
 
+    pub(super) fn waits_for_driver(&self) -> bool {
+        self.stage == Stage::Running && machines::is_answered_in_turn(self.command)
+    }
+
     /// Ends it, harder than before. Whether to kill, and whether hard.
     pub(super) fn escalate(&mut self, now: Duration) -> Option<bool> {
         self.until = now.saturating_add(GRACE);

@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::board::State;
 use super::failure::{end, redacted, shown};
 use super::judge::{Captured, NoAnswer, ProbeResult, capture, explain, judge};
-use super::machine::{Engine, Mode, Stop};
+use super::machine::{Engine, Mode, Stop, limit_launches};
 use super::task::{Stage, Task};
 use super::{Action, Failure, StepEvent};
-use crate::{Remedy, StepKey};
+use crate::{Expect, Remedy, StepKey};
 use model::token::Token;
-use tool::{Capture, Exit, Output};
+use tool::{Capture, Exit, Output, TaskId};
 
 /// Shortest time between two probes of a confirming step.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -22,30 +22,39 @@ impl<'a> Engine<'a> {
     pub(super) fn answered(&mut self, task: &Task<'a>, output: Output) {
         let i = task.step;
         let confirming = self.board.state(i) == State::Confirming;
-        let plan = self.plan;
-        match judge(&plan.steps[i], &output, |t| value(&self.facts, &self.digests, t)) {
+        let step = &self.plan.steps[i];
+        let fallback = step.done_when.fallback.as_ref().filter(|fallback| **fallback == *task.command);
+        match judge(step, task.command, &output, |t| value(&self.facts, &self.digests, t)) {
+            ProbeResult::Matches(_) | ProbeResult::Differs(None) if fallback.is_some() && self.stop == Stop::No => {
+                self.ask_again(task, output, "it answers to another question alone");
+            }
             ProbeResult::Matches(captured) if captured.missing.is_empty() => {
                 self.store(captured.values);
-                self.satisfied(i);
+                self.matched(i);
             }
             _ if self.stop != Stop::No => self.board.set(i, State::Stopped),
             ProbeResult::NoAnswer(NoAnswer::MissingValues(names)) => self.miss_values(task, &names),
             ProbeResult::NoAnswer(NoAnswer::NoProgram) => self.fail(i, self.failure(task, output, end)),
             result if confirming => self.not_yet(task, output, &result),
             ProbeResult::Matches(_) => self.wait(i),
-            ProbeResult::NoAnswer(NoAnswer::NotEnded) => {
-                self.end_attempt(i, self.failure(task, output, no_answer));
+            ProbeResult::NoAnswer(NoAnswer::Unanswered(why)) => match &step.done_when.fallback {
+                Some(other) if fallback.is_none() => self.start(i, other, step.limits.ask, vec![]),
+                _ => self.ask_again(task, output, &why),
+            },
+            ProbeResult::Differs(remedy) => {
+                self.runs[i].unanswered = None;
+                self.act_on(task, output, remedy);
             }
-            ProbeResult::Differs(remedy) => self.act_on(task, output, remedy),
         }
     }
 
     /// Whether the output of another step's probe shows that a step matches.
     pub(super) fn matches_by(&mut self, i: usize, output: &Output) -> bool {
-        match judge(&self.plan.steps[i], output, |t| value(&self.facts, &self.digests, t)) {
+        let step = &self.plan.steps[i];
+        match judge(step, &step.done_when.ask, output, |t| value(&self.facts, &self.digests, t)) {
             ProbeResult::Matches(captured) if captured.missing.is_empty() => {
                 self.store(captured.values);
-                self.satisfied(i);
+                self.matched(i);
                 true
             }
             _ => false,
@@ -56,7 +65,8 @@ impl<'a> Engine<'a> {
         let i = task.step;
         let captured = if output.ok() { capture(task.command, &output) } else { Captured::default() };
         self.store(captured.values);
-        let accepted = output.ok() || task.command.ignore_exit && matches!(output.exit, Exit::Code(_));
+        let under_way = task.command.under_way.is_some_and(|text| Expect::Stderr(text.into()).holds(&output));
+        let accepted = output.ok() || (task.command.ignore_exit || under_way) && matches!(output.exit, Exit::Code(_));
         let is_final = task.command.final_exit.is_some_and(|code| output.exit == Exit::Code(code));
         let hopeless = is_final || output.exit == Exit::Missing || task.stage == Stage::Lost;
         if self.stop != Stop::No {
@@ -81,6 +91,7 @@ impl<'a> Engine<'a> {
             (Mode::CheckOnly | Mode::Skip, ..) => "prerequisite excluded by --only/--skip and not satisfied",
             (Mode::Apply, None, true) => "precondition failed (nothing to apply)",
             (Mode::Apply, Some(_), true) => return self.wait(i),
+            (Mode::Apply, Some(remedy), false) if self.may_pass(i, remedy, &output) => return,
             (Mode::Apply, _, false) => {
                 let remedy = remedy.map(|c| c.name);
                 if !self.board.place(i) {
@@ -97,6 +108,48 @@ impl<'a> Engine<'a> {
         };
         let why = format!("{no}: {}", self.explain(i, &output));
         self.fail(i, self.failure(task, output, |_, _| why));
+    }
+
+    /// Whether a state that time may mend is still given time. It is announced when it is first seen.
+    fn may_pass(&mut self, i: usize, remedy: &'a Remedy, output: &Output) -> bool {
+        let run = &mut self.runs[i];
+        let known = run.seen.filter(|(name, _)| *name == remedy.name);
+        let (_, since) = known.unwrap_or((remedy.name, self.now));
+        run.seen = Some((remedy.name, since));
+        let end = since.saturating_add(remedy.after);
+        if self.now >= end {
+            run.seen = None;
+            return false;
+        }
+        if known.is_none() {
+            let why = self.explain(i, output);
+            self.emit(StepEvent::Diagnosed { step: self.id(i), remedy: remedy.name, why });
+        }
+        self.pause(i, end);
+        true
+    }
+
+    /// No answer: the question is repeated for as long as a state may take to settle, then the attempt is over.
+    fn ask_again(&mut self, task: &Task<'a>, output: Output, why: &str) {
+        let i = task.step;
+        let first = self.runs[i].unanswered.is_none();
+        let settle = self.plan.steps[i].limits.settle;
+        let end = *self.runs[i].unanswered.get_or_insert(self.now.saturating_add(settle));
+        if self.now >= end {
+            self.runs[i].unanswered = None;
+            return self.end_attempt(i, self.failure(task, output, no_answer));
+        }
+        if first {
+            self.emit(StepEvent::Diagnosed { step: self.id(i), remedy: "no answer", why: why.to_owned() });
+        }
+        self.pause(i, end);
+    }
+
+    /// Asks again after a pause, within the same attempt.
+    fn pause(&mut self, i: usize, end: Duration) {
+        let pause = self.plan.steps[i].limits.pause.max(SHORTEST_PAUSE);
+        self.board.set(i, State::Pausing);
+        self.board.rest(i, self.now.saturating_add(pause).min(end));
     }
 
     /// A command failed: the rest of its attempt is dropped, and the probe decides.
@@ -131,7 +184,8 @@ impl<'a> Engine<'a> {
 
     fn not_yet(&mut self, task: &Task<'a>, output: Output, result: &ProbeResult<'_>) {
         let i = task.step;
-        if let Some(failure) = self.runs[i].failed.take() {
+        let unanswered = matches!(result, ProbeResult::NoAnswer(_)) && task.began < self.runs[i].settle_until;
+        if let Some(failure) = self.runs[i].failed.take_if(|_| !unanswered) {
             self.end_attempt(i, failure);
         } else if task.began < self.runs[i].settle_until {
             // Asked before the time was over: the output shows nothing of its end.
@@ -164,6 +218,19 @@ impl<'a> Engine<'a> {
 
     // ---- ends of steps ----
 
+    /// The probe matches; where a match must last, it is asked once more.
+    fn matched(&mut self, i: usize) {
+        let lasts = self.plan.steps[i].done_when.lasts;
+        let run = &mut self.runs[i];
+        let since = *run.matches.get_or_insert(self.now);
+        if run.began.is_some() || self.cache.query || self.now >= since.saturating_add(lasts) {
+            return self.satisfied(i);
+        }
+        run.alone = true;
+        self.board.set(i, State::Pausing);
+        self.board.rest(i, since.saturating_add(lasts));
+    }
+
     fn satisfied(&mut self, i: usize) {
         let run = &self.runs[i];
         let (state, note) = match run.began {
@@ -191,6 +258,24 @@ impl<'a> Engine<'a> {
         self.emit(StepEvent::Failed(Box::new(failure.clone())));
         self.failures.insert(i, failure);
         self.block_behind(i, &self.id(i));
+        for bound in self.board.bound_to(i) {
+            self.end_because_of(bound, i);
+        }
+    }
+
+    /// What cannot succeed without a step that failed for good is ended, not waited for.
+    fn end_because_of(&mut self, i: usize, failed: usize) {
+        let root = self.id(failed);
+        let running: Vec<TaskId> = self.tasks.iter().filter(|(_, task)| task.step == i).map(|(id, _)| *id).collect();
+        self.runs[i].ended_by = Some(failed);
+        for task in &running {
+            let hard = self.tasks.get_mut(task).and_then(|task| task.escalate(self.now));
+            self.actions.extend(hard.map(|hard| Action::Kill { task: *task, hard }));
+        }
+        if running.is_empty() {
+            self.block(i, root.clone());
+            self.block_behind(i, &root);
+        }
     }
 
     /// Blocks a step because of another, the root cause.
@@ -218,6 +303,7 @@ impl<'a> Engine<'a> {
             }
             self.actions.push(Action::Captured { name, value, secret });
         }
+        limit_launches(&mut self.board, &self.facts);
     }
 
     fn explain(&self, i: usize, output: &Output) -> String {

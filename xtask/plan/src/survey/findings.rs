@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::overview::{ClusterView, NodeView, Overview};
-use super::{Answer, Answers, ProbeState, words};
+use super::{Answer, Answers, ProbeState, clock_at_start, words};
 use crate::bootstrap::host::driver_key;
 use crate::bootstrap::kube_path;
 use crate::bootstrap::node::{EXPIRING, RENEW_DAYS};
@@ -19,7 +19,7 @@ const SKEW: i64 = 5;
 const FULL: u64 = 85;
 
 /// States of a step whose remedies create and replace nothing.
-const SAFE: [&str; 3] = ["moved", "unsealed", EXPIRING[0]];
+const SAFE: [&str; 4] = ["moved", "unsealed", "unreachable", EXPIRING[0]];
 
 const CERTIFICATES: &str = "certificates of ";
 
@@ -166,9 +166,8 @@ fn clock_step(cluster: &Cluster, node: &Node) -> StepKey {
 /// Seconds that a node's clock is behind this machine's, each at the time of its answer.
 fn behind(answers: &Answers, state: &StepKey) -> Option<i64> {
     let (machine, node) = (answers.get("host/machine")?, answers.get(state)?);
-    let clock = |answer: &Answer| i64::try_from(answer.json()["clock"].as_u64()?).ok();
-    let between = node.at.as_secs_f64() - machine.at.as_secs_f64();
-    Some(clock(machine)? + between.round() as i64 - clock(node)?)
+    let clock = |answer: &Answer| Some(clock_at_start(answer.json()["clock"].as_u64()?, answer.at));
+    Some(clock(machine)? - clock(node)?)
 }
 
 fn disk_pressure(vm: &Machine, row: &NodeView) -> Option<Finding> {

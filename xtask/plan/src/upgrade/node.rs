@@ -127,7 +127,6 @@ impl Here<'_> {
         let mark = |how_far| self.kubectl.mark(vm, Some(how_far));
         let by_hand = Expect::Match(r" cordoned=true upgrade=$".into());
         self.known("drain", format!("move everything from {vm} to other nodes"), want)
-            .remedy("no answer", Expect::Exit(0).negated(), [])
             .remedy("cordoned by hand", by_hand, [mark("drained-cordoned")])
             .act([mark("begun"), self.kubectl.drain(vm, DRAIN), mark("drained")])
             .limits(Limits::QUICK.minutes(DRAIN / 60 + 3).settle(120).attempts(3, 10))
@@ -150,7 +149,6 @@ impl Here<'_> {
         let new = self.new_kubelet();
         let title = format!("start the new kubelet of {}", self.vm);
         self.known("restart", title, Expect::Match(format!("{new}True ")))
-            .remedy("no answer", Expect::Exit(0).negated(), [])
             .remedy("starting", Expect::Match(new), [])
             .act([guest::restart_kubelet(&self.vm)])
             .limits(Limits::QUICK.settle(300).attempts(2, 5))
@@ -162,7 +160,6 @@ impl Here<'_> {
         let vm = self.vm.name();
         let unmark = self.kubectl.mark(vm, None);
         self.known("uncordon", format!("let pods onto {vm} again"), Expect::Match(r" upgrade=$".into()))
-            .remedy("no answer", Expect::Exit(0).negated(), [])
             .remedy("cordoned by hand", Expect::Match(r" upgrade=\w+-cordoned$".into()), [unmark.clone()])
             .act([self.kubectl.uncordon(vm), self.kubectl.scheduled(DRAIN), unmark])
             .limits(Limits::QUICK.minutes(DRAIN / 60 + 3).settle(60).attempts(3, 5))

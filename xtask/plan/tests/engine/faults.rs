@@ -159,16 +159,116 @@ fn no_answer_is_not_a_no() {
         &[
             "0s $ kubectl ask a",
             "10s kill kubectl ask a",
-            "10s retry a after 1 in 2s: the check did not complete: timed out after 10s",
             "12s $ kubectl ask a",
-            "13s failed a 2/2: the check did not complete: signal 9",
+            "15s $ kubectl ask a",
+            "16s retry a after 1 in 2s: the check did not complete: signal 9",
+            "18s $ kubectl ask a",
+            "21s $ kubectl ask a",
+            "24s $ kubectl ask a",
+            "25s failed a 2/2: the check did not complete: signal 9",
         ],
     );
 }
 
 #[test]
+fn an_error_of_a_question_is_no_answer_and_is_asked_again() {
+    let away = || says(2, "").stderr("Unable to connect to the server: context deadline exceeded");
+    let script = ScriptedWorld::new().on("ask a", [away(), yes()]);
+    let log = ["0s $ kubectl ask a", "3s $ kubectl ask a", "4s unchanged a"];
+    check([step("a", &[])], script, &log);
+}
+
+#[test]
+fn after_a_failed_command_no_answer_does_not_end_the_attempt() {
+    let script = ScriptedWorld::new().on("ask a", [no(), ends(Exit::Signal(9)), yes()]).on("act a", [fails()]);
+    let log = [
+        "0s $ kubectl ask a",
+        "1s $ kubectl act a",
+        "2s $ kubectl ask a",
+        "5s $ kubectl ask a",
+        "6s done a in 5s, already satisfied",
+    ];
+    check([step("a", &[])], script, &log);
+}
+
+#[test]
+fn another_question_may_show_that_a_remedy_is_called_for_and_never_the_act() {
+    let asks_twice = || {
+        with(step("a", &[]), |s| {
+            s.done_when.fallback = Some(Command::ask(Tool::Kubectl, ["list"]));
+            s.remedies = vec![remedy("stopped", "stopped", &["start a"])];
+        })
+    };
+    let silent = || ends(Exit::Signal(9));
+    let script = ScriptedWorld::new().on("ask a", [silent(), yes()]).on("list", [says(0, "stopped")]);
+    let log =
+        ["0s $ kubectl ask a", "1s $ kubectl list", "2s $ kubectl start a", "3s $ kubectl ask a", "4s done a in 2s"];
+    check([asks_twice()], script.on("start a", [well()]), &log);
+    let script = ScriptedWorld::new().on("ask a", [silent(), yes()]).on("list", [no()]);
+    let log = ["0s $ kubectl ask a", "1s $ kubectl list", "4s $ kubectl ask a", "5s unchanged a"];
+    check([asks_twice()], script, &log);
+}
+
+#[test]
+fn a_state_that_may_pass_is_given_its_time_before_its_remedy() {
+    let boots = |answers: Vec<_>| {
+        let remedy = Remedy { after: Duration::from_secs(5), ..remedy("unknown", "unknown", &["kill a"]) };
+        let script = ScriptedWorld::new().on("ask a", answers).on("kill a", [well()]);
+        (with(step("a", &[]), |s| s.remedies = vec![remedy]), script)
+    };
+    let (step, script) = boots(vec![says(0, "unknown"), says(0, "unknown"), yes()]);
+    check([step], script, &["0s $ kubectl ask a", "3s $ kubectl ask a", "6s $ kubectl ask a", "7s unchanged a"]);
+    let unknown = || says(0, "unknown");
+    let (step, script) = boots(vec![unknown(), unknown(), unknown(), yes()]);
+    let log = [
+        "0s $ kubectl ask a",
+        "3s $ kubectl ask a",
+        "6s $ kubectl ask a",
+        "7s $ kubectl kill a",
+        "8s $ kubectl ask a",
+        "9s done a in 2s",
+    ];
+    check([step], script, &log);
+}
+
+#[test]
+fn a_match_that_must_last_is_asked_once_more() {
+    let lasting = || with(step("a", &[]), |s| s.done_when.lasts = Duration::from_secs(20));
+    let script = ScriptedWorld::new().on("ask a", [yes()]);
+    check([lasting()], script, &["0s $ kubectl ask a", "21s $ kubectl ask a", "22s unchanged a"]);
+    let script = ScriptedWorld::new().on("ask a", [yes(), no(), yes()]).on("act a", [well()]);
+    let log =
+        ["0s $ kubectl ask a", "21s $ kubectl ask a", "22s $ kubectl act a", "23s $ kubectl ask a", "24s done a in 2s"];
+    check([lasting()], script, &log);
+}
+
+#[test]
+fn time_does_not_pass_while_an_earlier_command_keeps_the_driver_from_answering() {
+    let multipass = |id, words: &[&str]| {
+        let ask = Command::ask(Tool::Multipass, words.iter().copied());
+        with(step(id, &[]), |s| (s.done_when.ask, s.limits.attempts, s.limits.settle) = (ask, 1, Duration::ZERO))
+    };
+    let mut stop = multipass("stop", &["list", "a"]);
+    stop.act = vec![Command::act(Tool::Multipass, ["stop", "a"])];
+    let mut asks = multipass("ask", &["info", "b"]);
+    asks.after = vec![];
+    let script = |stops: u64| {
+        ScriptedWorld::new()
+            .on_multipass("list a", [no(), yes()])
+            .on_multipass("stop a", [well().after(stops)])
+            .on_multipass("info b", [yes().after(35)])
+    };
+    let outcome = run(&plan([stop.clone(), asks.clone()]), &mut script(34));
+    assert_eq!((outcome.done, outcome.failed.len()), (vec!["stop".into()], 1), "it began before the stop");
+    asks.needs = vec!["wait".into()];
+    let wait = with(step("wait", &[]), |s| s.done_when.want = Expect::Stdout(String::new()));
+    let outcome = run(&plan([stop, wait, asks]), &mut script(34).on("ask wait", [well().after(3)]));
+    assert!(outcome.failed.is_empty(), "{:?}", outcome.failed);
+}
+
+#[test]
 fn a_remedy_may_handle_no_answer() {
-    let hung = Remedy { name: "hung", when: Expect::Not(Box::new(Expect::Exit(0))), act: vec![kubectl("restart a")] };
+    let hung = Remedy { when: Expect::Unanswered, ..remedy("hung", "", &["restart a"]) };
     let script = ScriptedWorld::new().on("ask a", [hangs(0), yes()]).on("restart a", [well()]);
     let outcome = run(&plan([with(step("a", &[]), |s| s.remedies = vec![hung])]), &mut { script });
     assert_eq!(outcome.done, ["a"]);

@@ -21,7 +21,12 @@ fn kubectl(args: &str) -> Command {
 }
 
 fn remedy(name: &'static str, answer: &str, act: &[&str]) -> Remedy {
-    Remedy { name, when: Expect::Stdout(answer.to_owned()), act: act.iter().map(|a| kubectl(a)).collect() }
+    Remedy {
+        name,
+        when: Expect::Stdout(answer.to_owned()),
+        after: Duration::ZERO,
+        act: act.iter().map(|a| kubectl(a)).collect(),
+    }
 }
 
 /// Runs all steps of a plan with two jobs.

@@ -166,3 +166,49 @@ fn an_interrupt_in_a_pause_is_an_end() {
     let outcome = run(&plan([step("a", &[])]), &mut { script });
     assert_eq!(outcome.stopped, ["a"]);
 }
+
+#[test]
+fn what_cannot_succeed_without_a_failed_step_is_ended_at_once() {
+    let join = |id, needs: &[&str]| with(step(id, needs), |s| s.binds_to = vec!["init".into()]);
+    let init = with(step("init", &[]), |s| s.limits.attempts = 1);
+    let steps = [init, join("join", &[]), join("late", &["join"]), step("behind", &["join"])];
+    let script = ScriptedWorld::new()
+        .on("ask init", [no()])
+        .on("act init", [fails().after(5)])
+        .on("ask join", [no()])
+        .on("act join", [hangs(0)]);
+    let outcome = check(
+        steps,
+        script,
+        &[
+            "0s $ kubectl ask init",
+            "0s $ kubectl ask join",
+            "1s $ kubectl act init",
+            "1s $ kubectl act join",
+            "6s $ kubectl ask init",
+            "7s failed init 1/1: exit 1",
+            "7s kill kubectl act join",
+            "7s blocked late by init",
+            "7s blocked join by init",
+            "7s blocked behind by init",
+        ],
+    );
+    assert_eq!((outcome.failed.len(), outcome.blocked.len()), (1, 3));
+}
+
+#[test]
+fn launches_leave_a_core_to_the_drivers_daemon() {
+    let launch = |id| with(step(id, &[]), |s| s.pool = Pool::Launch);
+    let mut plan = plan(["a", "b", "c"].map(launch));
+    plan.pools = BTreeMap::from([(Pool::Launch, 3)]);
+    for (cores, most) in [("1", 1), ("2", 1), ("3", 2), ("12", 3)] {
+        let script = ["a", "b", "c"].iter().fold(ScriptedWorld::new(), |script, id| {
+            script.on(&format!("ask {id}"), [no(), yes()]).on(&format!("act {id}"), [well().after(10)])
+        });
+        let mut script = script;
+        let facts = BTreeMap::from([("host.cpus".to_owned(), cores.to_owned())]);
+        script.run(Engine::new(&plan, plan.ids(), facts, 5));
+        let together = script.log.iter().filter(|line| line.starts_with("1s $ kubectl act")).count();
+        assert_eq!(together, most, "{cores} cores: {:#?}", script.log);
+    }
+}

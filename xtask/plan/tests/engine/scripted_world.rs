@@ -56,6 +56,11 @@ impl Answer {
         self.after = Some(seconds);
         self
     }
+
+    pub(crate) fn stderr(mut self, text: &str) -> Answer {
+        self.output.stderr = text.to_owned();
+        self
+    }
 }
 
 /// What happens besides the ends of commands.
@@ -85,6 +90,11 @@ impl ScriptedWorld {
     /// Answers to `kubectl COMMAND`, one after another; the last again and again.
     pub fn on(mut self, command: &str, answers: impl IntoIterator<Item = Answer>) -> ScriptedWorld {
         self.answers.insert(format!("kubectl {command}"), answers.into_iter().collect());
+        self
+    }
+
+    pub(crate) fn on_multipass(mut self, command: &str, answers: impl IntoIterator<Item = Answer>) -> ScriptedWorld {
+        self.answers.insert(format!("multipass {command}"), answers.into_iter().collect());
         self
     }
 

@@ -82,6 +82,7 @@ fn a_power_cut_in_the_middle_leaves_half_an_init() {
     assert!(sim.state("app1-cp")["control_plane"] == "busy");
     sim.ok("multipass stop app1-cp");
     assert_eq!(sim.wait_for(task).exit, Exit::Code(255));
+    sim.ok("multipass start app1-cp");
     assert_eq!(sim.state("app1-cp")["control_plane"], "partial");
     sim.fails(&format!("multipass exec -n app1-cp -- {KUBEADM}"), 1, "/var/lib/etcd is not empty");
 }

@@ -54,8 +54,8 @@ pub(super) fn look(
         let text = format!("each cluster from {} peers, of all links their ends are asked", survey::TRIED_FROM);
         session.shell.status(Severity::Dim, "Trying", &text);
     }
-    let (answers, facts) = query::outputs(session, world, &plan)?;
-    let found = judge(&Survey { fleet, scope, answers: &answers, facts: &facts });
+    let (answers, facts, times) = query::outputs(session, world, &plan)?;
+    let found = judge(&Survey { fleet, scope, answers: &answers, facts: &facts, times: &times });
     Ok(Seen { found, answers, facts })
 }
 

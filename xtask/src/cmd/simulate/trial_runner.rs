@@ -224,7 +224,7 @@ impl<'a> Worker<'a> {
 /// Why an outcome is not a success.
 fn unfinished(outcome: &Outcome) -> Option<String> {
     if let Some(failure) = outcome.failed.first() {
-        let stderr = failure.output.stderr.lines().last().unwrap_or_default();
+        let stderr = failure.output.reason().unwrap_or_default();
         return Some(format!("{}: {} ($ {}) {stderr}", failure.step, failure.why, failure.command));
     }
     let blocked = outcome.blocked.first().map(|(step, by)| format!("{step} is blocked by {by}"));

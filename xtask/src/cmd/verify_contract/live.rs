@@ -64,7 +64,7 @@ pub fn within(
     let plan = live::plan(fleet, clusters, state);
     let checks = format!("{} on {}", format::count(plan.steps.len(), "check"), clusters.join(", "));
     session.shell.status(Severity::Dim, "Running", &checks);
-    let (answers, _) = query::outputs(session, world, &plan)?;
+    let (answers, ..) = query::outputs(session, world, &plan)?;
     let answers: Answers = answers
         .into_iter()
         .map(|(id, output)| (id, redact::output(&output, &|text| session.workspace.redact(text).into_owned())))

@@ -257,7 +257,7 @@ impl Play<'_, '_> {
 
     fn observe(&mut self, session: &mut Session) -> Result<Answers, CmdError> {
         let plan = steps::observe(&self.drill.inputs.fleet, &self.files);
-        query::outputs(session, &mut self.watch, &plan).map(|(answers, _)| answers)
+        query::outputs(session, &mut self.watch, &plan).map(|(answers, ..)| answers)
     }
 
     fn tidy(&mut self, session: &mut Session) {
@@ -278,8 +278,7 @@ fn failed(outcome: &Outcome) -> bool {
 
 /// Why a step failed, in one line.
 fn why(failure: &plan::engine::Failure) -> String {
-    let said = failure.output.stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
-    said.map_or_else(|| failure.why.clone(), |said| format!("{}: {said}", failure.why))
+    failure.output.reason().map_or_else(|| failure.why.clone(), |said| format!("{}: {said}", failure.why))
 }
 
 /// The platform is not back; the mark stays.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{keeping, pace};
-use crate::live::{LiveContext, Site, probes, reason};
+use crate::live::{LiveContext, Site, probes};
 use crate::rendered_state::{ClusterManifests, Document};
 use model::fleet::{Cluster, Role};
 use model::units::{format_hours, parse_duration, parse_utc};
@@ -152,5 +152,5 @@ fn exists(ctx: &mut LiveContext<'_>, site: &Site<'_>, wanted: &Document, states:
 
 /// The API server answered, and there is no such object.
 fn not_found(output: &Output) -> bool {
-    output.exit == Exit::Code(1) && reason(output).contains("(NotFound)")
+    output.exit == Exit::Code(1) && output.stderr.contains("(NotFound)")
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::pod_security;
 use super::policies::{self, Covered};
-use crate::live::{LiveContext, Site, UNASKED, probes, reason};
+use crate::live::{LiveContext, Site, UNASKED, probes};
 use crate::rendered_state::ClusterManifests;
 use model::fleet::{Cluster, Role};
 use plan::{Expect, Step};
@@ -181,7 +181,7 @@ pub(super) fn admission(output: &Output) -> Admission {
     } else if text.contains(HOOK) && text.contains("denied the request") {
         Admission::ByKyverno
     } else {
-        Admission::Unknown(reason(output))
+        Admission::Unknown(output.reason_or_end())
     }
 }
 
@@ -204,7 +204,7 @@ fn expect(
         return true;
     }
     let named = others.iter().find(|(other, _)| *other == got).map(|(_, name)| (*name).to_owned());
-    let got = named.or_else(|| output.map(reason)).unwrap_or_default();
+    let got = named.or_else(|| output.map(Output::reason_or_end)).unwrap_or_default();
     ctx.breach(site.name(), what, subject, want, &got, hint);
     false
 }

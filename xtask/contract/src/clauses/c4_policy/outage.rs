@@ -7,6 +7,7 @@ use crate::outage::{ClusterSnapshot, OutageContext};
 use model::fleet::Cluster;
 use plan::Step;
 use render::drill::REFUSED;
+use tool::Output;
 
 pub(super) fn observations(cluster: &Cluster) -> Vec<Step> {
     let ask = kubectl(cluster).offer("-").stdin_file(REFUSED);
@@ -28,7 +29,7 @@ fn denied(ctx: &mut OutageContext<'_>, snapshot: &ClusterSnapshot, when: &str) {
     let got = match output.map(admission) {
         Some(Admission::ByKyverno) => return,
         Some(Admission::Admitted) => "it is admitted".to_owned(),
-        Some(_) => format!("another answer: {}", output.and_then(|o| o.stderr.lines().next()).unwrap_or_default()),
+        Some(_) => format!("another answer: {}", output.map(Output::reason_or_end).unwrap_or_default()),
         None => "no answer".to_owned(),
     };
     let want = format!("a pod without version, registry and limits is denied {when}");

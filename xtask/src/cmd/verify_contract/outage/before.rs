@@ -90,8 +90,8 @@ fn running(session: &mut Session, play: &mut Play<'_, '_>) -> Result<Vec<Problem
 
 fn meshed(session: &mut Session, fleet: &Fleet, watch: &mut Watch<'_>) -> Result<Vec<mesh::Finding>, CmdError> {
     let scope = MeshScope::all(fleet);
-    let (answers, facts) = query::outputs(session, watch, &questions(fleet, &scope))?;
-    Ok(mesh::judge(&Survey { fleet, scope: &scope, answers: &answers, facts: &facts }))
+    let (answers, facts, times) = query::outputs(session, watch, &questions(fleet, &scope))?;
+    Ok(mesh::judge(&Survey { fleet, scope: &scope, answers: &answers, facts: &facts, times: &times }))
 }
 
 /// Waits for the mesh. When it was green; or, once patience is over, the most likely cause.

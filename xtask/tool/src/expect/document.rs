@@ -21,7 +21,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Its JSON document, if the command succeeded.
-    pub(super) fn document(&self) -> Result<&Value, String> {
+    pub fn document(&self) -> Result<&Value, String> {
         is_exit(self.output, 0)?;
         self.json.get_or_init(|| json(&self.output.stdout)).as_ref().map_err(Clone::clone)
     }
