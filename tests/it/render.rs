@@ -369,8 +369,10 @@ fn node_preparation_uses_the_fleet_versions() {
     let user_data = &documents(text)[0];
     let written = user_data["write_files"].as_array().expect("a list");
     let content = |path: &str| written.iter().find(|file| file["path"] == path).expect(path)["content"].clone();
-    let want = "K8S_MINOR=v1.35\nK8S_PATCH=1.35.7\nPAUSE_IMAGE=registry.k8s.io/pause:3.10.1\n";
-    assert_eq!(content("/etc/archipelago/prep.env"), want);
+    let want = "K8S_MINOR=v1.35\nK8S_PATCH=1.35.7\nPAUSE_IMAGE=registry.k8s.io/pause:3.10.1\nEGRESS=pkgs.k8s.io,";
+    let env = content("/etc/archipelago/prep.env");
+    let env = env.as_str().expect("text");
+    assert!(env.starts_with(want) && env.contains(",registry-1.docker.io,") && env.lines().count() == 4, "{env}");
     assert_eq!(render::cloud_init::prep_marker(&fleet()), "k8s=1.35.7 pause=registry.k8s.io/pause:3.10.1");
     for script in render::cloud_init::SCRIPTS {
         assert_eq!(content(&format!("/usr/local/sbin/{script}")), data()[&format!("infra/node/{script}")], "verbatim");

@@ -59,6 +59,34 @@ fn preparation_retries_on_network_errors() {
 }
 
 #[test]
+fn unreachable_hosts_are_named_with_the_reason() {
+    let Some(node) = ubuntu("2.2.1") else { return };
+    let env = node.read("etc/archipelago/prep.env") + "EGRESS=pkgs.k8s.io,ghcr.io,quay.io,registry-1.docker.io\n";
+    node.write("etc/archipelago/prep.env", &env);
+    // As curl 8 answers.
+    let curl = r#"case "$*" in
+      *pkgs.k8s.io*) printf 404 ;;
+      *ghcr.io*) echo 'curl: (6) Could not resolve host: ghcr.io' >&2; printf 000; exit 6 ;;
+      *quay.io*) echo 'curl: (28) Failed to connect to quay.io port 443 after 10001 ms: Timeout was reached' >&2
+        printf 000; exit 28 ;;
+      *) printf 429 ;;
+    esac"#;
+    node.stub("curl", curl);
+    let done = node.run("node-prep", &[], "");
+    assert_eq!(done.code, Some(1));
+    let first: Vec<&str> = done.stderr.lines().take(4).collect();
+    let want = [
+        "node-prep: cannot reach ghcr.io from here: curl: (6) Could not resolve host: ghcr.io",
+        "node-prep: cannot reach quay.io from here: curl: (28) Failed to connect to quay.io port 443 after 10001 ms: \
+         Timeout was reached",
+        "node-prep: registry-1.docker.io limits requests from here: HTTP 429",
+        "node-prep: try 1 of 8 failed, next in 3s: egress",
+    ];
+    assert_eq!(first, want);
+    assert!(!node.calls().iter().any(|call| call.starts_with("apt-get")), "nothing is installed");
+}
+
+#[test]
 fn failed_preparation_leaves_no_marker() {
     let Some(node) = ubuntu("2.2.1") else { return };
     node.stub("apt-get", "exit 100");

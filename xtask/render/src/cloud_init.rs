@@ -165,11 +165,16 @@ pub fn prep_marker(fleet: &Fleet) -> String {
     format!("k8s={} pause={}", fleet.versions.kubeadm, pause_image(fleet))
 }
 
-/// Versions for `node-prep`, which sources it: shell assignments without spaces.
+/// Versions for `node-prep` and the hosts it needs, unless a mirror stands before them. It sources them: shell
+/// assignments without spaces.
 fn prep_env(fleet: &Fleet) -> String {
     let kubeadm = &fleet.versions.kubeadm;
     let image = pause_image(fleet);
-    format!("K8S_MINOR=v{}.{}\nK8S_PATCH={kubeadm}\nPAUSE_IMAGE={image}\n", kubeadm.major, kubeadm.minor)
+    let registries = REGISTRIES.iter().filter(|_| fleet.registry.mirror.is_none());
+    let hosts = registries.map(|(_, server)| server.trim_start_matches("https://"));
+    let egress = ["pkgs.k8s.io"].into_iter().chain(hosts).collect::<Vec<_>>().join(",");
+    let minor = format!("v{}.{}", kubeadm.major, kubeadm.minor);
+    format!("K8S_MINOR={minor}\nK8S_PATCH={kubeadm}\nPAUSE_IMAGE={image}\nEGRESS={egress}\n")
 }
 
 fn write_files(fleet: &Fleet, data: &Data) -> Result<Value, Vec<Problem>> {
