@@ -45,7 +45,9 @@ pub struct Cli {
 pub fn parse(args: &[OsString], terminal: bool) -> Result<(Command, Flags), clap::Error> {
     // `help stop` is `stop --help`.
     let args: Vec<OsString> = match args {
-        [program, help, command @ ..] if help == "help" => [&[program.clone()], command, &["--help".into()]].concat(),
+        [program, help, command @ ..] if help == "help" => {
+            [std::slice::from_ref(program), command, &["--help".into()]].concat()
+        }
         args => args.to_vec(),
     };
     let definition = Cli::command();
