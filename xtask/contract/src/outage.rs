@@ -9,6 +9,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Clause, Finding, Report};
@@ -16,7 +17,7 @@ use model::problem::At;
 use tool::Output;
 
 /// Answers of one cluster by observation: `secret`, `requests`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterSnapshot(pub BTreeMap<String, Output>);
 
 impl ClusterSnapshot {
@@ -31,7 +32,7 @@ impl ClusterSnapshot {
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct App {
     pub name: String,
     pub nodes: usize,
@@ -50,7 +51,7 @@ pub struct App {
 }
 
 /// How long each part of the drill took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Clock {
     /// From the first VM that stopped to the first that was started again.
     pub outage: Duration,
@@ -97,8 +98,19 @@ pub struct Measured {
     pub findings: Vec<Finding>,
 }
 
-/// Judges an outage. `mesh` is when the mesh was healthy again, or why not; `report` shows where what decides is written.
-pub fn judge(apps: &[App], clock: Clock, mesh: &Result<Duration, String>, report: &Report) -> Measured {
+/// Everything that was observed in an outage: what [`judge`] needs, and a report keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    pub apps: Vec<App>,
+    pub clock: Clock,
+    /// When the mesh was healthy again, or why not.
+    pub mesh: Result<Duration, String>,
+}
+
+/// Judges an outage; `report` shows where what decides is written.
+pub fn judge(observed: &Observed, report: &Report) -> Measured {
+    let Observed { apps, clock, mesh } = observed;
+    let clock = *clock;
     let mut measured = Measured { clock, measurements: vec![], findings: vec![] };
     for clause in Clause::all() {
         for app in apps {

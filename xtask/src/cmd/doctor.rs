@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::exit::{CmdError, CmdResult, DONE, FAILED, PRECONDITION};
 use super::inputs::Inputs;
 use super::run_plan::facts;
-use super::{Session, inputs, preflight_help, query, run_plan, status, world_factory};
+use super::{Session, drill_marker, inputs, preflight_help, query, run_plan, status, world_factory};
 use crate::cli::Format;
 use crate::ui::doctor;
 use crate::ui::shell::{Severity, Volume};
@@ -22,6 +22,7 @@ use tool::helm::Helm;
 /// Problems of the input.
 pub fn run(session: &mut Session, fix: bool) -> CmdResult {
     let inputs = inputs::load(session)?;
+    drill_marker::name_run(session);
     world_factory::with_world(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
         diagnose(session, world, &inputs, fix)
     })

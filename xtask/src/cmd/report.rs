@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
-use super::verify_contract::record::{self, ANSWERS};
+use super::verify_contract::record::{self, ANSWERS, OBSERVED};
 use super::verify_contract::{model as drill_model, rendered};
 use super::{Session, inputs, show};
 use crate::ui::contract::{Excused, Results, json as verdicts};
 use crate::ui::shell::Severity;
+use contract::outage::{Observed, judge};
 use contract::{RenderedState, Report};
 use exec::workspace::sha256_of;
 use model::problem::Problem;
@@ -30,18 +32,24 @@ pub fn verify(session: &mut Session, folder: Option<&str>) -> CmdResult {
         let what = format!("no report in {}/reports", session.out());
         return Err(CmdError::new(USAGE, Problem::new(what).hint(hint)));
     };
-    let folder = session.workspace.out().join("reports").join(&name);
+    let folder = place(session, &name);
     let read = |file: &str| session.workspace.read(&folder.join(file)).map_err(CmdError::with(USAGE));
     let (text, page, sums) = (read("report.json")?, read("report.html")?, read("SHA256SUMS")?);
     let log = if sums.contains(ANSWERS) { Some(read(ANSWERS)?) } else { None };
+    let observed = if sums.contains(OBSERVED) { Some(read(OBSERVED)?) } else { None };
     let shown = session.workspace.shown(&folder).to_owned();
-    let files = [("report.json", Some(&text)), ("report.html", Some(&page)), (ANSWERS, log.as_ref())];
+    let files = [
+        ("report.json", Some(&text)),
+        ("report.html", Some(&page)),
+        (ANSWERS, log.as_ref()),
+        (OBSERVED, observed.as_ref()),
+    ];
     let files: Vec<(&str, &str)> = files.into_iter().filter_map(|(name, text)| Some((name, text?.as_str()))).collect();
     let mut wrong = changed(&shown, &sums, &files);
     let record: Value = serde_json::from_str(&text).map_err(|e| {
         CmdError::new(USAGE, Problem::new(format!("no JSON: {e}")).at(format!("{shown}/report.json"), None))
     })?;
-    wrong.extend(differs(session, &shown, &record, log.as_deref())?);
+    wrong.extend(differs(session, &shown, &record, (log.as_deref(), observed.as_deref()))?);
     if wrong.is_empty() {
         session.shell.status(
             Severity::Success,
@@ -52,6 +60,18 @@ pub fn verify(session: &mut Session, folder: Option<&str>) -> CmdResult {
     }
     show(session, &wrong);
     Ok(FAILED)
+}
+
+/// The folder of a report: a path from where the user stands, as commands print it, or its name below `out/reports`.
+fn place(session: &Session, name: &str) -> Utf8PathBuf {
+    let space = &session.workspace;
+    let of_file = |path: Utf8PathBuf| match path.extension() {
+        Some("html" | "json") => path.parent().map(Utf8Path::to_owned).unwrap_or_default(),
+        _ => path,
+    };
+    let typed = [session.cwd.join(name), space.root().join(name)].map(of_file);
+    let there = typed.into_iter().find(|folder| space.exists(folder.join("report.json").as_str()));
+    there.unwrap_or_else(|| space.out().join("reports").join(name))
 }
 
 /// Files that do not match the digests beside them.
@@ -65,7 +85,12 @@ fn changed(folder: &str, sums: &str, files: &[(&str, &str)]) -> Vec<Problem> {
 }
 
 /// Every file that has changed since the report, and every verdict that re-evaluation gives differently.
-fn differs(session: &mut Session, folder: &str, record: &Value, log: Option<&str>) -> Result<Vec<Problem>, CmdError> {
+fn differs(
+    session: &mut Session,
+    folder: &str,
+    record: &Value,
+    (log, observed): (Option<&str>, Option<&str>),
+) -> Result<Vec<Problem>, CmdError> {
     let inputs = inputs::load(session)?;
     let state = RenderedState::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
     let mut state = state.map_err(CmdError::all(USAGE))?;
@@ -85,6 +110,13 @@ fn differs(session: &mut Session, folder: &str, record: &Value, log: Option<&str
     wrong.extend(verdicts_that_differ("static tier", &record["contract"], &today["contract"], &at));
     if record["drill"] != today["drill"] {
         wrong.push(Problem::new("re-evaluating the drill differs from the report").at(&at, None));
+    }
+    if let Some(observed) = observed {
+        let measured = serde_json::from_str::<Observed>(observed).map(|observed| judge(&observed, &report));
+        let simulated = record["simulated"] == true;
+        if measured.map_or(Value::Null, |measured| verdicts::measured(&measured, simulated)) != record["measured"] {
+            wrong.push(Problem::new("re-evaluating what the drill observed differs from the report").at(&at, None));
+        }
     }
     if record.get("live").is_some() {
         wrong.extend(answers_that_differ(&state, &report, record, log.unwrap_or_default(), &at));

@@ -2,7 +2,7 @@
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::inputs::Inputs;
-use super::{Session, drift, inputs, query, run_plan, world_factory};
+use super::{Session, drift, drill_marker, inputs, query, run_plan, world_factory};
 use crate::cli::Format;
 use crate::ui::shell::Severity;
 use crate::ui::status;
@@ -20,6 +20,7 @@ use tool::helm::Helm;
 /// Problems of the input.
 pub fn run(session: &mut Session) -> CmdResult {
     let inputs = inputs::load(session)?;
+    drill_marker::name_run(session);
     world_factory::with_world(session, None, &inputs.bootstrap(Helm::V4), &mut |session, world| {
         let survey = self::survey(session, world, &inputs)?;
         let links = mesh_links(session, world, &inputs, &survey.answers)?;

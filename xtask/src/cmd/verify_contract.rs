@@ -21,9 +21,10 @@ use crate::ui::format;
 use crate::ui::shell::Severity;
 use ::model::fleet::Role;
 use ::model::problem::{At, Problem};
+use contract::outage::judge;
 use contract::{Clause, Finding, RenderedState, Report};
 use exec::workspace::clock;
-use live::Looked;
+use record::Evidence;
 
 /// Runs the tiers.
 ///
@@ -55,11 +56,15 @@ pub fn run(session: &mut Session, asked: &VerifyContract) -> CmdResult {
         return if asked.live { live::printed(session, &inputs, &state) } else { outage::print(session, &plot) };
     }
     let mut looked = asked.live.then(|| live::look(session, &inputs, &state)).transpose()?;
-    let drill = asked.drill.map(|_| run_drill(session, &plot)).transpose()?;
+    let (drill, ran) = asked.drill.map(|_| run_drill(session, &plot)).transpose()?.unzip();
+    let ran = ran.flatten();
     if looked.is_some() || drill.is_some() {
-        let live = looked.as_ref().map(|l| &l.live);
+        // A drill asked before it stopped anything.
+        let asked = looked.as_ref().or(ran.as_ref().map(|ran| &ran.looked));
+        let live = asked.map(|l| &l.live);
         let results = Results { report: &report, live, drill: drill.as_ref(), excused: &excused };
-        write_report(session, &inputs, &results, looked.as_ref())?;
+        let evidence = Evidence { looked: asked, observed: ran.as_ref().map(|ran| &ran.observed) };
+        write_report(session, &inputs, &results, evidence)?;
     }
     report.verdicts.retain(|v| wanted.contains(&v.clause));
     if let Some(looked) = &mut looked {
@@ -96,7 +101,7 @@ pub fn before_building(session: &mut Session, inputs: &Inputs) -> Result<(), Cmd
 }
 
 /// The drill: as a model, and then on machines. Machines of a broken contract are not stopped, not even simulated ones.
-fn run_drill(session: &mut Session, plot: &outage::Drill<'_>) -> Result<Drill, CmdError> {
+fn run_drill(session: &mut Session, plot: &outage::Drill<'_>) -> Result<(Drill, Option<outage::Ran>), CmdError> {
     let model = model::simulate(plot.state, plot.report)?;
     let broken = session.flags.simulate && breached(plot.report, plot.excused).next().is_some();
     if broken {
@@ -106,8 +111,9 @@ fn run_drill(session: &mut Session, plot: &outage::Drill<'_>) -> Result<Drill, C
             "the machines: the contract does not hold as it is rendered",
         );
     }
-    let measured = if broken { None } else { Some(outage::run(session, plot)?) };
-    Ok(Drill { measured, ..model })
+    let ran = if broken { None } else { Some(outage::run(session, plot)?) };
+    let measured = ran.as_ref().map(|ran| judge(&ran.observed, plot.report));
+    Ok((Drill { measured, ..model }, ran))
 }
 
 fn print(session: &mut Session, asked: &VerifyContract, results: &Results<'_>, took: Duration) -> Result<(), CmdError> {
@@ -157,10 +163,10 @@ fn write_report(
     session: &mut Session,
     inputs: &Inputs,
     results: &Results<'_>,
-    looked: Option<&Looked>,
+    evidence: Evidence<'_>,
 ) -> Result<(), CmdError> {
-    let report = record::report(inputs, results, looked, (&clock::now(), session.flags.simulate));
-    let folder = record::leave(&session.workspace, &report, results, looked).map_err(CmdError::with(PRECONDITION))?;
+    let report = record::report(inputs, results, evidence.looked, (&clock::now(), session.flags.simulate));
+    let folder = record::leave(&session.workspace, &report, results, evidence).map_err(CmdError::with(PRECONDITION))?;
     let path = format!("{}/{folder}/report.html", session.out());
     session.shell.status(Severity::Success, "Wrote", &path);
     Ok(())

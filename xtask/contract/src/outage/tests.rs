@@ -91,7 +91,9 @@ fn good() -> App {
     }
 }
 
-const HEALTHY: Result<Duration, String> = Ok(Duration::from_secs(60));
+fn observed(app: App) -> Observed {
+    Observed { apps: vec![app], clock: clock(), mesh: Ok(Duration::from_secs(60)) }
+}
 
 fn clock() -> Clock {
     let minutes = |n: u64| Duration::from_secs(60 * n);
@@ -101,7 +103,7 @@ fn clock() -> Clock {
 fn found(change: impl FnOnce(&mut App)) -> Vec<String> {
     let mut app = good();
     change(&mut app);
-    let measured = judge(&[app], clock(), &HEALTHY, &report());
+    let measured = judge(&observed(app), &report());
     measured.findings.into_iter().map(|f| format!("{}: {}", f.rule, f.got)).collect()
 }
 
@@ -112,7 +114,7 @@ fn failed(app: &mut App, step: &str) {
 #[test]
 fn a_good_outage_has_figures_and_no_breach() {
     assert_eq!(found(|_| {}), [""; 0]);
-    let measured = judge(&[good()], clock(), &HEALTHY, &report());
+    let measured = judge(&observed(good()), &report());
     let text: Vec<String> = measured.measurements.iter().map(|m| format!("{}: {}", m.name, m.text)).collect();
     let want = [
         "app1 local: 600 requests, 0 failed, longest gap 1s",

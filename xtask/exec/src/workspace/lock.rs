@@ -69,6 +69,12 @@ impl Workspace {
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
+    /// The run that holds the lock, if one does: `pid 12, `bootstrap` since 2026-11-22T14:02:07Z`.
+    pub fn lock_holder(&self) -> Option<String> {
+        let mut file = File::open(self.out().join("lock")).ok().filter(|_| self.is_locked())?;
+        Some(holder(&mut file).unwrap_or_else(|| "another run".to_owned()))
+    }
+
     fn empty_temp_folder(&self) -> Result<(), Problem> {
         let temp = self.temp_folder()?;
         let entries = temp.read_dir_utf8().map_err(|e| io_problem("read folder", self.shown(&temp), &e))?;
@@ -181,15 +187,16 @@ fn write_holder(file: &mut File, command: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-fn held_by(file: &mut File, name: &str) -> Problem {
+fn holder(file: &mut File) -> Option<String> {
     let mut text = String::new();
     // The holder may not have written its line yet: then it stays unnamed.
     let _ = file.take(4096).read_to_string(&mut text);
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
-    let who = match (value("pid"), value("command"), value("since")) {
-        (Some(pid), Some(command), Some(since)) => format!(": pid {pid}, `{command}` since {since}"),
-        _ => String::new(),
-    };
+    Some(format!("pid {}, `{}` since {}", value("pid")?, value("command")?, value("since")?))
+}
+
+fn held_by(file: &mut File, name: &str) -> Problem {
+    let who = holder(file).map(|who| format!(": {who}")).unwrap_or_default();
     Problem::new(format!("another run holds the lock{who}"))
         .at(name, None)
         .hint("wait for it, or stop it with Ctrl-C there")

@@ -15,11 +15,13 @@ use super::super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::super::inputs::Inputs;
 use super::super::run_plan::{report, run_steps};
 use super::super::{Session, drill_marker, plan as printing, power::confirm, query, world_factory};
+use super::live::Looked;
 use crate::ui::contract::Excused;
 use crate::ui::format;
 use crate::ui::shell::Severity;
 use contract::live::Answers;
-use contract::outage::{self, Clock, Measured};
+use contract::live::redact;
+use contract::outage::{self, App, Clock, ClusterSnapshot, Observed};
 use contract::{RenderedState, Report, drill as steps, outage_model};
 use model::problem::Problem;
 use observations::Observations;
@@ -32,6 +34,12 @@ use watch::Watch;
 
 /// The shortest outage that shows something, and the longest that this command holds.
 const LENGTHS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
+
+/// What a drill on machines leaves: what was observed in it, and the answers of the live tier before it.
+pub struct Ran {
+    pub observed: Observed,
+    pub looked: Looked,
+}
 
 /// What a drill is about.
 pub struct Drill<'a> {
@@ -92,12 +100,12 @@ fn files(drill: &Drill<'_>) -> Result<Files, CmdError> {
 ///
 /// # Errors
 /// It is refused, not confirmed, interrupted, or the platform did not come back.
-pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, CmdError> {
+pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Ran, CmdError> {
     if let Some(why) = steps::missing(&drill.inputs.fleet, &drill.inputs.releases) {
         return Err(CmdError::new(USAGE, Problem::new("no cluster qualifies for this drill").why(why)));
     }
     let offered = drill.inputs.bootstrap(Helm::V4);
-    let mut measured = None;
+    let mut ran = None;
     let begins =
         session.flags.simulate && !session.workspace.exists(session.workspace.out().join("world.json").as_str());
     world_factory::with_world(session, Some("verify-contract --drill"), &offered, &mut |session, world| {
@@ -107,12 +115,12 @@ pub fn run(session: &mut Session, drill: &Drill<'_>) -> Result<Measured, CmdErro
             before::bring_up(session, &mut play)?;
         }
         before::finish(session, &mut play)?;
-        before::green(session, &mut play)?;
+        let looked = before::green(session, &mut play)?;
         consent(session, &mut play.watch, drill)?;
-        measured = Some(play.whole(session)?);
+        ran = Some(Ran { observed: play.whole(session)?, looked });
         Ok(DONE)
     })?;
-    measured.ok_or(CmdError { code: INTERRUPTED, problems: vec![] })
+    ran.ok_or(CmdError { code: INTERRUPTED, problems: vec![] })
 }
 
 /// Prints what will happen, and asks for confirmation.
@@ -121,11 +129,13 @@ fn consent(session: &mut Session, world: &mut dyn World, drill: &Drill<'_>) -> R
     let Some(platform) = steps::platform(fleet) else { return Ok(()) };
     let vms: Vec<String> = platform.nodes.iter().map(|n| platform.vm(n)).collect();
     let apps: Vec<String> = steps::apps(fleet).map(|c| c.name.clone()).collect();
+    // A path through the mesh takes another app cluster.
+    let through = if steps::apps(fleet).any(|app| steps::has_peer(fleet, app)) { " and through the mesh" } else { "" };
     let (vms, apps) = (format::list(&vms), format::list(&apps));
     let long = model::units::format_hours(drill.length);
     let lines = [
         ("Stops", format!("{vms} for {long}; they are started again in any case, Ctrl-C ends the drill early")),
-        ("Probes", format!("the sample on {apps} every second, locally and through the mesh")),
+        ("Probes", format!("the sample on {apps} every second, locally{through}")),
         ("Kills", format!("a sample pod and then a Cilium agent on {apps} during the outage, and creates a pod there")),
     ];
     for (word, line) in &lines {
@@ -147,7 +157,7 @@ struct Play<'a, 'w> {
 }
 
 impl Play<'_, '_> {
-    fn whole(&mut self, session: &mut Session) -> Result<Measured, CmdError> {
+    fn whole(&mut self, session: &mut Session) -> Result<Observed, CmdError> {
         let fleet = &self.drill.inputs.fleet;
         let ready = self.act(session, &steps::ready(fleet, &self.files), true);
         let answers = if ready { self.observe(session)? } else { BTreeMap::new() };
@@ -159,7 +169,7 @@ impl Play<'_, '_> {
             return Err(before::refused(self.watch.interrupts() > 0, unready));
         }
         let platform = steps::platform(fleet).map_or("the platform", |p| p.name.as_str());
-        drill_marker::write(&session.workspace, platform).map_err(CmdError::with(FAILED))?;
+        drill_marker::write(&session.workspace, platform, self.drill.length).map_err(CmdError::with(FAILED))?;
         let began = self.watch.now();
         let complete = self.outage(session, began, &mut seen);
         let ended = self.watch.now();
@@ -169,9 +179,9 @@ impl Play<'_, '_> {
             return Err(self.interrupted());
         }
         let clock = Clock { outage: ended - began, answered: answered - ended, ..Clock::default() };
-        let measured = self.recover(session, (began, ended), clock, seen);
+        let observed = self.recover(session, (began, ended), clock, seen);
         self.tidy(session);
-        measured
+        observed
     }
 
     /// The outage; whether it went as planned, so that there is something to judge.
@@ -219,7 +229,7 @@ impl Play<'_, '_> {
         (began, ended): (Duration, Duration),
         mut clock: Clock,
         mut seen: Observations,
-    ) -> Result<Measured, CmdError> {
+    ) -> Result<Observed, CmdError> {
         let (fleet, files) = (&self.drill.inputs.fleet, &self.files);
         let green = before::until_green(session, fleet, &mut self.watch)?;
         clock.green = green.as_ref().ok().map(|at| *at - ended);
@@ -237,7 +247,8 @@ impl Play<'_, '_> {
         if self.watch.interrupts() > 0 {
             return Err(self.interrupted());
         }
-        Ok(outage::judge(&seen.apps(fleet), clock, &green, self.drill.report))
+        let apps = seen.apps(fleet).into_iter().map(|app| redacted(session, app)).collect();
+        Ok(Observed { apps, clock, mesh: green })
     }
 
     /// Runs a whole plan; whether all of it went well. What did not is told if it ends the drill.
@@ -270,6 +281,17 @@ impl Play<'_, '_> {
         let problem = Problem::new("drill interrupted; the platform was restored and no verdict was recorded");
         CmdError::new(code, problem)
     }
+}
+
+/// Without secrets, as it is judged and kept.
+fn redacted(session: &Session, app: App) -> App {
+    let hide = |text: &str| session.workspace.redact(text).into_owned();
+    let all = |of: ClusterSnapshot| {
+        ClusterSnapshot(of.0.into_iter().map(|(what, output)| (what, redact::output(&output, &hide))).collect())
+    };
+    let failed = app.failed.iter().map(|(step, why)| (step.clone(), hide(why))).collect();
+    let (before, during, after, counts) = (all(app.before), all(app.during), all(app.after), all(app.counts));
+    App { before, during, after, counts, failed, ..app }
 }
 
 fn failed(outcome: &Outcome) -> bool {

@@ -8,6 +8,7 @@ use super::super::inputs::Inputs;
 use super::live::{Looked, versions};
 use crate::ui::contract::{Results, json as verdicts, page};
 use contract::live::Answers;
+use contract::outage::Observed;
 use exec::workspace::{Workspace, sha256_of};
 use model::problem::Problem;
 use plan::{Plan, text};
@@ -16,6 +17,16 @@ use tool::helm::Helm;
 
 /// Every question with its command and its answer, a line each.
 pub const ANSWERS: &str = "answers.jsonl";
+
+/// Everything that was observed in a drill on machines, as [`judge`](contract::outage::judge) takes it.
+pub const OBSERVED: &str = "observed.json";
+
+/// What verdicts rest on.
+#[derive(Clone, Copy)]
+pub struct Evidence<'a> {
+    pub looked: Option<&'a Looked>,
+    pub observed: Option<&'a Observed>,
+}
 
 /// What `report.json` holds.
 pub fn report(
@@ -59,7 +70,7 @@ pub fn leave(
     space: &Workspace,
     report: &Value,
     results: &Results<'_>,
-    looked: Option<&Looked>,
+    Evidence { looked, observed }: Evidence<'_>,
 ) -> Result<String, Problem> {
     let when = report["when"].as_str().unwrap_or_default();
     let folder = free(space, &when.replace(':', ""));
@@ -68,6 +79,8 @@ pub fn leave(
         ("report.html", page::page(results, (when, report["simulated"] == json!(true)))),
     ];
     files.extend(looked.map(|looked| (ANSWERS, answers(&looked.plan, &looked.answers))));
+    let observed = observed.map(|observed| serde_json::to_string_pretty(observed).expect("bug: it is JSON"));
+    files.extend(observed.map(|text| (OBSERVED, text + "\n")));
     let sums: String = files.iter().map(|(name, text)| format!("{}  {name}\n", sha256_of(text.as_bytes()))).collect();
     files.push(("SHA256SUMS", sums));
     for (name, text) in &files {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::super::exit::{CmdError, FAILED, INTERRUPTED};
 use super::super::super::power::confirm;
 use super::super::super::{Session, drill_marker, query, run_plan};
-use super::super::live;
+use super::super::live::{self, Looked};
 use super::watch::Watch;
 use super::{Play, failed};
 use crate::ui::contract::breached;
@@ -60,23 +60,24 @@ pub fn finish(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), CmdE
 }
 
 /// The rendered contract, the mesh, and the contract as running clusters answer for it.
-pub fn green(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(), CmdError> {
+pub fn green(session: &mut Session, play: &mut Play<'_, '_>) -> Result<Looked, CmdError> {
     let drill = play.drill;
     let broken = breached(drill.report, drill.excused).flat_map(|v| &v.findings);
     let mut problems: Vec<Problem> = broken.map(problem).collect();
     session.shell.status(Severity::Dim, "Checking", "the health of the mesh");
     problems.extend(meshed(session, &drill.inputs.fleet, &mut play.watch)?.into_iter().map(|f| f.problem));
     if problems.is_empty() {
-        problems = running(session, play)?;
-    }
-    if problems.is_empty() {
-        return Ok(());
+        let (looked, found) = running(session, play)?;
+        if found.is_empty() {
+            return Ok(looked);
+        }
+        problems = found;
     }
     Err(CmdError { code: FAILED, problems: [problems, vec![nothing_stopped()]].concat() })
 }
 
 /// The live tier. A question without an answer counts as not healthy.
-fn running(session: &mut Session, play: &mut Play<'_, '_>) -> Result<Vec<Problem>, CmdError> {
+fn running(session: &mut Session, play: &mut Play<'_, '_>) -> Result<(Looked, Vec<Problem>), CmdError> {
     let drill = play.drill;
     let clusters: Vec<String> = drill.inputs.fleet.clusters.iter().map(|c| c.name.clone()).collect();
     let looked = live::within(session, &mut play.watch, &drill.inputs.fleet, drill.state, &clusters)?;
@@ -85,7 +86,8 @@ fn running(session: &mut Session, play: &mut Play<'_, '_>) -> Result<Vec<Problem
     let unanswered = looked.live.unanswered.iter().filter(|s| counts(s.clause)).map(|s| {
         Problem::new(format!("{} did not answer for {}: {}", s.cluster, s.clause, s.why)).hint("cargo xtask doctor")
     });
-    Ok(found.chain(unanswered).collect())
+    let problems = found.chain(unanswered).collect();
+    Ok((looked, problems))
 }
 
 fn meshed(session: &mut Session, fleet: &Fleet, watch: &mut Watch<'_>) -> Result<Vec<mesh::Finding>, CmdError> {
