@@ -22,6 +22,7 @@ mod node;
 mod platform;
 mod preflight;
 mod prometheus;
+mod recorded;
 mod references;
 mod refusals;
 mod render;

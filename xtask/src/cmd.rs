@@ -45,6 +45,7 @@ mod plan;
 mod power;
 mod preflight_help;
 mod query;
+mod recorder;
 mod render;
 mod report;
 mod run_plan;

@@ -55,6 +55,9 @@ pub struct Simulation {
     /// Inject the faults generated from this seed.
     #[arg(long, value_name = "N", requires = "simulate", help_heading = RUNNING)]
     pub seed: Option<u64>,
+    /// Write every command with its answer, redacted, into this folder: for bug reports.
+    #[arg(long, value_name = "DIR", help_heading = RUNNING)]
+    pub record: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -138,6 +141,7 @@ pub struct Flags {
     pub color: Colour,
     pub simulate: bool,
     pub seed: Option<u64>,
+    pub record: Option<Utf8PathBuf>,
     pub dry_run: bool,
     pub only: Vec<String>,
     pub skip: Vec<String>,
@@ -153,7 +157,7 @@ impl Flags {
     /// `matches` are those of the innermost subcommand.
     pub(super) fn new(global: Global, matches: &ArgMatches) -> Self {
         let Global { fleet, format, verbose, quiet, color } = global;
-        let (Simulated { simulate }, Simulation { seed, .. }) = (group(matches), group(matches));
+        let (Simulated { simulate }, Simulation { seed, record, .. }) = (group(matches), group(matches));
         let Selection { only, skip, until } = group(matches);
         let (DryRun { dry_run }, Jobs { jobs }, Explain { explain }) = (group(matches), group(matches), group(matches));
         let (Yes { yes }, Strict { strict }, Clusters { cluster: clusters }) =
@@ -166,6 +170,7 @@ impl Flags {
             color,
             simulate,
             seed,
+            record,
             dry_run,
             only,
             skip,

@@ -6,6 +6,7 @@ use camino::Utf8Path;
 
 use super::Session;
 use super::exit::{CmdError, CmdResult, INTERRUPTED, PRECONDITION};
+use super::recorder;
 use super::sim_world::{self, CrashableWorld};
 use crate::ui::format;
 use crate::ui::shell::Severity;
@@ -50,7 +51,7 @@ fn real(session: &mut Session, lock: Option<&Lock>, work: Work<'_>) -> CmdResult
     if let Some(lock) = lock {
         await_orphans(session, world.as_mut(), lock)?;
     }
-    work(session, world.as_mut())
+    recorder::recorded(session, world.as_mut(), work)
 }
 
 /// Waits until the commands of a killed run have ended: beside them a run would take what they are at for half done.
@@ -93,7 +94,7 @@ fn simulated(session: &mut Session, locked: bool, downloads: &Plan, work: Work<'
         session.shell.status(Severity::Warning, "Assuming", &assumption);
     }
     session.began = world.now();
-    let code = work(session, &mut CrashableWorld::new(&mut world));
+    let code = recorder::recorded(session, &mut CrashableWorld::new(&mut world), work);
     if world.crashed() {
         let problem = Problem::new("an injected fault killed the process");
         session.workspace.warn_deferred(problem.hint(format!("{}   # continues from here", session.invocation)));

@@ -33,8 +33,15 @@ fn values(value: &mut Value) {
             if fields.get("name").and_then(Value::as_str).is_some_and(is_secret) {
                 fields.entry("value").and_modify(hide);
             }
+            let is_kind = fields.get("kind").is_some_and(|kind| kind == "Secret");
             for (key, value) in fields {
-                if is_secret(key) { hide(value) } else { values(value) }
+                if is_kind && ["data", "stringData"].contains(&key.as_str()) {
+                    *value = REDACTED.into();
+                } else if is_secret(key) {
+                    hide(value)
+                } else {
+                    values(value)
+                }
             }
         }
         Value::Array(list) => list.iter_mut().for_each(|value| match value {

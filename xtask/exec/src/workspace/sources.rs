@@ -67,7 +67,8 @@ impl Workspace {
 
     /// Writes a file at a path that the user chose, over what is there.
     pub fn write_to(&self, path: &Utf8Path, text: &str) -> Result<(), Problem> {
-        std::fs::write(path, text).map_err(|e| io_problem("write", self.shown(path), &e))
+        let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        folder.and_then(|()| std::fs::write(path, text)).map_err(|e| io_problem("write", self.shown(path), &e))
     }
 }
 
