@@ -41,6 +41,7 @@ pub fn step(id: &str, needs: &[&str], ask: Command, act: Vec<Command>) -> Step {
             settle: Duration::ZERO,
         },
         hint: None,
+        observer: None,
     }
 }
 

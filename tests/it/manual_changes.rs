@@ -29,11 +29,18 @@ fn world(repo: &Repo) -> SimWorld {
 }
 
 pub fn types(repo: &Repo, line: &str) -> Output {
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    replay(repo, &words, "")
+}
+
+/// Runs a command in the saved simulation, which it changes.
+pub fn replay(repo: &Repo, words: &[String], stdin: &str) -> Output {
     let mut world = world(repo);
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let tool = if words.next().as_deref() == Some("helm") { Tool::Helm } else { Tool::Kubectl };
-    let args = words.collect();
-    world.start(Call { task: 1, tool, args, stdin: vec![], env: vec![], acts: None });
+    let tool = [Tool::Helm, Tool::Kubectl, Tool::Cilium].into_iter().find(|tool| tool.program() == words[0]);
+    let (tool, args, stdin) = (tool.expect("a tool"), words[1..].to_vec(), stdin.as_bytes().to_vec());
+    let env = vec![("KUBECONFIG".to_owned(), "out/kube/config.yaml".to_owned())];
+    let env = if tool == Tool::Cilium { env } else { vec![] };
+    world.start(Call { task: 1, tool, args, stdin, env, acts: None });
     let output = loop {
         match world.wait(None) {
             Event::Ended(1, output) => break output,
@@ -161,6 +168,29 @@ fn deleted_objects_of_a_release_come_back() {
         assert!(again.err.contains(&format!("Started {step}: ")), "{}", again.err);
         repo.must("status --simulate");
     }
+}
+
+/// The API server takes it for a set, to which others may add: their entry survives what we apply.
+#[test]
+fn entry_added_to_a_policy_is_named_and_removed() {
+    let repo = bootstrapped();
+    let patch = r#"{"spec":{"validationActions":["Audit"]}}"#;
+    let words = ["kubectl", "--kubeconfig", "out/kube/app1.yaml", "patch", "validatingpolicies.policies.kyverno.io"];
+    let rest = ["POLICY", "--type", "merge", "--patch", patch];
+    let mut words: Vec<String> = words.iter().chain(&rest).map(|word| (*word).to_owned()).collect();
+    words[5] = policy();
+    assert_eq!(replay(&repo, &words, "").exit, Exit::Code(0));
+    let doctor = repo.run("doctor --simulate").out;
+    assert!(doctor.contains("differs: somebody added Audit to /items/0/spec/validationActions"), "{doctor}");
+    let again = repo.must("bootstrap --simulate");
+    assert!(again.err.contains("Started app1/policies/exact: "), "{}", again.err);
+    repo.must("status --simulate");
+}
+
+/// The first of our policies.
+fn policy() -> String {
+    let text = golden::read("infra/manifests/policies.yaml");
+    text.lines().find_map(|line| line.strip_prefix("  name: ")).expect("a policy").to_owned()
 }
 
 #[test]

@@ -125,16 +125,17 @@ fn published(plan: &Plan) -> Vec<(String, String)> {
 }
 
 /// Exactly this step fails first, with these words.
-fn fails(plan: &Plan, step: &str, words: &str) {
-    fails_with(plan, step, words, "4.1.4");
+fn fails(plan: &Plan, step: &str, words: &str) -> (Outcome, Duration) {
+    fails_with(plan, step, words, "4.1.4")
 }
 
-fn fails_with(plan: &Plan, step: &str, words: &str, helm: &str) {
-    let (outcome, _) = run(plan, step, helm);
+fn fails_with(plan: &Plan, step: &str, words: &str, helm: &str) -> (Outcome, Duration) {
+    let (outcome, took) = run(plan, step, helm);
     let failed: Vec<&str> = outcome.failed.iter().map(|f| f.step.as_str()).collect();
     assert_eq!(failed, [step]);
     let printed = &outcome.failed[0].output.stderr;
     assert!(printed.contains(words), "{printed}");
+    (outcome, took)
 }
 
 #[test]
@@ -216,7 +217,9 @@ fn relabelled(mut plan: Plan, namespace: &str) -> Plan {
 fn oversized_pod_is_never_ready() {
     let plan = broken("charts/thanos/values.yaml", "memory: 1Gi", "memory: 8Gi", Helm::V4);
     let words = "resource StatefulSet/monitoring/thanos-receive not ready. status: InProgress, message: Ready: 0/1";
-    fails(&plan, "mgmt/thanos", words);
+    let (outcome, _) = fails(&plan, "mgmt/thanos", words);
+    let cause = "; cause: thanos-receive-0 Pending (FailedScheduling: 0/2 nodes are available";
+    assert!(outcome.failed[0].why.contains(cause), "{}", outcome.failed[0].why);
     let plan = broken("charts/promtail/values.yaml", "memory: 64Mi", "memory: 3000Mi", Helm::V4);
     // It fits the worker of 4G, not the control plane of 3G.
     fails(

@@ -116,8 +116,8 @@ fn values_of_cilium_that_cannot_work_are_refused_with_their_line() {
     let values = "charts/cilium/values.yaml";
     let cases = [
         (values, "kubeProxyReplacement: \"true\"", "kubeProxyReplacement: \"false\"", "no Service would work", 5),
-        (values, "    domain: mesh", "    clusters: {app9: {port: 1}}\n    domain: mesh", "name peers of the mesh", 67),
-        (values, "type: NodePort", "type: LoadBalancer", "a Service of type LoadBalancer", 71),
+        (values, "    domain: mesh", "    clusters: {app9: {port: 1}}\n    domain: mesh", "name peers of the mesh", 69),
+        (values, "type: NodePort", "type: LoadBalancer", "a Service of type LoadBalancer", 73),
         (
             values,
             "routingMode: tunnel",

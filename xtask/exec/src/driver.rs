@@ -20,6 +20,12 @@ use tool::{Command, Exit, Output, Tool, guest_exit};
 mod builtin;
 mod interpolate;
 
+/// A step is observed from this long after its begin, and then this often.
+const SLOW: Duration = Duration::from_secs(60);
+const OBSERVED_EVERY: Duration = Duration::from_secs(15);
+/// Tasks of observers are counted from here; the engine's from 1.
+const OBSERVERS: TaskId = 1 << 40;
+
 /// Runs a plan to its end, or to the point where nothing more can be done.
 ///
 /// What could not be recorded (a full disk under a log) is left with [`Workspace::deferred_warnings`].
@@ -31,6 +37,7 @@ pub fn drive(
     watch: &mut dyn FnMut(Duration, &StepEvent),
 ) -> Outcome {
     let mut execution = Execution::begin(plan, engine, &digest(plan), space);
+    execution.state.observes = true;
     loop {
         if let Some(outcome) = execution.turn(world, space, watch) {
             return outcome;
@@ -83,6 +90,7 @@ impl<'a> Execution<'a> {
         let actions = self.engine.step(driver.world.now(), event);
         driver.perform(actions, self.engine.facts());
         if let Some(outcome) = self.engine.outcome() {
+            driver.observed_none();
             return Some(driver.finish(outcome));
         }
         self.event = driver.next(self.engine.deadline(), self.engine.facts());
@@ -112,6 +120,21 @@ struct ExecutionState {
     /// The attempt that each step is at.
     attempts: BTreeMap<StepKey, u32>,
     begun: BTreeSet<String>,
+    /// Whether slow steps are observed: by a question more, which the engine knows nothing of.
+    observes: bool,
+    observed: BTreeMap<StepKey, Observation>,
+    /// Why steps failed, with the cause where it is known.
+    explained: BTreeMap<StepKey, String>,
+    last_observer: TaskId,
+}
+
+/// A step that has not ended.
+#[derive(Clone)]
+struct Observation {
+    /// When it is asked next.
+    next: Duration,
+    task: Option<TaskId>,
+    cause: Option<String>,
 }
 
 #[derive(Clone)]
@@ -133,7 +156,12 @@ impl Driver<'_> {
         }
         let ok = outcome.failed.is_empty() && outcome.blocked.is_empty() && !outcome.interrupted;
         record(self.space, &Entry::RunEnded { ok, interrupted: outcome.interrupted });
-        outcome.failed.iter_mut().for_each(|failure| self.redact(failure));
+        for failure in &mut outcome.failed {
+            if let Some(why) = self.state.explained.get(&failure.step) {
+                failure.why.clone_from(why);
+            }
+            self.redact(failure);
+        }
         outcome
     }
 
@@ -174,7 +202,9 @@ impl Driver<'_> {
                 return event;
             }
             assert!(deadline.is_some() || !self.state.runs.is_empty(), "bug: nothing runs and nothing is due");
-            match self.world.wait(deadline) {
+            let next = self.observe();
+            match self.world.wait(deadline.into_iter().chain(next).min()) {
+                Event::Ended(task, output) if task > OBSERVERS => self.observed(task, &output),
                 Event::Line(task, line) => {
                     if let Some(line) = self.line(task, &line) {
                         return Event::Line(task, line);
@@ -288,7 +318,78 @@ impl Driver<'_> {
         secrets.clear();
     }
 
+    /// Asks about the slow steps that it is time for. When it is time for the next.
+    fn observe(&mut self) -> Option<Duration> {
+        let now = self.world.now();
+        for (step, observation) in self.state.observed.iter_mut().filter(|(_, o)| o.next <= now) {
+            observation.next = now + OBSERVED_EVERY;
+            let Some(observer) = self.plan.step(step).and_then(|step| step.observer.as_ref()) else { continue };
+            // One that has not answered by now is asked no more: the step goes on without it.
+            if observation.task.is_none() {
+                self.state.last_observer += 1;
+                let task = OBSERVERS + self.state.last_observer;
+                observation.task = Some(task);
+                let Command { tool, args, .. } = observer.ask.clone();
+                self.world.start(Call { task, tool, args, stdin: vec![], env: vec![], acts: None });
+            }
+        }
+        self.state.observed.values().map(|observation| observation.next).min()
+    }
+
+    fn observed(&mut self, task: TaskId, output: &Output) {
+        let mut all = self.state.observed.iter_mut();
+        let Some((step, observation)) = all.find(|(_, observation)| observation.task == Some(task)) else { return };
+        observation.task = None;
+        let observer = self.plan.step(step).and_then(|step| step.observer.as_ref());
+        let Some(cause) = observer.and_then(|observer| observer.read.cause(output)) else { return };
+        let cause = self.space.redact(&cause).into_owned();
+        if observation.cause.replace(cause.clone()).as_ref() != Some(&cause) {
+            let step = step.clone();
+            self.log(&step, || format!("{} cause: {cause}", clock::now()));
+            (self.watch)(self.world.now(), &StepEvent::Cause(step, cause));
+        }
+    }
+
+    /// Ends the observers of an ended run.
+    fn observed_none(&mut self) {
+        let tasks = std::mem::take(&mut self.state.observed).into_values().filter_map(|observation| observation.task);
+        tasks.for_each(|task| self.world.kill(task, true));
+    }
+
+    /// Begins and ends the observation of a step, and gives its failure the cause.
+    fn follow(&mut self, note: &mut StepEvent) {
+        match note {
+            StepEvent::Checking(step) if self.plan.step(step).is_some_and(|step| step.observer.is_some()) => {
+                let next = self.world.now() + SLOW;
+                self.state.observed.insert(step.clone(), Observation { next, task: None, cause: None });
+            }
+            StepEvent::Unchanged(step) | StepEvent::Done { step, .. } | StepEvent::Blocked(step, _) => {
+                self.end_observation(&step.clone());
+            }
+            StepEvent::Retrying { failure, .. } | StepEvent::Failed(failure) => {
+                let known = self.state.observed.get(&failure.step).and_then(|observation| observation.cause.as_ref());
+                if let Some(cause) = known {
+                    failure.why = plan::cause::explained(&failure.why, cause);
+                }
+                if let StepEvent::Failed(failure) = note {
+                    self.state.explained.insert(failure.step.clone(), failure.why.clone());
+                    self.end_observation(&failure.step.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end_observation(&mut self, step: &StepKey) {
+        if let Some(task) = self.state.observed.remove(step).and_then(|observation| observation.task) {
+            self.world.kill(task, true);
+        }
+    }
+
     fn note(&mut self, mut note: StepEvent) {
+        if self.state.observes {
+            self.follow(&mut note);
+        }
         match &mut note {
             StepEvent::Running { step, attempt, .. } => drop(self.state.attempts.insert(step.clone(), *attempt)),
             StepEvent::Retrying { failure, .. } | StepEvent::Failed(failure) => self.redact(failure),

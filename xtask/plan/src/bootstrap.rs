@@ -34,7 +34,7 @@ pub fn plan(fleet: &Fleet, releases: &Releases, files: Files, helm: Helm) -> Pla
     for cluster in &fleet.clusters {
         steps.extend(node::steps(fleet, cluster, first.as_ref()));
         steps.extend(volumes::steps(cluster));
-        steps.extend(releases::steps(fleet, cluster, releases, helm));
+        steps.extend(releases::steps(fleet, cluster, releases, &files, helm));
         if cluster.role == Role::Platform {
             steps.extend(vault::steps(fleet, releases));
             steps.extend(argocd::steps(fleet, releases));

@@ -96,6 +96,8 @@ pub enum StepEvent {
         mutates: bool,
     },
     Line(StepKey, String),
+    /// What keeps a slow step from its end, by its [`Observer`](crate::cause::Observer).
+    Cause(StepKey, String),
     /// The probe matches after an act.
     Done {
         step: StepKey,

@@ -6,12 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use cause::{Observer, Reader};
 pub use machines::Remedy;
 use render::Files;
 pub use tool::Expect;
 use tool::{Command, Limits};
 
 pub mod bootstrap;
+pub mod cause;
 pub mod check;
 pub mod choose;
 pub mod diff;
@@ -77,6 +79,8 @@ pub struct Step {
     pub limits: Limits,
     /// What a person can do when it fails.
     pub hint: Option<String>,
+    /// Shows the cause while it is slow, and when it has failed.
+    pub observer: Option<Observer>,
 }
 
 /// Everything a command would do, and every file it would use.
@@ -107,6 +111,7 @@ impl Step {
             undo: vec![],
             limits: Limits::QUICK,
             hint: None,
+            observer: None,
         }
     }
 
@@ -183,6 +188,12 @@ impl Step {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    #[must_use]
+    pub fn observed(mut self, ask: Command, read: Reader) -> Self {
+        self.observer = Some(Observer { ask, read });
         self
     }
 

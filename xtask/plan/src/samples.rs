@@ -33,6 +33,7 @@ pub fn step(id: &str, needs: &[&str]) -> Step {
             settle: Duration::from_secs(5),
         },
         hint: None,
+        observer: None,
     }
 }
 

@@ -42,6 +42,9 @@ pub fn print_step(step: &Step) -> String {
     commands(&mut out, "apply", &step.act);
     commands(&mut out, "undone by", &step.undo);
     line(&mut out, "limits", &limits(&step.limits));
+    if let Some(observer) = &step.observer {
+        line(&mut out, "observed by", &format!(" $ {}", observer.ask));
+    }
     if let Some(hint) = &step.hint {
         line(&mut out, "hint", hint);
     }

@@ -301,11 +301,19 @@ pub fn server_template(values: &Value) -> Value {
     if aliases.is_empty() { Value::Null } else { json!({ "spec": { "hostAliases": aliases } }) }
 }
 
-/// The agents' API server address; a change recreates their pods (upstream: the chart's agent DaemonSet).
+/// The agents' API server address, and a checksum of their configuration if it is to roll them: a change recreates their
+/// pods (upstream: the chart's agent DaemonSet). Peers are in a Secret that agents read again.
 pub fn agent_template(values: &Value) -> Value {
     let host = text(values, "/k8sServiceHost");
     let env = json!([{ "name": "KUBERNETES_SERVICE_HOST", "value": host }]);
-    json!({ "spec": { "containers": [{ "name": "cilium-agent", "env": env }] } })
+    let mut template = json!({ "spec": { "containers": [{ "name": "cilium-agent", "env": env }] } });
+    if values["rollOutCiliumPods"] == json!(true) {
+        let mut configuration = values.clone();
+        configuration["clustermesh"]["config"] = Value::Null;
+        let checksum = pki::sha256(configuration.to_string().as_bytes());
+        template["metadata"]["annotations"] = json!({ "cilium.io/cilium-configmap-checksum": checksum });
+    }
+    template
 }
 
 /// A peer that runs this release and is reachable.

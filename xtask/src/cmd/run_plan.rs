@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, PRECONDITION, USAGE};
-use super::{Session, warn_deferred};
+use super::{Session, query, warn_deferred};
 use crate::cli::Format;
 use crate::ui::events;
 use crate::ui::progress::board::Board;
@@ -14,6 +14,7 @@ use crate::ui::report::{self, End};
 use crate::ui::shell::{Severity, Shell, Volume};
 use exec::driver::drive;
 use model::problem::Problem;
+use plan::cause::{self, Observer};
 use plan::choose::{self, Choice, choose};
 use plan::engine::{Engine, Failure, Outcome, StepEvent};
 use plan::journal;
@@ -24,6 +25,8 @@ use tool::{Event, TaskId};
 /// Default number of concurrent steps. Steps mostly wait for other machines, so cores do not matter; scarce resources
 /// (launches, downloads) have pools.
 const JOBS: usize = 16;
+/// How long the cause of a failure is asked for.
+const OBSERVER_LIMIT: Duration = Duration::from_secs(15);
 /// Interval at which elapsed times are redrawn.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
@@ -90,8 +93,26 @@ pub fn run_after(
         Some(refusal) => refusal,
         None => in_parts(session, world, plan, chosen, first)?,
     };
+    let mut outcome = outcome;
+    name_causes(session, world, plan, &mut outcome)?;
     report(session, world.now(), plan, &outcome, &board, explain);
     Ok(code(&outcome))
+}
+
+/// Asks for the cause of failures that can be observed.
+fn name_causes(session: &Session, world: &mut dyn World, plan: &Plan, outcome: &mut Outcome) -> Result<(), CmdError> {
+    if outcome.interrupted {
+        return Ok(());
+    }
+    for failure in outcome.failed.iter_mut().filter(|failure| !cause::has_cause(&failure.why)) {
+        let Some(Observer { ask, read }) = plan.step(&failure.step).and_then(|step| step.observer.as_ref()) else {
+            continue;
+        };
+        if let Some(cause) = read.cause(&query::command(world, ask.clone(), OBSERVER_LIMIT)?) {
+            failure.why = cause::explained(&failure.why, &session.workspace.redact(&cause));
+        }
+    }
+    Ok(())
 }
 
 /// Checks all preconditions of this machine first, so that they are reported together and before any change.

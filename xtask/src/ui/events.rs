@@ -21,6 +21,7 @@ pub const EVENTS: &str = "\
 |---|---|
 | `access` | `name`, `cluster`, `url`, `address` (or null), `user`, `forward` (the command without a Gateway) |
 | `blocked` | `by` |
+| `cause` | `text`: what keeps a slow step from its end |
 | `changes` | of `upgrade`: `changes` (`what`, `from`, `to`) |
 | `chart` | of `charts outdated`: `release`, `pinned`, `newest`, `behind`, `note` |
 | `checking` `unchanged` `skipped` | |
@@ -62,6 +63,7 @@ pub fn step_event(now: Duration, event: &StepEvent) -> Value {
             "event": "running", "step": step, "attempt": attempt, "remedy": remedy, "command": command, "mutates": mutates,
         }),
         StepEvent::Line(id, text) => json!({"event": "line", "step": id, "text": format::strip_controls(text)}),
+        StepEvent::Cause(id, text) => json!({"event": "cause", "step": id, "text": format::strip_controls(text)}),
         StepEvent::Done { step, took, already_satisfied } => {
             json!({"event": "done", "step": step, "took_ms": ms(*took), "already_satisfied": already_satisfied})
         }

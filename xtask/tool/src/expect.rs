@@ -40,6 +40,8 @@ pub enum Expect {
     Json(String, String),
     /// Exit 0 and the JSON number (or string of digits) at this pointer is at least this.
     JsonAtLeast(String, u64),
+    /// Exit 0 and the JSON list at this pointer has exactly these texts, in any order.
+    JsonSet(String, Vec<String>),
     /// Exit 0 and every JSON value that this pointer leads to is the text, and there is at least one. In it `*` is each
     /// entry of an object or a list, and `name=x` those entries whose `name` is x. What lacks the rest counts as null.
     JsonEach(String, String),
@@ -146,7 +148,7 @@ impl Expect {
 
     fn each<'a>(&'a self, f: &mut dyn FnMut(&'a str, bool)) {
         match self {
-            Expect::Exit(_) | Expect::Absent | Expect::Unanswered => {}
+            Expect::Exit(_) | Expect::Absent | Expect::Unanswered | Expect::JsonSet(..) => {}
             Expect::Lines(lines) | Expect::Rows(lines) => lines.iter().for_each(|line| f(line, false)),
             Expect::Stdout(text)
             | Expect::JsonAtLeast(text, _)
@@ -175,6 +177,7 @@ impl Expect {
             Expect::Stderr(regex) => Expect::Stderr(f(regex, true)),
             Expect::Json(pointer, text) => Expect::Json(f(pointer, false), f(text, false)),
             Expect::JsonAtLeast(pointer, least) => Expect::JsonAtLeast(f(pointer, false), *least),
+            Expect::JsonSet(pointer, texts) => Expect::JsonSet(pointer.clone(), texts.clone()),
             Expect::JsonEach(pointer, text) => Expect::JsonEach(f(pointer, false), f(text, false)),
             Expect::JsonPresent(pointer) => Expect::JsonPresent(f(pointer, false)),
             Expect::Version(pointer, range) => Expect::Version(f(pointer, false), f(range, false)),
@@ -199,6 +202,7 @@ impl Expect {
             Expect::Stderr(regex) => matches("stderr", &output.stderr, regex),
             Expect::Json(pointer, text) => is_scalar(answer.at(pointer)?, pointer, text),
             Expect::JsonAtLeast(pointer, least) => is_at_least(answer.at(pointer)?, pointer, *least),
+            Expect::JsonSet(pointer, texts) => is_set(answer.at(pointer)?, pointer, texts),
             Expect::JsonEach(pointer, text) => is_each(answer.document()?, pointer, text),
             Expect::JsonPresent(pointer) => answer.at(pointer).map(drop),
             Expect::Version(pointer, range) => is_version(answer, pointer, range),
@@ -276,6 +280,16 @@ fn matches(stream: &str, text: &str, regex: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("{stream}: expected a match of /{regex}/, got {}", quote(text.trim())))
+    }
+}
+
+fn is_set(value: &Value, pointer: &str, texts: &[String]) -> Result<(), String> {
+    let found: Vec<String> = value.as_array().into_iter().flatten().filter_map(scalar).collect();
+    let foreign: Vec<&str> = found.iter().filter(|text| !texts.contains(text)).map(String::as_str).collect();
+    match texts.iter().find(|text| !found.contains(text)) {
+        _ if !foreign.is_empty() => Err(format!("differs: somebody added {} to {pointer}", foreign.join(", "))),
+        Some(missing) => Err(format!("differs: {missing} is not in {pointer}")),
+        None => Ok(()),
     }
 }
 
@@ -434,6 +448,7 @@ impl fmt::Display for Expect {
             Expect::Stderr(regex) => write!(f, "stderr ~ /{regex}/"),
             Expect::Json(pointer, text) => write!(f, "{pointer} = {text:?}"),
             Expect::JsonAtLeast(pointer, least) => write!(f, "{pointer} >= {least}"),
+            Expect::JsonSet(pointer, texts) => write!(f, "{pointer} = {{{}}}", texts.join(", ")),
             Expect::JsonEach(pointer, text) => write!(f, "each {pointer} = {text:?}"),
             Expect::JsonPresent(pointer) => write!(f, "{pointer} is there"),
             Expect::Version(pointer, range) if pointer.is_empty() => write!(f, "version in {range}"),

@@ -56,6 +56,16 @@ impl Kubectl {
         self.act(&["apply", "--server-side", "--force-conflicts", "--field-manager", MANAGER, "--filename", from])
     }
 
+    /// Objects of a file as the server has them, in its order; of a single one the object.
+    pub fn live(&self, from: &str) -> Command {
+        self.ask(&["get", "--filename", from, "--output", "json"])
+    }
+
+    /// Overwrites whole objects, with what others have added to them.
+    pub fn replace(&self, from: &str) -> Command {
+        self.act(&["replace", "--filename", from])
+    }
+
     pub fn established(&self, crds: &[String]) -> Command {
         let names: Vec<String> = crds.iter().map(|c| format!("crd/{c}")).collect();
         let mut rest = vec!["wait", "--for", "condition=Established", "--timeout", "60s"];
@@ -236,6 +246,11 @@ impl Kubectl {
     /// A line per object of some kinds (`a,b`) of a namespace, as people read them.
     pub fn table(&self, namespace: &str, kinds: &str) -> Command {
         self.ask(&["get", kinds, "--namespace", namespace, "--no-headers"])
+    }
+
+    /// What keeps pods of a namespace from being ready.
+    pub fn pods_and_events(&self, namespace: &str) -> Command {
+        self.table(namespace, "pods,events")
     }
 
     /// Runs the Job of a CronJob now, under a name that an earlier one may have had.

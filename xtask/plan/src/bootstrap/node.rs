@@ -1,5 +1,6 @@
 //! From machines to a cluster: launch, preparation, certificate authority, init, joins, kubeconfig.
 
+use super::super::cause::Reader;
 use super::super::{Expect, Pool, Step, StepKey};
 use super::{host, kube_path, launch};
 use machines::{Capability, Machine, guest};
@@ -213,6 +214,7 @@ fn initialised(cluster: &Cluster) -> Step {
     .act(init)
     .undo([guest::reset(&vm)])
     .limits(Limits::QUICK.minutes(15).settle(300).attempts(3, 5))
+    .observed(guest::kubelet_log(&vm), Reader::Kubelet)
     .hint(vm.ask(&["sudo", "crictl", "ps", "-a"]).to_string())
 }
 
@@ -246,6 +248,7 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
         .act(join)
         .undo([guest::reset(&vm)])
         .limits(Limits::QUICK.minutes(20).settle(300).attempts(4, 5))
+        .observed(guest::kubelet_log(&vm), Reader::Kubelet)
         .hint(guest::kubelet_log(&vm).to_string())
 }
 

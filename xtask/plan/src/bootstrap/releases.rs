@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::cause::Reader;
 use super::super::{Expect, Pool, Step, StepKey};
 use super::node::clock_synced;
 use super::upgrade::Upgrade;
@@ -10,11 +11,14 @@ use machines::{Machine, guest};
 use model::fleet::{Cluster, Fleet};
 use model::release::{Chart, Manifest, Placement, Releases, Source};
 use model::token::digest;
-use render::mesh;
+use model::yaml;
+use render::{Files, mesh};
 use tool::helm::{self, Helm, Release};
 use tool::kubectl::Kubectl;
 use tool::{Command, Limits, builtin, curl};
 
+/// What a policy does with what it rejects.
+const ACTIONS: &str = "/spec/validationActions";
 /// The CronJob of the mesh's certificates, and the begin of the name of its Jobs (upstream: chart of Cilium).
 const CERTIFICATES: &str = "clustermesh-apiserver-generate-certs";
 
@@ -80,11 +84,12 @@ fn download(file: &str, sha256: Option<&str>, get: Command, tool: &str) -> Step 
 }
 
 /// The steps that install everything on one cluster, with the wait for its nodes among them.
-pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, releases: &Releases, helm: Helm) -> Vec<Step> {
+pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, releases: &Releases, files: &Files, helm: Helm) -> Vec<Step> {
     let here = Here { cluster, releases, helm, login: vault::login(fleet, releases, cluster) };
     let mut steps = vec![];
     for manifest in releases.manifests.iter().filter(|m| here.has(&m.placement)) {
         steps.push(here.manifest(manifest));
+        steps.extend(here.exact(manifest, files));
     }
     for chart in releases.charts.iter().filter(|c| here.has(&c.placement)) {
         steps.push(here.chart(chart));
@@ -178,6 +183,8 @@ impl Here<'_> {
             .remedy("one missing", missing, clocks.clone().chain(kubelets))
             .remedy("not yet", Expect::ALWAYS, clocks)
             .limits(Limits::QUICK.settle(600).attempts(2, 5))
+            // What keeps nodes from being ready are the pods of the network.
+            .observed(self.kubectl().pods_and_events("kube-system"), Reader::Pods)
             .hint(format!("kubectl --kubeconfig {} describe nodes", kube_path(cluster)))
     }
 
@@ -217,6 +224,35 @@ impl Here<'_> {
             .limits(self.limits(placement))
     }
 
+    /// What a policy does is a set to the API server: an entry that somebody added stays when ours are applied, and
+    /// `kubectl diff` no longer shows it.
+    fn exact(&self, manifest: &Manifest, files: &Files) -> Option<Step> {
+        let name = &manifest.placement.name;
+        let file = format!("{}/{name}.yaml", self.cluster.name);
+        let documents = yaml::values(files.get(&file)?).ok()?;
+        let many = documents.len() > 1;
+        let actions = documents.iter().enumerate().filter_map(|(i, document)| {
+            let list = document.pointer(ACTIONS)?.as_array()?;
+            let texts = list.iter().filter_map(|text| Some(text.as_str()?.to_owned())).collect();
+            let item = if many { format!("/items/{i}") } else { String::new() };
+            Some(Expect::JsonSet(item + ACTIONS, texts))
+        });
+        let wants: Vec<Expect> = actions.collect();
+        let kubectl = self.kubectl();
+        let title = format!("compare {name} with what others added to it");
+        let step = Step::new(
+            self.id(&format!("{name}/exact")),
+            title,
+            kubectl.live("-").stdin_file(&file),
+            Expect::All(wants.clone()),
+        )
+        .needs([self.id(name)])
+        .remedy("no answer", Expect::Exit(0).negated(), [])
+        .act([kubectl.replace("-").stdin_file(&file)])
+        .limits(self.limits(&manifest.placement));
+        (!wants.is_empty()).then_some(step)
+    }
+
     fn chart(&self, chart: &Chart) -> Step {
         let name = &chart.placement.name;
         let values = format!("{}/{name}/values.yaml", self.cluster.name);
@@ -232,6 +268,7 @@ impl Here<'_> {
             .needs(secrets::needs(&chart.bindings))
             .after(self.login(&chart.placement))
             .limits(self.limits(&chart.placement))
+            .observed(self.kubectl().pods_and_events(&chart.namespace), Reader::Pods)
             .hint(format!("helm history {name} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
     }
 
@@ -249,6 +286,7 @@ impl Here<'_> {
                 .needs([self.id(&chart.placement.name), self.id("nodes")])
                 .remedy("not yet", Expect::ALWAYS, [])
                 .limits(limits)
+                .observed(self.kubectl().pods_and_events(&chart.namespace), Reader::Pods)
         };
         self.rollout_ids(chart).into_iter().zip(&chart.ready).map(step).collect()
     }

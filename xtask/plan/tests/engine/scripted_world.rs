@@ -209,6 +209,7 @@ fn describe(note: &StepEvent) -> Option<String> {
     Some(match note {
         StepEvent::Checking(_) | StepEvent::Diagnosed { .. } | StepEvent::Running { .. } => return None,
         StepEvent::Unchanged(step) => format!("unchanged {step}"),
+        StepEvent::Cause(step, cause) => format!("{step} waits for {cause}"),
         StepEvent::Line(step, line) => format!("{step} prints {line}"),
         StepEvent::Done { step, took, already_satisfied } => {
             format!("done {step} in {}s{}", took.as_secs(), if *already_satisfied { ", already satisfied" } else { "" })

@@ -134,14 +134,30 @@ pub fn put(cluster: &mut Cluster, kind: &Kind, object: &Value, namespace: &str, 
                 cluster.workloads.insert(workload.key(), workload.replacing(old));
             }
             // Fields of other owners stay: a token filled in by a controller, a status.
+            let others = cluster.objects.get(&added(&kind.kind, namespace, &name)).cloned();
             let stored = cluster.objects.entry(key).or_insert_with(|| Rc::new(json!({})));
-            overlay(Rc::make_mut(stored), object);
+            let stored = Rc::make_mut(stored);
+            overlay(stored, object);
+            // A set keeps the entries of its other owners (seen with Kubernetes 1.35 and Kyverno's CRD).
+            if let (Some(others), Some(set)) = (others, stored.pointer_mut(SET).and_then(Value::as_array_mut)) {
+                let foreign = others.as_array().into_iter().flatten().filter(|entry| !set.contains(entry));
+                let foreign: Vec<Value> = foreign.cloned().collect();
+                set.splice(0..0, foreign);
+            }
         }
     }
 }
 
+/// The set that several may own entries of.
+pub const SET: &str = "/spec/validationActions";
+
+/// Where the entries of other owners of an object's set are kept.
+pub fn added(kind: &str, namespace: &str, name: &str) -> String {
+    format!("added/{}", objects::key(kind, namespace, name))
+}
+
 /// Applied fields win, key by key; lists are replaced whole.
-fn overlay(into: &mut Value, from: Value) {
+pub fn overlay(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (key, value) in from {

@@ -249,8 +249,22 @@ pub fn event(workload: &Workload) -> Option<Value> {
         PendingReason::Unmounted(why) => ("FailedMount", why),
     };
     let object = json!({ "kind": workload.kind, "name": workload.name, "namespace": workload.namespace });
+    // As the table of events names it: the first pod that is not placed, or what could create none.
+    let named = match &workload.pending {
+        PendingReason::Refused(_) => format!("{}/{}", workload.kind.to_lowercase(), workload.name),
+        _ => format!(
+            "pod/{}",
+            pod_name(workload, workload.placed.len().saturating_sub(usize::from(reason == "FailedMount")))
+        ),
+    };
+    let metadata = json!({ "name": workload.name, "namespace": workload.namespace });
     Some(json!({ "apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": reason, "message": message,
-        "involvedObject": object, "metadata": { "name": workload.name, "namespace": workload.namespace } }))
+        "involvedObject": object, "object": named, "metadata": metadata }))
+}
+
+fn pod_name(workload: &Workload, n: usize) -> String {
+    let middle = if workload.kind == "Deployment" { "-0a1b2c3d4e" } else { "" };
+    format!("{}{middle}-{}", workload.name, workload.ordinal(n))
 }
 
 /// Names of a Deployment's and a DaemonSet's pods are numbered, not random.
@@ -259,7 +273,6 @@ pub fn pods(sim: &SimState, cluster: &Cluster, workload: &Workload, now: Duratio
         return vec![];
     }
     let (wanted, ready) = sim.pods(cluster, workload, now);
-    let middle = if workload.kind == "Deployment" { "-0a1b2c3d4e" } else { "" };
     let pod = |n: usize| {
         let status = if n < ready { "True" } else { "False" };
         let phase = if n < ready { "Running" } else { "Pending" };
@@ -272,7 +285,7 @@ pub fn pods(sim: &SimState, cluster: &Cluster, workload: &Workload, now: Duratio
                 labels["k8s-app"] = json!("cilium");
             }
         }
-        let name = format!("{}{middle}-{}", workload.name, workload.ordinal(n));
+        let name = pod_name(workload, n);
         json!({ "apiVersion": "v1", "kind": "Pod",
             "metadata": { "name": name, "namespace": workload.namespace, "labels": labels },
             "spec": { "nodeName": workload.placed.get(n) },

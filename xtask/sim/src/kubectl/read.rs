@@ -197,8 +197,12 @@ fn kind_table(
 ) -> String {
     let mut rows: Vec<Vec<Cow<'_, str>>> = Vec::new();
     if !cmd.args.on("no-headers") {
-        let mut head: Vec<Cow<'_, str>> =
-            all.then_some("NAMESPACE").into_iter().chain(["NAME"]).map(Into::into).collect();
+        let mut head: Vec<Cow<'_, str>> = all
+            .then_some("NAMESPACE")
+            .into_iter()
+            .chain((items[0].0.kind != "Event").then_some("NAME"))
+            .map(Into::into)
+            .collect();
         head.extend(extra_columns(&items[0].1).into_iter().map(|(name, _)| Cow::from(name)));
         head.extend(labels.iter().map(|l| Cow::from(l.rsplit('/').next().unwrap_or(l).to_uppercase())));
         rows.push(head);
@@ -207,7 +211,9 @@ fn kind_table(
         let metadata = &item["metadata"];
         let own = |name: &str| Cow::from(metadata[name].as_str().unwrap_or_default());
         let name = if with_kind { Cow::from(format!("{}/{}", kind.qualified(), own("name"))) } else { own("name") };
-        let mut row: Vec<Cow<'_, str>> = all.then(|| own("namespace")).into_iter().chain([name]).collect();
+        // The name of an event is in its wide table only (upstream: eventColumnDefinitions).
+        let name = (kind.kind != "Event").then_some(name);
+        let mut row: Vec<Cow<'_, str>> = all.then(|| own("namespace")).into_iter().chain(name).collect();
         row.extend(extra_columns(item).into_iter().map(|(_, value)| Cow::from(value)));
         // A missing label prints as nothing.
         row.extend(labels.iter().map(|l| Cow::from(metadata["labels"][*l].as_str().unwrap_or_default())));
@@ -230,6 +236,19 @@ fn kind_table(
 fn extra_columns(item: &Value) -> Vec<(&'static str, &str)> {
     match text(item, "/kind") {
         "Secret" => vec![("TYPE", text(item, "/type")), ("DATA", "1"), ("AGE", "1m")],
+        "Pod" => {
+            let ready = item["status"]["conditions"][0]["status"] == "True";
+            let reason = text(item, "/status/containerStatuses/0/state/waiting/reason");
+            let status = if ready || reason.is_empty() { text(item, "/status/phase") } else { reason };
+            vec![("READY", if ready { "1/1" } else { "0/1" }), ("STATUS", status), ("RESTARTS", "0"), ("AGE", "1m")]
+        }
+        "Event" => vec![
+            ("LAST SEEN", "1m"),
+            ("TYPE", text(item, "/type")),
+            ("REASON", text(item, "/reason")),
+            ("OBJECT", text(item, "/object")),
+            ("MESSAGE", text(item, "/message")),
+        ],
         "Job" => {
             vec![
                 ("STATUS", text(item, "/status/conditions/0/type")),

@@ -11,6 +11,7 @@ use crate::prelude::*;
 use crate::request;
 use crate::vault_store::VaultStore;
 use crate::yaml;
+use tool::Exit;
 
 /// Objects of `--filename` with their source; `-` is standard input.
 pub(super) fn read_manifests(
@@ -135,6 +136,65 @@ pub(super) fn kyverno_up(sim: &SimState, cmd: &Invocation<'_>) -> bool {
     sim.cluster(&cmd.vm).is_some_and(ready)
 }
 
+/// `kubectl get --filename - --output json`: the objects in the order of the file.
+pub fn live(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<Output> {
+    let given = read_manifests(cmd, disk, 1)?;
+    let cluster = sim.cluster(&cmd.vm).ok_or_else(|| failure(1, "error: the server is gone"))?;
+    let mut items = Vec::new();
+    for (from, object) in &given {
+        let kind = resolve_kind(cluster, from, object).map_err(|why| failure(1, format!("error: {why}")))?;
+        let (namespace, name) = (namespace_of(&kind, object, cmd), text(object, "/metadata/name"));
+        let found = objects::find(sim, cluster, &kind, (Some(namespace), name), cmd.now);
+        let missing =
+            || failure(1, format!("Error from server (NotFound): {}.{} \"{name}\" not found", kind.plural, kind.group));
+        items.push(found.ok_or_else(missing)?.into_owned());
+    }
+    let whole =
+        if items.len() == 1 { items.remove(0) } else { json!({ "apiVersion": "v1", "kind": "List", "items": items }) };
+    Ok(success(serde_json::to_string_pretty(&whole).unwrap_or_default() + "\n"))
+}
+
+/// Whole objects, with what other owners had in them.
+pub fn replace(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<Output> {
+    let given = read_manifests(cmd, disk, 1)?;
+    let cluster = sim.cluster_mut(&cmd.vm).ok_or_else(|| failure(1, "error: the server is gone"))?;
+    let mut out = String::new();
+    for (from, object) in &given {
+        let kind = resolve_kind(cluster, from, object).map_err(|why| failure(1, format!("error: {why}")))?;
+        let (namespace, name) = (namespace_of(&kind, object, cmd), text(object, "/metadata/name"));
+        if cluster.objects.remove(&objects::key(&kind.kind, namespace, name)).is_none() {
+            return Err(failure(1, format!("Error from server (NotFound): {} \"{name}\" not found", kind.plural)));
+        }
+        cluster.objects.remove(&admit::added(&kind.kind, namespace, name));
+        admit::put(cluster, &kind, object, namespace, cmd.now);
+        out.push_str(&format!("{}/{name} replaced\n", kind.qualified()));
+    }
+    Ok(success(out))
+}
+
+/// `kubectl patch KIND NAME --type merge --patch JSON`. What it writes into a set is owned by its writer from then on.
+pub fn patch(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Output> {
+    let (word, name) = (cmd.args.word(0).to_owned(), cmd.args.word(1).to_owned());
+    let patch: Value = serde_json::from_str(cmd.args.get("patch").unwrap_or_default())
+        .map_err(|why| failure(1, format!("error: unable to parse {why}")))?;
+    let cluster = sim.cluster_mut(&cmd.vm).ok_or_else(|| failure(1, "error: the server is gone"))?;
+    let kind = kinds::for_word(cluster, &word)
+        .ok_or_else(|| failure(1, format!("error: the server doesn't have a resource type \"{word}\"")))?;
+    let namespace = if kind.namespaced { cmd.namespace() } else { "" };
+    if cmd.args.get("type") != Some("merge") {
+        return Err(failure(1, "error: the simulator patches only with --type merge"));
+    }
+    let added = patch.pointer(admit::SET).cloned();
+    let object = cluster.object_mut(&objects::key(&kind.kind, namespace, &name));
+    let object = object
+        .ok_or_else(|| failure(1, format!("Error from server (NotFound): {} \"{name}\" not found", kind.plural)))?;
+    admit::overlay(object, patch);
+    if let Some(added) = added {
+        cluster.objects.insert(admit::added(&kind.kind, namespace, &name), Rc::new(added));
+    }
+    Ok(success(format!("{}/{name} patched\n", kind.qualified())))
+}
+
 /// Exit 0: the same, 1: different, above 1: it failed (upstream: CheckDiffErr).
 pub fn diff(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<Output> {
     let given = read_manifests(cmd, disk, 2)?;
@@ -151,7 +211,7 @@ pub fn diff(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolRe
             out.push_str(&unified(&kind, live.as_deref(), object, (namespace, name)));
         }
     }
-    if out.is_empty() { Ok(success("")) } else { Err(Output { stdout: out, ..failure(1, "exit status 1") }) }
+    if out.is_empty() { Ok(success("")) } else { Err(Output { stdout: out, ..Output::of(Exit::Code(1)) }) }
 }
 
 /// As `kubectl diff` prints one object, with the first field that differs.
@@ -163,7 +223,8 @@ fn unified(kind: &Kind, live: Option<&Value>, wanted: &Value, (namespace, name):
         None => format!("@@ -0,0 +1,2 @@\n+apiVersion: {}\n+kind: {}\n", text(wanted, "/apiVersion"), kind.kind),
         Some(live) => format!("@@ -1,3 +1,3 @@\n{}", first_difference(live, wanted, 0)),
     };
-    format!("diff -u -N {old} {new}\n--- {old}\n+++ {new}\n{hunk}")
+    let at = "2026-11-29 23:14:14.783195923 +0000";
+    format!("diff -u -N {old} {new}\n--- {old}\t{at}\n+++ {new}\t{at}\n{hunk}")
 }
 
 /// Lines of the field with those of its parents before it.
@@ -202,7 +263,13 @@ fn matches_live(
 fn is_subset(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, value)| live.get(key).is_some_and(|l| is_subset(l, value)) || is_dropped(value))
+            wanted.iter().all(|(key, value)| match (key.as_str(), live.get(key)) {
+                // A set: entries of others are no difference.
+                ("validationActions", Some(Value::Array(live))) => {
+                    value.as_array().is_some_and(|wanted| wanted.iter().all(|entry| live.contains(entry)))
+                }
+                (_, live) => live.is_some_and(|l| is_subset(l, value)) || is_dropped(value),
+            })
         }
         (Value::Array(live), Value::Array(wanted)) => {
             live.len() == wanted.len() && live.iter().zip(wanted).all(|(l, w)| is_subset(l, w))

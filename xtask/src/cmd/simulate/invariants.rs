@@ -42,7 +42,8 @@ impl<'a> Invariants<'a> {
         match note {
             StepEvent::Diagnosed { why: text, .. }
             | StepEvent::Running { command: text, .. }
-            | StepEvent::Line(_, text) => {
+            | StepEvent::Line(_, text)
+            | StepEvent::Cause(_, text) => {
                 self.record(text);
             }
             StepEvent::Retrying { failure, .. } | StepEvent::Failed(failure) => {

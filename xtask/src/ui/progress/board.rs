@@ -27,6 +27,8 @@ pub struct Running {
     pub state: State,
     /// The last line of its output.
     pub last: String,
+    /// What keeps it from its end, if an observer has found that.
+    pub cause: String,
     /// Minutes that were reported.
     minutes: u64,
 }
@@ -35,10 +37,13 @@ impl Running {
     fn act(&mut self, now: Duration) {
         if self.state == State::Checking {
             self.since = now;
-            // The probe's output is no progress of the commands.
-            self.last.clear();
         }
         self.state = State::Acting;
+    }
+
+    /// What is shown of it: the cause, or else the last line.
+    pub fn note(&self) -> &str {
+        if self.cause.is_empty() { &self.last } else { &self.cause }
     }
 
     /// Whether it waits for a place in its pool. There is no event for that; after the probe there is no other reason to
@@ -101,8 +106,14 @@ impl Board {
     pub fn event(&mut self, now: Duration, event: &StepEvent) {
         match event {
             StepEvent::Checking(step) => self.start(step, now),
-            StepEvent::Running { step, mutates: true, .. } => self.update(step, |it| it.act(now)),
-            StepEvent::Running { mutates: false, .. } => {}
+            // A line belongs to the command that printed it.
+            StepEvent::Running { step, mutates, .. } => self.update(step, |it| {
+                it.last.clear();
+                if *mutates {
+                    it.act(now);
+                }
+            }),
+            StepEvent::Cause(step, cause) => self.update(step, |it| it.cause.clone_from(cause)),
             StepEvent::Line(step, line) => self.update(step, |it| keep_last(&mut it.last, line)),
             StepEvent::Retrying { step, pause, .. } => self.update(step, |it| it.state = State::Pausing(now + *pause)),
             StepEvent::Unchanged(step) => self.succeed(step, now),
@@ -117,8 +128,8 @@ impl Board {
         if self.running.iter().all(|it| it.step != *step) {
             let title = self.title.get(step).cloned().unwrap_or_default();
             let queues = self.queued.contains(step);
-            let (step, last, state) = (step.clone(), String::new(), State::Checking);
-            self.running.push(Running { step, title, since: now, queues, state, last, minutes: 0 });
+            let (step, last, cause, state) = (step.clone(), String::new(), String::new(), State::Checking);
+            self.running.push(Running { step, title, since: now, queues, state, last, cause, minutes: 0 });
         }
     }
 

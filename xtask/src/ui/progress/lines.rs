@@ -37,7 +37,7 @@ impl Line {
 pub fn line(board: &Board, now: Duration, event: &StepEvent, volume: Volume) -> Option<Line> {
     let verbose = volume == Volume::Verbose;
     match event {
-        StepEvent::Checking(_) | StepEvent::Line(..) => None,
+        StepEvent::Checking(_) | StepEvent::Line(..) | StepEvent::Cause(..) => None,
         StepEvent::Unchanged(step) if verbose => Some(Line::new(Severity::Dim, "Unchanged", step.as_str())),
         StepEvent::Diagnosed { step, remedy, why } if verbose || remedy.starts_with(CHANGED) => {
             Some(Line::new(Severity::Warning, "Drift", format!("{step} ({remedy}: {why})")))
@@ -110,7 +110,7 @@ fn stopping(board: &Board, now: Duration) -> Line {
 pub fn still_running(running: &Running, minutes: u64) -> Line {
     let time = format::duration(Duration::from_secs(60 * minutes));
     let last =
-        if running.last.is_empty() { String::new() } else { format!(" ({})", format::truncate(&running.last, 80)) };
+        if running.note().is_empty() { String::new() } else { format!(" ({})", format::truncate(running.note(), 120)) };
     Line::new(Severity::Dim, "Still", format!("running {time}: {}{last}", running.step))
 }
 
@@ -134,7 +134,7 @@ fn row(it: &Running, now: Duration, style: Style) -> String {
     let last = match it.state {
         State::Pausing(until) => format!("retry in {}", format::duration(until.saturating_sub(now))),
         State::Checking if it.is_queued() && elapsed >= PROBE_TIME => "queued".to_owned(),
-        State::Checking | State::Acting => it.last.clone(),
+        State::Checking | State::Acting => it.note().to_owned(),
     };
     if !last.is_empty() {
         text.push_str(&format!("  {}", style.apply(Severity::Dim, &last)));
