@@ -6,7 +6,7 @@ use crate::run_cli;
 
 const SMALL: &str = include_str!("../../fixtures/charts/fleet.toml");
 
-/// Tools that say who they are, and leave a mark if they are asked for anything else.
+/// Tools that say who they are, and leave a mark if they are asked for anything else. There is no VM, and none is made.
 const STAND_INS: &[(&str, &str, &str)] = &[
     ("multipass", "version --format json", r#"{"multipass": "1.16.3", "multipassd": "1.16.3"}"#),
     ("kubectl", "version --client --output json", r#"{"clientVersion": {"gitVersion": "v1.35.2"}}"#),
@@ -26,7 +26,10 @@ fn values_are_checked_before_the_first_change() {
         let touched = here.root.join("touched");
         here.program(
             name,
-            &format!("[ \"$*\" = '{question}' ] && echo '{answer}' && exit; echo \"$0 $*\" >>'{touched}'; exit 1"),
+            &format!(
+                "[ \"$*\" = '{question}' ] && echo '{answer}' && exit; echo \"$0 $*\" >>'{touched}'\n\
+                 [ \"$1\" = info ] && echo 'info failed: instance \"x\" does not exist' >&2; exit 2"
+            ),
         );
     }
     here.write("charts/tiny/values.yaml", "replica: 2\n");

@@ -173,7 +173,10 @@ fn tool_state(step: &Step, output: &Output) -> (String, Option<String>) {
                 let age = if gap.too_old { "old" } else { "new" };
                 (format!("{} is too {age}, {} is needed", gap.found, gap.range), install.map(|fix| upgraded(&fix)))
             }
-            None if output.ok() => service(step.id.action()),
+            None if output.ok() && step.id.action() == "multipass" => daemon(),
+            None if output.ok() => {
+                (format!("its answer cannot be read: {}", step.done_when.want.mismatch(output)), install)
+            }
             None => {
                 let last = output.stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
                 let state = last.map_or_else(|| tool::expect::ending(exit), str::to_owned);
@@ -183,17 +186,14 @@ fn tool_state(step: &Step, output: &Output) -> (String, Option<String>) {
     }
 }
 
-/// A client that answers for itself alone.
-fn service(name: &str) -> (String, Option<String>) {
-    let (start, login) = match (name, cfg!(target_os = "macos")) {
-        ("multipass", true) => {
-            ("sudo launchctl kickstart -k system/com.canonical.multipassd", "multipass authenticate")
-        }
-        ("multipass", false) => ("sudo snap start multipass", "multipass authenticate"),
-        _ => return ("its service does not answer".to_owned(), None),
+/// The client of Multipass answers for itself alone.
+fn daemon() -> (String, Option<String>) {
+    let start = match cfg!(target_os = "macos") {
+        true => "sudo launchctl kickstart -k system/com.canonical.multipassd",
+        false => "sudo snap start multipass",
     };
     let state = "its service does not answer, or this user is not authenticated with it";
-    (state.to_owned(), Some(format!("{start}\n{login}   # if the service runs")))
+    (state.to_owned(), Some(format!("{start}\nmultipass authenticate   # if the service runs")))
 }
 
 /// The part of an instruction that is for this system.
