@@ -83,8 +83,8 @@ fn kubelet(journal: &str) -> Option<String> {
     let message = |line: &str| {
         let begin = line.find(" E").map_or(0, |at| at + 1);
         let (head, text) = line[begin..].split_once("] ")?;
-        let is_error = head.starts_with('E') && head[1..].chars().take(4).all(|c| c.is_ascii_digit());
-        is_error.then(|| format!("kubelet: {text}"))
+        let day = head.strip_prefix('E').map_or(0, |day| day.bytes().take_while(u8::is_ascii_digit).count());
+        (day == 4).then(|| format!("kubelet: {text}"))
     };
     journal.lines().rev().find_map(message)
 }

@@ -70,7 +70,7 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self::on(Machine::default(), Faults::none())
     }
 
