@@ -72,7 +72,11 @@ fn next_run_waits_for_the_commands_of_a_killed_one() {
     let ran = machine.run("bootstrap --until */cilium");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let waits = ran.err.lines().find(|line| line.trim_start().starts_with("Waiting up to ")).unwrap_or(&ran.err);
-    assert!(waits.contains("killed: helm upgrade --install cilium") && waits.contains("(pid "), "{}", ran.err);
+    assert!(
+        waits.contains("killed: ") && waits.contains("helm upgrade --install cilium") && waits.contains("(pid "),
+        "{}",
+        ran.err
+    );
     assert!(left.iter().any(|pid| waits.contains(&pid.to_string())), "{left:?} {waits}");
     let asked: Vec<String> = machine.asked().iter().map(ToString::to_string).collect();
     assert!(!asked.iter().any(|line| line.contains("\"rollback\"")), "what was at work is not taken for half done");

@@ -42,7 +42,9 @@ pub fn newest(table: &str, release: &str) -> Option<Revision> {
 pub fn missing<'a>(table: &str, rows: &'a [String]) -> Vec<&'a str> {
     let begins = |line: &str, row: &str| {
         let mut words = line.split_whitespace();
-        row.split(' ').all(|word| words.next() == Some(word))
+        // Most lines differ in their first word, and reading words is dear.
+        line.trim_start().starts_with(row.split(' ').next().unwrap_or_default())
+            && row.split(' ').all(|word| words.next() == Some(word))
     };
     rows.iter().filter(|row| !table.lines().any(|line| begins(line, row))).map(String::as_str).collect()
 }
@@ -53,6 +55,9 @@ pub fn next(table: &str, release: &str) -> u64 {
 
 fn of_row(row: &str, release: &str) -> Option<Revision> {
     let (namespace, name) = release.split_once('/')?;
+    if !row.trim_start().starts_with(namespace) {
+        return None;
+    }
     let mut words = row.split_whitespace();
     words.next().filter(|place| *place == namespace)?;
     let number = words.next()?.strip_prefix("secret/sh.helm.release.v1.")?.strip_prefix(name)?.strip_prefix(".v")?;
