@@ -1,4 +1,5 @@
 //! Output, streams and exit codes of whole commands, run in this process.
+#![expect(clippy::disallowed_methods, reason = "changes the data of a repository of its own")]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
