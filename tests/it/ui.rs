@@ -102,18 +102,7 @@ impl Repo {
 
 fn env(root: &Utf8Path, path: &str, out: Box<dyn Write>, err: Box<dyn Write>) -> Env {
     let vars = BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
-    let (root, cwd) = (root.to_owned(), root.to_owned());
-    Env {
-        root,
-        cwd,
-        vars,
-        out,
-        err,
-        screen: || None,
-        columns: None,
-        keyboard: None,
-        world_factory: |host| Box::new(host),
-    }
+    Env::new(root.to_owned(), vars, out, err)
 }
 
 /// Runs a command line in the repository at `root` with the tools of this `PATH`.

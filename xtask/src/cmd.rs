@@ -85,6 +85,23 @@ pub struct Env {
     pub world_factory: WorldFactory,
 }
 
+impl Env {
+    /// Without a terminal, in the repository at `root`, in the world of this machine.
+    pub fn new(root: Utf8PathBuf, vars: BTreeMap<String, String>, out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
+        Env {
+            cwd: root.clone(),
+            root,
+            vars,
+            out,
+            err,
+            screen: || None,
+            columns: None,
+            keyboard: None,
+            world_factory: |host| Box::new(host),
+        }
+    }
+}
+
 /// State of one command.
 pub struct Session {
     pub shell: Shell,

@@ -21,17 +21,8 @@ fn main() -> ExitCode {
     let screen = ui::progress::screen::stderr;
     let keyboard = io::stdin().is_terminal().then_some(keyboard::read_line as cmd::Keyboard);
     let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
-    let env = Env {
-        root,
-        cwd,
-        vars,
-        out,
-        err,
-        screen,
-        columns: ui::progress::screen::columns(),
-        keyboard,
-        world_factory: |host| Box::new(host),
-    };
+    let columns = ui::progress::screen::columns();
+    let env = Env { cwd, screen, columns, keyboard, ..Env::new(root, vars, out, err) };
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }
 

@@ -1,35 +1,10 @@
 //! Output and exit codes of `verify-contract` and `explain`.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::io::{self, Write};
-use std::rc::Rc;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
-use xtask::cmd::{self, Env};
 
-use super::super::golden;
-
-#[derive(Clone, Default)]
-struct Sink(Rc<RefCell<Vec<u8>>>);
-
-impl Sink {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.borrow().clone()).expect("UTF-8")
-    }
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::golden;
+use crate::ui;
 
 /// Runs a command line in a folder without any tool; its exit code, stdout and stderr.
 fn run(root: &Utf8Path, args: &[&str]) -> (u8, String, String) {
@@ -37,20 +12,8 @@ fn run(root: &Utf8Path, args: &[&str]) -> (u8, String, String) {
 }
 
 pub(super) fn run_on(root: &Utf8Path, args: &[&str], path: &str) -> (u8, String, String) {
-    let (out, err) = (Sink::default(), Sink::default());
-    let env = Env {
-        root: root.to_owned(),
-        cwd: root.to_owned(),
-        vars: BTreeMap::from([("PATH".to_owned(), path.to_owned())]),
-        out: Box::new(out.clone()),
-        err: Box::new(err.clone()),
-        screen: || None,
-        columns: None,
-        keyboard: None,
-        world_factory: |host| Box::new(host),
-    };
-    let args = std::iter::once("xtask").chain(args.iter().copied()).map(OsString::from);
-    (cmd::run(args, env), out.text(), err.text())
+    let ui::Ran { code, out, err } = ui::run(root, path, args);
+    (code, out, err)
 }
 
 fn here() -> &'static Utf8Path {

@@ -90,7 +90,7 @@ fn expired_kubelet_of_a_control_plane_gets_a_certificate() {
     let Some(node) = control_plane(true) else { return };
     node.must("node-renew", &[], "");
     assert_eq!(node.read("etc/kubernetes/kubelet.conf"), "file\n");
-    assert!(!node.has(KUBELET), "the kubelet writes it anew");
+    assert!(!node.has(KUBELET), "the kubelet writes it again");
     let calls = node.calls();
     let at = |part: &str| calls.iter().position(|call| call.contains(part)).unwrap_or_else(|| panic!("{part}"));
     let order =

@@ -17,17 +17,7 @@ fn main() -> ExitCode {
     let root = exec::workspace::find_root(&[&cwd, &built]).unwrap_or(built);
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
     let (out, err) = (Box::new(std::io::stdout()), Box::new(std::io::stderr()));
-    let env = Env {
-        root,
-        cwd,
-        vars,
-        out,
-        err,
-        screen: || None,
-        columns: None,
-        keyboard: None,
-        world_factory: |host| Box::new(host),
-    };
+    let env = Env { cwd, ..Env::new(root, vars, out, err) };
     let args = ["xtask", "simulate"].map(OsString::from).into_iter().chain(std::env::args_os().skip(1));
     ExitCode::from(cmd::run(args, env))
 }

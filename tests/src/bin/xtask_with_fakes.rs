@@ -85,16 +85,7 @@ fn main() -> ExitCode {
     };
     let screen = ui::progress::screen::stderr;
     let keyboard = io::stdin().is_terminal().then_some(keyboard::read_line as cmd::Keyboard);
-    let env = Env {
-        root: cwd.clone(),
-        cwd,
-        vars,
-        out,
-        err,
-        screen,
-        columns: ui::progress::screen::columns(),
-        keyboard,
-        world_factory,
-    };
+    let columns = ui::progress::screen::columns();
+    let env = Env { screen, columns, keyboard, world_factory, ..Env::new(cwd, vars, out, err) };
     ExitCode::from(cmd::run(std::env::args_os(), env))
 }

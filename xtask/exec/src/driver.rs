@@ -120,7 +120,7 @@ struct ExecutionState {
     /// The attempt that each step is at.
     attempts: BTreeMap<StepKey, u32>,
     begun: BTreeSet<String>,
-    /// Whether slow steps are observed: by a question more, which the engine knows nothing of.
+    /// Whether slow steps are observed: by questions of the driver, beside those of the engine.
     observes: bool,
     observed: BTreeMap<StepKey, Observation>,
     /// Why steps failed, with the cause where it is known.

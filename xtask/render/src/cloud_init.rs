@@ -124,7 +124,7 @@ fn unfit(base: &Document) -> Vec<Problem> {
     }
     let hosts = &base.value["manage_etc_hosts"];
     if *hosts != json!(false) && hosts != "localhost" {
-        let why = "the driver's own vendor-data says true: /etc/hosts is then written anew at every boot, without the name \
+        let why = "the driver's own vendor-data says true: /etc/hosts is then written again at every boot, without the name \
                    of the API server";
         let problem = Problem::new(format!("`manage_etc_hosts` must be localhost, and is {hosts}"));
         found.push(problem.at(file, line("manage_etc_hosts")).why(why).hint("manage_etc_hosts: localhost"));

@@ -90,7 +90,7 @@ impl Lock {
     /// Commands of an earlier run that still hold the lock of its children. If there are none this run has it.
     ///
     /// # Errors
-    /// The lock is held, and nobody is named in its file; or the file cannot be read.
+    /// The lock is held, and its file names no command; or the file cannot be read.
     pub fn orphans(&self) -> Result<Vec<Orphan>, Problem> {
         let name = format!("out/{CHILDREN}");
         let mut file = self.children.file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -127,7 +127,7 @@ impl ChildLock {
     ) -> io::Result<T> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let until = clock::now_ms() / 1000 + (limit + GRACE).as_secs();
-        // Before it is started: a run that is killed in between leaves nobody unnamed.
+        // Before it is started: a run that is killed in between leaves no command unnamed.
         writeln!(file, "{task} until {until} {}", command.replace(['\n', '\r'], " "))?;
         fcntl_setfd(&*file, FdFlags::empty())?;
         let started = start();

@@ -152,7 +152,7 @@ fn cel(cluster: &ClusterManifests, policy: &Document, covered: &Covered, ctx: &m
     let selector = ctx.read(policy, &at("objectSelector")).cloned().unwrap_or_default();
     let selects_all = |s: &Value| s.as_object().is_none_or(|s| s.values().all(is_empty));
     if !selects_all(&selector) {
-        let got = "its labels decide, and whoever writes it writes them";
+        let got = "its labels decide, and its author sets them";
         ctx.breach(cluster, policy, &at("objectSelector"), EVERY_POD, got, "remove objectSelector");
     }
     for (i, rule) in ctx.list(policy, &at("excludeResourceRules")).iter().enumerate().filter(|(_, r)| on_pods(r)) {

@@ -108,7 +108,7 @@ fn configuration(cluster: &ClusterManifests, kyverno: &Document, covered: &Cover
         for (i, who) in items(&path).iter().enumerate() {
             let who = plain(who);
             if !who.starts_with('!') && who != "system:nodes" {
-                let want = "nobody but the kubelets passes unchecked";
+                let want = "only the kubelets pass unchecked";
                 breach(&format!("{path}.{i}"), want, who.clone(), &format!("remove {who}"));
             }
         }
