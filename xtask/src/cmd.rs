@@ -152,7 +152,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     let mut session =
         Session { shell, flags, workspace, cwd, vars, screen, keyboard, world_factory, invocation, began };
     drill_marker::warn(&mut session, &command);
-    let code = dispatch(&mut session, &command).unwrap_or_else(|error| {
+    let mut ended = dispatch(&mut session, &command);
+    if matches!(ended, Ok(exit::DONE)) && next::has_end_screen(&command, &session) {
+        ended = access::end_screen(&mut session).map(|()| exit::DONE);
+    }
+    let code = ended.unwrap_or_else(|error| {
         show(&mut session, &error.problems);
         error.code
     });

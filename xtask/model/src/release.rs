@@ -90,8 +90,9 @@ pub struct Chart {
     pub ready: Vec<String>,
     /// What else it brings: `crd/NAME`, `secret/NAME`, workloads. Without it and `ready` it counts as not installed.
     pub brings: Vec<String>,
-    /// Its web page: `title`, `route` (an HTTPRoute in its namespace), `service` (`NAME:PORT`), `path`, `user`, and
-    /// `password` (`secret:NAME` in out/secrets, `cluster:NAME/KEY` for a Secret in its namespace).
+    /// Its web page: `title`, `when` (the value that turns it on), `route` (an HTTPRoute in its namespace), `service`
+    /// (`NAME:PORT`), `path`, `user`, and `password` (`secret:NAME` in out/secrets, `cluster:NAME/KEY` for a Secret in its
+    /// namespace).
     pub access: BTreeMap<String, String>,
     /// Whether Helm itself waits (`--wait`); off where pods become ready only after a later step.
     pub wait: bool,

@@ -1,6 +1,18 @@
-//! The command that usually follows another.
+//! What a command ends with: what is there now, and the command that usually follows.
 
-use crate::cli::{Charts, Command, Flags, Tools};
+use super::Session;
+use crate::cli::{Charts, Command, Flags, Format, Tools};
+use crate::ui::shell::Volume;
+
+/// Whether a command that has done its work shows the clusters that it left running. With `--seed` they would be asked in
+/// a world of faults.
+pub fn has_end_screen(command: &Command, session: &Session) -> bool {
+    let flags = &session.flags;
+    let builds =
+        matches!(command, Command::Up { .. } | Command::Bootstrap { .. } | Command::Start(_) | Command::Upgrade(_));
+    let shown = flags.format != Format::Json && session.shell.volume() > Volume::Quiet;
+    builds && shown && flags.selects_all() && !flags.dry_run && flags.seed.is_none()
+}
 
 /// The command after one that has done its work; none after those that only print.
 pub fn next(command: &Command, flags: &Flags) -> Option<&'static str> {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::exit::{CmdResult, DONE, INTERRUPTED};
-use super::{Session, access, bootstrap, inputs, mesh, show, verify_contract, warn_deferred};
+use super::{Session, bootstrap, inputs, mesh, show, verify_contract, warn_deferred};
 use crate::cli::{Format, VerifyContract};
 use crate::ui::shell::{self, Severity};
 use ::plan::mesh::{MeshScope, pairs};
@@ -48,9 +48,6 @@ pub fn run(session: &mut Session) -> CmdResult {
             session.shell.message(&shell::status_line(session.shell.style(), Severity::Error, verb, &rest));
             return Ok(code);
         }
-    }
-    if session.flags.format != Format::Json && session.flags.seed.is_none() {
-        access::end_screen(session)?;
     }
     Ok(DONE)
 }

@@ -191,7 +191,7 @@ impl Shell {
 /// A line in lines of at most `width` columns. What follows a verb, a label or a column is indented below its first word.
 fn fit(line: &str, width: usize) -> String {
     let bare = console::strip_ansi_codes(line);
-    let command = ["hint:", "$ ", "cargo xtask "].iter().any(|command| bare.contains(command));
+    let command = ["hint:", "$ ", "cargo xtask ", "export "].iter().any(|command| bare.contains(command));
     if format::width(line) <= width || command {
         return line.to_owned();
     }

@@ -90,7 +90,7 @@ pub(super) fn objects(diagnostics: &mut Diagnostics, objects: &Field<Vec<String>
 
 /// Keys of [`Chart::access`](super::super::Chart), and the form of its password.
 pub(super) fn access(diagnostics: &mut Diagnostics, access: &Field<BTreeMap<String, String>>) {
-    const KEYS: [&str; 6] = ["title", "route", "service", "path", "user", "password"];
+    const KEYS: [&str; 7] = ["title", "when", "route", "service", "path", "user", "password"];
     for (key, value) in access.value.iter().flatten() {
         let good = match key.as_str() {
             "password" => {
@@ -105,13 +105,9 @@ pub(super) fn access(diagnostics: &mut Diagnostics, access: &Field<BTreeMap<Stri
                 .add(problem.why(format!("keys: {}", KEYS.join(", "))).hint("service = \"grafana:80\""), access.line);
         }
     }
-    let lacks = |key: &&&str| access.value.as_ref().is_some_and(|all| !all.is_empty() && !all.contains_key(**key));
-    if let Some(key) = ["route", "service"].iter().find(|key| lacks(key)) {
-        let problem = Problem::new(format!("`access` needs `{key}`"));
-        diagnostics.add(
-            problem.hint(if *key == "route" { "route = \"grafana\"" } else { "service = \"grafana:80\"" }),
-            access.line,
-        );
+    if access.value.as_ref().is_some_and(|all| !all.is_empty() && !all.contains_key("service")) {
+        let problem = Problem::new("`access` needs `service`");
+        diagnostics.add(problem.hint("service = \"grafana:80\""), access.line);
     }
 }
 
