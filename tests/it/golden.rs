@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use model::fleet::{self, Compatibility, Fleet};
 use model::release::{self, Releases};
+use plan::mesh::readdress;
 use plan::{Plan, StepKey, bootstrap, check, power, text, upgrade};
 use render::{self, Data};
 use tool::helm::Helm;
@@ -177,6 +178,11 @@ fn every_plan_of_every_fleet_is_valid() {
             let mut plans = vec![bootstrap(), power::stop(&fleet), power::destroy(&fleet)];
             plans.push(power::start(&fleet, bootstrap()));
             plans.push(upgrade::plan(&fleet, &releases, bootstrap()));
+            let names: Vec<String> = fleet.clusters.iter().map(|cluster| cluster.name.clone()).collect();
+            plans.push(readdress::plan(&fleet, bootstrap(), &names));
+            // It knows the facts of earlier runs.
+            let questions = check::check(&upgrade::changes::questions(&fleet, &releases, &plans[4]));
+            assert!(!questions.iter().any(|wrong| wrong.contains("runs a command in")), "{questions:?}");
             plans.extend((fleet.clusters.len() > 1).then(|| crate::mesh::whole(of, helm)));
             for plan in plans {
                 assert_eq!(check::check(&plan), [""; 0], "{} of {of}", plan.name);

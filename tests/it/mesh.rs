@@ -76,9 +76,13 @@ fn bootstrap_keeps_cilium_peers() {
         );
         Output { stdout, ..Output::of(Exit::Code(0)) }
     };
-    let chosen = |output: &Output| match completed(&step.done_when.want).holds(output) {
+    let chosen = |output: &Output| match completed(&step.done_when.want).holds(&step.done_when.ask, output) {
         true => "kept",
-        false => step.remedies.iter().find(|c| completed(&c.when).holds(output)).map_or("act", |c| c.name),
+        false => step
+            .remedies
+            .iter()
+            .find(|c| completed(&c.when).holds(&step.done_when.ask, output))
+            .map_or("act", |c| c.name),
     };
     let chart = "cilium-1.20.2";
     for (state, rest, want) in [

@@ -170,7 +170,10 @@ fn vault_is_initialised_once_and_unsealed_always() {
         stdout: format!(r#"{{"type":"shamir","initialized":{initialised},"sealed":{sealed},"t":1}}"#),
         ..Output::of(Exit::Code(0))
     };
-    let holds = |id: &str, output: &Output| plan.step(id).expect("a step").done_when.want.holds(output);
+    let holds = |id: &str, output: &Output| {
+        let probe = &plan.step(id).expect("a step").done_when;
+        probe.want.holds(&probe.ask, output)
+    };
     assert!(holds("mgmt/vault/init", &answer(true, true)) && holds("mgmt/vault/init", &answer(true, false)));
     assert!(!holds("mgmt/vault/init", &answer(false, true)));
     assert!(holds("mgmt/vault/unseal", &answer(true, false)) && !holds("mgmt/vault/unseal", &answer(true, true)));

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::fixtures::bootstrapped;
 use crate::ui::{Repo, settings};
 
 /// A bootstrap on a machine of which one thing is different.
@@ -45,4 +46,24 @@ fn ranges_around_the_first_vm_are_refused_before_anything_is_initialised() {
     let vms = repo.state_json()["state"]["vms"].clone();
     let made = vms.as_object().expect("machines").values().any(|vm| vm["guest"]["control"] != json!("None"));
     assert!(!made && vms["mgmt-cp"].is_object(), "{vms}");
+}
+
+/// The client's version says nothing of its service, and the next command says what is the matter.
+#[test]
+fn a_service_that_refuses_is_named_with_its_own_fix_by_every_command() {
+    let start = if cfg!(target_os = "macos") { "launchctl kickstart" } else { "sudo snap start multipass" };
+    for (daemon, why, fix) in [
+        ("down", "list failed: cannot connect to the multipass socket", start),
+        ("not-authenticated", "The client is not authenticated with the Multipass service.", "multipass authenticate"),
+    ] {
+        let repo = bootstrapped();
+        repo.edit_json(|stage| stage["machine"]["multipassd"] = json!(daemon));
+        for line in ["bootstrap", "status", "doctor", "stop"] {
+            let ran = repo.run(&format!("{line} --simulate"));
+            let printed = format!("{}{}", ran.out, ran.err);
+            let has_fix = line == "status" || printed.contains(fix);
+            assert!(ran.code != 0 && printed.contains(why) && has_fix, "{line}: {printed}");
+            assert!(!printed.contains("install --cask") && !printed.contains("snap install multipass"), "{printed}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ use plan::survey::overview::overview;
 use plan::survey::{Answer, Answers, ProbeState};
 use plan::{Expect, Plan};
 use render::merge;
-use tool::{Extractor, Output};
+use tool::{Command, Extractor, Output, Tool};
 use xtask::ui::problem;
 use xtask::ui::shell::Style;
 
@@ -125,7 +125,7 @@ pub fn output(output: &Output) {
     for want in wants.iter().chain([&Expect::All(wants.to_vec()), &Expect::Any(wants.to_vec())]) {
         let why = want.mismatch(output);
         assert!(why.len() < 40 * 600, "{}", why.len());
-        assert_eq!(want.holds(output), why == "matches");
+        assert!(why == "matches" || !want.holds(&Command::ask(Tool::Builtin, ["x"]), output));
     }
     for from in [Extractor::Stdout, Extractor::Pointer("/info/a".into()), Extractor::Match("^v(.*)$".into())] {
         assert!(from.read(output).is_none_or(|value| !value.is_empty()));

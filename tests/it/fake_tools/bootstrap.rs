@@ -1,6 +1,7 @@
 //! `bootstrap` with fake tools: idempotence, bad archives, secrets.
 #![expect(clippy::disallowed_methods, reason = "looks at what a process left on disk")]
 
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use regex::Regex;
@@ -45,6 +46,26 @@ fn second_bootstrap_through_real_processes_changes_nothing() {
     let acts: Vec<_> = all[asked.len()..].iter().filter(|asked| is_changing(asked)).collect();
     assert!(acts.is_empty() && all.len() > asked.len(), "the second run changes something: {acts:?}");
     assert_eq!(machine.end(), *end);
+}
+
+/// The client writes it to stdout while it starts a machine that does not run (seen on 1.16.3).
+#[test]
+fn json_behind_a_spinner_is_refused_for_that_reason_and_acted_on_by_nothing() {
+    let machine = FakeMachine::bootstrapped();
+    let (here, real) = (machine.root().join("bin/multipass"), machine.root().join("real/multipass"));
+    fs::create_dir(machine.root().join("real")).unwrap();
+    fs::rename(&here, &real).unwrap();
+    let spinner = r"\033[2K\033[0A\033[0EStarting app1-cp |\033[2K\033[0A\033[0E";
+    let script = format!("case \"$*\" in *node-state*) printf '{spinner}' ;; esac\nexec {real} \"$@\"");
+    fs::write(&here, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&here, Permissions::from_mode(0o755)).unwrap();
+    let before = machine.asked().len();
+    let ran = machine.run("bootstrap --only app1/cp/prep");
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    for words in ["did not complete: stdout has text before its JSON: ", "Starting app1-cp", "Retrying"] {
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+    }
+    assert!(!machine.asked()[before..].iter().any(is_changing), "{}", ran.err);
 }
 
 /// Words of commands that make a machine or put something onto a cluster.

@@ -31,7 +31,9 @@ fn table(rows: &[(u64, &str, &str, u64)]) -> Output {
 
 /// The case that an answer chooses, and the first words of its commands.
 fn remedy(step: &Step, answer: &Output) -> (&'static str, Vec<String>) {
-    let holds = |want: &plan::Expect| want.complete(|_| Some(OURS.to_owned())).expect("known").holds(answer);
+    let holds = |want: &plan::Expect| {
+        want.complete(|_| Some(OURS.to_owned())).expect("known").holds(&step.done_when.ask, answer)
+    };
     let words = |command: &Command| {
         let acts = |arg: &&String| ["delete", "rollback", "uninstall", "upgrade"].contains(&arg.as_str());
         command.args.iter().find(acts).map_or("read", String::as_str).to_owned()

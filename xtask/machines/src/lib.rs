@@ -75,6 +75,8 @@ pub struct HostCheck {
     pub version_at: &'static str,
     /// Holds if the driver can be used, whatever its version.
     pub ready: Expect,
+    /// Asked where `ask` has no answer: its own error tells why.
+    pub otherwise: Command,
     pub install: &'static str,
 }
 
@@ -127,6 +129,27 @@ pub fn blocks(command: &Command) -> bool {
     match command.tool {
         Tool::Multipass => multipass::blocks(command),
         _ => false,
+    }
+}
+
+/// The machine that a command runs in, if it runs in one.
+pub fn guest_of(command: &Command) -> Option<&str> {
+    match command.tool {
+        Tool::Multipass => multipass::guest_of(command),
+        _ => None,
+    }
+}
+
+/// The machine that is running where an answer is as wanted.
+pub fn shown_running(want: &Expect) -> Option<&str> {
+    multipass::shown_running(want)
+}
+
+/// What helps where a driver's service does not answer, by what it said.
+pub fn service_hint(question: &Command, output: &Output) -> Option<&'static str> {
+    match question.tool {
+        Tool::Multipass => multipass::service_hint(output),
+        _ => None,
     }
 }
 

@@ -25,7 +25,15 @@ pub fn check(plan: &Plan) -> Vec<String> {
     let cycles = cycles(plan);
     wrong.extend(if cycles.is_empty() { order(plan) } else { cycles });
     for step in &plan.steps {
-        let found = [read_only(step), hidden(step), limits(step), wants(step), files(plan, step), facts(plan, step)];
+        let found = [
+            read_only(step),
+            hidden(step),
+            limits(step),
+            wants(step),
+            files(plan, step),
+            facts(plan, step),
+            running(plan, step),
+        ];
         wrong.extend(found.into_iter().flatten().map(|what| format!("{}: {what}", step.id)));
     }
     wrong.extend(places(plan));
@@ -96,7 +104,8 @@ fn read_only(step: &Step) -> Vec<String> {
 
 fn commands(step: &Step) -> impl Iterator<Item = &Command> {
     let acts = step.act.iter().chain(step.remedies.iter().flat_map(|c| &c.act)).chain(&step.undo);
-    std::iter::once(&step.done_when.ask).chain(acts)
+    let beside = step.done_when.fallback.iter().chain(step.observer.as_ref().map(|observer| &observer.ask));
+    std::iter::once(&step.done_when.ask).chain(acts).chain(beside)
 }
 
 /// Secrets reach tools by input, never by what `ps` shows; and no answer is compared with one.
@@ -197,17 +206,34 @@ fn learns(command: &Command) -> impl Iterator<Item = &str> {
 }
 
 fn known<'a>(plan: &'a Plan, step: &'a Step) -> BTreeSet<&'a str> {
+    all_needs(plan, step).into_iter().flat_map(|need| learns(&need.done_when.ask)).collect()
+}
+
+/// From near and far.
+fn all_needs<'a>(plan: &'a Plan, step: &'a Step) -> Vec<&'a Step> {
     let by_id: BTreeMap<_, _> = plan.steps.iter().map(|s| (s.id.as_str(), s)).collect();
-    let mut known = BTreeSet::new();
+    let mut found = Vec::new();
     let mut seen = BTreeSet::new();
     let mut todo: Vec<&StepKey> = step.needs.iter().collect();
     while let Some(id) = todo.pop() {
         if let Some(need) = by_id.get(id.as_str()).filter(|_| seen.insert(id)) {
-            known.extend(learns(&need.done_when.ask));
+            found.push(*need);
             todo.extend(&need.needs);
         }
     }
-    known
+    found
+}
+
+/// A command in a machine that is not running would start it, so that it runs must be known before.
+fn running(plan: &Plan, step: &Step) -> Vec<String> {
+    let inside: BTreeSet<&str> = commands(step).filter_map(machines::guest_of).collect();
+    if inside.is_empty() {
+        return vec![];
+    }
+    let needs = all_needs(plan, step);
+    let runs = |vm: &&str| needs.iter().any(|need| machines::shown_running(&need.done_when.want) == Some(vm));
+    let unknown = inside.into_iter().filter(|vm| !runs(vm));
+    unknown.map(|vm| format!("runs a command in `{vm}`, and no step that it needs shows that it is running")).collect()
 }
 
 /// A pool that is used has places; only the free one may do without a number.
@@ -253,6 +279,20 @@ mod tests {
         );
         let bad = Expect::Not(Box::new(Expect::Version("".into(), "x.y".into())));
         assert!(spoilt(|s| s.done_when.want = bad).starts_with("b: `x.y` is no range of versions"));
+    }
+
+    #[test]
+    fn a_machine_is_known_to_run_before_a_command_runs_in_it() {
+        let exec = || Command::ask(Tool::Multipass, ["exec", "-n", "vm", "--", "true"]);
+        let lacks = "b: runs a command in `vm`, and no step that it needs shows that it is running";
+        assert_eq!(spoilt(|s| s.act = vec![exec()]), lacks);
+        assert_eq!(spoilt(|s| *s = s.clone().observed(exec(), crate::cause::Reader::Kubelet)), lacks);
+        let mut plan = plan([step("a", &[]), step("b", &["a"])]);
+        plan.steps[1].done_when.ask = exec();
+        for (state, wrong) in [("Stopped", 1), ("Running", 0)] {
+            plan.steps[0].done_when.want = Expect::Json("/info/vm/state".into(), state.into());
+            assert_eq!(check(&plan).len(), wrong, "{state}");
+        }
     }
 
     #[test]

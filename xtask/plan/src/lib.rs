@@ -209,11 +209,22 @@ impl Plan {
         self.steps.iter().find(|s| *id == s.id)
     }
 
-    /// The probes of these steps, in no order and with nothing to apply.
+    /// The probes of these steps, with nothing to apply and in no order, but for those that ask in a machine: whether it
+    /// runs is asked before.
     #[must_use]
     pub fn checks(&self, ids: &[StepKey]) -> Plan {
-        let check = |step: &Step| Step { needs: vec![], after: vec![], act: vec![], undo: vec![], ..step.clone() };
-        Plan { steps: self.steps.iter().filter(|s| ids.contains(&s.id)).map(check).collect(), ..self.clone() }
+        let wanted = || self.steps.iter().filter(|step| ids.contains(&step.id));
+        let machine = |step: &Step| {
+            let vm = machines::guest_of(&step.done_when.ask)?;
+            self.steps.iter().find(|other| machines::shown_running(&other.done_when.want) == Some(vm))
+        };
+        let mut first: Vec<&Step> = wanted().filter_map(machine).filter(|step| !ids.contains(&step.id)).collect();
+        first.dedup_by_key(|step| &step.id);
+        let check = |step: &Step| {
+            let needs = machine(step).map(|step| step.id.clone()).into_iter().collect();
+            Step { needs, after: vec![], act: vec![], undo: vec![], ..step.clone() }
+        };
+        Plan { steps: first.into_iter().chain(wanted()).map(check).collect(), ..self.clone() }
     }
 
     pub fn ids(&self) -> BTreeSet<StepKey> {

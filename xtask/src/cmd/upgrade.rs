@@ -42,10 +42,11 @@ fn show_changes(session: &mut Session, world: &mut dyn World, inputs: &Inputs, p
         session.shell.status(Severity::Warning, "Changes", &format!("{what:width$}  {from} -> {to}"));
     }
     if all.is_empty() {
-        let unanswered = queries.steps.iter().filter(|step| !answers.get(&step.id).is_some_and(|o| o.ok())).count();
+        let versions = || queries.steps.iter().filter(|step| machines::shown_running(&step.done_when.want).is_none());
+        let unanswered = versions().filter(|step| !answers.get(&step.id).is_some_and(|o| o.ok())).count();
         let summary = match unanswered {
             0 => "everything has its pinned version".to_owned(),
-            n => format!("{n} of {} without an answer yet", format::count(queries.steps.len(), "version")),
+            n => format!("{n} of {} without an answer yet", format::count(versions().count(), "version")),
         };
         session.shell.status(Severity::Dim, "Checked", &summary);
     }

@@ -30,20 +30,22 @@ impl Output {
     pub fn no_answer(&self, question: &Command) -> Option<String> {
         let has = |regex: &str| pattern(regex).is_ok_and(|regex| regex.is_match(self.stderr.as_bytes()));
         let word = |n: usize| question.args.get(n).map_or("", String::as_str);
-        let answered = match (question.tool, &self.exit) {
-            (_, Exit::Code(0)) => true,
-            (Tool::Multipass, Exit::Code(code)) if word(0) == "exec" => *code != 255 && !has(EXEC_FAILED),
-            (Tool::Multipass, Exit::Code(_)) => has(VM_ABSENT),
+        let by_tool = |code: i32| match question.tool {
+            // The client alone, without a daemon that would answer more.
+            Tool::Multipass if code == 0 => word(0) != "version" || self.stdout.contains("multipassd"),
+            _ if code == 0 => true,
+            Tool::Multipass if word(0) == "exec" => code != 255 && !has(EXEC_FAILED),
+            Tool::Multipass => has(VM_ABSENT),
             // 1 is a difference, more is an error (`kubectl diff --help`).
-            (Tool::Kubectl, Exit::Code(1)) if question.args.iter().any(|arg| arg == "diff") => true,
-            (Tool::Kubectl, Exit::Code(_)) if has(IN_CONTAINER) => !has(VAULT_AWAY),
-            (Tool::Kubectl, Exit::Code(_)) => has(KUBECTL) || word(0) == "version",
-            (Tool::Helm, Exit::Code(_)) => has("not found") || word(0) == "version",
-            (Tool::Cilium | Tool::Docker, Exit::Code(_)) => word(0) == "version" || word(1) == "version",
+            Tool::Kubectl if code == 1 && question.args.iter().any(|arg| arg == "diff") => true,
+            Tool::Kubectl if has(IN_CONTAINER) => !has(VAULT_AWAY),
+            Tool::Kubectl => has(KUBECTL) || word(0) == "version",
+            Tool::Helm => has("not found") || word(0) == "version",
+            Tool::Cilium | Tool::Docker => word(0) == "version" || word(1) == "version",
             // These ask nobody else.
-            (Tool::Openssl | Tool::Curl | Tool::Tar | Tool::Builtin, Exit::Code(_)) => true,
-            _ => false,
+            Tool::Openssl | Tool::Curl | Tool::Tar | Tool::Builtin => true,
         };
+        let answered = matches!(self.exit, Exit::Code(code) if by_tool(code));
         let reason = if answered || question.sensitive() { None } else { self.reason() };
         (!answered).then(|| ending(&self.exit) + &reason.map_or(String::new(), |reason| format!(": {reason}")))
     }
@@ -124,6 +126,8 @@ mod tests {
     #[test]
     fn an_error_about_the_way_is_no_answer_and_one_about_the_object_is() {
         use Tool::{Builtin, Docker, Helm, Kubectl, Multipass};
+        let client = Output { stdout: r#"{"multipass":"1.16.3"}"#.into(), ..Output::of(Exit::Code(0)) };
+        assert!(client.no_answer(&asked(Multipass, "version --format json")).is_some());
         let slow = "info failed: failed to obtain exit status for remote process 'x': timed out after 5000 ms\n";
         let sealed = "Error reading sys/mounts/secret: Code: 503. Errors:\n* Vault is sealed\ncommand terminated with exit code 2\n";
         let empty = "No value found at auth/a/config\ncommand terminated with exit code 2\n";

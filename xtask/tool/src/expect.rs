@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::extract::{pattern, scalar};
 use super::helm::revisions;
-use super::{Exit, Output};
+use super::{Command, Exit, Output};
 use model::token::{self, Token};
 
 mod diff;
@@ -78,8 +78,8 @@ impl Expect {
         Expect::Not(Box::new(self))
     }
 
-    pub fn holds(&self, output: &Output) -> bool {
-        self.fits(&Answer::of(output))
+    pub fn holds(&self, question: &Command, output: &Output) -> bool {
+        Answer::of(question, output, [self]).is_ok_and(|answer| self.fits(&answer))
     }
 
     pub fn fits(&self, answer: &Answer<'_>) -> bool {
@@ -87,7 +87,7 @@ impl Expect {
     }
 
     /// Whether it compares with JSON, so that any other stdout is no answer.
-    pub fn reads_json(&self) -> bool {
+    fn reads_json(&self) -> bool {
         match self {
             Expect::Json(..) | Expect::JsonAtLeast(..) | Expect::JsonEach(..) | Expect::JsonPresent(_) => true,
             Expect::Outside(..) => true,
@@ -100,7 +100,7 @@ impl Expect {
 
     /// The mismatch: `/state: expected "Running", got "Stopped"`.
     pub fn mismatch(&self, output: &Output) -> String {
-        self.test(&Answer::of(output)).err().unwrap_or_else(|| "matches".to_owned())
+        self.test(&Answer::unjudged(output)).err().unwrap_or_else(|| "matches".to_owned())
     }
 
     /// All the rows that it wants in a table.

@@ -4,7 +4,7 @@ use super::super::{Expect, Step, StepKey};
 use ipnet::Ipv4Net;
 use machines::Driver;
 use model::fleet::Fleet;
-use tool::{Command, Extractor, builtin, cilium, curl, docker, helm, kubectl, openssl};
+use tool::{Command, Extractor, Limits, builtin, cilium, curl, docker, helm, kubectl, openssl};
 
 pub(crate) fn steps(fleet: &Fleet) -> Vec<Step> {
     let tools = tools().into_iter().map(|(name, ask)| tool(fleet, name, ask));
@@ -72,7 +72,10 @@ fn driver(fleet: &Fleet) -> Step {
     let driver = Driver::of(fleet);
     let (name, check) = (driver.program(), driver.host_check());
     let usable = Expect::All([check.ready].into_iter().chain(version(fleet, name, check.version_at)).collect());
-    Step::new(driver_key(driver), format!("check {name}"), check.ask, usable).hint(check.install)
+    Step::new(driver_key(driver), format!("check {name}"), check.ask, usable)
+        .fallback(check.otherwise)
+        .limits(Limits::QUICK.settle(0).attempts(2, 2))
+        .hint(check.install)
 }
 
 /// The check of the machines' driver and those of the tools named.

@@ -42,12 +42,11 @@ pub(super) fn judge<'a>(
         let remedy = step.remedies.iter().find(|remedy| remedy.when == Expect::Absent);
         return remedy.map_or(ProbeResult::NoAnswer(NoAnswer::NoProgram), |remedy| ProbeResult::Differs(Some(remedy)));
     }
-    let answer = Answer::of(output);
-    let wants = || std::iter::once(&step.done_when.want).chain(step.remedies.iter().map(|remedy| &remedy.when));
-    let unreadable = || answer.document().err().filter(|_| output.ok() && wants().any(Expect::reads_json));
-    if let Some(why) = output.no_answer(question).or_else(unreadable) {
-        return unanswered(step, why);
-    }
+    let wants = std::iter::once(&step.done_when.want).chain(step.remedies.iter().map(|remedy| &remedy.when));
+    let answer = match Answer::of(question, output, wants) {
+        Ok(answer) => answer,
+        Err(why) => return unanswered(step, why),
+    };
     let mut fits = |want: &Expect| want.complete(&mut value).map(|want| want.fits(&answer));
     match fits(&step.done_when.want) {
         Err(missing) => return ProbeResult::NoAnswer(NoAnswer::MissingValues(missing)),

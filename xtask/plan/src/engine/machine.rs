@@ -281,7 +281,7 @@ impl<'a> Engine<'a> {
                 self.block_behind(task.step, &root);
             }
             State::Acting => self.acted(&task, output),
-            _ if self.cache.query && self.stop == Stop::No => self.answer(task.step, output, self.now),
+            _ if self.cache.query && self.stop == Stop::No => self.answer(task.step, task.command, output, self.now),
             _ => self.answered(&task, output),
         }
         self.wake_waiting(id);

@@ -39,7 +39,7 @@ impl Engine<'_> {
             return;
         }
         if self.cache.query {
-            self.answer(i, output, at);
+            self.answer(i, &self.plan.steps[i].done_when.ask, output, at);
         } else if !self.matches_by(i, &output) {
             self.runs[i].alone = true;
             self.board.rest(i, self.now);

@@ -10,7 +10,7 @@ use super::transitions::value;
 use crate::survey::{Answer, Answers, ProbeState};
 use crate::{Expect, Plan, Step};
 use model::token;
-use tool::{Exit, Output};
+use tool::{Command, Exit, Output};
 
 impl<'a> Engine<'a> {
     /// A run that asks every probe of the plan. One without an answer is asked again, up to the step's attempts; steps
@@ -47,12 +47,20 @@ impl<'a> Engine<'a> {
     }
 
     /// A step has an output, of its own or of another step's probe.
-    pub(super) fn answer(&mut self, i: usize, output: Output, at: Duration) {
+    pub(super) fn answer(&mut self, i: usize, question: &Command, output: Output, at: Duration) {
         let plan = self.plan;
         let step = &plan.steps[i];
-        let result = judge(step, &step.done_when.ask, &output, |token| value(&self.facts, &self.digests, token));
+        let result = judge(step, question, &output, |token| value(&self.facts, &self.digests, token));
+        // Of what a run would not begin without.
+        let fallback = step.done_when.fallback.as_ref().filter(|_| step.is_precondition());
         let late = matches!(output.exit, Exit::TimedOut | Exit::Stopped);
         let state = match result {
+            ProbeResult::NoAnswer(NoAnswer::Unanswered(_)) if let Some(other) = fallback.filter(|f| *f != question) => {
+                return self.start(i, other, step.limits.ask, vec![]);
+            }
+            ProbeResult::Matches(_) | ProbeResult::Differs(None) if fallback == Some(question) => {
+                ProbeState::NoAnswer("it answers to another question alone".into())
+            }
             ProbeResult::Matches(captured) => {
                 self.store(captured.values);
                 ProbeState::Matches

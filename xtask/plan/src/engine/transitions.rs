@@ -9,8 +9,9 @@ use super::judge::{Captured, NoAnswer, ProbeResult, capture, explain, judge};
 use super::machine::{Engine, Mode, Stop, limit_launches};
 use super::task::{Stage, Task};
 use super::{Action, Failure, StepEvent};
-use crate::{Expect, Remedy, StepKey};
+use crate::{Remedy, StepKey};
 use model::token::Token;
+use tool::extract::pattern;
 use tool::{Capture, Exit, Output, TaskId};
 
 /// Shortest time between two probes of a confirming step.
@@ -65,7 +66,10 @@ impl<'a> Engine<'a> {
         let i = task.step;
         let captured = if output.ok() { capture(task.command, &output) } else { Captured::default() };
         self.store(captured.values);
-        let under_way = task.command.under_way.is_some_and(|text| Expect::Stderr(text.into()).holds(&output));
+        let under_way = task
+            .command
+            .under_way
+            .is_some_and(|text| pattern(text).is_ok_and(|p| p.is_match(output.stderr.as_bytes())));
         let accepted = output.ok() || (task.command.ignore_exit || under_way) && matches!(output.exit, Exit::Code(_));
         let is_final = task.command.final_exit.is_some_and(|code| output.exit == Exit::Code(code));
         let hopeless = is_final || output.exit == Exit::Missing || task.stage == Stage::Lost;
@@ -137,7 +141,7 @@ impl<'a> Engine<'a> {
         let end = *self.runs[i].unanswered.get_or_insert(self.now.saturating_add(settle));
         if self.now >= end {
             self.runs[i].unanswered = None;
-            return self.end_attempt(i, self.failure(task, output, no_answer));
+            return self.end_attempt(i, self.failure(task, output, |task, output| no_answer(task, output, why)));
         }
         if first {
             self.emit(StepEvent::Diagnosed { step: self.id(i), remedy: "no answer", why: why.to_owned() });
@@ -195,7 +199,7 @@ impl<'a> Engine<'a> {
                 ProbeResult::Matches(captured) => {
                     format!("the check passed, but its output has no {}", captured.missing.join(", "))
                 }
-                ProbeResult::NoAnswer(_) => no_answer(task, &output),
+                ProbeResult::NoAnswer(NoAnswer::Unanswered(why)) => no_answer(task, &output, why),
                 _ => format!("not satisfied after apply: {}", self.explain(i, &output)),
             };
             self.end_attempt(i, self.failure(task, output, |_, _| why));
@@ -325,8 +329,9 @@ impl<'a> Engine<'a> {
     }
 }
 
-fn no_answer(task: &Task<'_>, output: &Output) -> String {
-    format!("the check did not complete: {}", end(task, output))
+fn no_answer(task: &Task<'_>, output: &Output, why: &str) -> String {
+    let end = if output.ok() { why.to_owned() } else { end(task, output) };
+    format!("the check did not complete: {end}")
 }
 
 pub(super) fn value(

@@ -24,6 +24,10 @@ pub fn state(id: &StepKey, answer: &Answer) -> Option<String> {
     let none = |why: &String| why.starts_with("there is no revision");
     match &answer.state {
         ProbeState::Matches | ProbeState::NotAsked(_) => None,
+        ProbeState::NoAnswer(_) if id.is_host() => {
+            let reason = output.and_then(Output::reason).map_or(String::new(), |reason| format!(": {reason}"));
+            Some(format!("no answer{reason}"))
+        }
         ProbeState::NoAnswer(_) => Some(format!("no answer{}", because(id, output))),
         ProbeState::Differs { remedy: Some(remedy), why } if remedy.starts_with(CHANGED) => {
             Some(format!("{remedy}: {why}"))
@@ -173,7 +177,9 @@ fn tool_state(step: &Step, output: &Output) -> (String, Option<String>) {
                 let age = if gap.too_old { "old" } else { "new" };
                 (format!("{} is too {age}, {} is needed", gap.found, gap.range), install.map(|fix| upgraded(&fix)))
             }
-            None if output.ok() && step.id.action() == "multipass" => daemon(),
+            None if let Some(fix) = machines::service_hint(&step.done_when.ask, output) => {
+                (output.reason_or_end(), Some(here(fix)))
+            }
             None if output.ok() => {
                 (format!("its answer cannot be read: {}", step.done_when.want.mismatch(output)), install)
             }
@@ -184,16 +190,6 @@ fn tool_state(step: &Step, output: &Output) -> (String, Option<String>) {
             }
         },
     }
-}
-
-/// The client of Multipass answers for itself alone.
-fn daemon() -> (String, Option<String>) {
-    let start = match cfg!(target_os = "macos") {
-        true => "sudo launchctl kickstart -k system/com.canonical.multipassd",
-        false => "sudo snap start multipass",
-    };
-    let state = "its service does not answer, or this user is not authenticated with it";
-    (state.to_owned(), Some(format!("{start}\nmultipass authenticate   # if the service runs")))
 }
 
 /// The part of an instruction that is for this system.
@@ -254,8 +250,6 @@ mod tests {
         let state = |name: &str, output: Output| not_ready(&[(step(name), &output)]).expect("a problem");
         let old = state("helm", printed("v3.9.4"));
         assert!(old.why.as_deref().is_some_and(|why| why.starts_with("helm: 3.9.4 is too old, ")), "{old:?}");
-        let down = state("multipass", printed(r#"{"multipass": "1.16.3"}"#));
-        assert!(down.hint.as_deref().is_some_and(|hint| hint.contains("multipass authenticate")), "{down:?}");
         let old = state("multipass", printed(r#"{"multipass": "1.12.0", "multipassd": "1.12.0"}"#));
         assert!(
             old.hint.as_deref().is_some_and(|hint| hint.contains("refresh") || hint.contains("upgrade")),

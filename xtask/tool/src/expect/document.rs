@@ -4,11 +4,12 @@ use std::cell::OnceCell;
 
 use serde_json::Value;
 
-use super::is_exit;
-use crate::Output;
+use super::{Expect, is_exit};
 use crate::extract::json;
+use crate::{Command, Output};
 
-/// Parsed as JSON once.
+/// Parsed as JSON once. Expectations are compared with nothing else, and what is no answer by the rule of its tool does
+/// not become one.
 #[derive(Debug)]
 pub struct Answer<'a> {
     pub(super) output: &'a Output,
@@ -16,7 +17,23 @@ pub struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    pub fn of(output: &'a Output) -> Self {
+    /// # Errors
+    /// Why the output is no answer to the question, or none that these expectations can read.
+    pub fn of<'w>(
+        question: &Command,
+        output: &'a Output,
+        wants: impl IntoIterator<Item = &'w Expect>,
+    ) -> Result<Self, String> {
+        let answer = Answer::unjudged(output);
+        let unreadable = || answer.document().err().filter(|_| wants.into_iter().any(Expect::reads_json));
+        match output.no_answer(question).or_else(|| output.ok().then(unreadable).flatten()) {
+            Some(why) => Err(why),
+            None => Ok(answer),
+        }
+    }
+
+    /// For words about an output alone.
+    pub(super) fn unjudged(output: &'a Output) -> Self {
         Answer { output, json: OnceCell::new() }
     }
 

@@ -36,7 +36,7 @@ fn samples() -> Vec<(Expect, Output)> {
 #[test]
 fn each_want_takes_its_answer() {
     for (want, output) in samples() {
-        assert!(want.holds(&output), "{want}: {}", want.mismatch(&output));
+        assert!(want.fits(&Answer::unjudged(&output)), "{want}: {}", want.mismatch(&output));
         assert_eq!(want.mismatch(&output), "matches");
     }
 }
@@ -48,7 +48,7 @@ fn garbage_never_matches_and_never_panics() {
         for exit in [Exit::Code(0), Exit::Code(7), Exit::TimedOut, Exit::Missing, Exit::Signal(9), Exit::Stopped] {
             let output = Output { exit, stdout: s(garbage), stderr: s(garbage), cut: true };
             for (want, _) in samples() {
-                let wanted = want.holds(&output);
+                let wanted = want.fits(&Answer::unjudged(&output));
                 assert!(!wanted || matches!(want, Expect::Not(_) | Expect::Any(_)), "{want} took {garbage:.20}");
                 assert!(want.mismatch(&output).len() < 2000);
             }
@@ -78,10 +78,10 @@ fn a_mismatch_is_explained() {
 fn builds_of_a_release_count_as_the_release() {
     let range = Expect::Version(s(""), s(">=1.30"));
     for text in ["v1.30.5-dispatcher", "v1.31.0-eks-1a2b3c4", "Client Version: v1.35", "1.30"] {
-        assert!(range.holds(&out(0, text, "")), "{text}");
+        assert!(range.fits(&Answer::unjudged(&out(0, text, ""))), "{text}");
     }
-    assert!(!range.holds(&out(0, "v1.29.9", "")));
-    assert!(!Expect::Version(s(""), s(">=1.30.0-rc.2")).holds(&out(0, "1.30.0-rc.1", "")));
+    assert!(!range.fits(&Answer::unjudged(&out(0, "v1.29.9", ""))));
+    assert!(!Expect::Version(s(""), s(">=1.30.0-rc.2")).fits(&Answer::unjudged(&out(0, "1.30.0-rc.1", ""))));
 }
 
 #[test]
@@ -109,8 +109,8 @@ fn only_the_newest_revision_counts() {
     let want = Expect::Newest("ns/x".into(), r"^\d+ deployed x-1\.0 abc ours".into());
     let table = |rows: &[String]| Output { stdout: rows.concat(), ..Output::of(Exit::Code(0)) };
     let so = row(10, "deployed x-1.0 abc 10");
-    assert!(want.holds(&table(&[so.clone(), row(9, "failed x-1.0 abc 9")])));
-    assert!(!want.holds(&table(&[row(9, "deployed x-1.0 abc 9"), row(10, "failed x-1.0 abc 10")])));
+    assert!(want.fits(&Answer::unjudged(&table(&[so.clone(), row(9, "failed x-1.0 abc 9")]))));
+    assert!(!want.fits(&Answer::unjudged(&table(&[row(9, "deployed x-1.0 abc 9"), row(10, "failed x-1.0 abc 10")]))));
     assert_eq!(want.mismatch(&table(&[])), "there is no revision of ns/x");
     let by_hand = table(&[so, row(11, "deployed x-1.0 abc 10")]);
     assert!(want.mismatch(&by_hand).starts_with("revision 11 of ns/x is not ours,"));
@@ -120,7 +120,7 @@ fn only_the_newest_revision_counts() {
 #[test]
 fn each_means_all_and_at_least_one() {
     let want = Expect::JsonEach(s("/pods/*/peers/name=b/nodes"), s("2"));
-    let holds = |json: &str| want.holds(&out(0, json, ""));
+    let holds = |json: &str| want.fits(&Answer::unjudged(&out(0, json, "")));
     let pod = |b: &str| format!(r#"{{"peers":[{{"name":"a","nodes":9}},{b}]}}"#);
     let good = pod(r#"{"name":"b","nodes":2}"#);
     assert!(holds(&format!(r#"{{"pods":{{"x":{good},"y":{good}}}}}"#)));
