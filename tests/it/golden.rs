@@ -169,6 +169,15 @@ fn helm_3_gets_no_unknown_flag() {
     assert_ne!(helm(Helm::V3), helm(Helm::V4));
 }
 
+/// Whether it may take minutes without a word of its command: preparations print what they install, objects are applied
+/// at once, a stop has no cause but the machine, and nodes register by the kubelet of each.
+fn is_slow(step: &plan::Step) -> bool {
+    let prints = ["prep", "kubeadm", "stop", "destroy", "mesh/registered"].contains(&step.id.action());
+    let applies = step.act.iter().any(|command| command.args.iter().any(|arg| arg == "apply"));
+    let minutes = !step.only_checks() && step.limits.act.as_secs() > 300 || step.limits.settle.as_secs() > 120;
+    minutes && !prints && !applies
+}
+
 #[test]
 fn every_plan_of_every_fleet_is_valid() {
     for of in [FLEET, "tests/fleets/one.toml", "tests/fleets/wide.toml", "tests/fleets/pairs.toml"] {
@@ -186,6 +195,9 @@ fn every_plan_of_every_fleet_is_valid() {
             plans.extend((fleet.clusters.len() > 1).then(|| crate::mesh::whole(of, helm)));
             for plan in plans {
                 assert_eq!(check::check(&plan), [""; 0], "{} of {of}", plan.name);
+                let silent = plan.steps.iter().filter(|step| step.observer.is_none() && is_slow(step));
+                let silent: Vec<&str> = silent.map(|step| step.id.action()).collect();
+                assert_eq!(silent, [""; 0], "{} of {of} shows no cause", plan.name);
                 // What has just failed is no way on.
                 let command = format!("cargo xtask {}", plan.name);
                 let mut hints = plan.steps.iter().filter_map(|step| step.hint.as_deref());

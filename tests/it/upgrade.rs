@@ -159,7 +159,7 @@ fn manually_cordoned_node_stays_cordoned() {
 fn bare_pods_and_budgets_block_a_drain() {
     let repo = connected();
     pinned(&repo, "1.35.8");
-    let bare = json!({ "metadata": { "name": "mine", "namespace": "sample" }, "spec": { "nodeName": "app1-cp" } });
+    let bare = json!({ "kind": "Pod", "metadata": { "name": "mine", "namespace": "sample" }, "spec": { "nodeName": "app1-cp" } });
     repo.edit_vms(|vms| vms["app1-cp"]["guest"]["control"]["Made"]["objects"]["pod/sample/mine"] = bare);
     let ran = repo.run("upgrade --simulate --fleet to.toml -q");
     assert_eq!(ran.code, 1);
@@ -179,6 +179,32 @@ fn bare_pods_and_budgets_block_a_drain() {
     });
     let ran = repo.run("upgrade --simulate --fleet to.toml -q");
     assert_eq!(ran.code, 0, "and goes on when the obstacle is gone: {}", ran.err);
+}
+
+#[test]
+fn slow_steps_of_upgrade_start_and_mesh_connect_show_their_cause() {
+    let repo = connected();
+    pinned(&repo, "1.35.8");
+    let pending = |repo: &Repo, vm: &str, namespace: &str| {
+        let pod = json!({ "kind": "Pod", "metadata": { "name": "mine", "namespace": namespace }, "spec": {},
+            "status": { "phase": "Pending" } });
+        let key = format!("pod/{namespace}/mine");
+        repo.edit_vms(|vms| vms[vm]["guest"]["control"]["Made"]["objects"][key] = pod);
+    };
+    pending(&repo, "mgmt-cp", "monitoring");
+    let ran = repo.run("upgrade --simulate --fleet to.toml");
+    let slow = |part: &str| ran.err.lines().any(|line| line.contains("Still running") && line.contains(part));
+    assert!(slow("mgmt/cp/uncordon (mine Pending"), "{}", ran.err);
+    let repo = connected();
+    repo.edit_vms(|vms| vms["app1-cp"]["power"] = json!("Stuck"));
+    let ran = repo.run("start --simulate");
+    let cause = "; cause: info failed: ssh connection failed: 'No route to host'";
+    assert!(ran.code == 1 && ran.err.contains(cause), "{}", ran.err);
+    let repo = connected();
+    pending(&repo, "app2-cp", "kube-system");
+    repo.edit_stage(|stage| stage.inject("app2", sim::Condition::Unsynced));
+    let ran = repo.run("mesh-connect --simulate");
+    assert!(ran.code == 1 && ran.err.contains("; cause: mine Pending"), "{}", ran.err);
 }
 
 /// Found by a sweep: kubeadm renews the certificate that kubelets are shown, and by a late clock it is not valid

@@ -145,6 +145,11 @@ pub fn shown_running(want: &Expect) -> Option<&str> {
     multipass::shown_running(want)
 }
 
+/// Why a machine cannot be reached, from the answer to [`Machine::info`].
+pub fn unreachable(info: &Output) -> Option<String> {
+    multipass::unreachable(info)
+}
+
 /// What helps where a driver's service does not answer, by what it said.
 pub fn service_hint(question: &Command, output: &Output) -> Option<&'static str> {
     match question.tool {

@@ -189,6 +189,11 @@ pub(super) fn shown_running(want: &Expect) -> Option<&str> {
     }
 }
 
+/// One that is being prepared is not there yet.
+pub(super) fn unreachable(info: &Output) -> Option<String> {
+    info.reason().filter(|reason| !info.ok() && !reason.contains(VM_ABSENT))
+}
+
 type Is = fn(&str, &MachineState) -> Expect;
 
 fn one_of(vm: &str, is: Is, states: &[MachineState]) -> Expect {

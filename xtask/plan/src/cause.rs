@@ -20,17 +20,20 @@ pub struct Observer {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
-    /// Rows of pods and events of a namespace, as `kubectl get pods,events --no-headers` prints them: those of events begin
-    /// with their age.
+    /// Rows of pods and events, as `kubectl get pods,events --no-headers` prints them: those of events begin with their age,
+    /// and all with their namespace if they are of every one.
     Pods,
     /// The kubelet's journal.
     Kubelet,
+    /// What a machine's driver reports of it.
+    Machine,
 }
 
 impl Reader {
     /// The cause, if the answer shows one.
     pub fn cause(self, output: &Output) -> Option<String> {
         let cause = match self {
+            Reader::Machine => machines::unreachable(output),
             _ if !output.ok() => None,
             Reader::Pods => pods(&output.stdout),
             Reader::Kubelet => kubelet(&output.stdout),
@@ -51,7 +54,7 @@ pub fn has_cause(why: &str) -> bool {
 /// `loki-0 Pending (FailedScheduling: 0/2 nodes are available)`, of pods that are not ready; of what has no pods at all the
 /// last warning about it.
 fn pods(table: &str) -> Option<String> {
-    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    let rows: Vec<Vec<&str>> = table.lines().map(row).collect();
     let warning = |about: &str| {
         let of = |row: &&Vec<&str>| {
             row.get(1) == Some(&"Warning") && row.get(3).is_some_and(|object| object.ends_with(about))
@@ -76,6 +79,14 @@ fn pods(table: &str) -> Option<String> {
         false => Some(named.join("; ")),
         true => warning("").map(|row| format!("{} {}", row[3], words(row))),
     }
+}
+
+/// The words of a row, without its namespace.
+fn row(line: &str) -> Vec<&str> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let pod = words.get(1).is_some_and(|word| word.starts_with("pod/"));
+    let event = words.get(2).is_some_and(|word| ["Normal", "Warning"].contains(word));
+    words[usize::from(pod || event)..].to_vec()
 }
 
 /// The message of the last line of the severity error, as klog writes them: `E1129 23:17:05.0 1 pod.go:1] "Error" err="x"`.
@@ -106,6 +117,8 @@ mod tests {
                      9s   Warning   Failed   pod/b-1   Failed to pull image \"x\"\n";
         let want = "b-1 ImagePullBackOff (Failed: Failed to pull image \"x\")";
         assert_eq!(cause(Reader::Pods, table).as_deref(), Some(want));
+        let all: String = table.lines().map(|line| format!("a   {}\n", line.trim_start())).collect();
+        assert_eq!(cause(Reader::Pods, &all).as_deref(), Some(want), "of every namespace");
         let none = "9s   Warning   FailedCreate   statefulset/d   pods \"d-0\" is forbidden\n";
         assert_eq!(cause(Reader::Pods, none).as_deref(), Some("statefulset/d FailedCreate: pods \"d-0\" is forbidden"));
         assert_eq!(

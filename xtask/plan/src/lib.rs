@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use cause::{Observer, Reader};
 pub use machines::Remedy;
+use machines::{Machine, guest};
 use render::Files;
 pub use tool::Expect;
+use tool::kubectl::Kubectl;
 use tool::{Command, Limits};
 
 pub mod bootstrap;
@@ -195,6 +197,17 @@ impl Step {
     pub fn observed(mut self, ask: Command, read: Reader) -> Self {
         self.observer = Some(Observer { ask, read });
         self
+    }
+
+    /// By pods of a namespace that are not ready.
+    #[must_use]
+    pub fn observed_by_pods(self, kubectl: &Kubectl, namespace: &str) -> Self {
+        self.observed(kubectl.table(namespace, "pods,events"), Reader::Pods)
+    }
+
+    #[must_use]
+    pub fn observed_by_kubelet(self, vm: &Machine) -> Self {
+        self.observed(guest::kubelet_log(vm), Reader::Kubelet)
     }
 
     #[must_use]

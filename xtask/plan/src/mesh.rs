@@ -149,6 +149,7 @@ fn connected_by_values(fleet: &Fleet, cluster: &Cluster, chart: &Chart, helm: He
     };
     step.act(upgrade)
         .limits(Limits::QUICK.minutes(10).attempts(3, 10))
+        .observed_by_pods(&Kubectl::on(&kubeconfig), SYSTEM)
         .hint(format!("helm history {RELEASE} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
 }
 
@@ -165,6 +166,7 @@ fn agents_know_their_nodes(cluster: &Cluster) -> Step {
         .needs([id(cluster, "peers")])
         .act([kubectl.restart(SYSTEM, "daemonset/cilium")])
         .limits(Limits::QUICK.settle(180).attempts(2, 5))
+        .observed_by_pods(&kubectl, SYSTEM)
         .hint("an address that changed under the kubelet needs its node set up again: cargo xtask bootstrap")
 }
 
@@ -173,6 +175,7 @@ fn served(cluster: &Cluster) -> Step {
     Step::new(id(cluster, "server"), format!("wait for {SERVER} on {}", cluster.name), ask, Expect::Exit(0))
         .needs([id(cluster, "agents")])
         .poll(300, 5)
+        .observed_by_pods(&Kubectl::on(&kube_path(cluster)), SYSTEM)
         .hint(format!("kubectl --kubeconfig {} --namespace {SYSTEM} describe {SERVER}", kube_path(cluster)))
 }
 
@@ -205,6 +208,7 @@ fn joined(fleet: &Fleet, cluster: &Cluster, scope: &MeshScope) -> Step {
         .needs(["host/cilium"])
         .needs(servers)
         .poll(300, 5)
+        .observed_by_pods(&Kubectl::on(&kube_path(cluster)), SYSTEM)
         .hint("cargo xtask mesh-connect --diagnose")
 }
 
@@ -220,6 +224,7 @@ fn counted(fleet: &Fleet, cluster: &Cluster, scope: &MeshScope) -> Step {
     Step::new(id(cluster, "nodes"), title, ask, Expect::All(wanted.iter().map(each).collect()))
         .needs([id(cluster, "connected"), StepKey::host("cilium")])
         .poll(120, 5)
+        .observed_by_pods(&Kubectl::on(&kube_path(cluster)), SYSTEM)
         .hint("cargo xtask mesh-connect --diagnose")
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::bootstrap::kube_path;
 use super::bootstrap::node::node_scripts;
+use super::cause::Reader;
 use super::choose::needed;
 use super::{Expect, Plan, Scope, Step, StepKey, power};
 use machines::{Machine, guest};
@@ -147,5 +148,6 @@ fn current(cluster: &Cluster, releases: &Releases, steps: &[Step]) -> Step {
     Step::new(id(cluster, "current"), format!("check that all pods of {} are ready", cluster.name), ask, want)
         .needs(all)
         .poll(600, 5)
+        .observed(Kubectl::on(&kube_path(cluster)).table_of_all("pods,events"), Reader::Pods)
         .hint(format!("kubectl --kubeconfig {} get pods --all-namespaces", kube_path(cluster)))
 }

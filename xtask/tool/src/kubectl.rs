@@ -248,9 +248,8 @@ impl Kubectl {
         self.ask(&["get", kinds, "--namespace", namespace, "--no-headers"])
     }
 
-    /// What keeps pods of a namespace from being ready.
-    pub fn pods_and_events(&self, namespace: &str) -> Command {
-        self.table(namespace, "pods,events")
+    pub fn table_of_all(&self, kinds: &str) -> Command {
+        self.ask(&["get", kinds, "--all-namespaces", "--no-headers"])
     }
 
     /// Runs the Job of a CronJob now, under a name that an earlier one may have had.

@@ -60,6 +60,7 @@ fn launched(fleet: &Fleet, cluster: &Cluster, node: &Node, first: Option<&StepKe
         .remedies(vm.start_remedies())
         .act([vm.launch(fleet, node, &user_data)])
         .undo([vm.delete()])
+        .observed(vm.info(), Reader::Machine)
         .limits(Limits::QUICK.minutes(20).settle(300).attempts(3, 5))
         .hint(vm.control_hint())
 }
@@ -214,7 +215,7 @@ fn initialised(cluster: &Cluster) -> Step {
     .act(init)
     .undo([guest::reset(&vm)])
     .limits(Limits::QUICK.minutes(15).settle(300).attempts(3, 5))
-    .observed(guest::kubelet_log(&vm), Reader::Kubelet)
+    .observed_by_kubelet(&vm)
     .hint(vm.ask(&["sudo", "crictl", "ps", "-a"]).to_string())
 }
 
@@ -248,7 +249,7 @@ fn joined(cluster: &Cluster, worker: &Node) -> Step {
         .act(join)
         .undo([guest::reset(&vm)])
         .limits(Limits::QUICK.minutes(20).settle(300).attempts(4, 5))
-        .observed(guest::kubelet_log(&vm), Reader::Kubelet)
+        .observed_by_kubelet(&vm)
         .hint(guest::kubelet_log(&vm).to_string())
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::super::cause::Reader;
 use super::super::{Expect, Pool, Step, StepKey};
 use super::node::clock_synced;
 use super::upgrade::Upgrade;
@@ -184,7 +183,7 @@ impl Here<'_> {
             .remedy("not yet", Expect::ALWAYS, clocks)
             .limits(Limits::QUICK.settle(600).attempts(2, 5))
             // What keeps nodes from being ready are the pods of the network.
-            .observed(self.kubectl().pods_and_events("kube-system"), Reader::Pods)
+            .observed_by_pods(&self.kubectl(), "kube-system")
             .hint(format!("kubectl --kubeconfig {} describe nodes", kube_path(cluster)))
     }
 
@@ -267,7 +266,7 @@ impl Here<'_> {
             .needs(secrets::needs(&chart.bindings))
             .after(self.login(&chart.placement))
             .limits(self.limits(&chart.placement))
-            .observed(self.kubectl().pods_and_events(&chart.namespace), Reader::Pods)
+            .observed_by_pods(&self.kubectl(), &chart.namespace)
             .hint(format!("helm history {name} --namespace {} --kubeconfig {kubeconfig}", chart.namespace))
     }
 
@@ -285,7 +284,7 @@ impl Here<'_> {
                 .needs([self.id(&chart.placement.name), self.id("nodes")])
                 .remedy("not yet", Expect::ALWAYS, [])
                 .limits(limits)
-                .observed(self.kubectl().pods_and_events(&chart.namespace), Reader::Pods)
+                .observed_by_pods(&self.kubectl(), &chart.namespace)
         };
         self.rollout_ids(chart).into_iter().zip(&chart.ready).map(step).collect()
     }
@@ -306,6 +305,7 @@ impl Here<'_> {
         .remedy("being issued", issuing, [])
         .act(self.kubectl().run_cron_job(&chart.namespace, CERTIFICATES, &again))
         .limits(Limits::QUICK.settle(180).attempts(3, 10))
+        .observed_by_pods(&self.kubectl(), &chart.namespace)
         .hint(format!(
             "kubectl --kubeconfig {} --namespace {} describe jobs",
             kube_path(self.cluster),

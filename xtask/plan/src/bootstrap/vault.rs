@@ -88,6 +88,7 @@ impl Here<'_> {
         Step::new(self.id("up"), "wait for Vault to answer", self.vault.status(), Expect::Exit(0))
             .needs([VAULT, "nodes"].map(|action| StepKey::cluster(platform, action)))
             .poll(600, 5)
+            .observed_by_pods(&Kubectl::on(&kube_path(self.platform)), VAULT)
             .hint(format!(
                 "kubectl --kubeconfig {} describe pod {VAULT}-0 --namespace {VAULT}",
                 kube_path(self.platform)

@@ -117,6 +117,7 @@ fn proof(cluster: &Cluster, what: &str, title: String, ask: Command, want: Expec
     Step::new(id(cluster, what), title, ask, want)
         .needs([id(cluster, "connected")])
         .poll(180, 5)
+        .observed_by_pods(&Kubectl::on(&kube_path(cluster)), "sample")
         .hint("cargo xtask mesh-connect --diagnose")
 }
 
@@ -167,7 +168,8 @@ fn store(cluster: &Cluster) -> Step {
         format!("kubectl --kubeconfig {} describe clustersecretstores.external-secrets.io vault", kube_path(cluster));
     let step = proof(cluster, "secrets", title, ask, Expect::Stdout("True".into())).needs([id(cluster, "to-vault")]);
     // The operator tries again every few minutes when it failed before.
-    step.limits(Limits::QUICK.settle(420).attempts(1, 5)).hint(hint)
+    let step = step.limits(Limits::QUICK.settle(420).attempts(1, 5)).hint(hint);
+    step.observed_by_pods(&Kubectl::on(&kube_path(cluster)), "external-secrets")
 }
 
 /// What the platform counted of a cluster's last five minutes: nothing of it could come another way.
@@ -179,4 +181,5 @@ fn received(cluster: &Cluster, platform: &Cluster, what: &str, path: &str, query
     let title = format!("count what {} holds of {}'s {what}", platform.name, cluster.name);
     proof(cluster, what, title, ask, Expect::JsonAtLeast(value.into(), 1))
         .limits(Limits::QUICK.settle(300).attempts(1, 5))
+        .observed_by_pods(&Kubectl::on(&kube_path(platform)), "monitoring")
 }

@@ -2,6 +2,7 @@
 
 use super::super::bootstrap::kube_path;
 use super::super::bootstrap::node::clock_synced;
+use super::super::cause::Reader;
 use super::super::{Expect, Step, StepKey};
 use machines::{Machine, guest};
 use model::fleet::{Cluster, Fleet, Node, Role};
@@ -89,6 +90,7 @@ impl Here<'_> {
         step.done_when.want = Expect::All(vec![step.done_when.want, finished]);
         step.act(others.chain([keep]).chain(apply))
             .limits(Limits::QUICK.minutes(25).settle(600).attempts(3, 10))
+            .observed_by_kubelet(&self.vm)
             .hint(self.vm.ask(&["sudo", "ls", "/etc/kubernetes/tmp", "/var/lib/archipelago"]).to_string())
     }
 
@@ -105,7 +107,7 @@ impl Here<'_> {
         let want = Expect::JsonPresent("/data/result/0/value/1".into());
         let title = format!("check that {there} has received all samples of {name} before {} is drained", self.vm);
         let step = Step::new(self.id("delivered"), title, ask, want).needs([StepKey::cluster(there, "kubeconfig")]);
-        let step = step.poll(600, 10);
+        let step = step.poll(600, 10).observed_by_pods(&self.kubectl, "monitoring");
         Some(step.hint("a restart of the agent would lose what waits: cargo xtask mesh-connect --diagnose"))
     }
 
@@ -130,6 +132,7 @@ impl Here<'_> {
             .remedy("cordoned by hand", by_hand, [mark("drained-cordoned")])
             .act([mark("begun"), self.kubectl.drain(vm, DRAIN), mark("drained")])
             .limits(Limits::QUICK.minutes(DRAIN / 60 + 3).settle(120).attempts(3, 10))
+            .observed(self.kubectl.table_of_all("pods,events"), Reader::Pods)
             .hint(format!("kubectl --kubeconfig {} get pdb,pods --all-namespaces", kube_path(self.cluster)))
     }
 
@@ -143,6 +146,7 @@ impl Here<'_> {
         self.machine("kubelet", title, "prep", prep_marker(self.fleet))
             .act(configuration.chain([guest::prepare(&self.vm)]))
             .limits(Limits::QUICK.minutes(25).settle(60).attempts(3, 10))
+            .observed_by_kubelet(&self.vm)
     }
 
     fn restarted(&self) -> Step {
@@ -152,6 +156,7 @@ impl Here<'_> {
             .remedy("starting", Expect::Match(new), [])
             .act([guest::restart_kubelet(&self.vm)])
             .limits(Limits::QUICK.settle(300).attempts(2, 5))
+            .observed_by_kubelet(&self.vm)
             .hint(guest::kubelet_log(&self.vm).to_string())
     }
 
@@ -163,5 +168,6 @@ impl Here<'_> {
             .remedy("cordoned by hand", Expect::Match(r" upgrade=\w+-cordoned$".into()), [unmark.clone()])
             .act([self.kubectl.uncordon(vm), self.kubectl.scheduled(DRAIN), unmark])
             .limits(Limits::QUICK.minutes(DRAIN / 60 + 3).settle(60).attempts(3, 5))
+            .observed(self.kubectl.table_of_all("pods,events"), Reader::Pods)
     }
 }
