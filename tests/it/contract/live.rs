@@ -158,6 +158,35 @@ fn live_report_is_verified_from_its_outputs() {
     assert!(ran.err.contains("re-evaluating C2 differs from the report (live tier)"), "{}", ran.err);
 }
 
+/// The API server's clock may be read hours before or behind what is compared with it.
+#[test]
+fn ages_count_from_the_time_of_each_answer() {
+    let repo = fixtures::connected();
+    repo.must("verify-contract --simulate --live");
+    let reports = repo.root().join("out/simulation/reports");
+    let name =
+        reports.read_dir_utf8().expect("a folder").next().expect("a report").expect("an entry").path().to_owned();
+    let whole = edit(&name.join("answers.jsonl"), |text| text);
+    for (later, differs) in [(7200.0, false), (0.0, true)] {
+        let line = |line: &str| {
+            let mut line: Value = serde_json::from_str(line).expect("JSON");
+            if line["question"] == "app1/live/good-pod" {
+                line["at"] = json!(line["at"].as_f64().expect("a time") + later);
+                let pod = line["answer"]["stdout"].as_str().expect("a pod");
+                let mut pod: Value = serde_json::from_str(pod).expect("JSON");
+                let made = pod["metadata"]["creationTimestamp"].as_str().expect("a time");
+                let made = model::units::parse_utc(made).expect("a time") + 7200;
+                pod["metadata"]["creationTimestamp"] = json!(model::units::format_utc(made));
+                line["answer"]["stdout"] = json!(pod.to_string());
+            }
+            format!("{line}\n")
+        };
+        edit(&name.join("answers.jsonl"), |_| whole.lines().map(line).collect());
+        let ran = repo.run("report verify --simulate");
+        assert_eq!(ran.err.contains("re-evaluating C3 differs"), differs, "{}", ran.err);
+    }
+}
+
 /// The fields of a JSON value by path, each with its kind; what lists hold is told once.
 fn shape(value: &Value, path: &str, out: &mut BTreeSet<String>) {
     match value {

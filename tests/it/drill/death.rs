@@ -9,8 +9,7 @@ use camino::Utf8PathBuf;
 use exec::host::Host;
 use serde_json::Value;
 use sim::{Disk, SimWorld};
-use tool::{Call, World};
-use tool::{Event, TaskId};
+use tool::{Call, Event, Exit, Output, TaskId, World};
 
 use crate::fixtures::{connected, copy_folder};
 use crate::ui::{Ran, Repo};
@@ -24,6 +23,8 @@ enum End {
     Death(usize),
     /// So often the user says stop.
     Stop(usize, u32),
+    /// The API server is too busy for the first so many questions with this word.
+    Unanswered(&'static str, usize),
 }
 
 struct Scene {
@@ -31,6 +32,7 @@ struct Scene {
     end: End,
     started: Vec<String>,
     told: u32,
+    unanswered: Vec<TaskId>,
 }
 
 thread_local! {
@@ -51,6 +53,10 @@ impl World for Proxy {
     fn start(&mut self, call: Call) {
         let dies = on(|scene| {
             scene.started.push(format!("{} {}", call.tool.program(), call.args.join(" ")));
+            let asks = |word: &str| call.args.iter().any(|arg| arg == word);
+            if matches!(scene.end, End::Unanswered(word, times) if asks(word) && scene.unanswered.len() < times) {
+                scene.unanswered.push(call.task);
+            }
             scene.end == End::Death(scene.started.len())
         });
         assert!(!dies, "the process dies here");
@@ -67,7 +73,13 @@ impl World for Proxy {
                 scene.told += 1;
                 Event::Interrupt
             }
-            _ => scene.world.wait(until),
+            _ => match scene.world.wait(until) {
+                Event::Ended(task, _) if scene.unanswered.contains(&task) => {
+                    let stderr = "Unable to connect to the server: context deadline exceeded\n".to_owned();
+                    Event::Ended(task, Output { stderr, ..Output::of(Exit::Code(1)) })
+                }
+                event => event,
+            },
         })
     }
 }
@@ -98,7 +110,7 @@ impl Disk for Files {
 fn run(repo: &Repo, state: &str, line: &str, end: End) -> (Option<Ran>, Scene) {
     let disk = Box::new(Files(repo.root().to_owned()));
     let world = SimWorld::load(state, disk).expect("saved state");
-    SCENE.set(Some(Scene { world, end, started: vec![], told: 0 }));
+    SCENE.set(Some(Scene { world, end, started: vec![], told: 0, unanswered: vec![] }));
     let door = |_: Host| -> Box<dyn World> { Box::new(Proxy) };
     let ran = catch_unwind(AssertUnwindSafe(|| repo.run_through(line, door))).ok();
     (ran, SCENE.take().expect("a scene"))
@@ -183,4 +195,39 @@ fn one_interrupt_ends_the_outage_and_two_keep_the_marker() {
     let ran = ran.expect("it lives");
     assert!(ran.code == 130 && ran.err.contains(GONE) && ran.err.contains("cargo xtask start"), "{}", ran.err);
     assert!(!platform_runs(&scene) && repo.root().join("out/drill.json").exists());
+}
+
+#[test]
+fn a_live_question_unanswered_once_is_asked_again_and_one_without_an_answer_is_no_breach() {
+    let (repo, state) = brought_up();
+    let secrets = "externalsecrets.external-secrets.io";
+    for (line, refusal) in [
+        ("verify-contract --live C3", "? app1 did not answer (c3)"),
+        (DRILL, "app1 did not answer for C3: Unable to connect to the server: context deadline exceeded"),
+    ] {
+        for (times, code) in [(1, 0), (usize::MAX, 1)] {
+            let (ran, scene) = run(&repo.copy(), &state, line, End::Unanswered(secrets, times));
+            let ran = ran.expect("it lives");
+            let printed = format!("{}{}", ran.out, ran.err);
+            assert_eq!((ran.code, printed.contains(refusal)), (code, code == 1), "{line}, {times} times: {printed}");
+            assert!(!printed.contains("  x "), "{line}: no breach: {printed}");
+            assert!(!scene.unanswered.is_empty() && platform_runs(&scene), "{line}");
+        }
+    }
+}
+
+/// From its start to its last line, with what goes before the plan, and behind an interrupt.
+#[test]
+fn a_run_is_timed_by_the_clock_on_the_wall() {
+    let (repo, state) = brought_up();
+    let now = |scene: &Scene| scene.world.now();
+    let began = now(&run(&repo.copy(), &state, "fleet check", End::Never).1);
+    for end in [End::Never, End::Stop(120, 1)] {
+        let (ran, scene) = run(&repo.copy(), &state, "bootstrap --format json", end);
+        let ran = ran.expect("it lives");
+        let events = ran.out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let finished = events.into_iter().find(|event| event["event"] == "finished").expect("an end");
+        let took = u128::from(finished["took_ms"].as_u64().expect("a time"));
+        assert_eq!((took, finished["interrupted"] == true), ((now(&scene) - began).as_millis(), end != End::Never));
+    }
 }

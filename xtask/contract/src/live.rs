@@ -8,6 +8,7 @@ pub mod probes;
 pub mod redact;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -20,6 +21,8 @@ pub use probes::{id, plan};
 use tool::{Exit, Output};
 
 pub type Answers = BTreeMap<StepKey, Output>;
+/// When each answer came, by this machine's time.
+pub type Times = BTreeMap<StepKey, Duration>;
 
 /// A question without an answer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,13 +60,13 @@ impl Live {
 }
 
 /// Judges the answers of these clusters beside what was rendered for them.
-pub fn judge(state: &RenderedState, clusters: &[String], answers: &Answers) -> Live {
+pub fn judge(state: &RenderedState, clusters: &[String], answers: &Answers, times: &Times) -> Live {
     let actual = state.clusters.iter().map(|g| live_manifests(g, clusters, answers)).collect();
     let actual = RenderedState { clusters: actual, rendering: None };
     let answered = answers.values().filter(|a| matches!(a.exit, Exit::Code(_))).count();
     let mut live = Live { asked: clusters.to_vec(), answers: answered, ..Live::default() };
     for clause in Clause::all() {
-        let mut ctx = LiveContext::new(clause, (state, &actual), clusters, answers);
+        let mut ctx = LiveContext::new(clause, (state, &actual), clusters, (answers, times));
         (clause.definition().live)(&mut ctx);
         live.dependencies.append(&mut ctx.dependencies);
         live.unanswered.append(&mut ctx.unanswered);

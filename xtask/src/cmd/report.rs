@@ -146,13 +146,13 @@ fn verdicts_that_differ(what: &str, then: &Value, today: &Value, at: &str) -> Ve
 
 /// The recorded answers, judged again.
 fn answers_that_differ(state: &RenderedState, report: &Report, record: &Value, log: &str, at: &str) -> Vec<Problem> {
-    let answers = match record::recorded(log) {
-        Ok(answers) => answers,
+    let (answers, times) = match record::recorded(log) {
+        Ok(recorded) => recorded,
         Err(problem) => return vec![problem],
     };
     let asked = record["live"]["asked"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let asked: Vec<String> = asked.map(str::to_owned).collect();
-    let (live, excused) = (contract::live::judge(state, &asked, &answers), Excused::new());
+    let (live, excused) = (contract::live::judge(state, &asked, &answers, &times), Excused::new());
     let results = Results { report, live: Some(&live), drill: None, excused: &excused };
     let live = verdicts::live(&results).unwrap_or_default();
     verdicts_that_differ("live tier", &record["live"], &live, at)

@@ -4,11 +4,12 @@ use std::ops::{Deref, DerefMut};
 
 use serde_json::Value;
 
-use super::{Answers, Unanswered, id};
+use super::{Answers, Times, Unanswered, id};
 use crate::rendered_state::{ClusterManifests, RenderedState};
 use crate::{Clause, ClauseContext};
 use model::fleet::Role;
 use model::problem::At;
+use plan::survey::clock_at_start;
 use tool::Output;
 use tool::extract::json;
 
@@ -18,6 +19,7 @@ pub struct LiveContext<'a> {
     live: &'a RenderedState,
     clusters: &'a [String],
     answers: &'a Answers,
+    times: &'a Times,
     pub(super) unanswered: Vec<Unanswered>,
 }
 
@@ -67,9 +69,10 @@ impl<'a> LiveContext<'a> {
         clause: Clause,
         (rendered, live): (&'a RenderedState, &'a RenderedState),
         clusters: &'a [String],
-        answers: &'a Answers,
+        (answers, times): (&'a Answers, &'a Times),
     ) -> Self {
-        LiveContext { base: ClauseContext::new(clause), rendered, live, clusters, answers, unanswered: Vec::new() }
+        let unanswered = Vec::new();
+        LiveContext { base: ClauseContext::new(clause), rendered, live, clusters, answers, times, unanswered }
     }
 
     pub(crate) fn sites(&mut self) -> Vec<Site<'a>> {
@@ -91,6 +94,11 @@ impl<'a> LiveContext<'a> {
     pub(crate) fn platform_answers(&self) -> Option<bool> {
         let asked = self.rendered.platform().filter(|g| self.clusters.contains(&g.name))?;
         Some(self.output(&asked.name, "api").is_some_and(Output::ok))
+    }
+
+    /// A time that an answer tells, as [`clock_at_start`] makes it comparable with those of other answers.
+    pub(crate) fn clock_at_start(&self, cluster: &str, what: &str, clock: u64) -> i64 {
+        clock_at_start(clock, self.times.get(&id(cluster, what)).copied().unwrap_or_default())
     }
 
     /// The answer to a question, good or bad, without recording it.

@@ -9,7 +9,7 @@ use crate::ui::format;
 use crate::ui::shell::Severity;
 use ::plan::{Plan, Scope, StepKey};
 use contract::RenderedState;
-use contract::live::{self, Answers, Live, redact};
+use contract::live::{self, Answers, Live, Times, redact};
 use model::fleet::Fleet;
 use model::problem::Problem;
 use tool::World;
@@ -22,6 +22,8 @@ pub struct Looked {
     pub plan: Plan,
     /// The redacted answers.
     pub answers: Answers,
+    /// When they came.
+    pub times: Times,
     /// The verdicts.
     pub live: Live,
 }
@@ -64,13 +66,13 @@ pub fn within(
     let plan = live::plan(fleet, clusters, state);
     let checks = format!("{} on {}", format::count(plan.steps.len(), "check"), clusters.join(", "));
     session.shell.status(Severity::Dim, "Running", &checks);
-    let (answers, ..) = query::outputs(session, world, &plan)?;
+    let (answers, _, times) = query::outputs(session, world, &plan)?;
     let answers: Answers = answers
         .into_iter()
         .map(|(id, output)| (id, redact::output(&output, &|text| session.workspace.redact(text).into_owned())))
         .collect();
-    let live = live::judge(state, clusters, &answers);
-    Ok(Looked { plan, answers, live })
+    let live = live::judge(state, clusters, &answers, &times);
+    Ok(Looked { plan, answers, times, live })
 }
 
 /// A cluster must have been brought up: without any kubeconfig there is nothing to ask.

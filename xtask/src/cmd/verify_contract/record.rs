@@ -1,17 +1,18 @@
 //! The report's folder: verdicts, what they rest on, questions and answers, and a digest of each file.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::super::inputs::Inputs;
 use super::live::{Looked, versions};
 use crate::ui::contract::{Results, json as verdicts, page};
-use contract::live::Answers;
+use contract::live::{Answers, Times};
 use contract::outage::Observed;
 use exec::workspace::{Workspace, sha256_of};
 use model::problem::Problem;
-use plan::{Plan, text};
+use plan::{StepKey, text};
 use tool::Output;
 use tool::helm::Helm;
 
@@ -78,7 +79,7 @@ pub fn leave(
         ("report.json", format!("{report:#}\n")),
         ("report.html", page::page(results, (when, report["simulated"] == json!(true)))),
     ];
-    files.extend(looked.map(|looked| (ANSWERS, answers(&looked.plan, &looked.answers))));
+    files.extend(looked.map(|looked| (ANSWERS, answers(looked))));
     let observed = observed.map(|observed| serde_json::to_string_pretty(observed).expect("bug: it is JSON"));
     files.extend(observed.map(|text| (OBSERVED, text + "\n")));
     let sums: String = files.iter().map(|(name, text)| format!("{}  {name}\n", sha256_of(text.as_bytes()))).collect();
@@ -98,27 +99,28 @@ fn free(space: &Workspace, when: &str) -> String {
 }
 
 /// The log of what was asked, in the order of the plan. A question that was not asked has no line.
-fn answers(plan: &Plan, answers: &Answers) -> String {
-    let asked = plan.steps.iter().filter_map(|step| Some((step, answers.get(&step.id)?)));
+fn answers(looked: &Looked) -> String {
+    let asked = looked.plan.steps.iter().filter_map(|step| Some((step, looked.answers.get(&step.id)?)));
     let line = |(step, output): (&plan::Step, &Output)| {
-        let ask = &step.done_when.ask;
-        format!("{}\n", json!({ "question": step.id, "command": ask.to_string(), "answer": output }))
+        let (ask, at) = (step.done_when.ask.to_string(), looked.times.get(&step.id).map(Duration::as_secs_f64));
+        format!("{}\n", json!({ "question": step.id, "command": ask, "at": at, "answer": output }))
     };
     asked.map(line).collect()
 }
 
-/// The answers of such a log.
+/// The answers of such a log, and when each came.
 ///
 /// # Errors
 /// A line that is none of it, by its number.
-pub fn recorded(log: &str) -> Result<Answers, Problem> {
+pub fn recorded(log: &str) -> Result<(Answers, Times), Problem> {
     let line = |(i, line): (usize, &str)| {
         let bad =
             |why: String| Problem::new("a line of the log of answers cannot be read").at(ANSWERS, Some(i + 1)).why(why);
         let value: Value = serde_json::from_str(line).map_err(|e| bad(e.to_string()))?;
-        let question = value["question"].as_str().ok_or_else(|| bad("it has no question".to_owned()))?.into();
+        let question: StepKey = value["question"].as_str().ok_or_else(|| bad("it has no question".to_owned()))?.into();
+        let at = Duration::try_from_secs_f64(value["at"].as_f64().unwrap_or_default()).unwrap_or_default();
         let output: Output = serde_json::from_value(value["answer"].clone()).map_err(|e| bad(e.to_string()))?;
-        Ok((question, output))
+        Ok(((question.clone(), output), (question, at)))
     };
     log.lines().enumerate().map(line).collect()
 }

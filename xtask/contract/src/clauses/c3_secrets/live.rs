@@ -77,11 +77,11 @@ fn is(object: &Value, document: &Document) -> bool {
     metadata["name"] == document.word("metadata.name") && metadata["namespace"] == document.namespace()
 }
 
-/// Seconds since 1970 on the API server's clock.
-fn server_clock(ctx: &LiveContext<'_>, cluster: &str) -> Option<u64> {
+/// The API server's clock.
+fn server_clock(ctx: &LiveContext<'_>, cluster: &str) -> Option<i64> {
     let pod = ctx.output(cluster, "good-pod").filter(|o| o.ok())?;
     let pod: Value = serde_json::from_str(&pod.stdout).ok()?;
-    parse_utc(pod.pointer("/metadata/creationTimestamp")?.as_str()?)
+    Some(ctx.clock_at_start(cluster, "good-pod", parse_utc(pod.pointer("/metadata/creationTimestamp")?.as_str()?)?))
 }
 
 /// The condition `Ready` of an object: whether it holds, and its reason and message.
@@ -110,7 +110,7 @@ fn stores(ctx: &mut LiveContext<'_>, site: &Site<'_>, down: bool) {
     }
 }
 
-fn fresh(ctx: &mut LiveContext<'_>, site: &Site<'_>, state: &Value, now: Option<u64>, down: bool) -> Option<Duration> {
+fn fresh(ctx: &mut LiveContext<'_>, site: &Site<'_>, state: &Value, now: Option<i64>, down: bool) -> Option<Duration> {
     ctx.rule("fresh");
     let word = |key: &str| state["metadata"][key].as_str().unwrap_or_default();
     let name = format!("ExternalSecret/{}", word("name"));
@@ -120,7 +120,9 @@ fn fresh(ctx: &mut LiveContext<'_>, site: &Site<'_>, state: &Value, now: Option<
         ctx.breach(site.name(), "external-secrets", &name, "a secret that is Ready", &why, &hint);
     }
     let read = state["status"]["refreshTime"].as_str().and_then(parse_utc)?;
-    let age = Duration::from_secs(now?.saturating_sub(read));
+    // Its age when it was asked for, which may be long before or after the clock was.
+    let age = now?.saturating_sub(ctx.clock_at_start(site.name(), "external-secrets", read));
+    let age = Duration::from_secs(u64::try_from(age).unwrap_or_default());
     let every = state["spec"]["refreshInterval"].as_str().and_then(parse_duration).unwrap_or_default();
     if age > every + GRACE && !down {
         let want = format!("read from Vault within {}", format_hours(every + GRACE));
