@@ -34,6 +34,14 @@ fn check_once(signal: &str) {
     let ran = run.end();
     assert_eq!(ran.code, Some(130), "{}", ran.err);
     assert!(ran.err.trim_end().ends_with("to continue: cargo xtask bootstrap"), "{}", ran.err);
+    let counted = |what: &str| {
+        let before = ran.err.lines().last().and_then(|line| line.split_once(what)).expect("a count").0.trim_end();
+        before.rsplit(' ').next().and_then(|n| n.parse::<usize>().ok()).expect("a number")
+    };
+    let done = machine.text("out/journal.jsonl").matches("step-done").count();
+    assert_eq!(counted(" changed"), done);
+    let steps = machine.must("plan bootstrap --list").out.lines().count();
+    assert_eq!(counted(" changed") + counted(" unchanged") + counted(" not finished"), steps, "{}", ran.err);
     let last = journal(&machine).pop().expect("a line");
     assert_eq!((&last["event"], &last["interrupted"]), (&"run-ended".into(), &true.into()));
     assert_eq!(machine.below("out/tmp"), [""; 0], "nothing is half written");

@@ -89,11 +89,16 @@ pub fn run_after(
     if session.flags.format == Format::Json {
         session.shell.event(events::started(plan.name, chosen.len(), session.flags.simulate));
     }
-    let (outcome, board) = match preflight(session, world, plan, &chosen) {
+    let (mut outcome, board) = match preflight(session, world, plan, &chosen) {
         Some(refusal) => refusal,
-        None => in_parts(session, world, plan, chosen, first)?,
+        None => in_parts(session, world, plan, chosen.clone(), first)?,
     };
-    let mut outcome = outcome;
+    if outcome.interrupted {
+        let ended: BTreeSet<&StepKey> = [&outcome.done, &outcome.unchanged].into_iter().flatten().collect();
+        let failed = |id: &StepKey| outcome.failed.iter().any(|failure| failure.step == *id);
+        outcome.stopped = chosen.iter().filter(|id| !ended.contains(id) && !failed(id)).cloned().collect();
+        outcome.blocked.clear();
+    }
     name_causes(session, world, plan, &mut outcome)?;
     report(session, world.now(), plan, &outcome, &board, explain);
     Ok(code(&outcome))
@@ -184,7 +189,9 @@ impl<'a> ProgressLog<'a> {
     fn start(session: &mut Session, plan: &'a Plan, chosen: &BTreeSet<StepKey>) -> Self {
         let json = session.flags.format == Format::Json;
         let mode = progress::output_mode(json, (session.screen)(), session.shell.volume());
-        ProgressLog { progress: Progress::new(plan, chosen, mode, session.flags.explain), finished: BTreeSet::new() }
+        let took = session.workspace.journal().map(|text| journal::read(&text).took).unwrap_or_default();
+        let progress = Progress::new(plan, chosen, mode, session.flags.explain).after(took);
+        ProgressLog { progress, finished: BTreeSet::new() }
     }
 
     fn run(&mut self, session: &mut Session, world: &mut dyn World, part: &Plan, chosen: BTreeSet<StepKey>) -> Outcome {

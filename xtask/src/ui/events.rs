@@ -32,7 +32,7 @@ pub const EVENTS: &str = "\
 | `examined` | of `doctor`: `checks`, `findings` (numbers) |
 | `failed` | `failure`: `attempt`, `attempts`, `command`, `exit`, `why`, `took_ms`, `stderr` (last lines) |
 | `finding` | of `doctor`: `what`, `why`, `hint`, `fix` (a step that `--fix` runs), `detail` |
-| `finished` | `changed`, `unchanged`, `failed`, `blocked`, `skipped` (numbers), `interrupted`, `took_ms`, `path` (`step`, `took_ms`) |
+| `finished` | `changed`, `unchanged`, `failed`, `blocked`, `skipped`, `stopped` (numbers), `interrupted`, `took_ms`, `path` (`step`, `took_ms`) |
 | `host-path` | of `charts verify`: `release`, `workload`, `path` |
 | `injection-points` | `faults`: by kind and tool, how many were `injected` and how many `converged` |
 | `line` | `text` |
@@ -83,11 +83,12 @@ pub fn started(command: &str, steps: usize, simulated: bool) -> Value {
 }
 
 pub fn finished(tally: Tally, interrupted: bool, took: Duration, path: &[(StepKey, Duration)]) -> Value {
-    let Tally { changed, unchanged, failed, blocked, skipped } = tally;
+    let Tally { changed, unchanged, failed, blocked, skipped, stopped } = tally;
     let path: Vec<Value> = path.iter().map(|(step, took)| json!({"step": step, "took_ms": ms(*took)})).collect();
     json!({
         "event": "finished", "at_ms": ms(took), "took_ms": ms(took), "interrupted": interrupted,
-        "changed": changed, "unchanged": unchanged, "failed": failed, "blocked": blocked, "skipped": skipped, "path": path,
+        "changed": changed, "unchanged": unchanged, "failed": failed, "blocked": blocked, "skipped": skipped, "stopped": stopped,
+        "path": path,
     })
 }
 

@@ -92,6 +92,8 @@ pub struct Tally {
     pub blocked: usize,
     /// Not selected.
     pub skipped: usize,
+    /// Not finished, or not begun, when the user interrupted.
+    pub stopped: usize,
 }
 
 impl Tally {
@@ -103,6 +105,7 @@ impl Tally {
             (self.failed, "failed"),
             (self.blocked, "blocked"),
             (self.skipped, "skipped"),
+            (self.stopped, "not finished"),
         ];
         let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
         if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }

@@ -1,6 +1,6 @@
 //! Shows a run while it goes on: a live screen, plain lines, or one event per line, all from events of the engine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A terminal that a live screen can be drawn on.
@@ -39,6 +39,8 @@ pub struct Progress<'a> {
     shown: Shown,
     explain: bool,
     start: Option<Duration>,
+    /// How long each step took when it was last done, by its id.
+    took: BTreeMap<String, Duration>,
 }
 
 impl<'a> Progress<'a> {
@@ -50,7 +52,13 @@ impl<'a> Progress<'a> {
             OutputMode::Lines => Shown::Lines,
             OutputMode::Events => Shown::Events,
         };
-        Progress { plan, board, shown, explain, start: None }
+        Progress { plan, board, shown, explain, start: None, took: BTreeMap::new() }
+    }
+
+    /// The same with how long each step took when it was last done.
+    #[must_use]
+    pub fn after(self, took: BTreeMap<String, Duration>) -> Self {
+        Progress { took, ..self }
     }
 
     /// Shows an event. Times are counted from the first one.
@@ -94,7 +102,23 @@ impl<'a> Progress<'a> {
         line.into_iter().chain(because).collect()
     }
 
+    /// How long the longest chain of steps that have not ended took when they were last done. Unknown after a failure, and
+    /// if one that acts was never done.
+    fn left(&self, now: Duration) -> Option<Duration> {
+        if self.board.groups().iter().any(|group| group.failed > 0) {
+            return None;
+        }
+        let mut times = BTreeMap::new();
+        for step in self.plan.steps.iter().filter(|step| self.board.is_open(&step.id) && !step.only_checks()) {
+            let since = self.board.running().iter().find(|it| it.step == step.id).map_or(now, |it| it.since);
+            let took = self.took.get(step.id.as_str())?;
+            times.insert(step.id.clone(), took.saturating_sub(now.saturating_sub(since)));
+        }
+        Some(report::critical_path(self.plan, &times).iter().map(|(_, took)| *took).sum())
+    }
+
     fn show(&mut self, shell: &mut Shell, now: Duration, always: bool, lines: &[String]) {
+        let left = if let Shown::Live(_) = self.shown { self.left(now) } else { None };
         let mut print =
             || lines.iter().for_each(|line| if always { shell.message(line) } else { shell.progress(line) });
         match &mut self.shown {
@@ -102,7 +126,7 @@ impl<'a> Progress<'a> {
                 if !lines.is_empty() {
                     bars.above(print);
                 }
-                bars.draw(&self.board, now);
+                bars.draw(&self.board, now, left);
             }
             Shown::Lines | Shown::Events => print(),
         }
@@ -178,6 +202,27 @@ mod tests {
         let (_, err) = shown(OutputMode::Live(Screen::hidden()), Volume::Normal);
         assert_eq!(err.lines().count(), 3, "{err}");
         assert!(err.contains("        Done app1/cp/launch in 1m 31s\n"));
+    }
+
+    #[test]
+    fn what_is_left_is_the_longest_chain_as_it_was_last_done() {
+        let mut plan = plan();
+        for step in &mut plan.steps[1..] {
+            step.act = vec![tool::Command::act(tool::Tool::Docker, ["run"])];
+        }
+        let left = |took: &[(&str, u64)], until: u64| {
+            let took = took.iter().map(|(id, s)| ((*id).to_owned(), Duration::from_secs(*s))).collect();
+            let mut progress = Progress::new(&plan, &plan.ids(), OutputMode::Lines, false).after(took);
+            let past = run().into_iter().filter(|(second, _)| *second <= until);
+            past.for_each(|(second, event)| progress.board.event(Duration::from_secs(second), &event));
+            progress.left(Duration::from_secs(until)).map(|left| left.as_secs())
+        };
+        let took = [("app1/cp/launch", 90), ("app1/cp/init", 40), ("app1/w1/join", 5)];
+        assert_eq!(
+            [0, 50, 75, 91, 100].map(|until| left(&took, until)),
+            [Some(135), Some(85), Some(60), Some(45), None]
+        );
+        assert_eq!(left(&took[..2], 0), None, "a step that was never done");
     }
 
     #[test]

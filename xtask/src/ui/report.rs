@@ -40,6 +40,7 @@ pub fn tally(outcome: &Outcome) -> Tally {
         failed: outcome.failed.len(),
         blocked: outcome.blocked.len(),
         skipped: outcome.skipped.len(),
+        stopped: outcome.stopped.len(),
     }
 }
 

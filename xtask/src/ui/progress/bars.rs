@@ -1,4 +1,4 @@
-//! Draws the live screen: one bar per cluster, one for this machine, and the running steps.
+//! Draws the live screen: one bar per cluster, one for this machine, the time of the run, and the running steps.
 
 use std::time::Duration;
 
@@ -6,11 +6,13 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::board::{Board, Group};
 use super::lines;
+use crate::ui::format;
 use crate::ui::shell::Style;
 
 pub struct Bars {
     screen: MultiProgress,
     bars: Vec<ProgressBar>,
+    time: ProgressBar,
     rows: Vec<ProgressBar>,
 }
 
@@ -18,7 +20,8 @@ impl Bars {
     pub fn new(board: &Board, target: ProgressDrawTarget) -> Self {
         let screen = MultiProgress::with_draw_target(target);
         let bars = board.groups().iter().map(|group| screen.add(bar(group))).collect();
-        Bars { screen, bars, rows: Vec::new() }
+        let time = screen.add(ProgressBar::new_spinner().with_style(style("{prefix:>12} {msg}")).with_prefix("time"));
+        Bars { screen, bars, time, rows: Vec::new() }
     }
 
     /// Writes above the screen.
@@ -26,11 +29,14 @@ impl Bars {
         self.screen.suspend(write);
     }
 
-    pub fn draw(&mut self, board: &Board, now: Duration) {
+    /// `left` is how long the rest took when it was last done, if all of it was.
+    pub fn draw(&mut self, board: &Board, now: Duration, left: Option<Duration>) {
         for (bar, group) in self.bars.iter().zip(board.groups()) {
             bar.set_position((group.succeeded + group.failed) as u64);
             bar.set_message(failures(group));
         }
+        let expected = left.map(|left| format!(" of about {}, by earlier runs", format::duration(now + left)));
+        self.time.set_message(format::duration(now) + &expected.unwrap_or_default());
         let texts = lines::rows(board, now, Style { on: false });
         self.fit(texts.len());
         self.rows.iter().zip(texts).for_each(|(row, text)| row.set_message(text));
@@ -49,7 +55,7 @@ impl Bars {
     }
 
     pub fn clear(self) {
-        let rows = self.rows.iter().chain(&self.bars);
+        let rows = self.rows.iter().chain([&self.time]).chain(&self.bars);
         rows.for_each(ProgressBar::finish_and_clear);
     }
 }
@@ -80,9 +86,12 @@ mod tests {
         for (second, event) in run() {
             let now = Duration::from_secs(second);
             board.event(now, &event);
-            bars.draw(&board, now);
+            bars.draw(&board, now, Some(Duration::from_secs(60)));
             assert_eq!(bars.rows.len(), board.running().len());
         }
+        assert_eq!(bars.time.message(), "1m 40s of about 2m 40s, by earlier runs");
+        bars.draw(&board, Duration::from_secs(100), None);
+        assert_eq!(bars.time.message(), "1m 40s");
         assert_eq!((bars.bars[1].position(), bars.bars[1].message().as_str()), (3, ", 2 failed or blocked"));
         bars.clear();
     }

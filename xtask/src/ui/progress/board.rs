@@ -188,6 +188,11 @@ impl Board {
         &self.groups
     }
 
+    /// Whether a step is selected and has not ended.
+    pub fn is_open(&self, step: &StepKey) -> bool {
+        self.selected.contains(step) && !self.times.contains_key(step)
+    }
+
     /// In the order in which they started.
     pub fn running(&self) -> &[Running] {
         &self.running
