@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
 
-use ::tool::helm::Helm;
+use ::tool::helm::{Helm, Release};
 use ::tool::{Command, Stdin, Tool};
 use contract::drill;
 use model::token;
@@ -96,7 +96,13 @@ fn misunderstood(real: &Path, of: Tool, plan: &Plan, folder: &Path) -> Vec<Strin
 
 fn helm_understands(name: &str, version: Helm) {
     let Some(helm) = run_cli::find(name) else { return };
-    let plan = plan("infra/fleet.toml", version);
+    let mut plan = plan("infra/fleet.toml", version);
+    let releases = golden::load("infra/fleet.toml").1;
+    let chart = releases.chart("loki").expect("a release");
+    let release = Release { chart, cluster: "mgmt", kubeconfig: "out/kube/mgmt.yaml", helm: version };
+    let loki = plan.steps.iter_mut().find(|step| step.id == "mgmt/loki").expect("its step");
+    let planned = |merged| release.planned(&format!("out/charts/{}", chart.archive()), "mgmt/loki/values.yaml", merged);
+    loki.act.extend([planned(false), planned(true), release.manifest()]);
     let folder = folder(&helm, &plan);
     assert_eq!(misunderstood(&helm, Tool::Helm, &plan, folder.path()), Vec::<String>::new());
 }

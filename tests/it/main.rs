@@ -1,6 +1,7 @@
 //! Every test that needs more than one module.
 
 mod adversarial;
+mod apply;
 mod argv;
 mod charts;
 mod contract;

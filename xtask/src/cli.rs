@@ -125,6 +125,32 @@ Examples:
   cargo xtask mesh-connect --cluster app1,app2
   cargo xtask mesh-connect --diagnose")]
     MeshConnect(MeshConnect),
+    /// Upgrade single releases: show what changes, apply it, and wait.
+    #[command(after_help = "\
+These are the steps of `bootstrap` for that release alone. With --watch they run again whenever an input file changes, until \
+Ctrl-C; an error stays on the screen, and the next change tries again.
+
+Examples:
+  cargo xtask apply grafana
+  cargo xtask apply sample --cluster app1 --watch")]
+    Apply {
+        /// Names of releases: `grafana`.
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        /// Apply again whenever an input file changes.
+        #[arg(long, conflicts_with_all = ["simulate", "dry_run"])]
+        watch: bool,
+        #[command(flatten)]
+        simulation: Simulation,
+        #[command(flatten)]
+        dry_run: DryRun,
+        #[command(flatten)]
+        clusters: Clusters,
+        #[command(flatten)]
+        jobs: Jobs,
+        #[command(flatten)]
+        explain: Explain,
+    },
     /// Print the steps of a command, or their exact commands. Asks no machine.
     #[command(after_help = "\
 Plans of other commands: `verify-contract --live --dry-run`, `verify-contract --drill mgmt-outage --dry-run`, `tools \
@@ -439,6 +465,7 @@ pub enum Planned {
     Destroy,
     Upgrade,
     MeshConnect,
+    Apply,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -474,6 +501,17 @@ pub enum Charts {
         /// Compute memory from the values alone, without the charts: an upper bound.
         #[arg(long)]
         values_only: bool,
+    },
+    /// Show which objects and fields differ between what is rendered now and what is installed.
+    #[command(after_help = "Example:\n  cargo xtask charts diff grafana")]
+    Diff {
+        /// Names of releases: `grafana`.
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        #[command(flatten)]
+        simulation: Simulation,
+        #[command(flatten)]
+        clusters: Clusters,
     },
     /// Show the newest version of each chart beside the pinned one.
     #[command(after_help = "Example:\n  cargo xtask charts outdated")]

@@ -173,6 +173,7 @@ fn dispatch(session: &mut Session, command: &Command) -> CmdResult {
         Command::Up { .. } => up::run(session),
         Command::Bootstrap { .. } => bootstrap::run(session),
         Command::MeshConnect(asked) => mesh::run(session, mesh::Options { diagnose: asked.diagnose, full: asked.full }),
+        Command::Apply { names, watch, .. } => apply::releases(session, names, *watch),
         Command::Plan { of, diff: Some(commit), .. } => plan::changes(session, *of, commit),
         Command::Plan { of, graph: Some(_), .. } => plan::graph(session, *of),
         Command::Plan { of, full: true, .. } => plan::run(session, *of, plan::print),

@@ -28,6 +28,12 @@ impl Releases {
         self.manifests.iter().find(|m| m.placement.name == name)
     }
 
+    /// The names of all charts and manifests.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let charts = self.charts.iter().map(|chart| &chart.placement);
+        charts.chain(self.manifests.iter().map(|manifest| &manifest.placement)).map(|placement| placement.name.as_str())
+    }
+
     pub fn charts_on(&self, role: Role) -> impl Iterator<Item = &Chart> {
         self.charts.iter().filter(move |c| c.placement.clusters.contains(&role))
     }

@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Plan, Step, StepKey};
+use super::{Plan, Scope, Step, StepKey};
 use model::problem::Problem;
+use tool::Limits;
 
 /// What the user asked for; an empty list restricts nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -59,6 +60,36 @@ pub fn choose(plan: &Plan, choice: &Choice) -> Result<BTreeSet<StepKey>, Vec<Pro
         ]);
     }
     Ok(chosen)
+}
+
+/// The steps of these entries of the list of releases on these clusters, with the downloads, secrets and checks of this
+/// machine that they need. What else is on a cluster is not part of it.
+#[must_use]
+pub fn of_releases(plan: &Plan, names: &[String], clusters: &[String]) -> Plan {
+    let is_own = |id: &StepKey| {
+        let entry = |name: &String| id.action() == name || id.action().starts_with(&format!("{name}/"));
+        matches!(id.scope(), Scope::Cluster(cluster) if clusters.contains(cluster)) && names.iter().any(entry)
+    };
+    let is_shared = |id: &StepKey| match id.scope() {
+        Scope::Host | Scope::Charts | Scope::Fleet => true,
+        Scope::Cluster(_) => id.action() == "kubeconfig",
+        _ => false,
+    };
+    let kept = |id: &StepKey| is_own(id) || is_shared(id);
+    let mut steps: Vec<Step> = plan.steps.iter().filter(|step| kept(&step.id)).cloned().collect();
+    for step in &mut steps {
+        step.needs.retain(kept);
+        if matches!(step.id.scope(), Scope::Cluster(_)) && step.id.action() == "kubeconfig" {
+            // Whether its API server answers; what to do if not takes more than these steps.
+            (step.act, step.remedies) = (vec![], vec![]);
+            step.limits = Limits::QUICK;
+            step.hint =
+                Some("cargo xtask start   # or `cargo xtask bootstrap`, if the cluster was never complete".into());
+        }
+    }
+    let own = steps.iter().map(|step| step.id.clone()).filter(is_own).collect();
+    let wanted = needed(&steps, own);
+    Plan { name: "apply", steps: steps.into_iter().filter(|step| wanted.contains(&step.id)).collect(), ..plan.clone() }
 }
 
 /// These steps and all they need.

@@ -86,7 +86,7 @@ pub struct Step {
 }
 
 /// Everything a command would do, and every file it would use.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// The command it belongs to: `bootstrap`.
     pub name: &'static str,

@@ -1,4 +1,4 @@
-//! `charts pull|lock|verify|outdated|bump`: maintains the list of releases and their archives.
+//! `charts pull|lock|verify|diff|outdated|bump`: maintains the list of releases and their archives.
 
 use std::time::Duration;
 
@@ -12,10 +12,12 @@ use ::plan::{Plan, StepKey, bootstrap};
 use charts::lock;
 use model::problem::Problem;
 use model::release::{RELEASES, Releases};
+use tool::helm::Helm;
 use tool::{World, builtin};
 
 mod archives;
 mod bump;
+pub(super) mod diff;
 mod outdated;
 pub(super) mod templates;
 pub(super) mod typos;
@@ -31,12 +33,14 @@ pub fn run(session: &mut Session, command: &Charts) -> CmdResult {
         Charts::Pull(_) => Some("charts pull"),
         Charts::Lock { .. } => Some("charts lock"),
         Charts::Bump { .. } => Some("charts bump"),
-        Charts::Verify { .. } | Charts::Outdated => None,
+        Charts::Verify { .. } | Charts::Outdated | Charts::Diff { .. } => None,
     };
-    world_factory::with_world(session, lock, &downloads, &mut |session, world| match command {
+    let served = if matches!(command, Charts::Diff { .. }) { &inputs.bootstrap(Helm::V4) } else { &downloads };
+    world_factory::with_world(session, lock, served, &mut |session, world| match command {
         Charts::Pull(_) => pull(session, world, &inputs),
         Charts::Lock { .. } => lock_missing(session, world, &inputs),
         Charts::Verify { values_only } => verify::run(session, world, &inputs, *values_only),
+        Charts::Diff { names, .. } => diff::run(session, world, &inputs, names),
         Charts::Outdated => outdated::run(session, world, &inputs),
         Charts::Bump { release, to, .. } => bump::run(session, world, &inputs, release, to.as_deref()),
     })

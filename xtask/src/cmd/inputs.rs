@@ -12,7 +12,7 @@ use model::problem::{Problem, nearest};
 use model::release::{self, Chart, RELEASES, Releases};
 use model::yaml;
 use plan::mesh::{self, MeshScope};
-use plan::{Plan, bootstrap, upgrade};
+use plan::{Plan, bootstrap, choose, upgrade};
 use render::{self, Data, Files};
 use tool::helm::Helm;
 
@@ -38,6 +38,13 @@ impl Inputs {
 
     pub fn upgrade(&self, helm: Helm) -> Plan {
         upgrade::plan(&self.fleet, &self.releases, self.bootstrap(helm))
+    }
+
+    /// The plan of `apply` for every entry and cluster.
+    pub fn apply_all(&self, helm: Helm) -> Plan {
+        let clusters: Vec<String> = self.fleet.clusters.iter().map(|cluster| cluster.name.clone()).collect();
+        let names: Vec<String> = self.releases.names().map(str::to_owned).collect();
+        choose::of_releases(&self.bootstrap(helm), &names, &clusters)
     }
 
     /// The plan of `mesh-connect` after its survey, for the clusters of a scope.

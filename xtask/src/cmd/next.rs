@@ -18,6 +18,7 @@ pub fn has_end_screen(command: &Command, session: &Session) -> bool {
 pub fn next(command: &Command, flags: &Flags) -> Option<&'static str> {
     let next = match command {
         Command::Up { .. } => "cargo xtask verify-contract --drill mgmt-outage",
+        Command::Apply { .. } => "cargo xtask status",
         Command::Bootstrap { .. } | Command::Start(_) | Command::Upgrade(_) if !flags.selects_all() => {
             "cargo xtask status"
         }

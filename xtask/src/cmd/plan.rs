@@ -42,6 +42,7 @@ fn planned(inputs: &Inputs, of: Planned) -> Result<Plan, CmdError> {
         Planned::Stop => Ok(power::stop(&inputs.fleet)),
         Planned::Start => Ok(power::start(&inputs.fleet, inputs.bootstrap(Helm::V4))),
         Planned::Upgrade => Ok(inputs.upgrade(Helm::V4)),
+        Planned::Apply => Ok(inputs.apply_all(Helm::V4)),
         Planned::Destroy => Ok(power::destroy(&inputs.fleet)),
     }
 }

@@ -27,6 +27,7 @@ pub const EVENTS: &str = "\
 | `checking` `unchanged` `skipped` | |
 | `contract` | of `verify-contract`, for each tier: `tier`, `holds`, `clauses`, `dependencies` |
 | `diagnosed` | `remedy` of the state, `why` |
+| `diff` | of `charts diff` and `apply`: `cluster`, `release`, `lines` (`+`, `-` or `~` and an object, fields below it) |
 | `done` | `took_ms`, `already_satisfied` (a command failed, but the check passed) |
 | `dry-run` | `command`, `would_run` and `missing` (ids of steps), `unchanged` (a number) |
 | `examined` | of `doctor`: `checks`, `findings` (numbers) |

@@ -1,4 +1,4 @@
-//! `helm rollback`, `uninstall`, `list`, `history`, `status` and `get values`.
+//! `helm rollback`, `uninstall`, `list`, `history`, `status`, `get values` and `get manifest`.
 
 use super::chart_objects;
 use crate::admission::WEBHOOK;
@@ -91,6 +91,11 @@ pub fn uninstall(sim: &mut SimState, cmd: &Invocation<'_>) -> ToolResult<Respons
 }
 
 pub fn read(sim: &mut SimState, subcommand: &str, cmd: &Invocation<'_>) -> ToolResult<Output> {
+    if cmd.request.args.get(1).is_some_and(|what| what == "manifest") {
+        let release = cluster(sim, cmd)?.release(cmd.args.word(0));
+        let release = release.ok_or_else(|| failure(1, "Error: release: not found"))?;
+        return Ok(success(manifest(&release.name, &release.values)));
+    }
     if cmd.args.get("output") != Some("json") {
         let text = "Error: the simulator prints JSON only: --output json";
         return Err(sim.unsupported(cmd.request, failure(1, text)));
@@ -114,6 +119,12 @@ pub fn read(sim: &mut SimState, subcommand: &str, cmd: &Invocation<'_>) -> ToolR
         _ => Value::clone(&found?.values),
     };
     Ok(success(format!("{value}\n")))
+}
+
+/// Simulated archives hold no templates: one object stands for all, and holds the values.
+pub fn manifest(name: &str, values: &Value) -> String {
+    let object = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": values });
+    format!("---\n# Source: {name}/templates/all.yaml\n{object}\n")
 }
 
 /// Helm 3 hides pending releases without `--all`; Helm 4 shows them (measured).

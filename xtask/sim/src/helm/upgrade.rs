@@ -24,6 +24,9 @@ pub fn upgrade(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> Too
             let secret = format!("secrets \"sh.helm.release.v1.{}.v1\" not found", cmd.args.word(0));
             return Err(failure(1, format!("Error: UPGRADE FAILED: update: failed to update: {secret}")));
         }
+        if cmd.args.get("dry-run").is_some_and(|how| how != "none") {
+            return planned(sim, cmd, disk).map(Response::Done);
+        }
         // Files are read once, at the start.
         let (chart, archive, values) = sources(sim, cmd, disk)?;
         let helm3 = sim.is_helm3();
@@ -49,6 +52,16 @@ pub fn upgrade(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> Too
     // Ten by default (upstream).
     let most = cmd.args.get("history-max").and_then(|n| n.parse().ok()).unwrap_or(10);
     Ok(Response::Done(finish_upgrade(cluster, own, most)))
+}
+
+/// `--dry-run=server --output json`: the release as it would be.
+fn planned(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> ToolResult<Output> {
+    let (_, _, values) = sources(sim, cmd, disk)?;
+    let cluster = sim.cluster(&cmd.vm).ok_or_else(|| failure(1, "Error: the server is gone"))?;
+    let name = cmd.args.word(0);
+    let values = effective_values(cluster, cmd, values);
+    let manifest = super::release::manifest(name, &values);
+    Ok(success(json!({ "name": name, "config": values, "manifest": manifest }).to_string()))
 }
 
 type Archive = (String, String);

@@ -4,8 +4,9 @@ use super::super::exit::{CmdError, USAGE};
 use super::super::inputs::Inputs;
 use super::sim_run::Scenario;
 use crate::cli::Planned;
+use model::fleet::Fleet;
 use model::problem::Problem;
-use model::release::Chart;
+use model::release::{Chart, Releases};
 use plan::mesh::{MeshScope, whole};
 use plan::{Plan, StepKey, power};
 use tool::helm::Helm;
@@ -46,6 +47,15 @@ pub fn of(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, CmdError> 
         Planned::Stop => ScenarioPlans { after: Some(start()), ..plans(vec![bootstrap()], stop()) },
         Planned::Start => plans(vec![bootstrap(), stop()], start()),
         Planned::Destroy => plans(vec![bootstrap()], power::destroy(&inputs.fleet)),
+        Planned::Apply => {
+            let mut releases = inputs.releases.clone();
+            releases.charts.iter_mut().for_each(age);
+            let old = with(inputs, inputs.fleet.clone(), releases)?;
+            ScenarioPlans {
+                repair: Some(bootstrap()),
+                ..plans(vec![old.bootstrap(Helm::V4)], inputs.apply_all(Helm::V4))
+            }
+        }
         Planned::Upgrade => {
             let old = older(inputs)?;
             let before = vec![old.bootstrap(Helm::V4), old.mesh(Helm::V4, &MeshScope::all(&old.fleet))?];
@@ -76,7 +86,7 @@ pub fn readdressed(command: Planned, inputs: &Inputs) -> Result<ScenarioPlans, C
             let before = vec![bootstrap(), mesh()?, power::stop(&inputs.fleet)];
             ScenarioPlans { before, after: Some(mesh()?), ..plans }
         }
-        Planned::Stop | Planned::Destroy | Planned::Upgrade => {
+        Planned::Stop | Planned::Destroy | Planned::Upgrade | Planned::Apply => {
             let problem = Problem::new(format!("`--readdressed` does not apply to `{}`", plans.plan.name));
             return Err(CmdError::new(
                 USAGE,
@@ -109,6 +119,10 @@ fn older(inputs: &Inputs) -> Result<Inputs, CmdError> {
     versions.kubernetes.patch = patch;
     versions.kubeadm = versions.kubernetes.clone();
     releases.charts.iter_mut().for_each(age);
+    with(inputs, fleet, releases)
+}
+
+fn with(inputs: &Inputs, fleet: Fleet, releases: Releases) -> Result<Inputs, CmdError> {
     let files = render::files(&fleet, &releases, &inputs.data).map_err(CmdError::all(USAGE))?;
     let (data, tools) = (inputs.data.clone(), inputs.tools.clone());
     Ok(Inputs { fleet, releases, files, data, tools })
