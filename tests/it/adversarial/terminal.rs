@@ -12,9 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// As far as there is something to see and to end.
 const LINE: &str = "bootstrap --until */launch";
 /// A launch takes long enough for somebody to see it.
-const SLOW: u32 = 15;
-/// In real time: a launch then takes longer than any test.
-const LIFELIKE: u32 = 1;
+const SLOW: u32 = 60;
+/// A launch then takes longer than any test.
+const LIFELIKE: u32 = 4;
 
 /// Processes of a session and their states, as Linux tells them; elsewhere the fake tools that still run must do.
 fn session(machine: &FakeMachine, leader: u64) -> Vec<(PathBuf, String)> {
@@ -68,7 +68,7 @@ fn is_left_sane(terminal: &mut Terminal, line: &str) {
 }
 
 fn check_hangup(open: impl FnOnce(&FakeMachine) -> Terminal, code: Option<i32>) {
-    let machine = FakeMachine::patient();
+    let machine = FakeMachine::fetched();
     let mut terminal = open(&machine);
     terminal.until_shown("launch VM mgmt-cp");
     // Until it has its own process group, a child that was just forked gets the terminal's SIGHUP, too.
@@ -94,7 +94,7 @@ fn closing_the_terminal_of_a_shell_ends_like_ctrl_c() {
 
 #[test]
 fn one_ctrl_c_lets_tools_end_and_restores_the_terminal() {
-    let machine = FakeMachine::patient();
+    let machine = FakeMachine::fetched();
     let mut terminal = machine.on_terminal(LINE, SLOW, 100, 30);
     let line = format!("{:?}", terminal.line());
     terminal.until_shown("launch VM mgmt-cp");
@@ -109,7 +109,7 @@ fn one_ctrl_c_lets_tools_end_and_restores_the_terminal() {
 
 #[test]
 fn second_ctrl_c_kills_all_tools() {
-    let machine = FakeMachine::patient();
+    let machine = FakeMachine::fetched();
     let mut terminal = machine.on_terminal(LINE, LIFELIKE, 100, 30);
     let line = format!("{:?}", terminal.line());
     terminal.until_shown("launch VM mgmt-cp  ");
@@ -139,7 +139,7 @@ fn is_frame(screen: &vt100::Screen) -> bool {
 
 #[test]
 fn live_screen_has_whole_lines_and_is_cleared() {
-    let machine = FakeMachine::patient();
+    let machine = FakeMachine::fetched();
     let mut terminal = machine.on_terminal(LINE, SLOW, 100, 30);
     let line = format!("{:?}", terminal.line());
     terminal.until(is_frame);
@@ -154,8 +154,8 @@ fn live_screen_has_whole_lines_and_is_cleared() {
 
 #[test]
 fn narrow_and_resized_terminals_are_restored() {
-    for (columns, then) in [(20, 20), (100, 45), (45, 120)] {
-        let machine = FakeMachine::patient();
+    let check = |(columns, then)| {
+        let machine = FakeMachine::fetched();
         let mut terminal = machine.on_terminal(LINE, SLOW, columns, 24);
         let line = format!("{:?}", terminal.line());
         terminal.until_shown("        mgmt [");
@@ -164,7 +164,11 @@ fn narrow_and_resized_terminals_are_restored() {
         assert_eq!(terminal.end().code(), Some(0), "{columns} columns: {}", terminal.past());
         is_left_sane(&mut terminal, &line);
         assert!(terminal.screen().contents().contains("    Finished bootstrap in "), "{}", terminal.past());
-    }
+    };
+    std::thread::scope(|scope| {
+        let sizes = [(20, 20), (100, 45), (45, 120)].map(|sizes| scope.spawn(move || check(sizes)));
+        sizes.into_iter().for_each(|size| size.join().unwrap());
+    });
 }
 
 #[test]

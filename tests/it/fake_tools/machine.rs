@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sim::SimState;
+use tests::Page;
 
 use crate::fixtures::{self, Snapshot};
 use crate::golden;
@@ -47,16 +47,15 @@ pub struct Ran {
     pub err: String,
 }
 
-#[derive(Serialize, Deserialize)]
-pub struct Page {
-    pub now: Duration,
-    at: Duration,
-    pub stage: SimState,
-}
-
+/// What a whole bootstrap leaves.
 pub struct Baseline {
     pub end: Value,
     pub took: Duration,
+    left: Left,
+}
+
+/// The files of a machine after some run, made once and copied.
+struct Left {
     out: Snapshot,
     files: Vec<(&'static str, String)>,
 }
@@ -68,9 +67,7 @@ pub fn baseline() -> &'static Baseline {
         let began = Instant::now();
         let ran = machine.run("bootstrap");
         assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{}", ran.err);
-        let took = began.elapsed();
-        let files = ["state.json", "state.asked"].map(|file| (file, machine.text(file))).into();
-        Baseline { end: machine.end(), took, out: Snapshot::read(machine.root().join("out").as_std_path()), files }
+        Baseline { took: began.elapsed(), end: machine.end(), left: machine.left() }
     })
 }
 
@@ -88,11 +85,29 @@ impl FakeMachine {
     }
 
     pub fn bootstrapped() -> Self {
-        let machine = FakeMachine::new();
-        let Baseline { out, files, .. } = baseline();
-        out.write(machine.root().join("out").as_std_path());
-        files.iter().for_each(|(file, text)| std::fs::write(machine.root().join(file), text).unwrap());
-        machine
+        FakeMachine::new().with(&baseline().left)
+    }
+
+    /// One that has all charts and whose limits leave a busy machine enough time: the first launch comes at once.
+    pub fn fetched() -> Self {
+        static ONCE: OnceLock<Left> = OnceLock::new();
+        let left = ONCE.get_or_init(|| {
+            let machine = FakeMachine::new();
+            machine.must("bootstrap --only charts/*");
+            machine.left()
+        });
+        FakeMachine::patient().with(left)
+    }
+
+    fn left(&self) -> Left {
+        let files = ["state.json", "state.asked"].map(|file| (file, self.text(file))).into();
+        Left { out: Snapshot::read(self.root().join("out").as_std_path()), files }
+    }
+
+    fn with(self, left: &Left) -> Self {
+        left.out.write(self.root().join("out").as_std_path());
+        left.files.iter().for_each(|(file, text)| std::fs::write(self.root().join(file), text).unwrap());
+        self
     }
 
     /// A machine on which what a simulation has left is there for real. Clocks of its guests can be compared: little
@@ -105,8 +120,7 @@ impl FakeMachine {
         let part = |name: &str| state[name].clone();
         let (now, stage) =
             (serde_json::from_value(part("now")).unwrap(), serde_json::from_value(part("state")).unwrap());
-        let page = Page { now, at: Duration::MAX, stage };
-        std::fs::write(machine.root().join("state.json"), serde_json::to_vec(&page).unwrap()).unwrap();
+        machine.write(&Page::at(now, stage));
         machine
     }
 
@@ -120,8 +134,7 @@ impl FakeMachine {
     /// Where the world is like this to begin with.
     pub fn in_world(stage: SimState) -> Self {
         let machine = FakeMachine::new();
-        let page = Page { now: Duration::ZERO, at: Duration::MAX, stage };
-        std::fs::write(machine.root().join("state.json"), serde_json::to_vec(&page).unwrap()).unwrap();
+        machine.write(&Page::new(stage));
         machine
     }
 
@@ -194,14 +207,18 @@ impl FakeMachine {
     }
 
     pub fn page(&self) -> Page {
-        serde_json::from_slice(&std::fs::read(self.root().join("state.json")).unwrap()).unwrap()
+        Page::read(&std::fs::read(self.root().join("state.json")).unwrap()).unwrap()
+    }
+
+    fn write(&self, page: &Page) {
+        std::fs::write(self.root().join("state.json"), page.bytes().unwrap()).unwrap();
     }
 
     /// Where everything stands once it is at rest.
     pub fn end(&self) -> Value {
-        let Page { now, mut stage, .. } = self.page();
+        let Page { times, mut stage } = self.page();
         assert_eq!(stage.unknown(), [""; 0], "every command line is one that the tools know");
-        stage.summary(now + REST)
+        stage.summary(times.now + REST)
     }
 
     /// Every command line that a fake tool was asked, in order.

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::machine::FakeMachine;
 
-/// In real time: a launch then takes longer than any test.
-const LIFELIKE: u32 = 1;
+/// A launch then takes longer than any test.
+const LIFELIKE: u32 = 4;
 
 /// A step is printed before its process exists. Ten seconds are plenty.
 fn comes_up(machine: &FakeMachine) -> bool {
@@ -60,7 +60,7 @@ fn sigterm_lets_running_commands_end() {
 }
 
 fn check_twice(signal: &str, then: impl FnOnce(&FakeMachine, u64)) {
-    let machine = FakeMachine::new();
+    let machine = FakeMachine::fetched();
     let mut run = machine.start("bootstrap", LIFELIKE);
     run.until("Started mgmt/cp/launch");
     assert!(comes_up(&machine), "the launch runs");

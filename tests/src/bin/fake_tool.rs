@@ -8,16 +8,16 @@
 #![expect(clippy::disallowed_macros, reason = "what it prints is what the tool would print")]
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sim::{Disk, Machine, Request, Response, SimState};
+use sim::{Disk, Request, Response};
+use tests::{Page, Times};
 use tool::{Exit, Output, Tool};
 
 /// How much faster than real time commands are, if `FAKE_TOOL_PACE` says nothing else.
@@ -25,9 +25,6 @@ const PACE: u32 = 2000;
 /// How much faster time goes by between commands, if `FAKE_TOOL_IDLE` says nothing else. Where clocks of
 /// several guests are compared it must be little: their answers are moments apart.
 const IDLE: u32 = 100;
-
-/// More bytes than stand in the state file before the stage.
-const HEAD: u64 = 256;
 
 struct RealDisk;
 
@@ -48,14 +45,6 @@ struct Book {
     file: PathBuf,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Page {
-    now: Duration,
-    /// Time out here, since 1970, when this was written.
-    at: Duration,
-    stage: SimState,
-}
-
 impl Book {
     /// Changes the state under the lock and writes it.
     fn turn<T>(&self, act: impl FnOnce(&mut Page) -> Result<T>) -> Result<T> {
@@ -63,34 +52,24 @@ impl Book {
         lock.lock().context("the lock")?;
         let mut page = self.read()?;
         let at = clock();
-        page.now += idle(page.at, at);
+        page.times.now += idle(page.times.at, at);
         let outcome = act(&mut page)?;
-        page.at = at;
-        replace(&self.file, &serde_json::to_vec(&page)?)?;
+        page.times.at = at;
+        replace(&self.file, &page.bytes()?)?;
         Ok(outcome)
     }
 
     /// The time in there, as it stands at the head of the file; the rest is not read, nor is anybody kept waiting.
     fn now(&self) -> Result<Duration> {
-        #[derive(Deserialize)]
-        struct Head {
-            now: Duration,
-            at: Duration,
-        }
         let Ok(file) = File::open(&self.file) else { return Ok(Duration::ZERO) };
-        let mut bytes = Vec::new();
-        file.take(HEAD).read_to_end(&mut bytes)?;
-        let text = String::from_utf8_lossy(&bytes);
-        let (head, _) = text.split_once(",\"stage\":").context("the head of the state file")?;
-        let head: Head = serde_json::from_str(&format!("{head}}}")).context("the head of the state file")?;
-        Ok(head.now + idle(head.at, clock()))
+        let mut head = String::new();
+        BufReader::new(file).read_line(&mut head)?;
+        let times: Times = serde_json::from_str(&head).context("the head of the state file")?;
+        Ok(times.now + idle(times.at, clock()))
     }
 
     fn read(&self) -> Result<Page> {
-        if !self.file.exists() {
-            return Ok(Page { now: Duration::ZERO, at: Duration::MAX, stage: SimState::new(Machine::default()) });
-        }
-        serde_json::from_slice(&fs::read(&self.file)?).context("the state file")
+        Page::read(&if self.file.exists() { fs::read(&self.file)? } else { Vec::new() })
     }
 
     fn note(&self, ask: &Request) -> Result<()> {
@@ -160,13 +139,13 @@ fn run() -> Result<Output> {
     loop {
         let answer = book.turn(|page| {
             // Others may have moved time on meanwhile; it never goes back.
-            page.now = page.now.max(due);
+            page.times.now = page.times.now.max(due);
             if ask.run == 0 {
                 ask.run = page.stage.next_run();
             }
-            let answer = page.stage.answer(&ask, page.now, &mut RealDisk);
+            let answer = page.stage.answer(&ask, page.times.now, &mut RealDisk);
             if let Response::Pending(after) = &answer {
-                due = page.now + *after;
+                due = page.times.now + *after;
             }
             Ok(answer)
         })?;

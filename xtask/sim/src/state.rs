@@ -108,6 +108,17 @@ impl SimState {
         SimState { machine, published: catalog::published_digests(), ..SimState::default() }
     }
 
+    /// Here and not by the caller's serde: generic code is optimised as the package is that uses it first.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// # Errors
+    /// What is wrong with the JSON.
+    pub fn from_json(text: &[u8]) -> Result<SimState, String> {
+        serde_json::from_slice(text).map_err(|e| e.to_string())
+    }
+
     /// Adds a published file: `cilium-1.20.0.tgz`.
     #[must_use]
     pub fn publishing(mut self, file: &str, sha256: &str) -> Self {
