@@ -17,6 +17,7 @@ mod golden;
 mod hints;
 mod host;
 mod install;
+mod kubeconfig;
 mod manual_changes;
 mod mesh;
 mod node;

@@ -307,9 +307,23 @@ Examples:
         #[command(flatten)]
         simulated: Simulated,
     },
-    /// Print the path of the kubeconfig.
-    #[command(after_help = "Example:\n  cargo xtask kubeconfig   # export KUBECONFIG=$(cargo xtask kubeconfig)")]
-    Kubeconfig(Simulated),
+    /// Print the path of the kubeconfig, or merge it into ~/.kube/config.
+    #[command(after_help = "\
+--merge replaces entries of this fleet alone and keeps a copy, ~/.kube/config.archipelago-backup; `destroy` takes them out again.
+
+Examples:
+  cargo xtask kubeconfig   # export KUBECONFIG=$(cargo xtask kubeconfig)
+  cargo xtask kubeconfig --merge --use app1")]
+    Kubeconfig {
+        /// Put the contexts into ~/.kube/config.
+        #[arg(long)]
+        merge: bool,
+        /// Also make this context the current one.
+        #[arg(long = "use", value_name = "CONTEXT", requires = "merge")]
+        context: Option<String>,
+        #[command(flatten)]
+        simulated: Simulated,
+    },
     /// Print the log of a step (most recent attempt last), or list the steps that have one.
     #[command(after_help = "Examples:\n  cargo xtask logs app1/cp/init\n  cargo xtask logs --failed")]
     Logs {

@@ -195,7 +195,7 @@ fn dispatch(session: &mut Session, command: &Command) -> CmdResult {
         Command::AddCluster { name, write } => add_cluster::run(session, name, *write),
         Command::Status { .. } => status::run(session),
         Command::Doctor { fix, .. } => doctor::run(session, *fix),
-        Command::Kubeconfig(_) => kubeconfig::run(session),
+        Command::Kubeconfig { merge, context, .. } => kubeconfig::run(session, *merge, context.as_deref()),
         Command::Logs { step: Some(step), .. } => logs::run(session, step),
         Command::Logs { failed: true, .. } => logs::failed(session),
         Command::Logs { .. } => logs::list(session),

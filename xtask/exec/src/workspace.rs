@@ -24,6 +24,7 @@ mod reset;
 mod secrets;
 mod size_limits;
 mod sources;
+pub mod user_file;
 
 pub(crate) use files::hex;
 pub use files::sha256_of;

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::exit::{CmdError, CmdResult, DONE, FAILED, INTERRUPTED, USAGE};
 use super::inputs::Inputs;
 use super::run_plan::facts;
-use super::{Session, apply, drill_marker, dry_run, inputs, mesh, preflight_help, query, run_plan, world_factory};
+use super::{
+    Session, apply, drill_marker, dry_run, inputs, kubeconfig, mesh, preflight_help, query, run_plan, world_factory,
+};
 use crate::ui::format;
 use crate::ui::shell::{self, Severity};
 use ::plan::mesh::MeshScope;
@@ -56,6 +58,9 @@ pub fn run(session: &mut Session, power: Power) -> CmdResult {
     })?;
     if power == Power::Start && code == DONE && all && !session.flags.dry_run {
         drill_marker::remove(session)?;
+    }
+    if power == Power::Destroy && code == DONE && !session.flags.dry_run {
+        kubeconfig::forget_destroyed(session)?;
     }
     if power == Power::Destroy && code == DONE && all && !session.flags.dry_run {
         session.workspace.reset_state().map_err(CmdError::with(FAILED))?;
