@@ -4,7 +4,9 @@ use clap::Parser;
 use regex::Regex;
 use xtask::cli::Cli;
 
+use crate::fixtures::connected;
 use crate::golden;
+use crate::ui::Repo;
 
 const OURS: &str = "cargo xtask ";
 /// Placeholder for a name of a command, a step or a file.
@@ -59,4 +61,45 @@ fn remark_is_not_part_of_the_command() {
     };
     assert_eq!(command.join(" "), "cargo xtask bootstrap --only bootstrap/*");
     assert!(Cli::try_parse_from(words("xtask bootstrap makes what is not there")).is_err());
+}
+
+/// Whatever is printed for a fleet in a simulation can be pasted as it is.
+#[test]
+fn printed_commands_name_their_fleet_and_stay_in_the_simulation() {
+    let own = |repo: Repo| {
+        std::fs::write(repo.root().join("mine.toml"), golden::read("infra/fleet.toml")).expect("written");
+        repo
+    };
+    let (none, whole) = (own(Repo::new()), own(connected()));
+    let ill = own(whole.copy());
+    ill.edit_vms(|vms| {
+        vms["app1-w1"]["power"] = "Stopped".into();
+        vms["mgmt-w1"]["guest"]["hosts"]["mgmt-api"] = "10.9.9.9".into();
+    });
+    let mut seen = 0;
+    for (repo, lines) in [
+        (
+            &none,
+            &["status", "doctor", "access", "start", "mesh-connect", "verify-contract --live", "report verify"][..],
+        ),
+        (&none, &["bootstrap --only no/such", "logs no/such", "logs mgmt/cp/init", "kubeconfig", "bootstrap --seed 3"]),
+        (&ill, &["status", "doctor", "status -o json", "doctor -o json", "verify-contract --live", "mesh-connect"]),
+        (&whole, &["up", "access", "bootstrap", "start", "upgrade", "destroy --only app2/*", "plan bootstrap", "stop"]),
+    ] {
+        for line in lines {
+            let simulate = if line.starts_with("plan") { "" } else { " --simulate" };
+            let ran = repo.run(&format!("{line}{simulate} --fleet mine.toml"));
+            for line in format!("{}{}", ran.out, ran.err).lines().filter(|line| line.contains(OURS)) {
+                let (commands, named) = (line.matches(OURS).count(), line.matches(" --fleet mine.toml").count());
+                assert_eq!(commands, named, "{line}");
+                let (_, command) = line.split_once("cargo ").expect("a command");
+                let command = command.split(" --fleet").next().unwrap_or_default();
+                let simulated = format!("{command} --simulate");
+                let lacks = !simulate.is_empty() && Cli::try_parse_from(words(&simulated)).is_ok();
+                assert!(!lacks, "{line}");
+                seen += commands;
+            }
+        }
+    }
+    assert!(seen > 40, "{seen} commands");
 }

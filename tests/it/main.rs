@@ -4,6 +4,7 @@ mod adversarial;
 mod apply;
 mod argv;
 mod charts;
+mod completions;
 mod contract;
 mod daytwo;
 mod doc_commands;

@@ -469,6 +469,18 @@ fn logs_list_steps_and_those_that_failed() {
     failing.expect("a seed that fails a step");
     assert!(repo.must("logs --simulate").out.contains("mgmt/cp/launch\n"));
     assert!(!repo.must("logs --failed --simulate").out.is_empty());
+    let space = exec::workspace::Workspace::open(repo.root(), Utf8Path::new("out/simulation"));
+    let lock = space.lock("bootstrap").expect("free");
+    let followed = std::thread::scope(|scope| {
+        let following = scope.spawn(|| repo.run("logs mgmt/cp/launch -f --simulate").out);
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let log = repo.root().join("out/simulation/logs/mgmt-cp-launch.1.log");
+        let mut log = std::fs::OpenOptions::new().append(true).open(log).expect("a log");
+        log.write_all(b"one more line\n").expect("written");
+        drop(lock);
+        following.join().expect("ended")
+    });
+    assert!(followed.ends_with("one more line\n") && followed.matches("one more line").count() == 1, "{followed}");
 }
 
 #[test]

@@ -4,21 +4,21 @@ mod flags;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use flags::{Apply, Clusters, DryRun, Explain, Global, Jobs, Selection, Simulated, Simulation, Strict, Yes};
 pub use flags::{Flags, Format};
-use model::problem::Problem;
 
 /// Columns of the help where there is no terminal, and at most.
 const COLUMNS: usize = 100;
 
 /// Three Kubernetes clusters on one machine, and a contract: apps keep running while the platform is down.
 #[derive(Debug, Parser)]
-#[command(name = "xtask", bin_name = "cargo xtask", version, disable_help_subcommand = true)]
+#[command(name = "archipelago", bin_name = "cargo xtask", version, disable_help_subcommand = true)]
 #[command(after_help = "\
 Results go to stdout, progress to stderr. Commands reject flags that do not apply to them.
 
@@ -38,11 +38,20 @@ pub struct Cli {
     pub global: Global,
 }
 
+/// How this program is called where it is not installed. Texts name it so.
+pub const CARGO: &str = "cargo xtask";
+
+/// What to type for the program that was started as `args`: `cargo run` sets the variables of a package.
+pub fn program(args: &[OsString], vars: &BTreeMap<String, String>) -> &'static str {
+    let name = args.first().and_then(|arg| Utf8Path::from_path(arg.as_ref())?.file_name());
+    if name == Some("archipelago") && !vars.contains_key("CARGO_PKG_NAME") { "archipelago" } else { CARGO }
+}
+
 /// Parses a command line, the program's own name first. Help is wrapped to the terminal if there is one.
 ///
 /// # Errors
 /// Help was asked for, or the command line is invalid.
-pub fn parse(args: &[OsString], terminal: bool) -> Result<(Command, Flags), clap::Error> {
+pub fn parse(args: &[OsString], terminal: bool, program: &'static str) -> Result<(Command, Flags), clap::Error> {
     // `help stop` is `stop --help`.
     let args: Vec<OsString> = match args {
         [program, help, command @ ..] if help == "help" => {
@@ -50,38 +59,43 @@ pub fn parse(args: &[OsString], terminal: bool) -> Result<(Command, Flags), clap
         }
         args => args.to_vec(),
     };
-    let definition = Cli::command();
+    let definition = Cli::command().bin_name(program);
     let definition = if terminal { definition.max_term_width(COLUMNS) } else { definition.term_width(COLUMNS) };
     let matches = definition.try_get_matches_from(args)?;
     let Cli { command, global } = Cli::from_arg_matches(&matches)?;
     let inner = std::iter::successors(Some(&matches), |outer| outer.subcommand().map(|(_, inner)| inner)).last();
-    Ok((command, Flags::new(global, inner.unwrap_or(&matches))))
+    Ok((command, Flags::new(global, inner.unwrap_or(&matches), program)))
 }
 
+/// Where a command in a text ends: a comment, another command, a sentence that goes on, or a colour.
+const ENDS: [&str; 9] = ["   #", " &&", "; ", ", ", ": ", " ·", "`", ")", "\u{1b}"];
+
 impl Flags {
-    /// A problem whose hint stays in the world of these flags.
-    pub fn problem(&self, problem: Problem) -> Problem {
-        Problem { hint: problem.hint.as_deref().map(|hint| self.hint(hint)), ..problem }
-    }
-
-    /// A hint as it has to be typed in the world of these flags: in a simulation with `--simulate`, if the command
-    /// accepts it. What follows a `#` is a comment.
-    pub fn hint(&self, hint: &str) -> String {
-        if !self.simulate {
-            return hint.to_owned();
+    /// A text with its commands as they have to be typed in the world of these flags: with `--simulate` in a simulation,
+    /// and with `--fleet`, where the command accepts it and does not have it.
+    pub fn localized(&self, text: &str) -> String {
+        let ours = format!("{CARGO} ");
+        let fleet = (self.fleet != flags::FLEET).then(|| format!(" --fleet {}", tool::quoted(self.fleet.as_str())));
+        let more: Vec<String> = self.simulate.then(|| " --simulate".to_owned()).into_iter().chain(fleet).collect();
+        let mut out = String::new();
+        for line in text.split_inclusive('\n') {
+            let mut parts = line.split(&ours);
+            out.push_str(parts.next().unwrap_or_default());
+            for part in parts {
+                let line = part.trim_end();
+                let end = ENDS.iter().filter_map(|end| line.find(end)).min().unwrap_or(line.len());
+                let mut command = format!("{ours}{}", &line[..end]);
+                for flag in &more {
+                    let longer = format!("{command}{flag}");
+                    if Cli::try_parse_from(longer.split_whitespace().skip(1)).is_ok() {
+                        command = longer;
+                    }
+                }
+                out.push_str(&command.replacen(CARGO, self.program, 1));
+                out.push_str(&part[end..]);
+            }
         }
-        hint.lines().map(|line| self.hint_line(line)).collect::<Vec<_>>().join("\n")
-    }
-
-    fn hint_line(&self, hint: &str) -> String {
-        let (line, comment) = hint.split_at(hint.find("   #").unwrap_or(hint.len()));
-        let simulated = |command: &str| {
-            let simulated = format!("{command} --simulate");
-            let words = simulated.strip_prefix("cargo ").map(str::split_whitespace);
-            let accepted = words.is_some_and(|words| Cli::try_parse_from(words).is_ok());
-            if accepted { simulated } else { command.to_owned() }
-        };
-        line.split(" && ").map(simulated).collect::<Vec<_>>().join(" && ") + comment
+        out
     }
 }
 
@@ -332,6 +346,9 @@ Examples:
         /// Print the logs of the steps that failed in the last run.
         #[arg(long, conflicts_with = "step")]
         failed: bool,
+        /// Continue to print while a run goes on.
+        #[arg(short, long, requires = "step")]
+        follow: bool,
         #[command(flatten)]
         simulated: Simulated,
     },
@@ -346,7 +363,20 @@ Examples:
     Version,
     /// Print shell completions.
     #[command(after_help = "Example:\n  cargo xtask completions bash")]
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        #[arg(value_enum)]
+        shell: CompletedShell,
+        /// Words of a command line: print what the last one can become. The scripts ask it.
+        #[arg(last = true, hide = true)]
+        words: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompletedShell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Debug, Clone, Args)]

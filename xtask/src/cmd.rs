@@ -132,10 +132,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
     let mut shell = Shell::new(env.out, env.err);
     let terminal = (env.screen)().is_some();
-    let (command, flags) = match cli::parse(&args, terminal) {
+    let program = cli::program(&args, &env.vars);
+    let (command, flags) = match cli::parse(&args, terminal, program) {
         Ok(parsed) => parsed,
         Err(error) => {
-            let code = usage(&mut shell, &error);
+            let code = usage(&mut shell, &error, program);
             return check_stdout(&mut shell, code);
         }
     };
@@ -143,10 +144,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     shell.set(colour, volume(&flags));
     let columns = env.vars.get("COLUMNS").and_then(|text| text.parse().ok()).or(env.columns);
     shell.describe(columns, format!("{}-{:03}", clock::now(), clock::now_ms() % 1000));
+    let own = flags.clone();
+    shell.localize(move |text| own.localized(text));
     let out = Utf8Path::new(if flags.simulate { "out/simulation" } else { "out" });
     let workspace = Workspace::open(&env.root, out);
     let workspace = if flags.simulate { workspace.without_fsync() } else { workspace };
-    let invocation = invocation(&args);
+    let invocation = invocation(&args, program);
     let Env { cwd, vars, screen, keyboard, world_factory, .. } = env;
     let began = Duration::ZERO;
     let mut session =
@@ -162,8 +165,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> u8 {
     });
     warn_deferred(&mut session);
     if let Some(next) = next::next(&command, &session.flags).filter(|_| code == exit::DONE) {
-        let next = session.flags.hint(next);
-        session.shell.status(Severity::Hint, "Next", &next);
+        session.shell.status(Severity::Hint, "Next", next);
     }
     check_stdout(&mut session.shell, code)
 }
@@ -196,7 +198,7 @@ fn dispatch(session: &mut Session, command: &Command) -> CmdResult {
         Command::Status { .. } => status::run(session),
         Command::Doctor { fix, .. } => doctor::run(session, *fix),
         Command::Kubeconfig { merge, context, .. } => kubeconfig::run(session, *merge, context.as_deref()),
-        Command::Logs { step: Some(step), .. } => logs::run(session, step),
+        Command::Logs { step: Some(step), follow, .. } => logs::run(session, step, *follow),
         Command::Logs { failed: true, .. } => logs::failed(session),
         Command::Logs { .. } => logs::list(session),
         Command::Version => version::run(session),
@@ -204,13 +206,14 @@ fn dispatch(session: &mut Session, command: &Command) -> CmdResult {
             access::run(session, &access::Asked { name: name.as_deref(), open: *open, password: *password })
         }
         Command::Ci => ci::run(session),
-        Command::Completions { shell } => completions::run(session, *shell),
+        Command::Completions { shell, words } if words.is_empty() => completions::run(session, *shell),
+        Command::Completions { words, .. } => completions::complete(session, words),
     }
 }
 
 /// Prints help or a usage error; clap's own exit code for the latter is 2 as well.
-fn usage(shell: &mut Shell, error: &clap::Error) -> u8 {
-    let text = error.to_string();
+fn usage(shell: &mut Shell, error: &clap::Error, program: &str) -> u8 {
+    let text = error.to_string().replace(cli::CARGO, program);
     if error.use_stderr() {
         shell.message(&text);
         return USAGE;
@@ -228,14 +231,13 @@ fn volume(flags: &Flags) -> Volume {
     }
 }
 
-fn invocation(args: &[OsString]) -> String {
+fn invocation(args: &[OsString], program: &str) -> String {
     let args = args.iter().skip(1).map(|arg| tool::quoted(&arg.to_string_lossy()).into_owned());
-    std::iter::once("cargo xtask".to_owned()).chain(args).collect::<Vec<_>>().join(" ")
+    std::iter::once(program.to_owned()).chain(args).collect::<Vec<_>>().join(" ")
 }
 
 /// Prints problems to stderr, and as events with `--format json`.
 pub(crate) fn show(session: &mut Session, problems: &[Problem]) {
-    let problems: Vec<Problem> = problems.iter().map(|problem| session.flags.problem(problem.clone())).collect();
     if session.flags.format == Format::Json {
         problems.iter().for_each(|problem| session.shell.event(events::problem(problem)));
     }
@@ -248,7 +250,7 @@ pub(crate) fn show(session: &mut Session, problems: &[Problem]) {
         let text = (!at.file.starts_with("out/")).then(|| workspace.read_input(Utf8Path::new(&at.file)).ok())??;
         text.lines().nth(index).map(str::to_owned)
     };
-    let text = problem::all(&problems, &source, session.shell.style());
+    let text = problem::all(problems, &source, session.shell.style());
     session.shell.message(&text);
 }
 

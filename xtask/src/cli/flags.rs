@@ -5,6 +5,7 @@ use clap::{ArgMatches, Args, Command, ValueEnum};
 
 use crate::ui::shell::Colour;
 
+pub const FLEET: &str = "infra/fleet.toml";
 const GLOBAL: &str = "Global options";
 const RUNNING: &str = "Running";
 
@@ -12,7 +13,7 @@ const RUNNING: &str = "Running";
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Fleet file.
-    #[arg(long, global = true, value_name = "PATH", default_value = "infra/fleet.toml", help_heading = GLOBAL)]
+    #[arg(long, global = true, value_name = "PATH", default_value = FLEET, help_heading = GLOBAL)]
     pub fleet: Utf8PathBuf,
     /// Output format: human-readable, JSON lines, or with annotations for GitHub Actions.
     #[arg(short = 'o', long, global = true, value_name = "text|json|github", default_value = "text", help_heading = GLOBAL)]
@@ -134,6 +135,8 @@ pub struct Apply {
 /// Values of all shared flags, also of those that the command does not accept: they have their defaults.
 #[derive(Debug, Clone)]
 pub struct Flags {
+    /// What to type for this program: `cargo xtask`, or its name where it is installed.
+    pub program: &'static str,
     pub fleet: Utf8PathBuf,
     pub format: Format,
     pub verbose: bool,
@@ -155,7 +158,7 @@ pub struct Flags {
 
 impl Flags {
     /// `matches` are those of the innermost subcommand.
-    pub(super) fn new(global: Global, matches: &ArgMatches) -> Self {
+    pub(super) fn new(global: Global, matches: &ArgMatches, program: &'static str) -> Self {
         let Global { fleet, format, verbose, quiet, color } = global;
         let (Simulated { simulate }, Simulation { seed, record, .. }) = (group(matches), group(matches));
         let Selection { only, skip, until } = group(matches);
@@ -163,6 +166,7 @@ impl Flags {
         let (Yes { yes }, Strict { strict }, Clusters { cluster: clusters }) =
             (group(matches), group(matches), group(matches));
         Flags {
+            program,
             fleet,
             format,
             verbose,

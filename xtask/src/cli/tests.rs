@@ -49,7 +49,7 @@ fn parse_with_required(root: &mut Command, command: &Command, mut words: Vec<Str
         // `--simulate`, or one of `<--live|--drill <DRILL>>`.
         let first = required[0].trim_start_matches('<').split(['|', ' ', '>']).next().unwrap_or_default();
         let flag = flags(command).find(|flag| format!("--{}", flag.get_long().unwrap_or_default()) == first);
-        words.extend(typed(flag.unwrap_or_else(|| panic!("`{first}` is required and not there"))));
+        words.extend(flag.map_or(vec!["x".to_owned()], typed));
     }
 }
 
@@ -113,7 +113,7 @@ fn every_help_has_examples_that_parse() {
 
 fn flags_of(line: &str) -> Flags {
     let words: Vec<OsString> = line.split(' ').map(Into::into).collect();
-    parse(&words, false).unwrap_or_else(|error| panic!("{error}")).1
+    parse(&words, false, CARGO).unwrap_or_else(|error| panic!("{error}")).1
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn every_shared_flag_is_read() {
 }
 
 #[test]
-fn hints_stay_in_the_simulation() {
+fn commands_stay_in_their_world() {
     let (simulated, real) = (flags_of("xtask start --simulate"), flags_of("xtask start"));
     for (hint, want) in [
         ("cargo xtask start", "cargo xtask start --simulate"),
@@ -147,7 +147,32 @@ fn hints_stay_in_the_simulation() {
         ("cargo xtask verify-contract C2", "cargo xtask verify-contract C2"),
         ("multipass start app1-cp", "multipass start app1-cp"),
     ] {
-        assert_eq!(simulated.hint(hint), want);
-        assert_eq!(real.hint(hint), hint);
+        assert_eq!(simulated.localized(hint), want);
+        assert_eq!(real.localized(hint), hint);
     }
+    let other = flags_of("xtask status --fleet 'f.toml'");
+    let other = Flags { fleet: "f.toml".into(), simulate: true, ..other };
+    for (text, want) in [
+        ("a: cargo xtask fleet check", "a: cargo xtask fleet check --fleet f.toml"),
+        (
+            "x (cargo xtask start); then cargo xtask mesh-connect\nb",
+            "x (cargo xtask start --simulate --fleet f.toml); then cargo xtask mesh-connect --simulate --fleet f.toml\nb",
+        ),
+        ("cargo xtask up --fleet g.toml --simulate   # it", "cargo xtask up --fleet g.toml --simulate   # it"),
+    ] {
+        assert_eq!(other.localized(text), want);
+    }
+}
+
+#[test]
+fn an_installed_program_is_called_by_its_name() {
+    let vars = |name: &str| BTreeMap::from([(name.to_owned(), "x".to_owned())]);
+    let run = |arg: &str, var: &str| program(&[arg.into(), "up".into()], &vars(var));
+    assert_eq!(run("/root/.cargo/bin/archipelago", "PATH"), "archipelago");
+    assert_eq!(run("target/debug/archipelago", "CARGO_PKG_NAME"), CARGO);
+    assert_eq!(run("xtask", "PATH"), CARGO);
+    let installed = Flags { program: "archipelago", simulate: true, ..flags_of("xtask status") };
+    assert_eq!(installed.localized("hint: cargo xtask up   # x"), "hint: archipelago up --simulate   # x");
+    let error = parse(&["archipelago".into(), "boot".into()], false, "archipelago").expect_err("no command");
+    assert!(error.to_string().contains("Usage: archipelago"), "{error}");
 }

@@ -191,7 +191,7 @@ fn text(session: &Session, Seen { clusters, pages }: &Seen<'_>) -> String {
             continue;
         }
         let command = format!("cargo xtask access {} --password", page.chart.placement.name);
-        out.push_str(&format!("  user {}, password: {}\n", page.field("user"), session.flags.hint(&command)));
+        out.push_str(&format!("  user {}, password: {}\n", page.field("user"), command));
     }
     let hosts = pages.iter().filter_map(|page| page.at.as_ref());
     let hosts: String = hosts.map(|(host, address)| format!("  {address} {host}\n")).collect();

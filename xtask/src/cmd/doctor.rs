@@ -37,9 +37,6 @@ fn diagnose(session: &mut Session, world: &mut dyn World, inputs: &Inputs, fix: 
     let ready = found.is_empty();
     found.extend(workspace_findings(session));
     found.extend(fleet_findings(inputs, &survey, &before));
-    for Finding { problem, .. } in &mut found {
-        problem.hint = problem.hint.as_deref().map(|hint| session.flags.hint(hint));
-    }
     let shell = &mut session.shell;
     match session.flags.format {
         Format::Text | Format::Github => {
@@ -106,8 +103,8 @@ fn apply_fixes(
     let code =
         run_plan::run(session, world, &plan, &|failure| preflight_help::explain_failure(&inputs.fleet, failure))?;
     if starts && code == DONE {
-        let next = session.flags.hint("cargo xtask start   # restarts what runs in the VMs");
-        session.shell.status(Severity::Hint, "Next", &next);
+        let next = "cargo xtask start   # restarts what runs in the VMs";
+        session.shell.status(Severity::Hint, "Next", next);
     }
     Ok(if code == DONE && left > 0 { FAILED } else { code })
 }

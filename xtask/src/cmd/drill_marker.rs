@@ -39,7 +39,7 @@ pub fn interrupted(session: &Session) -> Option<Problem> {
     let cluster = marker["stopped"].as_str().unwrap_or("the platform");
     let since = marker["since"].as_str().map(|since| format!(" (since {since})")).unwrap_or_default();
     let problem = Problem::new(format!("an interrupted drill left {cluster} stopped{since}"));
-    Some(session.flags.problem(problem.hint("cargo xtask start")))
+    Some(problem.hint("cargo xtask start"))
 }
 
 /// Says what is at work, by whom and until when, if a run holds the lock.

@@ -1,6 +1,7 @@
 //! `logs <step>`: prints the output of a step's commands in its last run.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use camino::Utf8Path;
 
@@ -12,19 +13,34 @@ use model::problem::{Problem, nearest};
 
 /// More attempts than any step has.
 const ATTEMPTS: u32 = 100;
+/// Between two looks at a log that is followed.
+const FOLLOW: Duration = Duration::from_millis(500);
 
 /// # Errors
 /// There is no log of that step.
-pub fn run(session: &mut Session, step: &str) -> CmdResult {
-    let mut any = false;
-    for attempt in 1..=ATTEMPTS {
-        let path = session.workspace.log_path(step, attempt);
-        let Ok(text) = session.workspace.read(Utf8Path::new(&path)) else { break };
-        session.shell.status(Severity::Dim, "Log", &path);
-        session.shell.result(&text);
-        any = true;
+#[expect(clippy::disallowed_methods, reason = "waits for files of another process, in no world")]
+pub fn run(session: &mut Session, step: &str, follow: bool) -> CmdResult {
+    // The attempt that is printed, and how much of it has been.
+    let (mut attempt, mut printed) = (0, 0);
+    loop {
+        // Asked before the files: what is written in between is printed in the last round.
+        let goes_on = follow && session.workspace.lock("logs").is_err();
+        for next in attempt.max(1)..=ATTEMPTS {
+            let path = session.workspace.log_path(step, next);
+            let Ok(text) = session.workspace.read(Utf8Path::new(&path)) else { break };
+            if next > attempt {
+                session.shell.status(Severity::Dim, "Log", &path);
+                (attempt, printed) = (next, 0);
+            }
+            session.shell.result(text.get(printed..).unwrap_or_default());
+            printed = text.len();
+        }
+        if session.shell.closed() || !goes_on {
+            break;
+        }
+        std::thread::sleep(FOLLOW);
     }
-    if any { Ok(DONE) } else { Err(missing(session, step)) }
+    if attempt > 0 { Ok(DONE) } else { Err(missing(session, step)) }
 }
 
 /// Prints the steps of all plans that have a log.
@@ -54,7 +70,7 @@ pub fn failed(session: &mut Session) -> CmdResult {
         session.shell.status(Severity::Dim, "Found", "no step that failed in the last run");
     }
     for step in steps {
-        run(session, &step)?;
+        run(session, &step, false)?;
     }
     Ok(DONE)
 }

@@ -289,9 +289,8 @@ pub fn report(
     let (simulated, again) = (session.flags.simulate, session.invocation.as_str());
     let (times, took) = (board.times(), now.saturating_sub(session.began));
     let flags = &session.flags;
-    let explain = |failure: &Failure| explain(failure).into_iter().map(|problem| flags.problem(problem)).collect();
-    let hint = |failure: &Failure| plan.step(&failure.step)?.hint.as_deref().map(|hint| flags.hint(hint));
-    let end = End { plan, outcome, times, took, simulated, again, meaning: &explain, hint: &hint, log: &log };
+    let hint = |failure: &Failure| plan.step(&failure.step)?.hint.as_deref().map(|hint| flags.localized(hint));
+    let end = End { plan, outcome, times, took, simulated, again, meaning: explain, hint: &hint, log: &log };
     let shell = &mut session.shell;
     let style = shell.style();
     let failures = report::failures(&end, style);

@@ -27,13 +27,11 @@ pub fn run(session: &mut Session) -> CmdResult {
         let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers).linked(links);
         let state = RenderedState::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
         let report = contract::check(&state.map_err(CmdError::all(USAGE))?);
-        let doctor = session.flags.hint("cargo xtask doctor");
         match session.flags.format {
             Format::Text | Format::Github if overview.is_empty(&inputs.fleet, &run_plan::facts(session)) => {
-                let up = session.flags.hint("cargo xtask up");
-                session.shell.screen(&format!("{NOTHING}: {up}\n"));
+                session.shell.screen(&format!("{NOTHING}: cargo xtask up\n"));
             }
-            Format::Text | Format::Github => session.shell.screen(&status::text(&overview, &report, &doctor)),
+            Format::Text | Format::Github => session.shell.screen(&status::text(&overview, &report)),
             Format::Json => session.shell.event(status::json(&overview, &report)),
         }
         let holds = report.verdicts.iter().all(|verdict| verdict.findings.is_empty());
@@ -51,13 +49,7 @@ fn mesh_links(
     let connect = inputs.mesh(Helm::V4, &MeshScope::all(&inputs.fleet))?;
     let plan = links::questions(&inputs.fleet, &connect, answers);
     let connected = query::check(session, world, &plan)?.answers;
-    let mut links = links::links(&inputs.fleet, answers, &connected);
-    for LinkView { state, .. } in &mut links {
-        if let Some((what, command)) = state.split_once(": ") {
-            *state = format!("{what}: {}", session.flags.hint(command));
-        }
-    }
-    Ok(links)
+    Ok(links::links(&inputs.fleet, answers, &connected))
 }
 
 /// Runs every probe of `bootstrap`, and finds values that were changed by hand.

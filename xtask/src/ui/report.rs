@@ -52,7 +52,7 @@ pub fn failures(end: &End<'_>, style: Style) -> String {
         if !problems.is_empty() {
             return problem::all(&problems, &|_| None, style);
         }
-        let hint = (end.hint)(failure).filter(|hint| !repeats(hint, end.again)).unwrap_or_else(|| logs(end, failure));
+        let hint = (end.hint)(failure).filter(|hint| !repeats(hint, end.again)).unwrap_or_else(|| logs(failure));
         problem::step(failure, (end.log)(failure).as_deref(), &hint, style)
     };
     let mut texts: Vec<String> = others.map(block).collect();
@@ -66,9 +66,8 @@ pub fn repeats(hint: &str, command: &str) -> bool {
     hint.split("   #").next().unwrap_or_default().trim() == command
 }
 
-fn logs(end: &End<'_>, failure: &Failure) -> String {
-    let simulate = if end.simulated { " --simulate" } else { "" };
-    format!("cargo xtask logs {}{simulate}   # all that its commands printed", failure.step)
+fn logs(failure: &Failure) -> String {
+    format!("cargo xtask logs {}   # all that its commands printed", failure.step)
 }
 
 /// A failed check that a tool is there.

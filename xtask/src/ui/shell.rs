@@ -89,6 +89,8 @@ pub struct Shell {
     width: Option<usize>,
     /// Id of this run, in every event.
     run: String,
+    /// Makes the commands in a text as they have to be typed here.
+    localize: Box<dyn Fn(&str) -> String>,
     closed: bool,
     error: Option<io::Error>,
 }
@@ -96,7 +98,17 @@ pub struct Shell {
 impl Shell {
     pub fn new(out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
         let (style, volume) = (Style::default(), Volume::default());
-        Shell { out, err, style, volume, width: None, run: String::new(), closed: false, error: None }
+        Shell {
+            out,
+            err,
+            style,
+            volume,
+            width: None,
+            run: String::new(),
+            closed: false,
+            error: None,
+            localize: Box::new(str::to_owned),
+        }
     }
 
     pub fn set(&mut self, colour: bool, volume: Volume) {
@@ -108,6 +120,11 @@ impl Shell {
     pub fn describe(&mut self, width: Option<usize>, run: String) {
         self.width = width.map(|width| width.max(NARROWEST));
         self.run = run;
+    }
+
+    /// What is done to each text for people, and to each text in an event.
+    pub fn localize(&mut self, localize: impl Fn(&str) -> String + 'static) {
+        self.localize = Box::new(localize);
     }
 
     /// Columns that a line should have.
@@ -147,12 +164,13 @@ impl Shell {
 
     /// Writes a report for people to stdout.
     pub fn screen(&mut self, text: &str) {
-        let text = self.wrapped(text).into_owned();
+        let text = self.wrapped(&(self.localize)(text)).into_owned();
         self.result(&text);
     }
 
     /// Writes an event to stdout.
     pub fn event(&mut self, mut event: Value) {
+        localize(&mut event, &self.localize);
         event["schema"] = SCHEMA.into();
         event["run"] = self.run.as_str().into();
         self.result(&format!("{event}\n"));
@@ -172,7 +190,8 @@ impl Shell {
 
     /// Writes to stderr, also when quiet. Errors of stderr are ignored.
     pub fn message(&mut self, text: &str) {
-        let text = self.wrapped(text);
+        let text = (self.localize)(text);
+        let text = self.wrapped(&text);
         let line = if text.ends_with('\n') { text.into_owned() } else { format!("{text}\n") };
         let _ = self.err.write_all(line.as_bytes()).and_then(|()| self.err.flush());
     }
@@ -185,6 +204,15 @@ impl Shell {
     /// The error of stdout, if any: `No space left on device`. Taken once, at the end.
     pub fn take_error(&mut self) -> Option<io::Error> {
         self.error.take()
+    }
+}
+
+fn localize(value: &mut Value, by: &dyn Fn(&str) -> String) {
+    match value {
+        Value::String(text) if text.contains("cargo ") => *text = by(text),
+        Value::Array(all) => all.iter_mut().for_each(|value| localize(value, by)),
+        Value::Object(all) => all.values_mut().for_each(|value| localize(value, by)),
+        _ => {}
     }
 }
 

@@ -11,7 +11,7 @@ use plan::survey::overview::{ClusterView, NodeView, Overview};
 /// How many other steps are listed.
 const OTHERS: usize = 12;
 
-pub fn text(overview: &Overview, report: &Report, doctor: &str) -> String {
+pub fn text(overview: &Overview, report: &Report) -> String {
     let mut out = String::new();
     for cluster in &overview.clusters {
         block(&mut out, cluster);
@@ -33,7 +33,7 @@ pub fn text(overview: &Overview, report: &Report, doctor: &str) -> String {
     if let Some(more) = overview.others.len().checked_sub(OTHERS).filter(|more| *more > 0) {
         let _ = writeln!(out, "  and {more} more");
     }
-    out.push_str(&summary(overview, doctor));
+    out.push_str(&summary(overview));
     out
 }
 
@@ -48,10 +48,10 @@ fn contract(report: &Report) -> String {
     }
 }
 
-fn summary(overview: &Overview, doctor: &str) -> String {
+fn summary(overview: &Overview) -> String {
     match overview.passed {
         (passed, all) if passed == all => format!("all {all} checks passed\n"),
-        (passed, all) => format!("{passed} of {all} checks passed: {doctor}\n"),
+        (passed, all) => format!("{passed} of {all} checks passed: cargo xtask doctor\n"),
     }
 }
 
