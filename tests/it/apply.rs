@@ -82,6 +82,47 @@ fn values_with_secrets_are_compared_without_showing_them() {
     assert!(ran.out.contains("replicas: 1 -> 2") && !ran.out.contains(key.trim()), "{}", ran.out);
 }
 
+/// Without a repository `apply` alone owns what is in `apps/`, with one Argo CD does.
+#[test]
+fn an_application_of_ones_own_is_a_folder_with_one_owner() {
+    let repo = changeable();
+    let (apps, file) = (repo.root().join("apps/hello"), "apps/hello/hello.yaml");
+    fs::create_dir_all(&apps).expect("a folder");
+    fs::write(repo.root().join(file), golden::read("docs/examples/hello/hello.yaml")).expect("written");
+    repo.must("verify-contract");
+    let ran = repo.must("apply hello --cluster app1 --simulate");
+    assert!(ran.err.contains("app1/hello/deployment/hello"), "{}", ran.err);
+    let rest = repo.must("bootstrap --simulate --dry-run");
+    assert!(
+        rest.err.contains("bootstrap: 2 would run") && rest.out.contains("app2: 2 steps"),
+        "{}{}",
+        rest.out,
+        rest.err
+    );
+    edit(repo.root(), file, "ghcr.io/stefanprodan/podinfo", "podinfo");
+    let ran = repo.run("apply hello --cluster app1 --simulate");
+    let words =
+        "error: policy `image-registries` denies `hello` on app1\n  --> apps/hello/hello.yaml\n   why: every image";
+    assert!(ran.code == 1 && ran.err.contains(words), "{}", ran.err);
+    fs::create_dir_all(repo.root().join("apps/loki")).expect("a folder");
+    fs::write(repo.root().join("apps/loki/x.yaml"), "").expect("written");
+    let ran = repo.run("fleet check");
+    let taken = "cannot be named `loki`\n  --> apps/loki/x.yaml\n   why: charts/releases.toml:";
+    assert!(ran.code == 2 && ran.err.contains(taken), "{}", ran.err);
+    fs::remove_dir_all(repo.root().join("apps/loki")).expect("removed");
+
+    edit(repo.root(), "infra/fleet.toml", "# repository = ", "repository = ");
+    let ran = repo.run("apply hello --simulate");
+    let owner = "error: Argo CD delivers `hello`, from https://github.com/you/archipelago\n  --> infra/fleet.toml:";
+    assert!(ran.code == 2 && ran.err.contains(owner) && ran.err.contains("hint: git push"), "{}", ran.err);
+    let ran = repo.must("bootstrap --simulate");
+    assert!(ran.err.contains("Done fleet/argo-cd/apps-of-git") && !ran.err.contains("hello"), "{}", ran.err);
+    repo.must("verify-contract");
+    edit(repo.root(), "infra/fleet.toml", "https://github.com/you/archipelago", "https://u:p@github.com/you");
+    let ran = repo.run("fleet check");
+    assert!(ran.code == 2 && ran.err.contains("`repository` of [gitops]"), "{}", ran.err);
+}
+
 /// Errors stay on the screen, and the next change goes on.
 #[test]
 fn a_watched_release_is_applied_at_each_change_until_it_is_interrupted() {

@@ -1,6 +1,8 @@
 //! Commands in the documents: ours are run in the simulation, page by page; those of others are listed here.
 
-use crate::fixtures::connected;
+use camino::Utf8Path;
+
+use crate::fixtures::{connected, copy_folder};
 use crate::golden;
 use crate::ui::Repo;
 
@@ -9,6 +11,7 @@ const PAGES: [&str; 6] = ["README", "docs/architecture", "docs/ci", "docs/data",
 /// They need a network, git or tools of this machine, and are only read.
 const ONLY_READ: [&str; 4] = ["charts outdated", "charts bump", "charts verify", "plan bootstrap --diff"];
 const FOREIGN: [&str; 3] = ["cargo test", "export KUBECONFIG=", "kubectl "];
+const EXAMPLE: &str = "cp -r docs/examples/hello apps/";
 
 /// Lines of blocks of shell, without comments.
 fn commands(page: &str) -> Vec<String> {
@@ -35,6 +38,7 @@ fn run(repo: &Repo, line: &str) {
 
 #[test]
 fn commands_of_documents_run_in_the_simulation() {
+    let examples = golden::root().join("docs/examples").display().to_string();
     for page in PAGES {
         let all = commands(&format!("{page}.md"));
         assert_eq!(all, commands(&format!("{page}.ko.md")), "{page}: both languages have the same commands");
@@ -43,6 +47,7 @@ fn commands_of_documents_run_in_the_simulation() {
         for line in all {
             match line.strip_prefix("cargo xtask ") {
                 Some(ours) => run(&repo, ours),
+                None if line == EXAMPLE => copy_folder(Utf8Path::new(&examples), &repo.root().join("apps")),
                 None => assert!(FOREIGN.iter().any(|foreign| line.starts_with(foreign)), "{page}: {line}"),
             }
         }

@@ -10,6 +10,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use model::problem::Problem;
+use model::release::apps::APPS;
 use render::Data;
 
 pub mod clock;
@@ -31,8 +32,8 @@ pub use files::sha256_of;
 pub use generated::{Drift, Written};
 pub use lock::{ChildLock, Lock, Orphan};
 
-/// Folders whose files are [`Data`].
-const DATA_FOLDERS: [&str; 2] = ["charts", "infra"];
+/// Folders whose files are [`Data`]. There may be no applications.
+const DATA_FOLDERS: [&str; 3] = ["charts", "infra", APPS];
 /// Deeper than any folder of ours; ends the walk where links form a cycle.
 const DATA_DEPTH: usize = 12;
 
@@ -147,6 +148,7 @@ impl Workspace {
     fn read_folder(&self, folder: &Utf8Path, depth: usize, data: &mut Data, problems: &mut Vec<Problem>) {
         let entries = match self.root.join(folder).read_dir_utf8() {
             Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && folder == APPS => return,
             Err(e) => return problems.push(io_problem("read folder", folder.as_str(), &e)),
         };
         for entry in entries {

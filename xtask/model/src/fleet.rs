@@ -33,6 +33,7 @@ pub struct Fleet {
     pub mesh: Mesh,
     pub docker: Docker,
     pub registry: Registry,
+    pub gitops: Gitops,
     /// The clusters, in the order written.
     pub clusters: Vec<Cluster>,
     /// The file it was read from, as the user named it.
@@ -98,6 +99,14 @@ pub struct Registry {
     /// A mirror that every node asks first: `http://192.168.64.1:8082`. Below its `/v2/` it has a project per registry,
     /// named like that one. Without an answer from it nodes ask the registry itself.
     pub mirror: Option<String>,
+}
+
+/// Where Argo CD takes the folders of `apps/` from. Without a repository `bootstrap` and `apply` install them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gitops {
+    pub repository: Option<String>,
+    /// Branch, tag or commit.
+    pub revision: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,5 +1,6 @@
 //! Helm releases and plain manifests of the clusters, as listed in `charts/releases.toml`.
 
+pub mod apps;
 mod load;
 
 use std::collections::BTreeMap;

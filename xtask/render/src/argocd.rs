@@ -31,7 +31,48 @@ pub fn files(fleet: &Fleet, releases: &Releases) -> Files {
     let argo = releases.on(Role::Platform, ARGO_CD).filter(|_| releases.manifest_on(Role::Workload, ACCESS));
     let Some((platform, argo)) = platform.zip(argo) else { return Files::new() };
     let workload = fleet.clusters.iter().filter(|c| c.role == Role::Workload);
-    workload.map(|c| (file(platform, c), cluster_secret(c, &argo.namespace))).collect()
+    let mut files: Files = workload.map(|c| (file(platform, c), cluster_secret(c, &argo.namespace))).collect();
+    if let Some(repository) = &fleet.gitops.repository {
+        files.insert(apps_file(platform), apps(repository, &fleet.gitops.revision, &argo.namespace));
+    }
+    files
+}
+
+/// Path of what delivers the folders of a git repository, below `out/`.
+pub fn apps_file(platform: &Cluster) -> String {
+    format!("{}/{ARGO_CD}/apps-of-git.yaml", platform.name)
+}
+
+/// An Application for every folder below `apps/` and every registered workload cluster. What a sync no longer finds stays.
+/// <https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/Generators-Matrix/>
+fn apps(repository: &str, revision: &str, namespace: &str) -> String {
+    let metadata = json!({"name": "apps", "namespace": namespace});
+    let project = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": metadata,
+        "spec": {
+            "description": "Folders below apps/", "sourceRepos": [repository], "clusterResourceWhitelist": [],
+            "destinations": [{"server": "*", "namespace": NAMESPACE}],
+        },
+    });
+    let folders = json!({"git": {"repoURL": repository, "revision": revision, "directories": [{"path": "apps/*"}]}});
+    let clusters = json!({"clusters": {"selector": {"matchLabels": {"archipelago/role": "workload"}}}});
+    let retry = json!({"limit": 5, "backoff": {"duration": "30s", "factor": 2, "maxDuration": "10m"}});
+    let spec = json!({
+        "project": "apps",
+        "source": {"repoURL": repository, "targetRevision": revision, "path": "{{.path.path}}"},
+        "destination": {"server": "{{.server}}", "namespace": NAMESPACE},
+        "syncPolicy": {"automated": {"selfHeal": true, "prune": false}, "retry": retry},
+    });
+    let set = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "metadata": metadata,
+        "spec": {
+            "goTemplate": true, "goTemplateOptions": ["missingkey=error"],
+            "generators": [{"matrix": {"generators": [folders, clusters]}}],
+            "syncPolicy": {"applicationsSync": "create-update", "preserveResourcesOnDeletion": true},
+            "template": {"metadata": {"name": "{{.path.basename}}-{{.name}}"}, "spec": spec},
+        },
+    });
+    yaml::write(&[project, set])
 }
 
 /// <https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#clusters>. The server is an

@@ -12,6 +12,7 @@ use super::run_plan::{self, First};
 use super::{Session, download_help, dry_run, preflight_help, query, show, warn_deferred, world_factory};
 use crate::ui::shell::Severity;
 use model::problem::Problem;
+use model::release::Source;
 use plan::engine::Failure;
 use plan::{Plan, Scope, choose};
 use tool::World;
@@ -98,6 +99,24 @@ pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, plan: 
 
 /// Problems of the inputs behind a failure: the machine is too small, an archive cannot be downloaded.
 pub fn explain_failure(inputs: &Inputs, failure: &Failure) -> Vec<Problem> {
-    [preflight_help::explain_failure(&inputs.fleet, failure), download_help::explain_failure(&inputs.releases, failure)]
-        .concat()
+    [
+        preflight_help::explain_failure(&inputs.fleet, failure),
+        download_help::explain_failure(&inputs.releases, failure),
+        denied(inputs, failure).into_iter().collect(),
+    ]
+    .concat()
+}
+
+/// An example that passes every policy.
+const EXAMPLE: &str = "docs/examples/hello/hello.yaml";
+
+/// A policy of Kyverno denies what a manifest creates.
+fn denied(inputs: &Inputs, failure: &Failure) -> Option<Problem> {
+    let Source::File(file) = &inputs.releases.manifest(failure.step.action())?.source else { return None };
+    let (_, told) = failure.output.stderr.split_once("denied the request: Policy ")?;
+    let (policy, why) = told.lines().next()?.split_once(" failed: ")?;
+    let cluster = failure.step.scope().name();
+    let problem = Problem::new(format!("policy `{policy}` denies `{}` on {cluster}", failure.step.action()));
+    let why = format!("{why}\nthe policies: infra/manifests/policies.yaml");
+    Some(problem.at(file, None).why(why).hint(format!("diff {EXAMPLE} {file}   # {EXAMPLE} passes")))
 }

@@ -9,7 +9,7 @@ use model::end_of_life::{self, END_OF_LIFE, Line};
 use model::fleet::binaries::{self, Binary};
 use model::fleet::{self, Compatibility, Fleet};
 use model::problem::{Problem, nearest};
-use model::release::{self, Chart, RELEASES, Releases};
+use model::release::{self, Chart, RELEASES, Releases, apps};
 use model::yaml;
 use plan::mesh::{self, MeshScope};
 use plan::{Plan, bootstrap, choose, upgrade};
@@ -126,7 +126,7 @@ pub fn load_releases(text: &str, fleet: &Fleet) -> Result<Releases, CmdError> {
 pub fn at_commit(session: &Session, commit: &str) -> Result<Inputs, CmdError> {
     let then = || {
         let git = Git::at(session.workspace.root(), commit).map_err(|problem| vec![problem])?;
-        let data = git.texts(&["infra", "charts"]).map_err(|problem| vec![problem])?;
+        let data = git.texts(&["infra", "charts", apps::APPS]).map_err(|problem| vec![problem])?;
         let file = session.workspace.shown(&session.flags.fleet).to_owned();
         let text = git.text(&file).map_err(|problem| vec![problem])?;
         check(data, &file, &text)
@@ -137,7 +137,8 @@ pub fn at_commit(session: &Session, commit: &str) -> Result<Inputs, CmdError> {
 fn check(data: Data, file: &str, text_of_fleet: &str) -> Result<Inputs, Vec<Problem>> {
     let known = Compatibility::load(COMPATIBILITY, text(&data, COMPATIBILITY)?)?;
     let fleet = fleet::load(file, text_of_fleet, &known)?;
-    let releases = release::load(RELEASES, text(&data, RELEASES)?, &fleet)?;
+    let mut releases = release::load(RELEASES, text(&data, RELEASES)?, &fleet)?;
+    apps::add(&mut releases, &fleet, data.keys())?;
     let tools = binaries::load(TOOLS, text(&data, TOOLS)?, &fleet)?;
     let files = render::files(&fleet, &releases, &data)?;
     let mut problems = namespaces::missing_namespaces(&fleet, &releases, &data).map_err(|problem| vec![problem])?;

@@ -6,7 +6,9 @@ use ipnet::Ipv4Net;
 use semver::{Version, VersionReq};
 
 use super::document::{Diagnostics, Field, FieldType, Table};
-use super::{Bytes, Cluster, Compatibility, Docker, Fleet, Host, Mesh, Node, NodeRole, Registry, Role, Versions, Vm};
+use super::{
+    Bytes, Cluster, Compatibility, Docker, Fleet, Gitops, Host, Mesh, Node, NodeRole, Registry, Role, Versions, Vm,
+};
 use crate::problem::Problem;
 
 pub(super) struct Draft {
@@ -28,6 +30,8 @@ pub(super) struct Draft {
     pub(super) services: Field<bool>,
     pub(super) harbor: Field<bool>,
     pub(super) mirror: Field<String>,
+    pub(super) repository: Field<String>,
+    pub(super) revision: Field<String>,
     pub(super) clusters: Vec<DraftCluster>,
     /// Whether there is a `[[cluster]]`, possibly misspelt (reported already).
     pub(super) has_clusters: bool,
@@ -115,6 +119,16 @@ const MIRROR: FieldType<String> = FieldType {
     example: "\"http://harbor.archipelago.test:8082\"",
     read: |v| v.as_str().filter(|s| is_registry(s)).map(str::to_owned),
 };
+const REPOSITORY: FieldType<String> = FieldType {
+    expected: "the https address of a git repository, without a password",
+    example: "\"https://github.com/you/archipelago\"",
+    read: |v| v.as_str().filter(|s| s.starts_with("https://") && is_plain(s)).map(str::to_owned),
+};
+const REVISION: FieldType<String> = FieldType {
+    expected: "a branch, tag or commit",
+    example: "\"main\"",
+    read: |v| v.as_str().filter(|s| !s.is_empty() && is_plain(s)).map(str::to_owned),
+};
 const ROLE: FieldType<Role> = FieldType {
     expected: "\"platform\" or \"workload\"",
     example: "\"workload\"",
@@ -147,6 +161,10 @@ const LINKS: FieldType<Vec<(String, String)>> = FieldType {
     },
 };
 
+fn is_plain(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:~".contains(c))
+}
+
 /// `http://host:port` or `https://host`, without a path: each registry has its own project below it.
 fn is_registry(text: &str) -> bool {
     let host = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
@@ -168,6 +186,7 @@ pub(super) fn read(diagnostics: &mut Diagnostics, root: &Table<'_>) -> Draft {
     let mesh = section("mesh", known(&["first_node_port", "links"]));
     let docker = section("docker", known(&["services", "harbor"]));
     let registry = section("registry", known(&["mirror"]));
+    let gitops = section("gitops", known(&["repository", "revision"]));
     let kubernetes = versions.required(diagnostics, "kubernetes", &VERSION);
     Draft {
         memory: host.required(diagnostics, "memory", &HOST_MEMORY),
@@ -188,6 +207,8 @@ pub(super) fn read(diagnostics: &mut Diagnostics, root: &Table<'_>) -> Draft {
         services: docker.optional(diagnostics, "services", &SWITCH).or(false),
         harbor: docker.optional(diagnostics, "harbor", &SWITCH).or(false),
         mirror: registry.optional(diagnostics, "mirror", &MIRROR),
+        repository: gitops.optional(diagnostics, "repository", &REPOSITORY),
+        revision: gitops.optional(diagnostics, "revision", &REVISION).or("HEAD".to_owned()),
         clusters: read_clusters(diagnostics, root),
         has_clusters: root.has("cluster"),
     }
@@ -301,6 +322,7 @@ impl Draft {
             mesh: Mesh { first_node_port: self.first_node_port.value?.try_into().ok()?, links: self.links.value? },
             docker: Docker { services: self.services.value?, harbor: self.harbor.value? },
             registry: Registry { mirror: self.mirror.value },
+            gitops: Gitops { repository: self.repository.value, revision: self.revision.value? },
             clusters: self.clusters.into_iter().map(DraftCluster::into_cluster).collect::<Option<_>>()?,
             file: file.to_owned(),
             lines,

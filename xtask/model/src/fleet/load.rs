@@ -3,7 +3,7 @@
 use super::{Compatibility, Fleet, document, draft, rules};
 use crate::problem::Problem;
 
-const KEYS: [&str; 7] = ["host", "vm", "versions", "mesh", "docker", "registry", "cluster"];
+const KEYS: [&str; 8] = ["host", "vm", "versions", "mesh", "docker", "registry", "gitops", "cluster"];
 
 /// Reads a fleet. `file` is its name as the user typed it, for messages.
 ///

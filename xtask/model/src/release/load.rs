@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::kinds::*;
+pub(super) use self::rules::RESERVED;
 use super::{Chart, Manifest, Placement, Releases, Source};
 use crate::fleet::Fleet;
 use crate::fleet::document::{Diagnostics, Field, Table, parse};

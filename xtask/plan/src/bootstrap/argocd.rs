@@ -5,7 +5,7 @@ use super::kube_path;
 use crate::power::removal;
 use model::fleet::{Cluster, Fleet, Role};
 use model::release::Releases;
-use render::argocd::{ACCESS, ARGO_CD, NAMESPACE, TOKEN, file, token_secret};
+use render::argocd::{ACCESS, ARGO_CD, NAMESPACE, TOKEN, apps_file, file, token_secret};
 use tool::Extractor;
 use tool::kubectl::Kubectl;
 
@@ -15,7 +15,15 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases) -> Vec<Step> {
     let holds = releases.on(Role::Platform, ARGO_CD).is_some() && releases.manifest_on(Role::Workload, ACCESS);
     let Some(platform) = platform.filter(|_| holds) else { return vec![] };
     let workload = fleet.clusters.iter().filter(|c| c.role == Role::Workload);
-    workload.flat_map(|cluster| [token(cluster), registered(platform, cluster)]).collect()
+    let apps = fleet.gitops.repository.iter().map(|_| {
+        let kubectl = Kubectl::on(&kube_path(platform));
+        let (file, id) = (apps_file(platform), StepKey::fleet(&format!("{ARGO_CD}/apps-of-git")));
+        Step::new(id, "let Argo CD deliver apps/", kubectl.diff("-").stdin_file(&file), Expect::Exit(0))
+            .needs([StepKey::cluster(&platform.name, ARGO_CD)])
+            .act([kubectl.apply("-").stdin_file(&file)])
+            .undo([kubectl.delete("-").stdin_file(&file)])
+    });
+    workload.flat_map(|cluster| [token(cluster), registered(platform, cluster)]).chain(apps).collect()
 }
 
 fn token_step(cluster: &Cluster) -> StepKey {

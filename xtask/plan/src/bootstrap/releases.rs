@@ -8,10 +8,12 @@ use super::upgrade::Upgrade;
 use super::{kube_path, secrets, vault, volumes};
 use machines::{Machine, guest};
 use model::fleet::{Cluster, Fleet};
+use model::release::apps::APPS;
 use model::release::{Chart, Manifest, Placement, Releases, Source};
 use model::token::digest;
 use model::yaml;
 use render::{Files, mesh};
+use serde_json::Value;
 use tool::helm::{self, Helm, Release};
 use tool::kubectl::Kubectl;
 use tool::{Command, Limits, builtin, curl};
@@ -89,6 +91,7 @@ pub(super) fn steps(fleet: &Fleet, cluster: &Cluster, releases: &Releases, files
     for manifest in releases.manifests.iter().filter(|m| here.has(&m.placement)) {
         steps.push(here.manifest(manifest));
         steps.extend(here.exact(manifest, files));
+        steps.extend(here.ready(manifest, files));
     }
     for chart in releases.charts.iter().filter(|c| here.has(&c.placement)) {
         steps.push(here.chart(chart));
@@ -277,16 +280,35 @@ impl Here<'_> {
 
     /// Where Helm does not wait, a step per workload does, once the nodes can be ready.
     fn rollout(&self, chart: &Chart) -> Vec<Step> {
-        let limits = Limits::QUICK.settle(chart.placement.timeout.as_secs()).attempts(1, 5);
-        let step = |(id, workload): (StepKey, &String)| {
-            let ask = self.kubectl().rolled_out(&chart.namespace, workload);
-            Step::new(id, format!("wait for {workload}"), ask, Expect::Exit(0))
-                .needs([self.id(&chart.placement.name), self.id("nodes")])
-                .remedy("not yet", Expect::ALWAYS, [])
-                .limits(limits)
-                .observed_by_pods(&self.kubectl(), &chart.namespace)
+        let ids = self.rollout_ids(chart).into_iter().zip(&chart.ready);
+        ids.map(|(id, workload)| self.wait(id, &chart.placement, &chart.namespace, workload)).collect()
+    }
+
+    /// Waits for the workloads of an application.
+    fn ready(&self, manifest: &Manifest, files: &Files) -> Vec<Step> {
+        let name = &manifest.placement.name;
+        let text = match &manifest.source {
+            Source::File(file) if file.starts_with(APPS) => files.get(&format!("{}/{name}.yaml", self.cluster.name)),
+            _ => None,
         };
-        self.rollout_ids(chart).into_iter().zip(&chart.ready).map(step).collect()
+        let documents = text.and_then(|text| yaml::values(text).ok()).unwrap_or_default();
+        let step = |document: &Value| {
+            let text = |pointer| document.pointer(pointer).and_then(Value::as_str);
+            let kind = text("/kind").filter(|kind| ["DaemonSet", "Deployment", "StatefulSet"].contains(kind))?;
+            let workload = format!("{}/{}", kind.to_lowercase(), text("/metadata/name")?);
+            let namespace = text("/metadata/namespace").unwrap_or("default");
+            Some(self.wait(self.id(&format!("{name}/{workload}")), &manifest.placement, namespace, &workload))
+        };
+        documents.iter().filter_map(step).collect()
+    }
+
+    fn wait(&self, id: StepKey, placement: &Placement, namespace: &str, workload: &str) -> Step {
+        let ask = self.kubectl().rolled_out(namespace, workload);
+        Step::new(id, format!("wait for {workload}"), ask, Expect::Exit(0))
+            .needs([self.id(&placement.name), self.id("nodes")])
+            .remedy("not yet", Expect::ALWAYS, [])
+            .limits(Limits::QUICK.settle(placement.timeout.as_secs()).attempts(1, 5))
+            .observed_by_pods(&self.kubectl(), namespace)
     }
 
     /// A Job issues the mesh's certificates once; deleted ones come back by another run of it alone.

@@ -12,6 +12,7 @@ use charts::changes::changes;
 use charts::rendered::objects;
 use model::problem::{Problem, nearest};
 use model::release::RELEASES;
+use model::release::apps::APPS;
 use plan::survey::{Answer, Answers};
 use plan::{Expect, Plan, Step, StepKey, bootstrap, choose};
 use render::mesh;
@@ -26,8 +27,19 @@ const INSTALLED: &str = "installed";
 /// Every name that the list of releases does not have.
 pub fn known(inputs: &Inputs, names: &[String]) -> Result<(), CmdError> {
     let all: Vec<&str> = inputs.releases.names().collect();
-    let unknown = names.iter().filter(|name| !all.contains(&name.as_str()));
+    let is = |entry: &str, name: &str| entry.split_once('/').map_or(entry, |(app, _)| app) == name || entry == name;
+    let unknown = names.iter().filter(|name| !all.iter().any(|entry| is(entry, name)));
+    let gitops = inputs.fleet.gitops.repository.as_deref();
     let problem = |name: &String| {
+        if let Some(repository) =
+            gitops.filter(|_| inputs.data.keys().any(|f| f.starts_with(&format!("{APPS}/{name}/"))))
+        {
+            let problem = Problem::new(format!("Argo CD delivers `{name}`, from {repository}"));
+            return problem
+                .at(&inputs.fleet.file, inputs.fleet.lines.get("gitops.repository").copied())
+                .why("an object has one owner: what is applied beside it would be undone by the next sync")
+                .hint(format!("git push   # after a commit of {APPS}/{name}; or remove `repository` from [gitops]"));
+        }
         let problem = Problem::new(format!("no release `{name}`")).at(RELEASES, None);
         problem.hint(match nearest(name, all.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -8,7 +8,7 @@ use crate::problem::{Problem, nearest};
 use crate::release::Placement;
 
 /// Names of built-in steps and files of a cluster (`app1/nodes`).
-const RESERVED: [&str; 5] = ["control-plane", "kubeconfig", "mesh", "nodes", "secrets"];
+pub(in crate::release) const RESERVED: [&str; 5] = ["control-plane", "kubeconfig", "mesh", "nodes", "secrets"];
 const NAME: usize = 53;
 /// Accepted by `kubectl rollout status`.
 pub(super) const WORKLOADS: [&str; 3] = ["daemonset", "deployment", "statefulset"];
