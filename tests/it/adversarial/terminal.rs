@@ -125,7 +125,7 @@ fn second_ctrl_c_kills_all_tools() {
     ends_interrupted_and_goes_on(&machine);
 }
 
-/// Bars of all clusters in whole lines at the bottom, and what runs below them.
+/// Bars of all clusters in whole lines at the bottom, and below them the time of the run and what runs.
 fn is_frame(screen: &vt100::Screen) -> bool {
     let bar = regex::Regex::new(r"^ +(host|mgmt|app1|app2) \[[=> ]{24}\] +\d+/\d+$").unwrap();
     // Rows and not contents: bars fill their lines, which then count as one that was wrapped.
@@ -134,7 +134,11 @@ fn is_frame(screen: &vt100::Screen) -> bool {
     let first = lines.iter().position(|line| bar.is_match(line)).unwrap_or(lines.len());
     let (bars, rows) = lines[first..].split_at_checked(4).unwrap_or_default();
     let indented = |line: &&str| line.starts_with("             ");
-    bars.len() == 4 && bars.iter().all(|line| bar.is_match(line)) && !rows.is_empty() && rows.iter().all(indented)
+    let [time, rows @ ..] = rows else { return false };
+    bars.iter().all(|line| bar.is_match(line))
+        && time.starts_with("        time ")
+        && !rows.is_empty()
+        && rows.iter().all(indented)
 }
 
 #[test]
