@@ -74,10 +74,10 @@ fn state(repo: &Repo, title: &str, args: &str, first: &str) -> String {
         (repo.run(&format!("status --simulate{args}")), repo.run(&format!("doctor --simulate{args}")));
     let shown = match new_lines(&status.out, first) {
         none if none.is_empty() => "\n`status` is the same: it looks at machines and clusters.\n".to_owned(),
-        lines => block("status", &lines),
+        lines => block(&format!("status{args}"), &lines),
     };
     assert!(doctor.code == 1, "{title}: {}", doctor.out);
-    format!("\n## {title}\n{shown}{}", block("doctor", &doctor.out))
+    format!("\n## {title}\n{shown}{}", block(&format!("doctor{args}"), &doctor.out))
 }
 
 /// The pins of another fleet: Kubernetes is to be raised.
