@@ -1,4 +1,5 @@
 //! Commands in hints exist and can be pasted.
+#![expect(clippy::disallowed_methods, reason = "writes a fleet of its own")]
 
 use clap::Parser;
 use regex::Regex;

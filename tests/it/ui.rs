@@ -510,7 +510,7 @@ fn smaller_fleets_converge_with_the_same_pins() {
         text[from..text.find("[mesh]").expect("the pins")].to_owned()
     };
     let whole = pins(&golden::read("infra/fleet.toml"));
-    for size in ["16g", "32g"] {
+    for size in ["16g", "32g", "64g"] {
         let file = format!("infra/fleets/{size}.toml");
         assert_eq!(pins(&golden::read(&file)), whole, "{file}");
         let repo = Repo::new();
@@ -526,6 +526,9 @@ fn a_fleet_without_app_clusters_has_nothing_to_judge() {
     let text = golden::read("infra/fleet.toml");
     let app = text.find("[[cluster]]\nname = \"app1\"").expect("app1");
     std::fs::write(repo.root().join("mgmt.toml"), &text[..app]).expect("written");
+    let status = repo.run("bootstrap --simulate --fleet mgmt.toml").code == 0;
+    let status = (status, repo.run("status --simulate --fleet mgmt.toml").out);
+    assert!(status.0 && status.1.contains("  nothing to judge: the fleet has no app cluster\n"), "{}", status.1);
     let ran = repo.run("verify-contract --fleet mgmt.toml");
     assert!(
         ran.code == 1 && ran.err.contains("nothing to judge: the fleet has no app cluster"),
@@ -533,4 +536,26 @@ fn a_fleet_without_app_clusters_has_nothing_to_judge() {
         ran.out,
         ran.err
     );
+}
+
+#[test]
+fn a_shipped_fleet_is_used_where_nothing_is_lost_by_it() {
+    let repo = Repo::new();
+    let own = repo.root().join("own.toml");
+    std::fs::write(&own, golden::read("infra/fleets/64g.toml")).expect("written");
+    assert_eq!(golden::read("infra/fleets/64g.toml"), golden::read("infra/fleet.toml"));
+    let used = |size: &str| repo.run(&format!("fleet use {size} --fleet own.toml"));
+    assert!(used("64g").err.contains("is the fleet 64g already"));
+    assert_eq!(used("16g").code, 0);
+    assert_eq!(std::fs::read_to_string(&own).expect("there"), golden::read("infra/fleets/16g.toml"));
+    std::fs::write(&own, golden::read("infra/fleets/16g.toml") + "# mine\n").expect("written");
+    let edited = used("32g");
+    assert!(edited.code == 2 && edited.err.contains("own.toml has edits that are not committed"), "{}", edited.err);
+    let space = exec::workspace::Workspace::open(repo.root(), Utf8Path::new("out"));
+    let fact = plan::journal::Entry::Fact { name: "app1.cp.ip".to_owned(), value: "10.0.0.2".to_owned() };
+    space.append_journal(&plan::journal::line(&fact)).expect("written");
+    let busy = used("32g");
+    assert!(busy.code == 1 && busy.err.contains("own.toml has machines: app1-cp"), "{}", busy.err);
+    assert!(busy.err.contains("hint: cargo xtask destroy --fleet own.toml"), "{}", busy.err);
+    assert_eq!(std::fs::read_to_string(&own).expect("there"), golden::read("infra/fleets/16g.toml") + "# mine\n");
 }

@@ -522,6 +522,14 @@ pub enum Fleet {
     /// Validate the fleet and all files that depend on it; lists every problem.
     #[command(after_help = "Example:\n  cargo xtask fleet check --fleet infra/fleet.toml")]
     Check,
+    /// Write one of the fleets in infra/fleets/ over the fleet file.
+    ///
+    /// Refused while machines of the present one exist, and over edits that are not committed.
+    #[command(after_help = "Example:\n  cargo xtask fleet use 16g")]
+    Use {
+        /// `16g`, `32g` or `64g`.
+        size: String,
+    },
 }
 
 #[derive(Debug, Clone, Subcommand)]

@@ -82,6 +82,7 @@ fn values(session: &Session, command: &str, arg: &Arg) -> Vec<String> {
             steps.dedup();
             steps
         }
+        ("use", "size") => ["16g", "32g", "64g"].map(str::to_owned).to_vec(),
         ("access", "name") => {
             charts.filter(|c| !c.access.is_empty()).map(|chart| chart.placement.name.clone()).collect()
         }

@@ -57,11 +57,11 @@ pub fn require(
     if problems.is_empty() { Ok(()) } else { Err(CmdError { code: PRECONDITION, problems }) }
 }
 
-/// The largest smaller fleet that leaves a machine with this much memory at least 2 GiB.
+/// The largest shipped fleet that fits a machine with this much memory, its system included.
 fn shipped_fleet(memory: Bytes) -> Option<&'static str> {
     match memory.0 >> 30 {
-        25.. => Some("32g.toml"),
-        15..25 => Some("16g.toml"),
+        27.. => Some("32g.toml"),
+        15..27 => Some("16g.toml"),
         _ => None,
     }
 }

@@ -23,7 +23,7 @@ pub fn text(overview: &Overview, report: &Report) -> String {
     for link in &overview.links {
         let _ = writeln!(out, "  {}  {}", format::pad(&link.cluster, width), link.state);
     }
-    let _ = writeln!(out, "contract (static, from rendered manifests)\n  {}\n", contract(report));
+    let _ = writeln!(out, "contract (static, from rendered manifests)\n  {}\n", contract(overview, report));
     if !overview.others.is_empty() {
         out.push_str("problems\n");
     }
@@ -37,7 +37,10 @@ pub fn text(overview: &Overview, report: &Report) -> String {
     out
 }
 
-fn contract(report: &Report) -> String {
+fn contract(overview: &Overview, report: &Report) -> String {
+    if overview.clusters.iter().all(|cluster| cluster.role == "platform") {
+        return "nothing to judge: the fleet has no app cluster".to_owned();
+    }
     let named = |holds: bool| {
         let some = report.verdicts.iter().filter(|verdict| verdict.findings.is_empty() == holds);
         some.map(|verdict| verdict.clause.to_string()).collect::<Vec<_>>().join(" ")

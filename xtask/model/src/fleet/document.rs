@@ -175,7 +175,10 @@ impl<'a> Table<'a> {
         let value = (kind.read)(found.get_ref());
         if value.is_none() {
             let what = format!("`{key}` of {} is not {}: {}", self.title, kind.expected, shown(found.get_ref()));
-            let hint = (!kind.example.is_empty()).then(|| format!("{key} = {}", kind.example));
+            let reads = |text: &String| (kind.read)(&DeValue::String(text.as_str().into())).is_some();
+            let meant = meant(found.get_ref()).into_iter().find(reads).map(|text| format!("\"{text}\""));
+            let example = meant.unwrap_or_else(|| kind.example.to_owned());
+            let hint = (!example.is_empty()).then(|| format!("{key} = {example}"));
             diagnostics.add(Problem { hint, ..Problem::new(what) }, line);
         }
         Field { value, line, written: true }
@@ -238,6 +241,20 @@ impl<'a> Table<'a> {
     fn key_path(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
+}
+
+/// What a size or a range may have been meant to be: `4 gb` is `4G`, `4096` is `4096M`, `10.1.2/16` is `10.1.2.0/16`.
+fn meant(value: &DeValue<'_>) -> Vec<String> {
+    let text = match value {
+        DeValue::String(text) => text.replace(' ', "").to_uppercase(),
+        DeValue::Integer(number) => number.to_string(),
+        _ => return vec![],
+    };
+    let size = text.trim_end_matches('B').trim_end_matches('I').to_owned();
+    let unit = if size.len() > 3 { "M" } else { "G" };
+    let (address, mask) = text.split_once('/').unwrap_or((&text, ""));
+    let mask = if mask.parse::<u8>().is_ok_and(|mask| mask <= 32) { mask } else { "16" };
+    vec![format!("{size}{unit}"), size, format!("{address}/{mask}"), format!("{address}.0/{mask}")]
 }
 
 /// A value as messages print it: as written, or its type where that may be long.

@@ -114,9 +114,9 @@ fn machine_facts() -> Command {
     builtin::machine().capture(CORES, Extractor::Pointer("/cpus".into()))
 }
 
-/// RAM of all VMs and Docker; an initial amount of disk (images and VMs are sparse files).
+/// RAM of all VMs, services in Docker and the system; an initial amount of disk (images and VMs are sparse files).
 fn machine(fleet: &Fleet) -> Step {
-    let memory = fleet.memory();
+    let memory = fleet.needed_memory();
     let free = fleet.host.free_disk;
     let want = Expect::All(vec![
         Expect::JsonAtLeast("/memory_bytes".into(), memory.0),

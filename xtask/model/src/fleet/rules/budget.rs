@@ -71,6 +71,7 @@ fn memory_of_nodes(diagnostics: &mut Diagnostics, cluster: &DraftCluster) {
 
 fn memory_of_clusters(diagnostics: &mut Diagnostics, draft: &Draft) {
     let (Some(docker), Some(usable)) = (draft.docker.value, draft.usable.value) else { return };
+    let docker = if draft.services.value == Some(true) { docker } else { Bytes(0) };
     let Some(clusters) = sum(draft.clusters.iter().map(|c| c.memory.value)) else { return };
     let all = Bytes(clusters.0.saturating_add(docker.0));
     if all > usable {

@@ -4,8 +4,15 @@ use crate::fleet::{Bytes, Fleet};
 use crate::problem::Problem;
 
 impl Fleet {
+    /// Of the clusters, and of Docker where a service is on.
     pub fn memory(&self) -> Bytes {
-        Bytes(self.clusters.iter().map(|c| c.memory.0).sum::<u64>() + self.host.docker.0)
+        let docker = if self.docker.services { self.host.docker.0 } else { 0 };
+        Bytes(self.clusters.iter().map(|c| c.memory.0).sum::<u64>() + docker)
+    }
+
+    /// The same and what stays for the system: the part of the planned machine that is not usable.
+    pub fn needed_memory(&self) -> Bytes {
+        Bytes(self.memory().0 + self.host.memory.0.saturating_sub(self.host.usable.0))
     }
 }
 
@@ -13,10 +20,13 @@ impl Fleet {
 pub fn capacity_problems(fleet: &Fleet, memory: Option<Bytes>, free_disk: Option<Bytes>) -> Vec<Problem> {
     let at = |problem: Problem, key: &str| problem.at(fleet.file.clone(), fleet.lines.get(key).copied());
     let less = |have: Option<Bytes>, need: Bytes| have.filter(|have| *have < need).map(|have| (gib(have), gib(need)));
-    let ram = less(memory, fleet.memory()).map(|(have, need)| {
-        let what = format!("the clusters and Docker need {need} of RAM, this machine has {have}");
+    let ram = less(memory, fleet.needed_memory()).map(|(have, need)| {
+        let what = format!("the fleet and the system need {need} of RAM, this machine has {have}");
+        let (planned, rest) = (fleet.memory(), Bytes(fleet.needed_memory().0 - fleet.memory().0));
+        let why =
+            format!("{planned} for VMs and services, {rest} for the system; VM memory is not shared, so it would swap");
         let hint = "reduce the memory of the clusters, or remove one";
-        at(Problem::new(what).why("VM memory is not shared: the machine would swap").hint(hint), "host.memory")
+        at(Problem::new(what).why(why).hint(hint), "host.memory")
     });
     let disk = less(free_disk, fleet.host.free_disk).map(|(have, need)| {
         let what = format!("{need} of disk must be free, this machine has {have}");
