@@ -20,7 +20,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// One that nobody has written yet.
+    /// One that was never written.
     pub fn new(stage: SimState) -> Page {
         Page::at(Duration::ZERO, stage)
     }

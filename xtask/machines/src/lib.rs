@@ -56,7 +56,7 @@ pub struct MachineInfo {
     pub disk: Option<(u64, u64)>,
 }
 
-/// Commands for a state that the plain command would not mend.
+/// Commands for a state that the plain command would not repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remedy {
     /// One or two words: `stopped`, `half done`.
@@ -263,7 +263,7 @@ impl Machine {
         }
     }
 
-    /// What may mend a machine that this driver can no longer control.
+    /// What may repair a machine that this driver can no longer control.
     pub fn control_hint(&self) -> &'static str {
         match self.driver {
             Driver::Multipass => multipass::RESTART_DAEMON,

@@ -114,7 +114,7 @@ impl<'a> Engine<'a> {
         self.fail(i, self.failure(task, output, |_, _| why));
     }
 
-    /// Whether a state that time may mend is still given time. It is announced when it is first seen.
+    /// Whether a state that may pass by itself is still given time. It is announced when it is first seen.
     fn may_pass(&mut self, i: usize, remedy: &'a Remedy, output: &Output) -> bool {
         let run = &mut self.runs[i];
         let known = run.seen.filter(|(name, _)| *name == remedy.name);
