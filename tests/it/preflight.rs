@@ -34,6 +34,26 @@ fn too_small_machine_gets_exact_shortages() {
     settings().bind(|| insta::assert_snapshot!("preflight-machine", printed));
 }
 
+#[test]
+fn tools_that_do_not_work_here_are_refused_with_what_helps() {
+    for (tool, version, words) in [
+        ("multipass", "1.16.4", ["canonical/multipass#5290", "hint: install 1.16.3: https://"]),
+        ("kubectl", "1.37.0", ["1.37.0", "cargo xtask tools install"]),
+        ("kubectl", "1.33.9", ["1.33.9", "cargo xtask tools install"]),
+    ] {
+        let (code, printed) = on(|machine| machine["tools"][tool] = json!(version));
+        assert!(code == 3 && words.iter().all(|words| printed.contains(words)), "{tool} {version}: {printed}");
+    }
+    // The same version of Multipass is fine elsewhere.
+    let repo = Repo::new();
+    repo.must("bootstrap --simulate --only host/machine");
+    repo.edit_json(|stage| {
+        stage["machine"]["tools"]["multipass"] = json!("1.16.4");
+        stage["machine"]["os"] = json!("linux");
+    });
+    repo.must("bootstrap --simulate --only host/*");
+}
+
 /// On macOS the network of the VMs is there only with the first of them.
 #[test]
 fn ranges_around_the_first_vm_are_refused_before_anything_is_initialised() {

@@ -317,7 +317,7 @@ fn a_dry_run_says_what_would_run_and_changes_nothing() {
     let repo = Repo::new();
     let before = repo.run("bootstrap --dry-run --simulate");
     assert_eq!(before.code, 0, "{}", before.err);
-    assert!(last(&before.err).ends_with(" would run, 8 unchanged"), "{}", before.err);
+    assert!(last(&before.err).ends_with(" would run, 9 unchanged"), "{}", before.err);
     assert!(before.out.contains("\ncharts: 14 steps\n") && before.out.contains("\napp1, app2: "), "{}", before.out);
     assert!(!repo.root().join("out/simulation/world.json").exists());
     repo.must("bootstrap --simulate");

@@ -200,7 +200,8 @@ fn builtin(environment: &Environment, args: &[String]) -> Output {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let out = environment.root.join("out");
     match words[..] {
-        ["machine"] => machine::report(environment),
+        ["machine"] => machine::report(environment, None),
+        ["machine", tool] => machine::report(environment, Some(tool)),
         ["dial", address, port] => tcp::connect(address, port),
         ["sha256", path] => digest::print(&out.join(path)),
         ["check", path, digest] => digest::check(&out.join(path), digest),

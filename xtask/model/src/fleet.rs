@@ -17,7 +17,7 @@ use ipnet::Ipv4Net;
 use semver::Version;
 
 pub use crate::units::Bytes;
-pub use compatibility::Compatibility;
+pub use compatibility::{Compatibility, Fault};
 pub use load::load;
 pub use new_cluster::next_cluster;
 pub use rules::host_capacity::capacity_problems;
@@ -75,6 +75,8 @@ pub struct Versions {
     pub gateway_api: Version,
     /// The containerd that its nodes need, of the table of compatible versions.
     pub containerd: String,
+    /// Versions of tools that do not work on some machines, of the same table.
+    pub faults: Vec<Fault>,
     /// Accepted versions of the tools on this machine, as semver ranges by tool name.
     pub tools: Vec<(String, String)>,
 }

@@ -7,14 +7,14 @@ use tool::builtin::MISMATCH;
 pub fn answer(sim: &mut SimState, request: &Request, now: Duration, disk: &mut dyn Disk) -> ToolResult<Response> {
     let words: Vec<&str> = request.args.iter().map(String::as_str).collect();
     let output = match words.as_slice() {
-        ["machine"] => {
+        ["machine", tool @ ..] => {
             let m = &sim.machine;
             // The VM network shows on the host as soon as there is a VM.
             let mut networks = m.networks.clone();
             if !sim.vms.is_empty() {
                 networks.push(m.vm_network.to_string());
             }
-            let all = json!({ "os": m.os, "arch": m.arch, "cpus": m.cpus, "memory_bytes": m.memory_bytes,
+            let all = json!({ "tool": tool.first(), "os": m.os, "arch": m.arch, "cpus": m.cpus, "memory_bytes": m.memory_bytes,
                 "free_disk_bytes": m.free_disk_bytes, "networks": networks, "clock": sim.clock(now) });
             success(format!("{all}\n"))
         }

@@ -69,6 +69,11 @@ fn shipped_fleet(memory: Bytes) -> Option<&'static str> {
 /// The problems behind an unexpected output of such a step's probe; none for other steps.
 pub fn explain(fleet: &Fleet, step: &StepKey, stdout: &str) -> Vec<Problem> {
     let Ok(machine) = serde_json::from_str::<Value>(stdout) else { return vec![] };
+    if let Some(fault) = fleet.versions.faults.iter().find(|fault| bootstrap::fault_key(fault) == *step) {
+        let version = machine["tool"].as_str().unwrap_or_default();
+        let what = format!("{} {version} does not work on {} {}", fault.tool, fault.os, fault.arch);
+        return vec![Problem::new(what).why(&fault.why).hint(&fault.fix)];
+    }
     match step.action() {
         "machine" if step.is_host() => {
             let bytes = |key: &str| machine[key].as_u64().map(Bytes);

@@ -25,6 +25,11 @@ pub fn machine() -> Command {
     Command::ask(Tool::Builtin, ["machine"])
 }
 
+/// The same, with the version of a tool beside it.
+pub fn machine_with(tool: &str) -> Command {
+    Command::ask(Tool::Builtin, ["machine", tool])
+}
+
 pub fn tcp_connect(address: &str, port: u16) -> Command {
     Command::ask(Tool::Builtin, ["dial".to_owned(), address.to_owned(), port.to_string()])
 }

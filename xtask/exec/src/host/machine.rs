@@ -13,8 +13,8 @@ use tool::{Exit, Output};
 /// Limit of each program, which normally takes milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The facts: `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks`, `clock`.
-pub fn report(environment: &Environment) -> Output {
+/// The facts: `tool`, a version that was given, `os`, `arch`, `cpus`, `memory_bytes`, `free_disk_bytes`, `networks`, `clock`.
+pub fn report(environment: &Environment, tool: Option<&str>) -> Output {
     let run = |words: &[&str]| run(environment, words);
     let mut facts = json!({ "os": std::env::consts::OS, "arch": std::env::consts::ARCH });
     let mut add = |name: &str, value: Option<Value>| {
@@ -22,6 +22,7 @@ pub fn report(environment: &Environment) -> Output {
             facts[name] = value;
         }
     };
+    add("tool", tool.map(|version| json!(version)));
     add("cpus", std::thread::available_parallelism().ok().map(|n| json!(n.get())));
     let memory = || run(&["sysctl", "-n", "hw.memsize"])?.trim().parse().ok();
     add("memory_bytes", read("/proc/meminfo").and_then(|t| meminfo(&t)).or_else(memory).map(|n: u64| json!(n)));
@@ -122,7 +123,7 @@ mod tests {
     #[test]
     fn facts_of_this_machine_are_complete() {
         let path = "/usr/bin:/bin:/usr/sbin:/sbin".into();
-        let output = report(&Environment { root: "/".into(), path, children: None });
+        let output = report(&Environment { root: "/".into(), path, children: None }, None);
         let facts: Value = serde_json::from_str(&output.stdout).unwrap();
         assert!(facts["memory_bytes"].as_u64().unwrap() > 1 << 20);
         assert!(facts["free_disk_bytes"].is_u64() && facts["cpus"].as_u64().unwrap() > 0);
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn facts_that_need_no_program_are_reported_without_any() {
-        let output = report(&Environment { root: "/".into(), path: "/nowhere".into(), children: None });
+        let output = report(&Environment { root: "/".into(), path: "/nowhere".into(), children: None }, None);
         let facts: Value = serde_json::from_str(&output.stdout).unwrap();
         assert!(output.ok() && facts["os"].is_string() && facts.get("free_disk_bytes").is_none());
     }

@@ -11,6 +11,19 @@ pub struct Compatibility {
     pub file: String,
     pub cilium: Vec<CiliumMinor>,
     pub kubernetes: Vec<KubernetesMinor>,
+    pub faults: Vec<Fault>,
+}
+
+/// Versions of a tool that do not work on some machines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub tool: String,
+    pub versions: VersionReq,
+    /// Of the machine, as Rust names them: `macos`, `aarch64`.
+    pub os: String,
+    pub arch: String,
+    pub why: String,
+    pub fix: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +61,8 @@ const RANGE: FieldType<VersionReq> = FieldType {
     example: "\">=1.6.1, <1.7\"",
     read: |v| v.as_str().and_then(|s| VersionReq::parse(s).ok()),
 };
+const TEXT: FieldType<String> =
+    FieldType { expected: "a text", example: "\"macos\"", read: |v| v.as_str().map(str::to_owned) };
 const TAG: FieldType<String> =
     FieldType { expected: "a tag", example: "\"3.10.1\"", read: |v| v.as_str().map(str::to_owned) };
 
@@ -56,11 +71,13 @@ impl Compatibility {
     /// Every problem of the file at once.
     pub fn load(file: &str, text: &str) -> Result<Self, Vec<Problem>> {
         let (entries, mut diagnostics) = parse(file, text);
-        let root = Table::root(&mut diagnostics, &entries, &["cilium", "kubernetes"]);
+        let root = Table::root(&mut diagnostics, &entries, &["cilium", "kubernetes", "fault"]);
         let cilium = tables(&mut diagnostics, &root, "cilium", &["minor", "gateway_api", "kubernetes"]);
         let cilium = cilium.iter().map(|t| read_cilium(&mut diagnostics, t)).collect::<Vec<_>>();
         let kubernetes = tables(&mut diagnostics, &root, "kubernetes", &["minor", "pause", "containerd"]);
         let kubernetes = kubernetes.iter().map(|t| read_kubernetes(&mut diagnostics, t)).collect::<Vec<_>>();
+        let faults = tables(&mut diagnostics, &root, "fault", &["tool", "versions", "os", "arch", "why", "fix"]);
+        let faults = faults.iter().map(|t| read_fault(&mut diagnostics, t)).collect::<Vec<_>>();
         if !diagnostics.problems.is_empty() {
             return Err(diagnostics.into_problems());
         }
@@ -68,6 +85,7 @@ impl Compatibility {
             file: file.to_owned(),
             cilium: cilium.into_iter().flatten().collect(),
             kubernetes: kubernetes.into_iter().flatten().collect(),
+            faults: faults.into_iter().flatten().collect(),
         })
     }
 }
@@ -84,6 +102,13 @@ fn read_cilium(diagnostics: &mut Diagnostics, table: &Table<'_>) -> Option<Ciliu
     let gateway_api = table.required(diagnostics, "gateway_api", &RANGE);
     let kubernetes = table.required(diagnostics, "kubernetes", &MINORS);
     Some(CiliumMinor { minor: minor.value?, gateway_api: gateway_api.value?, kubernetes: kubernetes.value? })
+}
+
+fn read_fault(diagnostics: &mut Diagnostics, table: &Table<'_>) -> Option<Fault> {
+    let versions = table.required(diagnostics, "versions", &RANGE);
+    let [tool, os, arch, why, fix] =
+        ["tool", "os", "arch", "why", "fix"].map(|key| table.required(diagnostics, key, &TEXT).value);
+    Some(Fault { tool: tool?, versions: versions.value?, os: os?, arch: arch?, why: why?, fix: fix? })
 }
 
 fn read_kubernetes(diagnostics: &mut Diagnostics, table: &Table<'_>) -> Option<KubernetesMinor> {

@@ -317,6 +317,7 @@ impl Draft {
                 cilium: self.cilium.value?,
                 gateway_api: self.gateway_api.value?,
                 containerd,
+                faults: known.faults.clone(),
                 tools: self.tools.into_iter().map(|(name, range)| Some((name, range.value?))).collect::<Option<_>>()?,
             },
             mesh: Mesh { first_node_port: self.first_node_port.value?.try_into().ok()?, links: self.links.value? },

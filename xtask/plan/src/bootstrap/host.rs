@@ -3,12 +3,13 @@
 use super::super::{Expect, Step, StepKey};
 use ipnet::Ipv4Net;
 use machines::Driver;
-use model::fleet::Fleet;
+use model::fleet::{Fault, Fleet};
+use model::token::fact;
 use tool::{Command, Extractor, Limits, builtin, cilium, curl, docker, helm, kubectl, openssl};
 
 pub(crate) fn steps(fleet: &Fleet) -> Vec<Step> {
     let tools = tools().into_iter().map(|(name, ask)| tool(fleet, name, ask));
-    [machine(fleet), network(fleet), driver(fleet)].into_iter().chain(tools).collect()
+    [machine(fleet), network(fleet), driver(fleet)].into_iter().chain(faults(fleet)).chain(tools).collect()
 }
 
 pub(super) fn ids(fleet: &Fleet) -> Vec<StepKey> {
@@ -71,11 +72,32 @@ pub(crate) fn driver_key(driver: Driver) -> StepKey {
 fn driver(fleet: &Fleet) -> Step {
     let driver = Driver::of(fleet);
     let (name, check) = (driver.program(), driver.host_check());
+    let ask = check.ask.capture(DRIVER, Extractor::Pointer(check.version_at.into()));
     let usable = Expect::All([check.ready].into_iter().chain(version(fleet, name, check.version_at)).collect());
-    Step::new(driver_key(driver), format!("check {name}"), check.ask, usable)
+    Step::new(driver_key(driver), format!("check {name}"), ask, usable)
         .fallback(check.otherwise)
         .limits(Limits::QUICK.settle(0).attempts(2, 2))
         .hint(check.install)
+}
+
+pub fn fault_key(fault: &Fault) -> StepKey {
+    StepKey::host(&format!("{}/{}", fault.tool, fault.versions.to_string().trim_start_matches('=')))
+}
+
+/// A step per known fault of the driver, which depends on the machine as well as on the version.
+fn faults(fleet: &Fleet) -> impl Iterator<Item = Step> {
+    let driver = Driver::of(fleet);
+    let of = move |fault: &&Fault| fault.tool == driver.program();
+    fleet.versions.faults.iter().filter(of).map(move |fault| {
+        let Fault { versions, os, arch, why, fix, .. } = fault;
+        let version = Expect::Version("/tool".into(), versions.to_string());
+        let machine = [("/os", os), ("/arch", arch)].map(|(at, what)| Expect::Json(at.into(), what.clone()));
+        let affected = Expect::All(machine.into_iter().chain([version]).collect());
+        let title = format!("check that {} is not {versions} on {os} {arch}: {why}", driver.program());
+        Step::new(fault_key(fault), title, builtin::machine_with(&fact(DRIVER)), affected.negated())
+            .needs([driver_key(driver)])
+            .hint(fix)
+    })
 }
 
 /// The check of the machines' driver and those of the tools named.
@@ -107,6 +129,8 @@ pub(crate) fn package(name: &str) -> &'static str {
     }
 }
 
+/// The fact with the version of the machines' driver.
+const DRIVER: &str = "host.driver";
 /// The fact with the number of cores of this machine.
 pub(crate) const CORES: &str = "host.cpus";
 
