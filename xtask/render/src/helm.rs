@@ -14,7 +14,8 @@ use model::yaml::{self, Document};
 
 const MESH_CA: [&str; 2] = ["mesh-ca.cert", "mesh-ca.key"];
 
-pub const BINDINGS: [(&str, &str); 15] = [
+pub const BINDINGS: [(&str, &str); 16] = [
+    ("file.digest", "sha256 of what stands in the data file: an annotation with it makes new pods of any change"),
     ("cluster.name", "the cluster's name"),
     ("cluster.id", "its Cilium cluster id, a number"),
     ("cluster.role", "`platform` or `workload`"),
@@ -74,7 +75,7 @@ fn values(
     let mut problems = Vec::new();
     for (path, binding) in &chart.bindings {
         let from = place(releases, &chart.placement.name, path);
-        match resolve(fleet, cluster, binding) {
+        match resolve(fleet, cluster, binding, &[&written.value]) {
             Ok(value) => keys.push(Derived::new(path, value, from)),
             Err(problem) => problems.push(problem.at(from.file, from.line)),
         }
@@ -99,11 +100,11 @@ pub(super) fn place(releases: &Releases, name: &str, path: &str) -> At {
     At { file: RELEASES.to_owned(), line: keys.iter().find_map(|key| releases.lines.get(key)).copied() }
 }
 
-/// The value of a binding on a cluster.
+/// The value of a binding on a cluster, in a data file with these values.
 ///
 /// # Errors
 /// A name that is not in [`BINDINGS`], or a fact that no step captures; without a position.
-pub fn resolve(fleet: &Fleet, cluster: &Cluster, binding: &str) -> Result<Value, Problem> {
+pub fn resolve(fleet: &Fleet, cluster: &Cluster, binding: &str, file: &[&Value]) -> Result<Value, Problem> {
     if let Some(name) = binding.strip_prefix("secret:") {
         return secret(fleet, name);
     }
@@ -112,6 +113,11 @@ pub fn resolve(fleet: &Fleet, cluster: &Cluster, binding: &str) -> Result<Value,
     }
     let versions = &fleet.versions;
     let value = match binding {
+        "file.digest" => {
+            let text: String = file.iter().map(|value| value.to_string()).collect();
+            let bytes = hmac_sha256::Hash::hash(text.as_bytes());
+            bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+        }
         "cluster.name" => cluster.name.as_str().into(),
         "cluster.id" => cluster.id.into(),
         "cluster.role" => role(cluster.role).into(),

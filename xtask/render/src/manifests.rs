@@ -106,10 +106,11 @@ fn rendered(
 ) -> Result<Option<String>, Vec<Problem>> {
     let mut keys: Vec<Vec<Derived>> = vec![Vec::new(); objects.len()];
     let mut problems = Vec::new();
+    let file: Vec<&Value> = objects.iter().map(|object| &object.value).collect();
     for (path, binding) in &manifest.bindings {
         let from = place(releases, &manifest.placement.name, path);
         let (object, path) = path.split_once(':').expect("bug: `bindings` of a manifest are validated on load");
-        match (find(objects, object), resolve(fleet, cluster, binding)) {
+        match (find(objects, object), resolve(fleet, cluster, binding, &file)) {
             (Ok(at), Ok(value)) => keys[at].push(Derived::new(path, value, from)),
             (Err(problem), _) | (_, Err(problem)) => problems.push(problem.at(from.file, from.line)),
         }

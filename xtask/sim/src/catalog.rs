@@ -25,6 +25,22 @@ pub struct Chart {
     #[serde(skip)]
     pub crds: Vec<Definition>,
     pub hook: Option<Hook>,
+    pub files: Option<Files>,
+}
+
+/// Of a log shipper: pointers into the values.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    /// Volumes of its pods, and the mounts.
+    pub volumes: [String; 2],
+    /// A path of the node that is mounted without values.
+    pub otherwise: String,
+    /// A flag, and its value.
+    pub flag: Option<[String; 2]>,
+    /// Texts of a ConfigMap's key.
+    pub key: String,
+    pub texts: Vec<String>,
 }
 
 fn charts() -> &'static BTreeMap<String, Chart> {
@@ -68,6 +84,8 @@ pub struct Pods {
     pub claim: Option<(String, String)>,
     pub secrets: Vec<String>,
     pub configs: Vec<String>,
+    pub rolls: Vec<String>,
+    pub rolls_if: String,
     pub pull: u64,
 }
 
@@ -80,6 +98,7 @@ pub static UNKNOWN_CHART: Chart = Chart {
     pods: vec![],
     crds: vec![],
     hook: None,
+    files: None,
 };
 
 /// CRDs that Cilium's operator creates when it runs, not the chart (measured): full name, kind, version, namespaced.

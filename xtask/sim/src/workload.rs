@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Chart, Hook, Pods};
+use crate::pki;
 use crate::pod_security::baseline_violations;
 use crate::prelude::*;
 
@@ -42,6 +43,9 @@ pub struct PodNeeds {
     /// Seconds until its images are pulled.
     pub pull: u64,
     pub template: Value,
+    /// Digest of the values whose checksum its chart puts on the pod.
+    #[serde(default)]
+    pub checksum: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +83,8 @@ impl Workload {
             .claim
             .as_ref()
             .map(|(name, pointer)| (with_release_name(name, release), text(values, pointer).to_owned()));
+        let rolls = pods.rolls_if.is_empty() || flag(&pods.rolls_if) == Some(true);
+        let configuration: String = pods.rolls.iter().filter_map(|at| Some(values.pointer(at)?.to_string())).collect();
         let needs = PodNeeds {
             host_network: pods.host_network,
             violations: pods.violations.clone(),
@@ -87,6 +93,7 @@ impl Workload {
             mounts: mounts(namespace, secret_names(&pods.secrets, values), secret_names(&pods.configs, values)),
             pull: pods.pull,
             template: Value::Null,
+            checksum: if rolls { pki::sha256(configuration.as_bytes()) } else { String::new() },
         };
         made.then(|| Workload {
             kind: pods.kind.clone(),
@@ -185,6 +192,7 @@ impl PodNeeds {
             mounts: mounts(namespace, secrets, configs),
             pull: timings::PULL_MEDIUM,
             template: pod.clone(),
+            checksum: String::new(),
         }
     }
 
