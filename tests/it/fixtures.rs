@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 use sim::{MemoryDisk, SimState, SimWorld};
 
+use crate::golden;
 use crate::ui::{Ran, Repo};
 
 /// All that is below a folder, in memory. A folder comes before what is in it, and has no bytes.
@@ -77,6 +78,20 @@ fn gather(root: &Path, path: &Path, entries: &mut Vec<(PathBuf, Permissions, Opt
 impl Repo {
     pub fn copy(&self) -> Repo {
         Snapshot::read(self.root().join("out").as_std_path()).repo()
+    }
+
+    /// Changes data files below `charts`, of which it has a copy then: file, text, and what stands there instead.
+    pub fn change_charts(&self, changes: &[[String; 3]]) {
+        let charts = self.root().join("charts");
+        if charts.is_symlink() {
+            fs::remove_file(&charts).expect("a link");
+            Snapshot::read(&golden::root().join("charts")).write(charts.as_std_path());
+        }
+        for [file, from, to] in changes {
+            let text = fs::read_to_string(self.root().join(file)).expect("a file");
+            assert!(text.contains(from), "{file}: {from}");
+            fs::write(self.root().join(file), text.replacen(from, to, 1)).expect("written");
+        }
     }
 
     pub fn must(&self, line: &str) -> Ran {

@@ -61,6 +61,47 @@ fn every_clause_holds_live_and_catches_each_breach() {
     assert!(all >= 24, "{all} live mutants");
 }
 
+/// Whichever chart ships logs, what it runs with is judged.
+#[test]
+fn each_log_shipper_is_judged_live() {
+    for (chart, title, index, places) in [
+        (
+            "alloy",
+            "Alloy",
+            "grafana.github.io",
+            [("/alloy/configMap/content", "endpoint {\n}\n"), ("/alloy/storagePath", "/tmp/alloy")],
+        ),
+        (
+            "fluent-bit",
+            "Fluent Bit",
+            "fluent.github.io",
+            [("/config/outputs", "[OUTPUT]\n"), ("/config/inputs", "DB /tmp/tail.db\n")],
+        ),
+    ] {
+        let mutants = mutants::all().next().expect("C1").1.data;
+        let name = format!("{title} in the place of Promtail");
+        let one = mutants.into_iter().find(|mutant| mutant.name == name).expect("a mutant");
+        let grafana = "name = \"promtail\"\nchart = \"promtail\"\nrepository = \"https://grafana.github.io";
+        let list = [one.file.clone(), grafana.to_owned(), grafana.replace("grafana.github.io", index)];
+        let changes: Vec<[String; 3]> = [list, [one.file, one.from, one.to]].into_iter().chain(one.and).collect();
+        let repo = Repo::new();
+        repo.change_charts(&changes);
+        repo.must("bootstrap --simulate -q");
+        repo.must("mesh-connect --simulate -q");
+        let state = repo.state();
+        let good = repo.run("verify-contract --simulate --live C1");
+        assert_eq!(good.code, 0, "{chart}: {}{}", good.out, good.err);
+        for ((pointer, value), words) in places.into_iter().zip(["lines pushed until it succeeds", "no lasting path"]) {
+            repo.set_state(&state);
+            let (release, pointer, value) = ("promtail".to_owned(), pointer.to_owned(), json!(value));
+            repo.edit_stage(|s| s.inject("app1", Condition::RunsWith { release, pointer, value }));
+            let ran = repo.run("verify-contract --simulate --live C1");
+            let named = format!("{chart} on app1 (c1.logs)");
+            assert!(ran.code == 1 && ran.out.contains(&named) && ran.out.contains(words), "{chart}: {}", ran.out);
+        }
+    }
+}
+
 /// A cluster that does not answer is named, breaks nothing, and is no pass; the others are judged.
 #[test]
 fn unreachable_cluster_is_neither_a_pass_nor_a_breach() {

@@ -3,7 +3,7 @@
 use super::super::{Expect, Step, StepKey, bootstrap};
 use super::{MeshScope, address_step, id, is_platform, kube_path};
 use model::fleet::{Cluster, Fleet, Role};
-use model::release::Releases;
+use model::release::{Chart, Releases};
 use render::mesh::peers;
 use tool::kubectl::Kubectl;
 use tool::{Command, Extractor, Limits};
@@ -18,17 +18,17 @@ const SERVICES: [(&str, &str, &str); 3] = [
 ];
 /// The sample's Service that prefers another cluster (`infra/manifests/sample.yaml`).
 const PEER: &str = "http://sample-peer.sample.svc.cluster.local/api/info";
-/// Where the platform counts what it received within the last five minutes: release, figure, path, and the query. Of the
-/// metrics it is the series that every target has, so that the query stays cheap.
-const RECEIVED: [(&str, &str, &str, &str); 2] = [
+/// Where the platform counts what it received within the last five minutes: charts that send it, figure, path, and the
+/// query. Of the metrics it is the series that every target has, so that the query stays cheap.
+const RECEIVED: [(&[&str], &str, &str, &str); 2] = [
     (
-        "prometheus-agent",
+        &["prometheus"],
         "metrics",
         "/api/v1/namespaces/monitoring/services/thanos-query:9090/proxy/api/v1/query?query=",
         "sum(count_over_time(up%7Bcluster%3D%22CLUSTER%22%7D%5B5m%5D))",
     ),
     (
-        "promtail",
+        &["promtail", "alloy", "fluent-bit"],
         "logs",
         "/api/v1/namespaces/monitoring/services/loki:3100/proxy/loki/api/v1/query?query=",
         "sum(count_over_time(%7Bcluster%3D%22CLUSTER%22%7D%5B5m%5D))",
@@ -83,7 +83,9 @@ pub(super) fn steps(fleet: &Fleet, releases: &Releases, scope: &MeshScope) -> Ve
                 steps.push(store(cluster).needs(last));
             }
         }
-        let received_from = RECEIVED.iter().filter(|(name, ..)| releases.on(Role::Workload, name).is_some());
+        let sends = |chart: &Chart| chart.placement.clusters.contains(&Role::Workload);
+        let charts: Vec<&str> = releases.charts.iter().filter(|c| sends(c)).map(|c| c.chart.as_str()).collect();
+        let received_from = RECEIVED.iter().filter(|(of, ..)| of.iter().any(|chart| charts.contains(chart)));
         steps.extend(received_from.map(|(_, what, path, query)| received(cluster, platform, what, path, query)));
     }
     steps

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::kinds::{CONTROLLERS, Kind};
 use super::{kyverno, mesh, objects, pod_endpoints};
+use crate::catalog;
 use crate::cluster::{Crd, Ready, Revision};
 use crate::conditions::Breach;
 use crate::external_secrets;
@@ -280,7 +281,10 @@ pub fn pods(sim: &SimState, cluster: &Cluster, workload: &Workload, now: Duratio
         let scheduled = condition("PodScheduled", placed, "", "");
         let mut labels = workload.needs.template["metadata"]["labels"].clone();
         if labels.is_null() {
-            labels = json!({ "app.kubernetes.io/name": workload.name });
+            // Of a chart with one workload it is the chart's name, whatever the release's (upstream: their `_helpers.tpl`).
+            let chart = cluster.release(&workload.release).and_then(|release| catalog::find(&release.chart));
+            let name = chart.filter(|chart| chart.files.is_some()).map_or(&workload.name, |chart| &chart.name);
+            labels = json!({ "app.kubernetes.io/name": name });
             if workload.name == "cilium" {
                 labels["k8s-app"] = json!("cilium");
             }

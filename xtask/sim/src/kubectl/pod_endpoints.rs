@@ -1,5 +1,6 @@
 //! What pods answer to `exec` and through the API server's proxy: Cilium's agent, Prometheus Agent, Promtail.
 
+use crate::catalog;
 use crate::conditions::Condition;
 use crate::mesh::platform_with;
 use crate::prelude::*;
@@ -192,17 +193,34 @@ pub fn with_container_details(sim: &SimState, cluster: &Cluster, workload: &Work
         state["lastState"] = json!({ "terminated": { "reason": why, "exitCode": 137 } });
     }
     pod["status"]["containerStatuses"] = json!([state]);
-    if workload.is("monitoring/daemonset/promtail") {
+    let chart = cluster.release(&workload.release).and_then(|release| catalog::find(&release.chart));
+    if let Some(files) = chart.and_then(|chart| chart.files.as_ref()) {
         let values = running_values(sim, cluster, workload);
-        // By default the chart mounts a path that a reboot empties.
-        let run = json!([{ "name": "run", "hostPath": { "path": "/run/promtail" } }]);
-        let at = json!([{ "name": "run", "mountPath": "/run/promtail" }]);
-        let or = |value: &Value, other: &Value| if value.is_null() { other.clone() } else { value.clone() };
-        pod["spec"]["volumes"] = or(&values["defaultVolumes"], &run);
+        let or = |pointer: &str, other| values.pointer(pointer).cloned().unwrap_or(json!([other]));
+        let [volumes, mounts] = &files.volumes;
+        pod["spec"]["volumes"] = or(volumes, json!({ "name": "run", "hostPath": { "path": files.otherwise } }));
+        let mounts = or(mounts, json!({ "name": "run", "mountPath": files.otherwise }));
+        let flag = files.flag.iter().map(|[flag, pointer]| format!("{flag}={}", text(&values, pointer)));
         pod["spec"]["containers"] =
-            json!([{ "name": container, "volumeMounts": or(&values["defaultVolumeMounts"], &at) }]);
+            json!([{ "name": container, "args": flag.collect::<Vec<_>>(), "volumeMounts": mounts }]);
     }
     pod
+}
+
+/// The ConfigMap of each release whose chart makes one.
+pub fn config_maps(sim: &SimState, cluster: &Cluster) -> Vec<Value> {
+    let map = |workload: &Workload| {
+        let release = cluster.release(&workload.release)?;
+        let files = catalog::find(&release.chart)?.files.as_ref().filter(|files| !files.key.is_empty())?;
+        let values = running_values(sim, cluster, workload);
+        let texts: String = files.texts.iter().map(|pointer| text(&values, pointer)).collect();
+        let labels = json!({ "app.kubernetes.io/name": release.chart });
+        let mut map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": {},
+            "metadata": { "name": release.name, "namespace": release.namespace, "labels": labels } });
+        map["data"][&files.key] = json!(texts);
+        Some(map)
+    };
+    cluster.workloads.values().filter_map(map).collect()
 }
 
 pub fn agent_missing(sim: &SimState, cluster: &Cluster, workload: &Workload, node: Option<&String>) -> bool {

@@ -19,6 +19,8 @@ use plan::{Expect, Step};
 /// How old lines may be when they are received; a laptop is closed over a weekend.
 const OLDEST: Duration = Duration::from_secs(24 * 3600);
 const PROMTAIL: &str = "promtail";
+/// The question for the ConfigMap of a log shipper.
+const CONFIG: &str = "log-shipper";
 const LASTING: &str = "positions that outlive a reboot";
 const ENDLESS: &str = "a push is tried again without end";
 
@@ -30,8 +32,32 @@ struct Shipper {
     mounts: &'static str,
     volumes: &'static str,
     kind: (&'static str, &'static str),
+    settings: Settings,
+}
+
+/// Where it is written how often a push is tried.
+enum Settings {
+    /// In values that Promtail's page shows as it runs with them.
+    Page,
+    /// In a text of the values, which is a key of a ConfigMap there.
+    Text { path: &'static str, key: &'static str, gives_up: fn(&str) -> Option<String> },
+}
+
+impl Shipper {
+    fn of(manifests: &ClusterManifests) -> Option<(&'static Shipper, &Document)> {
+        SHIPPERS.iter().find_map(|shipper| Some((shipper, probes::release_of(manifests, shipper.chart)?)))
+    }
+
     /// The first place at which it gives up, if there is one: path and what stands there.
-    gives_up: fn(&Document) -> Option<(String, String)>,
+    fn gives_up(&self, values: &Document) -> Option<(String, String)> {
+        if let Settings::Text { path, gives_up, .. } = &self.settings {
+            return gives_up(values.word(path)).map(|got| ((*path).to_owned(), got));
+        }
+        let clients = values.get("config.clients").and_then(Value::as_array).into_iter().flatten().enumerate();
+        let mut tries = clients.map(|(i, c)| (i, plain(&c["backoff_config"]["max_retries"])));
+        let (i, tries) = tries.find(|(_, tries)| tries != "0")?;
+        Some((format!("config.clients.{i}.backoff_config.max_retries"), tries))
+    }
 }
 
 const SHIPPERS: [Shipper; 3] = [
@@ -41,13 +67,7 @@ const SHIPPERS: [Shipper; 3] = [
         mounts: "defaultVolumeMounts",
         volumes: "defaultVolumes",
         kind: ("daemonset.enabled", "true"),
-        gives_up: |values| {
-            let clients = values.get("config.clients").and_then(Value::as_array).into_iter().flatten().enumerate();
-            let tries =
-                clients.map(|(i, c)| (format!("config.clients.{i}"), plain(&c["backoff_config"]["max_retries"])));
-            let path = |(at, tries): (String, String)| (format!("{at}.backoff_config.max_retries"), tries);
-            tries.map(path).find(|(_, tries)| tries != "0")
-        },
+        settings: Settings::Page,
     },
     // `max_backoff_retries` of each endpoint of `loki.write` is 10 unless it is set; 0 is without end (dskit/backoff).
     Shipper {
@@ -56,12 +76,15 @@ const SHIPPERS: [Shipper; 3] = [
         mounts: "alloy.mounts.extra",
         volumes: "controller.volumes.extra",
         kind: ("controller.type", "daemonset"),
-        gives_up: |values| {
-            let path = "alloy.configMap.content";
-            let endpoints = blocks(values.word(path), |line| line.starts_with("endpoint") && line.ends_with('{'));
-            let mut words = endpoints.iter().map(|block| setting(block, "max_backoff_retries").unwrap_or("10"));
-            let got = if endpoints.is_empty() { Some("no endpoint") } else { words.find(|tries| *tries != "0") };
-            got.map(|got| (path.to_owned(), format!("max_backoff_retries: {got}")))
+        settings: Settings::Text {
+            path: "alloy.configMap.content",
+            key: "config.alloy",
+            gives_up: |text| {
+                let endpoints = blocks(text, |line| line.starts_with("endpoint") && line.ends_with('{'));
+                let mut words = endpoints.iter().map(|block| setting(block, "max_backoff_retries").unwrap_or("10"));
+                let got = if endpoints.is_empty() { Some("no endpoint") } else { words.find(|tries| *tries != "0") };
+                got.map(|got| format!("max_backoff_retries: {got}"))
+            },
         },
     },
     // `DB` of the input `tail` is its file of positions; `Retry_Limit` is 1 unless it is set.
@@ -71,13 +94,15 @@ const SHIPPERS: [Shipper; 3] = [
         mounts: "daemonSetVolumeMounts",
         volumes: "daemonSetVolumes",
         kind: ("kind", "DaemonSet"),
-        gives_up: |values| {
-            let path = "config.outputs";
-            let outputs = blocks(values.word(path), |line| line.eq_ignore_ascii_case("[OUTPUT]"));
-            let limit = |block: &&str| !matches!(setting(block, "retry_limit"), Some("False" | "false" | "no_limits"));
-            let got =
-                outputs.iter().find(|block| limit(block)).map(|block| setting(block, "retry_limit").unwrap_or("1"));
-            got.map(|got| (path.to_owned(), format!("Retry_Limit {got}")))
+        settings: Settings::Text {
+            path: "config.outputs",
+            key: "fluent-bit.conf",
+            gives_up: |text| {
+                let outputs = blocks(text, |line| line.eq_ignore_ascii_case("[OUTPUT]"));
+                let limits = outputs.iter().map(|block| setting(block, "retry_limit").unwrap_or("1"));
+                let got = { limits }.find(|limit| !["False", "false", "no_limits"].contains(limit));
+                got.map(|got| format!("Retry_Limit {got}"))
+            },
         },
     },
 ];
@@ -102,8 +127,7 @@ fn setting<'a>(block: &'a str, name: &str) -> Option<&'a str> {
 pub(super) fn judge(state: &RenderedState, ctx: &mut ClauseContext) {
     for cluster in state.apps() {
         ctx.rule("logs");
-        let known = SHIPPERS.iter().find_map(|s| Some((s, probes::release_of(cluster, s.chart)?)));
-        match known {
+        match Shipper::of(cluster) {
             Some((shipper, values)) => logs(cluster, shipper, values, ctx),
             None => {
                 let names: Vec<&str> = SHIPPERS.iter().map(|s| s.chart).collect();
@@ -143,7 +167,7 @@ fn logs(cluster: &ClusterManifests, shipper: &Shipper, values: &Document, ctx: &
             format!("{} on no lasting path of the node", shown(Some(&file).filter(|f| !f.is_empty()).map(|f| &**f)));
         ctx.breach(cluster, values, path, LASTING, got, hint);
     }
-    if let Some((path, got)) = (shipper.gives_up)(values) {
+    if let Some((path, got)) = shipper.gives_up(values) {
         ctx.breach(
             cluster,
             values,
@@ -160,9 +184,6 @@ fn logs(cluster: &ClusterManifests, shipper: &Shipper, values: &Document, ctx: &
         ctx.breach(cluster, values, path, "lines wait", got, hint);
     }
     ctx.metric("log lines", "positions on the node's disk, pushed until it succeeds");
-    if shipper.chart != PROMTAIL {
-        ctx.rationale(format!("what {} runs with is not read: the live tier asks Promtail alone", shipper.chart));
-    }
 }
 
 /// Whether a file lies on a hostPath that outlives a reboot: not below `/run`, `/tmp` and `/dev/shm`.
@@ -217,28 +238,32 @@ fn removes_nothing(platform: &ClusterManifests, app: &Document, below: &str, ctx
     }
 }
 
-/// Promtail on each node, and the configuration that it runs with; it masks credentials itself.
+/// The log shipper on each node, and the configuration that it runs with: Promtail's page masks credentials itself, the
+/// others' is a ConfigMap.
 pub(super) fn probes(cluster: &Cluster, manifests: &ClusterManifests) -> Vec<Step> {
-    let Some(release) = probes::release_of(manifests, PROMTAIL) else { return vec![] };
-    let (namespace, name) = (release.namespace(), &release.name);
-    let selector = format!("app.kubernetes.io/name={name}");
-    let ask = |pod: &str| {
-        probes::kubectl(cluster).raw(&format!("/api/v1/namespaces/{namespace}/pods/{pod}:3101/proxy/config"))
-    };
-    let (pod, want) = ((PROMTAIL, namespace, selector.as_str()), Expect::Match("max_retries: 0$".into()));
+    let Some((shipper, release)) = Shipper::of(manifests) else { return vec![] };
+    let (namespace, kubectl) = (release.namespace(), probes::kubectl(cluster));
+    let selector = format!("app.kubernetes.io/name={}", shipper.chart);
+    let ask = |pod: &str| kubectl.raw(&format!("/api/v1/namespaces/{namespace}/pods/{pod}:3101/proxy/config"));
+    let (pod, want) = ((shipper.chart, namespace, selector.as_str()), Expect::Match("max_retries: 0$".into()));
     let of_node = |node| probes::on_node((cluster, node), pod, "read Promtail's configuration on", &ask, want.clone());
-    cluster.nodes.iter().flat_map(of_node).collect()
+    let steps = cluster.nodes.iter().map(of_node);
+    if matches!(shipper.settings, Settings::Page) {
+        return steps.flatten().collect();
+    }
+    let whose = ["--namespace", namespace, "--selector", &selector];
+    let title = format!("read the configuration of {} on", shipper.chart);
+    let config = probes::question(cluster, CONFIG, &title, kubectl.list("configmaps", &whose), probes::not_empty());
+    steps.map(|[found, _]| found).chain([config]).collect()
 }
 
 pub(super) fn judge_live(ctx: &mut LiveContext<'_>) {
     ctx.rule("logs");
     for site in ctx.apps() {
         let Some(nodes) = ctx.items(site.name(), "nodes") else { continue };
-        if probes::release_of(site.rendered, PROMTAIL).is_none() {
-            continue;
-        }
+        let Some((shipper, release)) = Shipper::of(site.rendered) else { continue };
         let names = nodes.iter().filter_map(|n| n["metadata"]["name"].as_str());
-        let good = names.filter(|node| logs_of_node(ctx, &site, node)).count();
+        let good = names.filter(|node| logs_of_node(ctx, &site, (shipper, release), node)).count();
         ctx.metric(&format!("log followers of {}", site.name()), format!("{good} of {} nodes", nodes.len()));
     }
     ctx.rule("deliveries");
@@ -249,19 +274,51 @@ pub(super) fn judge_live(ctx: &mut LiveContext<'_>) {
     }
 }
 
-fn logs_of_node(ctx: &mut LiveContext<'_>, site: &Site<'_>, node: &str) -> bool {
-    let (cluster, what, found) = (site.name(), format!("{node}/promtail"), format!("{node}/promtail-pod"));
+fn logs_of_node(
+    ctx: &mut LiveContext<'_>,
+    site: &Site<'_>,
+    (shipper, release): (&Shipper, &Document),
+    node: &str,
+) -> bool {
+    let (cluster, chart) = (site.name(), shipper.chart);
+    let (what, found) = (format!("{node}/{chart}"), format!("{node}/{chart}-pod"));
     let Some(pods) = ctx.items(cluster, &found) else { return false };
     let Some(pod) = pods.first() else {
-        let hint = site.kubectl("--namespace monitoring get daemonset/promtail");
-        ctx.breach(cluster, &found, node, "Promtail on the node", "none", &hint);
+        let hint = site.kubectl(&format!("--namespace {} get daemonsets", release.namespace()));
+        ctx.breach(cluster, &found, node, &format!("{chart} on the node"), "none", &hint);
         return false;
     };
-    let Some(page) = ctx.answer(cluster, &what) else { return false };
-    let Some(config) = configuration(page) else {
-        return ctx.no_answer::<()>(cluster, &what, "no configuration on its page").is_some();
+    let (what, file, gives_up, fix) = match &shipper.settings {
+        Settings::Page => {
+            let Some(page) = ctx.answer(cluster, &what) else { return false };
+            let Some(config) = configuration(page) else {
+                return ctx.no_answer::<()>(cluster, &what, "no configuration on its page").is_some();
+            };
+            let file = config["positions"]["filename"].as_str().unwrap_or_default().to_owned();
+            (what, file, retries(&config), "max_retries: 0; it means without end")
+        }
+        Settings::Text { key, gives_up, path } => {
+            let Some(maps) = ctx.items(cluster, CONFIG) else { return false };
+            let Some(text) = maps.iter().find_map(|map| map["data"][key].as_str()) else {
+                return ctx.no_answer::<()>(cluster, CONFIG, format!("no ConfigMap has {key}")).is_some();
+            };
+            (CONFIG.to_owned(), positions_file(text, pod), gives_up(text), *path)
+        }
     };
-    positions(ctx, cluster, &what, pod, &config) & retries(ctx, cluster, &what, &config)
+    let mut good = positions(ctx, cluster, &what, (shipper, release), pod, &file);
+    if let Some(got) = gives_up {
+        let hint = format!("charts/{}/values.yaml: {fix}", release.name);
+        ctx.breach(cluster, &what, chart, "lines pushed until it succeeds", &got, &hint);
+        good = false;
+    }
+    good
+}
+
+/// `DB` of Fluent Bit, `--storage.path` of Alloy.
+fn positions_file(text: &str, pod: &Value) -> String {
+    let args = pod["spec"]["containers"].as_array().into_iter().flatten().flat_map(|c| c["args"].as_array()).flatten();
+    let path = { args }.find_map(|arg| arg.as_str()?.strip_prefix("--storage.path="));
+    path.or_else(|| setting(text, "db")).unwrap_or_default().to_owned()
 }
 
 fn configuration(page: &str) -> Option<Value> {
@@ -271,30 +328,31 @@ fn configuration(page: &str) -> Option<Value> {
     Some(yaml::parse("config", &text).ok()?.into_iter().next()?.value)
 }
 
-fn positions(ctx: &mut LiveContext<'_>, cluster: &str, what: &str, pod: &Value, config: &Value) -> bool {
+fn positions(
+    ctx: &mut LiveContext<'_>,
+    cluster: &str,
+    what: &str,
+    (shipper, release): (&Shipper, &Document),
+    pod: &Value,
+    file: &str,
+) -> bool {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let file = config["positions"]["filename"].as_str().unwrap_or_default();
     let mounts: Vec<Value> = list(&pod["spec"]["containers"]).iter().flat_map(|c| list(&c["volumeMounts"])).collect();
-    let good = !file.is_empty() && on_disk(file, &mounts, &list(&pod["spec"]["volumes"]));
+    let good = on_disk(file, &mounts, &list(&pod["spec"]["volumes"]));
     if !good {
         let got = format!("{} on no lasting path of the node", if file.is_empty() { "nothing" } else { file });
-        let hint = "charts/promtail/values.yaml: a hostPath such as /var/lib/promtail";
-        ctx.breach(cluster, what, PROMTAIL, LASTING, &got, hint);
+        let hint = format!("charts/{}/values.yaml: a hostPath such as /var/lib/{}", release.name, shipper.chart);
+        ctx.breach(cluster, what, shipper.chart, LASTING, &got, &hint);
     }
     good
 }
 
-/// Each client retries without end: `max_retries: 0` (grafana/dskit, backoff).
-fn retries(ctx: &mut LiveContext<'_>, cluster: &str, what: &str, config: &Value) -> bool {
+/// Where Promtail gives up: each client retries without end by `max_retries: 0` (grafana/dskit, backoff).
+fn retries(config: &Value) -> Option<String> {
     let clients = config["clients"].as_array().cloned().unwrap_or_default();
     let tries = clients.iter().map(|c| &c["backoff_config"]["max_retries"]);
     let limited = tries.filter(|tries| tries.as_u64() != Some(0)).map(|tries| format!("given up after {tries} tries"));
-    let got = limited.chain(clients.is_empty().then(|| "no client".to_owned())).next();
-    if let Some(got) = &got {
-        let hint = "charts/promtail/values.yaml: max_retries: 0; it means without end";
-        ctx.breach(cluster, what, PROMTAIL, "lines pushed until it succeeds", got, hint);
-    }
-    got.is_none()
+    limited.chain(clients.is_empty().then(|| "no client".to_owned())).next()
 }
 
 #[cfg(test)]
