@@ -289,6 +289,59 @@ fn certificates_are_renewed_before_they_expire() {
     assert!(repo.run("status --simulate").out.contains(" 364d"));
 }
 
+/// Pods that read their configuration only when they start are made anew by another one; others are left alone.
+#[test]
+fn a_changed_value_reaches_pods_that_run() {
+    let repo = bootstrapped();
+    let since = || {
+        let workloads = &repo.state_json()["state"]["vms"]["mgmt-cp"]["guest"]["control"]["Made"]["workloads"];
+        [
+            "vault/statefulset/vault",
+            "monitoring/statefulset/loki",
+            "seaweedfs/deployment/seaweedfs-all-in-one",
+            "monitoring/statefulset/prometheus",
+        ]
+        .map(|workload| workloads[workload]["since"].clone())
+    };
+    let before = since();
+    repo.change_charts(
+        &[
+            ["vault", "ui = true", "ui = true\n      log_level = \"warn\""],
+            ["loki", "retention_period: ", "retention_period: 1"],
+            ["seaweedfs", "port: 8333", "port: 8334"],
+            ["prometheus", "scrape_interval: ", "scrape_interval: 1"],
+        ]
+        .map(|[chart, from, to]| [format!("charts/{chart}/values.yaml"), from.to_owned(), to.to_owned()]),
+    );
+    let again = repo.must("bootstrap --simulate");
+    let rolled: Vec<bool> = before.iter().zip(since()).map(|(before, after)| *before != after).collect();
+    assert_eq!(rolled, [true, true, true, false], "{}", again.err);
+    assert!(again.err.contains("Started mgmt/vault/unseal"), "{}", again.err);
+    repo.must("status --simulate");
+}
+
+#[test]
+fn mesh_certificates_are_renewed_before_they_expire_and_afterwards() {
+    let repo = connected();
+    for (days, end) in [(320, "expire in 44 days"), (400, "have expired")] {
+        for command in ["start", "upgrade", "doctor --fix"] {
+            let aged = repo.copy();
+            aged.edit_stage(|sim| sim.age_mesh_certificates("app1", days));
+            let status = aged.run("status --simulate").out;
+            assert!(status.contains("app1 (workload), API up, mesh certificates"), "{status}");
+            let doctor = aged.run("doctor --simulate").out;
+            assert!(doctor.contains(&format!("certificates of the mesh on `app1` {end}")), "{doctor}");
+            aged.must(&format!("{command} --simulate -q"));
+            aged.must("mesh-connect --simulate -q");
+            let status = aged.must("status --simulate").out;
+            assert!(status.contains("app1 (workload), API up, mesh certificates 364d"), "{command}: {status}");
+        }
+    }
+    // A cluster that runs has them issued again every four months.
+    repo.edit_stage(|sim| sim.age_certificates(350, false));
+    assert!(repo.run("status --simulate").out.contains("mesh certificates 258d"));
+}
+
 #[test]
 fn a_fleet_that_was_off_for_longer_than_its_certificates_comes_back() {
     for command in ["start", "doctor --fix"] {
@@ -311,5 +364,6 @@ fn a_fleet_that_was_off_for_longer_than_its_certificates_comes_back() {
         repo.must("bootstrap --simulate -q");
         let status = repo.run("status --simulate");
         assert!(status.code == 0 && status.out.contains(" 36"), "{command}: {}", status.out);
+        assert!(!status.out.contains("mesh certificates 0d"), "{command}: {}", status.out);
     }
 }

@@ -36,7 +36,8 @@ pub fn types(repo: &Repo, line: &str) -> Output {
 /// Runs a command in the saved simulation, which it changes.
 pub fn replay(repo: &Repo, words: &[String], stdin: &str) -> Output {
     let mut world = world(repo);
-    let tool = [Tool::Helm, Tool::Kubectl, Tool::Cilium].into_iter().find(|tool| tool.program() == words[0]);
+    let tools = [Tool::Helm, Tool::Kubectl, Tool::Cilium, Tool::Multipass, Tool::Curl, Tool::Openssl];
+    let tool = tools.into_iter().find(|tool| tool.program() == words[0]);
     let (tool, args, stdin) = (tool.expect("a tool"), words[1..].to_vec(), stdin.as_bytes().to_vec());
     let env = vec![("KUBECONFIG".to_owned(), "out/kube/config.yaml".to_owned())];
     let env = if tool == Tool::Cilium { env } else { vec![] };
@@ -151,7 +152,7 @@ fn deleted_objects_of_a_release_come_back() {
         (
             "secret clustermesh-apiserver-remote-cert",
             "app1/cilium/certificates",
-            "secret/clustermesh-apiserver-remote-cert",
+            "Secret/clustermesh-apiserver-remote-cert",
         ),
     ] {
         let deleted =

@@ -39,7 +39,7 @@ const IN_THE_WAY: [Fault; 9] = [
         "the Job clustermesh-apiserver-generate-certs has not finished",
     ),
     (
-        |s| s.inject("app1", Condition::ExpiredCertificates),
+        |s| s.age_mesh_certificates("app1", 400),
         "the mesh certificates of app1 are not valid now",
         " d ago by the clock of app1-cp",
     ),

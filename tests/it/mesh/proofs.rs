@@ -1,9 +1,10 @@
 //! Traffic through the mesh is tested: requests, nodes, secrets, metrics, logs.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sim::{Condition, SimState};
 
 use crate::fixtures::{bootstrapped, connected};
+use crate::manual_changes::types;
 
 /// What is withheld, and the step that must not hold then.
 type Withheld = (fn(&mut SimState), &'static str);
@@ -30,6 +31,41 @@ fn failed_traffic_test_saves_a_sysdump() {
         let (_, saved) = ran.err.split_once("Saved sysdump out/simulation/").unwrap_or_default();
         let file = saved.lines().next().expect("a name");
         assert!(repo.simulated(file).exists() && file.ends_with(".zip"), "{step}: `{file}`\n{}", ran.err);
+    }
+}
+
+/// Names of annotations, new and old, and their defaults (upstream: `pkg/annotation`).
+#[test]
+fn a_service_reaches_other_clusters_as_its_annotations_say() {
+    let repo = connected();
+    let state = repo.state();
+    let curl = "kubectl --kubeconfig out/kube/app1.yaml exec --namespace sample deployment/sample -- curl \
+                http://thanos-receive.monitoring.svc.cluster.local:19291/";
+    let [global, older] = ["service.cilium.io/global", "io.cilium/global-service"];
+    let [shared, older_shared] = ["service.cilium.io/shared", "io.cilium/shared-service"];
+    let both = json!({ global: "true" });
+    for (here, there, arrives) in [
+        (json!({ global: "true", shared: "false" }), both.clone(), true),
+        (json!({ older: "True" }), json!({ older: "true" }), true),
+        (json!({}), both.clone(), false),
+        (json!({ shared: "true" }), both.clone(), false),
+        // The first name counts, whatever the older one says.
+        (json!({ global: "false", older: "true" }), both.clone(), false),
+        (both.clone(), json!({ global: "true", shared: "false" }), false),
+        (both.clone(), json!({ older: "true", older_shared: "false" }), false),
+        (both, json!({}), false),
+    ] {
+        repo.set_state(&state);
+        repo.edit_vms(|vms| {
+            let objects = &mut vms["app1-cp"]["guest"]["control"]["Made"]["objects"];
+            objects["service/monitoring/thanos-receive"]["metadata"]["annotations"] = here.clone();
+            let releases = vms["mgmt-cp"]["guest"]["control"]["Made"]["releases"].as_array_mut().expect("releases");
+            for release in releases.iter_mut().filter(|release| release["name"] == "thanos") {
+                release["values"]["receive"]["service"]["annotations"] = there.clone();
+            }
+        });
+        let answer = types(&repo, curl);
+        assert_eq!(answer.ok(), arrives, "{here} and {there}: {answer:?}");
     }
 }
 

@@ -6,14 +6,15 @@ use std::net::Ipv4Addr;
 use serde_json::Value;
 
 use super::evidence::{self, Agents};
-use super::validity::validity;
 use super::{Finding, Grade, Survey, finding, why};
 use machines::{Machine, MachineState, guest};
 use model::fleet::{Cluster, Node};
 use model::problem::Problem;
 use plan::StepKey;
 use plan::survey::clock_at_start;
+use render::mesh::CERTIFICATES;
 use tool::Output;
+use tool::certificate::validity;
 use tool::extract::json;
 
 /// Clocks further apart than this make certificates invalid that are only just made.
@@ -307,22 +308,26 @@ fn versions(survey: &Survey<'_>) -> Option<Finding> {
 }
 
 fn certificates(survey: &Survey<'_>, cluster: &Cluster) -> Option<Finding> {
-    let answer = survey.answer(cluster, "certificates")?;
-    if answer.ok() {
-        return outside(survey, cluster, answer.stdout.trim());
+    let answer = survey.stdout(cluster, "certificates")?;
+    if let Some(made) = answer.lines().find_map(|line| line.strip_prefix("Secret/clustermesh-apiserver-remote-cert ")) {
+        // One of several that one Job makes at once.
+        return outside(survey, cluster, made.split(' ').next()?);
     }
-    let jobs = survey.stdout(cluster, "jobs").unwrap_or_default();
-    let mut own = jobs.lines().filter(|line| line.starts_with("job.batch/clustermesh-apiserver-generate-certs"));
-    if own.any(|line| line.split_whitespace().nth(1) == Some("Complete")) {
+    let mut own = answer.lines().filter(|line| line.starts_with("Job/clustermesh-apiserver-generate-certs"));
+    if own.any(|line| line.ends_with(" Complete")) {
         let problem = Problem::new(format!("{} has lost the certificates for its peers", cluster.name))
             .why("the Secret kube-system/clustermesh-apiserver-remote-cert is gone, and the Job that makes it is complete")
-            .hint(format!("cargo xtask bootstrap --only '{}/cilium/certificates'", cluster.name));
+            .hint(issue(cluster));
         return Some(finding("certificates", cluster, Grade::Blocks, problem));
     }
     let problem = Problem::new(format!("{} has no certificates for its peers yet", cluster.name))
         .why("the Job clustermesh-apiserver-generate-certs has not finished")
         .hint(kubectl(cluster, "--namespace kube-system describe job"));
     Some(finding("certificates", cluster, Grade::Passing, problem))
+}
+
+fn issue(cluster: &Cluster) -> String {
+    format!("cargo xtask bootstrap --only '{}/{CERTIFICATES}'", cluster.name)
 }
 
 /// Certificates that ended, or begin only later, by the cluster's own clock: those that it shows to its peers' servers,
@@ -342,10 +347,7 @@ fn outside(survey: &Survey<'_>, cluster: &Cluster, certificate: &str) -> Option<
     let vm = cluster.vm(cluster.control_plane());
     let problem = Problem::new(format!("the mesh certificates of {} are not valid now", cluster.name))
         .why(format!("that in the Secret kube-system/clustermesh-apiserver-remote-cert {why} by the clock of {vm}"))
-        .hint(kubectl(
-            cluster,
-            "--namespace kube-system create job renew-certs --from=cronjob/clustermesh-apiserver-generate-certs",
-        ));
+        .hint(issue(cluster));
     Some(finding("certificates", cluster, Grade::Blocks, problem))
 }
 

@@ -19,7 +19,6 @@ mod evidence;
 mod links;
 mod moved_nodes;
 mod traffic;
-mod validity;
 
 pub const CHECKS: [&str; 16] = [
     "tools",

@@ -13,6 +13,7 @@ use super::{Expect, Plan, Scope, Step, StepKey, power};
 use machines::{Machine, guest};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
+use render::mesh;
 use tool::Limits;
 use tool::kubectl::Kubectl;
 
@@ -35,9 +36,12 @@ pub fn plan(fleet: &Fleet, releases: &Releases, bootstrap: Plan) -> Plan {
     plan.steps.extend(checks);
     let mut before = passed;
     for cluster in order(fleet) {
-        let chain = node::chain(fleet, cluster, releases);
+        let mut chain = node::chain(fleet, cluster, releases);
         let upgraded = chain.last().map(|step| step.id.clone());
-        let network = needed(&plan.steps, [id(cluster, "nodes")].into());
+        // Samples are delivered over the mesh, whose certificates may have expired.
+        let mesh = Some(id(cluster, mesh::CERTIFICATES)).filter(|id| plan.steps.iter().any(|step| step.id == *id));
+        chain.iter_mut().filter(|s| s.id.action() == "delivered").for_each(|step| step.needs.extend(mesh.clone()));
+        let network = needed(&plan.steps, mesh.into_iter().chain([id(cluster, "nodes")]).collect());
         for step in plan.steps.iter_mut().filter(|step| is_of(cluster, &step.id)) {
             step.needs.extend(before.iter().cloned());
             if !network.contains(&step.id) {

@@ -13,6 +13,8 @@ use model::problem::Problem;
 use model::token;
 
 pub const RELEASE: &str = "cilium";
+/// The step that issues certificates of a cluster.
+pub const CERTIFICATES: &str = "cilium/certificates";
 
 /// Addresses of each cluster's nodes, as tokens or last known values. A cluster without an entry is no peer yet.
 pub type Addresses = BTreeMap<String, Vec<String>>;

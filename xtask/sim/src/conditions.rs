@@ -45,8 +45,6 @@ pub enum Condition {
     /// Its clocks are ahead by this many seconds.
     ClockAhead(u64),
     NoCertificates,
-    /// Its certificates expired before [`crate::timings::EPOCH`].
-    ExpiredCertificates,
     /// Its mesh server has no pod.
     NoMeshServer,
     /// A test of `cilium connectivity test` fails.

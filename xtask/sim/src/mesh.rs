@@ -112,7 +112,7 @@ impl SimState {
     /// None if the peer is not configured.
     pub(super) fn link(&self, cluster: &Cluster, peer: &str, now: Duration) -> Option<Link> {
         let entry = peers(cluster)?.get(peer)?.clone();
-        let up = self.linked_since(cluster, peer, &entry).filter(|since| since.saturating_add(LINK) <= now);
+        let up = self.linked_since(cluster, peer, &entry, now).filter(|since| since.saturating_add(LINK) <= now);
         let cache = up.map(drop).ok_or(WAITING);
         let agents = up.filter(|since| since.saturating_add(LINK + AGENTS) <= now).map(drop).ok_or(NOT_FOUND);
         let copying = self.conditions(&cluster.name).any(|m| *m == Condition::Unsynced);
@@ -121,7 +121,7 @@ impl SimState {
     }
 
     /// From when both servers run and can reach each other.
-    fn linked_since(&self, cluster: &Cluster, peer: &str, entry: &Value) -> Option<Duration> {
+    fn linked_since(&self, cluster: &Cluster, peer: &str, entry: &Value, now: Duration) -> Option<Duration> {
         let vm = self.control_plane(peer)?;
         let other = self.cluster(&vm)?;
         let reached = other.nodes.iter().any(|(name, member)| {
@@ -134,9 +134,8 @@ impl SimState {
         let port = entry["port"].as_u64() == Some(u64::from(self.mesh_port(other)));
         let ids = [self.cluster_id(cluster), self.cluster_id(other)];
         let trusted = self.mesh_ca(cluster) == self.mesh_ca(other);
-        let uncertified = |c: &Cluster| {
-            self.conditions(&c.name).any(|m| matches!(m, Condition::NoCertificates | Condition::ExpiredCertificates))
-        };
+        let expired = |c: &Cluster| crate::guest::days_left(certified_at(c), self.clock(now)) == Some(0);
+        let uncertified = |c: &Cluster| self.conditions(&c.name).any(|m| *m == Condition::NoCertificates) || expired(c);
         let deaf = self
             .conditions(&cluster.name)
             .any(|m| matches!(m, Condition::Disconnected) || *m == Condition::DisconnectedFrom(peer.to_owned()));
@@ -242,12 +241,19 @@ impl SimState {
         })
     }
 
+    pub fn age_mesh_certificates(&mut self, cluster: &str, days: u64) {
+        if let Some(cluster) = self.control_plane(cluster).and_then(|vm| self.cluster_mut(&vm)) {
+            age_certificates(cluster, days);
+        }
+    }
+
     /// The Job that issues certificates ends once it has a node.
     pub(super) fn reconcile_mesh_certificates(&mut self, vm: &str, now: Duration) {
         let Some(cluster) = self.cluster(vm).filter(|cluster| awaits_certificates(cluster)) else { return };
         let ended = cluster.workloads.get(SERVER).is_some_and(|w| self.runs_on(cluster, w, now).is_some());
+        let clock = self.clock_of(vm, now);
         if let Some(cluster) = self.cluster_mut(vm).filter(|_| ended) {
-            cluster.ensure_object(CERTIFIED.to_owned(), Value::Null);
+            cluster.ensure_object(CERTIFIED.to_owned(), json!(clock));
         }
     }
 
@@ -263,7 +269,7 @@ impl SimState {
     }
 }
 
-/// A marker among the objects: the Job that issues certificates has ended.
+/// A marker among the objects, with a clock: the Job that issues certificates has ended.
 pub const CERTIFIED: &str = "certified/kube-system/mesh";
 /// The CronJob, and the begin of the name of its Jobs.
 pub const CERTIFICATES: &str = "clustermesh-apiserver-generate-certs";
@@ -279,6 +285,18 @@ pub fn has_services(cluster: &Cluster) -> bool {
     let replaced =
         |values: &Value| text(values, "/kubeProxyReplacement") != "false" && values["kubeProxyReplacement"] != false;
     cluster.release("cilium").is_none_or(|release| replaced(&release.values))
+}
+
+/// The clock when the mesh's certificates were issued, 0 if never; for a year, as kubeadm's (upstream:
+/// `certValidityDuration: 365` in the chart's values).
+pub fn certified_at(cluster: &Cluster) -> u64 {
+    cluster.object(CERTIFIED).and_then(Value::as_u64).unwrap_or(0)
+}
+
+pub fn age_certificates(cluster: &mut Cluster, days: u64) {
+    if let Some(clock) = cluster.object_mut(CERTIFIED) {
+        *clock = json!(clock.as_u64().unwrap_or(0).saturating_sub(days * 86_400));
+    }
 }
 
 pub fn awaits_certificates(cluster: &Cluster) -> bool {
@@ -316,12 +334,44 @@ pub fn agent_template(values: &Value) -> Value {
     template
 }
 
-/// A peer that runs this release and is reachable.
+/// Of releases that serve other clusters: the Service, and where values set its annotations (charts of Thanos, Loki, Vault).
+const GLOBAL: [(&str, &str, &str); 3] = [
+    ("thanos", "service/monitoring/thanos-receive", "/receive/service/annotations"),
+    ("loki", "service/monitoring/loki", "/singleBinary/service/annotations"),
+    ("vault", "service/vault/vault", "/server/service/annotations"),
+];
+
+/// Whether an annotation is on, by its name or its older one (upstream: `pkg/annotation`). The first that is there counts.
+fn is_on(annotations: &Value, name: &str, older: &str) -> Option<bool> {
+    let value = ["service.cilium.io/".to_owned() + name, "io.cilium/".to_owned() + older];
+    let value = value.iter().find_map(|key| annotations.get(key))?;
+    Some(value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true")))
+}
+
+/// Whether backends of other clusters answer a Service.
+fn is_global(annotations: &Value) -> bool {
+    is_on(annotations, "global", "global-service") == Some(true)
+}
+
+/// Whether its backends answer other clusters: those of a global one do, unless it says otherwise.
+fn is_shared(annotations: &Value) -> bool {
+    is_global(annotations) && is_on(annotations, "shared", "shared-service") != Some(false)
+}
+
+/// Whether requests to a Service of this cluster end at backends of the other too; there values may set its annotations.
+pub fn pairs(cluster: &Cluster, other: &Cluster, service: &str, theirs: Option<&Value>) -> bool {
+    let of = |cluster: &Cluster| cluster.object(service).map(|o| o["metadata"]["annotations"].clone());
+    is_global(&of(cluster).unwrap_or_default()) && is_shared(&theirs.cloned().or_else(|| of(other)).unwrap_or_default())
+}
+
+/// A peer that runs this release, offers it to others, and is reachable.
 pub fn platform_with<'a>(sim: &'a SimState, cluster: &Cluster, release: &str, now: Duration) -> Option<&'a Cluster> {
+    let (_, service, annotations) = GLOBAL.iter().find(|(name, ..)| *name == release)?;
     let peers = peers(cluster)?.keys();
     let there = peers.filter_map(|peer| sim.cluster(&sim.control_plane(peer)?));
     there.into_iter().find(|other| {
         let runs = other.workloads.values().any(|w| w.release == release && sim.runs_on(other, w, now).is_some());
-        runs && sim.pods_reach(cluster, &other.name, now)
+        let theirs = other.release(release).and_then(|r| r.values.pointer(annotations));
+        runs && pairs(cluster, other, service, theirs) && sim.pods_reach(cluster, &other.name, now)
     })
 }

@@ -1,5 +1,6 @@
 //! Certificates, keys and digests, derived from names: the same run gives the same bytes, and nothing is protected.
 
+use crate::external_secrets::utc;
 pub use tool::extract::{base64, unbase64};
 
 /// sha256 in lower-case hexadecimal.
@@ -32,10 +33,11 @@ pub fn pin(ca: &str) -> String {
     format!("sha256:{}", sha256(format!("public key of {ca}").as_bytes()))
 }
 
-/// The part of a certificate with its validity, in DER (RFC 5280, 4.1); times as `YYMMDDHHMMSSZ`.
-pub fn leaf(from: &str, until: &str) -> String {
+/// The part of a certificate with its validity, in DER (RFC 5280, 4.1); times in seconds since 1970.
+pub fn leaf(from: u64, until: u64) -> String {
     let sequence = |inside: String| format!("\x30{}{inside}", char::from(inside.len() as u8));
-    let time = |text: &str| format!("\x17{}{text}", char::from(text.len() as u8));
+    // `YYMMDDHHMMSSZ`, of fifteen bytes with its head.
+    let time = |seconds| format!("\x17\x0d{}", utc(seconds)[2..].replace(['-', ':', 'T'], ""));
     let (serial, signature, issuer) = ("\x02\x01\x01", sequence(String::new()), sequence(String::new()));
     let validity = sequence(time(from) + &time(until));
     pem("CERTIFICATE", &sequence(sequence(format!("{serial}{signature}{issuer}{validity}"))))

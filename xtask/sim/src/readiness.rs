@@ -47,6 +47,8 @@ impl SimState {
             }
             if let Control::Made(cluster) = &mut machine.guest.control {
                 cluster.certs_issued_at -= days * 86400;
+                // The mesh's are issued again on the first day of every fourth month, unless machines are off.
+                mesh::age_certificates(cluster, if off { days } else { days % 122 });
             }
         }
     }

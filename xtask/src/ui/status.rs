@@ -59,7 +59,8 @@ fn summary(overview: &Overview) -> String {
 }
 
 fn block(out: &mut String, cluster: &ClusterView) {
-    let _ = writeln!(out, "{} ({}), API {}", cluster.name, cluster.role, cluster.api);
+    let certificates = cluster.mesh_certificates.map_or_else(String::new, |d| format!(", mesh certificates {d}d"));
+    let _ = writeln!(out, "{} ({}), API {}{certificates}", cluster.name, cluster.role, cluster.api);
     let heading = ["", "", "address", "node", "kubelet", "RAM", "disk", "certs"].map(str::to_owned);
     let rows: Vec<[String; 8]> = [heading].into_iter().chain(cluster.nodes.iter().map(row)).collect();
     let widths = [0, 1, 2, 3, 4, 5, 6, 7].map(|i| rows.iter().map(|row| format::width(&row[i])).max().unwrap_or(0));
@@ -101,7 +102,7 @@ pub fn json(overview: &Overview, report: &Report) -> Value {
     let cluster = |c: &ClusterView| {
         let releases = c.releases.iter().map(|r| json!({"name": r.name, "version": r.version, "state": r.state}));
         json!({"name": c.name, "role": c.role, "api": c.api, "nodes": c.nodes.iter().map(node).collect::<Vec<_>>(),
-            "releases": releases.collect::<Vec<_>>()})
+            "mesh_certificates_days": c.mesh_certificates, "releases": releases.collect::<Vec<_>>()})
     };
     let links = overview.links.iter().map(|l| json!({"cluster": l.cluster, "state": l.state, "connected": l.matches}));
     let clauses = report.verdicts.iter();

@@ -9,6 +9,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use semver::{Version, VersionReq};
 use serde_json::Value;
 
+use super::certificate;
 use super::extract::{pattern, scalar};
 use super::helm::revisions;
 use super::{Command, Exit, Output};
@@ -58,6 +59,8 @@ pub enum Expect {
     Newest(String, String),
     /// Exit 0, and each of these words begins a line of the table: `kube-system daemonset.apps/cilium`.
     Rows(Vec<String>),
+    /// Exit 0, and the certificates in stdout last for at least so many days ([`certificate::days_left`]).
+    CertificateDays(u64),
     /// There is no such program. Only as the whole condition of a remedy: without one a missing tool fails its step.
     Absent,
     /// The question has no answer (`Output::no_answer`). Only as a whole condition: nothing else is compared with no answer.
@@ -148,7 +151,11 @@ impl Expect {
 
     fn each<'a>(&'a self, f: &mut dyn FnMut(&'a str, bool)) {
         match self {
-            Expect::Exit(_) | Expect::Absent | Expect::Unanswered | Expect::JsonSet(..) => {}
+            Expect::Exit(_)
+            | Expect::Absent
+            | Expect::Unanswered
+            | Expect::JsonSet(..)
+            | Expect::CertificateDays(_) => {}
             Expect::Lines(lines) | Expect::Rows(lines) => lines.iter().for_each(|line| f(line, false)),
             Expect::Stdout(text)
             | Expect::JsonAtLeast(text, _)
@@ -183,6 +190,7 @@ impl Expect {
             Expect::Version(pointer, range) => Expect::Version(f(pointer, false), f(range, false)),
             Expect::Outside(pointer, nets) => Expect::Outside(f(pointer, false), nets.clone()),
             Expect::Newest(release, regex) => Expect::Newest(release.clone(), f(regex, true)),
+            Expect::CertificateDays(least) => Expect::CertificateDays(*least),
             Expect::Absent => Expect::Absent,
             Expect::Unanswered => Expect::Unanswered,
             Expect::All(wants) => Expect::All(wants.iter().map(|w| w.map(f)).collect()),
@@ -211,6 +219,7 @@ impl Expect {
                 is_exit(output, 0).and_then(|()| newest_matches(&output.stdout, release, regex))
             }
             Expect::Rows(rows) => is_exit(output, 0).and_then(|()| has_rows(&output.stdout, rows)),
+            Expect::CertificateDays(least) => is_exit(output, 0).and_then(|()| last_for(&output.stdout, *least)),
             Expect::Absent if output.exit == Exit::Missing => Ok(()),
             Expect::Absent => Err("the program is there".to_owned()),
             Expect::Unanswered => Err("it answers".to_owned()),
@@ -271,6 +280,14 @@ fn has_rows(table: &str, rows: &[String]) -> Result<(), String> {
     match &revisions::missing(table, rows)[..] {
         [] => Ok(()),
         missing => Err(format!("missing: {}", missing.join(", "))),
+    }
+}
+
+fn last_for(text: &str, least: u64) -> Result<(), String> {
+    match certificate::days_left(text) {
+        Some(days) if days >= least => Ok(()),
+        Some(days) => Err(format!("certificates: expected at least {least} days, got {days}")),
+        None => Err("there is no certificate or no time".to_owned()),
     }
 }
 
@@ -456,6 +473,7 @@ impl fmt::Display for Expect {
             Expect::Outside(pointer, nets) => write!(f, "{pointer} outside {}", list(nets.iter(), ", ")),
             Expect::Newest(release, regex) => write!(f, "newest revision of {release} ~ /{regex}/"),
             Expect::Rows(rows) => write!(f, "there are {}", rows.join(", ")),
+            Expect::CertificateDays(least) => write!(f, "certificates last >= {least} days"),
             Expect::Absent => write!(f, "no such program"),
             Expect::Unanswered => write!(f, "no answer"),
             Expect::All(wants) if wants.is_empty() => write!(f, "anything"),

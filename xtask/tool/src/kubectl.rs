@@ -252,6 +252,13 @@ impl Kubectl {
         self.ask(&["get", kinds, "--all-namespaces", "--no-headers"])
     }
 
+    /// A line per object that is none of Helm's: certificates (`ca=` before those of authorities), whether Jobs have ended,
+    /// and the time as Leases were last renewed. Keys are not printed.
+    pub fn certificates(&self, namespace: &str) -> Command {
+        let template = r#"{range .items[*]}{.kind}/{.metadata.name} {.spec.renewTime}{.data.tls\.crt} ca={.data.ca\.crt} {.status.conditions[*].type}{"\n"}{end}"#;
+        self.read(namespace, &["secrets,jobs,leases", "--selector", "owner!=helm"], template)
+    }
+
     /// Runs the Job of a CronJob now, under a name that an earlier one may have had.
     pub fn run_cron_job(&self, namespace: &str, cron: &str, job: &str) -> [Command; 2] {
         let place = ["--namespace", namespace];

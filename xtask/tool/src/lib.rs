@@ -9,6 +9,7 @@ use model::token;
 pub mod answer;
 pub mod awk;
 pub mod builtin;
+pub mod certificate;
 pub mod cilium;
 pub mod curl;
 pub mod docker;

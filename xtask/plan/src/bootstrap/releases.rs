@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::{Expect, Pool, Step, StepKey};
-use super::node::clock_synced;
+use super::node::{EXPIRING, RENEW_DAYS, clock_synced};
 use super::upgrade::Upgrade;
 use super::{kube_path, secrets, vault, volumes};
 use machines::{Machine, guest};
@@ -311,21 +311,25 @@ impl Here<'_> {
             .observed_by_pods(&self.kubectl(), namespace)
     }
 
-    /// A Job issues the mesh's certificates once; deleted ones come back by another run of it alone.
+    /// A CronJob issues the mesh's certificates for a year, every four months where the cluster runs then (upstream: chart
+    /// of Cilium 1.20). Deleted and expired ones come back by another run of it alone; servers and agents read them again.
     fn certificates(&self, chart: &Chart) -> Step {
-        let rows = ["remote", "server"].map(|of| format!("secret/clustermesh-apiserver-{of}-cert"));
-        let issuing = Expect::Match(format!(r"^job\.batch/{CERTIFICATES}\S* +(Running|0/1)"));
+        let rows = ["remote", "server"].map(|of| format!("Secret/clustermesh-apiserver-{of}-cert"));
+        let issuing = Expect::Match(format!(r"^Job/{CERTIFICATES}\S* +ca= +$"));
+        let there = Expect::Rows(rows.into());
+        let expiring = Expect::All(vec![there.clone(), Expect::CertificateDays(RENEW_DAYS).negated()]);
+        let issue = self.kubectl().run_cron_job(&chart.namespace, CERTIFICATES, &format!("{CERTIFICATES}-again"));
         let title = format!("issue the mesh certificates of {}", self.cluster.name);
-        let again = format!("{CERTIFICATES}-again");
         Step::new(
-            self.id("cilium/certificates"),
+            self.id(mesh::CERTIFICATES),
             title,
-            self.kubectl().table(&chart.namespace, "secrets,jobs"),
-            Expect::Rows(rows.into()),
+            self.kubectl().certificates(&chart.namespace),
+            Expect::All(vec![there, Expect::CertificateDays(RENEW_DAYS)]),
         )
         .needs([self.id(mesh::RELEASE), self.id("nodes")])
         .remedy("being issued", issuing, [])
-        .act(self.kubectl().run_cron_job(&chart.namespace, CERTIFICATES, &again))
+        .remedy(EXPIRING[0], expiring, issue.clone())
+        .act(issue)
         .limits(Limits::QUICK.settle(180).attempts(3, 10))
         .observed_by_pods(&self.kubectl(), &chart.namespace)
         .hint(format!(

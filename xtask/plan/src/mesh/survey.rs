@@ -57,13 +57,7 @@ fn of_cluster(cluster: &Cluster) -> Vec<Step> {
         ("authority", "read the mesh authority of", read(&["secret", "cilium-ca"], r"{.data.ca\.crt}")),
         ("ranges", "read the pod ranges of", ranges(cluster)),
         ("agents", "ask the agents of", cilium.status(name)),
-        (
-            "certificates",
-            "look for the mesh certificates of",
-            // One of four that one Job makes at once; the certificate alone, never the key.
-            read(&["secret", "clustermesh-apiserver-remote-cert"], r"{.data.tls\.crt}"),
-        ),
-        ("jobs", "read the jobs of", kubectl.table(SYSTEM, "secrets,jobs")),
+        ("certificates", "read the mesh certificates of", kubectl.certificates(SYSTEM)),
         ("service", "read the mesh port of", read(&["service", "clustermesh-apiserver"], "{.spec.ports[*].nodePort}")),
         ("host", "read where agents look for the API server of", read(&["daemonset", "cilium"], host)),
         ("peers", "read the peers of", read(&SERVER.split('/').collect::<Vec<_>>(), aliases)),

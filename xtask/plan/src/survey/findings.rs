@@ -11,6 +11,7 @@ use crate::{Expect, Plan, Scope, Step, StepKey};
 use machines::{Driver, Machine, MachineState, guest};
 use model::fleet::{Cluster, Fleet, Node};
 use model::problem::Problem;
+use render::mesh::CERTIFICATES as CERTIFICATES_OF_MESH;
 use tool::Limits;
 
 /// Seconds that a clock may differ. TLS and tokens bear minutes; the leases of a control plane last fifteen seconds.
@@ -23,15 +24,15 @@ const SAFE: [&str; 4] = ["moved", "unsealed", "unreachable", EXPIRING[0]];
 
 const CERTIFICATES: &str = "certificates of ";
 
-/// Certificates of a node that have expired or will soon.
-fn expiring(machine: &str, guest: &serde_json::Value) -> Problem {
-    let days = ["certificates_days", "kubelet_days"].iter().filter_map(|field| guest[field].as_u64()).min();
-    let end = match days.unwrap_or_default() {
+/// Certificates of a node, or of a cluster's mesh, that have expired or will soon.
+fn expiring(id: &StepKey, answer: &Answer) -> Problem {
+    let of = id.machine().map_or_else(|| format!("the mesh on `{}`", id.scope().name()), |vm| format!("`{vm}`"));
+    let end = match words::certificate_days(answer).unwrap_or_default() {
         0 => "have expired".to_owned(),
         days => format!("expire in {days} days"),
     };
-    Problem::new(format!("{CERTIFICATES}`{machine}` {end}"))
-        .why(format!("kubeadm makes them for a year; they are renewed from {RENEW_DAYS} days on"))
+    Problem::new(format!("{CERTIFICATES}{of} {end}"))
+        .why(format!("they are made for a year, and renewed from {RENEW_DAYS} days on"))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,9 +199,7 @@ fn step_finding(seen: &SurveyResult<'_>, id: &StepKey, answer: &Answer) -> Optio
     };
     let unblocked = is_unblocked(seen, step);
     let problem = match &answer.state {
-        ProbeState::Differs { remedy: Some(remedy), .. } if EXPIRING.contains(remedy) => {
-            expiring(id.machine().unwrap_or_default(), &answer.json())
-        }
+        ProbeState::Differs { remedy: Some(remedy), .. } if EXPIRING.contains(remedy) => expiring(id, answer),
         _ => Problem::new(words::sentence(id, answer)?),
     };
     let hint = match &answer.state {
@@ -242,7 +241,7 @@ fn is_safe_to_retry(step: &Step, remedy: Option<&str>) -> bool {
 /// Steps that only record addresses, or complete an interrupted change. They create and replace nothing.
 fn is_safe(id: &StepKey, remedy: Option<&str>) -> bool {
     match id.action() {
-        "hosts" | "kubeconfig" | "nodes" => true,
+        "hosts" | "kubeconfig" | "nodes" | CERTIFICATES_OF_MESH => true,
         "init" | "join" => remedy.is_some_and(|remedy| SAFE.contains(&remedy) || EXPIRING.contains(&remedy)),
         _ => false,
     }

@@ -9,6 +9,7 @@ use crate::{Scope, StepKey};
 use machines::{Machine, MachineState};
 use model::fleet::{Cluster, Fleet, Node, Role};
 use model::release::Releases;
+use render::mesh;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Overview {
@@ -30,6 +31,8 @@ pub struct ClusterView {
     pub api: String,
     /// Its VMs, the control plane first.
     pub nodes: Vec<NodeView>,
+    /// Days until the first of the mesh's certificates, or their CA, expires.
+    pub mesh_certificates: Option<u64>,
     pub releases: Vec<ReleaseView>,
 }
 
@@ -121,6 +124,7 @@ fn cluster(cluster: &Cluster, releases: &Releases, answers: &Answers) -> Cluster
             None => "unknown".into(),
         },
         nodes: rows,
+        mesh_certificates: answers.get(&id(mesh::CERTIFICATES)).and_then(words::certificate_days),
         releases: charts
             .map(|chart| ReleaseView {
                 name: chart.placement.name.clone(),
@@ -144,7 +148,8 @@ fn node_view(cluster: &Cluster, node: &Node, lines: &str, answers: &Answers) -> 
     let vm = Machine::of(cluster, node);
     let launch = answers.get(&StepKey::node(cluster, node, "launch")).and_then(|answer| answer.output.as_ref());
     let info = launch.map(|output| vm.read(output)).unwrap_or_default();
-    let guest = answers.get(&StepKey::node(cluster, node, "prep")).map(|a| a.json()).unwrap_or_default();
+    let prep = answers.get(&StepKey::node(cluster, node, "prep"));
+    let guest = prep.map(Answer::json).unwrap_or_default();
     let row = lines.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|row| row[0] == vm.name());
     let (pods, ready) = row.map_or(("", None), |row| (row.get(1).copied().unwrap_or(""), row.get(2).copied()));
     let ready = ready.map_or("", |ready| match ready {
@@ -160,7 +165,7 @@ fn node_view(cluster: &Cluster, node: &Node, lines: &str, answers: &Answers) -> 
         address: info.address.unwrap_or_default(),
         memory: info.memory,
         disk: info.disk,
-        certificates: ["certificates_days", "kubelet_days"].iter().filter_map(|field| guest[field].as_u64()).min(),
+        certificates: prep.and_then(words::certificate_days),
         kubelet: guest["kubelet"].as_str().unwrap_or_default().to_owned(),
         node: if cordoned.is_some() { format!("{ready}, cordoned") } else { ready.to_owned() },
         pods: pods.to_owned(),

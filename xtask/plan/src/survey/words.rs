@@ -5,6 +5,7 @@ use super::drift::CHANGED;
 use super::{Answer, ProbeState};
 use crate::{Scope, Step, StepKey};
 use model::problem::Problem;
+use tool::certificate::days_left;
 use tool::{Exit, Output};
 
 /// Characters of what a tool reported.
@@ -48,6 +49,14 @@ pub fn state(id: &StepKey, answer: &Answer) -> Option<String> {
         }
         ProbeState::Differs { .. } => Some(format!("{}{}", words(id).1, because(id, output))),
     }
+}
+
+/// Days until the first certificate ends of which an answer knows, 0 if one has.
+pub fn certificate_days(answer: &Answer) -> Option<u64> {
+    let guest = answer.json();
+    let of_node = ["certificates_days", "kubelet_days"].iter().filter_map(|field| guest[field].as_u64()).min();
+    let text = || answer.output.as_ref().map(|output| output.stdout.replace("ca=", ""));
+    of_node.or_else(|| days_left(&text()?))
 }
 
 fn is_diff(output: &Output) -> bool {
@@ -96,6 +105,7 @@ fn words(id: &StepKey) -> (String, String) {
         (_, ["nodes"]) => (place.to_owned(), "not all nodes are ready"),
         (_, ["control-plane"]) => (format!("the control plane of {place}"), "its node lacks the label"),
         (_, ["current"]) => (place.to_owned(), "not all pods are ready"),
+        (_, ["cilium", "certificates"]) => (format!("certificates of the mesh on {place}"), "not issued yet"),
         (_, ["argocd-access", "token"]) => (format!("Argo CD's token on {place}"), "not read yet"),
         _ => (format!("{} on {place}", id.action()), DIFFERS),
     };

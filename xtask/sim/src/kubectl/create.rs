@@ -34,6 +34,7 @@ pub fn create(sim: &mut SimState, cmd: &Invocation<'_>, disk: &dyn Disk) -> Tool
 
 /// `kubectl create job NAME --from cronjob/NAME`: the one that issues the mesh's certificates.
 fn job(sim: &mut SimState, cmd: &Invocation<'_>, name: &str, from: &str) -> ToolResult<Output> {
+    let clock = sim.clock_of(&cmd.vm, cmd.now);
     let cluster = sim.cluster_mut(&cmd.vm).ok_or_else(|| failure(1, "error: the server is gone"))?;
     let cron = from.trim_start_matches("cronjob/");
     if cron != mesh::CERTIFICATES || !cluster.workloads.contains_key(mesh::SERVER) {
@@ -41,6 +42,9 @@ fn job(sim: &mut SimState, cmd: &Invocation<'_>, name: &str, from: &str) -> Tool
     }
     let certificate = objects::deleted("Secret", cmd.namespace(), "clustermesh-apiserver-");
     cluster.objects.retain(|key, _| !key.starts_with(&certificate));
+    if let Some(certified) = cluster.object_mut(mesh::CERTIFIED) {
+        *certified = json!(clock);
+    }
     Ok(success(format!("job.batch/{name} created\n")))
 }
 

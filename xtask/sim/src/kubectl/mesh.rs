@@ -2,6 +2,7 @@
 
 use super::pod_endpoints;
 use crate::conditions::Condition;
+use crate::external_secrets;
 use crate::mesh::{self, SAMPLE, platform_with};
 use crate::prelude::*;
 
@@ -15,9 +16,15 @@ const SERVICES: [(&str, &str, &str); 3] = [
 pub const SECRETS: [&str; 4] =
     ["cilium-ca", "cilium-clustermesh", "clustermesh-apiserver-remote-cert", "clustermesh-apiserver-server-cert"];
 
-pub const KINDS: &[&str] = &["ConfigMap", "Secret", "Service", "CiliumNode", "Job"];
+pub const KINDS: &[&str] = &["Lease", "ConfigMap", "Secret", "Service", "CiliumNode", "Job"];
 
-pub fn objects(sim: &SimState, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str) -> bool) -> Vec<Value> {
+pub fn objects(
+    sim: &SimState,
+    cluster: &Cluster,
+    kind: &str,
+    fits: &dyn Fn(&str) -> bool,
+    now: Duration,
+) -> Vec<Value> {
     let Some(release) = cluster.release("cilium") else { return vec![] };
     let object = |kind: &str, name: &str| {
         let metadata = json!({ "name": name, "namespace": "kube-system" });
@@ -35,23 +42,33 @@ pub fn objects(sim: &SimState, cluster: &Cluster, kind: &str, fits: &dyn Fn(&str
         "Secret" if SECRETS.iter().any(|name| fits(name)) => {
             let mut authority = object(kind, "cilium-ca");
             authority["data"] = json!({ "ca.crt": sim.mesh_ca(cluster) });
-            let old = sim.conditions(&cluster.name).any(|m| *m == Condition::ExpiredCertificates);
-            let (from, until) = if old { ("24", "25") } else { ("25", "35") };
-            let certificate = pki::leaf(&format!("{from}0101000000Z"), &format!("{until}0101000000Z"));
-            let made = has_certificate(sim, cluster).then(|| {
-                let mut made = object(kind, "clustermesh-apiserver-remote-cert");
-                made["data"] = json!({ "tls.crt": pki::base64(certificate.as_bytes()) });
+            let issued = mesh::certified_at(cluster);
+            let certificate = pki::leaf(issued, issued + 365 * 86_400);
+            let leaf = |of: &str| {
+                let mut made = object(kind, &format!("clustermesh-apiserver-{of}-cert"));
+                made["data"] =
+                    json!({ "tls.crt": pki::base64(certificate.as_bytes()), "ca.crt": sim.mesh_ca(cluster) });
                 made
-            });
-            let server = made.as_ref().map(|_| object(kind, "clustermesh-apiserver-server-cert"));
+            };
+            let made = has_certificate(sim, cluster).then(|| ["remote", "server"].map(leaf)).into_iter().flatten();
             let peers = object(kind, "cilium-clustermesh");
-            [authority, peers].into_iter().chain(made).chain(server).collect()
+            [authority, peers].into_iter().chain(made).collect()
         }
         "Job" if cluster.workloads.contains_key(mesh::SERVER) => {
             let mut job = object(kind, &format!("{}-0a1b2c3d4e", mesh::CERTIFICATES));
             let ended = has_certificate(sim, cluster);
-            job["status"] = json!({ "conditions": [{ "type": if ended { "Complete" } else { "Running" } }] });
+            let conditions =
+                if ended { json!([{ "type": "SuccessCriteriaMet" }, { "type": "Complete" }]) } else { json!([]) };
+            job["status"] = json!({ "conditions": conditions });
             vec![job]
+        }
+        // The API server's own, of ten seconds (upstream: controlplane/apiserver, `IdentityLease`).
+        "Lease" => {
+            let mut lease = object(kind, "apiserver-0a1b2c3d4e5f");
+            lease["apiVersion"] = json!("coordination.k8s.io/v1");
+            let clock = sim.control_plane(&cluster.name).map_or(0, |vm| sim.clock_of(&vm, now));
+            lease["spec"] = json!({ "renewTime": external_secrets::utc(clock).replace('Z', ".000000Z") });
+            vec![lease]
         }
         "Service" if fits("clustermesh-apiserver") => {
             let mut service = object(kind, "clustermesh-apiserver");
@@ -224,7 +241,8 @@ fn curl(sim: &mut SimState, cmd: &Invocation<'_>, words: &[&str]) -> ToolResult<
     let mut peers = mesh::peers(cluster).into_iter().flatten().map(|(name, _)| name);
     let has = |name: &&String| {
         let other = sim.control_plane(name).and_then(|vm| sim.cluster(&vm));
-        other.is_some_and(|c| c.workloads.contains_key(SAMPLE)) && sim.pods_reach(cluster, name, cmd.now)
+        let offers = |c: &Cluster| mesh::pairs(cluster, c, "service/sample/sample-peer", None);
+        other.is_some_and(|c| c.workloads.contains_key(SAMPLE) && offers(c)) && sim.pods_reach(cluster, name, cmd.now)
     };
     // Affinity is to others; without any this cluster answers itself.
     let from = peers.find(has).unwrap_or(&cluster.name);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::kinds::{CONTROLLERS, Kind};
-use super::{manifests, mesh};
+use super::{manifests, mesh, pod_endpoints};
 use crate::cluster::Revision;
 use crate::conditions::Condition;
 use crate::external_secrets;
@@ -71,7 +71,7 @@ pub fn list<'a>(
     all.extend(stored.map(|object| manifests::with_status(sim, cluster, kind, object, now)));
     // Cilium's objects have no labels.
     if mesh::KINDS.contains(&&*kind.kind) && selector_matches(wanted.selector, |_| None) {
-        all.extend(mesh::objects(sim, cluster, &kind.kind, &fits).into_iter().map(Cow::Owned));
+        all.extend(mesh::objects(sim, cluster, &kind.kind, &fits, now).into_iter().map(Cow::Owned));
     }
     all.retain(|v| {
         let (namespace, name) = namespace_and_name(v);
@@ -142,6 +142,7 @@ fn derived_objects<'a>(
             })
             .collect()
         }
+        "ConfigMap" => pod_endpoints::config_maps(sim, cluster),
         "ServiceCIDR" => vec![manifests::service_cidr(cluster)],
         "PersistentVolume" => {
             let claims = cluster.objects_of("persistentvolumeclaim").map(|(_, claim)| claim);

@@ -251,7 +251,7 @@ fn extra_columns(item: &Value) -> Vec<(&'static str, &str)> {
         ],
         "Job" => {
             vec![
-                ("STATUS", text(item, "/status/conditions/0/type")),
+                ("STATUS", if item["status"]["conditions"] == json!([]) { "Running" } else { "Complete" }),
                 ("COMPLETIONS", "1/1"),
                 ("DURATION", "9s"),
                 ("AGE", "1m"),

@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use tool::extract::unbase64;
+use crate::extract::unbase64;
 
 /// Tags of DER that are met on the way.
 const SEQUENCE: u8 = 0x30;
@@ -15,7 +15,7 @@ const GENERALIZED_TIME: u8 = 0x18;
 
 /// The seconds since 1970 in which a certificate is valid, from base64 of PEM as a Secret holds it. Nothing of what is
 /// no certificate.
-pub(super) fn validity(secret: &str) -> Option<RangeInclusive<i64>> {
+pub fn validity(secret: &str) -> Option<RangeInclusive<i64>> {
     let pem = String::from_utf8(unbase64(secret)?).ok()?;
     let block = pem.split("-----BEGIN CERTIFICATE-----").nth(1)?.split("-----END").next()?;
     let der = unbase64(&block.split_whitespace().collect::<String>())?;
@@ -31,6 +31,16 @@ pub(super) fn validity(secret: &str) -> Option<RangeInclusive<i64>> {
     let (tag, from, rest) = element(times)?;
     let (tag_of_end, until, _) = element(rest)?;
     Some(time(tag, from)?..=time(tag_of_end, until)?)
+}
+
+/// Days from the newest time of day in a text (RFC 3339) until the first of the certificates in it ends, each a word of
+/// base64; 0 if one has ended. None without a time or a certificate.
+pub fn days_left(text: &str) -> Option<u64> {
+    let digits = |word: &str| word.get(..19).map(|word| word.replace(['-', ':', 'T'], "") + "Z");
+    let instant = |word| time(GENERALIZED_TIME, digits(word)?.as_bytes());
+    let now = text.split_whitespace().filter_map(instant).max()?;
+    let end = text.split_whitespace().filter_map(validity).map(|valid| *valid.end()).min()?;
+    Some(u64::try_from((end - now) / 86_400).unwrap_or(0))
 }
 
 /// Content of a first element with this tag, and what comes after it.
@@ -88,7 +98,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tool::extract::base64;
+    use crate::extract::base64;
 
     /// `openssl ca -startdate 20250101000000Z -enddate 20350101000000Z`, of an EC key.
     const MADE: &str = "-----BEGIN CERTIFICATE-----
@@ -114,6 +124,16 @@ oZfFy6Y8ak3pNix0frBxSTxcwps87D/HiiMFXq4=
         assert_eq!(time(UTC_TIME, b"240229235959Z"), Some(1_709_251_199));
         assert_eq!(time(UTC_TIME, b"700101000000Z"), Some(0));
         assert_eq!([time(UTC_TIME, b"20500228235959Z"), time(UTC_TIME, b"241329235959Z"), time(2, b"")], [None; 3]);
+    }
+
+    #[test]
+    fn days_count_from_the_newest_time_to_the_first_end() {
+        let secret = base64(MADE.as_bytes());
+        let text =
+            format!("Lease/a 2033-01-01T00:00:00.5Z \nLease/b 2034-12-30T12:00:00.000000Z\nSecret/c  {secret}\n");
+        assert_eq!(days_left(&text), Some(1));
+        assert_eq!(days_left(&text.replace("2034", "2036")), Some(0));
+        assert_eq!([days_left(&secret), days_left("Lease/a 2033-01-01T00:00:00Z")], [None; 2]);
     }
 
     #[test]
