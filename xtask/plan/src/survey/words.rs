@@ -98,7 +98,6 @@ fn words(id: &StepKey) -> (String, String) {
             (format!("{name}{of} on {place}"), "not all pods are ready")
         }
         (_, [release, "exact"]) => (format!("{release} on {place}"), "an object differs from the files"),
-        (_, ["cilium", "certificates"]) => (format!("cilium on {place}"), "its certificates are of another CA"),
         (_, ["vault", part]) => (format!("Vault on {place}"), of_vault(part)),
         (_, ["secrets"]) => (place.to_owned(), "its join secret does not exist yet"),
         (_, ["kubeconfig"]) => (format!("API server of {place}"), "cannot be reached"),
