@@ -37,7 +37,7 @@ fn status_is_one_screen_in_every_state() {
     });
     let mixed = repo.run("status --simulate");
     assert_eq!(mixed.code, 1);
-    assert!(mixed.out.lines().count() <= 50);
+    assert!(mixed.out.lines().count() <= 60);
     snapshot("status-mixed", &mixed.out);
 }
 

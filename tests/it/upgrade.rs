@@ -35,6 +35,22 @@ fn upgrade_plan_matches_its_snapshot() {
 }
 
 #[test]
+fn a_cluster_of_one_node_is_down_while_it_is_drained() {
+    let repo = Repo::new();
+    let text = golden::read("infra/fleet.toml");
+    let (before, app1) = text.split_once("name = \"app1\"").expect("app1");
+    let (own, _) = app1.split_once("[[cluster.node]]\nname = \"w1\"").expect("a worker");
+    let one = format!("{before}name = \"app1\"{}", own.replace("memory = \"3G\"", "memory = \"6G\""));
+    std::fs::write(repo.root().join("one.toml"), &one).expect("written");
+    std::fs::write(repo.root().join("to.toml"), one.replace("1.35.7", "1.35.8")).expect("written");
+    repo.must("up --simulate --fleet one.toml");
+    let warning = "     Warning app1-cp is the only node of app1: its pods are down while it is drained\n";
+    let ran = repo.must("upgrade --simulate --fleet to.toml");
+    assert_eq!(ran.err.matches("is the only node of").count(), ran.err.matches(warning).count());
+    assert!(ran.err.contains(warning), "{}", ran.err);
+}
+
+#[test]
 fn matching_versions_are_unchanged() {
     let repo = connected();
     let ran = repo.run("upgrade --simulate --format json");

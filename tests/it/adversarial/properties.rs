@@ -155,7 +155,7 @@ pub fn answers(fleet: &Fleet, releases: &Releases, plan: &Plan, output: &Output)
         let answer = Answer { at: Duration::ZERO, output: Some(output.clone()), state: state() };
         answers.insert(step.id.clone(), answer);
     }
-    drop(xtask::ui::status::json(&overview(fleet, releases, &answers), &contract::Report::default()));
+    drop(xtask::ui::status::json(&overview(fleet, releases, &answers), &contract::Report::default(), &[]));
     let scope = MeshScope::all(fleet);
     let asked = survey::plan(fleet, &scope);
     let answers = asked.steps.iter().map(|step| (step.id.clone(), output.clone())).collect();

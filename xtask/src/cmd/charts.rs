@@ -21,7 +21,7 @@ pub(super) mod diff;
 mod outdated;
 pub(super) mod templates;
 pub(super) mod typos;
-mod verify;
+pub(super) mod verify;
 
 /// Limit of one query: the index of a repository has megabytes, a large chart renders for seconds.
 pub(super) const LIMIT: Duration = Duration::from_secs(120);

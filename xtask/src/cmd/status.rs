@@ -1,5 +1,6 @@
 //! `status`: prints the state of VMs, nodes, releases and the mesh beside the desired one. Changes nothing.
 
+use super::charts::verify::budget;
 use super::exit::{CmdError, CmdResult, DONE, FAILED, USAGE};
 use super::inputs::Inputs;
 use super::{Session, drift, drill_marker, inputs, query, run_plan, world_factory};
@@ -27,12 +28,13 @@ pub fn run(session: &mut Session) -> CmdResult {
         let overview = overview(&inputs.fleet, &inputs.releases, &survey.answers).linked(links);
         let state = RenderedState::gather(&inputs.fleet, &inputs.releases, &inputs.data, &inputs.files);
         let report = contract::check(&state.map_err(CmdError::all(USAGE))?);
+        let budget = budget(&inputs)?;
         match session.flags.format {
             Format::Text | Format::Github if overview.is_empty(&inputs.fleet, &run_plan::facts(session)) => {
                 session.shell.screen(&format!("{NOTHING}: cargo xtask up\n"));
             }
-            Format::Text | Format::Github => session.shell.screen(&status::text(&overview, &report)),
-            Format::Json => session.shell.event(status::json(&overview, &report)),
+            Format::Text | Format::Github => session.shell.screen(&status::text(&overview, &report, &budget)),
+            Format::Json => session.shell.event(status::json(&overview, &report, &budget)),
         }
         let holds = report.verdicts.iter().all(|verdict| verdict.findings.is_empty());
         Ok(if holds && overview.passed.0 == overview.passed.1 { DONE } else { FAILED })

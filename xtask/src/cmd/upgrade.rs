@@ -41,6 +41,13 @@ fn show_changes(session: &mut Session, world: &mut dyn World, inputs: &Inputs, p
     for Change { what, from, to } in &all {
         session.shell.status(Severity::Warning, "Changes", &format!("{what:width$}  {from} -> {to}"));
     }
+    for cluster in inputs.fleet.clusters.iter().filter(|cluster| cluster.nodes.len() == 1) {
+        let vm = cluster.vm(cluster.control_plane());
+        if all.iter().any(|change| change.what == format!("{vm} kubelet")) {
+            let what = format!("{vm} is the only node of {}: its pods are down while it is drained", cluster.name);
+            session.shell.status(Severity::Warning, "Warning", &what);
+        }
+    }
     if all.is_empty() {
         let versions = || queries.steps.iter().filter(|step| machines::shown_running(&step.done_when.want).is_none());
         let unanswered = versions().filter(|step| !answers.get(&step.id).is_some_and(|o| o.ok())).count();

@@ -45,7 +45,7 @@ pub const EVENTS: &str = "\
 | `running` | `attempt`, `remedy` (or null), `command`, `mutates` |
 | `simulated` | `seed` or `fault`, `injection_points`, `injected`, `runs`, `exit`, `why` (or null): one scenario |
 | `started` | `command`, `steps` (chosen), `simulated` |
-| `status` | `clusters`, `mesh`, `contract`, `others`, `passed`, `checks` |
+| `status` | `clusters`, `memory` (per VM: what it has, `requests` at most, `left`), `mesh`, `contract`, `others`, `passed`, `checks` |
 | `stopping` | |
 | `version` | `version`, `commit`, `kubernetes`, `charts` |
 ";
@@ -128,9 +128,10 @@ fn planned(step: &Step) -> Value {
     let remedy = |remedy: &plan::Remedy| json!({"name": remedy.name, "act": commands(&remedy.act)});
     json!({
         "step": step.id, "title": step.title, "needs": step.needs, "after": step.after, "pool": pool,
-        "asks": command(&step.done_when.ask), "remedies": step.remedies.iter().map(remedy).collect::<Vec<_>>(),
+        "asks": command(&step.done_when.ask), "wants": step.done_when.want.to_string(), "remedies": step.remedies.iter().map(remedy).collect::<Vec<_>>(),
         "act": commands(&step.act), "undo": commands(&step.undo), "attempts": step.limits.attempts,
         "ask_ms": ms(step.limits.ask), "act_ms": ms(step.limits.act),
+        "pause_ms": ms(step.limits.pause), "settle_ms": ms(step.limits.settle),
     })
 }
 

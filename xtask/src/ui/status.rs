@@ -5,17 +5,20 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::format;
+use super::table::table;
+use charts::verify::memory::NodeMemory;
 use contract::Report;
 use plan::survey::overview::{ClusterView, NodeView, Overview};
 
 /// How many other steps are listed.
 const OTHERS: usize = 12;
 
-pub fn text(overview: &Overview, report: &Report) -> String {
+pub fn text(overview: &Overview, report: &Report, budget: &[NodeMemory]) -> String {
     let mut out = String::new();
     for cluster in &overview.clusters {
         block(&mut out, cluster);
     }
+    let _ = writeln!(out, "{}", memory(budget));
     if !overview.links.is_empty() {
         out.push_str("mesh\n");
     }
@@ -35,6 +38,15 @@ pub fn text(overview: &Overview, report: &Report) -> String {
     }
     out.push_str(&summary(overview));
     out
+}
+
+/// What each VM has, what its pods request at most by the values, and what is left for others.
+fn memory(budget: &[NodeMemory]) -> String {
+    let mib = |bytes: u64| (bytes >> 20).to_string();
+    let row = |n: &NodeMemory| {
+        vec![format!("  {}", n.node), mib(n.memory), mib(n.fixed + n.floating), (n.free() >> 20).to_string()]
+    };
+    table(&["memory, MiB", "VM", "requests", "left"], &budget.iter().map(row).collect::<Vec<_>>())
 }
 
 fn contract(overview: &Overview, report: &Report) -> String {
@@ -93,7 +105,7 @@ fn row(node: &NodeView) -> [String; 8] {
 }
 
 /// The event.
-pub fn json(overview: &Overview, report: &Report) -> Value {
+pub fn json(overview: &Overview, report: &Report, budget: &[NodeMemory]) -> Value {
     let used = |of: Option<(u64, u64)>| of.map_or(Value::Null, |(used, total)| json!({"used": used, "total": total}));
     let node = |n: &NodeView| {
         json!({"vm": n.vm, "state": n.state.to_string(), "address": n.address, "node": n.node, "pods": n.pods,
@@ -107,8 +119,11 @@ pub fn json(overview: &Overview, report: &Report) -> Value {
     let links = overview.links.iter().map(|l| json!({"cluster": l.cluster, "state": l.state, "connected": l.matches}));
     let clauses = report.verdicts.iter();
     let clauses = clauses.map(|v| json!({"clause": v.clause.to_string(), "holds": v.findings.is_empty()}));
+    let budget = budget
+        .iter()
+        .map(|n| json!({"node": n.node, "memory": n.memory, "requests": n.fixed + n.floating, "left": n.free()}));
     let others = overview.others.iter().map(|(step, state)| json!({"step": step, "state": state}));
     json!({"event": "status", "clusters": overview.clusters.iter().map(cluster).collect::<Vec<_>>(),
         "mesh": links.collect::<Vec<_>>(), "contract": clauses.collect::<Vec<_>>(),
-        "others": others.collect::<Vec<_>>(), "passed": overview.passed.0, "checks": overview.passed.1})
+        "memory": budget.collect::<Vec<_>>(), "others": others.collect::<Vec<_>>(), "passed": overview.passed.0, "checks": overview.passed.1})
 }

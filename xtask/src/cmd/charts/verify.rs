@@ -53,6 +53,17 @@ pub fn run(session: &mut Session, world: &mut dyn World, inputs: &Inputs, values
     finish(session, inputs, findings.problems, values_only)
 }
 
+/// Memory per node, with requests by the values alone: an upper bound.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn budget(inputs: &Inputs) -> Result<Vec<NodeMemory>, CmdError> {
+    let mut findings = Findings::default();
+    findings.manifests(inputs)?;
+    findings.estimates(inputs, &inputs.releases.charts.iter().collect::<Vec<_>>())?;
+    findings.memory(inputs)
+}
+
 /// Sorted by file, without duplicates: a values file has the same problem on every cluster.
 pub(super) fn distinct(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by(|a, b| (&a.at, &a.what).cmp(&(&b.at, &b.what)));
