@@ -104,6 +104,10 @@ impl Repo {
         self.root().join("out/simulation").join(path)
     }
 
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.root().join(path)).expect("a file")
+    }
+
     pub fn state(&self) -> String {
         fs::read_to_string(self.simulated("world.json")).expect("a simulated state")
     }

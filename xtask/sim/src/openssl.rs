@@ -5,7 +5,11 @@ use crate::prelude::*;
 /// Answers one command line. There is no cryptography in it; the same state gives the same bytes.
 pub fn answer(sim: &mut SimState, request: &Request) -> ToolResult<Output> {
     match request.args.first().map_or("", String::as_str) {
-        "version" => return Ok(success(format!("OpenSSL {}\n", sim.machine.tools["openssl"]))),
+        "version" => {
+            // The library's version stands beside it (3.0.20).
+            let version = format!("OpenSSL {} 7 Apr 2026", sim.machine.tools["openssl"]);
+            return Ok(success(format!("{version} (Library: {version})\n")));
+        }
         "req" => {}
         other => {
             let text = format!("Invalid command '{other}'; type \"help\" for a list.");
