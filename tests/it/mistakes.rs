@@ -42,7 +42,6 @@ bootstrap --jobs 0
 bootstrap --simulate --seed x
 bootstrap --seed 3
 simulate --seeds 9..1
-simulate --fault 99999:crash
 simulate --fault 17:boom
 status --format yaml
 destroy --simulate
