@@ -54,6 +54,33 @@ fn tools_that_do_not_work_here_are_refused_with_what_helps() {
     repo.must("bootstrap --simulate --only host/*");
 }
 
+/// No DNS in the machine, Docker's rule that drops what is forwarded, a registry's limit: the host is named with the
+/// reason, and the next run goes on when it ends.
+#[test]
+fn a_host_that_nodes_cannot_reach_is_named() {
+    for (host, why, words) in [
+        (
+            "pkgs.k8s.io",
+            "curl: (6) Could not resolve host: pkgs.k8s.io",
+            "cannot reach pkgs.k8s.io from here: curl: (6)",
+        ),
+        (
+            "quay.io",
+            "curl: (28) Connection timed out after 10001 milliseconds",
+            "cannot reach quay.io from here: curl: (28)",
+        ),
+        ("registry-1.docker.io", "429", "registry-1.docker.io limits requests from here: HTTP 429"),
+    ] {
+        let repo = Repo::new();
+        repo.must("bootstrap --simulate --only host/machine");
+        repo.edit_json(|stage| stage["machine"]["unreachable"] = json!({ host: why }));
+        let ran = repo.run("bootstrap --simulate --until mgmt/cp/prep");
+        assert!(ran.code == 1 && ran.err.contains(words), "{host}: {}", ran.err);
+        repo.edit_json(|stage| stage["machine"]["unreachable"] = json!({}));
+        repo.must("bootstrap --simulate --until mgmt/cp/prep");
+    }
+}
+
 /// On macOS the network of the VMs is there only with the first of them.
 #[test]
 fn ranges_around_the_first_vm_are_refused_before_anything_is_initialised() {

@@ -197,10 +197,13 @@ pub fn finish_job(sim: &mut SimState, vm: &str, index: usize) {
     let Some(machine) = sim.vms.get_mut(vm) else { return };
     let job = machine.guest.jobs.remove(index);
     let output = match &job.work {
-        Work::Prep => {
-            packages::finish_prep(&mut machine.guest);
-            Some(success("node-prep: done\n"))
-        }
+        Work::Prep => Some(match packages::without_egress(&machine.guest, &sim.machine.unreachable) {
+            lines if lines.is_empty() => {
+                packages::finish_prep(&mut machine.guest);
+                success("node-prep: done\n")
+            }
+            lines => failure(1, lines),
+        }),
         Work::Kubeadm => {
             packages::finish_kubeadm(&mut machine.guest);
             Some(success("node-prep: done: kubeadm\n"))

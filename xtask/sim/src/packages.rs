@@ -1,5 +1,7 @@
 //! Packages and scripts on a node, and kubeadm's upgrade.
 
+use std::collections::BTreeMap;
+
 use crate::kubeadm;
 use crate::kubeadm_rules::kubeadm_error;
 use crate::prelude::*;
@@ -36,6 +38,16 @@ pub fn start_prep(sim: &mut SimState, vm: &str, alone: bool, request: &Request, 
         machine.guest.prep.clear();
     }
     sim.start_job(vm, request, Work::Prep, now, timings::PREP)
+}
+
+/// What `node-prep` says of the hosts that it asks and gets nothing from.
+pub fn without_egress(guest: &Guest, unreachable: &BTreeMap<String, String>) -> String {
+    let hosts = prep_env(guest, "EGRESS").split(',').filter_map(|host| Some((host, unreachable.get(host)?)));
+    let line = |(host, why): (&str, &String)| match why.as_str() {
+        "429" => format!("node-prep: {host} limits requests from here: HTTP 429\n"),
+        why => format!("node-prep: cannot reach {host} from here: {why}\n"),
+    };
+    hosts.map(line).collect()
 }
 
 /// A running kubelet keeps its version until it restarts.

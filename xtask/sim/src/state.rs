@@ -23,6 +23,9 @@ pub struct Machine {
     pub tools: BTreeMap<String, String>,
     #[serde(default)]
     pub multipassd: Daemon,
+    /// Hosts that VMs get nothing from, each with curl's reason or `429`.
+    #[serde(default)]
+    pub unreachable: BTreeMap<String, String>,
 }
 
 /// Whether Multipass's client can work with its daemon.
@@ -53,6 +56,7 @@ impl Default for Machine {
             arch: "aarch64".into(),
             cpus: 12,
             multipassd: Daemon::Up,
+            unreachable: BTreeMap::new(),
             memory_bytes: 64 << 30,
             free_disk_bytes: 400 << 30,
             networks: vec!["127.0.0.0/8".into(), "192.168.1.0/24".into()],
