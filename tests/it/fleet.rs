@@ -178,7 +178,7 @@ fn vm_network_overlap_names_the_line_to_change() {
     let fresh_linux = network_conflicts(&fleet, &nets(&["10.97.0.0/24", "10.97.1.0/24", "10.97.2.0/24"]));
     insta::assert_snapshot!(shown(&fresh_linux), @r#"
     error: `service_cidr` of `app1` overlaps the VM network: 10.97.0.0/16 and 10.97.0.0/24
-      --> infra/fleet.toml:84
+      --> infra/fleet.toml:90
        why: 10.97.0.1 is in both; the nodes themselves have addresses there
       hint: service_cidr = "10.99.0.0/16"
     "#);
